@@ -1,0 +1,236 @@
+//! What Lanner knows of a container, and the table that hands it from the runtime's side to the event thread.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How a container was learnt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learnt {
+    /// From the runtime before its first instruction (NRI `StartContainer`).
+    Start,
+    /// It ran already (NRI `Synchronize`).
+    Synchronize,
+    /// From the path of a process's cgroup: the id is all that is known.
+    Cgroup,
+}
+
+impl Learnt {
+    /// One word for people and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Learnt::Start => "start",
+            Learnt::Synchronize => "synchronize",
+            Learnt::Cgroup => "cgroup",
+        }
+    }
+}
+
+/// The Kubernetes pod of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pod {
+    /// `k8s.pod.name`.
+    pub name: String,
+    /// `k8s.ns.name`.
+    pub namespace: String,
+    /// `k8s.pod.uid`.
+    pub uid: String,
+    /// Id of the sandbox in the runtime.
+    pub sandbox_id: String,
+    /// `k8s.pod.label[KEY]`.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// `container.full_id`.
+    pub full_id: String,
+    /// `container.name`.
+    pub name: Option<String>,
+    /// `container.image`: the reference as the runtime knows it.
+    pub image: Option<String>,
+    /// `container.image.digest` (`sha256:…`); fetched separately, so it can be late.
+    pub digest: Option<String>,
+    /// `container.type`: the runtime (`containerd`, `docker`, …).
+    pub runtime: &'static str,
+    /// `container.start_ts`: nanoseconds since the epoch.
+    pub start_ts: Option<u64>,
+    /// Labels of the container itself.
+    pub labels: BTreeMap<String, String>,
+    /// Its pod.
+    pub pod: Option<Pod>,
+    /// Id of its cgroup-v2 directory; 0 while unknown.
+    pub cgroup: u64,
+    /// Path of its cgroup relative to the cgroup mount.
+    pub cgroup_path: String,
+    /// Pid of its first process, as the runtime gives it; 0 while unknown.
+    pub pid: u32,
+    /// How it was learnt.
+    pub learnt: Learnt,
+}
+
+impl Container {
+    /// `container.id`: the first twelve characters.
+    pub fn id(&self) -> &str {
+        self.full_id.get(..12).unwrap_or(&self.full_id)
+    }
+
+    /// `container.image.repository`: the reference without tag and digest.
+    pub fn repository(&self) -> Option<&str> {
+        self.image.as_deref().map(|image| split_image(image).0)
+    }
+
+    /// `container.image.tag`.
+    pub fn tag(&self) -> Option<&str> {
+        self.image.as_deref().and_then(|image| split_image(image).1)
+    }
+}
+
+/// Splits `registry:5000/a/b:tag@sha256:…` into repository and tag.
+pub fn split_image(image: &str) -> (&str, Option<&str>) {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    let last = name.rfind('/').map_or(0, |slash| slash + 1);
+    match name[last..].split_once(':') {
+        Some((base, tag)) => (&name[..last + base.len()], Some(tag)),
+        None => (name, None),
+    }
+}
+
+/// The kernel's copy of the container table: which cgroups belong to a container. Capture implements it over a BPF
+/// map, so that the runtime's side can fill it before it answers.
+pub trait CgroupMap: Send + Sync + std::fmt::Debug {
+    /// A cgroup became a container's. Errors are the implementation's to count: the caller goes on.
+    fn insert(&self, cgroup: u64);
+    /// A container's cgroup is gone.
+    fn remove(&self, cgroup: u64);
+}
+
+/// Containers by cgroup id, written by the runtime's side and read by the event thread without a lock: a reader looks
+/// at one atomic number per event and takes a new snapshot only when it changed.
+#[derive(Debug, Default)]
+pub struct ContainerTable {
+    generation: AtomicU64,
+    current: Mutex<Arc<HashMap<u64, Arc<Container>>>>,
+}
+
+impl ContainerTable {
+    /// An empty table.
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Replaces the content by what `change` makes of a copy of it.
+    pub fn update(&self, change: impl FnOnce(&mut HashMap<u64, Arc<Container>>)) {
+        // A writer that panicked left the old, complete snapshot in place: poisoning means nothing here.
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = HashMap::clone(&current);
+        change(&mut next);
+        *current = Arc::new(next);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// What the table holds now.
+    pub fn snapshot(&self) -> Arc<HashMap<u64, Arc<Container>>> {
+        Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A reader for one thread.
+    pub fn reader(self: &Arc<Self>) -> ContainerReader {
+        ContainerReader {
+            table: Arc::clone(self),
+            seen: u64::MAX,
+            snapshot: Arc::default(),
+        }
+    }
+}
+
+/// One thread's view of a [`ContainerTable`].
+#[derive(Debug)]
+pub struct ContainerReader {
+    table: Arc<ContainerTable>,
+    seen: u64,
+    snapshot: Arc<HashMap<u64, Arc<Container>>>,
+}
+
+impl ContainerReader {
+    /// Takes a new snapshot when the table changed; true when it did.
+    pub fn refresh(&mut self) -> bool {
+        let generation = self.table.generation.load(Ordering::Acquire);
+        if generation == self.seen {
+            return false;
+        }
+        self.seen = generation;
+        self.snapshot = self.table.snapshot();
+        true
+    }
+
+    /// The container of this cgroup, as of the last [`ContainerReader::refresh`].
+    pub fn get(&self, cgroup: u64) -> Option<&Arc<Container>> {
+        self.snapshot.get(&cgroup)
+    }
+
+    /// Every container, as of the last refresh.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Container>> {
+        self.snapshot.values()
+    }
+}
+
+/// Whose an event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner<'a> {
+    /// The host's own.
+    Host,
+    /// A container's.
+    Container(&'a Container),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn image_references_split_into_repository_and_tag() {
+        assert_eq!(
+            split_image("docker.io/library/nginx:1.27"),
+            ("docker.io/library/nginx", Some("1.27"))
+        );
+        assert_eq!(split_image("reg:5000/a/b"), ("reg:5000/a/b", None));
+        assert_eq!(
+            split_image("reg:5000/a/b:v1@sha256:abc"),
+            ("reg:5000/a/b", Some("v1"))
+        );
+        assert_eq!(split_image("a@sha256:abc"), ("a", None));
+    }
+
+    #[test]
+    fn a_reader_sees_a_change_after_refresh() {
+        let table = ContainerTable::new();
+        let mut reader = table.reader();
+        assert!(reader.refresh());
+        assert!(!reader.refresh());
+        table.update(|map| {
+            map.insert(7, Arc::new(test_container("0123456789abcdef")));
+        });
+        assert!(reader.get(7).is_none());
+        assert!(reader.refresh());
+        assert_eq!(reader.get(7).unwrap().id(), "0123456789ab");
+    }
+
+    fn test_container(id: &str) -> Container {
+        Container {
+            full_id: id.into(),
+            name: None,
+            image: None,
+            digest: None,
+            runtime: "containerd",
+            start_ts: None,
+            labels: BTreeMap::new(),
+            pod: None,
+            cgroup: 7,
+            cgroup_path: String::new(),
+            pid: 0,
+            learnt: Learnt::Start,
+        }
+    }
+}

@@ -1,0 +1,883 @@
+//! The table of events: one row each, and everything else is generated from the rows.
+//!
+//! Names, parameters and their order are Falco's (`driver/event_table.c`). A parameter also says where its value
+//! comes from, so that a system call whose parameters are plain arguments needs a row and nothing else: capture's
+//! build script turns the rows into the C table that the BPF walker reads, and the decoder reads the same rows.
+
+use crate::flags::{self, FlagTable};
+
+/// What a parameter is: how it is compared and how it is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParamType {
+    /// A result: zero or more is success, below zero is `-errno`.
+    Errno,
+    /// A file descriptor; below zero is `-errno` (in a result) or `AT_FDCWD` (−100).
+    Fd,
+    /// A process or thread id.
+    Pid,
+    /// A user id; `0xffff_ffff` is "none".
+    Uid,
+    /// A group id.
+    Gid,
+    /// Unsigned 8 to 64 bits.
+    U8,
+    /// See [`ParamType::U8`].
+    U16,
+    /// See [`ParamType::U8`].
+    U32,
+    /// See [`ParamType::U8`].
+    U64,
+    /// Signed 32 bits.
+    I32,
+    /// Signed 64 bits.
+    I64,
+    /// A signal number.
+    Signal,
+    /// Nanoseconds since the epoch.
+    AbsTime,
+    /// Bits with names.
+    Flags(&'static FlagTable),
+    /// A code with a name.
+    Enum(&'static FlagTable),
+    /// Permission bits.
+    Mode(&'static FlagTable),
+    /// Text.
+    CharBuf,
+    /// Bytes; for `args`, `env` and `cgroups` a sequence of NUL-terminated strings.
+    ByteBuf,
+    /// A path, relative to the caller's working directory.
+    FsPath,
+    /// A path, relative to the descriptor in the parameter with this index.
+    FsRelPath(u8),
+    /// Both ends of a socket.
+    SockTuple,
+    /// One address.
+    SockAddr,
+}
+
+/// A field of the process state that fills a parameter which is not in the record itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // the names are those of `Process`
+pub enum ProcessField {
+    Exe,
+    Args,
+    Tid,
+    Pid,
+    ParentPid,
+    Cwd,
+    Comm,
+    Env,
+    Tty,
+    Vpgid,
+    Pgid,
+    Vtid,
+    Vpid,
+    LoginUid,
+    ExecFlags,
+    CapInheritable,
+    CapPermitted,
+    CapEffective,
+    ExeIno,
+    Uid,
+    Gid,
+    ExePath,
+    PidnsStart,
+}
+
+/// C code in `bpf/` that reads what is not a plain argument. Every variant has one function there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Extractor {
+    /// Both ends of the socket behind descriptor argument 0, from the kernel's socket
+    /// (`struct sock_common`); what it does not know yet comes from the address argument 1.
+    SockTuple = 1,
+    /// The `struct sockaddr` that argument 1 points to, argument 2 long.
+    SockAddr = 2,
+    /// Path of the file behind the descriptor argument 0 (dentry and mount walk).
+    FdPath = 3,
+    /// Device number of the file that was opened (the result is its descriptor).
+    OpenedDev = 4,
+    /// Inode number of the file that was opened.
+    OpenedIno = 5,
+    /// The strings of the `argv` that argument 1 (`execve`) points to.
+    ExecveArgv = 6,
+    /// The same for `execveat`'s argument 2.
+    ExecveatArgv = 7,
+}
+
+/// Where the value of a parameter is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The result of the system call.
+    Return,
+    /// Argument *n* as a number; its width is the type's.
+    Arg(u8),
+    /// The NUL-terminated string argument *n* points to.
+    UserString(u8),
+    /// The path argument `path` points to; when it is relative, the directory it starts from
+    /// (descriptor argument `dirfd`, or the working directory) follows it.
+    UserPath {
+        /// Argument with the pointer.
+        path: u8,
+        /// Argument with the directory's descriptor.
+        dirfd: Option<u8>,
+    },
+    /// The 64-bit member at this byte offset of the structure argument `arg` points to.
+    UserU64 {
+        /// Argument with the pointer.
+        arg: u8,
+        /// Offset of the member.
+        offset: u8,
+    },
+    /// A named extractor.
+    Extractor(Extractor),
+    /// Written by the program of this event itself (process life: `bpf/task.bpf.c`).
+    Program,
+    /// Not in the record: [`Param::state`] fills it, or nothing does yet.
+    Absent,
+}
+
+/// One parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Param {
+    /// Falco's name, as in `evt.arg.NAME`.
+    pub name: &'static str,
+    /// Its type.
+    pub ty: ParamType,
+    /// Where the record's value comes from.
+    pub from: Origin,
+    /// What fills it when the record has no value.
+    pub state: Option<ProcessField>,
+    /// Read only when a rule asks for it, because it costs.
+    pub on_demand: bool,
+    /// Lanner's own: not printed by `evt.args`, not counted by `evt.arg[N]`.
+    pub hidden: bool,
+}
+
+/// Falco's class of an event (`evt.category`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Category {
+    File,
+    Net,
+    Process,
+    User,
+    IoOther,
+    Other,
+    Internal,
+}
+
+impl Category {
+    /// The word `evt.category` prints.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Category::File => "file",
+            Category::Net => "net",
+            Category::Process => "process",
+            Category::User => "user",
+            Category::IoOther | Category::Other => "other",
+            Category::Internal => "internal",
+        }
+    }
+}
+
+/// How an event touches a descriptor: decides what `fd.*` means on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FdUse {
+    /// No `fd.*` field has a value.
+    None,
+    /// The result is a new descriptor on the path parameter with this index.
+    Opens {
+        /// Index of the path parameter.
+        path: u8,
+        /// Index of the parameter with the `open(2)` flags.
+        flags: u8,
+    },
+    /// The descriptor parameter with this index is a socket, described by the tuple parameter.
+    Socket {
+        /// Index of the descriptor parameter.
+        fd: u8,
+        /// Index of the tuple parameter.
+        tuple: u8,
+    },
+    /// The descriptor parameter `fd` is a file whose path is the hidden parameter `path`.
+    File {
+        /// Index of the descriptor parameter.
+        fd: u8,
+        /// Index of the path parameter.
+        path: u8,
+    },
+}
+
+/// One event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventRow {
+    /// The event.
+    pub event: Event,
+    /// Falco's name, the value of `evt.type`.
+    pub name: &'static str,
+    /// Its class.
+    pub category: Category,
+    /// System call numbers on x86-64.
+    pub x86_64: &'static [u16],
+    /// System call numbers of 32-bit callers on x86-64.
+    pub i386: &'static [u16],
+    /// System call numbers on arm64.
+    pub aarch64: &'static [u16],
+    /// How it touches a descriptor.
+    pub fd: FdUse,
+    /// The parameters, in Falco's order.
+    pub params: &'static [Param],
+}
+
+impl EventRow {
+    /// The index of the parameter called `name`.
+    pub fn param(&self, name: &str) -> Option<usize> {
+        self.params.iter().position(|p| p.name == name)
+    }
+
+    /// True for events that only Lanner's own state needs: never the value of `evt.type`.
+    pub fn is_internal(&self) -> bool {
+        matches!(self.category, Category::Internal)
+    }
+}
+
+/// The most parameters a row may have.
+pub const MAX_PARAMS: usize = 32;
+/// The most parameters the BPF walker reads from one record.
+pub const MAX_WALKED_PARAMS: usize = 12;
+
+macro_rules! param {
+    ($name:ident : $ty:expr, $from:expr $(, $key:ident $(= $value:expr)?)*) => {{
+        #[allow(unused_mut)]
+        let mut p = Param { name: stringify!($name), ty: $ty, from: $from, state: None, on_demand: false, hidden: false };
+        $( param!(@ p $key $($value)?); )*
+        p
+    }};
+    (@ $p:ident state $value:expr) => { $p.state = Some($value) };
+    (@ $p:ident on_demand) => { $p.on_demand = true };
+    (@ $p:ident hidden) => { $p.hidden = true };
+}
+
+macro_rules! events {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident $name:literal $category:ident
+        x86_64 $x:tt i386 $i:tt aarch64 $a:tt $(fd $fd:expr;)?
+        { $( $param:ident : $ty:expr, $from:expr $(, $key:ident $(= $value:expr)?)*; )* }
+    )*) => {
+        /// An event Lanner captures: the index of its row in [`EVENTS`].
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u16)]
+        pub enum Event { $( $(#[$doc])* $variant, )* }
+
+        /// Every event, in the order of [`Event`].
+        pub static EVENTS: &[EventRow] = &[ $(
+            EventRow {
+                event: Event::$variant,
+                name: $name,
+                category: Category::$category,
+                x86_64: &$x,
+                i386: &$i,
+                aarch64: &$a,
+                fd: events!(@fd $($fd)?),
+                params: {
+                    const PARAMS: &[Param] = &[ $( param!($param: $ty, $from $(, $key $(= $value)?)*) ),* ];
+                    PARAMS
+                },
+            },
+        )* ];
+    };
+    (@fd) => { FdUse::None };
+    (@fd $fd:expr) => { $fd };
+}
+
+use Extractor as X;
+use Origin::{Absent, Arg, Program, Return, UserPath, UserString, UserU64};
+use ParamType::*;
+use ProcessField as P;
+
+const fn path(path: u8) -> Origin {
+    UserPath { path, dirfd: None }
+}
+const fn path_at(dirfd: u8, path: u8) -> Origin {
+    UserPath {
+        path,
+        dirfd: Some(dirfd),
+    }
+}
+
+events! {
+    /// `open(2)`.
+    Open "open" File x86_64 [2] i386 [5] aarch64 [] fd FdUse::Opens { path: 1, flags: 2 }; {
+        fd: Fd, Return;
+        name: FsPath, path(0);
+        flags: Flags(&flags::FILE_FLAGS), Arg(1);
+        mode: U32, Arg(2);
+        dev: U32, Origin::Extractor(X::OpenedDev), on_demand;
+        ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
+    }
+    /// `openat(2)`.
+    Openat "openat" File x86_64 [257] i386 [295] aarch64 [56] fd FdUse::Opens { path: 2, flags: 3 }; {
+        fd: Fd, Return;
+        dirfd: Fd, Arg(0);
+        name: FsRelPath(1), path_at(0, 1);
+        flags: Flags(&flags::FILE_FLAGS), Arg(2);
+        mode: U32, Arg(3);
+        dev: U32, Origin::Extractor(X::OpenedDev), on_demand;
+        ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
+    }
+    /// `openat2(2)`; flags, mode and resolve are members of its `struct open_how`.
+    Openat2 "openat2" File x86_64 [437] i386 [437] aarch64 [437] fd FdUse::Opens { path: 2, flags: 3 }; {
+        fd: Fd, Return;
+        dirfd: Fd, Arg(0);
+        name: FsRelPath(1), path_at(0, 1);
+        flags: Flags(&flags::FILE_FLAGS), UserU64 { arg: 2, offset: 0 };
+        mode: U32, UserU64 { arg: 2, offset: 8 };
+        resolve: Flags(&flags::OPENAT2_FLAGS), UserU64 { arg: 2, offset: 16 };
+        dev: U32, Origin::Extractor(X::OpenedDev), on_demand;
+        ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
+    }
+    /// `creat(2)`.
+    Creat "creat" File x86_64 [85] i386 [8] aarch64 [] fd FdUse::Opens { path: 1, flags: 6 }; {
+        fd: Fd, Return;
+        name: FsPath, path(0);
+        mode: U32, Arg(1);
+        dev: U32, Origin::Extractor(X::OpenedDev), on_demand;
+        ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
+        creat_flags: U16, Absent;
+        flags: Flags(&flags::FILE_FLAGS), Absent, hidden;
+    }
+    /// `execve(2)`: successful ones come from `sched_process_exec`, failed ones from the return.
+    Execve "execve" Process x86_64 [59] i386 [11] aarch64 [221] {
+        res: Errno, Return;
+        exe: CharBuf, Absent, state = P::Exe;
+        args: ByteBuf, Origin::Extractor(X::ExecveArgv), state = P::Args;
+        tid: Pid, Absent, state = P::Tid;
+        pid: Pid, Absent, state = P::Pid;
+        ptid: Pid, Absent, state = P::ParentPid;
+        cwd: CharBuf, Absent, state = P::Cwd;
+        fdlimit: U64, Absent;
+        pgft_maj: U64, Absent;
+        pgft_min: U64, Absent;
+        vm_size: U32, Absent;
+        vm_rss: U32, Absent;
+        vm_swap: U32, Absent;
+        comm: CharBuf, Absent, state = P::Comm;
+        cgroups: ByteBuf, Absent;
+        env: ByteBuf, Absent, state = P::Env;
+        tty: U32, Absent, state = P::Tty;
+        vpgid: Pid, Absent, state = P::Vpgid;
+        loginuid: Uid, Absent, state = P::LoginUid;
+        flags: Flags(&flags::EXECVE_FLAGS), Absent, state = P::ExecFlags;
+        cap_inheritable: U64, Absent, state = P::CapInheritable;
+        cap_permitted: U64, Absent, state = P::CapPermitted;
+        cap_effective: U64, Absent, state = P::CapEffective;
+        exe_ino: U64, Absent, state = P::ExeIno;
+        exe_ino_ctime: AbsTime, Absent;
+        exe_ino_mtime: AbsTime, Absent;
+        uid: Uid, Absent, state = P::Uid;
+        trusted_exepath: FsPath, Absent, state = P::ExePath;
+        pgid: Pid, Absent, state = P::Pgid;
+        gid: Gid, Absent, state = P::Gid;
+        filename: FsPath, path(0);
+    }
+    /// `execveat(2)`, as [`Event::Execve`].
+    Execveat "execveat" Process x86_64 [322] i386 [358] aarch64 [281] {
+        res: Errno, Return;
+        exe: CharBuf, Absent, state = P::Exe;
+        args: ByteBuf, Origin::Extractor(X::ExecveatArgv), state = P::Args;
+        tid: Pid, Absent, state = P::Tid;
+        pid: Pid, Absent, state = P::Pid;
+        ptid: Pid, Absent, state = P::ParentPid;
+        cwd: CharBuf, Absent, state = P::Cwd;
+        fdlimit: U64, Absent;
+        pgft_maj: U64, Absent;
+        pgft_min: U64, Absent;
+        vm_size: U32, Absent;
+        vm_rss: U32, Absent;
+        vm_swap: U32, Absent;
+        comm: CharBuf, Absent, state = P::Comm;
+        cgroups: ByteBuf, Absent;
+        env: ByteBuf, Absent, state = P::Env;
+        tty: U32, Absent, state = P::Tty;
+        vpgid: Pid, Absent, state = P::Vpgid;
+        loginuid: Uid, Absent, state = P::LoginUid;
+        flags: Flags(&flags::EXECVE_FLAGS), Absent, state = P::ExecFlags;
+        cap_inheritable: U64, Absent, state = P::CapInheritable;
+        cap_permitted: U64, Absent, state = P::CapPermitted;
+        cap_effective: U64, Absent, state = P::CapEffective;
+        exe_ino: U64, Absent, state = P::ExeIno;
+        exe_ino_ctime: AbsTime, Absent;
+        exe_ino_mtime: AbsTime, Absent;
+        uid: Uid, Absent, state = P::Uid;
+        trusted_exepath: FsPath, Absent, state = P::ExePath;
+        pgid: Pid, Absent, state = P::Pgid;
+        gid: Gid, Absent, state = P::Gid;
+        filename: FsPath, path_at(0, 1), hidden;
+    }
+    /// `clone(2)`: one event in the parent (the child's tid), one in the child (0).
+    Clone "clone" Process x86_64 [56] i386 [120] aarch64 [220] {
+        res: Pid, Return;
+        exe: CharBuf, Absent, state = P::Exe;
+        args: ByteBuf, Absent, state = P::Args;
+        tid: Pid, Absent, state = P::Tid;
+        pid: Pid, Absent, state = P::Pid;
+        ptid: Pid, Absent, state = P::ParentPid;
+        cwd: CharBuf, Absent, state = P::Cwd;
+        fdlimit: I64, Absent;
+        pgft_maj: U64, Absent;
+        pgft_min: U64, Absent;
+        vm_size: U32, Absent;
+        vm_rss: U32, Absent;
+        vm_swap: U32, Absent;
+        comm: CharBuf, Absent, state = P::Comm;
+        cgroups: ByteBuf, Absent;
+        flags: Flags(&flags::CLONE_FLAGS), Arg(0);
+        uid: U32, Absent, state = P::Uid;
+        gid: U32, Absent, state = P::Gid;
+        vtid: Pid, Absent, state = P::Vtid;
+        vpid: Pid, Absent, state = P::Vpid;
+        pidns_init_start_ts: U64, Absent, state = P::PidnsStart;
+    }
+    /// `fork(2)`, as [`Event::Clone`].
+    Fork "fork" Process x86_64 [57] i386 [2] aarch64 [] {
+        res: Pid, Return;
+        exe: CharBuf, Absent, state = P::Exe;
+        args: ByteBuf, Absent, state = P::Args;
+        tid: Pid, Absent, state = P::Tid;
+        pid: Pid, Absent, state = P::Pid;
+        ptid: Pid, Absent, state = P::ParentPid;
+        cwd: CharBuf, Absent, state = P::Cwd;
+        fdlimit: I64, Absent;
+        pgft_maj: U64, Absent;
+        pgft_min: U64, Absent;
+        vm_size: U32, Absent;
+        vm_rss: U32, Absent;
+        vm_swap: U32, Absent;
+        comm: CharBuf, Absent, state = P::Comm;
+        cgroups: ByteBuf, Absent;
+        flags: Flags(&flags::CLONE_FLAGS), Absent;
+        uid: U32, Absent, state = P::Uid;
+        gid: U32, Absent, state = P::Gid;
+        vtid: Pid, Absent, state = P::Vtid;
+        vpid: Pid, Absent, state = P::Vpid;
+        pidns_init_start_ts: U64, Absent, state = P::PidnsStart;
+    }
+    /// `vfork(2)`, as [`Event::Clone`].
+    Vfork "vfork" Process x86_64 [58] i386 [190] aarch64 [] {
+        res: Pid, Return;
+        exe: CharBuf, Absent, state = P::Exe;
+        args: ByteBuf, Absent, state = P::Args;
+        tid: Pid, Absent, state = P::Tid;
+        pid: Pid, Absent, state = P::Pid;
+        ptid: Pid, Absent, state = P::ParentPid;
+        cwd: CharBuf, Absent, state = P::Cwd;
+        fdlimit: I64, Absent;
+        pgft_maj: U64, Absent;
+        pgft_min: U64, Absent;
+        vm_size: U32, Absent;
+        vm_rss: U32, Absent;
+        vm_swap: U32, Absent;
+        comm: CharBuf, Absent, state = P::Comm;
+        cgroups: ByteBuf, Absent;
+        flags: Flags(&flags::CLONE_FLAGS), Absent;
+        uid: U32, Absent, state = P::Uid;
+        gid: U32, Absent, state = P::Gid;
+        vtid: Pid, Absent, state = P::Vtid;
+        vpid: Pid, Absent, state = P::Vpid;
+        pidns_init_start_ts: U64, Absent, state = P::PidnsStart;
+    }
+    /// `clone3(2)`, as [`Event::Clone`]; its flags are a member of `struct clone_args`.
+    Clone3 "clone3" Process x86_64 [435] i386 [435] aarch64 [435] {
+        res: Pid, Return;
+        exe: CharBuf, Absent, state = P::Exe;
+        args: ByteBuf, Absent, state = P::Args;
+        tid: Pid, Absent, state = P::Tid;
+        pid: Pid, Absent, state = P::Pid;
+        ptid: Pid, Absent, state = P::ParentPid;
+        cwd: CharBuf, Absent, state = P::Cwd;
+        fdlimit: I64, Absent;
+        pgft_maj: U64, Absent;
+        pgft_min: U64, Absent;
+        vm_size: U32, Absent;
+        vm_rss: U32, Absent;
+        vm_swap: U32, Absent;
+        comm: CharBuf, Absent, state = P::Comm;
+        cgroups: ByteBuf, Absent;
+        flags: Flags(&flags::CLONE_FLAGS), UserU64 { arg: 0, offset: 0 };
+        uid: U32, Absent, state = P::Uid;
+        gid: U32, Absent, state = P::Gid;
+        vtid: Pid, Absent, state = P::Vtid;
+        vpid: Pid, Absent, state = P::Vpid;
+        pidns_init_start_ts: U64, Absent, state = P::PidnsStart;
+    }
+    /// The end of a thread (`sched_process_exit`).
+    Procexit "procexit" Process x86_64 [] i386 [] aarch64 [] {
+        status: Errno, Program;
+        ret: Errno, Program;
+        sig: Signal, Program;
+        core: U8, Program;
+        reaper_tid: Pid, Program;
+        group_dead: U8, Program, hidden;
+    }
+    /// `connect(2)`.
+    Connect "connect" Net x86_64 [42] i386 [362] aarch64 [203] fd FdUse::Socket { fd: 2, tuple: 1 }; {
+        res: Errno, Return;
+        tuple: SockTuple, Origin::Extractor(X::SockTuple);
+        fd: Fd, Arg(0);
+        addr: SockAddr, Origin::Extractor(X::SockAddr);
+    }
+    /// `mkdir(2)`.
+    Mkdir "mkdir" File x86_64 [83] i386 [39] aarch64 [] {
+        res: Errno, Return;
+        path: FsPath, path(0);
+        mode: U32, Arg(1);
+    }
+    /// `mkdirat(2)`.
+    Mkdirat "mkdirat" File x86_64 [258] i386 [296] aarch64 [34] {
+        res: Errno, Return;
+        dirfd: Fd, Arg(0);
+        path: FsRelPath(1), path_at(0, 1);
+        mode: U32, Arg(2);
+    }
+    /// `rmdir(2)`.
+    Rmdir "rmdir" File x86_64 [84] i386 [40] aarch64 [] {
+        res: Errno, Return;
+        path: FsPath, path(0);
+    }
+    /// `unlink(2)`.
+    Unlink "unlink" File x86_64 [87] i386 [10] aarch64 [] {
+        res: Errno, Return;
+        path: FsPath, path(0);
+    }
+    /// `unlinkat(2)`.
+    Unlinkat "unlinkat" File x86_64 [263] i386 [301] aarch64 [35] {
+        res: Errno, Return;
+        dirfd: Fd, Arg(0);
+        name: FsRelPath(1), path_at(0, 1);
+        flags: Flags(&flags::UNLINKAT_FLAGS), Arg(2);
+    }
+    /// `symlink(2)`.
+    Symlink "symlink" File x86_64 [88] i386 [83] aarch64 [] {
+        res: Errno, Return;
+        target: CharBuf, UserString(0);
+        linkpath: FsPath, path(1);
+    }
+    /// `symlinkat(2)`.
+    Symlinkat "symlinkat" File x86_64 [266] i386 [304] aarch64 [36] {
+        res: Errno, Return;
+        target: CharBuf, UserString(0);
+        linkdirfd: Fd, Arg(1);
+        linkpath: FsRelPath(2), path_at(1, 2);
+    }
+    /// `link(2)`.
+    Link "link" File x86_64 [86] i386 [9] aarch64 [] {
+        res: Errno, Return;
+        oldpath: FsPath, path(0);
+        newpath: FsPath, path(1);
+    }
+    /// `linkat(2)`.
+    Linkat "linkat" File x86_64 [265] i386 [303] aarch64 [37] {
+        res: Errno, Return;
+        olddir: Fd, Arg(0);
+        oldpath: FsRelPath(1), path_at(0, 1);
+        newdir: Fd, Arg(2);
+        newpath: FsRelPath(3), path_at(2, 3);
+        flags: Flags(&flags::LINKAT_FLAGS), Arg(4);
+    }
+    /// `rename(2)`.
+    Rename "rename" File x86_64 [82] i386 [38] aarch64 [] {
+        res: Errno, Return;
+        oldpath: FsPath, path(0);
+        newpath: FsPath, path(1);
+    }
+    /// `renameat(2)`.
+    Renameat "renameat" File x86_64 [264] i386 [302] aarch64 [38] {
+        res: Errno, Return;
+        olddirfd: Fd, Arg(0);
+        oldpath: FsRelPath(1), path_at(0, 1);
+        newdirfd: Fd, Arg(2);
+        newpath: FsRelPath(3), path_at(2, 3);
+    }
+    /// `renameat2(2)`.
+    Renameat2 "renameat2" File x86_64 [316] i386 [353] aarch64 [276] {
+        res: Errno, Return;
+        olddirfd: Fd, Arg(0);
+        oldpath: FsRelPath(1), path_at(0, 1);
+        newdirfd: Fd, Arg(2);
+        newpath: FsRelPath(3), path_at(2, 3);
+        flags: Flags(&flags::RENAMEAT2_FLAGS), Arg(4);
+    }
+    /// `chmod(2)`.
+    Chmod "chmod" File x86_64 [90] i386 [15] aarch64 [] {
+        res: Errno, Return;
+        filename: FsPath, path(0);
+        mode: Mode(&flags::CHMOD_MODE), Arg(1);
+    }
+    /// `fchmod(2)`.
+    Fchmod "fchmod" File x86_64 [91] i386 [94] aarch64 [52] fd FdUse::File { fd: 1, path: 3 }; {
+        res: Errno, Return;
+        fd: Fd, Arg(0);
+        mode: Mode(&flags::CHMOD_MODE), Arg(1);
+        path: FsPath, Origin::Extractor(X::FdPath), hidden;
+    }
+    /// `fchmodat(2)`.
+    Fchmodat "fchmodat" File x86_64 [268] i386 [306] aarch64 [53] {
+        res: Errno, Return;
+        dirfd: Fd, Arg(0);
+        filename: FsRelPath(1), path_at(0, 1);
+        mode: Mode(&flags::CHMOD_MODE), Arg(2);
+    }
+    /// `chdir(2)`; the process state follows it.
+    Chdir "chdir" File x86_64 [80] i386 [12] aarch64 [49] {
+        res: Errno, Return;
+        path: CharBuf, path(0);
+    }
+    /// `fchdir(2)`; the process state follows it.
+    Fchdir "fchdir" File x86_64 [81] i386 [133] aarch64 [50] fd FdUse::File { fd: 1, path: 2 }; {
+        res: Errno, Return;
+        fd: Fd, Arg(0);
+        path: FsPath, Origin::Extractor(X::FdPath), hidden;
+    }
+    /// `setuid(2)`.
+    Setuid "setuid" User x86_64 [105] i386 [23, 213] aarch64 [146] {
+        res: Errno, Return;
+        uid: Uid, Arg(0);
+    }
+    /// `setns(2)`.
+    Setns "setns" Process x86_64 [308] i386 [346] aarch64 [268] {
+        res: Errno, Return;
+        fd: Fd, Arg(0);
+        nstype: Flags(&flags::CLONE_FLAGS), Arg(1);
+    }
+    /// `unshare(2)`.
+    Unshare "unshare" Process x86_64 [272] i386 [310] aarch64 [97] {
+        res: Errno, Return;
+        flags: Flags(&flags::CLONE_FLAGS), Arg(0);
+    }
+    /// `memfd_create(2)`.
+    MemfdCreate "memfd_create" File x86_64 [319] i386 [356] aarch64 [279] {
+        fd: Fd, Return;
+        name: CharBuf, UserString(0);
+        flags: Flags(&flags::MEMFD_CREATE_FLAGS), Arg(1);
+    }
+    /// Lanner's own: a program was replaced (`sched_process_exec`). Becomes the process state and an
+    /// [`Event::Execve`] or [`Event::Execveat`].
+    TaskExec "task_exec" Internal x86_64 [] i386 [] aarch64 [] {
+        ppid: Pid, Program;
+        vpid: Pid, Program;
+        sid: Pid, Program;
+        pgid: Pid, Program;
+        vpgid: Pid, Program;
+        tty: U32, Program;
+        loginuid: Uid, Program;
+        cap_inheritable: U64, Program;
+        cap_permitted: U64, Program;
+        cap_effective: U64, Program;
+        exe_ino: U64, Program;
+        flags: Flags(&flags::EXECVE_FLAGS), Program;
+        start_time: U64, Program;
+        syscall: U64, Program;
+        comm: CharBuf, Program;
+        args: ByteBuf, Program;
+        env: ByteBuf, Program;
+        exepath: FsPath, Program;
+        cwd: FsPath, Program;
+        filename: CharBuf, Program;
+    }
+    /// Lanner's own: a process was created (`sched_process_fork`, not for threads).
+    TaskFork "task_fork" Internal x86_64 [] i386 [] aarch64 [] {
+        child_pid: Pid, Program;
+        child_vpid: Pid, Program;
+        ppid: Pid, Program;
+        start_time: U64, Program;
+        pgid: Pid, Program;
+        vpgid: Pid, Program;
+        sid: Pid, Program;
+    }
+}
+
+/// How many events there are.
+pub const EVENT_COUNT: usize = Event::TaskFork as usize + 1;
+
+impl Event {
+    /// The event's row.
+    pub fn row(self) -> &'static EventRow {
+        &EVENTS[self as usize]
+    }
+
+    /// Falco's name of the event.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The event with this index in [`EVENTS`].
+    pub fn from_index(index: u16) -> Option<Event> {
+        EVENTS.get(usize::from(index)).map(|row| row.event)
+    }
+
+    /// The event rules call `name`; internal events have no name there.
+    pub fn from_name(name: &str) -> Option<Event> {
+        EVENTS
+            .iter()
+            .find(|row| row.name == name && !row.is_internal())
+            .map(|row| row.event)
+    }
+}
+
+/// A set of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct EventSet(u128);
+
+const _: () = assert!(EVENT_COUNT <= 128, "EventSet holds 128 events; widen it");
+
+impl EventSet {
+    /// No event.
+    pub const NONE: EventSet = EventSet(0);
+
+    /// Every event a rule can name.
+    pub fn all() -> EventSet {
+        EVENTS
+            .iter()
+            .filter(|row| !row.is_internal())
+            .map(|row| row.event)
+            .collect()
+    }
+
+    /// Adds one event.
+    pub fn insert(&mut self, event: Event) {
+        self.0 |= 1 << event as u16;
+    }
+
+    /// True when `event` is in the set.
+    pub fn contains(self, event: Event) -> bool {
+        self.0 & (1 << event as u16) != 0
+    }
+
+    /// Events in either set.
+    #[must_use]
+    pub fn union(self, other: EventSet) -> EventSet {
+        EventSet(self.0 | other.0)
+    }
+
+    /// Events in both sets.
+    #[must_use]
+    pub fn intersection(self, other: EventSet) -> EventSet {
+        EventSet(self.0 & other.0)
+    }
+
+    /// Every event a rule can name that is not in the set.
+    #[must_use]
+    pub fn complement(self) -> EventSet {
+        EventSet(EventSet::all().0 & !self.0)
+    }
+
+    /// True when the set has no event.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// How many events are in the set.
+    pub fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// The events, in table order.
+    pub fn iter(self) -> impl Iterator<Item = Event> {
+        EVENTS
+            .iter()
+            .map(|row| row.event)
+            .filter(move |event| self.contains(*event))
+    }
+}
+
+impl FromIterator<Event> for EventSet {
+    fn from_iter<T: IntoIterator<Item = Event>>(events: T) -> Self {
+        let mut set = EventSet::NONE;
+        events.into_iter().for_each(|event| set.insert(event));
+        set
+    }
+}
+
+/// What the loaded rules need to see: the input of capture's plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needs {
+    /// Events at least one rule can match on.
+    pub events: EventSet,
+    /// Per event, the bit *n* set when a rule reads the on-demand parameter *n*.
+    pub params: [u32; EVENT_COUNT],
+}
+
+impl Default for Needs {
+    fn default() -> Self {
+        Needs {
+            events: EventSet::NONE,
+            params: [0; EVENT_COUNT],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::EVENT_NAMES;
+
+    #[test]
+    fn rows_are_in_the_order_of_the_enum_and_fit_the_walker() {
+        for (index, row) in EVENTS.iter().enumerate() {
+            assert_eq!(row.event as usize, index, "{}", row.name);
+            assert!(row.params.len() <= MAX_PARAMS, "{}", row.name);
+            let walked = row
+                .params
+                .iter()
+                .filter(|p| !matches!(p.from, Absent | Program))
+                .count();
+            assert!(walked <= MAX_WALKED_PARAMS, "{}", row.name);
+            for param in row.params {
+                if let FsRelPath(dirfd) = param.ty {
+                    assert_eq!(
+                        row.params[usize::from(dirfd)].ty,
+                        Fd,
+                        "{}.{}",
+                        row.name,
+                        param.name
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_row_is_an_event_falco_knows() {
+        for row in EVENTS.iter().filter(|row| !row.is_internal()) {
+            assert!(
+                EVENT_NAMES.binary_search(&row.name).is_ok(),
+                "{} is not an event of Falco",
+                row.name
+            );
+        }
+    }
+
+    #[test]
+    fn no_two_rows_claim_one_system_call() {
+        let numbers: [fn(&EventRow) -> &'static [u16]; 3] = [|r| r.x86_64, |r| r.i386, |r| r.aarch64];
+        for of in numbers {
+            let mut all: Vec<u16> = EVENTS.iter().flat_map(|row| of(row).iter().copied()).collect();
+            all.sort_unstable();
+            let count = all.len();
+            all.dedup();
+            assert_eq!(all.len(), count);
+        }
+    }
+
+    #[test]
+    fn sets_know_their_complement() {
+        let opens: EventSet = [Event::Open, Event::Openat].into_iter().collect();
+        assert!(opens.contains(Event::Open) && !opens.contains(Event::Execve));
+        assert!(!opens.complement().contains(Event::Open));
+        assert!(opens.complement().contains(Event::Execve));
+        assert!(!EventSet::all().contains(Event::TaskFork));
+        assert_eq!(opens.union(opens.complement()), EventSet::all());
+    }
+}

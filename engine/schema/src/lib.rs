@@ -1,0 +1,19 @@
+//! The tables and plain types every part of Lanner meets in. No dependencies.
+//!
+//! * [`event`]: one row per event; the C header of the BPF programs, the decoder and `--list-events` come from it.
+//! * [`record`]: the bytes of one event between kernel and user space.
+//! * [`process`], [`descriptor`], [`container`]: the state around an event.
+//! * [`view`]: one event as the engine sees it.
+//! * [`alert`]: what a rule that matched hands to the outputs.
+
+#![forbid(unsafe_code)]
+
+pub mod alert;
+pub mod container;
+pub mod descriptor;
+pub mod event;
+pub mod flags;
+pub mod names;
+pub mod process;
+pub mod record;
+pub mod view;

@@ -1,0 +1,138 @@
+//! What Lanner knows of a process. Filled by capture, read by the engine's fields.
+
+use std::sync::Arc;
+
+/// The program a process runs: what `execve` sets, shared with children until they run one of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Image {
+    /// Name of the task (`comm`, at most 15 bytes): `proc.name`.
+    pub comm: Box<[u8]>,
+    /// `argv[0]`: `proc.exe`.
+    pub exe: Box<[u8]>,
+    /// Path of the executable, from the kernel's `mm->exe_file`, relative to the process's root: `proc.exepath`.
+    pub exepath: Box<[u8]>,
+    /// `argv[1..]`, each ended by NUL.
+    pub args: Box<[u8]>,
+    /// `comm`, a space and `argv[1..]` joined by spaces (just `comm` without arguments): `proc.cmdline`.
+    pub cmdline: Box<[u8]>,
+    /// The environment, each `KEY=value` ended by NUL.
+    pub env: Box<[u8]>,
+    /// Inode number of the executable; 0 when unknown.
+    pub exe_ino: u64,
+    /// Bits of [`crate::flags::EXECVE_FLAGS`].
+    pub exec_flags: u32,
+    /// True when arguments or environment were longer than what was kept.
+    pub truncated: bool,
+}
+
+impl Image {
+    /// Builds an image and its joined command line. `argv` is NUL-separated, `argv[0]` first.
+    pub fn new(comm: &[u8], argv: &[u8], exepath: &[u8], env: &[u8]) -> Image {
+        let (exe, args) = match argv.iter().position(|b| *b == 0) {
+            Some(end) => (&argv[..end], &argv[end + 1..]),
+            None => (argv, &[][..]),
+        };
+        let mut cmdline = Vec::with_capacity(comm.len() + args.len() + 1);
+        cmdline.extend_from_slice(comm);
+        for arg in strings(args) {
+            cmdline.push(b' ');
+            cmdline.extend_from_slice(arg);
+        }
+        Image {
+            comm: comm.into(),
+            exe: exe.into(),
+            exepath: exepath.into(),
+            args: args.into(),
+            cmdline: cmdline.into(),
+            env: env.into(),
+            ..Image::default()
+        }
+    }
+
+    /// `argv[1..]` joined by spaces: `proc.args`. A suffix of the command line.
+    pub fn args_joined(&self) -> &[u8] {
+        self.cmdline.get(self.comm.len() + 1..).unwrap_or(&[])
+    }
+}
+
+/// The strings of a NUL-terminated sequence. A last one that was cut before its NUL counts too.
+pub fn strings(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    let empty = bytes.is_empty();
+    bytes.split(|b| *b == 0).filter(move |s| !empty || !s.is_empty())
+}
+
+/// A process (a thread group).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Process {
+    /// Id in the kernel's own pid namespace.
+    pub pid: u32,
+    /// Id inside its own pid namespace.
+    pub vpid: u32,
+    /// The parent's id.
+    pub ppid: u32,
+    /// Session id.
+    pub sid: u32,
+    /// Process group id.
+    pub pgid: u32,
+    /// Process group id inside its own pid namespace.
+    pub vpgid: u32,
+    /// Effective user id when it was last seen.
+    pub uid: u32,
+    /// Effective group id when it was last seen.
+    pub gid: u32,
+    /// Audit login uid; `u32::MAX` when unset.
+    pub loginuid: u32,
+    /// Number of the controlling terminal (`new_encode_dev`); 0 when none.
+    pub tty: u32,
+    /// Inheritable capabilities.
+    pub cap_inheritable: u64,
+    /// Permitted capabilities.
+    pub cap_permitted: u64,
+    /// Effective capabilities.
+    pub cap_effective: u64,
+    /// When it was created, nanoseconds since the epoch; 0 when unknown.
+    pub start_time: u64,
+    /// When it ran its program, nanoseconds since the epoch; 0 when unknown.
+    pub exec_time: u64,
+    /// Id of its cgroup-v2 directory; 0 when unknown.
+    pub cgroup: u64,
+    /// Working directory as the process sees it, without the final slash (`/` itself is empty).
+    pub cwd: Box<[u8]>,
+    /// The program it runs.
+    pub image: Arc<Image>,
+}
+
+/// A user from the passwd file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct User {
+    /// Login name.
+    pub name: String,
+    /// Home directory.
+    pub home: String,
+    /// Login shell.
+    pub shell: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_joins_its_command_line() {
+        let image = Image::new(b"cat", b"/bin/cat\0-n\0/etc/shadow\0", b"/usr/bin/cat", b"A=1\0");
+        assert_eq!(&*image.exe, b"/bin/cat");
+        assert_eq!(&*image.cmdline, b"cat -n /etc/shadow");
+        assert_eq!(image.args_joined(), b"-n /etc/shadow");
+        let bare = Image::new(b"sh", b"sh\0", b"/bin/sh", b"");
+        assert_eq!(&*bare.cmdline, b"sh");
+        assert_eq!(bare.args_joined(), b"");
+    }
+
+    #[test]
+    fn strings_keep_empty_arguments() {
+        assert_eq!(strings(b"a\0\0b\0").collect::<Vec<_>>(), [&b"a"[..], b"", b"b"]);
+        assert_eq!(strings(b"").count(), 0);
+        assert_eq!(strings(b"cut").collect::<Vec<_>>(), [b"cut"]);
+    }
+}

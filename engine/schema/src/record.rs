@@ -1,0 +1,386 @@
+//! The record that crosses from the kernel: a fixed header, the lengths of the parameters, their bytes.
+//!
+//! The layout is written once, here; capture's build script turns the constants into the C header the BPF programs
+//! include. All numbers are little-endian as the kernel wrote them (both ends are the same machine).
+//!
+//! ```text
+//! 0   u16 event        index of the row
+//! 2   u8  stream       which program wrote it: 0 return of a system call, 1 exec, 2 fork, 3 exit
+//! 3   u8  flags        FLAG_*
+//! 4   u32 cpu
+//! 8   u64 sequence     counts per CPU and stream, lost records included
+//! 16  u64 time         nanoseconds since boot (CLOCK_BOOTTIME)
+//! 24  u32 tid          thread, in the kernel's own pid namespace
+//! 28  u32 pid          process
+//! 32  u64 cgroup       id of the cgroup-v2 directory (its inode)
+//! 40  u32 uid          effective user id
+//! 44  u32 gid          effective group id
+//! 48  u16 length[n]    per parameter: bytes, and the top bit when they were cut; 0 is missing
+//! …   bytes
+//! ```
+//! Numbers are eight bytes, sign-extended by their type. Text ends in NUL. A path is the text that was passed, its NUL,
+//! and (when it is relative) the directory it starts from; a path from kernel objects, and that directory, are the
+//! NUL-terminated names from the leaf up to the root. A socket tuple is [`SocketTuple`].
+
+use std::net::IpAddr;
+
+/// Bytes before the lengths.
+pub const HEADER_LEN: usize = 48;
+/// Top bit of a length: the value was longer.
+pub const TRUNCATED: u16 = 0x8000;
+/// The call came from a 32-bit caller.
+pub const FLAG_COMPAT: u8 = 1;
+
+/// Programs that number their records independently, because one may interrupt another on the same CPU.
+pub const STREAMS: [&str; 4] = ["sys_exit", "exec", "fork", "exit"];
+
+/// The header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs)] // the members are listed above
+pub struct Header {
+    pub event: u16,
+    pub stream: u8,
+    pub flags: u8,
+    pub cpu: u32,
+    pub sequence: u64,
+    pub time: u64,
+    pub tid: u32,
+    pub pid: u32,
+    pub cgroup: u64,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}
+
+impl Header {
+    /// Reads a header; `None` when the bytes are too few.
+    pub fn read(bytes: &[u8]) -> Option<Header> {
+        let bytes: &[u8; HEADER_LEN] = bytes.first_chunk()?;
+        Some(Header {
+            event: u16_at(bytes, 0)?,
+            stream: bytes[2],
+            flags: bytes[3],
+            cpu: u32_at(bytes, 4)?,
+            sequence: u64_at(bytes, 8)?,
+            time: u64_at(bytes, 16)?,
+            tid: u32_at(bytes, 24)?,
+            pid: u32_at(bytes, 28)?,
+            cgroup: u64_at(bytes, 32)?,
+            uid: u32_at(bytes, 40)?,
+            gid: u32_at(bytes, 44)?,
+        })
+    }
+
+    /// Appends the header's bytes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.event.to_le_bytes());
+        out.push(self.stream);
+        out.push(self.flags);
+        out.extend(self.cpu.to_le_bytes());
+        out.extend(self.sequence.to_le_bytes());
+        out.extend(self.time.to_le_bytes());
+        out.extend(self.tid.to_le_bytes());
+        out.extend(self.pid.to_le_bytes());
+        out.extend(self.cgroup.to_le_bytes());
+        out.extend(self.uid.to_le_bytes());
+        out.extend(self.gid.to_le_bytes());
+    }
+}
+
+/// The parameters of one record, borrowed from the ring buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct Wire<'a> {
+    lengths: &'a [u8],
+    data: &'a [u8],
+}
+
+/// One parameter's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WireParam<'a> {
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// True when the value was longer than what was kept.
+    pub truncated: bool,
+}
+
+impl<'a> Wire<'a> {
+    /// A record without parameters.
+    pub const EMPTY: Wire<'static> = Wire {
+        lengths: &[],
+        data: &[],
+    };
+
+    /// Checks and splits what follows the header. `None` when the bytes do not hold `count` lengths and what
+    /// they promise.
+    pub fn read(bytes: &'a [u8], count: usize) -> Option<Wire<'a>> {
+        let (lengths, data) = bytes.split_at_checked(count * 2)?;
+        let wire = Wire { lengths, data };
+        (wire.offset(count) <= data.len()).then_some(wire)
+    }
+
+    fn length(&self, index: usize) -> u16 {
+        u16_at(self.lengths, index * 2).unwrap_or(0)
+    }
+
+    fn offset(&self, index: usize) -> usize {
+        (0..index).map(|i| usize::from(self.length(i) & !TRUNCATED)).sum()
+    }
+
+    /// Parameter `index`; `None` when the record has no value for it.
+    pub fn param(&self, index: usize) -> Option<WireParam<'a>> {
+        let length = self.length(index);
+        let len = usize::from(length & !TRUNCATED);
+        if len == 0 {
+            return None;
+        }
+        let start = self.offset(index);
+        Some(WireParam {
+            bytes: self.data.get(start..start + len)?,
+            truncated: length & TRUNCATED != 0,
+        })
+    }
+
+    /// Parameter `index` as a number.
+    pub fn number(&self, index: usize) -> Option<u64> {
+        u64_at(self.param(index)?.bytes, 0)
+    }
+
+    /// How many parameters were cut.
+    pub fn truncated(&self) -> usize {
+        (0..self.lengths.len() / 2)
+            .filter(|i| self.length(*i) & TRUNCATED != 0)
+            .count()
+    }
+}
+
+/// Builds the bytes after the header: tests, and sources that are not BPF.
+#[derive(Debug, Default)]
+pub struct WireBuilder {
+    lengths: Vec<u8>,
+    data: Vec<u8>,
+}
+
+impl WireBuilder {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn push(mut self, bytes: &[u8]) -> Self {
+        let len = u16::try_from(bytes.len()).unwrap_or(u16::MAX) & !TRUNCATED;
+        self.lengths.extend(len.to_le_bytes());
+        self.data.extend(&bytes[..usize::from(len)]);
+        self
+    }
+
+    /// A parameter without a value.
+    #[must_use]
+    pub fn missing(self) -> Self {
+        self.push(&[])
+    }
+
+    /// A number.
+    #[must_use]
+    pub fn number(self, value: i64) -> Self {
+        self.push(&value.to_le_bytes())
+    }
+
+    /// Text; the NUL is added.
+    #[must_use]
+    pub fn text(self, text: impl AsRef<[u8]>) -> Self {
+        let mut bytes = text.as_ref().to_vec();
+        bytes.push(0);
+        self.push(&bytes)
+    }
+
+    /// A path as it was passed, and the absolute directory it starts from when it is relative.
+    #[must_use]
+    pub fn path(self, raw: &str, base: &str) -> Self {
+        let mut bytes = raw.as_bytes().to_vec();
+        bytes.push(0);
+        if !raw.starts_with('/') {
+            bytes.extend(components(base));
+        }
+        self.push(&bytes)
+    }
+
+    /// A path from kernel objects: an absolute path, sent as its names from the leaf up.
+    #[must_use]
+    pub fn kernel_path(self, path: &str) -> Self {
+        let bytes = components(path);
+        self.push(&bytes)
+    }
+
+    /// A socket tuple.
+    #[must_use]
+    pub fn tuple(self, tuple: &SocketTuple) -> Self {
+        let mut bytes = Vec::new();
+        tuple.write(&mut bytes);
+        self.push(&bytes)
+    }
+
+    /// Raw bytes.
+    #[must_use]
+    pub fn bytes(self, bytes: &[u8]) -> Self {
+        self.push(bytes)
+    }
+
+    /// The bytes: lengths, then values.
+    pub fn build(self) -> Vec<u8> {
+        let mut bytes = self.lengths;
+        bytes.extend(self.data);
+        bytes
+    }
+}
+
+fn components(path: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for name in path.split('/').rev().filter(|n| !n.is_empty()) {
+        bytes.extend(name.as_bytes());
+        bytes.push(0);
+    }
+    if bytes.is_empty() {
+        bytes.push(0); // the root itself: one empty name, so that the value is not missing
+    }
+    bytes
+}
+
+/// Both ends of a socket, as the record carries them.
+///
+/// ```text
+/// 0  u16 family (AF_*)   2  u8 protocol (IPPROTO_*)   3  u8 type (SOCK_*)
+/// 4  u16 local port      6  u16 remote port           8  local address (16 bytes)   24  remote address (16 bytes)
+/// 40 path of an AF_UNIX peer, without NUL
+/// ```
+/// An IPv4 address fills the first four bytes of its sixteen. Ports are in host byte order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketTuple<'a> {
+    /// `AF_*`.
+    pub family: u16,
+    /// `IPPROTO_*`: 6 TCP, 17 UDP.
+    pub protocol: u8,
+    /// `SOCK_*`.
+    pub kind: u8,
+    /// The process's own end.
+    pub local: Option<(IpAddr, u16)>,
+    /// The other end.
+    pub remote: Option<(IpAddr, u16)>,
+    /// The path of an `AF_UNIX` peer; an abstract one begins with NUL.
+    pub path: &'a [u8],
+}
+
+/// `AF_UNIX`.
+pub const AF_UNIX: u16 = 1;
+/// `AF_INET`.
+pub const AF_INET: u16 = 2;
+/// `AF_INET6`.
+pub const AF_INET6: u16 = 10;
+/// Length of the fixed part of a tuple.
+pub const TUPLE_LEN: usize = 40;
+
+impl<'a> SocketTuple<'a> {
+    /// Reads a tuple; `None` when the bytes are too few.
+    pub fn read(bytes: &'a [u8]) -> Option<SocketTuple<'a>> {
+        let (fixed, path) = bytes.split_at_checked(TUPLE_LEN)?;
+        let family = u16_at(fixed, 0)?;
+        let address = |at: usize| -> Option<IpAddr> {
+            match family {
+                AF_INET => Some(IpAddr::from(*fixed[at..].first_chunk::<4>()?)),
+                AF_INET6 => Some(IpAddr::from(*fixed[at..].first_chunk::<16>()?)),
+                _ => None,
+            }
+        };
+        Some(SocketTuple {
+            family,
+            protocol: fixed[2],
+            kind: fixed[3],
+            local: address(8).zip(u16_at(fixed, 4)),
+            remote: address(24).zip(u16_at(fixed, 6)),
+            path,
+        })
+    }
+
+    /// Appends the tuple's bytes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let octets = |end: Option<(IpAddr, u16)>| -> [u8; 16] {
+            let mut bytes = [0; 16];
+            match end {
+                Some((IpAddr::V4(ip), _)) => bytes[..4].copy_from_slice(&ip.octets()),
+                Some((IpAddr::V6(ip), _)) => bytes = ip.octets(),
+                None => {}
+            }
+            bytes
+        };
+        out.extend(self.family.to_le_bytes());
+        out.push(self.protocol);
+        out.push(self.kind);
+        out.extend(self.local.map_or(0, |(_, port)| port).to_le_bytes());
+        out.extend(self.remote.map_or(0, |(_, port)| port).to_le_bytes());
+        out.extend(octets(self.local));
+        out.extend(octets(self.remote));
+        out.extend(self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_reads_what_it_writes() {
+        let header = Header {
+            event: 3,
+            stream: 1,
+            flags: FLAG_COMPAT,
+            cpu: 7,
+            sequence: 9,
+            time: 11,
+            tid: 13,
+            pid: 12,
+            cgroup: 1 << 40,
+            uid: 1000,
+            gid: 100,
+        };
+        let mut bytes = Vec::new();
+        header.write(&mut bytes);
+        assert_eq!(bytes.len(), HEADER_LEN);
+        assert_eq!(Header::read(&bytes), Some(header));
+        assert_eq!(Header::read(&bytes[..47]), None);
+    }
+
+    #[test]
+    fn parameters_are_found_by_index_and_lies_about_lengths_are_refused() {
+        let bytes = WireBuilder::new().number(-2).missing().text("x").build();
+        let wire = Wire::read(&bytes, 3).unwrap();
+        assert_eq!(wire.number(0), Some(-2i64 as u64));
+        assert_eq!(wire.param(1), None);
+        assert_eq!(wire.param(2).unwrap().bytes, b"x\0");
+        assert!(Wire::read(&bytes[..bytes.len() - 1], 3).is_none());
+        assert!(Wire::read(&[], 3).is_none());
+    }
+
+    #[test]
+    fn tuples_read_what_they_write() {
+        let tuple = SocketTuple {
+            family: AF_INET,
+            protocol: 6,
+            kind: 1,
+            local: Some(("10.0.0.1".parse().unwrap(), 40000)),
+            remote: Some(("1.1.1.1".parse().unwrap(), 443)),
+            path: b"",
+        };
+        let mut bytes = Vec::new();
+        tuple.write(&mut bytes);
+        assert_eq!(SocketTuple::read(&bytes), Some(tuple));
+        assert_eq!(SocketTuple::read(&bytes[..39]), None);
+    }
+}

@@ -1,0 +1,194 @@
+//! One event as the engine sees it: a borrowed view of its record, its process, its descriptor and its owner.
+
+use crate::container::Owner;
+use crate::descriptor::Descriptor;
+use crate::event::{Event, Origin, Param, ParamType, ProcessField};
+use crate::process::{Process, User};
+use crate::record::{SocketTuple, Wire};
+
+/// The state around an event that a field may have to look up.
+pub trait System {
+    /// The process with this id, if it is known.
+    fn process(&self, pid: u32) -> Option<&Process>;
+    /// The host's user with this id.
+    fn user(&self, uid: u32) -> Option<&User>;
+    /// The host's group with this id.
+    fn group(&self, gid: u32) -> Option<&str>;
+}
+
+/// A path parameter made absolute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResolvedPath<'a> {
+    /// Index of the parameter.
+    pub param: u8,
+    /// The absolute path as the process sees it, `.` and `..` and double slashes removed.
+    pub path: &'a [u8],
+}
+
+/// The value of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ParamValue<'a> {
+    /// A signed number (results, descriptors, pids).
+    I64(i64),
+    /// An unsigned number.
+    U64(u64),
+    /// Text without its NUL, or bytes (for `args` and `env` a NUL-terminated sequence).
+    Bytes(&'a [u8]),
+    /// A path as passed, and absolute when it could be resolved.
+    Path {
+        /// As it was passed.
+        raw: &'a [u8],
+        /// Absolute.
+        resolved: Option<&'a [u8]>,
+    },
+    /// Both ends of a socket.
+    Tuple(SocketTuple<'a>),
+}
+
+/// One event.
+#[derive(Clone, Copy)]
+pub struct EventView<'a> {
+    /// Which event.
+    pub event: Event,
+    /// Counts the events the engine was shown, from 1: `evt.num`.
+    pub number: u64,
+    /// Nanoseconds since the epoch.
+    pub time: u64,
+    /// CPU it happened on.
+    pub cpu: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// Process id.
+    pub pid: u32,
+    /// Effective user id of the thread at the event.
+    pub uid: u32,
+    /// Effective group id of the thread at the event.
+    pub gid: u32,
+    /// The record's parameters.
+    pub wire: Wire<'a>,
+    /// The result, when it is not in the record (successful exec: 0).
+    pub implied_result: Option<i64>,
+    /// Path parameters made absolute.
+    pub paths: &'a [ResolvedPath<'a>],
+    /// The process.
+    pub process: Option<&'a Process>,
+    /// Its descriptor, on events that have one.
+    pub descriptor: Option<&'a Descriptor<'a>>,
+    /// Whose it is.
+    pub owner: Owner<'a>,
+    /// State to look up.
+    pub system: &'a dyn System,
+}
+
+impl std::fmt::Debug for EventView<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventView")
+            .field("event", &self.event.name())
+            .field("number", &self.number)
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
+    }
+}
+
+fn text(bytes: &[u8]) -> &[u8] {
+    bytes.split(|b| *b == 0).next().unwrap_or(bytes)
+}
+
+impl<'a> EventView<'a> {
+    /// Parameter `index` in the row's order; `None` when it has no value.
+    pub fn param(&self, index: usize) -> Option<ParamValue<'a>> {
+        let param = self.event.row().params.get(index)?;
+        match self.wire.param(index) {
+            Some(wire) => self.from_wire(index, param, wire.bytes),
+            None if param.from == Origin::Return => self.implied_result.map(ParamValue::I64),
+            None => self.from_state(param.state?),
+        }
+    }
+
+    /// The parameter called `name`.
+    pub fn param_named(&self, name: &str) -> Option<ParamValue<'a>> {
+        self.param(self.event.row().param(name)?)
+    }
+
+    /// The result of the call: the first parameter of every event that has one (`evt.rawres`).
+    pub fn result(&self) -> Option<i64> {
+        let first = self.event.row().params.first()?;
+        match (first.from, self.param(0)?) {
+            (Origin::Return, ParamValue::I64(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    #[allow(clippy::wrong_self_convention)]
+    fn from_wire(&self, index: usize, param: &Param, bytes: &'a [u8]) -> Option<ParamValue<'a>> {
+        let number = || bytes.first_chunk().map(|b| u64::from_le_bytes(*b));
+        Some(match param.ty {
+            ParamType::Errno | ParamType::Fd | ParamType::Pid | ParamType::I32 | ParamType::I64 => {
+                ParamValue::I64(number()?.cast_signed())
+            }
+            ParamType::CharBuf => match param.from {
+                Origin::UserPath { .. } => self.path(index, bytes),
+                _ => ParamValue::Bytes(text(bytes)),
+            },
+            ParamType::ByteBuf => ParamValue::Bytes(bytes),
+            ParamType::FsPath | ParamType::FsRelPath(_) => self.path(index, bytes),
+            ParamType::SockTuple | ParamType::SockAddr => ParamValue::Tuple(SocketTuple::read(bytes)?),
+            _ => ParamValue::U64(number()?),
+        })
+    }
+
+    fn path(&self, index: usize, bytes: &'a [u8]) -> ParamValue<'a> {
+        let resolved = self
+            .paths
+            .iter()
+            .find(|p| usize::from(p.param) == index)
+            .map(|p| p.path);
+        match self.event.row().params[index].from {
+            Origin::UserPath { .. } => ParamValue::Path {
+                raw: text(bytes),
+                resolved,
+            },
+            // A kernel path is components; without its resolved form there is nothing to show.
+            _ => ParamValue::Path {
+                raw: resolved.unwrap_or_default(),
+                resolved,
+            },
+        }
+    }
+
+    #[allow(clippy::wrong_self_convention)]
+    fn from_state(&self, field: ProcessField) -> Option<ParamValue<'a>> {
+        let process = self.process?;
+        let image = &process.image;
+        let signed = |value: u32| Some(ParamValue::I64(i64::from(value)));
+        let unsigned = |value: u64| Some(ParamValue::U64(value));
+        match field {
+            ProcessField::Exe => Some(ParamValue::Bytes(&image.exe)),
+            ProcessField::Args => Some(ParamValue::Bytes(&image.args)),
+            ProcessField::Tid => signed(self.tid),
+            ProcessField::Pid => signed(process.pid),
+            ProcessField::ParentPid => signed(process.ppid),
+            ProcessField::Cwd => Some(ParamValue::Bytes(&process.cwd)),
+            ProcessField::Comm => Some(ParamValue::Bytes(&image.comm)),
+            ProcessField::Env => Some(ParamValue::Bytes(&image.env)),
+            ProcessField::Tty => unsigned(u64::from(process.tty)),
+            ProcessField::Vpgid => signed(process.vpgid),
+            ProcessField::Pgid => signed(process.pgid),
+            // Threads other than the first have no state of their own yet.
+            ProcessField::Vtid | ProcessField::Vpid => signed(process.vpid),
+            ProcessField::LoginUid => unsigned(u64::from(process.loginuid)),
+            ProcessField::ExecFlags => unsigned(u64::from(image.exec_flags)),
+            ProcessField::CapInheritable => unsigned(process.cap_inheritable),
+            ProcessField::CapPermitted => unsigned(process.cap_permitted),
+            ProcessField::CapEffective => unsigned(process.cap_effective),
+            ProcessField::ExeIno => (image.exe_ino != 0).then_some(ParamValue::U64(image.exe_ino)),
+            ProcessField::Uid => unsigned(u64::from(self.uid)),
+            ProcessField::Gid => unsigned(u64::from(self.gid)),
+            ProcessField::ExePath => Some(ParamValue::Path {
+                raw: &image.exepath,
+                resolved: Some(&image.exepath),
+            }),
+            ProcessField::PidnsStart => None,
+        }
+    }
+}

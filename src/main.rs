@@ -1,0 +1,2 @@
+//! The `lanner` binary.
+fn main() {}
