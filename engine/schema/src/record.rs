@@ -34,6 +34,11 @@ pub const FLAG_COMPAT: u8 = 1;
 /// Programs that number their records independently, because one may interrupt another on the same CPU.
 pub const STREAMS: [&str; 4] = ["sys_exit", "exec", "fork", "exit"];
 
+/// Why the kernel side lost a record, in the order of its counters.
+pub const DROP_REASONS: [&str; 2] = ["ring_full", "scratch_overwritten"];
+/// What the kernel side could not read although it delivered the record, in the order of its counters.
+pub const MISS_KINDS: [&str; 3] = ["user_memory", "kernel_memory", "no_room"];
+
 /// The header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(missing_docs)] // the members are listed above

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: (MIT OR GPL-2.0-only)
+/* The object of tier B: one dispatcher for the returns of system calls, and the life of processes. */
+#include "syscall.h"
+#include "task.h"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/* Every map and every global variable. Layouts shared with user space come from the generated events.h. */
+#pragma once
+
+#include "kernel.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include "events.h"
+
+/* Set by user space and changed while the programs run: what the loaded rules and the state need. */
+struct config config SEC(".data.config") = {};
+
+/* Set by the consumer before it sleeps, cleared by the first record after that: one wake-up instead of one per event. */
+struct consumer consumer SEC(".data.consumer") = {};
+
+/* The rows of the event table, fixed when the object is built. */
+const volatile struct event_row rows[ROWS] = EVENT_ROWS;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+} ring SEC(".maps");
+
+/* Per CPU and program: the sequence number of its next record. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, STREAM_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} sequences SEC(".maps");
+
+/* Per CPU: records that were lost, by event and reason. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, EVENT_COUNT * DROP_REASONS);
+	__type(key, __u32);
+	__type(value, __u64);
+} drops SEC(".maps");
+
+/* Per CPU: values that could not be read although the record was delivered, by kind (MISS_*). */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MISS_KINDS);
+	__type(key, __u32);
+	__type(value, __u64);
+} misses SEC(".maps");
+
+/* cgroup ids that belong to a container: written by the runtime's side before the container starts. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, __u8);
+} containers SEC(".maps");
+
+/*
+ * Where a record is put together. One per program and CPU: the kernel refuses to run a program that already runs on
+ * this CPU, so only another program can come between, and that has its own. `owner` is written first and checked last
+ * all the same, because on preemptible kernels that promise was seen broken; an overwritten record is counted as lost.
+ */
+struct scratch {
+	__u64 owner;
+	__u64 args[8]; /* six are used; the mask of an index is a power of two */
+	__s64 ret;
+	__u64 off; /* where the next value goes, counted from the end of the header */
+	__u64 compat;
+	__u8 buf[SCRATCH_LEN];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+static __always_inline void count_drop(__u32 event, __u32 reason)
+{
+	__u32 key = event * DROP_REASONS + reason;
+	__u64 *value = bpf_map_lookup_elem(&drops, &key);
+
+	if (value)
+		*value += 1;
+}
+
+static __always_inline void count_miss(__u32 kind)
+{
+	__u64 *value = bpf_map_lookup_elem(&misses, &kind);
+
+	if (value)
+		*value += 1;
+}

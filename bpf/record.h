@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/* Putting one record together: header, lengths, values. The layout is described in the schema crate's record.rs. */
+#pragma once
+
+#include "maps.h"
+
+#define barrier_var(var) asm volatile("" : "+r"(var))
+
+static __always_inline bool has_task_btf(void)
+{
+	return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf);
+}
+
+static __always_inline struct task_struct *current_task(void)
+{
+	return (struct task_struct *)bpf_get_current_task();
+}
+
+/* Effective ids of the current task. */
+static __always_inline void current_ids(__u32 *uid, __u32 *gid)
+{
+	if (has_task_btf()) {
+		struct task_struct *task = bpf_get_current_task_btf();
+		const struct cred *cred = task->cred;
+
+		*uid = cred->euid.val;
+		*gid = cred->egid.val;
+	} else {
+		const struct cred *cred = BPF_CORE_READ(current_task(), cred);
+
+		*uid = BPF_CORE_READ(cred, euid.val);
+		*gid = BPF_CORE_READ(cred, egid.val);
+	}
+}
+
+static __always_inline __u64 next_sequence(__u32 stream)
+{
+	__u64 *next = bpf_map_lookup_elem(&sequences, &stream);
+
+	return next ? (*next)++ : 0;
+}
+
+static __always_inline void fill_header(void *at, __u16 event, __u8 stream, __u8 flags)
+{
+	struct header *h = at;
+	__u64 id = bpf_get_current_pid_tgid();
+	__u32 uid = 0, gid = 0;
+
+	current_ids(&uid, &gid);
+	h->event = event;
+	h->stream = stream;
+	h->flags = flags;
+	h->cpu = bpf_get_smp_processor_id();
+	h->sequence = next_sequence(stream);
+	h->time = bpf_ktime_get_boot_ns();
+	h->tid = (__u32)id;
+	h->pid = id >> 32;
+	h->cgroup = bpf_get_current_cgroup_id();
+	h->uid = uid;
+	h->gid = gid;
+}
+
+static __always_inline __u64 wakeup_flags(void)
+{
+	if (!consumer.sleeping)
+		return BPF_RB_NO_WAKEUP;
+	consumer.sleeping = 0;
+	return BPF_RB_FORCE_WAKEUP;
+}
+
+/* Takes this program's scratch and starts a record of an event with `params` parameters in it. */
+static __always_inline struct scratch *record__begin(__u32 index, __u8 params)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &index);
+
+	if (!s)
+		return NULL;
+	s->owner = bpf_get_current_pid_tgid();
+	s->off = 2 * params;
+	/* A length stays 0 (missing) unless a value is written. */
+	__u64 *lengths = (__u64 *)(s->buf + HEADER_LEN);
+#pragma unroll
+	for (int i = 0; i < MAX_PARAMS * 2 / 8; i++)
+		lengths[i] = 0;
+	return s;
+}
+
+/* What follows the header: the lengths, then the values; `s->off` is where the next value goes. */
+static __always_inline __u8 *data(struct scratch *s)
+{
+	return s->buf + HEADER_LEN;
+}
+
+/*
+ * Where the next value goes. Every value written there is at most STRING_MAX long, and the buffer has that much behind
+ * the mask: the verifier forgets a comparison with the length but not a mask, so both are needed.
+ */
+static __always_inline bool room(struct scratch *s, __u64 *off)
+{
+	__u64 at = s->off;
+
+	if (at > DATA_MAX) {
+		count_miss(MISS_NO_ROOM);
+		return false;
+	}
+	barrier_var(at);
+	*off = at & DATA_MASK;
+	return true;
+}
+
+/* Notes that parameter `index` has `len` bytes more. */
+static __always_inline void advance(struct scratch *s, __u32 index, __u32 len, bool cut)
+{
+	__u16 *lengths = (__u16 *)data(s);
+
+	index &= MAX_PARAMS - 1;
+	lengths[index] = (lengths[index] + len) | (cut ? LENGTH_CUT : 0);
+	s->off += len;
+}
+
+static __always_inline void put_u64(struct scratch *s, __u32 index, __u64 value)
+{
+	__u64 off;
+
+	if (!room(s, &off))
+		return;
+	*(__u64 *)(data(s) + off) = value; /* unaligned stores are fine on every target BPF runs on */
+	advance(s, index, sizeof(value), false);
+}
+
+/* A NUL-terminated string in user memory. */
+static __always_inline void put_user_str(struct scratch *s, __u32 index, const void *from)
+{
+	__u64 off;
+	long len;
+
+	if (!room(s, &off))
+		return;
+	len = bpf_probe_read_user_str(data(s) + off, STRING_MAX, from);
+	if (len <= 0)
+		return count_miss(MISS_USER_MEMORY);
+	advance(s, index, len & (2 * STRING_MAX - 1), len == STRING_MAX);
+}
+
+static __always_inline void put_kernel_str(struct scratch *s, __u32 index, const void *from, __u32 max)
+{
+	__u64 off;
+	long len;
+
+	if (!room(s, &off))
+		return;
+	len = bpf_probe_read_kernel_str(data(s) + off, max, from);
+	if (len <= 0)
+		return count_miss(MISS_KERNEL_MEMORY);
+	advance(s, index, len & (2 * STRING_MAX - 1), false);
+}
+
+/* Bytes `start` to `end` of user memory, at most STRING_MAX - 1 of them. */
+static __always_inline void put_user_bytes(struct scratch *s, __u32 index, __u64 start, __u64 end)
+{
+	__u64 off;
+	__u64 len = end - start;
+	bool cut = false;
+
+	if (end <= start)
+		return;
+	if (!room(s, &off))
+		return;
+	if (len > STRING_MAX - 1) {
+		len = STRING_MAX - 1;
+		cut = true;
+	}
+	barrier_var(len);
+	len &= STRING_MAX - 1;
+	if (bpf_probe_read_user(data(s) + off, len, (void *)start))
+		return count_miss(MISS_USER_MEMORY);
+	advance(s, index, len, cut);
+}
+
+/* Sends the record, or counts it as lost. */
+static __always_inline void record__submit(struct scratch *s, __u16 event, __u8 stream, __u8 flags)
+{
+	__u64 len = s->off;
+
+	fill_header(s->buf, event, stream, flags);
+	barrier_var(len);
+	len &= 2 * DATA_MASK + 1;
+	if (len > DATA_MASK + STRING_MAX)
+		len = DATA_MASK + STRING_MAX;
+	if (s->owner != bpf_get_current_pid_tgid()) {
+		count_drop(event, DROP_SCRATCH);
+		return;
+	}
+	if (bpf_ringbuf_output(&ring, s->buf, HEADER_LEN + len, wakeup_flags()))
+		count_drop(event, DROP_RING_FULL);
+}

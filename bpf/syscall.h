@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/* System calls: one program for all of them, walking the row of the event table. */
+#pragma once
+
+#include "extract.h"
+
+/* One parameter. A subprogram of its own, so that the verifier's work grows with the rows and not with their product. */
+static __noinline int walk_param(struct scratch *s, const volatile struct param_row *param)
+{
+	__u32 index = param->index;
+	__u64 value = s->args[param->arg & 7];
+
+	switch (param->op) {
+	case OP_RETURN:
+		put_u64(s, index, s->ret);
+		break;
+	case OP_ARG_S32:
+		put_u64(s, index, (__s64)(__s32)value);
+		break;
+	case OP_ARG_U32:
+		put_u64(s, index, (__u32)value);
+		break;
+	case OP_ARG_64:
+		put_u64(s, index, s->compat ? (__u64)(__u32)value : value);
+		break;
+	case OP_USER_STRING:
+		put_user_str(s, index, (void *)value);
+		break;
+	case OP_USER_U64:
+		if (bpf_probe_read_user(&value, sizeof(value), (void *)value + param->extra))
+			count_miss(MISS_USER_MEMORY);
+		else
+			put_u64(s, index, value);
+		break;
+	case OP_USER_PATH: {
+		__u64 before = s->off;
+
+		put_user_str(s, index, (void *)value);
+		if (s->off > before && data(s)[before & DATA_MASK] != '/')
+			put_base(s, index, param->extra < 6 ? (__s32)s->args[param->extra & 7] : AT_FDCWD);
+		break;
+	}
+	case OP_SOCK_TUPLE:
+		extract__sock_tuple(s, index);
+		break;
+	case OP_SOCK_ADDR:
+		extract__sock_addr(s, index);
+		break;
+	case OP_FD_PATH:
+		extract__fd_path(s, index);
+		break;
+	case OP_OPENED_DEV:
+		extract__opened(s, index, true);
+		break;
+	case OP_OPENED_INO:
+		extract__opened(s, index, false);
+		break;
+	case OP_ARGV:
+		extract__argv(s, index, value);
+		break;
+	}
+	return 0;
+}
+
+/* The arguments, as the caller passed them; they are still in the registers when the call returns. */
+static __always_inline void load_args(struct scratch *s, struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	if (s->compat) {
+		s->args[0] = (__u32)regs->bx;
+		s->args[1] = (__u32)regs->cx;
+		s->args[2] = (__u32)regs->dx;
+		s->args[3] = (__u32)regs->si;
+		s->args[4] = (__u32)regs->di;
+		s->args[5] = (__u32)regs->bp;
+	} else {
+		s->args[0] = regs->di;
+		s->args[1] = regs->si;
+		s->args[2] = regs->dx;
+		s->args[3] = regs->r10;
+		s->args[4] = regs->r8;
+		s->args[5] = regs->r9;
+	}
+#elif defined(__TARGET_ARCH_arm64)
+	s->args[0] = regs->orig_x0;
+	s->args[1] = regs->regs[1];
+	s->args[2] = regs->regs[2];
+	s->args[3] = regs->regs[3];
+	s->args[4] = regs->regs[4];
+	s->args[5] = regs->regs[5];
+#endif
+}
+
+static __always_inline __u64 syscall_number(struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	return regs->orig_ax;
+#elif defined(__TARGET_ARCH_arm64)
+	return (__s64)regs->syscallno;
+#endif
+}
+
+/* True for a call in 32-bit convention, from a 32-bit process or by int 0x80 (TS_COMPAT). */
+static __always_inline bool is_compat(void)
+{
+#if defined(__TARGET_ARCH_x86)
+	if (has_task_btf()) {
+		struct task_struct *task = bpf_get_current_task_btf();
+
+		return task->thread_info.status & TS_COMPAT;
+	}
+	return BPF_CORE_READ(current_task(), thread_info.status) & TS_COMPAT;
+#else
+	return false;
+#endif
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
+{
+	__u64 nr = syscall_number(regs);
+	__u32 entry, row;
+	const volatile struct event_row *event;
+	struct scratch *s;
+	bool compat;
+
+	if (nr >= SYSCALLS)
+		return 0;
+	/* Both conventions in one load: most calls are wanted in neither, and leave here. */
+	entry = config.syscalls[nr & (SYSCALLS - 1)];
+	if (!entry)
+		return 0;
+	compat = is_compat();
+	row = compat ? entry >> 8 : entry & 0xff;
+	if (!row || bpf_get_current_pid_tgid() >> 32 == config.self_pid)
+		return 0;
+	if (row == SOCKETCALL) {
+		/* i386's multiplexer: the real call is the first argument. */
+#if defined(__TARGET_ARCH_x86)
+		__u32 call = regs->bx;
+
+		row = call < SOCKETCALLS ? config.socketcalls[call & (SOCKETCALLS - 1)] : 0;
+		if (!row)
+			return 0;
+		event = &rows[(row - 1) & (ROWS - 1)];
+		s = record__begin(0, event->params);
+		if (!s)
+			return 0;
+		__u32 args[6] = {};
+
+		if (bpf_probe_read_user(args, sizeof(args), (void *)(__u64)(__u32)regs->cx))
+			bpf_probe_read_user(args, 12, (void *)(__u64)(__u32)regs->cx);
+		s->compat = 1;
+#pragma unroll
+		for (int i = 0; i < 6; i++)
+			s->args[i] = args[i];
+#else
+		return 0;
+#endif
+	} else {
+		event = &rows[(row - 1) & (ROWS - 1)];
+		/* A successful exec is reported by the exec program; its arguments are gone here. */
+		if ((event->flags & ROW_FAILURES_ONLY && ret >= 0))
+			return 0;
+		s = record__begin(0, event->params);
+		if (!s)
+			return 0;
+		s->compat = compat;
+		load_args(s, regs);
+	}
+	/* An i386 result is 32 bits wide, sign included. */
+	s->ret = compat ? (__s64)(__s32)ret : ret;
+	for (int i = 0; i < MAX_WALKED; i++) {
+		const volatile struct param_row *param = &event->walked[i];
+
+		if (i >= event->count)
+			break;
+		if (param->on_demand && !(config.params[(row - 1) & (ROWS - 1)] & (1U << (param->index & 31))))
+			continue;
+		walk_param(s, param);
+	}
+	record__submit(s, row - 1, STREAM_SYS_EXIT, compat ? FLAG_COMPAT : 0);
+	return 0;
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/* The life of processes: exec, fork, exit. */
+#pragma once
+
+#include "extract.h"
+
+/* A pid's number in its own namespace. */
+static __always_inline __u32 number_inside(struct pid *pid)
+{
+	__u32 level = BPF_CORE_READ(pid, level);
+	int nr = 0;
+
+	bpf_probe_read_kernel(&nr, sizeof(nr),
+			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				      level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
+	return nr;
+}
+
+/* A pid's number in the first namespace. */
+static __always_inline __u32 number_outside(struct pid *pid)
+{
+	return BPF_CORE_READ(pid, numbers[0].nr);
+}
+
+/* The controlling terminal as new_encode_dev() writes it, 0 without one. */
+static __always_inline __u32 tty_number(struct signal_struct *signal)
+{
+	struct tty_struct *tty = BPF_CORE_READ(signal, tty);
+	struct tty_driver *driver;
+	__u32 major, minor;
+
+	if (!tty)
+		return 0;
+	driver = BPF_CORE_READ(tty, driver);
+	major = BPF_CORE_READ(driver, major);
+	minor = BPF_CORE_READ(driver, minor_start) + BPF_CORE_READ(tty, index);
+	return (minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12);
+}
+
+static __always_inline __u64 capabilities(const void *at)
+{
+	__u64 value = 0;
+
+	bpf_probe_read_kernel(&value, sizeof(value), at);
+	return value;
+}
+
+/* What execve's `flags` says of the executable (EXECVE_FLAGS). */
+static __always_inline __u64 exec_flags(struct file *exe)
+{
+	struct dentry *dentry = BPF_CORE_READ(exe, f_path.dentry);
+	struct inode *inode = BPF_CORE_READ(exe, f_inode);
+	char name[8] = {};
+	__u64 flags = 0;
+
+	if (BPF_CORE_READ(inode, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC) {
+		/* struct ovl_inode: the inode, then __upperdentry. overlayfs may be a module, so its type may be unknown. */
+		struct dentry *upper = NULL;
+
+		bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode));
+		flags |= upper ? EXE_UPPER_LAYER : EXE_LOWER_LAYER;
+	}
+	/* memfd_create(): a file of the internal shmem mount called "memfd:NAME", its own parent. */
+	if (dentry == BPF_CORE_READ(dentry, d_parent)) {
+		bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(dentry, d_name.name));
+		if (name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' && name[4] == 'd' && name[5] == ':')
+			flags |= EXE_FROM_MEMFD;
+	}
+	return flags;
+}
+
+/* The number of the call a task is in, or -1 where the kernel has no way to ask. */
+static __always_inline __u64 current_syscall(void)
+{
+	if (has_task_btf() && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) {
+		struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+#if defined(__TARGET_ARCH_x86)
+		return BPF_CORE_READ(regs, orig_ax);
+#elif defined(__TARGET_ARCH_arm64)
+		return BPF_CORE_READ(regs, syscallno);
+#endif
+	}
+	return -1;
+}
+
+SEC("?tp_btf/sched_process_exec")
+int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	struct scratch *s = record__begin(1, TASK_EXEC_PARAMS);
+	struct signal_struct *signal;
+	struct task_struct *parent;
+	const struct cred *cred;
+	struct mm_struct *mm;
+	struct file *exe;
+	struct fs_struct *fs;
+	__u32 loginuid = -1;
+
+	if (!s)
+		return 0;
+	signal = BPF_CORE_READ(task, signal);
+	cred = BPF_CORE_READ(task, cred);
+	mm = BPF_CORE_READ(task, mm);
+	exe = BPF_CORE_READ(mm, exe_file);
+	parent = BPF_CORE_READ(task, real_parent);
+	fs = BPF_CORE_READ(task, fs);
+	if (bpf_core_field_exists(task->loginuid))
+		loginuid = BPF_CORE_READ(task, loginuid.val);
+
+	put_u64(s, TASK_EXEC_PPID, BPF_CORE_READ(parent, tgid));
+	put_u64(s, TASK_EXEC_VPID, number_inside(BPF_CORE_READ(task, thread_pid)));
+	put_u64(s, TASK_EXEC_SID, number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_SID])));
+	put_u64(s, TASK_EXEC_PGID, number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID])));
+	put_u64(s, TASK_EXEC_VPGID, number_inside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID])));
+	put_u64(s, TASK_EXEC_TTY, tty_number(signal));
+	put_u64(s, TASK_EXEC_LOGINUID, loginuid);
+	put_u64(s, TASK_EXEC_CAP_INHERITABLE, capabilities(&cred->cap_inheritable));
+	put_u64(s, TASK_EXEC_CAP_PERMITTED, capabilities(&cred->cap_permitted));
+	put_u64(s, TASK_EXEC_CAP_EFFECTIVE, capabilities(&cred->cap_effective));
+	put_u64(s, TASK_EXEC_EXE_INO, BPF_CORE_READ(exe, f_inode, i_ino));
+	put_u64(s, TASK_EXEC_FLAGS, exec_flags(exe));
+	put_u64(s, TASK_EXEC_START_TIME, BPF_CORE_READ(task, group_leader, start_boottime));
+	put_u64(s, TASK_EXEC_SYSCALL, current_syscall());
+	put_kernel_str(s, TASK_EXEC_COMM, &task->comm, sizeof(task->comm));
+	put_user_bytes(s, TASK_EXEC_ARGS, BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end));
+	put_user_bytes(s, TASK_EXEC_ENV, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
+	put_file_path(s, TASK_EXEC_EXEPATH, exe);
+	put_components(s, TASK_EXEC_CWD, BPF_CORE_READ(fs, pwd.dentry), BPF_CORE_READ(fs, pwd.mnt));
+	put_kernel_str(s, TASK_EXEC_FILENAME, BPF_CORE_READ(bprm, filename), STRING_MAX);
+	record__submit(s, EVENT_TASK_EXEC, STREAM_EXEC, is_compat() ? FLAG_COMPAT : 0);
+	return 0;
+}
+
+/* Records of fixed size are put together in the ring itself. */
+struct fork_record {
+	struct header header;
+	__u16 lengths[TASK_FORK_PARAMS];
+	__u8 values[TASK_FORK_PARAMS * 8];
+} __attribute__((packed));
+
+struct exit_record {
+	struct header header;
+	__u16 lengths[PROCEXIT_PARAMS];
+	__u8 values[PROCEXIT_PARAMS * 8];
+} __attribute__((packed));
+
+#define SET(r, index, value)                                                                                           \
+	do {                                                                                                           \
+		__u64 v = (value);                                                                                     \
+		(r)->lengths[index] = 8;                                                                               \
+		__builtin_memcpy((r)->values + (index) * 8, &v, 8);                                                    \
+	} while (0)
+
+SEC("?tp_btf/sched_process_fork")
+int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct *child)
+{
+	__u32 pid = BPF_CORE_READ(child, pid);
+	struct signal_struct *signal;
+	struct fork_record *r;
+
+	/* A new thread changes nothing in the process table. */
+	if (pid != BPF_CORE_READ(child, tgid))
+		return 0;
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		__u32 stream = STREAM_FORK;
+
+		next_sequence(stream);
+		count_drop(EVENT_TASK_FORK, DROP_RING_FULL);
+		return 0;
+	}
+	signal = BPF_CORE_READ(child, signal);
+	SET(r, TASK_FORK_CHILD_PID, pid);
+	SET(r, TASK_FORK_CHILD_VPID, number_inside(BPF_CORE_READ(child, thread_pid)));
+	SET(r, TASK_FORK_PPID, BPF_CORE_READ(child, real_parent, tgid));
+	SET(r, TASK_FORK_START_TIME, BPF_CORE_READ(child, start_boottime));
+	SET(r, TASK_FORK_PGID, number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID])));
+	SET(r, TASK_FORK_VPGID, number_inside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID])));
+	SET(r, TASK_FORK_SID, number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_SID])));
+	fill_header(r, EVENT_TASK_FORK, STREAM_FORK, 0);
+	bpf_ringbuf_submit(r, wakeup_flags());
+	return 0;
+}
+
+SEC("?tp_btf/sched_process_exit")
+int BPF_PROG(sched_process_exit, struct task_struct *task)
+{
+	/* do_exit() has counted the thread out already: 0 means it was the last of its process. */
+	bool group_dead = BPF_CORE_READ(task, signal, live.counter) == 0;
+	struct exit_record *r;
+	__u32 code;
+
+	if (!group_dead && !config.thread_exits)
+		return 0;
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		next_sequence(STREAM_EXIT);
+		count_drop(EVENT_PROCEXIT, DROP_RING_FULL);
+		return 0;
+	}
+	code = BPF_CORE_READ(task, exit_code);
+	SET(r, PROCEXIT_STATUS, code);
+	SET(r, PROCEXIT_RET, (code >> 8) & 0xff);
+	SET(r, PROCEXIT_SIG, code & 0x7f);
+	SET(r, PROCEXIT_CORE, (code & 0x80) != 0);
+	SET(r, PROCEXIT_REAPER_TID, 0);
+	SET(r, PROCEXIT_GROUP_DEAD, group_dead);
+	fill_header(r, EVENT_PROCEXIT, STREAM_EXIT, 0);
+	bpf_ringbuf_submit(r, wakeup_flags());
+	return 0;
+}

@@ -1,0 +1,194 @@
+//! Turns the schema's event table into the header the BPF programs include, and builds the object.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use lanner_schema::event::{
+    EVENT_COUNT, EVENTS, Event, EventRow, Extractor, MAX_PARAMS, MAX_WALKED_PARAMS, Origin, Param, ParamType,
+};
+use lanner_schema::record;
+
+fn main() {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let bpf = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR")).join("../bpf");
+    println!("cargo:rerun-if-changed={}", bpf.display());
+    println!("cargo:rerun-if-changed=build.rs");
+    fs::write(out.join("events.h"), header()).expect("write events.h");
+    let arch = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
+        Ok("x86_64") => "x86",
+        Ok("aarch64") => "arm64",
+        other => panic!("no BPF programs for target architecture {other:?}"),
+    };
+    let mut builder = libbpf_cargo::SkeletonBuilder::new();
+    builder.source(bpf.join("lanner.bpf.c")).obj(out.join("lanner.bpf.o")).clang_args([
+        "-I".as_ref(),
+        out.as_os_str(),
+        format!("-D__TARGET_ARCH_{arch}").as_ref(),
+        "-Wall".as_ref(),
+        "-Wextra".as_ref(),
+        "-Werror".as_ref(),
+        "-Wno-unused-parameter".as_ref(),
+        "-Wno-unused-function".as_ref(),
+        "-Wno-sign-compare".as_ref(),
+        "-mcpu=v2".as_ref(),
+    ]);
+    if let Err(error) = builder.build() {
+        panic!("the BPF object does not build (clang 14 or newer is needed): {error:?}");
+    }
+}
+
+fn define(out: &mut String, name: impl AsRef<str>, value: impl std::fmt::Display) {
+    writeln!(out, "#define {} {value}", name.as_ref().to_uppercase()).expect("write to a string");
+}
+
+fn header() -> String {
+    let rows = EVENT_COUNT.next_power_of_two();
+    let mut out = String::from("/* Generated from the event table (lanner-schema). */\n#pragma once\n\n");
+    define(&mut out, "EVENT_COUNT", EVENT_COUNT);
+    define(&mut out, "ROWS", rows);
+    define(&mut out, "MAX_PARAMS", MAX_PARAMS);
+    define(&mut out, "MAX_WALKED", MAX_WALKED_PARAMS);
+    define(&mut out, "HEADER_LEN", record::HEADER_LEN);
+    define(&mut out, "TUPLE_LEN", record::TUPLE_LEN);
+    define(&mut out, "LENGTH_CUT", record::TRUNCATED);
+    define(&mut out, "FLAG_COMPAT", record::FLAG_COMPAT);
+    define(&mut out, "STREAM_COUNT", record::STREAMS.len());
+    for (index, name) in record::STREAMS.iter().enumerate() {
+        define(&mut out, format!("STREAM_{name}"), index);
+    }
+    define(&mut out, "DROP_REASONS", record::DROP_REASONS.len());
+    define(&mut out, "DROP_RING_FULL", 0);
+    define(&mut out, "DROP_SCRATCH", 1);
+    define(&mut out, "MISS_KINDS", record::MISS_KINDS.len());
+    for (index, name) in record::MISS_KINDS.iter().enumerate() {
+        define(&mut out, format!("MISS_{name}"), index);
+    }
+    out.push_str(LIMITS);
+    for row in EVENTS {
+        define(&mut out, format!("EVENT_{}", row.name), row.event as u16);
+        if row.params.iter().any(|p| p.from == Origin::Program) {
+            define(&mut out, format!("{}_PARAMS", row.name), row.params.len());
+            for (index, param) in row.params.iter().enumerate() {
+                define(&mut out, format!("{}_{}", row.name, param.name), index);
+            }
+        }
+    }
+    for (name, bit) in lanner_schema::flags::EXECVE_FLAGS.names {
+        define(&mut out, name, bit);
+    }
+    out.push_str(STRUCTS);
+    out.push_str("\n#define EVENT_ROWS { \\\n");
+    for row in EVENTS {
+        out.push_str(&c_row(row));
+    }
+    out.push_str("}\n");
+    out
+}
+
+/// Sizes of the record; see maps.h and record.h for what they bound.
+const LIMITS: &str = "
+#define STRING_MAX 4096      /* PATH_MAX, and the most of a process's arguments or environment */
+#define DATA_MAX 16383       /* no value starts behind this */
+#define DATA_MASK 16383UL    /* the same as a mask, for the verifier */
+#define SCRATCH_LEN 20528    /* HEADER_LEN + DATA_MASK + 1 + STRING_MAX; a per-CPU value is at most 32 KiB */
+#define NAME_MAX_LEN 256     /* NAME_MAX and its NUL */
+#define PATH_COMPONENTS 64
+#define ARGV_STRINGS 24      /* of a failed execve */
+#define ARGV_STRING_MAX 512
+#define SYSCALLS 512
+#define SOCKETCALLS 32
+#define SOCKETCALL 255       /* in config.syscalls: i386 socketcall(2) */
+#define ROW_FAILURES_ONLY 1
+
+";
+
+const STRUCTS: &str = "
+struct header {
+	__u16 event;
+	__u8 stream, flags;
+	__u32 cpu;
+	__u64 sequence, time;
+	__u32 tid, pid;
+	__u64 cgroup;
+	__u32 uid, gid;
+};
+_Static_assert(sizeof(struct header) == HEADER_LEN, \"header layout\");
+
+enum param_op {
+	OP_NONE, OP_RETURN, OP_ARG_S32, OP_ARG_U32, OP_ARG_64, OP_USER_STRING, OP_USER_U64, OP_USER_PATH,
+	OP_SOCK_TUPLE, OP_SOCK_ADDR, OP_FD_PATH, OP_OPENED_DEV, OP_OPENED_INO, OP_ARGV,
+};
+
+struct param_row {
+	__u8 op, arg, extra, index, on_demand;
+};
+
+struct event_row {
+	__u8 count, params, flags;
+	struct param_row walked[MAX_WALKED];
+};
+
+/* Mirrored by capture's bpf.rs, which checks the size. */
+struct config {
+	__u32 self_pid;             /* calls of this process are not reported */
+	__u32 thread_exits;         /* report the end of every thread, not only of processes */
+	__u16 syscalls[SYSCALLS];   /* by number: row + 1 for native callers, row + 1 for 32-bit callers << 8 */
+	__u8 socketcalls[SOCKETCALLS];
+	__u32 params[ROWS];         /* on-demand parameters that are read */
+};
+
+struct consumer {
+	__u32 sleeping;
+};
+";
+
+fn c_row(row: &EventRow) -> String {
+    let walked: Vec<String> =
+        row.params.iter().enumerate().filter_map(|(index, param)| c_param(index, param)).collect();
+    let flags = match row.event {
+        Event::Execve | Event::Execveat => "ROW_FAILURES_ONLY",
+        _ => "0",
+    };
+    format!(
+        "\t[{}] = {{ .count = {}, .params = {}, .flags = {flags}, .walked = {{ {} }} }}, /* {} */ \\\n",
+        row.event as u16,
+        walked.len(),
+        row.params.len(),
+        walked.join(", "),
+        row.name
+    )
+}
+
+fn c_param(index: usize, param: &Param) -> Option<String> {
+    let (op, arg, extra) = match param.from {
+        Origin::Return => ("OP_RETURN", 0, 0),
+        Origin::Arg(arg) => (width(param.ty), arg, 0),
+        Origin::UserString(arg) => ("OP_USER_STRING", arg, 0),
+        Origin::UserPath { path, dirfd } => ("OP_USER_PATH", path, dirfd.unwrap_or(u8::MAX)),
+        Origin::UserU64 { arg, offset } => ("OP_USER_U64", arg, offset),
+        Origin::Extractor(extractor) => match extractor {
+            Extractor::SockTuple => ("OP_SOCK_TUPLE", 0, 0),
+            Extractor::SockAddr => ("OP_SOCK_ADDR", 0, 0),
+            Extractor::FdPath => ("OP_FD_PATH", 0, 0),
+            Extractor::OpenedDev => ("OP_OPENED_DEV", 0, 0),
+            Extractor::OpenedIno => ("OP_OPENED_INO", 0, 0),
+            Extractor::ExecveArgv => ("OP_ARGV", 1, 0),
+            Extractor::ExecveatArgv => ("OP_ARGV", 2, 0),
+        },
+        Origin::Program | Origin::Absent => return None,
+    };
+    let on_demand = u8::from(param.on_demand);
+    Some(format!("{{ {op}, {arg}, {extra}, {index}, {on_demand} }}"))
+}
+
+/// How wide an argument is: the rest of its register is the caller's rubbish.
+fn width(ty: ParamType) -> &'static str {
+    match ty {
+        ParamType::Errno | ParamType::Fd | ParamType::Pid | ParamType::I32 => "OP_ARG_S32",
+        ParamType::U64 | ParamType::I64 | ParamType::AbsTime => "OP_ARG_64",
+        // Flags of open(2), clone(2), … are ints; clone's would be 64 bits wide but has no bit above 31.
+        _ => "OP_ARG_U32",
+    }
+}
