@@ -36,7 +36,6 @@ enum bpf_map_type_local {
 /* Asked for by value: the numbers are the UAPI's, their presence is the running kernel's. */
 enum bpf_func_id {
 	BPF_FUNC_get_current_task_btf = 158, /* 5.11, 3ca1032ab7ab */
-	BPF_FUNC_task_pt_regs = 175,         /* 5.15, dd6e10fbd9fb */
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

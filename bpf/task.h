@@ -69,19 +69,13 @@ static __always_inline __u64 exec_flags(struct file *exe)
 	return flags;
 }
 
-/* The number of the call a task is in, or -1 where the kernel has no way to ask. */
-static __always_inline __u64 current_syscall(void)
+/*
+ * True for an execveat() of a descriptor. An execveat() of a path can't be told from an execve(): on x86 the kernel sets
+ * the call's number to execve's when the program is loaded (set_personality_64bit).
+ */
+static __always_inline bool by_descriptor(struct linux_binprm *bprm)
 {
-	if (has_task_btf() && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) {
-		struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-
-#if defined(__TARGET_ARCH_x86)
-		return BPF_CORE_READ(regs, orig_ax);
-#elif defined(__TARGET_ARCH_arm64)
-		return BPF_CORE_READ(regs, syscallno);
-#endif
-	}
-	return -1;
+	return bpf_core_field_exists(bprm->fdpath) && BPF_CORE_READ(bprm, fdpath);
 }
 
 SEC("?tp_btf/sched_process_exec")
@@ -120,14 +114,14 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 	put_u64(s, TASK_EXEC_EXE_INO, BPF_CORE_READ(exe, f_inode, i_ino));
 	put_u64(s, TASK_EXEC_FLAGS, exec_flags(exe));
 	put_u64(s, TASK_EXEC_START_TIME, BPF_CORE_READ(task, group_leader, start_boottime));
-	put_u64(s, TASK_EXEC_SYSCALL, current_syscall());
+	put_u64(s, TASK_EXEC_BY_DESCRIPTOR, by_descriptor(bprm));
 	put_kernel_str(s, TASK_EXEC_COMM, &task->comm, sizeof(task->comm));
 	put_user_bytes(s, TASK_EXEC_ARGS, BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end));
 	put_user_bytes(s, TASK_EXEC_ENV, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
 	put_file_path(s, TASK_EXEC_EXEPATH, exe);
 	put_components(s, TASK_EXEC_CWD, BPF_CORE_READ(fs, pwd.dentry), BPF_CORE_READ(fs, pwd.mnt));
 	put_kernel_str(s, TASK_EXEC_FILENAME, BPF_CORE_READ(bprm, filename), STRING_MAX);
-	record__submit(s, EVENT_TASK_EXEC, STREAM_EXEC, is_compat() ? FLAG_COMPAT : 0);
+	record__submit(s, EVENT_TASK_EXEC, STREAM_EXEC, 0);
 	return 0;
 }
 
@@ -163,9 +157,7 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 		return 0;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
-		__u32 stream = STREAM_FORK;
-
-		next_sequence(stream);
+		next_sequence(STREAM_FORK);
 		count_drop(EVENT_TASK_FORK, DROP_RING_FULL);
 		return 0;
 	}

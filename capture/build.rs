@@ -1,5 +1,7 @@
 //! Turns the schema's event table into the header the BPF programs include, and builds the object.
 
+#![allow(clippy::expect_used, clippy::panic)] // a build script fails by panicking
+
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
@@ -12,7 +14,8 @@ use lanner_schema::record;
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let bpf = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR")).join("../bpf");
+    let bpf = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"))
+        .join("../bpf");
     println!("cargo:rerun-if-changed={}", bpf.display());
     println!("cargo:rerun-if-changed=build.rs");
     fs::write(out.join("events.h"), header()).expect("write events.h");
@@ -22,18 +25,21 @@ fn main() {
         other => panic!("no BPF programs for target architecture {other:?}"),
     };
     let mut builder = libbpf_cargo::SkeletonBuilder::new();
-    builder.source(bpf.join("lanner.bpf.c")).obj(out.join("lanner.bpf.o")).clang_args([
-        "-I".as_ref(),
-        out.as_os_str(),
-        format!("-D__TARGET_ARCH_{arch}").as_ref(),
-        "-Wall".as_ref(),
-        "-Wextra".as_ref(),
-        "-Werror".as_ref(),
-        "-Wno-unused-parameter".as_ref(),
-        "-Wno-unused-function".as_ref(),
-        "-Wno-sign-compare".as_ref(),
-        "-mcpu=v2".as_ref(),
-    ]);
+    builder
+        .source(bpf.join("lanner.bpf.c"))
+        .obj(out.join("lanner.bpf.o"))
+        .clang_args([
+            "-I".as_ref(),
+            out.as_os_str(),
+            format!("-D__TARGET_ARCH_{arch}").as_ref(),
+            "-Wall".as_ref(),
+            "-Wextra".as_ref(),
+            "-Werror".as_ref(),
+            "-Wno-unused-parameter".as_ref(),
+            "-Wno-unused-function".as_ref(),
+            "-Wno-sign-compare".as_ref(),
+            "-mcpu=v2".as_ref(),
+        ]);
     if let Err(error) = builder.build() {
         panic!("the BPF object does not build (clang 14 or newer is needed): {error:?}");
     }
@@ -145,8 +151,12 @@ struct consumer {
 ";
 
 fn c_row(row: &EventRow) -> String {
-    let walked: Vec<String> =
-        row.params.iter().enumerate().filter_map(|(index, param)| c_param(index, param)).collect();
+    let walked: Vec<String> = row
+        .params
+        .iter()
+        .enumerate()
+        .filter_map(|(index, param)| c_param(index, param))
+        .collect();
     let flags = match row.event {
         Event::Execve | Event::Execveat => "ROW_FAILURES_ONLY",
         _ => "0",

@@ -678,7 +678,7 @@ events! {
         exe_ino: U64, Program;
         flags: Flags(&flags::EXECVE_FLAGS), Program;
         start_time: U64, Program;
-        syscall: U64, Program;
+        by_descriptor: U8, Program;
         comm: CharBuf, Program;
         args: ByteBuf, Program;
         env: ByteBuf, Program;

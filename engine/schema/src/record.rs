@@ -297,6 +297,8 @@ impl<'a> SocketTuple<'a> {
     pub fn read(bytes: &'a [u8]) -> Option<SocketTuple<'a>> {
         let (fixed, path) = bytes.split_at_checked(TUPLE_LEN)?;
         let family = u16_at(fixed, 0)?;
+        // Nothing but zeroes is an end that was never set, not an address.
+        let known = |end: Option<(IpAddr, u16)>| end.filter(|(ip, port)| *port != 0 || !ip.is_unspecified());
         let address = |at: usize| -> Option<IpAddr> {
             match family {
                 AF_INET => Some(IpAddr::from(*fixed[at..].first_chunk::<4>()?)),
@@ -308,8 +310,8 @@ impl<'a> SocketTuple<'a> {
             family,
             protocol: fixed[2],
             kind: fixed[3],
-            local: address(8).zip(u16_at(fixed, 4)),
-            remote: address(24).zip(u16_at(fixed, 6)),
+            local: known(address(8).zip(u16_at(fixed, 4))),
+            remote: known(address(24).zip(u16_at(fixed, 6))),
             path,
         })
     }

@@ -101,6 +101,10 @@ impl<'a> EventView<'a> {
         match self.wire.param(index) {
             Some(wire) => self.from_wire(index, param, wire.bytes),
             None if param.from == Origin::Return => self.implied_result.map(ParamValue::I64),
+            None if let Some(path) = self.resolved(index) => Some(ParamValue::Path {
+                raw: path,
+                resolved: Some(path),
+            }),
             None => self.from_state(param.state?),
         }
     }
@@ -137,12 +141,15 @@ impl<'a> EventView<'a> {
         })
     }
 
-    fn path(&self, index: usize, bytes: &'a [u8]) -> ParamValue<'a> {
-        let resolved = self
-            .paths
+    fn resolved(&self, index: usize) -> Option<&'a [u8]> {
+        self.paths
             .iter()
             .find(|p| usize::from(p.param) == index)
-            .map(|p| p.path);
+            .map(|p| p.path)
+    }
+
+    fn path(&self, index: usize, bytes: &'a [u8]) -> ParamValue<'a> {
+        let resolved = self.resolved(index);
         match self.event.row().params[index].from {
             Origin::UserPath { .. } => ParamValue::Path {
                 raw: text(bytes),

@@ -1,0 +1,195 @@
+//! Loads the probes, performs one of every event in a child process, and compares what was captured with what was done.
+//!
+//! Prints a line per check and `selfcheck: N passed, N failed, N skipped`; exits 0 when nothing failed. Needs root. The
+//! tests run it on the host's kernel and, linked statically, in guests of other kernels.
+
+#[path = "selfcheck/act.rs"]
+mod act;
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use lanner_capture::{Capture, Config, Host, plan};
+use lanner_schema::container::ContainerTable;
+use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventSet, Needs};
+use lanner_schema::view::{EventView, ParamValue};
+
+/// One captured event, in words.
+struct Seen {
+    event: Event,
+    pid: u32,
+    params: Vec<(String, String)>,
+    exepath: String,
+    cmdline: String,
+    parent: String,
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn words(value: ParamValue<'_>) -> String {
+    match value {
+        ParamValue::I64(n) => n.to_string(),
+        ParamValue::U64(n) => n.to_string(),
+        ParamValue::Bytes(bytes) => text(bytes).replace('\0', " "),
+        ParamValue::Path { raw, resolved } => format!("{}|{}", text(raw), resolved.map_or("?".into(), text)),
+        ParamValue::Tuple(t) => {
+            let end = |e: Option<(std::net::IpAddr, u16)>| {
+                e.map_or("?".into(), |(ip, port)| format!("{ip}:{port}"))
+            };
+            format!(
+                "{}>{}{}",
+                end(t.local),
+                end(t.remote),
+                text(t.path).trim_end_matches('\0')
+            )
+        }
+    }
+}
+
+fn seen(view: &EventView<'_>) -> Seen {
+    let row = view.event.row();
+    let params = (0..row.params.len())
+        .filter_map(|i| Some((row.params[i].name.to_owned(), words(view.param(i)?))))
+        .collect();
+    let image = view.process.map(|p| &p.image);
+    let parent = view.process.and_then(|p| view.system.process(p.ppid));
+    Seen {
+        event: view.event,
+        pid: view.pid,
+        params,
+        exepath: image.map_or_else(String::new, |i| text(&i.exepath)),
+        cmdline: image.map_or_else(String::new, |i| text(&i.cmdline)),
+        parent: parent.map_or_else(String::new, |p| text(&p.image.comm)),
+    }
+}
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().collect();
+    if let [_, role, rest @ ..] = args.as_slice() {
+        return act::play(role, rest);
+    }
+    if args.len() == 1 && std::env::var_os("LANNER_LOG").is_some() {
+        tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG)
+            .init();
+    }
+    let host = Host::probe();
+    println!("selfcheck: kernel {}", host.kernel);
+    let needs = Needs {
+        events: EventSet::all(),
+        params: [u32::MAX; EVENT_COUNT],
+    };
+    let config = Config::default();
+    let plan = plan(&host, &needs, &config)?;
+    println!("selfcheck: {plan}");
+    let started = Instant::now();
+    let mut capture = Capture::start(plan, &config, &ContainerTable::new())?;
+    println!("selfcheck: loaded and attached in {:?}", started.elapsed());
+
+    let dir = std::env::temp_dir().join(format!("lanner-selfcheck-{}", std::process::id()));
+    std::fs::create_dir_all(&dir)?;
+    let dir = dir.canonicalize()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let player = {
+        let (stop, dir) = (Arc::clone(&stop), dir.clone());
+        std::thread::spawn(move || -> Result<(u32, String), String> {
+            let result = (|| {
+                let exe = std::env::current_exe().map_err(|e| e.to_string())?;
+                let child = Command::new(exe)
+                    .args(["act".as_ref(), dir.as_os_str()])
+                    .stdout(Stdio::piped())
+                    .spawn()
+                    .map_err(|e| e.to_string())?;
+                let pid = child.id();
+                let output = child.wait_with_output().map_err(|e| e.to_string())?;
+                if !output.status.success() {
+                    return Err(format!("the acting process failed: {}", output.status));
+                }
+                Ok((pid, text(&output.stdout)))
+            })();
+            stop.store(true, Ordering::Relaxed);
+            result
+        })
+    };
+    let mut events = Vec::new();
+    capture.run(&stop, &mut |view| events.push(seen(view)))?;
+    let (pid, script) = player.join().map_err(|_| "the player panicked")??;
+    let _ = std::fs::remove_dir_all(&dir);
+    let stats = capture.stats();
+    println!("{stats}");
+    Ok(check(&script, pid, &events, &stats))
+}
+
+/// Every line of the script the acting process printed is one expectation: `EVENT name=value …`, with `skip REASON`
+/// for what this machine can't do. `@child` events belong to another process than the acting one.
+fn check(script: &str, pid: u32, events: &[Seen], stats: &lanner_capture::Stats) -> ExitCode {
+    let (mut passed, mut failed, mut skipped) = (0u32, 0u32, 0u32);
+    let mut covered = BTreeSet::new();
+    for line in script.lines() {
+        if let Some(reason) = line.strip_prefix("skip ") {
+            println!("SKIP {reason}");
+            skipped += 1;
+            continue;
+        }
+        let mut words = line.split('\t');
+        let name = words.next().unwrap_or_default();
+        let (name, own) = match name.strip_prefix('@') {
+            Some(name) => (name, false),
+            None => (name, true),
+        };
+        let wanted: Vec<(&str, &str)> = words.filter_map(|w| w.split_once('=')).collect();
+        let candidates: Vec<&Seen> = events
+            .iter()
+            .filter(|e| e.event.name() == name && (e.pid == pid) == own)
+            .collect();
+        let matches = |event: &&&Seen| {
+            wanted.iter().all(|(key, value)| match *key {
+                "exepath" => event.exepath == *value,
+                "cmdline" => event.cmdline == *value,
+                "parent" => event.parent == *value,
+                _ => event.params.iter().any(|(k, v)| k == key && v == value),
+            })
+        };
+        covered.insert(name.to_owned());
+        if candidates.iter().any(|e| matches(&e)) {
+            println!("ok   {}", line.replace('\t', " "));
+            passed += 1;
+        } else {
+            println!("FAIL {}", line.replace('\t', " "));
+            for event in candidates.iter().take(6) {
+                println!(
+                    "     saw {:?} exepath={} cmdline={} parent={}",
+                    event.params, event.exepath, event.cmdline, event.parent
+                );
+            }
+            failed += 1;
+        }
+    }
+    for row in EVENTS
+        .iter()
+        .filter(|row| !row.is_internal() && !covered.contains(row.name))
+    {
+        println!("FAIL no check performs {}", row.name);
+        failed += 1;
+    }
+    if stats.lost() != stats.gaps {
+        println!(
+            "FAIL lost {} but {} sequence numbers are missing",
+            stats.lost(),
+            stats.gaps
+        );
+        failed += 1;
+    }
+    println!("selfcheck: {passed} passed, {failed} failed, {skipped} skipped");
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

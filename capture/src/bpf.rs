@@ -1,0 +1,342 @@
+//! The BPF object: loading, configuring, attaching, and reading its counters.
+
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use lanner_schema::container::CgroupMap;
+use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventRow};
+use lanner_schema::record;
+use libbpf_rs::query::ProgInfoIter;
+use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, PrintLevel, ProgramType};
+use nix::sys::mman::{MapFlags as MmapFlags, ProtFlags, mmap, munmap};
+
+use crate::error::CaptureError;
+use crate::plan::{Config, Plan};
+
+static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lanner.bpf.o"));
+
+/// Sizes of `struct config` (build.rs writes the C side).
+const SYSCALLS: usize = 512;
+const SOCKETCALLS: usize = 32;
+const ROWS: usize = EVENT_COUNT.next_power_of_two();
+/// Marks i386 `socketcall(2)` in the table of system calls.
+const SOCKETCALL: u16 = 255;
+const I386_SOCKETCALL: usize = 102;
+
+/// The loaded and attached programs.
+#[derive(Debug)]
+pub(crate) struct Probes {
+    object: Object,
+    links: Vec<Link>,
+}
+
+fn print(level: PrintLevel, message: String) {
+    let message = message.trim_end();
+    match level {
+        // libbpf warns about steps it then takes another way; what fails for good comes back as an error.
+        PrintLevel::Warn | PrintLevel::Info => tracing::debug!(target: "libbpf", "{message}"),
+        PrintLevel::Debug => tracing::trace!(target: "libbpf", "{message}"),
+    }
+}
+
+impl Probes {
+    /// Loads and attaches what the plan needs.
+    pub(crate) fn start(plan: &Plan, config: &Config) -> Result<Probes, CaptureError> {
+        libbpf_rs::set_print(Some((PrintLevel::Debug, print)));
+        let mut open = ObjectBuilder::default()
+            .open_memory(OBJECT)
+            .map_err(|e| CaptureError::bpf("open the BPF object", e))?;
+        for mut program in open.progs_mut() {
+            program.set_autoload(true);
+        }
+        for mut map in open.maps_mut() {
+            if map.name() == "ring" {
+                let bytes = u32::try_from(config.ring_bytes.next_power_of_two().max(4096)).unwrap_or(1 << 30);
+                map.set_max_entries(bytes)
+                    .map_err(|e| CaptureError::bpf("set the ring's size", e))?;
+            }
+        }
+        let object = open
+            .load()
+            .map_err(|e| CaptureError::bpf("load the BPF programs", e))?;
+        let mut probes = Probes {
+            object,
+            links: Vec::new(),
+        };
+        probes.configure(plan)?;
+        for program in probes.object.progs_mut() {
+            let name = program.name().to_string_lossy().into_owned();
+            let link = program
+                .attach()
+                .map_err(|e| CaptureError::bpf(format!("attach {name}"), e))?;
+            probes.links.push(link);
+        }
+        Ok(probes)
+    }
+
+    /// Tells the programs what is wanted; they may be running.
+    pub(crate) fn configure(&self, plan: &Plan) -> Result<(), CaptureError> {
+        self.map(".data.config")?
+            .update(
+                &0u32.to_ne_bytes(),
+                &config_bytes(plan, std::process::id()),
+                MapFlags::ANY,
+            )
+            .map_err(|e| CaptureError::bpf("configure the BPF programs", e))
+    }
+
+    /// Stops the programs; their maps stay readable.
+    pub(crate) fn detach(&mut self) {
+        self.links.clear();
+    }
+
+    pub(crate) fn map(&self, name: &str) -> Result<MapHandle, CaptureError> {
+        let map = self
+            .object
+            .maps()
+            .find(|map| map.name() == name)
+            .ok_or_else(|| CaptureError::Missing(format!("map {name}")))?;
+        MapHandle::try_from(&map).map_err(|e| CaptureError::bpf(format!("use map {name}"), e))
+    }
+
+    /// The flag the consumer raises before it sleeps.
+    pub(crate) fn sleep_flag(&self) -> Result<SleepFlag, CaptureError> {
+        SleepFlag::new(&self.map(".data.consumer")?)
+    }
+
+    /// Per CPU and stream, the number of records that were ever begun.
+    pub(crate) fn sequences(&self) -> Vec<Vec<u64>> {
+        per_cpu(&self.map("sequences"), record::STREAMS.len())
+    }
+
+    /// Lost records by event and reason, over all CPUs.
+    pub(crate) fn drops(&self) -> Vec<(Event, &'static str, u64)> {
+        let counters = per_cpu(&self.map("drops"), EVENT_COUNT * record::DROP_REASONS.len());
+        let mut drops = Vec::new();
+        for (index, per_cpu) in counters.iter().enumerate() {
+            let count: u64 = per_cpu.iter().sum();
+            let event = u16::try_from(index / record::DROP_REASONS.len())
+                .ok()
+                .and_then(Event::from_index);
+            if let (Some(event), true) = (event, count > 0) {
+                drops.push((
+                    event,
+                    record::DROP_REASONS[index % record::DROP_REASONS.len()],
+                    count,
+                ));
+            }
+        }
+        drops
+    }
+
+    /// Values the programs could not read, by kind.
+    pub(crate) fn misses(&self) -> Vec<(&'static str, u64)> {
+        let counters = per_cpu(&self.map("misses"), record::MISS_KINDS.len());
+        record::MISS_KINDS
+            .iter()
+            .zip(counters)
+            .map(|(kind, cpus)| (*kind, cpus.iter().sum()))
+            .collect()
+    }
+
+    /// Runs the kernel refused because the program was running on that CPU already, by program.
+    pub(crate) fn recursion_misses(&self) -> Vec<(String, u64)> {
+        let ids: Vec<u32> = self
+            .object
+            .progs()
+            .filter_map(|p| libbpf_rs::Program::id_from_fd(p.as_fd()).ok())
+            .collect();
+        ProgInfoIter::default()
+            .filter(|info| ids.contains(&info.id) && info.ty == ProgramType::Tracing)
+            .map(|info| (info.name.to_string_lossy().into_owned(), info.recursion_misses))
+            .collect()
+    }
+
+    /// The map of container cgroups, for the runtime's side.
+    pub(crate) fn cgroup_map(&self) -> Result<Arc<ContainerCgroups>, CaptureError> {
+        Ok(Arc::new(ContainerCgroups {
+            map: self.map("containers")?,
+            failures: AtomicU64::new(0),
+        }))
+    }
+}
+
+/// Reads `count` counters of a per-CPU array; an unreadable one is empty.
+fn per_cpu(map: &Result<MapHandle, CaptureError>, count: usize) -> Vec<Vec<u64>> {
+    let Ok(map) = map else {
+        return vec![Vec::new(); count];
+    };
+    (0..count)
+        .map(|index| {
+            let key = u32::try_from(index).unwrap_or(u32::MAX).to_ne_bytes();
+            let values = map
+                .lookup_percpu(&key, MapFlags::ANY)
+                .ok()
+                .flatten()
+                .unwrap_or_default();
+            values
+                .iter()
+                .filter_map(|v| v.first_chunk())
+                .map(|v| u64::from_ne_bytes(*v))
+                .collect()
+        })
+        .collect()
+}
+
+/// `struct config` as build.rs declares it.
+fn config_bytes(plan: &Plan, self_pid: u32) -> Vec<u8> {
+    let mut syscalls = [0u16; SYSCALLS];
+    let mut socketcalls = [0u8; SOCKETCALLS];
+    for row in EVENTS.iter().filter(|row| plan.captured.contains(row.event)) {
+        let entry = row.event as u16 + 1;
+        for nr in native(row) {
+            if let Some(slot) = syscalls.get_mut(usize::from(*nr)) {
+                *slot |= entry;
+            }
+        }
+        if cfg!(target_arch = "x86_64") {
+            for nr in row.i386 {
+                if let Some(slot) = syscalls.get_mut(usize::from(*nr)) {
+                    *slot |= entry << 8;
+                }
+            }
+            if let Some(call) = socketcall(row.event) {
+                socketcalls[call] = u8::try_from(entry).unwrap_or(0);
+                syscalls[I386_SOCKETCALL] = (syscalls[I386_SOCKETCALL] & 0xff) | (SOCKETCALL << 8);
+            }
+        }
+    }
+    let thread_exits = u32::from(plan.shown.contains(Event::Procexit));
+    let mut bytes = Vec::with_capacity(8 + SYSCALLS * 2 + SOCKETCALLS + ROWS * 4);
+    bytes.extend(self_pid.to_ne_bytes());
+    bytes.extend(thread_exits.to_ne_bytes());
+    bytes.extend(syscalls.iter().flat_map(|s| s.to_ne_bytes()));
+    bytes.extend(socketcalls);
+    bytes.extend((0..ROWS).flat_map(|row| plan.params.get(row).copied().unwrap_or(0).to_ne_bytes()));
+    bytes
+}
+
+fn native(row: &EventRow) -> &'static [u16] {
+    if cfg!(target_arch = "x86_64") {
+        row.x86_64
+    } else {
+        row.aarch64
+    }
+}
+
+/// The number an event has in i386 `socketcall(2)` (include/uapi/linux/net.h).
+fn socketcall(event: Event) -> Option<usize> {
+    match event {
+        Event::Connect => Some(3),
+        _ => None,
+    }
+}
+
+/// [`CgroupMap`] over the BPF map.
+#[derive(Debug)]
+pub(crate) struct ContainerCgroups {
+    map: MapHandle,
+    failures: AtomicU64,
+}
+
+impl ContainerCgroups {
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+}
+
+impl CgroupMap for ContainerCgroups {
+    fn insert(&self, cgroup: u64) {
+        if self
+            .map
+            .update(&cgroup.to_ne_bytes(), &[1], MapFlags::ANY)
+            .is_err()
+        {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn remove(&self, cgroup: u64) {
+        // Absent is fine: it was never inserted, or removed before.
+        let _ = self.map.delete(&cgroup.to_ne_bytes());
+    }
+}
+
+/// `consumer.sleeping`, shared with the programs by mapping their `.data.consumer`.
+#[derive(Debug)]
+pub(crate) struct SleepFlag {
+    page: NonNull<std::ffi::c_void>,
+    _map: OwnedFd,
+}
+
+const PAGE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
+
+impl SleepFlag {
+    fn new(map: &MapHandle) -> Result<SleepFlag, CaptureError> {
+        let io = |source: std::io::Error| CaptureError::Io {
+            path: "the map .data.consumer".into(),
+            source,
+        };
+        let fd = map.as_fd().try_clone_to_owned().map_err(io)?;
+        // SAFETY: a new shared mapping of one page of a map the kernel made for this purpose (BPF_F_MMAPABLE); nothing
+        // else in this process refers to it.
+        let page = unsafe {
+            mmap(
+                None,
+                PAGE,
+                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+                MmapFlags::MAP_SHARED,
+                &fd,
+                0,
+            )
+        }
+        .map_err(|errno| io(errno.into()))?;
+        Ok(SleepFlag { page, _map: fd })
+    }
+
+    fn flag(&self) -> &AtomicU32 {
+        // SAFETY: the page is mapped until self is dropped, aligned, and its first four bytes are `consumer.sleeping`,
+        // which the programs and this process only read and write whole.
+        unsafe { AtomicU32::from_ptr(self.page.as_ptr().cast()) }
+    }
+
+    pub(crate) fn set(&self, sleeping: bool) {
+        self.flag().store(u32::from(sleeping), Ordering::SeqCst);
+    }
+}
+
+impl Drop for SleepFlag {
+    fn drop(&mut self) {
+        // SAFETY: the mapping made in new(), and no reference to it outlives self. A failure leaves a page mapped.
+        let _ = unsafe { munmap(self.page, PAGE.get()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Tier;
+
+    #[test]
+    fn the_config_names_both_conventions_of_a_call() {
+        let plan = Plan {
+            tier: Tier::SysExit,
+            reason: String::new(),
+            shown: [Event::Openat, Event::Connect].into_iter().collect(),
+            captured: [Event::Openat, Event::Connect].into_iter().collect(),
+            params: [0; EVENT_COUNT],
+        };
+        let bytes = config_bytes(&plan, 7);
+        assert_eq!(bytes.len(), 8 + 2 * SYSCALLS + SOCKETCALLS + 4 * ROWS);
+        let slot = |nr: usize| u16::from_ne_bytes([bytes[8 + 2 * nr], bytes[9 + 2 * nr]]);
+        if cfg!(target_arch = "x86_64") {
+            assert_eq!(slot(257), Event::Openat as u16 + 1);
+            assert_eq!(slot(295), (Event::Openat as u16 + 1) << 8);
+            assert_eq!(slot(I386_SOCKETCALL), SOCKETCALL << 8);
+        }
+        assert_eq!(slot(2), 0, "open is not wanted");
+    }
+}

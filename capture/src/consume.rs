@@ -1,0 +1,385 @@
+//! The consumer: one thread that reads the ring in place, keeps the state, and shows each event.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lanner_schema::container::{CgroupMap, ContainerTable};
+use lanner_schema::event::{Event, EventSet, Needs};
+use lanner_schema::process::{Process, User};
+use lanner_schema::record::{HEADER_LEN, Header, Wire};
+use lanner_schema::view::{EventView, ResolvedPath, System};
+use libbpf_rs::RingBufferBuilder;
+use smallvec::SmallVec;
+
+use crate::bpf::{ContainerCgroups, Probes};
+use crate::decode::{self, PathParams};
+use crate::error::CaptureError;
+use crate::owner::{Cgroups, Owners};
+use crate::plan::{Config, Plan};
+use crate::process_table::ProcessTable;
+use crate::procfs::{Procfs, boot_time};
+use crate::stats::{Delivered, Sequences, Stats};
+use crate::users::Users;
+
+/// Records read before the loop looks at anything else.
+const BATCH: usize = 8192;
+/// How long records may gather after a busy moment, instead of waking this thread one by one.
+const DRAIN: Duration = Duration::from_millis(1);
+/// How often a sleeping consumer looks up.
+const NAP: Duration = Duration::from_millis(100);
+/// How long to wait for the last records when capture stops.
+const DRAIN_AT_END: Duration = Duration::from_millis(500);
+/// How often users and the clock are looked at again.
+const CHORES: Duration = Duration::from_secs(1);
+
+/// Running capture.
+#[derive(Debug)]
+pub struct Capture {
+    probes: Probes,
+    plan: Plan,
+    cgroup_map: Arc<ContainerCgroups>,
+    consumer: RefCell<Consumer>,
+}
+
+impl Capture {
+    /// Loads and attaches the programs, and reads the state there already is. Events are kept in the ring from here on.
+    ///
+    /// # Errors
+    /// When the kernel refuses a step; the error says which and what to try.
+    pub fn start(
+        plan: Plan,
+        config: &Config,
+        containers: &Arc<ContainerTable>,
+    ) -> Result<Capture, CaptureError> {
+        let probes = Probes::start(&plan, config)?;
+        let cgroup_map = probes.cgroup_map()?;
+        let cgroups = Cgroups::find().map(Arc::new);
+        if cgroups.is_none() {
+            tracing::warn!("this host has no cgroup v2: containers can't be told from the host yet");
+        }
+        let mut processes = ProcessTable::new(config.process_limit, Procfs::new(cgroups.clone()));
+        processes.fill();
+        let consumer = Consumer {
+            state: State {
+                processes,
+                users: Users::read("/etc".as_ref()),
+            },
+            owners: Owners::new(cgroups, containers),
+            shown: plan.shown,
+            paths: PathParams::new(),
+            arena: Vec::with_capacity(16 << 10),
+            boot: boot_time(),
+            number: 0,
+            sequences: Sequences::default(),
+            delivered: Delivered::default(),
+            truncated: 0,
+            undecodable: 0,
+            unresolved_paths: 0,
+        };
+        Ok(Capture {
+            probes,
+            plan,
+            cgroup_map,
+            consumer: RefCell::new(consumer),
+        })
+    }
+
+    /// What was attached.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The kernel's set of container cgroups.
+    pub fn cgroup_map(&self) -> Arc<dyn CgroupMap> {
+        Arc::<ContainerCgroups>::clone(&self.cgroup_map) as Arc<dyn CgroupMap>
+    }
+
+    /// Changes what is captured while it runs.
+    ///
+    /// # Errors
+    /// When the programs can't be told.
+    pub fn set_needs(
+        &mut self,
+        host: &crate::Host,
+        needs: &Needs,
+        config: &Config,
+    ) -> Result<(), CaptureError> {
+        self.plan = crate::plan::plan(host, needs, config)?;
+        self.consumer.get_mut().shown = self.plan.shown;
+        self.probes.configure(&self.plan)
+    }
+
+    /// Consumes events on this thread until `stop` is set, then what is still in the ring.
+    ///
+    /// # Errors
+    /// When the ring can't be read.
+    pub fn run(
+        &mut self,
+        stop: &AtomicBool,
+        on_event: &mut dyn FnMut(&EventView<'_>),
+    ) -> Result<(), CaptureError> {
+        let ring_map = self.probes.map("ring")?;
+        let sleep_flag = self.probes.sleep_flag()?;
+        let consumer = &self.consumer;
+        let mut builder = RingBufferBuilder::new();
+        builder
+            .add(&ring_map, |bytes| {
+                consumer.borrow_mut().record(bytes, on_event);
+                0
+            })
+            .map_err(|e| CaptureError::bpf("use the ring buffer", e))?;
+        let ring = builder
+            .build()
+            .map_err(|e| CaptureError::bpf("use the ring buffer", e))?;
+        let mut chores = Instant::now();
+        loop {
+            let stopping = stop.load(Ordering::Relaxed);
+            let read = ring.consume_raw_n(BATCH);
+            if chores.elapsed() > CHORES {
+                chores = Instant::now();
+                consumer.borrow_mut().chores();
+            }
+            if stopping {
+                break;
+            }
+            if usize::try_from(read).is_ok_and(|n| n == BATCH) {
+                continue;
+            }
+            if read > 0 {
+                thread::sleep(DRAIN);
+                continue;
+            }
+            // Raise the flag, then look once more: a record submitted before the flag was seen wakes nobody.
+            sleep_flag.set(true);
+            if ring.consume_raw_n(BATCH) == 0 {
+                // An interrupted wait is a wait that ended.
+                let _ = ring.poll_raw(NAP);
+            }
+            sleep_flag.set(false);
+        }
+        // Nothing is added once the programs are detached, but one may still be running on another CPU: read until every
+        // record that was begun has come or is counted as lost.
+        self.probes.detach();
+        let deadline = Instant::now() + DRAIN_AT_END;
+        loop {
+            while ring.consume_raw_n(BATCH) > 0 {}
+            let mut sequences = consumer.borrow().sequences.clone();
+            sequences.close(&self.probes.sequences());
+            let lost: u64 = self.probes.drops().iter().map(|(_, _, count)| count).sum();
+            if sequences.gaps <= lost || Instant::now() > deadline {
+                return Ok(());
+            }
+            thread::sleep(DRAIN);
+        }
+    }
+
+    /// What was delivered and lost so far.
+    pub fn stats(&self) -> Stats {
+        let consumer = self.consumer.borrow();
+        let mut sequences = consumer.sequences.clone();
+        sequences.close(&self.probes.sequences());
+        Stats {
+            delivered: consumer.delivered.counts(),
+            drops: self.probes.drops(),
+            gaps: sequences.gaps,
+            recursion_misses: self.probes.recursion_misses(),
+            misses: self.probes.misses(),
+            truncated: consumer.truncated,
+            undecodable: consumer.undecodable,
+            unresolved_paths: consumer.unresolved_paths,
+            processes: consumer.state.processes.len(),
+            repaired: consumer.state.processes.repaired,
+            unknown_processes: consumer.state.processes.unknown,
+            refused_processes: consumer.state.processes.refused,
+            vanished_cgroups: consumer.owners.vanished,
+            cgroup_map_failures: self.cgroup_map.failures(),
+        }
+    }
+}
+
+/// The state fields look things up in.
+#[derive(Debug)]
+struct State {
+    processes: ProcessTable,
+    users: Users,
+}
+
+impl System for State {
+    fn process(&self, pid: u32) -> Option<&Process> {
+        self.processes.get(pid)
+    }
+    fn user(&self, uid: u32) -> Option<&User> {
+        self.users.user(uid)
+    }
+    fn group(&self, gid: u32) -> Option<&str> {
+        self.users.group(gid)
+    }
+}
+
+#[derive(Debug)]
+struct Consumer {
+    state: State,
+    owners: Owners,
+    shown: EventSet,
+    paths: PathParams,
+    arena: Vec<u8>,
+    boot: u64,
+    number: u64,
+    sequences: Sequences,
+    delivered: Delivered,
+    truncated: u64,
+    undecodable: u64,
+    unresolved_paths: u64,
+}
+
+impl Consumer {
+    /// One record, in place.
+    fn record(&mut self, bytes: &[u8], on_event: &mut dyn FnMut(&EventView<'_>)) {
+        let Some((header, event, wire)) = split(bytes) else {
+            self.undecodable += 1;
+            return;
+        };
+        self.sequences.see(header.cpu, header.stream, header.sequence);
+        self.delivered.add(event);
+        self.truncated += wire.truncated() as u64;
+        match event {
+            Event::TaskFork => self.state.processes.fork(&header, &wire, self.boot),
+            Event::TaskExec => {
+                self.state.processes.exec(&header, &wire, self.boot);
+                self.show_exec(&header, &wire, on_event);
+            }
+            Event::Procexit => {
+                self.show(event, &header, wire, on_event);
+                let last = event.row().param("group_dead").and_then(|i| wire.number(i)) == Some(1);
+                if last {
+                    self.state.processes.exit(&header);
+                }
+            }
+            Event::Chdir | Event::Fchdir => {
+                self.chdir(event, &header, &wire);
+                self.show(event, &header, wire, on_event);
+            }
+            _ => self.show(event, &header, wire, on_event),
+        }
+    }
+
+    /// A successful exec: an event of the call that made it, its parameters from the new state.
+    fn show_exec(&mut self, header: &Header, wire: &Wire<'_>, on_event: &mut dyn FnMut(&EventView<'_>)) {
+        let param = |name| Event::TaskExec.row().param(name).unwrap_or(usize::MAX);
+        let by_descriptor = wire.number(param("by_descriptor")) == Some(1);
+        let event = if by_descriptor {
+            Event::Execveat
+        } else {
+            Event::Execve
+        };
+        if !self.shown.contains(event) {
+            return;
+        }
+        let filename = wire
+            .param(param("filename"))
+            .map(|p| p.bytes.strip_suffix(b"\0").unwrap_or(p.bytes));
+        let index = event.row().param("filename").and_then(|i| u8::try_from(i).ok());
+        let paths: SmallVec<[ResolvedPath<'_>; 2]> = index
+            .zip(filename)
+            .map(|(param, path)| ResolvedPath { param, path })
+            .into_iter()
+            .collect();
+        self.view(event, header, Wire::EMPTY, Some(0), &paths, None, on_event);
+    }
+
+    fn chdir(&mut self, event: Event, header: &Header, wire: &Wire<'_>) {
+        if wire.number(0) != Some(0) {
+            return;
+        }
+        self.arena.clear();
+        let found = self
+            .paths
+            .resolve(event, wire, &mut self.arena, &mut self.unresolved_paths);
+        if let Some((_, range)) = found.into_iter().next() {
+            self.state.processes.ensure(header.pid);
+            self.state.processes.chdir(header.pid, &self.arena[range]);
+        }
+    }
+
+    fn show(
+        &mut self,
+        event: Event,
+        header: &Header,
+        wire: Wire<'_>,
+        on_event: &mut dyn FnMut(&EventView<'_>),
+    ) {
+        if !self.shown.contains(event) {
+            return;
+        }
+        let mut arena = std::mem::take(&mut self.arena);
+        arena.clear();
+        let ranges = self
+            .paths
+            .resolve(event, &wire, &mut arena, &mut self.unresolved_paths);
+        let paths: SmallVec<[ResolvedPath<'_>; 2]> = ranges
+            .into_iter()
+            .map(|(param, range)| ResolvedPath {
+                param,
+                path: &arena[range],
+            })
+            .collect();
+        let path_of = |param| paths.iter().find(|p| p.param == param).map(|p| p.path);
+        let descriptor = decode::descriptor(event, &wire, path_of);
+        self.view(event, header, wire, None, &paths, descriptor.as_ref(), on_event);
+        drop(paths);
+        self.arena = arena;
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn view(
+        &mut self,
+        event: Event,
+        header: &Header,
+        wire: Wire<'_>,
+        implied_result: Option<i64>,
+        paths: &[ResolvedPath<'_>],
+        descriptor: Option<&lanner_schema::descriptor::Descriptor<'_>>,
+        on_event: &mut dyn FnMut(&EventView<'_>),
+    ) {
+        self.state.processes.ensure(header.pid);
+        let process = self.state.processes.get(header.pid);
+        let parent = process
+            .and_then(|p| self.state.processes.get(p.ppid))
+            .map(|p| p.cgroup);
+        self.owners.ensure(header.cgroup, parent);
+        self.number += 1;
+        on_event(&EventView {
+            event,
+            number: self.number,
+            time: self.boot.wrapping_add(header.time),
+            cpu: header.cpu,
+            tid: header.tid,
+            pid: header.pid,
+            uid: header.uid,
+            gid: header.gid,
+            wire,
+            implied_result,
+            paths,
+            process,
+            descriptor,
+            owner: self.owners.get(header.cgroup),
+            system: &self.state,
+        });
+    }
+
+    /// What need not be done per event.
+    fn chores(&mut self) {
+        self.state.users.refresh();
+        self.boot = boot_time();
+    }
+}
+
+fn split(bytes: &[u8]) -> Option<(Header, Event, Wire<'_>)> {
+    let header = Header::read(bytes)?;
+    let event = Event::from_index(header.event)?;
+    let wire = Wire::read(&bytes[HEADER_LEN..], event.row().params.len())?;
+    Some((header, event, wire))
+}

@@ -1,0 +1,67 @@
+//! What can stop capture.
+
+use std::path::PathBuf;
+
+use crate::plan::Tier;
+
+/// Why capture can't start or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CaptureError {
+    /// The process may not load BPF programs.
+    #[error(
+        "loading BPF programs needs root, or CAP_BPF and CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN); missing: {missing}"
+    )]
+    Privilege {
+        /// The capabilities that are missing.
+        missing: String,
+    },
+    /// The kernel has no type information.
+    #[error(
+        "this kernel ({kernel}) has no /sys/kernel/btf/vmlinux, which capture tier sys_exit needs (CONFIG_DEBUG_INFO_BTF)"
+    )]
+    NoBtf {
+        /// The kernel's release.
+        kernel: String,
+    },
+    /// The configuration asks for a tier that can't be had.
+    #[error("capture tier {0} is not built yet: only sys_exit is; leave engine.tier on auto")]
+    TierNotBuilt(Tier),
+    /// A step of loading the programs failed.
+    #[error("{step}: {source}{hint}")]
+    Bpf {
+        /// What was being done.
+        step: String,
+        /// What libbpf said.
+        source: libbpf_rs::Error,
+        /// What to try.
+        hint: &'static str,
+    },
+    /// The object lacks a program or map this code expects.
+    #[error("the BPF object has no {0}: it was built from other sources than this binary")]
+    Missing(String),
+    /// A file of the system couldn't be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+}
+
+impl CaptureError {
+    pub(crate) fn bpf(step: impl Into<String>, source: libbpf_rs::Error) -> CaptureError {
+        let hint = match source.kind() {
+            libbpf_rs::ErrorKind::PermissionDenied => {
+                " (a seccomp filter, a lockdown policy or missing capabilities refuse it; run with log_level debug for the kernel's own words)"
+            }
+            _ => "",
+        };
+        CaptureError::Bpf {
+            step: step.into(),
+            source,
+            hint,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Facts about the host that the plan is made of.
+
+use std::fs;
+use std::path::Path;
+
+use nix::unistd::{SysconfVar, sysconf};
+
+/// What was found out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Release of the running kernel.
+    pub kernel: String,
+    /// The kernel carries its own type information.
+    pub btf: bool,
+    /// Capabilities that loading needs and this process lacks.
+    pub missing_capabilities: Vec<String>,
+    /// CPUs the kernel may use.
+    pub cpus: usize,
+}
+
+const CAP_SYS_ADMIN: u32 = 21;
+const CAP_PERFMON: u32 = 38;
+const CAP_BPF: u32 = 39;
+
+impl Host {
+    /// Looks at the host this process runs on.
+    pub fn probe() -> Host {
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        Host {
+            kernel,
+            btf: Path::new("/sys/kernel/btf/vmlinux").exists(),
+            missing_capabilities: missing(effective_capabilities(&status)),
+            cpus: sysconf(SysconfVar::_NPROCESSORS_CONF)
+                .ok()
+                .flatten()
+                .and_then(|n| usize::try_from(n).ok())
+                .unwrap_or(1),
+        }
+    }
+}
+
+fn effective_capabilities(status: &str) -> u64 {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        .unwrap_or(0)
+}
+
+fn missing(effective: u64) -> Vec<String> {
+    let has = |bit: u32| effective & (1 << bit) != 0;
+    if has(CAP_SYS_ADMIN) {
+        return Vec::new();
+    }
+    [(CAP_BPF, "CAP_BPF"), (CAP_PERFMON, "CAP_PERFMON")]
+        .into_iter()
+        .filter(|(bit, _)| !has(*bit))
+        .map(|(_, name)| name.to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_read_from_status() {
+        assert_eq!(
+            effective_capabilities("CapPrm:\t0\nCapEff:\t000001fffeffffff\n"),
+            0x1ff_feff_ffff
+        );
+        assert!(missing(0x1ff_feff_ffff).is_empty());
+        assert_eq!(missing(1 << CAP_BPF), ["CAP_PERFMON"]);
+        assert_eq!(missing(0), ["CAP_BPF", "CAP_PERFMON"]);
+    }
+}

@@ -1,0 +1,296 @@
+//! Whose an event is: from the id of its cgroup to a container or the host.
+
+use std::fs::{self, File};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lanner_schema::container::{Container, ContainerReader, ContainerTable, Learnt, Owner};
+
+use crate::process_table::IdMap;
+
+/// The cgroup-v2 hierarchy.
+#[derive(Debug)]
+pub(crate) struct Cgroups {
+    mount: PathBuf,
+    dir: File,
+}
+
+impl Cgroups {
+    /// Finds the hierarchy through mountinfo; `None` on a host without cgroup v2.
+    pub(crate) fn find() -> Option<Cgroups> {
+        let mount = cgroup2_mount(&fs::read_to_string("/proc/self/mountinfo").ok()?)?;
+        Some(Cgroups {
+            dir: File::open(&mount).ok()?,
+            mount,
+        })
+    }
+
+    /// The id of the cgroup a `/proc/PID/cgroup` names.
+    pub(crate) fn id_of_process(&self, file: &Path) -> Option<u64> {
+        let text = fs::read_to_string(file).ok()?;
+        let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+        fs::metadata(self.mount.join(path.trim_start_matches('/')))
+            .ok()
+            .map(|m| m.ino())
+    }
+
+    /// The path of a cgroup below the mount, `/` for the root; `None` when it is gone.
+    fn path_of(&self, id: u64) -> Option<String> {
+        let fd = open_by_id(&self.dir, id)?;
+        let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
+        let below = path.strip_prefix(&self.mount).ok()?;
+        Some(format!("/{}", below.to_str()?.trim_end_matches(" (deleted)")))
+    }
+
+    fn id_of(&self, path: &str) -> Option<u64> {
+        fs::metadata(self.mount.join(path.trim_start_matches('/')))
+            .ok()
+            .map(|m| m.ino())
+    }
+}
+
+/// The mount point of the cgroup2 file system (proc_pid_mountinfo(5)).
+fn cgroup2_mount(mountinfo: &str) -> Option<PathBuf> {
+    mountinfo.lines().find_map(|line| {
+        let (before, after) = line.split_once(" - ")?;
+        let kind = after.split(' ').next()?;
+        (kind == "cgroup2")
+            .then(|| before.split(' ').nth(4))
+            .flatten()
+            .map(PathBuf::from)
+    })
+}
+
+/// Opens a kernfs directory by its id: a file handle of type FILEID_KERNFS is the id alone (Linux 5.5, fs/kernfs/mount.c).
+fn open_by_id(mount: &File, id: u64) -> Option<OwnedFd> {
+    const FILEID_KERNFS: i32 = 0xfe;
+    #[repr(C)]
+    struct Handle {
+        bytes: u32,
+        kind: i32,
+        id: [u8; 8],
+    }
+    let mut handle = Handle {
+        bytes: 8,
+        kind: FILEID_KERNFS,
+        id: id.to_ne_bytes(),
+    };
+    // SAFETY: the call reads `bytes` bytes behind the first two members, which are there; the result is checked.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_open_by_handle_at,
+            mount.as_raw_fd(),
+            std::ptr::from_mut(&mut handle),
+            libc::O_PATH | libc::O_CLOEXEC,
+        )
+    };
+    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+    // SAFETY: the kernel just gave this descriptor to us and nobody else.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A container's id in the last components of a cgroup path, and the runtime its form tells of: what is left to know
+/// of containers no runtime told us about.
+fn container_in_path(path: &str) -> Option<(&str, &'static str)> {
+    const FORMS: [(&str, &str); 6] = [
+        ("cri-containerd-", "containerd"),
+        ("docker-", "docker"),
+        ("libpod-", "podman"),
+        ("crio-", "cri-o"),
+        ("nerdctl-", "containerd"),
+        ("", "containerd"),
+    ];
+    path.rsplit('/').find_map(|name| {
+        let name = name.strip_suffix(".scope").unwrap_or(name);
+        // cri-containerd in the systemd form of 1.6 and before: SLICE:cri-containerd:ID.
+        let name = name.rsplit(':').next().unwrap_or(name);
+        FORMS.iter().find_map(|(prefix, runtime)| {
+            let id = name.strip_prefix(prefix)?;
+            let is_id = id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit());
+            is_id.then(|| {
+                let runtime = if prefix.is_empty() && path.contains("/docker/") {
+                    "docker"
+                } else {
+                    runtime
+                };
+                (id, runtime)
+            })
+        })
+    })
+}
+
+#[derive(Debug, Clone)]
+enum Known {
+    Host,
+    Container(Arc<Container>),
+}
+
+/// Cgroup ids to owners, remembered until the containers change.
+#[derive(Debug)]
+pub(crate) struct Owners {
+    cgroups: Option<Arc<Cgroups>>,
+    reader: ContainerReader,
+    known: IdMap<u64, Known>,
+    /// Cgroups that were gone before they could be asked about.
+    pub(crate) vanished: u64,
+}
+
+impl Owners {
+    pub(crate) fn new(cgroups: Option<Arc<Cgroups>>, table: &Arc<ContainerTable>) -> Owners {
+        Owners {
+            cgroups,
+            reader: table.reader(),
+            known: IdMap::default(),
+            vanished: 0,
+        }
+    }
+
+    /// Makes sure the owner of `cgroup` is known. `parent` is the cgroup of the parent process, asked when this one is
+    /// gone: who starts a process in a container is in it, but for the runtime.
+    pub(crate) fn ensure(&mut self, cgroup: u64, parent: Option<u64>) {
+        if self.reader.refresh() {
+            self.known.clear();
+        }
+        if self.known.contains_key(&cgroup) {
+            return;
+        }
+        let found = match self.reader.get(cgroup) {
+            Some(container) => Known::Container(Arc::clone(container)),
+            None => match self.look_up(cgroup) {
+                Some(known) => known,
+                None => {
+                    self.vanished += 1;
+                    parent
+                        .and_then(|p| self.known.get(&p).cloned())
+                        .unwrap_or(Known::Host)
+                }
+            },
+        };
+        self.known.insert(cgroup, found);
+    }
+
+    pub(crate) fn get(&self, cgroup: u64) -> Owner<'_> {
+        match self.known.get(&cgroup) {
+            Some(Known::Container(container)) => Owner::Container(container),
+            Some(Known::Host) | None => Owner::Host,
+        }
+    }
+
+    /// A cgroup the runtime did not name: below one that it did, or a container by the form of its path, or the host's.
+    fn look_up(&self, cgroup: u64) -> Option<Known> {
+        let Some(cgroups) = &self.cgroups else {
+            return Some(Known::Host);
+        };
+        let path = cgroups.path_of(cgroup)?;
+        let mut above = path.as_str();
+        while let Some((parent, _)) = above.rsplit_once('/') {
+            if parent.is_empty() {
+                break;
+            }
+            if let Some(container) = cgroups.id_of(parent).and_then(|id| self.reader.get(id)) {
+                return Some(Known::Container(Arc::clone(container)));
+            }
+            above = parent;
+        }
+        let Some((id, runtime)) = container_in_path(&path) else {
+            return Some(Known::Host);
+        };
+        Some(Known::Container(Arc::new(Container {
+            full_id: id.to_owned(),
+            name: None,
+            image: None,
+            digest: None,
+            runtime,
+            start_ts: None,
+            labels: Default::default(),
+            pod: None,
+            cgroup,
+            cgroup_path: path.clone(),
+            pid: 0,
+            learnt: Learnt::Cgroup,
+        })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn ids_are_found_in_every_form_of_path() {
+        for (path, runtime) in [
+            (format!("/kubepods/burstable/pod1/{ID}"), "containerd"),
+            (
+                format!("/kubepods.slice/x.slice/cri-containerd-{ID}.scope"),
+                "containerd",
+            ),
+            (format!("/system.slice/docker-{ID}.scope/inner"), "docker"),
+            (format!("/docker/{ID}"), "docker"),
+            (format!("/machine.slice/libpod-{ID}.scope"), "podman"),
+            (
+                format!("/k/kubepods-pod1.slice:cri-containerd:{ID}"),
+                "containerd",
+            ),
+        ] {
+            assert_eq!(container_in_path(&path), Some((ID, runtime)), "{path}");
+        }
+        assert_eq!(container_in_path("/system.slice/sshd.service"), None);
+        assert_eq!(container_in_path("/"), None);
+    }
+
+    #[test]
+    fn the_hierarchy_is_found_wherever_it_is_mounted() {
+        let hybrid = "30 25 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
+                      31 25 0:27 / /sys/fs/cgroup/unified rw,relatime shared:5 - cgroup2 cgroup2 rw\n";
+        assert_eq!(cgroup2_mount(hybrid), Some("/sys/fs/cgroup/unified".into()));
+        assert_eq!(cgroup2_mount("30 25 0:26 / /a rw - tmpfs tmpfs rw\n"), None);
+    }
+
+    #[test]
+    fn a_cgroup_is_found_by_its_id_and_by_the_container_above_it() {
+        let Some(cgroups) = Cgroups::find().map(Arc::new) else {
+            eprintln!("skipped: this host has no cgroup v2");
+            return;
+        };
+        let name = format!("lanner-test-{}", std::process::id());
+        let outer = cgroups.mount.join(&name);
+        if let Err(error) = fs::create_dir_all(outer.join("inner")) {
+            eprintln!("skipped: no cgroup can be made here: {error}");
+            return;
+        }
+        let id = |path: &Path| fs::metadata(path).unwrap().ino();
+        let (outer_id, inner_id) = (id(&outer), id(&outer.join("inner")));
+        let table = ContainerTable::new();
+        let mut owners = Owners::new(Some(Arc::clone(&cgroups)), &table);
+        owners.ensure(inner_id, None);
+        assert_eq!(owners.get(inner_id), Owner::Host);
+        table.update(|map| {
+            let container = Container {
+                full_id: ID.into(),
+                name: None,
+                image: None,
+                digest: None,
+                runtime: "containerd",
+                start_ts: None,
+                labels: Default::default(),
+                pod: None,
+                cgroup: outer_id,
+                cgroup_path: format!("/{name}"),
+                pid: 0,
+                learnt: Learnt::Start,
+            };
+            map.insert(outer_id, Arc::new(container));
+        });
+        owners.ensure(inner_id, None);
+        assert!(matches!(owners.get(inner_id), Owner::Container(c) if c.full_id == ID));
+        fs::remove_dir(outer.join("inner")).unwrap();
+        fs::remove_dir(&outer).unwrap();
+        table.update(|map| map.clear());
+        owners.ensure(inner_id, None);
+        assert_eq!(owners.vanished, 1, "the cgroup is gone");
+    }
+}

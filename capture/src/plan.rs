@@ -1,0 +1,194 @@
+//! What to attach, decided from facts, needs and configuration alone: no system call in here.
+
+use std::fmt;
+
+use lanner_schema::event::{EVENT_COUNT, Event, EventSet, Needs};
+
+use crate::error::CaptureError;
+use crate::host::Host;
+
+/// A way of getting events, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tier {
+    /// The best the host allows.
+    #[default]
+    Auto,
+    /// A: fexit programs on the system calls that are needed.
+    Trampoline,
+    /// B: one program on the return of every system call.
+    SysExit,
+    /// C: raw tracepoints without type information.
+    Raw,
+    /// D: no BPF.
+    None,
+}
+
+impl Tier {
+    /// Reads `engine.tier`.
+    pub fn parse(word: &str) -> Option<Tier> {
+        Some(match word {
+            "auto" => Tier::Auto,
+            "trampoline" => Tier::Trampoline,
+            "sys_exit" => Tier::SysExit,
+            "raw" => Tier::Raw,
+            "none" => Tier::None,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Tier::Auto => "auto",
+            Tier::Trampoline => "trampoline",
+            Tier::SysExit => "sys_exit",
+            Tier::Raw => "raw",
+            Tier::None => "none",
+        })
+    }
+}
+
+/// What the operator may set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Size of the ring buffer in bytes; rounded up to a power of two.
+    pub ring_bytes: usize,
+    /// The tier to use.
+    pub tier: Tier,
+    /// The most processes that are remembered.
+    pub process_limit: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            ring_bytes: 8 << 20,
+            tier: Tier::Auto,
+            process_limit: 262_144,
+        }
+    }
+}
+
+/// What will be attached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The tier chosen.
+    pub tier: Tier,
+    /// Why.
+    pub reason: String,
+    /// Events the rules see.
+    pub shown: EventSet,
+    /// Events that are captured: those, and what the process state needs.
+    pub captured: EventSet,
+    /// Per event, the on-demand parameters that are read.
+    pub params: [u32; EVENT_COUNT],
+}
+
+/// Events the process state follows, whatever the rules say.
+const STATE: [Event; 2] = [Event::Chdir, Event::Fchdir];
+
+/// Chooses a tier and what it captures.
+///
+/// # Errors
+/// When no tier that is built works on this host, or the one asked for does not.
+pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, CaptureError> {
+    if !matches!(config.tier, Tier::Auto | Tier::SysExit) {
+        return Err(CaptureError::TierNotBuilt(config.tier));
+    }
+    if !host.missing_capabilities.is_empty() {
+        return Err(CaptureError::Privilege {
+            missing: host.missing_capabilities.join(", "),
+        });
+    }
+    if !host.btf {
+        return Err(CaptureError::NoBtf {
+            kernel: host.kernel.clone(),
+        });
+    }
+    let reason = match config.tier {
+        Tier::SysExit => "engine.tier asks for it".to_owned(),
+        _ => format!(
+            "kernel {} has type information; trampolines (tier A) are not built yet",
+            host.kernel
+        ),
+    };
+    let captured = needs.events.union(STATE.into_iter().collect());
+    Ok(Plan {
+        tier: Tier::SysExit,
+        reason,
+        shown: needs.events,
+        captured,
+        params: needs.params,
+    })
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "tier {}: {}; {} event types for rules, {} in all, plus the life of processes",
+            self.tier,
+            self.reason,
+            self.shown.len(),
+            self.captured.len()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host() -> Host {
+        Host {
+            kernel: "6.1.0".into(),
+            btf: true,
+            missing_capabilities: vec![],
+            cpus: 2,
+        }
+    }
+
+    #[test]
+    fn the_state_is_captured_but_not_shown() {
+        let needs = Needs {
+            events: [Event::Openat].into_iter().collect(),
+            ..Needs::default()
+        };
+        let plan = plan(&host(), &needs, &Config::default()).unwrap();
+        assert_eq!(plan.tier, Tier::SysExit);
+        assert!(plan.captured.contains(Event::Chdir) && plan.captured.contains(Event::Openat));
+        assert_eq!(plan.shown, needs.events);
+    }
+
+    #[test]
+    fn a_host_that_cannot_is_told_why() {
+        let blind = Host { btf: false, ..host() };
+        let error = plan(&blind, &Needs::default(), &Config::default()).unwrap_err();
+        assert!(error.to_string().contains("/sys/kernel/btf/vmlinux"), "{error}");
+        let poor = Host {
+            missing_capabilities: vec!["CAP_BPF".into()],
+            ..host()
+        };
+        assert!(matches!(
+            plan(&poor, &Needs::default(), &Config::default()),
+            Err(CaptureError::Privilege { .. })
+        ));
+        let config = Config {
+            tier: Tier::Raw,
+            ..Config::default()
+        };
+        assert!(matches!(
+            plan(&host(), &Needs::default(), &config),
+            Err(CaptureError::TierNotBuilt(Tier::Raw))
+        ));
+    }
+
+    #[test]
+    fn tiers_read_what_they_print() {
+        for tier in [Tier::Auto, Tier::Trampoline, Tier::SysExit, Tier::Raw, Tier::None] {
+            assert_eq!(Tier::parse(&tier.to_string()), Some(tier));
+        }
+        assert_eq!(Tier::parse("modern_ebpf"), None);
+    }
+}

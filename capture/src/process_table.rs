@@ -1,0 +1,306 @@
+//! Every process that is known, kept up to date by the records of exec, fork and exit.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use lanner_schema::event::Event;
+use lanner_schema::process::{Image, Process};
+use lanner_schema::record::{Header, Wire};
+
+use crate::decode::push_components;
+use crate::procfs::Procfs;
+
+/// Ids are small numbers the kernel gave: one multiplication spreads them well enough.
+#[derive(Debug, Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+    fn write_u32(&mut self, id: u32) {
+        self.write_u64(u64::from(id));
+    }
+    fn write_u64(&mut self, id: u64) {
+        self.0 = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
+    }
+}
+
+/// A map keyed by kernel ids.
+pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+
+/// How long the state of a process outlives it, in nanoseconds of event time: its children still name it as their parent.
+const LINGER: u64 = 5_000_000_000;
+
+/// The processes.
+#[derive(Debug)]
+pub(crate) struct ProcessTable {
+    processes: IdMap<u32, Process>,
+    /// Processes that ended: when, and which start they had (the id may have been given away since).
+    ended: VecDeque<(u64, u32, u64)>,
+    limit: usize,
+    procfs: Procfs,
+    /// Processes that were read from /proc because their fork or exec was not seen.
+    pub(crate) repaired: u64,
+    /// Events whose process is not known, not even to /proc.
+    pub(crate) unknown: u64,
+    /// Processes that were not remembered because the table was full.
+    pub(crate) refused: u64,
+}
+
+fn text(bytes: &[u8]) -> &[u8] {
+    bytes.split(|b| *b == 0).next().unwrap_or(bytes)
+}
+
+impl ProcessTable {
+    pub(crate) fn new(limit: usize, procfs: Procfs) -> ProcessTable {
+        ProcessTable {
+            processes: IdMap::default(),
+            ended: VecDeque::new(),
+            limit,
+            procfs,
+            repaired: 0,
+            unknown: 0,
+            refused: 0,
+        }
+    }
+
+    /// Reads every running process from /proc.
+    pub(crate) fn fill(&mut self) {
+        let running: Vec<Process> = self.procfs.processes().collect();
+        for process in running {
+            self.insert(process);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.processes.len()
+    }
+
+    pub(crate) fn get(&self, pid: u32) -> Option<&Process> {
+        self.processes.get(&pid)
+    }
+
+    fn insert(&mut self, process: Process) {
+        if self.processes.len() >= self.limit && !self.processes.contains_key(&process.pid) {
+            self.refused += 1;
+            return;
+        }
+        self.processes.insert(process.pid, process);
+    }
+
+    /// Makes sure the process of an event is known: reads it from /proc if its fork or exec was lost.
+    pub(crate) fn ensure(&mut self, pid: u32) {
+        if pid == 0 || self.processes.contains_key(&pid) {
+            return;
+        }
+        match self.procfs.process(pid) {
+            Some(process) => {
+                self.repaired += 1;
+                self.insert(process);
+            }
+            None => self.unknown += 1,
+        }
+    }
+
+    /// A process was created: `sched_process_fork`. `boot` is the epoch time of the boot, in nanoseconds.
+    pub(crate) fn fork(&mut self, header: &Header, wire: &Wire<'_>, boot: u64) {
+        let number = |index: usize| wire.number(index).unwrap_or(0);
+        let id = |index: usize| u32::try_from(number(index)).unwrap_or(0);
+        self.ensure(header.pid);
+        let mut child = self.processes.get(&header.pid).cloned().unwrap_or_default();
+        child.pid = id(0);
+        child.vpid = id(1);
+        child.ppid = id(2);
+        child.start_time = boot.wrapping_add(number(3));
+        child.pgid = id(4);
+        child.vpgid = id(5);
+        child.sid = id(6);
+        child.uid = header.uid;
+        child.gid = header.gid;
+        child.cgroup = header.cgroup;
+        if child.pid != 0 {
+            self.insert(child);
+        }
+    }
+
+    /// A program was replaced: `sched_process_exec`.
+    pub(crate) fn exec(&mut self, header: &Header, wire: &Wire<'_>, boot: u64) {
+        let row = Event::TaskExec.row();
+        let at = |name: &str| row.param(name).unwrap_or(usize::MAX);
+        let bytes = |name: &str| wire.param(at(name)).map_or(&[][..], |p| p.bytes);
+        let cut = |name: &str| wire.param(at(name)).is_some_and(|p| p.truncated);
+        let number = |name: &str| wire.number(at(name)).unwrap_or(0);
+        let id = |name: &str| u32::try_from(number(name)).unwrap_or(0);
+        let (mut exepath, mut cwd) = (Vec::new(), Vec::new());
+        push_components(&mut exepath, bytes("exepath"));
+        push_components(&mut cwd, bytes("cwd"));
+        let image = Image {
+            exe_ino: number("exe_ino"),
+            exec_flags: id("flags"),
+            truncated: cut("args") || cut("env"),
+            ..Image::new(text(bytes("comm")), bytes("args"), &exepath, bytes("env"))
+        };
+        self.insert(Process {
+            pid: header.pid,
+            vpid: id("vpid"),
+            ppid: id("ppid"),
+            sid: id("sid"),
+            pgid: id("pgid"),
+            vpgid: id("vpgid"),
+            uid: header.uid,
+            gid: header.gid,
+            loginuid: id("loginuid"),
+            tty: id("tty"),
+            cap_inheritable: number("cap_inheritable"),
+            cap_permitted: number("cap_permitted"),
+            cap_effective: number("cap_effective"),
+            start_time: boot.wrapping_add(number("start_time")),
+            exec_time: boot.wrapping_add(header.time),
+            cgroup: header.cgroup,
+            cwd: cwd.into(),
+            image: Arc::new(image),
+        });
+    }
+
+    /// A process ended; its state goes a little later.
+    pub(crate) fn exit(&mut self, header: &Header) {
+        if let Some(process) = self.processes.get(&header.pid) {
+            self.ended
+                .push_back((header.time, header.pid, process.start_time));
+        }
+        while let Some((time, pid, start)) = self.ended.front().copied() {
+            if header.time.saturating_sub(time) < LINGER && self.ended.len() < self.limit / 4 {
+                break;
+            }
+            self.ended.pop_front();
+            if self.processes.get(&pid).is_some_and(|p| p.start_time == start) {
+                self.processes.remove(&pid);
+            }
+        }
+    }
+
+    /// The working directory of a process changed.
+    pub(crate) fn chdir(&mut self, pid: u32, path: &[u8]) {
+        if let Some(process) = self.processes.get_mut(&pid) {
+            process.cwd = path.strip_suffix(b"/").unwrap_or(path).into();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lanner_schema::record::WireBuilder;
+
+    fn table(limit: usize) -> ProcessTable {
+        ProcessTable::new(limit, Procfs::at("/nonexistent"))
+    }
+
+    fn header(event: Event, pid: u32, time: u64) -> Header {
+        Header {
+            event: event as u16,
+            pid,
+            tid: pid,
+            time,
+            cgroup: 5,
+            uid: 7,
+            ..Header::default()
+        }
+    }
+
+    fn exec(table: &mut ProcessTable, pid: u32, ppid: u32, argv: &[u8], time: u64) {
+        let mut builder = WireBuilder::new().number(i64::from(ppid));
+        for value in [
+            1,
+            1,
+            1,
+            1,
+            34816,
+            -1,
+            0,
+            0,
+            0,
+            99,
+            2,
+            i64::try_from(time).unwrap(),
+            59,
+        ] {
+            builder = builder.number(value);
+        }
+        let bytes = builder
+            .text("cat")
+            .bytes(argv)
+            .bytes(b"A=1\0")
+            .kernel_path("/usr/bin/cat")
+            .kernel_path("/srv/data")
+            .text("/bin/cat")
+            .build();
+        let wire = Wire::read(&bytes, Event::TaskExec.row().params.len()).unwrap();
+        table.exec(&header(Event::TaskExec, pid, time), &wire, 1000);
+    }
+
+    fn fork(table: &mut ProcessTable, pid: u32, child: u32, time: u64) {
+        let bytes = WireBuilder::new()
+            .number(i64::from(child))
+            .number(1)
+            .number(i64::from(pid))
+            .number(i64::try_from(time).unwrap())
+            .number(1)
+            .number(1)
+            .number(1)
+            .build();
+        table.fork(
+            &header(Event::TaskFork, pid, time),
+            &Wire::read(&bytes, 7).unwrap(),
+            1000,
+        );
+    }
+
+    #[test]
+    fn exec_sets_the_program_and_fork_inherits_it() {
+        let mut table = table(10);
+        exec(&mut table, 5, 1, b"cat\0/etc/shadow\0", 10);
+        let process = table.get(5).unwrap();
+        assert_eq!(&*process.image.cmdline, b"cat /etc/shadow");
+        assert_eq!(&*process.image.exepath, b"/usr/bin/cat");
+        assert_eq!(&*process.cwd, b"/srv/data");
+        assert_eq!((process.tty, process.uid, process.loginuid), (34816, 7, 0));
+        fork(&mut table, 5, 6, 20);
+        let child = table.get(6).unwrap();
+        assert_eq!((child.ppid, child.start_time), (5, 1020));
+        assert!(Arc::ptr_eq(&child.image, &table.get(5).unwrap().image));
+    }
+
+    #[test]
+    fn a_process_outlives_its_end_but_not_for_long_and_not_its_id() {
+        let mut table = table(100);
+        exec(&mut table, 5, 1, b"a\0", 10);
+        exec(&mut table, 6, 1, b"b\0", 10);
+        table.exit(&header(Event::Procexit, 5, 20));
+        assert!(table.get(5).is_some(), "children still name it");
+        fork(&mut table, 6, 5, 30);
+        table.exit(&header(Event::Procexit, 6, 20 + LINGER));
+        assert!(table.get(5).is_some(), "the id was given to another process");
+        assert!(table.get(6).is_some());
+        table.exit(&header(Event::Procexit, 99, 30 + 2 * LINGER));
+        assert!(table.get(6).is_none());
+    }
+
+    #[test]
+    fn a_full_table_refuses_and_counts() {
+        let mut table = table(1);
+        exec(&mut table, 5, 1, b"a\0", 10);
+        exec(&mut table, 6, 1, b"b\0", 10);
+        exec(&mut table, 5, 1, b"c\0", 11);
+        assert_eq!((table.len(), table.refused), (1, 1));
+        table.ensure(77);
+        assert_eq!(table.unknown, 1);
+    }
+}

@@ -1,0 +1,242 @@
+//! Processes as /proc shows them: the state at start, and the repair of what was lost.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lanner_schema::process::{Image, Process};
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::{SysconfVar, sysconf};
+
+use crate::owner::Cgroups;
+
+/// The most of arguments or environment that is kept, as in the BPF programs.
+const STRING_MAX: usize = 4096;
+
+/// A procfs and what its numbers mean.
+#[derive(Debug)]
+pub(crate) struct Procfs {
+    root: PathBuf,
+    /// Nanoseconds per clock tick.
+    tick: u64,
+    cgroups: Option<Arc<Cgroups>>,
+}
+
+/// Nanoseconds since the epoch at which the host booted.
+pub(crate) fn boot_time() -> u64 {
+    let nanoseconds = |clock| {
+        clock_gettime(clock).map_or(0, |t| {
+            u64::try_from(t.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(t.tv_nsec()).unwrap_or(0)
+        })
+    };
+    nanoseconds(ClockId::CLOCK_REALTIME).saturating_sub(nanoseconds(ClockId::CLOCK_BOOTTIME))
+}
+
+impl Procfs {
+    pub(crate) fn new(cgroups: Option<Arc<Cgroups>>) -> Procfs {
+        Procfs {
+            cgroups,
+            ..Procfs::at("/proc")
+        }
+    }
+
+    pub(crate) fn at(root: impl Into<PathBuf>) -> Procfs {
+        let hertz = sysconf(SysconfVar::CLK_TCK)
+            .ok()
+            .flatten()
+            .and_then(|n| u64::try_from(n).ok())
+            .unwrap_or(100);
+        Procfs {
+            root: root.into(),
+            tick: 1_000_000_000 / hertz.max(1),
+            cgroups: None,
+        }
+    }
+
+    /// Every process there is now.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = Process> {
+        fs::read_dir(&self.root)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter_map(|pid| self.process(pid))
+    }
+
+    /// One process; `None` when it is gone.
+    pub(crate) fn process(&self, pid: u32) -> Option<Process> {
+        let dir = self.root.join(pid.to_string());
+        let stat = Stat::parse(&fs::read(dir.join("stat")).ok()?)?;
+        let status = Status::parse(&fs::read_to_string(dir.join("status")).ok()?);
+        let argv = read_some(&dir.join("cmdline"));
+        let exepath = link(&dir.join("exe"));
+        let mut image = Image::new(&stat.comm, &argv, &exepath, &read_some(&dir.join("environ")));
+        if exepath.starts_with(b"/memfd:") {
+            image.exec_flags |= 4;
+        }
+        let cwd = link(&dir.join("cwd"));
+        Some(Process {
+            pid,
+            vpid: status.vpid.unwrap_or(pid),
+            ppid: stat.ppid,
+            sid: stat.sid,
+            pgid: stat.pgid,
+            vpgid: status.vpgid.unwrap_or(stat.pgid),
+            uid: status.euid,
+            gid: status.egid,
+            loginuid: fs::read_to_string(dir.join("loginuid"))
+                .ok()
+                .and_then(|s| s.trim().parse().ok())
+                .unwrap_or(u32::MAX),
+            tty: stat.tty,
+            cap_inheritable: status.capabilities[0],
+            cap_permitted: status.capabilities[1],
+            cap_effective: status.capabilities[2],
+            start_time: boot_time().wrapping_add(stat.start_ticks * self.tick),
+            exec_time: 0,
+            cgroup: self
+                .cgroups
+                .as_ref()
+                .and_then(|cgroups| cgroups.id_of_process(&dir.join("cgroup")))
+                .unwrap_or(0),
+            cwd: cwd.strip_suffix(b"/").unwrap_or(&cwd).into(),
+            image: Arc::new(image),
+        })
+    }
+}
+
+fn read_some(path: &Path) -> Vec<u8> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    if let Ok(file) = fs::File::open(path) {
+        // A process that ends while it is read gives what it gave so far.
+        let _ = file.take(STRING_MAX as u64 - 1).read_to_end(&mut bytes);
+    }
+    bytes
+}
+
+fn link(path: &Path) -> Vec<u8> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let bytes = fs::read_link(path)
+        .map(|p| p.into_os_string().into_vec())
+        .unwrap_or_default();
+    bytes
+        .strip_suffix(b" (deleted)")
+        .map(<[u8]>::to_vec)
+        .unwrap_or(bytes)
+}
+
+/// What is used of /proc/PID/stat (proc_pid_stat(5)).
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    comm: Vec<u8>,
+    ppid: u32,
+    pgid: u32,
+    sid: u32,
+    tty: u32,
+    start_ticks: u64,
+}
+
+impl Stat {
+    fn parse(bytes: &[u8]) -> Option<Stat> {
+        // The name is in parentheses and may hold any byte, parentheses too.
+        let open = bytes.iter().position(|b| *b == b'(')?;
+        let close = bytes.iter().rposition(|b| *b == b')')?;
+        let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        let id = |index: usize| {
+            fields
+                .get(index)?
+                .parse::<i64>()
+                .ok()
+                .map(|n| u32::try_from(n).unwrap_or(0))
+        };
+        Some(Stat {
+            comm: bytes.get(open + 1..close)?.to_vec(),
+            ppid: id(1)?,
+            pgid: id(2)?,
+            sid: id(3)?,
+            tty: id(4)?,
+            start_ticks: fields.get(19)?.parse().ok()?,
+        })
+    }
+}
+
+/// What is used of /proc/PID/status (proc_pid_status(5)).
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Status {
+    euid: u32,
+    egid: u32,
+    vpid: Option<u32>,
+    vpgid: Option<u32>,
+    capabilities: [u64; 3],
+}
+
+impl Status {
+    fn parse(text: &str) -> Status {
+        let mut status = Status::default();
+        for line in text.lines() {
+            let Some((key, value)) = line.split_once(':') else {
+                continue;
+            };
+            let nth = |n: usize| value.split_whitespace().nth(n).and_then(|v| v.parse().ok());
+            let last = || value.split_whitespace().next_back().and_then(|v| v.parse().ok());
+            let hex = || u64::from_str_radix(value.trim(), 16).unwrap_or(0);
+            match key {
+                "Uid" => status.euid = nth(1).unwrap_or(0),
+                "Gid" => status.egid = nth(1).unwrap_or(0),
+                "NSpid" => status.vpid = last(),
+                "NSpgid" => status.vpgid = last(),
+                "CapInh" => status.capabilities[0] = hex(),
+                "CapPrm" => status.capabilities[1] = hex(),
+                "CapEff" => status.capabilities[2] = hex(),
+                _ => {}
+            }
+        }
+        status
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_is_a_name() {
+        let stat =
+            Stat::parse(b"12 (a) b) S 1 12 13 34816 12 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777 1 1").unwrap();
+        assert_eq!(stat.comm, b"a) b");
+        assert_eq!(
+            (stat.ppid, stat.pgid, stat.sid, stat.tty, stat.start_ticks),
+            (1, 12, 13, 34816, 777)
+        );
+        assert_eq!(Stat::parse(b"12 (a"), None);
+    }
+
+    #[test]
+    fn status_gives_effective_ids_and_the_innermost_pid() {
+        let status = Status::parse("Uid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nNSpid:\t100\t7\nCapEff:\t00ff\n");
+        assert_eq!((status.euid, status.egid, status.vpid), (2, 6, Some(7)));
+        assert_eq!(status.capabilities[2], 0xff);
+    }
+
+    #[test]
+    fn this_process_is_as_it_knows_itself() {
+        let me = Procfs::new(None).process(std::process::id()).unwrap();
+        assert_eq!(me.pid, std::process::id());
+        assert_eq!(me.ppid, std::os::unix::process::parent_id());
+        let exe = std::env::current_exe().unwrap();
+        assert_eq!(&*me.image.exepath, exe.as_os_str().as_encoded_bytes());
+        let created = me.start_time / 1_000_000_000;
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        assert!(
+            created <= now + 1 && created + 3600 > now,
+            "started {created}, now {now}"
+        );
+        let cwd = std::env::current_dir().unwrap();
+        assert_eq!(&*me.cwd, cwd.as_os_str().as_encoded_bytes());
+    }
+}

@@ -1,0 +1,175 @@
+//! What was delivered, what was lost and why.
+
+use std::fmt;
+
+use lanner_schema::event::{EVENT_COUNT, EVENTS, Event};
+
+/// Counts of one run of capture.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Records that were read, by event.
+    pub delivered: Vec<(Event, u64)>,
+    /// Records the kernel side lost, by event and reason.
+    pub drops: Vec<(Event, &'static str, u64)>,
+    /// Missing sequence numbers: what the consumer saw of the loss.
+    pub gaps: u64,
+    /// Runs the kernel refused because the program was running on that CPU already, by program: events that have no
+    /// sequence number and no type.
+    pub recursion_misses: Vec<(String, u64)>,
+    /// Values the programs could not read, by kind.
+    pub misses: Vec<(&'static str, u64)>,
+    /// Parameters that were cut.
+    pub truncated: u64,
+    /// Records that could not be decoded.
+    pub undecodable: u64,
+    /// Paths whose directory is not known.
+    pub unresolved_paths: u64,
+    /// Processes in the table.
+    pub processes: usize,
+    /// Processes read from /proc because their creation was not seen.
+    pub repaired: u64,
+    /// Events of processes nobody knows.
+    pub unknown_processes: u64,
+    /// Processes not remembered because the table was full.
+    pub refused_processes: u64,
+    /// Cgroups that were gone before they could be asked about.
+    pub vanished_cgroups: u64,
+    /// Container cgroups that could not be written to the kernel's map.
+    pub cgroup_map_failures: u64,
+}
+
+impl Stats {
+    /// Records that were read.
+    pub fn total(&self) -> u64 {
+        self.delivered.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Records the kernel side lost.
+    pub fn lost(&self) -> u64 {
+        self.drops.iter().map(|(_, _, count)| count).sum()
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Events captured: {}", self.total())?;
+        for (event, count) in &self.delivered {
+            writeln!(f, "  {:<18} {count:>12}", event.name())?;
+        }
+        writeln!(
+            f,
+            "Events lost: {} (missing sequence numbers: {})",
+            self.lost(),
+            self.gaps
+        )?;
+        for (event, reason, count) in &self.drops {
+            writeln!(f, "  {:<18} {reason:<20} {count:>12}", event.name())?;
+        }
+        let recursion: u64 = self.recursion_misses.iter().map(|(_, count)| count).sum();
+        if recursion > 0 {
+            writeln!(
+                f,
+                "Runs refused by the kernel (program already running on that CPU): {recursion}"
+            )?;
+            for (program, count) in self.recursion_misses.iter().filter(|(_, count)| *count > 0) {
+                writeln!(f, "  {program:<18} {count:>12}")?;
+            }
+        }
+        let counters = self
+            .misses
+            .iter()
+            .map(|(kind, count)| (format!("values not read: {kind}"), *count))
+            .chain([
+                ("values cut".to_owned(), self.truncated),
+                ("records not decoded".to_owned(), self.undecodable),
+                ("paths without their directory".to_owned(), self.unresolved_paths),
+                ("processes read from /proc".to_owned(), self.repaired),
+                ("events of unknown processes".to_owned(), self.unknown_processes),
+                ("processes refused, table full".to_owned(), self.refused_processes),
+                ("cgroups gone before look-up".to_owned(), self.vanished_cgroups),
+                (
+                    "container cgroups not written".to_owned(),
+                    self.cgroup_map_failures,
+                ),
+            ]);
+        for (name, count) in counters.filter(|(_, count)| *count > 0) {
+            writeln!(f, "{name}: {count}")?;
+        }
+        write!(f, "Processes known: {}", self.processes)
+    }
+}
+
+/// Follows the sequence numbers of every CPU and stream.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sequences {
+    next: Vec<[u64; 4]>,
+    pub(crate) gaps: u64,
+}
+
+impl Sequences {
+    pub(crate) fn see(&mut self, cpu: u32, stream: u8, sequence: u64) {
+        let cpu = cpu as usize;
+        if cpu >= self.next.len() {
+            // The kernel's cpu numbers are below its own limit of 8192; a larger one is not a number of a cpu.
+            if cpu >= 8192 {
+                return;
+            }
+            self.next.resize(cpu + 1, [0; 4]);
+        }
+        let next = &mut self.next[cpu][usize::from(stream) & 3];
+        self.gaps += sequence.saturating_sub(*next);
+        *next = sequence + 1;
+    }
+
+    /// Adds what was lost after the last record that came: `totals` is, per stream and CPU, how many were begun.
+    pub(crate) fn close(&mut self, totals: &[Vec<u64>]) {
+        for (stream, cpus) in totals.iter().enumerate() {
+            for (cpu, total) in cpus.iter().enumerate() {
+                let seen = self.next.get(cpu).map_or(0, |streams| streams[stream & 3]);
+                self.gaps += total.saturating_sub(seen);
+            }
+        }
+    }
+}
+
+/// Delivered records by event.
+#[derive(Debug)]
+pub(crate) struct Delivered([u64; EVENT_COUNT]);
+
+impl Default for Delivered {
+    fn default() -> Self {
+        Delivered([0; EVENT_COUNT])
+    }
+}
+
+impl Delivered {
+    pub(crate) fn add(&mut self, event: Event) {
+        self.0[event as usize] += 1;
+    }
+
+    pub(crate) fn counts(&self) -> Vec<(Event, u64)> {
+        EVENTS
+            .iter()
+            .map(|row| (row.event, self.0[row.event as usize]))
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_are_counted_per_cpu_and_stream_and_at_the_end() {
+        let mut sequences = Sequences::default();
+        sequences.see(0, 0, 0);
+        sequences.see(1, 0, 0);
+        sequences.see(0, 1, 2); // two lost before
+        sequences.see(0, 0, 4); // three lost
+        assert_eq!(sequences.gaps, 5);
+        sequences.close(&[vec![7, 1], vec![3, 0]]);
+        assert_eq!(sequences.gaps, 7, "two more after the last of cpu 0");
+        sequences.see(u32::MAX, 9, 1);
+    }
+}
