@@ -1,0 +1,39 @@
+# `make run` and `make test` do all of their own set-up on a fresh Debian 12 or newer that has cargo.
+# The work is in tests/machine/*.sh, one script per target.
+
+SHELL := /bin/bash
+MACHINE := tests/machine
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint bench soak fresh
+
+help:
+	@echo 'make run     install what the build needs, build, and start Lanner in the foreground (root)'
+	@echo 'make test    install what the tests need, and run all of them, on the real kernel and containerd too (root)'
+	@echo 'make build   install what the build needs, and build target/release/lanner'
+	@echo 'make lint    formatting and clippy'
+	@echo 'make bench   what watching costs on this machine, and how fast Lanner starts (root)'
+	@echo 'make soak    the longer and larger runs, with `make fresh` (root)'
+	@echo 'make fresh   prove `make run` and `make test` on a Debian 12 that holds nothing but cargo (root)'
+	@echo
+	@echo 'ARGS=... goes to lanner:   make run ARGS="-r my_rules.yaml"'
+
+run:
+	@$(MACHINE)/run.sh $(ARGS)
+
+build:
+	@$(MACHINE)/build.sh
+
+test:
+	@$(MACHINE)/test.sh
+
+lint:
+	@$(MACHINE)/test.sh lint
+
+bench:
+	@$(MACHINE)/bench.sh
+
+soak:
+	@$(MACHINE)/soak.sh
+
+fresh:
+	@$(MACHINE)/fresh.sh

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Measures what Lanner costs on this machine. One thing at a time: nothing else should run meanwhile.
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+need_root "make bench" bench
+need_kernel
+"$ROOT/tests/machine/build.sh"
+mount_kernel_filesystems
+cd "$ROOT"
+[ -f benches/cost.rs ] || stop "benches/cost.rs is not there"
+exec cargo bench --locked --bench cost -- "$@"

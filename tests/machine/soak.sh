@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# The longer and larger runs: a fresh machine, then the tests that are too long for every submission.
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+need_root "make soak" soak
+need_cargo
+"$ROOT/tests/machine/fresh.sh"
+cd "$ROOT"
+install_packages "${TEST_PACKAGES[@]}"
+mount_kernel_filesystems
+export LANNER_MACHINE_DIR=$MACHINE_DIR
+say "the tests marked as long"
+cargo test --workspace --locked --no-fail-fast -- --ignored
+say "the whole suite, three times in a row"
+for round in 1 2 3; do
+    say "round $round"
+    cargo test --workspace --locked --no-fail-fast
+done
+say "done"
