@@ -1,1 +1,28 @@
-//! Outputs.
+//! Where alerts go.
+//!
+//! [`choose`] decides from configuration and [`Facts`] which outputs run, [`Outputs::start`] gives each its own bounded
+//! queue and thread, [`AlertSender::send`] hands an alert to all of them and never blocks. A slow or failing output
+//! loses its own alerts only; what is lost is counted with its reason and logged once per burst.
+//!
+//! This crate owns delivery. It does not format alerts (the engine does) and does not read configuration files.
+
+#![forbid(unsafe_code)]
+
+mod choose;
+mod counters;
+mod datagram;
+mod delivery;
+mod file;
+mod journald;
+mod lines;
+mod output;
+mod stdout;
+mod syslog;
+
+pub use choose::{Choice, Config, Facts, FileConfig, Journald, Kind, choose};
+pub use counters::{LossReason, OutputReport};
+pub use delivery::{AlertSender, Outputs, StartError};
+pub use journald::MESSAGE_ID;
+
+#[cfg(test)]
+mod test_alert;

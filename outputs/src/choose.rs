@@ -1,0 +1,278 @@
+//! Which outputs run, and why the others don't: facts, and a pure decision over them.
+
+use std::fmt;
+use std::os::linux::fs::MetadataExt as _;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+
+/// `journald_output.enabled`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Journald {
+    /// On where a journal listens: the default.
+    #[default]
+    Auto,
+    /// On, even while no journal listens.
+    On,
+    /// Off.
+    Off,
+}
+
+/// `file_output`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileConfig {
+    /// Where alerts are appended.
+    pub filename: PathBuf,
+    /// Keeps the file open between alerts; otherwise it is opened and closed for each one.
+    pub keep_alive: bool,
+}
+
+/// What the configuration says about outputs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Alerts each output may be behind before it loses some; 0 means the default.
+    pub queue_capacity: usize,
+    /// `buffered_outputs`: lines to stdout and file are written when the queue runs empty or the buffer is full, not one
+    /// by one.
+    pub buffered: bool,
+    /// `stdout_output.enabled`.
+    pub stdout: bool,
+    /// `file_output`, when enabled.
+    pub file: Option<FileConfig>,
+    /// `syslog_output.enabled`.
+    pub syslog: bool,
+    /// `journald_output.enabled`.
+    pub journald: Journald,
+    /// The socket syslog listens on.
+    pub syslog_socket: PathBuf,
+    /// The journal's native socket.
+    pub journal_socket: PathBuf,
+    /// The socket where the journal speaks syslog; `/dev/log` is often a link to it.
+    pub journal_syslog_socket: PathBuf,
+}
+
+impl Config {
+    /// Capacity of each output's queue when the configuration says nothing.
+    pub const DEFAULT_CAPACITY: usize = 8192;
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            queue_capacity: Config::DEFAULT_CAPACITY,
+            buffered: false,
+            stdout: true,
+            file: None,
+            syslog: false,
+            journald: Journald::Auto,
+            syslog_socket: "/dev/log".into(),
+            journal_socket: "/run/systemd/journal/socket".into(),
+            journal_syslog_socket: "/run/systemd/journal/dev-log".into(),
+        }
+    }
+}
+
+/// What the host says about outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// A journal listens on its native socket.
+    pub journal_listens: bool,
+    /// The syslog socket is the journal's own.
+    pub syslog_is_journal: bool,
+    /// Standard output is connected to the journal (a service with `StandardOutput=journal`).
+    pub stdout_is_journal: bool,
+}
+
+impl Facts {
+    /// Gathers the facts by trying.
+    pub fn probe(config: &Config) -> Facts {
+        let stdout = nix::sys::stat::fstat(std::io::stdout());
+        Facts {
+            journal_listens: listens(&config.journal_socket),
+            syslog_is_journal: same_file(&config.syslog_socket, &config.journal_syslog_socket),
+            stdout_is_journal: match (std::env::var("JOURNAL_STREAM"), stdout) {
+                (Ok(stream), Ok(stat)) => is_journal_stream(&stream, stat.st_dev, stat.st_ino),
+                _ => false,
+            },
+        }
+    }
+}
+
+fn listens(socket: &Path) -> bool {
+    UnixDatagram::unbound().is_ok_and(|s| s.connect(socket).is_ok())
+}
+
+/// True when both paths lead to one inode, be it by a symbolic link or a bind mount.
+fn same_file(a: &Path, b: &Path) -> bool {
+    match (std::fs::metadata(a), std::fs::metadata(b)) {
+        (Ok(a), Ok(b)) => (a.st_dev(), a.st_ino()) == (b.st_dev(), b.st_ino()),
+        _ => false,
+    }
+}
+
+/// `JOURNAL_STREAM` is `device:inode` in decimal, of the stream systemd connected (systemd.exec(5)).
+fn is_journal_stream(stream: &str, device: u64, inode: u64) -> bool {
+    stream
+        .split_once(':')
+        .is_some_and(|(d, i)| d.parse() == Ok(device) && i.parse() == Ok(inode))
+}
+
+/// An output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum Kind {
+    Stdout,
+    File,
+    Syslog,
+    Journald,
+}
+
+impl Kind {
+    /// Its name in messages and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Stdout => "stdout",
+            Kind::File => "file",
+            Kind::Syslog => "syslog",
+            Kind::Journald => "journald",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// What was decided about one output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The output.
+    pub kind: Kind,
+    /// It runs.
+    pub on: bool,
+    /// Why, when that isn't just what the configuration says.
+    pub why: Option<&'static str>,
+}
+
+/// Decides which outputs run. Outputs that are off and were never asked for are not mentioned.
+pub fn choose(config: &Config, facts: Facts) -> Vec<Choice> {
+    let journald = match config.journald {
+        Journald::On => true,
+        Journald::Auto => facts.journal_listens,
+        Journald::Off => false,
+    };
+    let twice = |fact: bool| journald && fact;
+    let mut choices = Vec::new();
+    let mut add = |kind, on, why| choices.push(Choice { kind, on, why });
+    if config.stdout {
+        match twice(facts.stdout_is_journal) {
+            true => add(
+                Kind::Stdout,
+                false,
+                Some("stdout is connected to the journal, which journald_output writes to already"),
+            ),
+            false => add(Kind::Stdout, true, None),
+        }
+    }
+    if config.file.is_some() {
+        add(Kind::File, true, None);
+    }
+    if config.syslog {
+        match twice(facts.syslog_is_journal) {
+            true => add(
+                Kind::Syslog,
+                false,
+                Some("the syslog socket is the journal's own, which journald_output writes to already"),
+            ),
+            false => add(Kind::Syslog, true, None),
+        }
+    }
+    match (config.journald, facts.journal_listens) {
+        (Journald::On, true) => add(Kind::Journald, true, None),
+        (Journald::On, false) => add(Kind::Journald, true, Some("no journal listens yet")),
+        (Journald::Auto, true) => add(Kind::Journald, true, Some("a journal listens on this host")),
+        (Journald::Auto, false) => add(Kind::Journald, false, Some("no journal listens on this host")),
+        (Journald::Off, _) => {}
+    }
+    choices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on(config: &Config, facts: Facts) -> Vec<Kind> {
+        choose(config, facts)
+            .into_iter()
+            .filter(|c| c.on)
+            .map(|c| c.kind)
+            .collect()
+    }
+
+    #[test]
+    fn journald_is_on_where_a_journal_listens() {
+        let config = Config::default();
+        assert_eq!(on(&config, Facts::default()), [Kind::Stdout]);
+        let facts = Facts {
+            journal_listens: true,
+            ..Facts::default()
+        };
+        assert_eq!(on(&config, facts), [Kind::Stdout, Kind::Journald]);
+        let off = Config {
+            journald: Journald::Off,
+            ..Config::default()
+        };
+        assert_eq!(on(&off, facts), [Kind::Stdout]);
+        let forced = Config {
+            journald: Journald::On,
+            ..Config::default()
+        };
+        assert_eq!(on(&forced, Facts::default()), [Kind::Stdout, Kind::Journald]);
+    }
+
+    #[test]
+    fn nothing_is_written_to_the_journal_twice() {
+        let config = Config {
+            syslog: true,
+            ..Config::default()
+        };
+        let all = Facts {
+            journal_listens: true,
+            syslog_is_journal: true,
+            stdout_is_journal: true,
+        };
+        assert_eq!(on(&config, all), [Kind::Journald]);
+        // Without journald_output, syslog and stdout are the only way there.
+        let off = Config {
+            journald: Journald::Off,
+            ..config
+        };
+        assert_eq!(on(&off, all), [Kind::Stdout, Kind::Syslog]);
+    }
+
+    #[test]
+    fn a_link_to_the_journals_syslog_socket_is_recognised() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().join("dev-log");
+        let link = dir.path().join("log");
+        let _socket = UnixDatagram::bind(&real).unwrap();
+        assert!(!same_file(&link, &real));
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        assert!(same_file(&link, &real));
+        let other = dir.path().join("other");
+        let _other = UnixDatagram::bind(&other).unwrap();
+        assert!(!same_file(&other, &real));
+        assert!(listens(&real));
+        drop(_socket);
+        assert!(!listens(&real));
+    }
+
+    #[test]
+    fn the_journal_stream_is_compared_by_device_and_inode() {
+        assert!(is_journal_stream("8:1234", 8, 1234));
+        assert!(!is_journal_stream("8:1235", 8, 1234));
+        assert!(!is_journal_stream("8", 8, 1234));
+        assert!(!is_journal_stream("", 0, 0));
+    }
+}

@@ -1,0 +1,351 @@
+//! The delivery queue: one bounded queue and one thread per output, so that none waits for another.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use flume::{Receiver, Sender, TryRecvError, TrySendError};
+use lanner_schema::alert::Alert;
+
+use crate::choose::{Choice, Config, Facts, Kind, choose};
+use crate::counters::{Counters, LossReason, OutputReport};
+use crate::output::{self, Output, OutputError, Taken};
+
+/// Why delivery can't begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The kernel gives no thread.
+    #[error("cannot start the thread of output {kind}: {cause}")]
+    Thread {
+        /// Whose thread.
+        kind: Kind,
+        /// What the kernel said.
+        cause: std::io::Error,
+    },
+}
+
+enum Item {
+    Alert(Arc<Alert>),
+    /// Makes the thread look at `Lane::reopen`.
+    Wake,
+    /// The last item.
+    Stop,
+}
+
+/// One output's queue, as the senders see it.
+#[derive(Debug)]
+struct Lane {
+    kind: Kind,
+    queue: Sender<Item>,
+    state: Arc<State>,
+}
+
+/// What a lane's thread and the senders share.
+#[derive(Debug, Default)]
+struct State {
+    counters: Counters,
+    /// Alerts that entered the queue.
+    queued: AtomicU64,
+    /// Alerts are being lost because the queue is full; cleared when the thread has caught up.
+    full: AtomicBool,
+    reopen: AtomicBool,
+    /// Lanner stops: what the thread has not delivered yet is counted as lost already.
+    abandoned: AtomicBool,
+}
+
+impl State {
+    fn deliver(&self, alerts: u64) {
+        if !self.abandoned.load(Ordering::Acquire) {
+            self.counters.deliver(alerts);
+        }
+    }
+
+    fn lose(&self, reason: LossReason, alerts: u64) {
+        if !self.abandoned.load(Ordering::Acquire) {
+            self.counters.lose(reason, alerts);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Lanes {
+    lanes: Vec<Lane>,
+    /// Full queues are logged by a thread of their own: neither the event thread nor a stuck output can do it.
+    full: Sender<Option<Kind>>,
+    stopping: AtomicBool,
+}
+
+/// Hands alerts to every output. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AlertSender {
+    lanes: Arc<Lanes>,
+}
+
+impl AlertSender {
+    /// Queues an alert for every output. Never blocks: an output whose queue is full loses it, and that is counted.
+    pub fn send(&self, alert: Alert) {
+        let alert = Arc::new(alert);
+        for lane in &self.lanes.lanes {
+            match lane.queue.try_send(Item::Alert(Arc::clone(&alert))) {
+                Ok(()) => {
+                    lane.state.queued.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(TrySendError::Full(_)) => {
+                    lane.state.counters.lose(LossReason::QueueFull, 1);
+                    if !lane.state.full.swap(true, Ordering::AcqRel) {
+                        // When even this queue is full, many bursts began at once: one line less is no loss.
+                        let _ = self.lanes.full.try_send(Some(lane.kind));
+                    }
+                }
+                Err(TrySendError::Disconnected(_)) => {
+                    let reason = match self.lanes.stopping.load(Ordering::Acquire) {
+                        true => LossReason::Shutdown,
+                        false => LossReason::Failed,
+                    };
+                    lane.state.counters.lose(reason, 1);
+                }
+            }
+        }
+    }
+}
+
+/// The running outputs.
+#[derive(Debug)]
+pub struct Outputs {
+    lanes: Arc<Lanes>,
+    choices: Vec<Choice>,
+    /// One per lane; closed when its thread ends, however it ends.
+    ends: Vec<Receiver<()>>,
+}
+
+impl Outputs {
+    /// Decides which outputs run on this host and starts them. Outputs that can't take alerts yet (no listener, no
+    /// directory) start nevertheless and try again with each alert.
+    pub fn start(config: &Config) -> Result<Outputs, StartError> {
+        let choices = choose(config, Facts::probe(config));
+        for choice in &choices {
+            match (choice.on, choice.why) {
+                (true, Some(why)) => {
+                    tracing::info!(output = %choice.kind, "output {} is on: {why}", choice.kind)
+                }
+                (false, Some(why)) => {
+                    tracing::info!(output = %choice.kind, "output {} is off: {why}", choice.kind)
+                }
+                _ => {}
+            }
+        }
+        let outputs = choices
+            .iter()
+            .filter(|choice| choice.on)
+            .filter_map(|choice| Some((choice.kind, output::make(choice.kind, config)?)))
+            .collect();
+        let capacity = match config.queue_capacity {
+            0 => Config::DEFAULT_CAPACITY,
+            capacity => capacity,
+        };
+        let mut started = Self::start_these(outputs, capacity)?;
+        started.choices = choices;
+        Ok(started)
+    }
+
+    fn start_these(outputs: Vec<(Kind, Box<dyn Output>)>, capacity: usize) -> Result<Outputs, StartError> {
+        let (full, notices) = flume::bounded(16);
+        let mut lanes = Vec::new();
+        let mut ends = Vec::new();
+        for (kind, output) in outputs {
+            let (queue, items) = flume::bounded(capacity);
+            let state = Arc::new(State::default());
+            let (end_guard, end) = flume::bounded::<()>(0);
+            let worker = Worker {
+                kind,
+                output,
+                items,
+                state: Arc::clone(&state),
+                failing: None,
+            };
+            thread::Builder::new()
+                .name(format!("out-{kind}"))
+                .spawn(move || {
+                    let _ends_with_the_thread = end_guard;
+                    worker.run();
+                })
+                .map_err(|cause| StartError::Thread { kind, cause })?;
+            lanes.push(Lane { kind, queue, state });
+            ends.push(end);
+        }
+        thread::Builder::new()
+            .name("out-full".into())
+            .spawn(move || {
+                while let Ok(Some(kind)) = notices.recv() {
+                    tracing::error!(
+                        output = %kind,
+                        "output {kind} is too slow: its queue of {capacity} alerts is full and alerts are lost there \
+                         until it catches up (outputs_queue.capacity)"
+                    );
+                }
+            })
+            .map_err(|cause| StartError::Thread { kind: Kind::Stdout, cause })?;
+        let lanes = Arc::new(Lanes {
+            lanes,
+            full,
+            stopping: AtomicBool::new(false),
+        });
+        Ok(Outputs {
+            lanes,
+            choices: Vec::new(),
+            ends,
+        })
+    }
+
+    /// What was decided about each output.
+    pub fn choices(&self) -> &[Choice] {
+        &self.choices
+    }
+
+    /// A handle that sends alerts.
+    pub fn sender(&self) -> AlertSender {
+        AlertSender {
+            lanes: Arc::clone(&self.lanes),
+        }
+    }
+
+    /// Closes files and sockets; each is opened anew with its next alert (log rotation).
+    pub fn reopen(&self) {
+        for lane in &self.lanes.lanes {
+            lane.state.reopen.store(true, Ordering::Release);
+            // A full queue has items that will make the thread look.
+            let _ = lane.queue.try_send(Item::Wake);
+        }
+    }
+
+    /// What each output delivered and lost so far.
+    pub fn report(&self) -> Vec<OutputReport> {
+        let report = |lane: &Lane| lane.state.counters.report(lane.kind);
+        self.lanes.lanes.iter().map(report).collect()
+    }
+
+    /// Delivers what is queued and stops, at the latest after `within`; what is left then is counted as lost.
+    pub fn shutdown(self, within: Duration) -> Vec<OutputReport> {
+        let deadline = Instant::now() + within;
+        self.lanes.stopping.store(true, Ordering::Release);
+        for (lane, end) in self.lanes.lanes.iter().zip(&self.ends) {
+            // An output whose queue stays full until the deadline never sees this.
+            let _ = lane.queue.send_deadline(Item::Stop, deadline);
+            let _ = end.recv_deadline(deadline);
+        }
+        for lane in &self.lanes.lanes {
+            let state = &lane.state;
+            state.abandoned.store(true, Ordering::Release);
+            let report = state.counters.report(lane.kind);
+            let seen = report.delivered + failures(&report);
+            let left = state.queued.load(Ordering::Acquire).saturating_sub(seen);
+            state.counters.lose(LossReason::Shutdown, left);
+            if left > 0 {
+                tracing::error!(
+                    output = %lane.kind,
+                    "output {} did not take its last {left} alerts within {within:?}",
+                    lane.kind
+                );
+            }
+        }
+        let _ = self.lanes.full.try_send(None);
+        self.report()
+    }
+}
+
+/// Alerts that left the queue and were lost.
+fn failures(report: &OutputReport) -> u64 {
+    let after_the_queue = |reason: &LossReason| matches!(reason, LossReason::Absent | LossReason::Failed);
+    report
+        .lost
+        .iter()
+        .filter(|(r, _)| after_the_queue(r))
+        .map(|(_, n)| n)
+        .sum()
+}
+
+/// The thread of one output.
+struct Worker {
+    kind: Kind,
+    output: Box<dyn Output>,
+    items: Receiver<Item>,
+    state: Arc<State>,
+    /// Alerts lost since the output last worked, while it doesn't.
+    failing: Option<u64>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        loop {
+            let item = match self.items.try_recv() {
+                Ok(item) => item,
+                Err(TryRecvError::Disconnected) => break,
+                Err(TryRecvError::Empty) => {
+                    self.flush();
+                    if self.state.full.swap(false, Ordering::AcqRel) {
+                        tracing::info!(output = %self.kind, "output {} caught up", self.kind);
+                    }
+                    match self.items.recv() {
+                        Ok(item) => item,
+                        Err(_) => break,
+                    }
+                }
+            };
+            if self.state.reopen.swap(false, Ordering::AcqRel) {
+                self.flush();
+                self.output.reopen();
+            }
+            match item {
+                Item::Alert(alert) => self.deliver(&alert),
+                Item::Wake => {}
+                Item::Stop => break,
+            }
+            if self.output.is_full() {
+                self.flush();
+            }
+        }
+        self.flush();
+    }
+
+    fn deliver(&mut self, alert: &Alert) {
+        match self.output.deliver(alert) {
+            Ok(Taken::Written) => self.delivered(1),
+            Ok(Taken::Held) => {}
+            Err(error) => self.lost(1, &error),
+        }
+    }
+
+    fn flush(&mut self) {
+        match self.output.flush() {
+            Ok(0) => {}
+            Ok(written) => self.delivered(written),
+            Err(failed) => {
+                self.state.deliver(failed.written);
+                self.lost(failed.lost, &failed.error);
+            }
+        }
+    }
+
+    fn delivered(&mut self, alerts: u64) {
+        self.state.deliver(alerts);
+        if let Some(lost) = self.failing.take() {
+            tracing::info!(output = %self.kind, "output {} works again; {lost} alerts were lost there", self.kind);
+        }
+    }
+
+    fn lost(&mut self, alerts: u64, error: &OutputError) {
+        self.state.lose(error.reason(), alerts);
+        match &mut self.failing {
+            Some(lost) => *lost += alerts,
+            None => {
+                self.failing = Some(alerts);
+                tracing::error!(output = %self.kind, "output {} loses alerts: {error}", self.kind);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "delivery_tests.rs"]
+mod tests;
