@@ -1,0 +1,76 @@
+//! What the end-to-end tests share: a real containerd, the `lanner` program, waiting with a deadline, saying why a
+//! test was skipped.
+
+// Every test program uses its own part of this.
+#![allow(dead_code)]
+// A fixture that cannot be set up ends its test: these are the tests' own assertions.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub(crate) mod containerd;
+pub(crate) mod cri;
+pub(crate) mod image;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Says why the running test is skipped. The line passes by the test runner's capture, so that it is always seen.
+pub(crate) fn skip(reason: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {reason}");
+}
+
+/// The root of the repository.
+pub(crate) fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where fetched fixtures are kept.
+pub(crate) fn machine_dir() -> PathBuf {
+    std::env::var_os("LANNER_MACHINE_DIR").map_or_else(|| repository().join("target/machine"), PathBuf::from)
+}
+
+/// Runs a script of `tests/machine`. `Err` is the reason why this machine cannot do it; a script that fails in any
+/// other way ends the test with what it said.
+pub(crate) fn machine(script: &str, arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new(repository().join("tests/machine").join(script))
+        .args(arguments)
+        .env("LANNER_MACHINE_DIR", machine_dir())
+        .output()
+        .unwrap_or_else(|error| panic!("tests/machine/{script} cannot be run: {error}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    match output.status.code() {
+        Some(0) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        Some(77) => {
+            let last = said.lines().last().unwrap_or("no reason given");
+            Err(last.trim_start_matches("skipped: ").to_owned())
+        }
+        _ => panic!(
+            "tests/machine/{script} {arguments:?} failed ({}):\n{said}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout)
+        ),
+    }
+}
+
+/// Whether the tests run as root, which everything here needs.
+pub(crate) fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Asks `ready` again and again until it answers, and ends the test when `limit` has passed: `what` says what was
+/// waited for.
+pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(answer) = ready() {
+            return answer;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "waited {} s for {what}",
+            limit.as_secs()
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
