@@ -1,1 +1,22 @@
-//! NRI.
+//! The container runtime's side: an NRI plugin that knows every container before its first instruction.
+//!
+//! The runtime (containerd, CRI-O) calls a plugin over its NRI socket while it creates and starts containers. This
+//! crate registers as one, keeps a registry, and writes two shared tables before it answers: the
+//! [`ContainerTable`] that the event thread reads, and the kernel's map of cgroups ([`CgroupMap`]). It changes no
+//! container and holds none back.
+
+#![forbid(unsafe_code)]
+
+mod api;
+mod cgroup;
+mod images;
+mod mux;
+mod plugin;
+mod registry;
+mod status;
+mod supervise;
+mod ttrpc;
+
+pub use lanner_schema::container::{CgroupMap, ContainerTable};
+pub use status::{State, Status, StatusSnapshot};
+pub use supervise::{Config, ConfigError, run};

@@ -1,0 +1,268 @@
+//! The part of NRI's `v1alpha1` protobuf API that Lanner reads and writes.
+//!
+//! Written by hand: prost skips the fields that are not listed, so newer runtimes may send more. Numbers are those of
+//! `pkg/api/api.proto` of github.com/containerd/nri, unchanged between 0.6.1 and 0.12; the version that brought a
+//! later one is noted.
+
+use std::collections::HashMap;
+
+/// Full name of the service that the runtime offers on connection 2.
+pub(crate) const RUNTIME_SERVICE: &str = "nri.pkg.api.v1alpha1.Runtime";
+/// Full name of the service that a plugin offers on connection 1.
+pub(crate) const PLUGIN_SERVICE: &str = "nri.pkg.api.v1alpha1.Plugin";
+
+/// `RegisterPluginRequest`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct RegisterPluginRequest {
+    #[prost(string, tag = "1")]
+    pub(crate) plugin_name: String,
+    /// Exactly two digits; plugins are called in this order.
+    #[prost(string, tag = "2")]
+    pub(crate) plugin_idx: String,
+}
+
+/// `ConfigureRequest`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ConfigureRequest {
+    #[prost(string, tag = "2")]
+    pub(crate) runtime_name: String,
+    #[prost(string, tag = "3")]
+    pub(crate) runtime_version: String,
+    /// Milliseconds a request may take before the runtime drops the plugin.
+    #[prost(int64, tag = "5")]
+    pub(crate) request_timeout: i64,
+    /// From 0.12 on.
+    #[prost(string, tag = "6")]
+    pub(crate) nri_version: String,
+}
+
+/// `ConfigureResponse`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ConfigureResponse {
+    /// One bit per [`Event`] to be told of, `1 << (event - 1)`; 0 means all.
+    #[prost(int32, tag = "2")]
+    pub(crate) events: i32,
+}
+
+/// `SynchronizeRequest`: what runs already, possibly in several messages.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct SynchronizeRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) pods: Vec<PodSandbox>,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) containers: Vec<Container>,
+    /// More messages follow (from 0.7 on).
+    #[prost(bool, tag = "3")]
+    pub(crate) more: bool,
+}
+
+/// `SynchronizeResponse`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct SynchronizeResponse {
+    /// Echoes the request's `more`: "I understand split messages".
+    #[prost(bool, tag = "2")]
+    pub(crate) more: bool,
+}
+
+/// `CreateContainerRequest`, and the shape of every other request about a pod or a container: pod 1, container 2.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct LifecycleRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) pod: Option<PodSandbox>,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) container: Option<Container>,
+}
+
+/// `StateChangeEvent`: how runtimes before 0.12 tell of everything that takes no answer.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct StateChangeEvent {
+    #[prost(int32, tag = "1")]
+    pub(crate) event: i32,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) pod: Option<PodSandbox>,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) container: Option<Container>,
+}
+
+/// `Event`: the ones Lanner uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    RunPodSandbox = 1,
+    RemovePodSandbox = 3,
+    CreateContainer = 4,
+    StartContainer = 6,
+    PostStartContainer = 7,
+    RemoveContainer = 11,
+}
+
+impl Event {
+    const ALL: [Event; 6] = [
+        Event::RunPodSandbox,
+        Event::RemovePodSandbox,
+        Event::CreateContainer,
+        Event::StartContainer,
+        Event::PostStartContainer,
+        Event::RemoveContainer,
+    ];
+
+    /// The event of a `StateChange`; `None` for those Lanner has no use for.
+    pub(crate) fn from_number(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| *event as i32 == number)
+    }
+
+    /// The event of an RPC's method name.
+    pub(crate) fn from_method(method: &str) -> Option<Self> {
+        Some(match method {
+            "RunPodSandbox" => Event::RunPodSandbox,
+            "RemovePodSandbox" => Event::RemovePodSandbox,
+            "CreateContainer" => Event::CreateContainer,
+            "StartContainer" => Event::StartContainer,
+            "PostStartContainer" => Event::PostStartContainer,
+            "RemoveContainer" => Event::RemoveContainer,
+            _ => return None,
+        })
+    }
+
+    /// The subscription: what [`ConfigureResponse::events`] carries.
+    pub(crate) fn mask() -> i32 {
+        Self::ALL
+            .into_iter()
+            .fold(0, |mask, event| mask | 1 << (event as i32 - 1))
+    }
+}
+
+/// `PodSandbox`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct PodSandbox {
+    #[prost(string, tag = "1")]
+    pub(crate) id: String,
+    #[prost(string, tag = "2")]
+    pub(crate) name: String,
+    #[prost(string, tag = "3")]
+    pub(crate) uid: String,
+    #[prost(string, tag = "4")]
+    pub(crate) namespace: String,
+    #[prost(map = "string, string", tag = "5")]
+    pub(crate) labels: HashMap<String, String>,
+    #[prost(map = "string, string", tag = "6")]
+    pub(crate) annotations: HashMap<String, String>,
+    #[prost(message, optional, tag = "8")]
+    pub(crate) linux: Option<LinuxPodSandbox>,
+    /// Pid of the sandbox's own process, in the runtime's pid namespace.
+    #[prost(uint32, tag = "9")]
+    pub(crate) pid: u32,
+}
+
+/// `LinuxPodSandbox`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct LinuxPodSandbox {
+    #[prost(string, tag = "3")]
+    pub(crate) cgroup_parent: String,
+    #[prost(string, tag = "4")]
+    pub(crate) cgroups_path: String,
+}
+
+/// `Container`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Container {
+    #[prost(string, tag = "1")]
+    pub(crate) id: String,
+    #[prost(string, tag = "2")]
+    pub(crate) pod_sandbox_id: String,
+    #[prost(string, tag = "3")]
+    pub(crate) name: String,
+    /// `ContainerState`; see [`STOPPED`].
+    #[prost(int32, tag = "4")]
+    pub(crate) state: i32,
+    #[prost(map = "string, string", tag = "5")]
+    pub(crate) labels: HashMap<String, String>,
+    #[prost(map = "string, string", tag = "6")]
+    pub(crate) annotations: HashMap<String, String>,
+    #[prost(message, optional, tag = "11")]
+    pub(crate) linux: Option<LinuxContainer>,
+    /// Pid of its first process in the runtime's pid namespace; 0 before `StartContainer`.
+    #[prost(uint32, tag = "12")]
+    pub(crate) pid: u32,
+    /// Nanoseconds since the epoch (from 0.9 on, 0 before).
+    #[prost(int64, tag = "14")]
+    pub(crate) created_at: i64,
+    /// As `created_at`.
+    #[prost(int64, tag = "15")]
+    pub(crate) started_at: i64,
+    /// An [`Image`], from 0.12.2 on. Kept as bytes and read by [`Container::image`]: the number was not seen in a
+    /// release yet, and a field that turns out to be something else must not cost the container its identity.
+    #[prost(bytes = "vec", tag = "22")]
+    pub(crate) image: Vec<u8>,
+}
+
+/// `ContainerState` of a container that doesn't run any more.
+pub(crate) const STOPPED: i32 = 4;
+
+impl Container {
+    /// The image as the runtime itself resolved it, where the runtime tells.
+    pub(crate) fn image(&self) -> Option<Image> {
+        let image = <Image as prost::Message>::decode(self.image.as_slice()).ok()?;
+        let is_digest = image.digest.split_once(':').is_some_and(|(algorithm, hex)| {
+            !algorithm.is_empty() && hex.len() >= 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+        (is_digest && !image.name.is_empty()).then_some(image)
+    }
+}
+
+/// `Image`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Image {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(string, tag = "2")]
+    pub(crate) digest: String,
+}
+
+/// `LinuxContainer`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct LinuxContainer {
+    /// `/parent/id` (cgroupfs) or `slice:prefix:name` (systemd).
+    #[prost(string, tag = "5")]
+    pub(crate) cgroups_path: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prost::Message as _;
+
+    #[test]
+    fn the_subscription_stays_within_what_nri_0_8_accepts() {
+        assert_eq!(Event::mask(), 0b100_0110_1101);
+        assert_eq!(Event::mask() & !0x7ff, 0);
+    }
+
+    #[test]
+    fn an_event_is_found_by_number_and_by_method() {
+        assert_eq!(Event::from_number(6), Some(Event::StartContainer));
+        assert_eq!(Event::from_number(2), None);
+        assert_eq!(Event::from_method("StartContainer"), Some(Event::StartContainer));
+        assert_eq!(Event::from_method("StopPodSandbox"), None);
+    }
+
+    #[test]
+    fn an_image_counts_only_when_it_looks_like_one() {
+        let digest = format!("sha256:{}", "ab".repeat(32));
+        let image = Image {
+            name: "docker.io/library/nginx:1".into(),
+            digest: digest.clone(),
+        };
+        let with = |bytes: Vec<u8>| Container {
+            image: bytes,
+            ..Container::default()
+        };
+        assert_eq!(with(image.encode_to_vec()).image(), Some(image.clone()));
+        assert_eq!(with(Vec::new()).image(), None);
+        assert_eq!(with(b"anything else".to_vec()).image(), None);
+        let odd = Image {
+            digest: "latest".into(),
+            ..image
+        };
+        assert_eq!(with(odd.encode_to_vec()).image(), None);
+    }
+}

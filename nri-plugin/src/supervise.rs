@@ -1,0 +1,209 @@
+//! Keeps the plugin connected for as long as Lanner runs.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use lanner_schema::container::{CgroupMap, ContainerTable};
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+
+use crate::cgroup::Host;
+use crate::images::Images;
+use crate::plugin::{Ended, Plugin};
+use crate::registry::Registry;
+use crate::status::{State, Status};
+
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// How the runtime is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `nri.enabled`: false keeps [`run`] from doing anything.
+    pub enabled: bool,
+    /// `nri.socket_path`.
+    pub socket_path: PathBuf,
+    /// The name to register under: letters, digits and `_.+-`.
+    pub plugin_name: String,
+    /// The place among other plugins: exactly two digits.
+    pub plugin_index: String,
+    /// `containerd.enabled`: ask containerd for image digests.
+    pub containerd_enabled: bool,
+    /// `containerd.address`.
+    pub containerd_address: PathBuf,
+    /// Where the host's `/` is seen from here; empty or `/` when Lanner runs on the host itself. Falco's `HOST_ROOT`.
+    pub host_root: PathBuf,
+    /// How long a removed container stays known: its last events may still be on their way.
+    pub removal_grace: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            socket_path: "/var/run/nri/nri.sock".into(),
+            plugin_name: "lanner".into(),
+            plugin_index: "10".into(),
+            containerd_enabled: true,
+            containerd_address: "/run/containerd/containerd.sock".into(),
+            host_root: std::env::var_os("HOST_ROOT")
+                .map(PathBuf::from)
+                .unwrap_or_default(),
+            removal_grace: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A [`Config`] no runtime would accept.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The index isn't two digits.
+    #[error("nri: plugin index \"{0}\" must be exactly two digits, like \"10\"")]
+    Index(String),
+    /// The name is empty or has other characters.
+    #[error("nri: plugin name \"{0}\" may hold letters, digits and _ . + - only, and not be empty")]
+    Name(String),
+}
+
+impl Config {
+    /// Checks what the runtime would refuse.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let index = self.plugin_index.as_bytes();
+        if index.len() != 2 || !index.iter().all(u8::is_ascii_digit) {
+            return Err(ConfigError::Index(self.plugin_index.clone()));
+        }
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.+-".contains(&byte);
+        if self.plugin_name.is_empty() || !self.plugin_name.bytes().all(allowed) {
+            return Err(ConfigError::Name(self.plugin_name.clone()));
+        }
+        Ok(())
+    }
+}
+
+/// Runs the plugin until `shutdown` holds true, or its sender is gone. Every failure is retried; nothing is returned.
+///
+/// `table` and `cgroups` are written before a StartContainer is answered; `status` tells how it goes. The future needs
+/// a tokio runtime with I/O and time.
+pub async fn run(
+    config: Config,
+    table: Arc<ContainerTable>,
+    cgroups: Arc<dyn CgroupMap>,
+    status: Arc<Status>,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    if !config.enabled {
+        status.enter(State::Disabled);
+        return;
+    }
+    if let Err(error) = config.check() {
+        warn!("{error}");
+        status.enter(State::Failed(error.to_string()));
+        return;
+    }
+    let host = Host::new(&config.host_root);
+    match host.mount() {
+        Some(mount) => info!(mount = %mount.display(), "cgroup2"),
+        None => warn!("no cgroup2 mount: containers can't be told from the host"),
+    }
+    let (digest_sender, digests) = mpsc::channel(1024);
+    let (reconcile_sender, reconcile) = mpsc::channel(1);
+    let ask = config.containerd_enabled;
+    let registry = Registry::new(
+        host,
+        table,
+        cgroups,
+        Arc::clone(&status),
+        ask.then_some(digest_sender),
+        config.removal_grace,
+    );
+    let registry = Arc::new(Mutex::new(registry));
+    let plugin = Plugin {
+        name: config.plugin_name,
+        index: config.plugin_index,
+        registry: Arc::clone(&registry),
+        status: Arc::clone(&status),
+        reconcile: ask.then_some(reconcile_sender),
+    };
+    let images = ask.then(|| {
+        let images = Images {
+            address: config.containerd_address,
+            registry,
+            status: Arc::clone(&status),
+        };
+        tokio::spawn(images.run(digests, reconcile, shutdown.clone()))
+    });
+    keep_connected(&plugin, &config.socket_path, &mut shutdown).await;
+    if let Some(images) = images {
+        images.abort();
+    }
+}
+
+async fn keep_connected(plugin: &Plugin, socket: &Path, shutdown: &mut watch::Receiver<bool>) {
+    let mut backoff = BACKOFF_MIN;
+    while !*shutdown.borrow() {
+        let served = plugin.status.snapshot().connections;
+        let identity = identity(socket);
+        match UnixStream::connect(socket).await {
+            Ok(stream) => {
+                plugin.status.enter(State::Connecting);
+                let replaced = || {
+                    let now = self::identity(socket);
+                    now.is_some() && now != identity
+                };
+                match plugin.serve(stream, replaced, shutdown).await {
+                    Ok(Ended::Shutdown) => return,
+                    Ok(ended) => {
+                        let what = match ended {
+                            Ended::Replaced => "another runtime listens on the NRI socket",
+                            _ => "the runtime closed the connection",
+                        };
+                        note(plugin, State::Failed(what.into()));
+                    }
+                    Err(error) => note(plugin, State::Failed(error.to_string())),
+                }
+            }
+            Err(error) => {
+                let path = socket.display().to_string();
+                note(
+                    plugin,
+                    match error.kind() {
+                        std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
+                            State::WaitingForSocket(path)
+                        }
+                        _ => State::Failed(format!("{path}: {error}")),
+                    },
+                );
+            }
+        }
+        if plugin.status.snapshot().connections > served {
+            backoff = BACKOFF_MIN;
+        }
+        let resume = tokio::time::Instant::now() + backoff;
+        backoff = (backoff * 2).min(BACKOFF_MAX);
+        tokio::select! {
+            () = tokio::time::sleep_until(resume) => {}
+            _ = shutdown.wait_for(|stop| *stop) => return,
+        }
+        plugin
+            .registry
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .sweep(Instant::now());
+    }
+}
+
+/// Says a new state once. Failing in the same way again says nothing.
+fn note(plugin: &Plugin, state: State) {
+    if plugin.status.enter(state) {
+        info!("NRI: {}", plugin.status);
+    }
+}
+
+/// Which file is at a path: device, inode and the time it was made.
+fn identity(path: &Path) -> Option<(u64, u64, i64, i64)> {
+    let data = std::fs::metadata(path).ok()?;
+    Some((data.dev(), data.ino(), data.ctime(), data.ctime_nsec()))
+}
