@@ -58,6 +58,9 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 	case OP_ARGV:
 		extract__argv(s, index, value);
 		break;
+	case OP_CWD:
+		put_base(s, index, AT_FDCWD);
+		break;
 	}
 	return 0;
 }

@@ -124,7 +124,7 @@ _Static_assert(sizeof(struct header) == HEADER_LEN, \"header layout\");
 
 enum param_op {
 	OP_NONE, OP_RETURN, OP_ARG_S32, OP_ARG_U32, OP_ARG_64, OP_USER_STRING, OP_USER_U64, OP_USER_PATH,
-	OP_SOCK_TUPLE, OP_SOCK_ADDR, OP_FD_PATH, OP_OPENED_DEV, OP_OPENED_INO, OP_ARGV,
+	OP_SOCK_TUPLE, OP_SOCK_ADDR, OP_FD_PATH, OP_OPENED_DEV, OP_OPENED_INO, OP_ARGV, OP_CWD,
 };
 
 struct param_row {
@@ -186,6 +186,7 @@ fn c_param(index: usize, param: &Param) -> Option<String> {
             Extractor::OpenedIno => ("OP_OPENED_INO", 0, 0),
             Extractor::ExecveArgv => ("OP_ARGV", 1, 0),
             Extractor::ExecveatArgv => ("OP_ARGV", 2, 0),
+            Extractor::Cwd => ("OP_CWD", 0, 0),
         },
         Origin::Program | Origin::Absent => return None,
     };

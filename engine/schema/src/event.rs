@@ -103,6 +103,8 @@ pub enum Extractor {
     ExecveArgv = 6,
     /// The same for `execveat`'s argument 2.
     ExecveatArgv = 7,
+    /// The working directory, after the call (`task->fs->pwd`).
+    Cwd = 8,
 }
 
 /// Where the value of a parameter is read.
@@ -632,7 +634,8 @@ events! {
     /// `chdir(2)`; the process state follows it.
     Chdir "chdir" File x86_64 [80] i386 [12] aarch64 [49] {
         res: Errno, Return;
-        path: CharBuf, path(0);
+        path: CharBuf, UserString(0);
+        cwd: FsPath, Origin::Extractor(X::Cwd), hidden;
     }
     /// `fchdir(2)`; the process state follows it.
     Fchdir "fchdir" File x86_64 [81] i386 [133] aarch64 [50] fd FdUse::File { fd: 1, path: 2 }; {

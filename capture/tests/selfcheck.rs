@@ -1,0 +1,26 @@
+//! Every event, performed for real on this kernel: the example `selfcheck` does it, and the guests of other kernels run
+//! the same program.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+#[test]
+fn every_event_is_captured_and_decoded() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: capture needs root");
+        return;
+    }
+    let test = std::env::current_exe().unwrap();
+    let exe: PathBuf = test
+        .parent()
+        .unwrap()
+        .with_file_name("examples")
+        .join("selfcheck");
+    let output = Command::new(&exe)
+        .output()
+        .unwrap_or_else(|e| panic!("{}: {e}", exe.display()));
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}", output.status);
+    assert!(said.contains("selfcheck: "), "the summary is missing");
+}
