@@ -26,6 +26,7 @@ export LANNER_MACHINE_DIR=$MACHINE_DIR
 
 say "building the tests"
 cargo test --workspace --locked --no-run --quiet
+tests/machine/selfcheck.sh >/dev/null
 
 say "fetching the real containerd and the kernels the tests run"
 for fixture in containerd.sh "kernels.sh fetch"; do

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Builds the capture crate's selfcheck as a static program, for guests that hold nothing else, and prints its path.
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+need_cargo
+target=$(rustc -vV | sed -n 's/^host: //p')
+folder=$MACHINE_DIR/guests
+mkdir -p "$folder"
+# A target folder of its own: other flags would make cargo build everything again each time.
+export CARGO_TARGET_DIR=$folder RUSTFLAGS="-C target-feature=+crt-static"
+LIBBPF_SYS_LIBRARY_PATH=$(dirname "$(gcc -print-file-name=libelf.a)")
+export LIBBPF_SYS_LIBRARY_PATH
+cd "$ROOT"
+cargo build --locked --quiet -p lanner-capture --example selfcheck --features lanner-capture/static --target "$target" >&2
+printf '%s\n' "$folder/$target/debug/examples/selfcheck"
