@@ -1,6 +1,8 @@
 //! Every event, performed for real on this kernel: the example `selfcheck` does it, and the guests of other kernels run
 //! the same program.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // tests fail by panicking
+
 use std::path::PathBuf;
 use std::process::Command;
 
