@@ -1,0 +1,228 @@
+//! What is wrong with a rules file, where, and what to do about it.
+
+use std::fmt;
+
+/// How bad a diagnostic is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The rules are not loaded.
+    Error,
+    /// The rules are loaded; something in them does less than its author may think.
+    Warning,
+}
+
+macro_rules! codes {
+    ($( $(#[$doc:meta])* $variant:ident $severity:ident $text:literal $description:literal; )*) => {
+        /// Falco's code of a diagnostic, the same words in text and in JSON.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Code { $( $(#[$doc])* $variant, )* }
+
+        impl Code {
+            /// The code as Falco prints it.
+            pub fn as_str(self) -> &'static str {
+                match self { $( Code::$variant => $text, )* }
+            }
+
+            /// One line that says what the code means (`codedesc` in JSON).
+            pub fn description(self) -> &'static str {
+                match self { $( Code::$variant => $description, )* }
+            }
+
+            /// Whether the code is an error or a warning.
+            pub fn severity(self) -> Severity {
+                match self { $( Code::$variant => Severity::$severity, )* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The file is not YAML.
+    YamlParse Error "LOAD_ERR_YAML_PARSE" "YAML parse error";
+    /// The YAML does not have the shape of rules.
+    YamlValidate Error "LOAD_ERR_YAML_VALIDATE" "Error validating internal structure of YAML file";
+    /// A condition has a syntax, name, type or value error.
+    CompileCondition Error "LOAD_ERR_COMPILE_CONDITION" "Error compiling condition";
+    /// An output does not compile.
+    CompileOutput Error "LOAD_ERR_COMPILE_OUTPUT" "Error compiling output";
+    /// Items contradict each other: an undefined macro, an append without target, an engine too old.
+    Validate Error "LOAD_ERR_VALIDATE" "Error validating rule/macro/list/exception objects";
+    /// The rule's source is not served; the rule is skipped.
+    UnknownSource Warning "LOAD_UNKNOWN_SOURCE" "Unknown event source";
+    /// The rule names no event type and runs on every event.
+    NoEventType Warning "LOAD_NO_EVTTYPE" "Condition has no event-type restriction";
+    /// The rule is skipped because of an unknown name, as its `skip-if-unknown-filter` asks.
+    UnknownFilter Warning "LOAD_UNKNOWN_FILTER" "Unknown field or event-type in condition or output";
+    /// No rule uses the macro.
+    UnusedMacro Warning "LOAD_UNUSED_MACRO" "Unused macro";
+    /// No rule uses the list.
+    UnusedList Warning "LOAD_UNUSED_LIST" "Unused list";
+    /// The item is none of Falco's kinds.
+    UnknownItem Warning "LOAD_UNKNOWN_ITEM" "Unknown rules file item";
+    /// Something works but is deprecated.
+    DeprecatedItem Warning "LOAD_DEPRECATED_ITEM" "Used deprecated item";
+    /// Lanner's own warnings, which Falco has no code for.
+    Extension Warning "LOAD_WARNING_EXTENSION" "Warning in extension item";
+    /// An exception is appended without values.
+    AppendNoValues Warning "LOAD_APPEND_NO_VALUES" "Overriding/appending with no values";
+    /// Two exceptions of a rule have one name.
+    ExceptionNameNotUnique Warning "LOAD_EXCEPTION_NAME_NOT_UNIQUE" "Multiple exceptions defined with the same name";
+    /// A macro's name can not be used in a condition.
+    InvalidMacroName Warning "LOAD_INVALID_MACRO_NAME" "Invalid macro name";
+    /// A list's name can not be used in a condition.
+    InvalidListName Warning "LOAD_INVALID_LIST_NAME" "Invalid list name";
+    /// A condition compiles but may not mean what it says.
+    ConditionWarning Warning "LOAD_COMPILE_CONDITION" "Warning in rule condition";
+    /// A key of an item has no meaning.
+    UnknownKey Warning "LOAD_UNKNOWN_KEY" "Unknown key";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What kind of item a diagnostic is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ItemKind {
+    Rule,
+    Macro,
+    List,
+    RequiredEngineVersion,
+    RequiredPluginVersions,
+    Unknown,
+}
+
+impl ItemKind {
+    /// Falco's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            ItemKind::Rule => "rule",
+            ItemKind::Macro => "macro",
+            ItemKind::List => "list",
+            ItemKind::RequiredEngineVersion => "required_engine_version",
+            ItemKind::RequiredPluginVersions => "required_plugin_versions",
+            ItemKind::Unknown => "item",
+        }
+    }
+}
+
+/// The item a diagnostic is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemName {
+    /// Its kind.
+    pub kind: ItemKind,
+    /// Its name; empty when it has none.
+    pub name: String,
+}
+
+impl fmt::Display for ItemName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.word())?;
+        if !self.name.is_empty() {
+            write!(f, " '{}'", self.name)?;
+        }
+        Ok(())
+    }
+}
+
+/// The line a diagnostic points at, cut to a readable width.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snippet {
+    /// The text of the line, at most [`Snippet::WIDTH`] characters of it.
+    pub text: String,
+    /// Characters of `text` before the caret.
+    pub caret: usize,
+    /// How many characters the caret underlines, at least one.
+    pub width: usize,
+}
+
+impl Snippet {
+    /// The most characters of a line that are shown, as in Falco.
+    pub const WIDTH: usize = 160;
+}
+
+/// A second place that explains the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// What is there.
+    pub message: String,
+    /// Name of the file.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+/// One thing wrong with the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Error or warning.
+    pub severity: Severity,
+    /// Falco's code.
+    pub code: Code,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// The item it was found in.
+    pub item: Option<ItemName>,
+    /// Name of the file.
+    pub file: String,
+    /// Line, from 1; 0 when the whole file is meant.
+    pub line: usize,
+    /// Column in characters, from 1; 0 when the whole file is meant.
+    pub column: usize,
+    /// Byte offset in the file.
+    pub offset: usize,
+    /// The line it points at.
+    pub snippet: Option<Snippet>,
+    /// How the rule led there: macros and lists, innermost first.
+    pub notes: Vec<Note>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Diagnostic {
+    /// True for an error.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column)?;
+        }
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, ": {severity}[{}]: {}", self.code, self.message)?;
+        let number = self.line.to_string();
+        let margin = number.len();
+        if let Some(snippet) = &self.snippet {
+            let (caret, width) = (snippet.caret, snippet.width);
+            write!(f, "\n {:margin$} |\n {number} | {}", "", snippet.text)?;
+            write!(f, "\n {:margin$} | {:caret$}{:^<width$}", "", "", "")?;
+        }
+        if let Some(item) = &self.item {
+            write!(f, "\n {:margin$} = in {item}", "")?;
+        }
+        for note in &self.notes {
+            write!(
+                f,
+                "\n {:margin$} = {} ({}:{}:{})",
+                "", note.message, note.file, note.line, note.column
+            )?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\n {:margin$} = help: {hint}", "")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,275 @@
+//! Macros: each parsed once and resolved once, on the tree.
+
+use super::definition::{Definitions, MacroDef};
+use super::mapped::{Lists, Mapped};
+use super::source::{Report, Scalar};
+use super::suggest::nearest;
+use crate::condition::{Expr, MAX_DEPTH, MacroError, Span, parse_with};
+use crate::diagnostic::{Code, Diagnostic, ItemKind, ItemName, Note};
+use std::collections::{HashMap, HashSet};
+
+/// The most nodes a condition may have with its macros put in: macros that name macros grow exponentially.
+const MAX_NODES: usize = 200_000;
+/// How deep macros may name macros.
+const MAX_CHAIN: usize = 200;
+
+/// A condition that was parsed: its text, whose it is, and the macros it names.
+#[derive(Debug)]
+struct Text {
+    mapped: Mapped,
+    item: ItemName,
+    /// Macros it names, and where.
+    uses: Vec<(String, Span)>,
+}
+
+/// A condition with its macros put in, and how many nodes it has.
+#[derive(Debug, Clone)]
+pub(crate) struct Resolved {
+    pub(crate) expr: Expr,
+    nodes: usize,
+}
+
+/// Everything conditions need while they are resolved.
+#[derive(Debug)]
+pub(crate) struct Conditions<'d> {
+    definitions: &'d Definitions,
+    pub(crate) lists: Lists<'d>,
+    /// By [`Span::origin`].
+    texts: Vec<Text>,
+    /// By name; nothing for a macro that has an error.
+    parsed: HashMap<&'d str, Option<(Expr, u32)>>,
+    resolved: HashMap<&'d str, Option<Resolved>>,
+    pub(crate) used: HashSet<String>,
+}
+
+impl<'d> Conditions<'d> {
+    pub(crate) fn new(definitions: &'d Definitions) -> Self {
+        Conditions {
+            definitions,
+            lists: Lists::new(&definitions.lists),
+            texts: Vec::new(),
+            parsed: HashMap::new(),
+            resolved: HashMap::new(),
+            used: HashSet::new(),
+        }
+    }
+
+    /// Parses and resolves every macro, used or not, so that errors are found where they are made.
+    pub(crate) fn macros(&mut self, report: &mut Report) {
+        for definition in self.definitions.macros.iter() {
+            let item = name(ItemKind::Macro, &definition.name);
+            let mapped = Mapped::joined(&definition.condition);
+            let parsed = self.parse(report, mapped, item);
+            self.parsed.insert(&definition.name.text, parsed);
+        }
+        for definition in self.definitions.macros.iter() {
+            self.resolve_macro(report, definition, &mut Vec::new());
+        }
+    }
+
+    /// Puts lists in and parses; `None` after an error.
+    fn parse(&mut self, report: &mut Report, mapped: Mapped, item: ItemName) -> Option<(Expr, u32)> {
+        let origin = u32::try_from(self.texts.len()).ok()?;
+        let mapped = match mapped.with_lists(report, &mut self.lists) {
+            Ok(mapped) => mapped,
+            Err(error) => {
+                let place = mapped.locate(report, 0..mapped.text.len()).place;
+                report.add(Code::Validate, place, Some(&item), error.to_string());
+                return None;
+            }
+        };
+        let parsed = parse_with(&mapped.text, origin, MAX_DEPTH);
+        let uses = match &parsed {
+            Ok(expr) => expr.macros().into_iter().map(|(n, s)| (n.to_owned(), s)).collect(),
+            Err(_) => Vec::new(),
+        };
+        self.texts.push(Text { mapped, item, uses });
+        match parsed {
+            Ok(expr) => Some((expr, origin)),
+            Err(error) => {
+                let diagnostic = self.report(report, Code::CompileCondition, error.span, origin, error.message);
+                diagnostic.hint = error.hint;
+                None
+            }
+        }
+    }
+
+    /// Adds a diagnostic about a span, with the way from the condition `root` to it.
+    pub(crate) fn report<'r>(
+        &self,
+        report: &'r mut Report,
+        code: Code,
+        span: Span,
+        root: u32,
+        message: impl Into<String>,
+    ) -> &'r mut Diagnostic {
+        let Some(text) = usize::try_from(span.origin).ok().and_then(|o| self.texts.get(o)) else {
+            return report.add_file(code, 0, message);
+        };
+        let located = text.mapped.locate(report, span.start..span.end);
+        let mut notes = Vec::new();
+        if let Some((list, used)) = &located.list {
+            notes.push(report.note(*used, format!("it is an item of list '{list}', named here")));
+        }
+        notes.extend(self.way(report, span.origin, root));
+        let diagnostic = report.add(code, located.place, Some(&text.item), message);
+        diagnostic.notes = notes;
+        diagnostic
+    }
+
+    /// How the condition `root` comes to use the text `origin`, innermost first.
+    fn way(&self, report: &Report, origin: u32, root: u32) -> Vec<Note> {
+        let origin_of = |name: &str| Some(self.parsed.get(name)?.as_ref()?.1);
+        // Breadth first from the root; the macros of a file are few.
+        let mut came_from: HashMap<u32, (u32, &str, Span)> = HashMap::new();
+        let mut queue = std::collections::VecDeque::from([root]);
+        while let Some(at) = queue.pop_front() {
+            if at == origin {
+                break;
+            }
+            for (name, span) in self.texts.get(at as usize).map_or(&[][..], |t| &t.uses) {
+                if let Some(next) = origin_of(name)
+                    && next != root
+                    && !came_from.contains_key(&next)
+                {
+                    came_from.insert(next, (at, name, *span));
+                    queue.push_back(next);
+                }
+            }
+        }
+        let mut notes = Vec::new();
+        let mut at = origin;
+        while let Some((user, name, span)) = came_from.get(&at).filter(|_| at != root) {
+            if let Some(text) = self.texts.get(*user as usize) {
+                let place = text.mapped.locate(report, span.start..span.end).place;
+                notes.push(report.note(place, format!("macro '{name}' is used by {}", text.item)));
+            }
+            at = *user;
+        }
+        notes
+    }
+
+    fn resolve_macro(
+        &mut self,
+        report: &mut Report,
+        definition: &'d MacroDef,
+        chain: &mut Vec<&'d str>,
+    ) -> Option<Resolved> {
+        let name = definition.name.text.as_str();
+        if let Some(done) = self.resolved.get(name) {
+            return done.clone();
+        }
+        let (expr, origin) = self.parsed.get(name)?.clone()?;
+        chain.push(name);
+        let resolved = self.resolve(report, &expr, origin, Some(definition), chain);
+        chain.pop();
+        self.resolved.insert(name, resolved.clone());
+        resolved
+    }
+
+    /// Replaces the macros of `expr`, which is the condition of `within` or of a rule.
+    fn resolve(
+        &mut self,
+        report: &mut Report,
+        expr: &Expr,
+        origin: u32,
+        within: Option<&'d MacroDef>,
+        chain: &mut Vec<&'d str>,
+    ) -> Option<Resolved> {
+        let mut nodes = 0;
+        expr.walk(&mut |_| nodes += 1);
+        let mut broken = false;
+        let mut ready: HashMap<String, Resolved> = HashMap::new();
+        for (name, span) in expr.macros() {
+            self.used.insert(name.to_owned());
+            let definition = self.definitions.macros.get(name);
+            let later = within.zip(definition).is_some_and(|(w, d)| d.first > w.last);
+            match definition {
+                None => {
+                    broken = true;
+                    self.undefined(report, name, span, origin);
+                }
+                Some(definition) if later => {
+                    broken = true;
+                    let note = report.note(definition.name.at, "it is defined here");
+                    let message = format!("undefined macro '{name}' used in filter: it is defined later");
+                    let diagnostic = self.report(report, Code::Validate, span, origin, message);
+                    diagnostic.notes.push(note);
+                    diagnostic.hint =
+                        Some("a macro can only use macros defined before it; move it after the one it uses".into());
+                }
+                Some(definition) if chain.contains(&definition.name.text.as_str()) => {
+                    broken = true;
+                    let message = format!("reference loop in macro: {} → {name}", chain.join(" → "));
+                    self.report(report, Code::Validate, span, origin, message);
+                }
+                Some(_) if chain.len() >= MAX_CHAIN => {
+                    broken = true;
+                    let message = format!("macros name macros more than {MAX_CHAIN} deep");
+                    self.report(report, Code::Validate, span, origin, message);
+                }
+                Some(definition) => match self.resolve_macro(report, definition, chain) {
+                    Some(resolved) => {
+                        nodes = nodes.saturating_add(resolved.nodes);
+                        ready.insert(name.to_owned(), resolved);
+                    }
+                    None => broken = true,
+                },
+            }
+            if nodes > MAX_NODES {
+                let message = format!("with its macros put in, the condition has more than {MAX_NODES} checks");
+                self.report(report, Code::Validate, span, origin, message);
+                return None;
+            }
+        }
+        if broken {
+            return None;
+        }
+        match expr.resolve_macros(&mut |name, _| ready.get(name).map(|r| r.expr.clone())) {
+            Ok(expr) => Some(Resolved { expr, nodes }),
+            Err(errors) => {
+                for error in errors {
+                    let (MacroError::Undefined { span, .. } | MacroError::TooDeep { span, .. }) = &error;
+                    self.report(report, Code::CompileCondition, *span, origin, error.to_string());
+                }
+                None
+            }
+        }
+    }
+
+    fn undefined(&self, report: &mut Report, name: &str, span: Span, origin: u32) {
+        let is_list = self.definitions.lists.get(name).is_some();
+        let meant = nearest(name, self.definitions.macros.names());
+        let hint = match meant {
+            _ if is_list => format!("'{name}' is a list; write `FIELD in ({name})`"),
+            Some(meant) => format!("did you mean '{meant}'?"),
+            None => "a name without a dot is a macro; fields have one, as in proc.name".into(),
+        };
+        if self.definitions.broken.iter().any(|broken| broken == name) {
+            // Its own error is reported already.
+            return;
+        }
+        let message = format!("undefined macro '{name}' used in filter");
+        self.report(report, Code::Validate, span, origin, message).hint = Some(hint);
+    }
+
+    /// The condition of a rule: parsed and resolved, and the origin of its text.
+    pub(crate) fn rule(
+        &mut self,
+        report: &mut Report,
+        mapped: Mapped,
+        item: &ItemName,
+    ) -> Option<(Resolved, u32)> {
+        let (expr, origin) = self.parse(report, mapped, item.clone())?;
+        let resolved = self.resolve(report, &expr, origin, None, &mut Vec::new())?;
+        Some((resolved, origin))
+    }
+}
+
+/// The name diagnostics give an item.
+pub(crate) fn name(kind: ItemKind, name: &Scalar) -> ItemName {
+    ItemName {
+        kind,
+        name: name.text.clone(),
+    }
+}

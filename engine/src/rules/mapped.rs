@@ -1,0 +1,371 @@
+//! A condition or output put together from pieces of the files, and the way back from its bytes to them.
+
+use super::definition::{ListDef, Named};
+use super::source::{Place, Report, Scalar};
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::rc::Rc;
+
+/// The most items a list may have with every list it names put in.
+const MAX_ITEMS: usize = 100_000;
+
+/// Text and where each piece of it is from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mapped {
+    pub(crate) text: String,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug, Clone)]
+struct Piece {
+    /// First byte in the text.
+    start: usize,
+    origin: Origin,
+}
+
+#[derive(Debug, Clone)]
+enum Origin {
+    /// Bytes of a scalar from `offset` on.
+    Scalar { scalar: Rc<Scalar>, offset: usize },
+    /// An item of a list that is named at `used`.
+    Item {
+        item: Rc<Scalar>,
+        list: Rc<str>,
+        used: Place,
+    },
+    /// Words put around an exception.
+    Glue(Place),
+}
+
+/// Where a piece of the text is from.
+#[derive(Debug, Clone)]
+pub(crate) struct Located {
+    pub(crate) place: Place,
+    /// The list the text is an item of, and where it is named.
+    pub(crate) list: Option<(Rc<str>, Place)>,
+}
+
+impl Mapped {
+    /// Texts joined by one space, as appends are.
+    pub(crate) fn joined(scalars: &[Scalar]) -> Mapped {
+        let mut mapped = Mapped::default();
+        for scalar in scalars {
+            if !mapped.text.is_empty() {
+                mapped.glue(" ", scalar.at);
+            }
+            mapped.scalar(Rc::new(scalar.clone()));
+        }
+        mapped
+    }
+
+    fn piece(&mut self, text: &str, origin: Origin) {
+        self.pieces.push(Piece {
+            start: self.text.len(),
+            origin,
+        });
+        self.text.push_str(text);
+    }
+
+    /// Adds a whole scalar.
+    pub(crate) fn scalar(&mut self, scalar: Rc<Scalar>) {
+        let text = scalar.text.clone();
+        self.piece(&text, Origin::Scalar { scalar, offset: 0 });
+    }
+
+    /// Adds text that is in no file; errors in it point at `place`.
+    pub(crate) fn glue(&mut self, text: &str, place: Place) {
+        self.piece(text, Origin::Glue(place));
+    }
+
+    /// Puts parentheses around what is there.
+    pub(crate) fn parenthesise(&mut self) {
+        let place = match self.pieces.first().map(|p| &p.origin) {
+            Some(Origin::Scalar { scalar, .. }) => scalar.at,
+            Some(Origin::Glue(place)) => *place,
+            Some(Origin::Item { item, .. }) => item.at,
+            None => Place::default(),
+        };
+        self.text.insert(0, '(');
+        self.pieces.iter_mut().for_each(|piece| piece.start += 1);
+        self.pieces.insert(
+            0,
+            Piece {
+                start: 0,
+                origin: Origin::Glue(place),
+            },
+        );
+        self.glue(")", place);
+    }
+
+    /// The piece that holds byte `at`, and where the next begins.
+    fn piece_at(&self, at: usize) -> Option<(&Piece, usize)> {
+        let index = self
+            .pieces
+            .partition_point(|piece| piece.start <= at)
+            .checked_sub(1)?;
+        let end = self.pieces.get(index + 1).map_or(self.text.len(), |p| p.start);
+        Some((self.pieces.get(index)?, end))
+    }
+
+    /// Where the bytes `range` of the text are in the files.
+    pub(crate) fn locate(&self, report: &Report, range: Range<usize>) -> Located {
+        let Some((piece, end)) = self.piece_at(range.start) else {
+            return Located {
+                place: Place::default(),
+                list: None,
+            };
+        };
+        match &piece.origin {
+            Origin::Scalar { scalar, offset } => {
+                let start = offset + range.start - piece.start;
+                let stop = offset + range.end.clamp(range.start, end) - piece.start;
+                Located {
+                    place: report.inside(scalar, start..stop),
+                    list: None,
+                }
+            }
+            Origin::Item { item, list, used } => Located {
+                place: item.at,
+                list: Some((Rc::clone(list), *used)),
+            },
+            Origin::Glue(place) => Located {
+                place: *place,
+                list: None,
+            },
+        }
+    }
+
+    /// Copies the bytes `range` of `from` with their origins.
+    fn copy(&mut self, from: &Mapped, range: Range<usize>) {
+        let mut at = range.start;
+        while at < range.end {
+            let Some((piece, end)) = from.piece_at(at) else { return };
+            let end = end.min(range.end);
+            let mut origin = piece.origin.clone();
+            if let Origin::Scalar { offset, .. } = &mut origin {
+                *offset += at - piece.start;
+            }
+            self.piece(&from.text[at..end], origin);
+            at = end;
+        }
+    }
+
+    /// A copy with every list it names put in. Lists inside quotes stay as they are.
+    pub(crate) fn with_lists(&self, report: &Report, lists: &mut Lists<'_>) -> Result<Mapped, ListError> {
+        let mut out = Mapped::default();
+        let mut done = 0;
+        for range in words(&self.text) {
+            let word = &self.text[range.clone()];
+            let Some(items) = lists.expand(word)? else { continue };
+            out.copy(self, done..range.start);
+            done = range.end;
+            let used = self.locate(report, range.clone());
+            if items.is_empty() {
+                // Falco drops the comma before an empty list, or else the one after it.
+                if out.text.trim_end().ends_with(',') {
+                    out.truncate(out.text.trim_end().len() - 1);
+                } else if let Some(rest) = self.text[done..].trim_start().strip_prefix(',') {
+                    done = self.text.len() - rest.len();
+                }
+                continue;
+            }
+            let name: Rc<str> = Rc::from(word);
+            for (index, item) in items.iter().enumerate() {
+                let origin = Origin::Item {
+                    item: Rc::clone(item),
+                    list: used.list.as_ref().map_or_else(|| Rc::clone(&name), |(l, _)| Rc::clone(l)),
+                    used: used.list.as_ref().map_or(used.place, |(_, place)| *place),
+                };
+                let comma = if index == 0 { "" } else { ", " };
+                out.piece(&format!("{comma}{}", quoted(&item.text)), origin);
+            }
+        }
+        out.copy(self, done..self.text.len());
+        Ok(out)
+    }
+
+    fn truncate(&mut self, length: usize) {
+        self.text.truncate(length);
+        self.pieces.retain(|piece| piece.start < length);
+    }
+}
+
+/// An item with a space is put in quotes unless it has some.
+pub(crate) fn quoted(item: &str) -> String {
+    if item.contains(' ') && !item.starts_with(['"', '\'']) {
+        format!("\"{item}\"")
+    } else {
+        item.to_owned()
+    }
+}
+
+/// The words of a condition: what is between blanks, parentheses, commas and equal signs, quoted strings left out.
+fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while at < bytes.len() {
+            let start = at;
+            match bytes[at] {
+                b' ' | b'\t' | b'\n' | b'\r' | b'(' | b')' | b',' | b'=' => at += 1,
+                quote @ (b'"' | b'\'') => {
+                    at += 1;
+                    while at < bytes.len() && (bytes[at] != quote || bytes[at - 1] == b'\\') {
+                        at += 1;
+                    }
+                    at += 1;
+                }
+                _ => {
+                    while at < bytes.len()
+                        && !matches!(bytes[at], b' ' | b'\t' | b'\n' | b'\r' | b'(' | b')' | b',' | b'=')
+                    {
+                        at += 1;
+                    }
+                    return Some(start..at);
+                }
+            }
+        }
+        None
+    })
+}
+
+/// A list that can not be put in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ListError {
+    /// Lists that name lists that name lists can hold exponentially many items.
+    #[error("list '{0}' has more than {MAX_ITEMS} items with the lists it names put in")]
+    TooLong(String),
+}
+
+/// The lists, with those that were used and their items with the lists they name put in.
+#[derive(Debug)]
+pub(crate) struct Lists<'d> {
+    all: &'d Named<ListDef>,
+    expanded: HashMap<String, Rc<[Rc<Scalar>]>>,
+    pub(crate) used: HashSet<String>,
+}
+
+impl<'d> Lists<'d> {
+    pub(crate) fn new(all: &'d Named<ListDef>) -> Self {
+        Lists {
+            all,
+            expanded: HashMap::new(),
+            used: HashSet::new(),
+        }
+    }
+
+    /// The items of the list called `name`.
+    fn expand(&mut self, name: &str) -> Result<Option<Rc<[Rc<Scalar>]>>, ListError> {
+        if self.all.get(name).is_none() {
+            return Ok(None);
+        }
+        if let Some(items) = self.expanded.get(name) {
+            self.used.insert(name.to_owned());
+            return Ok(Some(Rc::clone(items)));
+        }
+        let mut items = Vec::new();
+        self.collect(name, &mut Vec::new(), &mut items)?;
+        let items: Rc<[Rc<Scalar>]> = items.into();
+        self.expanded.insert(name.to_owned(), Rc::clone(&items));
+        Ok(Some(items))
+    }
+
+    /// Falco puts in only one level; here every level is. A list that is named within itself stays a word.
+    fn collect(
+        &mut self,
+        name: &str,
+        chain: &mut Vec<String>,
+        out: &mut Vec<Rc<Scalar>>,
+    ) -> Result<(), ListError> {
+        let Some(list) = self.all.get(name) else { return Ok(()) };
+        self.used.insert(name.to_owned());
+        chain.push(name.to_owned());
+        for item in list.items.iter().filter(|item| !item.text.is_empty()) {
+            if self.all.get(&item.text).is_some() && !chain.contains(&item.text) {
+                self.collect(&item.text, chain, out)?;
+            } else {
+                out.push(Rc::new(item.clone()));
+            }
+            if out.len() > MAX_ITEMS {
+                return Err(ListError::TooLong(chain[0].clone()));
+            }
+        }
+        chain.pop();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(name: &str, items: &[&str]) -> ListDef {
+        let scalar = |text: &str| Scalar {
+            text: text.into(),
+            at: Place::default(),
+        };
+        ListDef {
+            name: scalar(name),
+            items: items.iter().map(|i| scalar(i)).collect(),
+        }
+    }
+
+    fn put_in(text: &str, lists: &[(&str, &[&str])]) -> String {
+        let mut named = Named::default();
+        for (name, items) in lists {
+            named.put(name, list(name, items));
+        }
+        let scalar = Scalar {
+            text: text.into(),
+            at: Place::default(),
+        };
+        Mapped::joined(&[scalar])
+            .with_lists(&Report::default(), &mut Lists::new(&named))
+            .unwrap()
+            .text
+    }
+
+    #[test]
+    fn lists_are_put_in_between_delimiters_only() {
+        let shells: (&str, &[&str]) = ("shells", &["bash", "my sh", "'q r'"]);
+        assert_eq!(
+            put_in("proc.name in (shells, x) or my_shells", &[shells]),
+            "proc.name in (bash, \"my sh\", 'q r', x) or my_shells"
+        );
+        assert_eq!(put_in("a = \"the shells (shells)\"", &[shells]), "a = \"the shells (shells)\"");
+        assert_eq!(put_in("a=one", &[("one", &["1"])]), "a=1");
+    }
+
+    #[test]
+    fn every_level_is_put_in_and_loops_end() {
+        let lists: [(&str, &[&str]); 3] = [("a", &["x", "a"]), ("b", &["a", "y"]), ("c", &["b", "c", "z"])];
+        assert_eq!(put_in("f in (c)", &lists), "f in (x, a, y, c, z)");
+    }
+
+    #[test]
+    fn an_empty_list_takes_one_comma_with_it() {
+        let none: (&str, &[&str]) = ("none", &[]);
+        assert_eq!(put_in("f in (a, none, b)", &[none]), "f in (a, b)");
+        assert_eq!(put_in("f in (none, b)", &[none]), "f in ( b)");
+        assert_eq!(put_in("f in (a, none)", &[none]), "f in (a)");
+        assert_eq!(put_in("f in (none)", &[none]), "f in ()");
+        assert_eq!(put_in("f in (none, none, b)", &[none]), "f in (  b)");
+    }
+
+    #[test]
+    fn lists_of_lists_can_not_explode() {
+        let mut named = Named::default();
+        named.put("l0", list("l0", &["x"; 10]));
+        for level in 1..20 {
+            let below = format!("l{}", level - 1);
+            let name = format!("l{level}");
+            named.put(&name, list(&name, &[below.as_str(); 10]));
+        }
+        let scalar = Scalar {
+            text: "f in (l19)".into(),
+            at: Place::default(),
+        };
+        let error = Mapped::joined(&[scalar]).with_lists(&Report::default(), &mut Lists::new(&named));
+        assert!(matches!(error, Err(ListError::TooLong(_))));
+    }
+}

@@ -1,0 +1,250 @@
+//! Documents → definitions: every item in order, with its appends and overrides applied.
+
+use super::definition::{Definitions, ListDef, MacroDef, PluginRequirement};
+use super::item::{Change, Item};
+use super::source::{Place, Report, Scalar};
+use super::suggest::nearest;
+use super::version::Version;
+use super::yaml::{Node, Value};
+use super::{rule_item, version};
+use crate::diagnostic::{Code, ItemKind};
+
+/// The kinds in the order Falco looks for them.
+const KINDS: [(&str, ItemKind); 5] = [
+    ("required_engine_version", ItemKind::RequiredEngineVersion),
+    ("required_plugin_versions", ItemKind::RequiredPluginVersions),
+    ("list", ItemKind::List),
+    ("macro", ItemKind::Macro),
+    ("rule", ItemKind::Rule),
+];
+
+/// Reads the items of one document.
+pub(crate) fn document(report: &mut Report, definitions: &mut Definitions, document: &Node) {
+    let Value::Sequence(items) = &document.value else {
+        let message = format!("a rules file is a sequence of items, not {}", document.kind());
+        report.add(Code::YamlValidate, first_line(document.at), None, message).hint =
+            Some("each item begins with `- rule:`, `- macro:` or `- list:`".into());
+        return;
+    };
+    for node in items.iter().filter(|node| !node.is_null()) {
+        definitions.items += 1;
+        match &node.value {
+            Value::Map(entries) => item(report, definitions, entries, node.at),
+            _ => {
+                let message = format!("an item must be a map, not {}", node.kind());
+                report.add(Code::YamlValidate, first_line(node.at), None, message).hint =
+                    Some("each item begins with `- rule:`, `- macro:` or `- list:`".into());
+            }
+        }
+    }
+}
+
+/// A place that shows only its first character: for nodes that may be a whole page.
+fn first_line(at: Place) -> Place {
+    Place {
+        end: at.start + 1,
+        ..at
+    }
+}
+
+fn item(report: &mut Report, definitions: &mut Definitions, entries: &[(Node, Node)], at: Place) {
+    let probe = Item::new(entries, first_line(at), ItemKind::Unknown);
+    let Some((word, kind)) = KINDS.into_iter().find(|(key, _)| probe.has(key)) else {
+        let first = entries.first().and_then(|(key, _)| key.scalar());
+        let (name, place) = first.map_or((String::new(), probe.at), |s| (s.text, s.at));
+        let message = format!("unknown item `{name}`, ignored");
+        let meant = nearest(&name, KINDS.iter().map(|(key, _)| *key));
+        report.add(Code::UnknownItem, place, None, message).hint = Some(match meant {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "an item has one of the keys rule, macro, list, required_engine_version, required_plugin_versions".into(),
+        });
+        return;
+    };
+    let mut item = Item::new(entries, first_line(at), kind);
+    match kind {
+        ItemKind::RequiredEngineVersion => engine_version(report, &item),
+        ItemKind::RequiredPluginVersions => plugin_versions(report, definitions, &item),
+        _ => {
+            let Some(name) = item.text(report, word) else { return };
+            item.name.name.clone_from(&name.text);
+            item.at = name.at;
+            let read = match kind {
+                ItemKind::List => list(report, definitions, &item, &name),
+                ItemKind::Macro => macro_(report, definitions, &item, &name),
+                _ => rule_item::rule(report, definitions, &item, &name),
+            };
+            if read.is_none() {
+                definitions.broken.push(name.text);
+            }
+        }
+    }
+}
+
+/// What an older `append: true` or an override of `key` asks for.
+fn change(report: &mut Report, item: &Item<'_>, key: &'static str) -> Option<Option<Change>> {
+    let changes = item.changes(report, &[(key, true)])?;
+    if let Some((_, change)) = changes.first() {
+        return Some(Some(*change));
+    }
+    Some(appends(report, item)?.then_some(Change::Append))
+}
+
+/// Reads the deprecated `append: true`.
+pub(crate) fn appends(report: &mut Report, item: &Item<'_>) -> Option<bool> {
+    let append = item.boolean(report, "append", false)?;
+    if append {
+        let message = "`append: true` is deprecated";
+        item.report(report, Code::DeprecatedItem, item.at("append"), message)
+            .hint = Some("name the keys under `override` instead, as in `override: {condition: append}`".into());
+    }
+    Some(append)
+}
+
+/// An append or override without anything before it.
+pub(crate) fn no_target(report: &mut Report, definitions: &Definitions, item: &Item<'_>) {
+    let name = &item.name.name;
+    if definitions.broken.contains(name) {
+        return;
+    }
+    let kind = item.name.kind;
+    let defined: Vec<&str> = match kind {
+        ItemKind::List => definitions.lists.names().collect(),
+        ItemKind::Macro => definitions.macros.names().collect(),
+        _ => definitions.rules.names().collect(),
+    };
+    let hint = match nearest(name, defined) {
+        Some(meant) => format!("did you mean '{meant}'?"),
+        None => "it must be defined earlier, in this file or in one that is loaded before it".into(),
+    };
+    let message = format!("there is no {} '{name}' to append to or to override", kind.word());
+    item.report(report, Code::Validate, item.at, message).hint = Some(hint);
+}
+
+fn list(report: &mut Report, definitions: &mut Definitions, item: &Item<'_>, name: &Scalar) -> Option<()> {
+    item.warn_unknown_keys(report, &["list", "items", "append", "override"]);
+    let is_bare = |c: char| !c.is_whitespace() && !"()\"'=,".contains(c);
+    if !name.text.chars().all(is_bare) {
+        let message = format!("list name '{}' can not be used in a condition, ignored", name.text);
+        item.report(report, Code::InvalidListName, name.at, message).hint =
+            Some("a list's name has no blanks, quotes, parentheses, commas or equal signs".into());
+        return None;
+    }
+    let change = change(report, item, "items")?;
+    let items = item.scalars(report, "items")?;
+    match (change, definitions.lists.get_mut(&name.text)) {
+        (Some(Change::Append), Some(list)) => list.items.extend(items),
+        (Some(Change::Append), None) => {
+            no_target(report, definitions, item);
+            return None;
+        }
+        _ => {
+            let list = ListDef {
+                name: name.clone(),
+                items,
+            };
+            definitions.lists.put(&name.text, list);
+        }
+    }
+    Some(())
+}
+
+fn macro_(report: &mut Report, definitions: &mut Definitions, item: &Item<'_>, name: &Scalar) -> Option<()> {
+    item.warn_unknown_keys(report, &["macro", "condition", "append", "override"]);
+    let mut chars = name.text.chars().peekable();
+    let starts = chars.peek().is_some_and(char::is_ascii_alphabetic);
+    if !starts || !chars.all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        let message = format!("macro name '{}' can not be used in a condition, ignored", name.text);
+        item.report(report, Code::InvalidMacroName, name.at, message).hint =
+            Some("a macro's name is letters, digits and underscores, and begins with a letter".into());
+        return None;
+    }
+    let change = change(report, item, "condition")?;
+    let condition = item.text(report, "condition")?;
+    let now = definitions.items;
+    match (change, definitions.macros.get_mut(&name.text)) {
+        (Some(Change::Append), Some(existing)) => {
+            existing.condition.push(condition);
+            existing.last = now;
+        }
+        (Some(Change::Append), None) => {
+            no_target(report, definitions, item);
+            return None;
+        }
+        (_, existing) => {
+            let definition = MacroDef {
+                name: name.clone(),
+                condition: vec![condition],
+                first: existing.map_or(now, |m| m.first),
+                last: now,
+            };
+            definitions.macros.put(&name.text, definition);
+        }
+    }
+    Some(())
+}
+
+fn engine_version(report: &mut Report, item: &Item<'_>) {
+    let Some(text) = item.text(report, "required_engine_version") else {
+        return;
+    };
+    let Some(required) = Version::engine(&text.text) else {
+        let message = format!("'{}' is not an engine version", text.text);
+        item.report(report, Code::YamlValidate, text.at, message).hint =
+            Some("write an integer such as 31 (which means 0.31.0) or x.y.z".into());
+        return;
+    };
+    if !version::ENGINE.satisfies(required) {
+        let message = format!(
+            "the file requires rules engine {required}, this one is compatible with {}",
+            version::ENGINE
+        );
+        item.report(report, Code::Validate, text.at, message).hint =
+            Some("use rules made for this engine, or a newer Lanner".into());
+    }
+}
+
+fn plugin_versions(report: &mut Report, definitions: &mut Definitions, item: &Item<'_>) {
+    let Some((at, node)) = item.entry("required_plugin_versions") else {
+        return;
+    };
+    let Value::Sequence(requirements) = &node.value else {
+        let message = "`required_plugin_versions` must be a sequence of plugins";
+        item.report(report, Code::YamlValidate, at, message).hint =
+            Some("write `- name: container` and `version: 0.4.0` below it".into());
+        return;
+    };
+    for requirement in requirements {
+        let mut alternatives = Vec::new();
+        let Value::Map(entries) = &requirement.value else {
+            item.report(report, Code::YamlValidate, requirement.at, "a plugin requirement must be a map");
+            continue;
+        };
+        let mut all = vec![Item::new(entries, first_line(requirement.at), ItemKind::RequiredPluginVersions)];
+        let more = all[0].entry("alternatives").map(|(_, node)| &node.value);
+        if let Some(Value::Sequence(more)) = more {
+            for node in more {
+                if let Value::Map(entries) = &node.value {
+                    all.push(Item::new(entries, first_line(node.at), ItemKind::RequiredPluginVersions));
+                }
+            }
+        }
+        for plugin in all {
+            let (Some(name), Some(version)) = (plugin.text(report, "name"), plugin.text(report, "version")) else {
+                continue;
+            };
+            if Version::parse(&version.text).is_none() {
+                let message = format!("'{}' is not a version", version.text);
+                item.report(report, Code::YamlValidate, version.at, message).hint = Some("write x.y.z".into());
+            } else if alternatives.iter().any(|(n, _)| *n == name.text) {
+                let message = format!("plugin '{}' is named twice in one requirement", name.text);
+                item.report(report, Code::YamlValidate, name.at, message);
+            } else {
+                alternatives.push((name.text, version.text));
+            }
+        }
+        definitions.plugins.push(PluginRequirement {
+            at: first_line(requirement.at),
+            alternatives,
+        });
+    }
+}

@@ -1,0 +1,357 @@
+//! The texts of the rules files, and the way from a byte of a YAML scalar's value back to a line and column.
+
+use crate::diagnostic::{Code, Diagnostic, ItemName, Note, Snippet};
+use std::ops::Range;
+
+/// A range of bytes of one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Place {
+    /// Index of the file.
+    pub(crate) file: usize,
+    /// First byte.
+    pub(crate) start: usize,
+    /// Byte after the last.
+    pub(crate) end: usize,
+}
+
+/// A scalar: its value, and where its source text is (quotes included, a block scalar's header not).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Scalar {
+    pub(crate) text: String,
+    pub(crate) at: Place,
+}
+
+/// One file.
+#[derive(Debug)]
+pub(crate) struct SourceFile {
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+/// Every file that is being loaded, and what was found wrong so far.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) files: Vec<SourceFile>,
+    pub(crate) diagnostics: Vec<(usize, Diagnostic)>,
+}
+
+impl Report {
+    fn text(&self, file: usize) -> &str {
+        self.files.get(file).map_or("", |f| &f.text)
+    }
+
+    /// Name of the file.
+    pub(crate) fn file_name(&self, file: usize) -> &str {
+        self.files.get(file).map_or("", |f| &f.name)
+    }
+
+    /// Line and column (in characters) of a place, both from 1.
+    pub(crate) fn position(&self, place: Place) -> (usize, usize) {
+        let text = self.text(place.file).as_bytes();
+        let before = &text[..place.start.min(text.len())];
+        let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        (line, chars(&before[line_start..]) + 1)
+    }
+
+    fn snippet(&self, place: Place) -> Option<Snippet> {
+        let text = self.text(place.file);
+        let start = floor(text, place.start);
+        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line = text[line_start..].lines().next()?;
+        let caret = text[line_start..start].chars().count();
+        let end = floor(text, place.end).clamp(start, line_start + line.len().max(start - line_start));
+        let width = text[start..end].chars().count().max(1);
+        let length = line.chars().count();
+        let skip = if length <= Snippet::WIDTH {
+            0
+        } else {
+            caret
+                .saturating_sub(Snippet::WIDTH / 2)
+                .min(length - Snippet::WIDTH)
+        };
+        let shown = line.chars().skip(skip).take(Snippet::WIDTH);
+        Some(Snippet {
+            text: shown.map(|c| if c.is_control() { ' ' } else { c }).collect(),
+            caret: caret - skip,
+            width: width.min(Snippet::WIDTH.saturating_sub(caret - skip).max(1)),
+        })
+    }
+
+    /// Adds a diagnostic; the caller may add notes and a hint to what it gets back.
+    pub(crate) fn add(
+        &mut self,
+        code: Code,
+        place: Place,
+        item: Option<&ItemName>,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        let (line, column) = self.position(place);
+        let diagnostic = Diagnostic {
+            severity: code.severity(),
+            code,
+            message: message.into(),
+            item: item.cloned(),
+            file: self.file_name(place.file).to_owned(),
+            line,
+            column,
+            offset: place.start,
+            snippet: self.snippet(place),
+            notes: Vec::new(),
+            hint: None,
+        };
+        self.diagnostics.push((place.file, diagnostic));
+        let last = self.diagnostics.len() - 1;
+        &mut self.diagnostics[last].1
+    }
+
+    /// Adds a diagnostic about a whole file.
+    pub(crate) fn add_file(&mut self, code: Code, file: usize, message: impl Into<String>) -> &mut Diagnostic {
+        let place = Place {
+            file,
+            ..Place::default()
+        };
+        let diagnostic = self.add(code, place, None, message);
+        (diagnostic.line, diagnostic.column, diagnostic.snippet) = (0, 0, None);
+        diagnostic
+    }
+
+    /// A note about a place.
+    pub(crate) fn note(&self, place: Place, message: impl Into<String>) -> Note {
+        let (line, column) = self.position(place);
+        Note {
+            message: message.into(),
+            file: self.file_name(place.file).to_owned(),
+            line,
+            column,
+        }
+    }
+
+    /// How many errors there are.
+    pub(crate) fn errors(&self) -> usize {
+        self.diagnostics.iter().filter(|(_, d)| d.is_error()).count()
+    }
+
+    /// Every diagnostic once, by file and position.
+    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
+        self.diagnostics
+            .sort_by_key(|(file, d)| (*file, d.line, d.column, d.severity));
+        self.diagnostics.dedup_by(|(_, next), (_, kept)| {
+            next.code == kept.code
+                && next.message == kept.message
+                && (&next.file, next.offset) == (&kept.file, kept.offset)
+        });
+        self.diagnostics.into_iter().map(|(_, d)| d).collect()
+    }
+
+    /// Where bytes `range` of a scalar's value are in its file.
+    pub(crate) fn inside(&self, scalar: &Scalar, range: Range<usize>) -> Place {
+        let at = scalar.at;
+        let Some(raw) = self.text(at.file).get(at.start..at.end) else {
+            return at;
+        };
+        let start = source_offset(raw, &scalar.text, range.start);
+        // The end of the last character rather than the start of the next: white space between them is not meant.
+        let last = scalar.text[..floor(&scalar.text, range.end)]
+            .char_indices()
+            .next_back();
+        let end = match last {
+            Some((offset, c)) if offset >= range.start => {
+                source_offset(raw, &scalar.text, offset) + c.len_utf8()
+            }
+            _ => start,
+        };
+        Place {
+            file: at.file,
+            start: at.start + start,
+            end: at.start + end.max(start),
+        }
+    }
+}
+
+fn chars(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|b| (**b & 0xc0) != 0x80).count()
+}
+
+fn floor(text: &str, offset: usize) -> usize {
+    let mut offset = offset.min(text.len());
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    offset
+}
+
+fn blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\r')
+}
+
+/// The byte of a scalar's source text that byte `offset` of its value came from.
+///
+/// Folding changes only white space, and quoting only adds quotes and escapes, so the n-th visible character of the
+/// value is the n-th visible character of the source. White space itself is found by its distance from the visible
+/// character before it.
+fn source_offset(raw: &str, value: &str, offset: usize) -> usize {
+    let before = &value[..floor(value, offset)];
+    let visible = before.chars().filter(|c| !blank(*c)).count();
+    let at_blank = value[before.len()..].chars().next().is_none_or(blank);
+    let trailing = before.chars().rev().take_while(|c| blank(*c)).count();
+    let mut seen = 0;
+    let mut after_previous = 0;
+    for (start, end, is_blank) in source_characters(raw, value) {
+        if is_blank {
+            continue;
+        }
+        if seen == visible && !at_blank {
+            return start;
+        }
+        seen += 1;
+        if seen == visible {
+            after_previous = end;
+            if at_blank {
+                break;
+            }
+        }
+    }
+    let blanks = raw[after_previous..]
+        .bytes()
+        .take(trailing)
+        .take_while(|b| *b == b' ');
+    (after_previous + blanks.count()).min(raw.len())
+}
+
+/// The characters of the value as they stand in the source: start, end, and whether they are blank.
+fn source_characters<'a>(raw: &'a str, value: &str) -> Box<dyn Iterator<Item = (usize, usize, bool)> + 'a> {
+    let same = raw
+        .chars()
+        .filter(|c| !blank(*c))
+        .eq(value.chars().filter(|c| !blank(*c)));
+    let plain = raw
+        .char_indices()
+        .map(|(at, c)| (at, at + c.len_utf8(), blank(c)));
+    if same {
+        return Box::new(plain);
+    }
+    if raw.starts_with('\'') {
+        let mut at = 1;
+        return Box::new(std::iter::from_fn(move || {
+            let c = raw.get(at..)?.chars().next()?;
+            let start = at;
+            at += c.len_utf8();
+            if c == '\'' {
+                // Two quotes stand for one; a single one ends the value.
+                raw[at..].starts_with('\'').then_some(())?;
+                at += 1;
+            }
+            Some((start, at, blank(c)))
+        }));
+    }
+    if raw.starts_with('"') {
+        let mut at = 1;
+        return Box::new(std::iter::from_fn(move || {
+            let rest = raw.get(at..)?;
+            let c = rest.chars().next()?;
+            let start = at;
+            if c != '\\' {
+                at += c.len_utf8();
+                return Some((start, at, blank(c)));
+            }
+            let escape = rest[1..].chars().next()?;
+            let length = match escape {
+                'x' => 4,
+                'u' => 6,
+                'U' => 10,
+                other => 1 + other.len_utf8(),
+            };
+            at = floor(raw, start + length);
+            // A backslash before a line's end joins lines; the others that stand for white space are these.
+            Some((start, at, matches!(escape, 'n' | 't' | 'r' | ' ' | '\t' | '\n' | '\r')))
+        }));
+    }
+    Box::new(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mapped(raw: &str, value: &str, needle: &str) -> String {
+        let mut report = Report::default();
+        report.files.push(SourceFile {
+            name: "f".into(),
+            text: raw.into(),
+        });
+        let scalar = Scalar {
+            text: value.into(),
+            at: Place {
+                file: 0,
+                start: 0,
+                end: raw.len(),
+            },
+        };
+        let start = value.find(needle).unwrap();
+        let place = report.inside(&scalar, start..start + needle.len());
+        raw[place.start..place.end].into()
+    }
+
+    #[test]
+    fn a_folded_value_maps_to_its_lines() {
+        let raw = "a and\n      b and\n\n    c = \"x\"\n";
+        let value = "a and\n  b and\n\nc = \"x\"\n";
+        assert_eq!(mapped(raw, value, "b and"), "b and");
+        assert_eq!(mapped(raw, value, "c = \"x\""), "c = \"x\"");
+        assert_eq!(mapped(raw, value, "and\n  b"), "and\n      b");
+    }
+
+    #[test]
+    fn quoted_values_map_past_their_escapes() {
+        assert_eq!(mapped("'it''s a.b here'", "it's a.b here", "a.b"), "a.b");
+        assert_eq!(mapped("'it''s a.b'", "it's a.b", "a.b"), "a.b");
+        assert_eq!(mapped(r#""a \"b\" c.d x""#, "a \"b\" c.d x", "c.d"), "c.d");
+        assert_eq!(mapped("\"a \\\n    c.d \\u00e9 z\"", "a c.d é z", "z"), "z");
+        assert_eq!(mapped("\"'q' a\\tb\"", "'q' a\tb", "b"), "b");
+    }
+
+    #[test]
+    fn places_beyond_the_text_are_its_end() {
+        let mut report = Report::default();
+        report.files.push(SourceFile {
+            name: "f".into(),
+            text: "é b\nx".into(),
+        });
+        let at = Place {
+            file: 0,
+            start: 0,
+            end: 4,
+        };
+        let scalar = Scalar { text: "é b".into(), at };
+        let place = report.inside(&scalar, 40..50);
+        assert_eq!((place.start, place.end), (4, 4));
+        assert_eq!(report.position(place), (1, 4));
+        let beyond = Place {
+            file: 3,
+            start: 9,
+            end: 9,
+        };
+        assert_eq!(report.position(beyond), (1, 1));
+        report.add(Code::UnknownKey, beyond, None, "x");
+        report.add(Code::UnknownKey, Place { file: 0, start: 99, end: 2 }, None, "x");
+    }
+
+    #[test]
+    fn long_lines_are_cut_around_the_caret() {
+        let mut report = Report::default();
+        report.files.push(SourceFile {
+            name: "f".into(),
+            text: format!("{}X{}", "a".repeat(300), "b".repeat(300)),
+        });
+        let place = Place {
+            file: 0,
+            start: 300,
+            end: 301,
+        };
+        let snippet = report.add(Code::UnknownKey, place, None, "x").snippet.clone().unwrap();
+        assert_eq!(snippet.text.chars().count(), Snippet::WIDTH);
+        assert_eq!(snippet.text.chars().nth(snippet.caret), Some('X'));
+        assert_eq!(snippet.width, 1);
+    }
+}

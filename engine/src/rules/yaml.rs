@@ -1,0 +1,269 @@
+//! YAML as a tree of nodes that know where they are and keep the text of their scalars.
+//!
+//! Falco reads every scalar as text and decides later what it means, so `0x1f`, `1.10` and `yes` must not become
+//! numbers or booleans here.
+
+use super::source::{Place, Report, Scalar};
+use crate::diagnostic::{Code, Snippet};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_yaml::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
+use serde_yaml::{Location, Spanned};
+use std::fmt;
+
+/// The longest rules file that is read, in bytes.
+const MAX_FILE: usize = 16 * 1024 * 1024;
+
+/// A node.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) at: Place,
+    pub(crate) value: Value,
+}
+
+/// What a node is.
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
+    /// Nothing, `~` or `null`; the text as it is written.
+    Null(String),
+    Scalar(String),
+    Sequence(Vec<Node>),
+    Map(Vec<(Node, Node)>),
+}
+
+impl Node {
+    /// A word for messages.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.value {
+            Value::Null(_) => "nothing",
+            Value::Scalar(_) => "text",
+            Value::Sequence(_) => "a sequence",
+            Value::Map(_) => "a map",
+        }
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self.value, Value::Null(_))
+    }
+
+    /// The scalar this node is.
+    pub(crate) fn scalar(&self) -> Option<Scalar> {
+        match &self.value {
+            Value::Scalar(text) => Some(Scalar {
+                text: text.clone(),
+                at: self.at,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// Reads every document of file `file`; what is wrong goes to the report. Null documents are left out.
+pub(crate) fn read(report: &mut Report, file: usize) -> Vec<Node> {
+    let Some(text) = report.files.get(file).map(|f| f.text.as_str()) else {
+        return Vec::new();
+    };
+    if text.len() > MAX_FILE {
+        let message = format!("the file is longer than {} MiB", MAX_FILE >> 20);
+        report.add_file(Code::YamlParse, file, message);
+        return Vec::new();
+    }
+    // The library's default budget (depth, nodes, aliases, documents) stays on: it bounds what a file can cost.
+    let options = serde_yaml::options! {
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        non_finite_float_policy: NonFiniteFloatPolicy::AsString,
+        strict_booleans: true,
+    };
+    match serde_yaml::from_multiple_with_options::<Spanned<Raw>>(text, options) {
+        Ok(documents) => {
+            let nodes: Vec<Node> = documents
+                .into_iter()
+                .map(|raw| node(raw, text, file))
+                .filter(|node| !node.is_null())
+                .collect();
+            nodes.iter().for_each(|node| warn_duplicates(report, node));
+            nodes
+        }
+        Err(error) => {
+            let error = error.without_snippet();
+            let location = error.location();
+            let message = bare_message(&error.to_string());
+            match location.filter(|l| l.line() > 0) {
+                Some(location) => {
+                    let start = byte_of(text, location.line(), location.column());
+                    let place = Place {
+                        file,
+                        start,
+                        end: start + 1,
+                    };
+                    report.add(Code::YamlParse, place, None, message).hint = yaml_hint(text, start);
+                }
+                None => {
+                    report.add_file(Code::YamlParse, file, message);
+                }
+            }
+            Vec::new()
+        }
+    }
+}
+
+/// The library's message without its own position and severity, which the diagnostic prints itself.
+fn bare_message(text: &str) -> String {
+    let first = text.lines().next().unwrap_or(text);
+    let rest = first.strip_prefix("error: ").unwrap_or(first);
+    let rest = match rest.strip_prefix("line ").and_then(|r| r.split_once(": ")) {
+        Some((position, message)) if position.contains("column") => message,
+        _ => rest,
+    };
+    rest.chars().take(Snippet::WIDTH * 2).collect()
+}
+
+fn yaml_hint(text: &str, at: usize) -> Option<String> {
+    let start = text.get(..at)?.rfind('\n').map_or(0, |n| n + 1);
+    let line = text.get(start..)?.lines().next()?;
+    let indent = &line[..line.len() - line.trim_start().len()];
+    let hint = if indent.contains('\t') {
+        "YAML is indented with spaces; this line has a tab"
+    } else if line.trim_start().split_once(": ").is_some_and(|(_, v)| v.contains(": ")) {
+        "a value that holds `: ` must be quoted, or written as a block after `>` or `|`"
+    } else if line.split_once(": ").is_some_and(|(_, v)| v.starts_with(['%', '@', '`', '*', '&'])) {
+        "a value that starts with one of % @ ` * & must be quoted"
+    } else {
+        "check the indentation, the quotes and the brackets of this line and the line before it"
+    };
+    Some(hint.into())
+}
+
+fn byte_of(text: &str, line: u64, column: u64) -> usize {
+    let mut start = 0;
+    for _ in 1..line {
+        match text[start..].find('\n') {
+            Some(at) => start += at + 1,
+            None => break,
+        }
+    }
+    let column = usize::try_from(column).unwrap_or(1).saturating_sub(1);
+    let rest = text[start..].lines().next().unwrap_or("");
+    start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at)
+}
+
+fn warn_duplicates(report: &mut Report, node: &Node) {
+    match &node.value {
+        Value::Sequence(items) => items.iter().for_each(|item| warn_duplicates(report, item)),
+        Value::Map(entries) => {
+            for (index, (key, value)) in entries.iter().enumerate() {
+                warn_duplicates(report, value);
+                let Some(name) = key.scalar() else { continue };
+                let earlier = entries[..index]
+                    .iter()
+                    .rev()
+                    .find(|(k, _)| matches!(&k.value, Value::Scalar(text) if *text == name.text));
+                if let Some((first, _)) = earlier {
+                    let note = report.note(first.at, "it is given first here, and that value is ignored");
+                    let message = format!("duplicate key `{}`: the later value wins", name.text);
+                    let diagnostic = report.add(Code::Extension, key.at, None, message);
+                    diagnostic.notes.push(note);
+                    diagnostic.hint = Some(
+                        "remove one of the two; a `- ` missing before the next item also looks like this".into(),
+                    );
+                }
+            }
+        }
+        Value::Null(_) | Value::Scalar(_) => {}
+    }
+}
+
+fn place(location: Location, file: usize) -> Place {
+    let span = location.span();
+    let number = |value: Option<_>| value.map_or(0, |v: u64| usize::try_from(v).unwrap_or(usize::MAX));
+    let start = number(span.byte_offset().map(u64::from));
+    let length = number(span.byte_len().map(u64::from));
+    Place {
+        file,
+        start,
+        end: start.saturating_add(length),
+    }
+}
+
+fn node(raw: Spanned<Raw>, text: &str, file: usize) -> Node {
+    let at = place(raw.defined, file);
+    let written = || text.get(at.start..at.end).unwrap_or("").to_owned();
+    let value = match raw.value {
+        Raw::Null => Value::Null(written()),
+        Raw::Number => Value::Scalar(written()),
+        Raw::Text(text) => Value::Scalar(text),
+        Raw::Sequence(items) => Value::Sequence(items.into_iter().map(|i| node(i, text, file)).collect()),
+        Raw::Map(entries) => Value::Map(
+            entries
+                .into_iter()
+                .map(|(k, v)| (node(k, text, file), node(v, text, file)))
+                .collect(),
+        ),
+    };
+    Node { at, value }
+}
+
+/// What serde hands over. Numbers and booleans are read again from the source.
+enum Raw {
+    Null,
+    Number,
+    Text(String),
+    Sequence(Vec<Spanned<Raw>>),
+    Map(Vec<(Spanned<Raw>, Spanned<Raw>)>),
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Raw, D::Error> {
+        struct RawVisitor;
+        impl<'de> Visitor<'de> for RawVisitor {
+            type Value = Raw;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any YAML value")
+            }
+            fn visit_unit<E>(self) -> Result<Raw, E> {
+                Ok(Raw::Null)
+            }
+            fn visit_none<E>(self) -> Result<Raw, E> {
+                Ok(Raw::Null)
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<Raw, E> {
+                Ok(Raw::Number)
+            }
+            fn visit_i64<E>(self, _: i64) -> Result<Raw, E> {
+                Ok(Raw::Number)
+            }
+            fn visit_u64<E>(self, _: u64) -> Result<Raw, E> {
+                Ok(Raw::Number)
+            }
+            fn visit_i128<E>(self, _: i128) -> Result<Raw, E> {
+                Ok(Raw::Number)
+            }
+            fn visit_u128<E>(self, _: u128) -> Result<Raw, E> {
+                Ok(Raw::Number)
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<Raw, E> {
+                Ok(Raw::Number)
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
+                Ok(Raw::Text(text.to_owned()))
+            }
+            fn visit_bytes<E: serde::de::Error>(self, _: &[u8]) -> Result<Raw, E> {
+                Err(E::custom("binary values have no meaning in rules"))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw, A::Error> {
+                let mut all = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    all.push(item);
+                }
+                Ok(Raw::Sequence(all))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw, A::Error> {
+                let mut all = Vec::new();
+                while let Some(entry) = entries.next_entry()? {
+                    all.push(entry);
+                }
+                Ok(Raw::Map(all))
+            }
+        }
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
