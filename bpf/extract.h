@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
-/* What is not a plain argument: one function per extractor of the schema's event.rs. */
+/*
+ * What is not a plain argument: one function per extractor of the schema's event.rs. The long ones are global functions
+ * for the same reason as put_components(). They only run for system calls.
+ */
 #pragma once
 
 #include "path.h"
@@ -25,6 +28,13 @@ struct user_sockaddr {
 };
 
 #define SUN_PATH 108
+
+static __always_inline struct scratch *syscall_scratch(void)
+{
+	__u32 which = SCRATCH_SYSCALL;
+
+	return bpf_map_lookup_elem(&scratches, &which);
+}
 
 /* The remote end from a user-space address, and the path of a local socket behind the tuple. */
 static __always_inline void put_user_address(struct scratch *s, __u32 index, struct tuple *t, __u64 addr, __u64 addrlen)
@@ -62,11 +72,15 @@ static __always_inline void put_user_address(struct scratch *s, __u32 index, str
 		advance(s, index, path, false);
 }
 
-static __noinline int extract__sock_tuple(struct scratch *s, __u32 index)
+__noinline int extract__sock_tuple(__u32 index)
 {
+	struct scratch *s = syscall_scratch();
 	struct tuple t = {};
-	struct file *file = file_of((__s32)s->args[0]);
+	struct file *file;
 
+	if (!s)
+		return 0;
+	file = file_of((__s32)s->args[0]);
 	if (file && (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFSOCK) {
 		struct socket *sock = BPF_CORE_READ(file, private_data);
 		struct sock *sk = BPF_CORE_READ(sock, sk);
@@ -90,17 +104,14 @@ static __noinline int extract__sock_tuple(struct scratch *s, __u32 index)
 	return 0;
 }
 
-static __noinline int extract__sock_addr(struct scratch *s, __u32 index)
+__noinline int extract__sock_addr(__u32 index)
 {
+	struct scratch *s = syscall_scratch();
 	struct tuple t = {};
 
+	if (!s)
+		return 0;
 	put_user_address(s, index, &t, s->args[1], s->args[2]);
-	return 0;
-}
-
-static __noinline int extract__fd_path(struct scratch *s, __u32 index)
-{
-	put_file_path(s, index, file_of((__s32)s->args[0]));
 	return 0;
 }
 
@@ -123,10 +134,14 @@ static __noinline int extract__opened(struct scratch *s, __u32 index, bool want_
 }
 
 /* The strings an argv array points to. */
-static __noinline int extract__argv(struct scratch *s, __u32 index, __u64 argv)
+__noinline int extract__argv(__u32 index, __u64 argv)
 {
-	__u32 width = s->compat ? 4 : 8;
+	struct scratch *s = syscall_scratch();
+	__u32 width;
 
+	if (!s)
+		return 0;
+	width = s->compat ? 4 : 8;
 	for (int i = 0; i < ARGV_STRINGS; i++) {
 		__u64 pointer = 0;
 		__u64 off;

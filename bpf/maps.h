@@ -68,6 +68,9 @@ struct scratch {
 	__u8 buf[SCRATCH_LEN];
 };
 
+#define SCRATCH_SYSCALL 0
+#define SCRATCH_EXEC 1
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 2);

@@ -7,14 +7,25 @@
 
 #include "record.h"
 
-/* The components of `dentry` on `vfsmnt`, appended to parameter `index`. */
-static __noinline int put_components(struct scratch *s, __u32 index, struct dentry *dentry, struct vfsmount *vfsmnt)
+/*
+ * The components of a dentry on a mount, appended to parameter `index` of the record in scratch `which`.
+ *
+ * A global function: the verifier looks at it once, not once per caller and state. On 5.10 such a function takes
+ * numbers only, so the kernel pointers come as numbers, which is all that probe reads need.
+ */
+__noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
 {
+	struct dentry *dentry = (void *)dentry_address;
+	struct vfsmount *vfsmnt = (void *)mount_address;
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &which);
 	struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
 	struct dentry *root = BPF_CORE_READ(fs, root.dentry);
 	struct vfsmount *root_mnt = BPF_CORE_READ(fs, root.mnt);
-	__u64 start = s->off, off;
+	__u64 start, off;
 
+	if (!s)
+		return 0;
+	start = s->off;
 	for (int i = 0; i < PATH_COMPONENTS; i++) {
 		struct dentry *parent;
 		long len;
@@ -72,20 +83,22 @@ static __always_inline struct file *file_of(__s32 fd)
 	return file;
 }
 
-static __always_inline void put_file_path(struct scratch *s, __u32 index, struct file *file)
+static __always_inline void put_file_path(__u32 which, __u32 index, struct file *file)
 {
 	if (file)
-		put_components(s, index, BPF_CORE_READ(file, f_path.dentry), BPF_CORE_READ(file, f_path.mnt));
+		put_components(which, index, (__u64)BPF_CORE_READ(file, f_path.dentry),
+			       (__u64)BPF_CORE_READ(file, f_path.mnt));
 }
 
 /* The directory a relative path starts from. */
-static __always_inline void put_base(struct scratch *s, __u32 index, __s32 dirfd)
+static __always_inline void put_base(__u32 index, __s32 dirfd)
 {
 	if (dirfd == AT_FDCWD) {
 		struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
 
-		put_components(s, index, BPF_CORE_READ(fs, pwd.dentry), BPF_CORE_READ(fs, pwd.mnt));
+		put_components(SCRATCH_SYSCALL, index, (__u64)BPF_CORE_READ(fs, pwd.dentry),
+			       (__u64)BPF_CORE_READ(fs, pwd.mnt));
 	} else {
-		put_file_path(s, index, file_of(dirfd));
+		put_file_path(SCRATCH_SYSCALL, index, file_of(dirfd));
 	}
 }

@@ -37,17 +37,17 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 
 		put_user_str(s, index, (void *)value);
 		if (s->off > before && data(s)[before & DATA_MASK] != '/')
-			put_base(s, index, param->extra < 6 ? (__s32)s->args[param->extra & 7] : AT_FDCWD);
+			put_base(index, param->extra < 6 ? (__s32)s->args[param->extra & 7] : AT_FDCWD);
 		break;
 	}
 	case OP_SOCK_TUPLE:
-		extract__sock_tuple(s, index);
+		extract__sock_tuple(index);
 		break;
 	case OP_SOCK_ADDR:
-		extract__sock_addr(s, index);
+		extract__sock_addr(index);
 		break;
 	case OP_FD_PATH:
-		extract__fd_path(s, index);
+		put_file_path(SCRATCH_SYSCALL, index, file_of((__s32)s->args[0]));
 		break;
 	case OP_OPENED_DEV:
 		extract__opened(s, index, true);
@@ -56,10 +56,10 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 		extract__opened(s, index, false);
 		break;
 	case OP_ARGV:
-		extract__argv(s, index, value);
+		extract__argv(index, value);
 		break;
 	case OP_CWD:
-		put_base(s, index, AT_FDCWD);
+		put_base(index, AT_FDCWD);
 		break;
 	}
 	return 0;
@@ -146,7 +146,7 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 		if (!row)
 			return 0;
 		event = &rows[(row - 1) & (ROWS - 1)];
-		s = record__begin(0, event->params);
+		s = record__begin(SCRATCH_SYSCALL, event->params);
 		if (!s)
 			return 0;
 		__u32 args[6] = {};
@@ -165,7 +165,7 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 		/* A successful exec is reported by the exec program; its arguments are gone here. */
 		if ((event->flags & ROW_FAILURES_ONLY && ret >= 0))
 			return 0;
-		s = record__begin(0, event->params);
+		s = record__begin(SCRATCH_SYSCALL, event->params);
 		if (!s)
 			return 0;
 		s->compat = compat;

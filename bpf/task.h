@@ -81,7 +81,7 @@ static __always_inline bool by_descriptor(struct linux_binprm *bprm)
 SEC("?tp_btf/sched_process_exec")
 int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
-	struct scratch *s = record__begin(1, TASK_EXEC_PARAMS);
+	struct scratch *s = record__begin(SCRATCH_EXEC, TASK_EXEC_PARAMS);
 	struct signal_struct *signal;
 	struct task_struct *parent;
 	const struct cred *cred;
@@ -118,8 +118,9 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 	put_kernel_str(s, TASK_EXEC_COMM, &task->comm, sizeof(task->comm));
 	put_user_bytes(s, TASK_EXEC_ARGS, BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end));
 	put_user_bytes(s, TASK_EXEC_ENV, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
-	put_file_path(s, TASK_EXEC_EXEPATH, exe);
-	put_components(s, TASK_EXEC_CWD, BPF_CORE_READ(fs, pwd.dentry), BPF_CORE_READ(fs, pwd.mnt));
+	put_file_path(SCRATCH_EXEC, TASK_EXEC_EXEPATH, exe);
+	put_components(SCRATCH_EXEC, TASK_EXEC_CWD, (__u64)BPF_CORE_READ(fs, pwd.dentry),
+		       (__u64)BPF_CORE_READ(fs, pwd.mnt));
 	put_kernel_str(s, TASK_EXEC_FILENAME, BPF_CORE_READ(bprm, filename), STRING_MAX);
 	record__submit(s, EVENT_TASK_EXEC, STREAM_EXEC, 0);
 	return 0;
