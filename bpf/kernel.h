@@ -92,6 +92,7 @@ struct path {
 	struct dentry *dentry;
 };
 struct file {
+	unsigned int f_mode;
 	struct path f_path;
 	struct inode *f_inode;
 	void *private_data;
@@ -191,6 +192,8 @@ struct socket {
 #define PIDTYPE_SID 3
 #define TS_COMPAT 0x0002
 #define AT_FDCWD (-100)
+#define O_CREAT 0100
+#define FMODE_CREATED 0x100000 /* since 4.19, 73a09dd94377 */
 #define S_IFMT 00170000
 #define S_IFSOCK 0140000
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630

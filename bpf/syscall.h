@@ -4,6 +4,19 @@
 
 #include "extract.h"
 
+/* The flags of an open, with a bit of our own when the call created its file. */
+static __always_inline __u64 open_flags(struct scratch *s, __u64 flags)
+{
+	struct file *file;
+
+	if (!(flags & O_CREAT) || s->ret < 0)
+		return flags;
+	file = file_of((__s32)s->ret);
+	if (file && BPF_CORE_READ(file, f_mode) & FMODE_CREATED)
+		flags |= O_F_CREATED;
+	return flags;
+}
+
 /* One parameter. A subprogram of its own, so that the verifier's work grows with the rows and not with their product. */
 static __noinline int walk_param(struct scratch *s, const volatile struct param_row *param)
 {
@@ -18,7 +31,8 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 		put_u64(s, index, (__s64)(__s32)value);
 		break;
 	case OP_ARG_U32:
-		put_u64(s, index, (__u32)value);
+		value = (__u32)value;
+		put_u64(s, index, param->open_flags ? open_flags(s, value) : value);
 		break;
 	case OP_ARG_64:
 		put_u64(s, index, s->compat ? (__u64)(__u32)value : value);
@@ -30,7 +44,7 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 		if (bpf_probe_read_user(&value, sizeof(value), (void *)value + param->extra))
 			count_miss(MISS_USER_MEMORY);
 		else
-			put_u64(s, index, value);
+			put_u64(s, index, param->open_flags ? open_flags(s, value) : value);
 		break;
 	case OP_USER_PATH: {
 		__u64 before = s->off;

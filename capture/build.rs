@@ -8,7 +8,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use lanner_schema::event::{
-    EVENT_COUNT, EVENTS, Event, EventRow, Extractor, MAX_PARAMS, MAX_WALKED_PARAMS, Origin, Param, ParamType,
+    EVENT_COUNT, EVENTS, Event, EventRow, Extractor, FdUse, MAX_PARAMS, MAX_WALKED_PARAMS, Origin, Param,
+    ParamType,
 };
 use lanner_schema::record;
 
@@ -84,6 +85,11 @@ fn header() -> String {
     for (name, bit) in lanner_schema::flags::EXECVE_FLAGS.names {
         define(&mut out, name, bit);
     }
+    define(
+        &mut out,
+        "O_F_CREATED",
+        format!("{}UL", lanner_schema::flags::O_F_CREATED),
+    );
     out.push_str(STRUCTS);
     out.push_str("\n#define EVENT_ROWS { \\\n");
     for row in EVENTS {
@@ -128,7 +134,7 @@ enum param_op {
 };
 
 struct param_row {
-	__u8 op, arg, extra, index, on_demand;
+	__u8 op, arg, extra, index, on_demand, open_flags;
 };
 
 struct event_row {
@@ -155,7 +161,7 @@ fn c_row(row: &EventRow) -> String {
         .params
         .iter()
         .enumerate()
-        .filter_map(|(index, param)| c_param(index, param))
+        .filter_map(|(index, param)| c_param(row, index, param))
         .collect();
     let flags = match row.event {
         Event::Execve | Event::Execveat => "ROW_FAILURES_ONLY",
@@ -171,7 +177,7 @@ fn c_row(row: &EventRow) -> String {
     )
 }
 
-fn c_param(index: usize, param: &Param) -> Option<String> {
+fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
     let (op, arg, extra) = match param.from {
         Origin::Return => ("OP_RETURN", 0, 0),
         Origin::Arg(arg) => (width(param.ty), arg, 0),
@@ -191,7 +197,10 @@ fn c_param(index: usize, param: &Param) -> Option<String> {
         Origin::Program | Origin::Absent => return None,
     };
     let on_demand = u8::from(param.on_demand);
-    Some(format!("{{ {op}, {arg}, {extra}, {index}, {on_demand} }}"))
+    let open_flags = u8::from(matches!(row.fd, FdUse::Opens { flags, .. } if usize::from(flags) == index));
+    Some(format!(
+        "{{ {op}, {arg}, {extra}, {index}, {on_demand}, {open_flags} }}"
+    ))
 }
 
 /// How wide an argument is: the rest of its register is the caller's rubbish.

@@ -125,6 +125,20 @@ fn opens(dir: &str, fd: c_int, at: &str) -> Result<()> {
             ("name", &format!("no/../such|{dir}/such")),
         ],
     );
+    let flags = libc::O_WRONLY | libc::O_CREAT;
+    for created in [1u64 << 40, 0] {
+        let n = sys!(libc::SYS_openat, libc::AT_FDCWD, c("new")?.as_ptr(), flags, 0o600);
+        let flags = (u64::from(flags.unsigned_abs()) | created).to_string();
+        expect(
+            "openat",
+            &[
+                ("fd", &n.to_string()),
+                ("name", &format!("new|{dir}/new")),
+                ("flags", &flags),
+            ],
+        );
+        close(n);
+    }
     let how = [libc::O_RDONLY as u64, 0, 0x08u64];
     let n = sys!(
         libc::SYS_openat2,
