@@ -1,0 +1,108 @@
+//! The command line: Falco's options with Falco's meanings.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser};
+
+/// Runtime threat detection for containers and Linux hosts, with Falco's rules.
+///
+/// Without options Lanner watches this host with its built-in rules and writes alerts to standard output; its own log goes
+/// to standard error.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lanner",
+    disable_version_flag = true,
+    after_help = "Ctrl-C stops Lanner and prints what it saw."
+)]
+pub(crate) struct Cli {
+    /// Configuration file [default: /etc/lanner/lanner.yaml where it exists]
+    #[arg(short = 'c', value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Rules file or directory; repeatable, and replaces rules_files of the configuration
+    #[arg(short = 'r', value_name = "FILE|DIR")]
+    pub(crate) rules: Vec<PathBuf>,
+
+    /// Sets a key of the configuration, e.g. json_output=true or rules_files[]=/path; repeatable
+    #[arg(
+        short = 'o',
+        long = "option",
+        value_name = "KEY=VALUE",
+        allow_hyphen_values = true
+    )]
+    pub(crate) options: Vec<String>,
+
+    /// Writes every alert at once, whatever buffered_outputs says
+    #[arg(short = 'U', long = "unbuffered")]
+    pub(crate) unbuffered: bool,
+
+    /// Writes the process id to this file while Lanner runs
+    #[arg(short = 'P', long = "pidfile", value_name = "FILE")]
+    pub(crate) pidfile: Option<PathBuf>,
+
+    /// Checks a rules file, says Ok or what is wrong, and exits; repeatable
+    #[arg(short = 'V', long = "validate", value_name = "FILE")]
+    pub(crate) validate: Vec<PathBuf>,
+
+    /// Lists the rules and exits
+    #[arg(short = 'L', conflicts_with = "describe")]
+    pub(crate) list_rules: bool,
+
+    /// Describes one rule and exits
+    #[arg(short = 'l', value_name = "RULE")]
+    pub(crate) describe: Option<String>,
+
+    /// Lists the events that are captured, with their parameters, and exits
+    #[arg(long)]
+    pub(crate) list_events: bool,
+
+    /// Loads configuration and rules and plans the capture, but does not watch
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Prints the version and exits
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub(crate) version: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+    use clap::error::ErrorKind;
+    use std::path::Path;
+
+    fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once(&"lanner").chain(arguments))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn falcos_options_are_understood() {
+        let cli = parse(&[
+            "-c", "a.yaml", "-r", "x", "-r", "y", "-o", "a=b", "--option", "c[]=d", "-U", "-P", "/run/p",
+        ])
+        .unwrap();
+        assert_eq!(cli.config.as_deref(), Some(Path::new("a.yaml")));
+        assert_eq!(cli.rules, [Path::new("x"), Path::new("y")]);
+        assert_eq!(cli.options, ["a=b", "c[]=d"]);
+        assert!(cli.unbuffered && cli.pidfile.is_some());
+        assert_eq!(parse(&["-V", "a", "-V", "b"]).unwrap().validate.len(), 2);
+        assert!(parse(&["-L"]).unwrap().list_rules);
+        assert!(parse(&["--version"]).unwrap().version);
+    }
+
+    #[test]
+    fn unknown_options_are_named() {
+        let error = parse(&["--dry-rnu"]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownArgument);
+        let text = error.to_string();
+        assert!(text.contains("--dry-rnu") && text.contains("--dry-run"), "{text}");
+        assert_eq!(parse(&["-c"]).unwrap_err().kind(), ErrorKind::InvalidValue);
+        assert_eq!(parse(&["stray"]).unwrap_err().kind(), ErrorKind::UnknownArgument);
+    }
+}

@@ -1,0 +1,114 @@
+//! What is wrong with the configuration, where, and what to do about it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where a value was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In a file, with line and column from 1; both 0 when the file as a whole is meant.
+    File {
+        /// The file.
+        path: Arc<Path>,
+        /// The line.
+        line: u64,
+        /// The column.
+        column: u64,
+    },
+    /// On the command line, as `-o KEY=VALUE`.
+    Option(Arc<str>),
+}
+
+impl Place {
+    /// A file as a whole.
+    pub(crate) fn file(path: &Path) -> Place {
+        let path = path.into();
+        Place::File {
+            path,
+            line: 0,
+            column: 0,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File { path, line: 0, .. } => write!(f, "{}", path.display()),
+            Place::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
+            Place::Option(text) => write!(f, "-o {text}"),
+        }
+    }
+}
+
+/// How bad a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    /// Lanner does not start.
+    Error,
+    /// Something does less than its author may think.
+    Warning,
+    /// Good to know.
+    Info,
+}
+
+/// One remark about the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// How bad it is.
+    pub(crate) level: Level,
+    /// Where.
+    pub(crate) place: Place,
+    /// What is wrong, in one sentence.
+    pub(crate) text: String,
+    /// What to do about it.
+    pub(crate) hint: Option<String>,
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.text)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Messages in the order they were found.
+#[derive(Debug, Default)]
+pub(crate) struct Messages(pub(crate) Vec<Message>);
+
+impl Messages {
+    pub(crate) fn add(&mut self, level: Level, place: &Place, text: impl Into<String>, hint: Option<String>) {
+        self.0.push(Message {
+            level,
+            place: place.clone(),
+            text: text.into(),
+            hint,
+        });
+    }
+
+    pub(crate) fn error(&mut self, place: &Place, text: impl Into<String>, hint: impl Into<String>) {
+        self.add(Level::Error, place, text, Some(hint.into()));
+    }
+
+    /// True when Lanner must not start.
+    pub(crate) fn refused(&self) -> bool {
+        self.0.iter().any(|message| message.level == Level::Error)
+    }
+}
+
+/// The configuration can't be used at all.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// A file that was asked for can't be read.
+    #[error("cannot read the configuration {path}: {cause}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        cause: std::io::Error,
+    },
+}

@@ -1,0 +1,202 @@
+//! The configuration: falco.yaml's keys and Lanner's own, with a place for every remark about them.
+//!
+//! A file becomes a [`tree::Node`], `-o` options change the tree, and the rows of [`keys`] read it. Everything that is
+//! wrong is collected; [`load`] never stops at the first mistake.
+
+mod assign;
+mod env;
+mod keys;
+mod message;
+mod tree;
+
+use std::path::{Path, PathBuf};
+
+use lanner_schema::alert::Priority;
+use tracing::level_filters::LevelFilter;
+
+use message::Place;
+pub(crate) use message::{ConfigError, Level, Messages};
+use tree::{Node, Value};
+
+/// Where the configuration is looked for when `-c` names none.
+pub(crate) const DEFAULT_FILE: &str = "/etc/lanner/lanner.yaml";
+
+/// Falco's buffer presets 1 to 10 in bytes: 1 MiB doubled each time.
+const PRESETS: u64 = 10;
+
+/// What Lanner was told to do.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// The file it came from, if any.
+    pub(crate) file: Option<PathBuf>,
+    /// `rules_files`, in order.
+    pub(crate) rules_files: Option<Vec<PathBuf>>,
+    /// `priority`: rules below it are not loaded.
+    pub(crate) priority: Priority,
+    /// `rule_matching: all`: every rule that matches alerts, not only the first.
+    pub(crate) match_all: bool,
+    /// `json_output`.
+    pub(crate) json_output: bool,
+    /// `json_include_output_property`.
+    pub(crate) json_output_property: bool,
+    /// `json_include_message_property`.
+    pub(crate) json_message_property: bool,
+    /// `json_include_output_fields_property`.
+    pub(crate) json_fields_property: bool,
+    /// `json_include_tags_property`.
+    pub(crate) json_tags_property: bool,
+    /// `time_format_iso_8601`.
+    pub(crate) iso_8601: bool,
+    /// The outputs.
+    pub(crate) outputs: lanner_outputs::Config,
+    /// `log_level`.
+    pub(crate) log_level: LevelFilter,
+    /// `log_stderr`.
+    pub(crate) log_stderr: bool,
+    /// Capture.
+    pub(crate) capture: lanner_capture::Config,
+    /// `nri`.
+    pub(crate) nri: Nri,
+    /// `containerd`.
+    pub(crate) containerd: Containerd,
+}
+
+/// The plugin's side of a container runtime.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Nri {
+    /// `nri.enabled`.
+    pub(crate) enabled: bool,
+    /// `nri.socket_path`.
+    pub(crate) socket_path: PathBuf,
+    /// `nri.plugin_index`: two digits that order the runtime's plugins; Lanner's own default when not set.
+    pub(crate) plugin_index: Option<String>,
+}
+
+/// containerd's own API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Containerd {
+    /// `containerd.enabled`.
+    pub(crate) enabled: bool,
+    /// `containerd.address`.
+    pub(crate) address: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            file: None,
+            rules_files: None,
+            priority: Priority::Debug,
+            match_all: false,
+            json_output: false,
+            json_output_property: true,
+            json_message_property: false,
+            json_fields_property: true,
+            json_tags_property: true,
+            iso_8601: false,
+            outputs: lanner_outputs::Config::default(),
+            log_level: LevelFilter::INFO,
+            log_stderr: true,
+            capture: lanner_capture::Config::default(),
+            nri: Nri {
+                enabled: true,
+                socket_path: "/var/run/nri/nri.sock".into(),
+                plugin_index: None,
+            },
+            containerd: Containerd {
+                enabled: true,
+                address: "/run/containerd/containerd.sock".into(),
+            },
+        }
+    }
+}
+
+/// Reads the configuration: `file` or the default file where there is one, then the `-o` options.
+///
+/// # Errors
+/// When a file that was asked for, or the default file where it exists, can't be read. What is wrong inside is in the
+/// messages; look at [`Messages::refused`] before using the configuration.
+pub(crate) fn load(file: Option<&Path>, options: &[String]) -> Result<(Config, Messages), ConfigError> {
+    let default = Path::new(DEFAULT_FILE);
+    let file = file.or_else(|| default.exists().then_some(default));
+    let text = match file {
+        Some(path) => std::fs::read_to_string(path).map_err(|cause| ConfigError::Read {
+            path: path.to_owned(),
+            cause,
+        })?,
+        None => String::new(),
+    };
+    let path = file.unwrap_or(Path::new("built-in configuration"));
+    let (mut config, messages) = read(&text, path, options);
+    config.file = file.map(Path::to_owned);
+    Ok((config, messages))
+}
+
+/// Reads a configuration's text.
+pub(crate) fn read(text: &str, path: &Path, options: &[String]) -> (Config, Messages) {
+    let mut messages = Messages::default();
+    let mut root = tree::parse_file(text, path).unwrap_or_else(|message| {
+        messages.0.push(message);
+        Node {
+            at: Place::file(path),
+            value: Value::Null,
+        }
+    });
+    if !matches!(root.value, Value::Null | Value::Map(_)) {
+        let text = format!("a configuration is a map of keys, this is {}", root.describe());
+        messages.error(&root.at, text, "write for example \"json_output: true\"");
+        root.value = Value::Null;
+    }
+    for option in options {
+        if let Err(message) = assign::assign(&mut root, option) {
+            messages.0.push(message);
+        }
+    }
+    let mut settings = keys::Settings::default();
+    keys::apply(&root, &mut settings, &mut messages);
+    let config = finish(settings, &mut messages);
+    messages.0.sort_by_key(|message| message.level);
+    (config, messages)
+}
+
+/// What several keys decide together.
+fn finish(settings: keys::Settings, messages: &mut Messages) -> Config {
+    let mut config = settings.config;
+    if let (Some(_), Some(single)) = (&settings.rules_files, &settings.rules_file) {
+        messages.error(
+            &single.1,
+            "rules_files and rules_file are both set",
+            "keep rules_files only",
+        );
+    }
+    if let Some((_, at)) = &settings.rules_file {
+        messages.add(
+            Level::Warning,
+            at,
+            "rules_file is deprecated",
+            Some("write rules_files".into()),
+        );
+    }
+    config.rules_files = settings
+        .rules_files
+        .or(settings.rules_file.map(|(files, _)| files));
+    if settings.file_output.enabled {
+        config.outputs.file = Some(lanner_outputs::FileConfig {
+            filename: settings.file_output.filename,
+            keep_alive: settings.file_output.keep_alive,
+        });
+    }
+    let preset = match settings.kmod {
+        true => settings.kmod_preset,
+        false => settings.modern_preset,
+    };
+    if let Some(preset) = preset {
+        // The setter allows 1 to 10 only, so this is at most 512 MiB.
+        config.capture.ring_bytes = 1 << (20 + preset.saturating_sub(1).min(PRESETS - 1));
+    }
+    config
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,193 @@
+//! Reading configurations: values, places, hints, and a falco.yaml as it is shipped.
+
+use super::*;
+use lanner_outputs::Journald;
+
+fn lanner(text: &str, options: &[&str]) -> (Config, Messages) {
+    let options: Vec<String> = options.iter().map(|o| (*o).to_owned()).collect();
+    read(text, Path::new("lanner.yaml"), &options)
+}
+
+fn texts(messages: &Messages) -> Vec<String> {
+    messages.0.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn no_file_at_all_is_a_working_configuration() {
+    let (config, messages) = lanner("", &[]);
+    assert!(messages.0.is_empty(), "{:?}", texts(&messages));
+    assert!(config.outputs.stdout && !config.outputs.syslog && config.outputs.file.is_none());
+    assert_eq!(config.outputs.journald, Journald::Auto);
+    assert!(config.nri.enabled && config.containerd.enabled);
+    assert_eq!(config.nri.socket_path, Path::new("/var/run/nri/nri.sock"));
+    assert_eq!(
+        config.containerd.address,
+        Path::new("/run/containerd/containerd.sock")
+    );
+}
+
+#[test]
+fn keys_are_read() {
+    let text = "\
+rules_files: [/a.yaml, /rules.d]
+json_output: true
+json_include_tags_property: false
+time_format_iso_8601: yes
+priority: Warning
+rule_matching: all
+buffered_outputs: true
+outputs_queue: {capacity: 100}
+stdout_output: {enabled: false}
+syslog_output: {enabled: \"true\"}
+file_output: {enabled: true, keep_alive: true, filename: /var/log/lanner.txt}
+journald_output: {enabled: false}
+log_level: debug
+log_stderr: false
+engine:
+  kind: kmod
+  tier: sys_exit
+  kmod: {buf_size_preset: 5}
+  modern_ebpf: {buf_size_preset: 1}
+falco_libs: {thread_table_size: 1000}
+nri: {enabled: false, socket_path: /tmp/nri.sock, plugin_index: \"07\"}
+containerd: {enabled: false, address: /tmp/c.sock}
+";
+    let (config, messages) = lanner(text, &[]);
+    let serious: Vec<_> = messages.0.iter().filter(|m| m.level != Level::Info).collect();
+    assert!(serious.is_empty(), "{:?}", texts(&messages));
+    assert_eq!(
+        config.rules_files.unwrap(),
+        [Path::new("/a.yaml"), Path::new("/rules.d")]
+    );
+    assert!(config.json_output && !config.json_tags_property && config.iso_8601 && config.match_all);
+    assert_eq!(config.priority, Priority::Warning);
+    let file = config.outputs.file.as_ref().unwrap();
+    assert!(file.keep_alive && file.filename == Path::new("/var/log/lanner.txt"));
+    assert!(!config.outputs.stdout && config.outputs.syslog && config.outputs.buffered);
+    assert_eq!(
+        (config.outputs.queue_capacity, config.outputs.journald),
+        (100, Journald::Off)
+    );
+    assert_eq!((config.log_level, config.log_stderr), (LevelFilter::DEBUG, false));
+    assert_eq!(config.capture.ring_bytes, 16 << 20);
+    assert_eq!(config.capture.tier, lanner_capture::Tier::SysExit);
+    assert_eq!(config.capture.process_limit, 1000);
+    assert!(!config.nri.enabled && !config.containerd.enabled);
+    assert_eq!(config.nri.plugin_index.as_deref(), Some("07"));
+}
+
+#[test]
+fn wrong_values_say_where_and_what_is_right() {
+    let text = "json_output: maybe\nengine:\n  modern_ebpf:\n    buf_size_preset: 11\npriority: high\nstdout_output: true\nrules_files: {a: b}\n";
+    let (_, messages) = lanner(text, &[]);
+    assert!(messages.refused());
+    let texts = texts(&messages);
+    for expected in [
+        "lanner.yaml:1:14: json_output must be true or false, not \"maybe\"",
+        "lanner.yaml:4:22: engine.modern_ebpf.buf_size_preset must be a number from 1 (1 MB) to 10 (512 MB), not \"11\"",
+        "lanner.yaml:5:11: priority must be one of emergency, alert, critical, error, warning, notice, informational, debug, not \"high\"",
+        "lanner.yaml:6:16: stdout_output must be a map of keys, not \"true\" (write \"stdout_output:\" and below it \"  enabled: …\")",
+        "lanner.yaml:7:14: rules_files must be a list of files and directories, not a map",
+    ] {
+        assert!(
+            texts.iter().any(|text| text == expected),
+            "{expected}\n{texts:#?}"
+        );
+    }
+}
+
+#[test]
+fn unknown_keys_are_warnings_with_a_guess() {
+    let text =
+        "json_ouput: true\nnri:\n  enable: true\nsocket_path: /x\ngrpc: {enabled: true}\nwhatever: 1\n";
+    let (_, messages) = lanner(text, &[]);
+    assert!(!messages.refused());
+    assert_eq!(
+        texts(&messages),
+        [
+            "lanner.yaml:1:1: unknown key json_ouput, ignored (did you mean json_output?)",
+            "lanner.yaml:3:3: unknown key nri.enable, ignored (did you mean enabled?)",
+            "lanner.yaml:4:1: unknown key socket_path, ignored (the key is nri.socket_path)",
+            "lanner.yaml:5:1: unknown key grpc, ignored (Falco removed its gRPC server)",
+            "lanner.yaml:6:1: unknown key whatever, ignored",
+        ]
+    );
+}
+
+#[test]
+fn options_win_over_the_file_and_are_named_in_messages() {
+    let (config, messages) = lanner(
+        "priority: error\n",
+        &["priority=notice", "rules_files[]=/x.yaml", "nri={enabled: false}"],
+    );
+    assert!(messages.0.is_empty(), "{:?}", texts(&messages));
+    assert_eq!(config.priority, Priority::Notice);
+    assert_eq!(config.rules_files.unwrap(), [Path::new("/x.yaml")]);
+    assert!(!config.nri.enabled);
+    let (_, messages) = lanner("", &["json_output=7"]);
+    assert_eq!(
+        texts(&messages),
+        ["-o json_output=7: json_output must be true or false, not \"7\""]
+    );
+}
+
+#[test]
+fn what_the_operator_counts_on_and_is_not_served_is_a_warning() {
+    let text = "http_output:\n  enabled: true\n  url: http://x\nprogram_output: {enabled: false}\nrules:\n  - disable: {rule: x}\n";
+    let (_, messages) = lanner(text, &[]);
+    let warnings: Vec<_> = messages
+        .0
+        .iter()
+        .filter(|m| m.level == Level::Warning)
+        .map(|m| m.to_string())
+        .collect();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("lanner.yaml:2:3: http_output.enabled: "),
+        "{warnings:?}"
+    );
+    assert!(
+        warnings[1].starts_with("lanner.yaml:5:1: rules: "),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn both_spellings_of_rules_files_are_refused() {
+    let (config, messages) = lanner("rules_file: /a.yaml\n", &[]);
+    assert!(!messages.refused());
+    assert_eq!(config.rules_files.unwrap(), [Path::new("/a.yaml")]);
+    let (_, messages) = lanner("rules_file: /a.yaml\nrules_files: [/b.yaml]\n", &[]);
+    assert!(messages.refused());
+}
+
+#[test]
+fn a_file_that_is_no_map_is_refused() {
+    for text in ["- a\n- b\n", "just text\n", "a: [1\n"] {
+        let (_, messages) = lanner(text, &[]);
+        assert!(messages.refused(), "{text:?}");
+    }
+}
+
+/// Every key a current falco.yaml has, with the values it is shipped with.
+#[test]
+fn a_whole_falco_yaml_is_accepted() {
+    let (config, messages) = read(include_str!("sample_falco.yaml"), Path::new("falco.yaml"), &[]);
+    let serious: Vec<_> = messages
+        .0
+        .iter()
+        .filter(|m| m.level != Level::Info)
+        .map(ToString::to_string)
+        .collect();
+    assert!(serious.is_empty(), "{serious:#?}");
+    assert_eq!(messages.0.len(), 1, "{:#?}", texts(&messages));
+    assert_eq!(config.rules_files.unwrap().len(), 3);
+    assert_eq!(config.capture.ring_bytes, 8 << 20);
+    assert!(config.outputs.syslog && config.outputs.stdout && config.outputs.file.is_none());
+}
+
+#[test]
+fn a_missing_file_is_an_error_with_its_name() {
+    let error = load(Some(Path::new("/nonexistent/lanner.yaml")), &[]).unwrap_err();
+    assert!(error.to_string().contains("/nonexistent/lanner.yaml"), "{error}");
+}

@@ -1,0 +1,85 @@
+//! What Lanner says when it ends: Falco's lines on standard output, everything else on standard error.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use lanner_capture::Stats;
+use lanner_outputs::OutputReport;
+
+use crate::tally::Tally;
+
+/// What is reported.
+#[derive(Debug)]
+pub(crate) struct Report<'a> {
+    /// Alerts by rule and priority.
+    pub(crate) tally: &'a Tally,
+    /// Events and their losses.
+    pub(crate) stats: &'a Stats,
+    /// Alerts by output.
+    pub(crate) outputs: &'a [OutputReport],
+    /// The runtime's side, when it ran.
+    pub(crate) containers: Option<String>,
+}
+
+impl Report<'_> {
+    /// The part for standard error.
+    fn details(&self) -> String {
+        let mut out = format!("{}\n", self.stats);
+        if let Some(containers) = &self.containers {
+            let _ = writeln!(out, "Container runtime: {containers}");
+        }
+        out.push_str("Alerts by output:\n");
+        for output in self.outputs {
+            let _ = writeln!(out, "  {output}");
+        }
+        if self.outputs.is_empty() {
+            out.push_str("  no output was on\n");
+        }
+        out
+    }
+}
+
+/// Prints the report. Nobody may be left to read it; that is no error.
+pub(crate) fn print(report: &Report<'_>) {
+    let _ = std::io::stderr().write_all(report.details().as_bytes());
+    let mut stdout = std::io::stdout();
+    let _ = stdout.write_all(report.tally.falco_lines().as_bytes());
+    let _ = stdout.flush();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lanner_outputs::{Kind, LossReason};
+    use lanner_schema::event::Event;
+
+    #[test]
+    fn losses_are_shown_with_their_reasons() {
+        let stats = Stats {
+            delivered: vec![(Event::Openat, 12)],
+            drops: vec![(Event::Openat, "ring full", 3)],
+            gaps: 3,
+            ..Stats::default()
+        };
+        let outputs = [OutputReport {
+            kind: Kind::Syslog,
+            delivered: 1,
+            lost: vec![(LossReason::Absent, 2)],
+        }];
+        let report = Report {
+            tally: &Tally::default(),
+            stats: &stats,
+            outputs: &outputs,
+            containers: Some("connected to containerd 2.1.9, 3 containers".into()),
+        };
+        let text = report.details();
+        for part in [
+            "Events lost: 3 (missing sequence numbers: 3)",
+            "ring full",
+            "Container runtime: connected to containerd 2.1.9",
+            "  syslog: 1 delivered, 2 lost (absent: 2)",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+}

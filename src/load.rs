@@ -1,0 +1,87 @@
+//! Rules from files to a ruleset, with every diagnostic shown.
+
+use anyhow::bail;
+use lanner_engine::{Diagnostic, Loaded, Matching, RulesFile, Ruleset, Settings};
+
+use crate::config::Config;
+
+/// The engine's settings, from the configuration.
+pub(crate) fn settings(config: &Config) -> Settings {
+    Settings {
+        minimum_priority: config.priority,
+        json_output: config.json_output,
+        json_include_output_property: config.json_output_property,
+        json_include_message_property: config.json_message_property,
+        json_include_output_fields_property: config.json_fields_property,
+        json_include_tags_property: config.json_tags_property,
+        time_format_iso_8601: config.iso_8601,
+        rule_matching: match config.match_all {
+            true => Matching::All,
+            false => Matching::First,
+        },
+        hostname: hostname(),
+        ..Settings::default()
+    }
+}
+
+/// `FALCO_HOSTNAME` where a deployment sets it (the node's name in a pod), or the host's own name.
+fn hostname() -> String {
+    let set = std::env::var("FALCO_HOSTNAME")
+        .ok()
+        .filter(|name| !name.is_empty());
+    set.or_else(|| nix::unistd::gethostname().ok()?.into_string().ok())
+        .unwrap_or_default()
+}
+
+/// Loads the rules and prints what is wrong with them to standard error.
+///
+/// # Errors
+/// When the rules are refused; the diagnostics were printed.
+pub(crate) fn load(files: &[RulesFile], config: &Config) -> anyhow::Result<Ruleset> {
+    let Loaded { ruleset, diagnostics } = lanner_engine::load(files, &settings(config));
+    for diagnostic in &diagnostics {
+        // Whole, with their snippets: the log's own form would put all of it on one line.
+        if config.log_stderr || diagnostic.is_error() {
+            eprintln!("{diagnostic}");
+        }
+    }
+    match ruleset {
+        Some(ruleset) => Ok(ruleset),
+        None => {
+            let errors = diagnostics.iter().filter(|d| d.is_error()).count();
+            bail!("the rules are not loaded: {}", count(errors, "error"));
+        }
+    }
+}
+
+/// `-V`: checks each file on its own; true when all can be loaded.
+pub(crate) fn validate(files: &[RulesFile], config: &Config) -> bool {
+    let mut all = true;
+    for file in files {
+        let Loaded { ruleset, diagnostics } =
+            lanner_engine::load(std::slice::from_ref(file), &settings(config));
+        let valid = ruleset.is_some();
+        all &= valid;
+        println!("{}: {}", file.name, verdict(valid, &diagnostics));
+        for diagnostic in &diagnostics {
+            match diagnostic.is_error() {
+                true => println!("{diagnostic}"),
+                false => eprintln!("{diagnostic}"),
+            }
+        }
+    }
+    all
+}
+
+fn verdict(valid: bool, diagnostics: &[Diagnostic]) -> &'static str {
+    match (valid, diagnostics.is_empty()) {
+        (true, true) => "Ok",
+        (true, false) => "Ok, with warnings",
+        (false, _) => "Invalid",
+    }
+}
+
+/// `1 error`, `2 errors`.
+pub(crate) fn count(number: usize, word: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,165 @@
+//! Which rules files are read, and what is said about them.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use lanner_engine::RulesFile;
+
+use crate::config::Config;
+
+/// Rules files when the configuration names none; later files win.
+const DEFAULT_FILES: [&str; 3] = [
+    "/etc/lanner/lanner_rules.yaml",
+    "/etc/lanner/lanner_rules.local.yaml",
+    "/etc/lanner/rules.d",
+];
+
+/// What the rules built into the binary are called in messages.
+pub(crate) const BUILT_IN: &str = "built-in rules";
+
+/// The rules files of `-r`, or those of the configuration, or the usual ones, or what is built in.
+///
+/// # Errors
+/// When a file named with `-r`, or one that exists, can't be read. Files of the configuration that don't exist are
+/// skipped, as Falco does.
+pub(crate) fn find(asked: &[PathBuf], config: &Config) -> anyhow::Result<Vec<RulesFile>> {
+    let mut files = Vec::new();
+    if !asked.is_empty() {
+        for path in asked {
+            read(path, &mut files)?;
+        }
+        if files.is_empty() {
+            anyhow::bail!("there is no rules file in {}", list(asked));
+        }
+        return Ok(files);
+    }
+    let defaults = DEFAULT_FILES.map(PathBuf::from);
+    let configured = config.rules_files.as_deref();
+    for path in configured.unwrap_or(&defaults) {
+        match path.try_exists() {
+            Ok(false) if configured.is_some() => {
+                tracing::info!("rules file {} does not exist, skipped", path.display())
+            }
+            Ok(false) => {}
+            _ => read(path, &mut files)?,
+        }
+    }
+    if files.is_empty() {
+        if let Some(configured) = configured {
+            tracing::warn!(
+                "none of rules_files holds a file ({}): the built-in rules are used",
+                list(configured)
+            );
+        }
+        files.push(RulesFile {
+            name: BUILT_IN.into(),
+            text: lanner_engine::BUILT_IN_RULES.into(),
+        });
+    }
+    Ok(files)
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    names.join(", ")
+}
+
+/// Reads a file, or every regular file of a directory in order of their names.
+pub(crate) fn read(path: &Path, files: &mut Vec<RulesFile>) -> anyhow::Result<()> {
+    let refuse = || format!("cannot read rules from {}", path.display());
+    if path.is_dir() {
+        for file in directory(path).with_context(refuse)? {
+            files.push(read_file(&file)?);
+        }
+    } else {
+        files.push(read_file(path)?);
+    }
+    Ok(())
+}
+
+/// Hidden entries are left out: a mounted ConfigMap keeps its own bookkeeping in them.
+fn directory(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let path = entry?.path();
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read_file(path: &Path) -> anyhow::Result<RulesFile> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read rules from {}", path.display()))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        anyhow::anyhow!(
+            "{}:{line}: the file is not UTF-8 here; save it as UTF-8",
+            path.display()
+        )
+    })?;
+    Ok(RulesFile {
+        name: path.display().to_string(),
+        text,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(files: &[RulesFile]) -> Vec<&str> {
+        files
+            .iter()
+            .filter_map(|file| file.name.rsplit('/').next())
+            .collect()
+    }
+
+    #[test]
+    fn a_directory_gives_its_files_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["b.yaml", "a.yaml", ".hidden", "z"] {
+            fs::write(dir.path().join(name), "# x\n").unwrap();
+        }
+        fs::create_dir(dir.path().join("sub")).unwrap();
+        let config = Config::default();
+        let files = find(&[dir.path().to_owned()], &config).unwrap();
+        assert_eq!(names(&files), ["a.yaml", "b.yaml", "z"]);
+    }
+
+    #[test]
+    fn a_file_asked_for_must_exist_and_a_configured_one_need_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("missing.yaml");
+        let there = dir.path().join("there.yaml");
+        fs::write(&there, "# x\n").unwrap();
+        let error = find(&[missing.clone()], &Config::default()).unwrap_err();
+        assert!(format!("{error:#}").contains("missing.yaml"), "{error:#}");
+        let config = Config {
+            rules_files: Some(vec![missing.clone(), there]),
+            ..Config::default()
+        };
+        assert_eq!(names(&find(&[], &config).unwrap()), ["there.yaml"]);
+        let config = Config {
+            rules_files: Some(vec![missing]),
+            ..Config::default()
+        };
+        assert_eq!(names(&find(&[], &config).unwrap()), [BUILT_IN]);
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_refused_with_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("latin.yaml");
+        fs::write(&path, b"# one\n# f\xfcr\n").unwrap();
+        let error = find(&[path], &Config::default()).unwrap_err();
+        assert!(error.to_string().contains("latin.yaml:2: "), "{error}");
+    }
+}

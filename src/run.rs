@@ -1,0 +1,120 @@
+//! From the command line to a Lanner that watches: what is read, checked and decided, in order.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use lanner_capture::Host;
+use lanner_engine::Ruleset;
+use lanner_outputs::Outputs;
+
+use crate::cli::Cli;
+use crate::config::{self, Config};
+use crate::pidfile::Pidfile;
+use crate::start_screen::Screen;
+use crate::{list, load, log, rules, watch};
+
+/// Does what the command line says.
+///
+/// # Errors
+/// Everything that keeps Lanner from doing it, in words for its operator.
+pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
+    if cli.version {
+        println!("Lanner version: {}", env!("CARGO_PKG_VERSION"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if cli.list_events {
+        print!("{}", list::events());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = configure(cli)?;
+    if !cli.validate.is_empty() {
+        let mut files = Vec::new();
+        for path in &cli.validate {
+            rules::read(path, &mut files)?;
+        }
+        return Ok(match load::validate(&files, &config) {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        });
+    }
+    let files = rules::find(&cli.rules, &config)?;
+    let ruleset = load::load(&files, &config)?;
+    if cli.list_rules {
+        print!("{}", list::rules(&ruleset));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(name) = &cli.describe {
+        print!("{}", list::rule(&ruleset, name)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+
+    let plan = lanner_capture::plan(&Host::probe(), ruleset.needs(), &config.capture)
+        .context("cannot watch this host")?;
+    let mut screen = screen(
+        &config,
+        &ruleset,
+        files.iter().map(|file| file.name.clone()).collect(),
+    );
+    screen.capture = plan.to_string();
+    if cli.dry_run {
+        if config.log_stderr {
+            eprint!("{}", screen.render());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let outputs = Outputs::start(&config.outputs)?;
+    screen.outputs = outputs.choices().to_vec();
+    let pidfile = match &cli.pidfile {
+        Some(path) => Some(write_pidfile(path)?),
+        None => None,
+    };
+    let ended = watch::watch(&config, plan, ruleset, outputs, screen);
+    drop(pidfile);
+    ended.map(|()| ExitCode::SUCCESS)
+}
+
+/// Reads the configuration, starts the log, and reports what is wrong.
+fn configure(cli: &Cli) -> anyhow::Result<Config> {
+    let (mut config, messages) = config::load(cli.config.as_deref(), &cli.options)?;
+    if cli.unbuffered {
+        config.outputs.buffered = false;
+    }
+    if messages.refused() {
+        let errors = messages.0.iter().filter(|m| m.level == config::Level::Error);
+        let mut count = 0;
+        for message in errors {
+            eprintln!("{message}");
+            count += 1;
+        }
+        bail!("the configuration is refused: {}", load::count(count, "error"));
+    }
+    log::start(&config);
+    log::report(&messages);
+    Ok(config)
+}
+
+fn screen(config: &Config, ruleset: &Ruleset, rules_files: Vec<String>) -> Screen {
+    let gaps: Vec<String> = ruleset.gaps().iter().map(ToString::to_string).collect();
+    for gap in &gaps {
+        tracing::debug!("{gap}");
+    }
+    Screen {
+        configuration: match &config.file {
+            Some(file) => file.display().to_string(),
+            None => format!("by default; there is no {}", config::DEFAULT_FILE),
+        },
+        priorities: ruleset
+            .rules()
+            .filter(|rule| rule.runs())
+            .map(|rule| rule.priority())
+            .collect(),
+        rules_files,
+        gaps,
+        ..Screen::default()
+    }
+}
+
+fn write_pidfile(path: &Path) -> anyhow::Result<Pidfile> {
+    Pidfile::write(path).with_context(|| format!("cannot write the pidfile {}", path.display()))
+}

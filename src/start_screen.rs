@@ -1,0 +1,155 @@
+//! What Lanner says when it begins to watch: one screen.
+
+use std::fmt::Write as _;
+
+use lanner_outputs::Choice;
+use lanner_schema::alert::Priority;
+
+/// What the screen shows.
+#[derive(Debug, Default)]
+pub(crate) struct Screen {
+    /// Where the configuration came from.
+    pub(crate) configuration: String,
+    /// The capture plan: tier and why.
+    pub(crate) capture: String,
+    /// The priorities of the rules.
+    pub(crate) priorities: Vec<Priority>,
+    /// Where the rules came from.
+    pub(crate) rules_files: Vec<String>,
+    /// What the rules ask for and this build or host can't give.
+    pub(crate) gaps: Vec<String>,
+    /// The container runtime.
+    pub(crate) containers: String,
+    /// The outputs, as decided.
+    pub(crate) outputs: Vec<Choice>,
+}
+
+/// Gaps beyond this many are only counted.
+const GAPS: usize = 6;
+
+/// Files beyond this many are only counted.
+const FILES: usize = 4;
+
+impl Screen {
+    /// The screen, at most about two dozen lines.
+    pub(crate) fn render(&self) -> String {
+        let mut out = format!("\nLanner {} watches this host.\n\n", env!("CARGO_PKG_VERSION"));
+        let mut row = |label: &str, text: &str| {
+            for (index, line) in text.lines().enumerate() {
+                let _ = writeln!(out, "  {:<12} {line}", if index == 0 { label } else { "" });
+            }
+        };
+        row("Capture", &self.capture);
+        row("Rules", &self.rules());
+        if !self.gaps.is_empty() {
+            row(
+                "Gaps",
+                &shortened(&self.gaps, GAPS, "\n", "more; log_level debug lists all"),
+            );
+        }
+        row("Containers", &self.containers);
+        row("Outputs", &self.outputs());
+        row("Configured", &self.configuration);
+        out.push_str(
+            "\n  To see an alert, type in a second terminal:\n\n      cat /etc/shadow\n\n  Ctrl-C stops Lanner and \
+             prints what it saw.\n\n",
+        );
+        out
+    }
+
+    fn rules(&self) -> String {
+        let mut by_priority = Vec::new();
+        for priority in Priority::ALL {
+            let count = self.priorities.iter().filter(|p| **p == priority).count();
+            if count > 0 {
+                by_priority.push(format!("{count} {}", priority.word().to_lowercase()));
+            }
+        }
+        let kinds = match by_priority.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", by_priority.join(", ")),
+        };
+        let files = shortened(&self.rules_files, FILES, ", ", "more files");
+        format!("{}{kinds}\nfrom {files}", self.priorities.len())
+    }
+
+    fn outputs(&self) -> String {
+        let line = |choice: &Choice| match (choice.on, choice.why) {
+            (true, None) => choice.kind.to_string(),
+            (true, Some(why)) => format!("{} ({why})", choice.kind),
+            (false, why) => format!("not {}: {}", choice.kind, why.unwrap_or("off")),
+        };
+        match self.outputs.iter().any(|choice| choice.on) {
+            true => self.outputs.iter().map(line).collect::<Vec<_>>().join("\n"),
+            false => "none: alerts are only counted (stdout_output.enabled)".into(),
+        }
+    }
+}
+
+/// The first `most` items, and how many there are beyond.
+fn shortened(items: &[String], most: usize, between: &str, rest: &str) -> String {
+    let mut text = items
+        .iter()
+        .take(most)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(between);
+    if items.len() > most {
+        let _ = write!(text, "{between}and {} {rest}", items.len() - most);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lanner_outputs::Kind;
+
+    fn screen() -> Screen {
+        Screen {
+            configuration: "built in".into(),
+            capture: "tier sys_exit: because".into(),
+            priorities: vec![Priority::Warning, Priority::Notice, Priority::Warning],
+            rules_files: vec!["built-in rules".into()],
+            gaps: (0..9).map(|n| format!("gap {n}")).collect(),
+            containers: "NRI: waiting for /var/run/nri/nri.sock".into(),
+            outputs: vec![
+                Choice {
+                    kind: Kind::Stdout,
+                    on: true,
+                    why: None,
+                },
+                Choice {
+                    kind: Kind::Syslog,
+                    on: false,
+                    why: Some("twice"),
+                },
+            ],
+        }
+    }
+
+    #[test]
+    fn the_screen_says_what_is_watched_and_what_to_try() {
+        let text = screen().render();
+        for part in [
+            "  Capture      tier sys_exit: because\n",
+            "  Rules        3 (2 warning, 1 notice)\n               from built-in rules\n",
+            "  Gaps         gap 0\n               gap 1\n",
+            "               and 3 more; log_level debug lists all\n",
+            "  Outputs      stdout\n               not syslog: twice\n",
+            "cat /etc/shadow",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert!(text.lines().count() <= 25, "{text}");
+    }
+
+    #[test]
+    fn no_output_is_said() {
+        let none = Screen {
+            outputs: vec![],
+            ..screen()
+        };
+        assert!(none.render().contains("Outputs      none"), "{}", none.render());
+    }
+}

@@ -1,0 +1,266 @@
+//! Lanner at work: capture and rules on one thread, the container runtime and signals on tokio, until something ends it.
+
+use std::future::Future;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow};
+use lanner_capture::{Capture, CaptureError, Plan, Stats};
+use lanner_engine::Ruleset;
+use lanner_nri::{State, Status};
+use lanner_outputs::{AlertSender, Outputs};
+use lanner_schema::container::{CgroupMap, ContainerTable};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+
+use crate::config::Config;
+use crate::exit_report::{self, Report};
+use crate::start_screen::Screen;
+use crate::tally::Tally;
+
+/// How long alerts that are queued may take to reach their outputs when Lanner ends.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How long the start screen waits to say how it stands with the container runtime.
+const RUNTIME_ANSWER: Duration = Duration::from_millis(500);
+
+/// A task that panicked is started again after this long.
+const RESTART: Duration = Duration::from_secs(1);
+
+/// Exit code of a process that SIGINT ended, as shells see it.
+const INTERRUPTED: i32 = 130;
+
+/// Watches until SIGINT, SIGTERM or the end of capture, then drains and reports.
+///
+/// # Errors
+/// When capture can't start, or ends by itself.
+pub(crate) fn watch(
+    config: &Config,
+    plan: Plan,
+    ruleset: Ruleset,
+    outputs: Outputs,
+    mut screen: Screen,
+) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("lanner-async")
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")?;
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::listen().context("cannot listen for signals")?
+    };
+
+    let table = ContainerTable::new();
+    let capture = Capture::start(plan, &config.capture, &table).context("cannot start capture")?;
+    let status = Arc::new(Status::default());
+    let (stop_runtime, stopped) = watch::channel(false);
+    start_nri(&runtime, config, &table, capture.cgroup_map(), &status, stopped);
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let (ended, capture_ended) = oneshot::channel();
+    let watcher = Watcher {
+        capture,
+        ruleset,
+        alerts: outputs.sender(),
+        tally: Tally::default(),
+    };
+    let thread = thread::Builder::new()
+        .name("lanner-events".into())
+        .spawn({
+            let stop = Arc::clone(&stop);
+            move || {
+                // Dropped when the thread ends, by a panic too.
+                let _ended = ended;
+                watcher.run(&stop)
+            }
+        })
+        .context("cannot start the event thread")?;
+
+    screen.containers = runtime.block_on(containers(config, &status));
+    if config.log_stderr {
+        eprint!("{}", screen.render());
+    }
+    runtime.block_on(signals.wait(&outputs, capture_ended));
+
+    stop.store(true, Ordering::Relaxed);
+    // The stop signals were taken over; a second one must not wait for a drain that hangs.
+    runtime.spawn(kill_on_second());
+    let watched = thread.join();
+    let _ = stop_runtime.send(true);
+    let outputs = outputs.shutdown(DRAIN);
+    runtime.shutdown_timeout(Duration::from_secs(1));
+
+    let watched = watched.map_err(|_| anyhow!("the event thread panicked; its last words are above"))?;
+    exit_report::print(&Report {
+        tally: &watched.tally,
+        stats: &watched.stats,
+        outputs: &outputs,
+        containers: config.nri.enabled.then(|| status.to_string()),
+    });
+    watched.result.context("capture ended")
+}
+
+/// The event thread.
+struct Watcher {
+    capture: Capture,
+    ruleset: Ruleset,
+    alerts: AlertSender,
+    tally: Tally,
+}
+
+/// What the event thread leaves.
+struct Watched {
+    tally: Tally,
+    stats: Stats,
+    result: Result<(), CaptureError>,
+}
+
+impl Watcher {
+    fn run(self, stop: &AtomicBool) -> Watched {
+        let Watcher {
+            mut capture,
+            mut ruleset,
+            alerts,
+            mut tally,
+        } = self;
+        let result = capture.run(stop, &mut |event| {
+            ruleset.evaluate(event, &mut |alert| {
+                tally.add(&alert);
+                alerts.send(alert);
+            });
+        });
+        Watched {
+            tally,
+            stats: capture.stats(),
+            result,
+        }
+    }
+}
+
+/// Keeps the runtime's side running: what panics is logged and started again.
+fn start_nri(
+    runtime: &Runtime,
+    config: &Config,
+    table: &Arc<ContainerTable>,
+    cgroups: Arc<dyn CgroupMap>,
+    status: &Arc<Status>,
+    stopped: watch::Receiver<bool>,
+) {
+    let mut nri = lanner_nri::Config {
+        enabled: config.nri.enabled,
+        socket_path: config.nri.socket_path.clone(),
+        containerd_enabled: config.containerd.enabled,
+        containerd_address: config.containerd.address.clone(),
+        ..lanner_nri::Config::default()
+    };
+    if let Some(index) = &config.nri.plugin_index {
+        nri.plugin_index.clone_from(index);
+    }
+    let (table, status) = (Arc::clone(table), Arc::clone(status));
+    let task = move || {
+        lanner_nri::run(
+            nri.clone(),
+            Arc::clone(&table),
+            Arc::clone(&cgroups),
+            Arc::clone(&status),
+            stopped.clone(),
+        )
+    };
+    runtime.spawn(supervise("container identity (NRI)", task));
+}
+
+/// Runs a task, and again whenever it panics.
+async fn supervise<Task>(name: &'static str, mut task: impl FnMut() -> Task + Send + 'static)
+where
+    Task: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        match tokio::spawn(task()).await {
+            Err(error) if error.is_panic() => {
+                tracing::error!("{name} panicked, which is a bug of Lanner; it is started again");
+                tokio::time::sleep(RESTART).await;
+            }
+            _ => return,
+        }
+    }
+}
+
+/// How it stands with the container runtime, once that is known or soon.
+async fn containers(config: &Config, status: &Status) -> String {
+    let deadline = Instant::now() + RUNTIME_ANSWER;
+    while config.nri.enabled
+        && matches!(status.state(), State::Starting | State::Connecting)
+        && Instant::now() < deadline
+    {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    if !config.nri.enabled {
+        return "by cgroup only: nri.enabled is false, so names, images and pods are not known".into();
+    }
+    let mut text = format!("NRI: {status}");
+    if matches!(status.state(), State::WaitingForSocket(_)) {
+        text.push_str("\n(containers are known by their cgroup until a runtime with NRI is there)");
+    }
+    text
+}
+
+/// The signals Lanner acts on.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    reopen: Signal,
+    reload: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            reopen: signal(SignalKind::user_defined1())?,
+            reload: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Serves signals until one says stop, or capture ends by itself.
+    async fn wait(mut self, outputs: &Outputs, mut capture_ended: oneshot::Receiver<()>) {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return tracing::info!("SIGINT: stopping"),
+                _ = self.terminate.recv() => return tracing::info!("SIGTERM: stopping"),
+                _ = &mut capture_ended => return tracing::error!("capture ended by itself: stopping"),
+                _ = self.reopen.recv() => {
+                    tracing::info!("SIGUSR1: outputs are opened anew");
+                    outputs.reopen();
+                }
+                _ = self.reload.recv() => {
+                    tracing::warn!("SIGHUP: rules and configuration are not reloaded yet; restart Lanner");
+                }
+            }
+        }
+    }
+}
+
+/// Ends the process at the next stop signal.
+async fn kill_on_second() {
+    let Ok(Signals {
+        mut interrupt,
+        mut terminate,
+        ..
+    }) = Signals::listen()
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    eprintln!("lanner: second signal, ending without draining");
+    process::exit(INTERRUPTED);
+}
