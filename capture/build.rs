@@ -25,11 +25,10 @@ fn main() {
         Ok("aarch64") => "arm64",
         other => panic!("no BPF programs for target architecture {other:?}"),
     };
-    let mut builder = libbpf_cargo::SkeletonBuilder::new();
-    builder
-        .source(bpf.join("lanner.bpf.c"))
-        .obj(out.join("lanner.bpf.o"))
-        .clang_args([
+    // The second object belongs to the example `empty_hook`.
+    for name in ["lanner", "empty"] {
+        let mut builder = libbpf_cargo::SkeletonBuilder::new();
+        builder.source(bpf.join(format!("{name}.bpf.c"))).obj(out.join(format!("{name}.bpf.o"))).clang_args([
             "-I".as_ref(),
             out.as_os_str(),
             format!("-D__TARGET_ARCH_{arch}").as_ref(),
@@ -41,8 +40,9 @@ fn main() {
             "-Wno-sign-compare".as_ref(),
             "-mcpu=v2".as_ref(),
         ]);
-    if let Err(error) = builder.build() {
-        panic!("the BPF object does not build (clang 14 or newer is needed): {error:?}");
+        if let Err(error) = builder.build() {
+            panic!("the BPF object {name} does not build (clang 14 or newer is needed): {error:?}");
+        }
     }
 }
 

@@ -7,5 +7,6 @@ need_kernel
 "$ROOT/tests/machine/build.sh"
 mount_kernel_filesystems
 cd "$ROOT"
+cargo build --release --locked -p lanner-capture --example empty_hook
 [ -f benches/cost.rs ] || stop "benches/cost.rs is not there"
 exec cargo bench --locked --bench cost -- "$@"
