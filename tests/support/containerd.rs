@@ -3,16 +3,13 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
+use super::containerd_process::{BASE, clear, configuration, end, mount_namespace, spawn, sweep, version};
 use super::cri::{self, ContainerConfig, ContainerStatus, Cri, CriError, PodSandboxConfig};
 use super::image::{self, Image};
 use super::{is_root, machine, machine_dir, wait_for};
@@ -21,7 +18,8 @@ use super::{is_root, machine, machine_dir, wait_for};
 pub(crate) const BUSYBOX: &str = "lanner.test/tools/busybox:1.0";
 /// The image whose only process is `cat /etc/shadow`.
 pub(crate) const SHADOW: &str = "lanner.test/shadow-reader:2.1";
-const PAUSE: &str = "lanner.test/pause:1.0";
+/// The image of the process that holds a pod together.
+pub(crate) const PAUSE: &str = "lanner.test/pause:1.0";
 /// Far longer than any test.
 const FOREVER: &[&str] = &["sleep", "1000000"];
 
@@ -126,7 +124,7 @@ impl Containerd {
         }
         fs::set_permissions(&base, fs::Permissions::from_mode(0o700)).unwrap();
 
-        let version = containerd_version(&programs);
+        let version = version(&programs);
         fs::write(
             base.join("config.toml"),
             configuration(&version, &base, &programs),
@@ -360,206 +358,4 @@ impl Drop for Containerd {
         drop(self.namespace.stdin.take());
         let _ = self.namespace.wait();
     }
-}
-
-/// Where the folders of all instances begin; the process id of the test program and a number follow.
-const BASE: &str = "/tmp/lanner-containerd-";
-
-/// Clears what a test program that was killed left behind.
-fn sweep() {
-    let Some((parent, name)) = BASE.rsplit_once('/') else {
-        return;
-    };
-    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let file_name = entry.file_name();
-        let Some(tag) = file_name.to_str().and_then(|file| file.strip_prefix(name)) else {
-            continue;
-        };
-        let owner = tag.split('-').next().unwrap_or_default();
-        if owner.parse::<u32>().is_ok() && !Path::new("/proc").join(owner).exists() {
-            clear(&entry.path());
-        }
-    }
-}
-
-/// Ends the processes that still belong to the instance at `base`, and removes its cgroups and folder.
-fn clear(base: &Path) {
-    let base_text = base.to_str().unwrap_or_default();
-    let tag = base_text.strip_prefix(BASE).unwrap_or_default();
-    let parent = format!("lanner-test-{tag}");
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let path = entry.path();
-        let Some(pid) = entry.file_name().to_str().and_then(|pid| pid.parse::<i32>().ok()) else {
-            continue;
-        };
-        // The shims carry the folder in their arguments, their containers the cgroup.
-        let arguments = fs::read(path.join("cmdline")).unwrap_or_default();
-        let cgroups = fs::read_to_string(path.join("cgroup")).unwrap_or_default();
-        let arguments = String::from_utf8_lossy(&arguments);
-        if arguments.contains(&format!("{base_text}/")) || cgroups.contains(&format!("/{parent}/")) {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        }
-    }
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    for line in mounts.lines() {
-        let mut words = line.split(' ').skip(1);
-        let (Some(place), Some("cgroup" | "cgroup2")) = (words.next(), words.next()) else {
-            continue;
-        };
-        remove_cgroups(&Path::new(place).join(&parent));
-    }
-    let _ = fs::remove_dir_all(base);
-}
-
-/// Removes a tree of cgroups. Its files vanish with their folders, so only folders are removed, the deepest first.
-fn remove_cgroups(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_cgroups(&entry.path());
-        }
-    }
-    // A killed process may take a moment to leave.
-    for _ in 0..100 {
-        match fs::remove_dir(folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            _ => return,
-        }
-    }
-}
-
-fn containerd_version(programs: &Path) -> String {
-    let output = Command::new(programs.join("usr/bin/containerd"))
-        .arg("--version")
-        .output()
-        .expect("containerd runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let word = text.split_whitespace().nth(2).unwrap_or_default();
-    word.split(['+', '~'])
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches('v')
-        .to_owned()
-}
-
-/// A process in a mount namespace of its own that ends with the test program. The shims' sockets have a fixed place,
-/// so a file system that only this instance sees is put there.
-fn mount_namespace() -> Child {
-    fs::create_dir_all("/run/containerd").unwrap();
-    let mut namespace = Command::new("unshare")
-        .args(["--mount", "--propagation", "private", "--", "sh", "-c"])
-        .arg("mount -t tmpfs tmpfs /run/containerd && echo ready && exec cat")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("unshare runs");
-    let mut ready = [0; 6];
-    let answer = namespace.stdout.take().unwrap().read_exact(&mut ready);
-    assert!(
-        answer.is_ok(),
-        "a mount namespace with a file system of its own cannot be made"
-    );
-    namespace
-}
-
-/// Starts containerd in `namespace`; it ends with the thread that called this.
-fn spawn(namespace: &Child, base: &Path, programs: &Path) -> Child {
-    let log = fs::File::options()
-        .create(true)
-        .append(true)
-        .open(base.join("containerd.log"))
-        .unwrap();
-    let path = format!(
-        "{0}/usr/sbin:{0}/usr/bin:{1}",
-        programs.display(),
-        std::env::var("PATH").unwrap_or_default()
-    );
-    Command::new("nsenter")
-        .args(["--mount", "--target", &namespace.id().to_string(), "--"])
-        .args(["setpriv", "--pdeathsig", "TERM"])
-        .arg(programs.join("usr/bin/containerd"))
-        .arg("--config")
-        .arg(base.join("config.toml"))
-        .env("PATH", path)
-        // It would tell a service manager that it is up.
-        .env_remove("NOTIFY_SOCKET")
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .expect("nsenter runs")
-}
-
-/// Asks a process to end, and ends it when it does not.
-fn end(process: &mut Child) {
-    let _ = kill(Pid::from_raw(process.id().cast_signed()), Signal::SIGTERM);
-    for _ in 0..500 {
-        if !matches!(process.try_wait(), Ok(None)) {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let _ = process.kill();
-    let _ = process.wait();
-}
-
-/// The configuration file: version 3 for containerd 2, version 2 for 1.7.
-fn configuration(version: &str, base: &Path, programs: &Path) -> String {
-    let base = base.display();
-    let runc = programs.join("usr/sbin/runc");
-    let runc = runc.display();
-    let common = format!(
-        r#"root = "{base}/root"
-state = "{base}/state"
-[grpc]
-  address = "{base}/containerd.sock"
-[ttrpc]
-  address = "{base}/containerd.sock.ttrpc"
-[plugins."io.containerd.internal.v1.opt"]
-  path = "{base}/opt"
-[plugins."io.containerd.nri.v1.nri"]
-  disable = false
-  disable_connections = false
-  socket_path = "{base}/nri/nri.sock"
-  plugin_path = "{base}/nri/plugins"
-  plugin_config_path = "{base}/nri/conf.d"
-"#
-    );
-    // AppArmor profiles and a lower OOM score are things that a machine with fewer capabilities refuses.
-    if version.starts_with("1.") {
-        return format!(
-            r#"version = 2
-{common}
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "{PAUSE}"
-  disable_apparmor = true
-  restrict_oom_score_adj = true
-[plugins."io.containerd.grpc.v1.cri".cni]
-  bin_dir = "{base}/cni/bin"
-  conf_dir = "{base}/cni/net.d"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-  runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
-  BinaryName = "{runc}"
-"#
-        );
-    }
-    format!(
-        r#"version = 3
-{common}
-[plugins."io.containerd.cri.v1.images".pinned_images]
-  sandbox = "{PAUSE}"
-[plugins."io.containerd.cri.v1.runtime"]
-  disable_apparmor = true
-  restrict_oom_score_adj = true
-[plugins."io.containerd.cri.v1.runtime".cni]
-  bin_dirs = ["{base}/cni/bin"]
-  conf_dir = "{base}/cni/net.d"
-[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
-  runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
-  BinaryName = "{runc}"
-"#
-    )
 }

@@ -7,8 +7,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub(crate) mod containerd;
+mod containerd_process;
 pub(crate) mod cri;
 pub(crate) mod image;
+pub(crate) mod journald;
+pub(crate) mod lanner;
 
 use std::io::Write as _;
 use std::path::PathBuf;
