@@ -176,7 +176,7 @@ impl<'d> Conditions<'d> {
         within: Option<&'d MacroDef>,
         chain: &mut Vec<&'d str>,
     ) -> Option<Resolved> {
-        let mut nodes = 0;
+        let mut nodes: usize = 0;
         expr.walk(&mut |_| nodes += 1);
         let mut broken = false;
         let mut ready: HashMap<String, Resolved> = HashMap::new();

@@ -184,6 +184,18 @@ impl Mapped {
         Ok(out)
     }
 
+    /// A copy without the words `word`.
+    pub(crate) fn without(&self, word: &str) -> Mapped {
+        let mut out = Mapped::default();
+        let mut done = 0;
+        for (at, _) in self.text.match_indices(word) {
+            out.copy(self, done..at);
+            done = at + word.len();
+        }
+        out.copy(self, done..self.text.len());
+        out
+    }
+
     fn truncate(&mut self, length: usize) {
         self.text.truncate(length);
         self.pieces.retain(|piece| piece.start < length);

@@ -1,0 +1,254 @@
+//! Definitions → rules that can run.
+
+use super::definition::{Definitions, RuleDef};
+use super::exception;
+use super::macros::{Conditions, name};
+use super::mapped::Mapped;
+use super::rule_item::source_name;
+use super::source::{Place, Report};
+use super::version;
+use crate::condition::{self, CheckError, Expr, WarningKind};
+use crate::diagnostic::{Code, ItemKind, ItemName};
+use crate::output::Template;
+use crate::ruleset::{Extra, Rule};
+use crate::settings::{ExtraField, Settings};
+use std::sync::Arc;
+
+/// The only source of events that is served.
+const SOURCE: &str = "syscall";
+
+/// Compiles every rule; what is wrong goes to the report.
+pub(crate) fn compile(report: &mut Report, definitions: &Definitions, settings: &Settings) -> Vec<Rule> {
+    plugins(report, definitions);
+    let mut conditions = Conditions::new(definitions);
+    conditions.macros(report);
+    let mut rules = Vec::new();
+    for definition in definitions.rules.iter() {
+        rules.extend(rule(report, &mut conditions, definition, settings));
+    }
+    unused(report, definitions, &conditions);
+    rules
+}
+
+fn plugins(report: &mut Report, definitions: &Definitions) {
+    for requirement in &definitions.plugins {
+        let satisfied = requirement
+            .alternatives
+            .iter()
+            .any(|(name, required)| version::has_plugin(name, required));
+        if satisfied || requirement.alternatives.is_empty() {
+            continue;
+        }
+        let wanted: Vec<String> = requirement
+            .alternatives
+            .iter()
+            .map(|(name, required)| format!("{name} (>= {required})"))
+            .collect();
+        let item = ItemName {
+            kind: ItemKind::RequiredPluginVersions,
+            name: String::new(),
+        };
+        let message = format!("plugin requirement not satisfied, must load one of: {}", wanted.join(", "));
+        report.add(Code::Validate, requirement.at, Some(&item), message).hint =
+            Some("Lanner loads no plugins; what the plugin `container` gives is built in".into());
+    }
+}
+
+fn unused(report: &mut Report, definitions: &Definitions, conditions: &Conditions<'_>) {
+    for definition in definitions.macros.iter() {
+        let text = &definition.name.text;
+        if !conditions.used.contains(text) {
+            let item = name(ItemKind::Macro, &definition.name);
+            let message = format!("macro '{text}' is not used by any rule or macro");
+            report.add(Code::UnusedMacro, definition.name.at, Some(&item), message);
+        }
+    }
+    for definition in definitions.lists.iter() {
+        let text = &definition.name.text;
+        if !conditions.lists.used.contains(text) {
+            let item = name(ItemKind::List, &definition.name);
+            let message = format!("list '{text}' is not used by any condition");
+            report.add(Code::UnusedList, definition.name.at, Some(&item), message);
+        }
+    }
+}
+
+fn rule(
+    report: &mut Report,
+    conditions: &mut Conditions<'_>,
+    definition: &RuleDef,
+    settings: &Settings,
+) -> Option<Rule> {
+    let item = name(ItemKind::Rule, &definition.name);
+    let errors = report.errors();
+    let mut mapped = Mapped::joined(&definition.condition);
+    exception::apply(report, definition, &item, &mut mapped);
+    if report.errors() > errors {
+        return None;
+    }
+    if source_name(definition.source.as_ref()) != SOURCE {
+        skip_source(report, conditions, definition, mapped, &item);
+        return None;
+    }
+    let resolved = conditions.rule(report, mapped, &item);
+    let output = output(report, definition, &item, settings);
+    let (resolved, origin) = resolved?;
+    let program = match condition::compile(&resolved.expr) {
+        Ok(program) => program,
+        Err(errors) => {
+            check_errors(report, conditions, definition, origin, errors);
+            return None;
+        }
+    };
+    for warning in program.warnings() {
+        let code = match warning.kind {
+            WarningKind::Deprecated(_) => Code::DeprecatedItem,
+            _ => Code::ConditionWarning,
+        };
+        conditions.report(report, code, warning.span, origin, warning.kind.to_string());
+    }
+    let (template, extra) = output?;
+    if !program.names_event_types() && definition.warn_event_types {
+        let message = "the condition names no event type: the rule runs on every event, which costs";
+        let place = definition.condition.first().map_or(definition.name.at, |c| report.inside(c, 0..1));
+        report.add(Code::NoEventType, place, Some(&item), message).hint = Some(
+            "begin it with the events it is about, as in `evt.type in (execve, execveat) and …`, or add `warn_evttypes: false`"
+                .into(),
+        );
+    }
+    let mut tags = definition.tags.clone();
+    tags.sort();
+    tags.dedup();
+    Some(Rule {
+        name: Arc::from(definition.name.text.as_str()),
+        description: definition.description.clone(),
+        condition: resolved.expr,
+        priority: definition.priority,
+        source: Arc::from(SOURCE),
+        tags: tags.into(),
+        enabled: definition.enabled,
+        runs: definition.enabled && definition.priority <= settings.minimum_priority,
+        matches: 0,
+        program,
+        template,
+        extra,
+    })
+}
+
+/// Reports what is wrong with a condition, or skips the rule when it asked for that.
+fn check_errors(
+    report: &mut Report,
+    conditions: &Conditions<'_>,
+    definition: &RuleDef,
+    origin: u32,
+    errors: Vec<CheckError>,
+) {
+    let skip = definition.skip_if_unknown && errors.iter().all(|e| e.kind.is_unknown_name());
+    for error in errors {
+        let code = if skip { Code::UnknownFilter } else { Code::CompileCondition };
+        let message = match skip {
+            true => format!("{error}; the rule is skipped"),
+            false => error.to_string(),
+        };
+        conditions.report(report, code, error.span, origin, message).hint = error.kind.hint();
+    }
+}
+
+/// Warns of a rule whose source is not served.
+fn skip_source(
+    report: &mut Report,
+    conditions: &mut Conditions<'_>,
+    definition: &RuleDef,
+    mapped: Mapped,
+    item: &ItemName,
+) {
+    let Some(source) = &definition.source else { return };
+    // Whether the rule would run without its source line; what is wrong with it otherwise is not worth a line.
+    let before = report.diagnostics.len();
+    let resolved = conditions.rule(report, mapped, item);
+    report.diagnostics.truncate(before);
+    let fits = resolved.is_some_and(|(r, _)| has_checks(&r.expr) && condition::compile(&r.expr).is_ok());
+    let message = format!("source `{}` is not served, the rule is skipped", source.text);
+    report.add(Code::UnknownSource, source.at, Some(item), message).hint = Some(match fits {
+        true => format!(
+            "its fields belong to source `{SOURCE}`: remove the line `source: {}` to have the rule run",
+            source.text
+        ),
+        false => format!("Lanner serves the source `{SOURCE}`"),
+    });
+}
+
+fn has_checks(expr: &Expr) -> bool {
+    let mut found = false;
+    expr.walk(&mut |node| found |= matches!(node, Expr::Check(_)));
+    found
+}
+
+/// The output with what the configuration adds to it, and the extra fields.
+fn output(
+    report: &mut Report,
+    definition: &RuleDef,
+    item: &ItemName,
+    settings: &Settings,
+) -> Option<(Template, Vec<Extra>)> {
+    let mut mapped = Mapped::joined(&definition.output);
+    if let Some(at) = mapped.text.find("%container.info") {
+        let place = mapped.locate(report, at..at + "%container.info".len()).place;
+        let message = "`%container.info` is deprecated and removed from the output";
+        report.add(Code::DeprecatedItem, place, Some(item), message).hint =
+            Some("the configuration's `append_output` adds the container's fields".into());
+        mapped = mapped.without("%container.info");
+    }
+    let own = mapped.text.len();
+    let mut extra = Vec::new();
+    let mut failed = false;
+    let place = definition.output.last().map_or(definition.name.at, |o| o.at);
+    let appended = settings
+        .append_output
+        .iter()
+        .filter(|a| a.matches(&definition.name.text, SOURCE, &definition.tags));
+    for append in appended {
+        if let Some(text) = &append.extra_output {
+            mapped.glue(&format!(" {text}"), place);
+        }
+        if append.suggested_output {
+            for field in crate::field::all().filter(|f| f.flags.suggested) {
+                let key = field.name.replace('.', "_");
+                mapped.glue(&format!(" {key}=%{}", field.name), place);
+            }
+        }
+        for field in &append.extra_fields {
+            let (key, format) = match field {
+                ExtraField::Field(name) => (None, format!("%{name}")),
+                ExtraField::Format { name, format } => (Some(Arc::from(name.as_str())), format.clone()),
+            };
+            match Template::compile(&format) {
+                Ok(template) => extra.push(Extra { name: key, template }),
+                Err(error) => {
+                    failed = true;
+                    let message = format!("extra field `{format}` of `append_output`: {error}");
+                    report.add(Code::CompileOutput, place, Some(item), message).hint = error.hint();
+                }
+            }
+        }
+    }
+    match Template::compile(&mapped.text) {
+        Ok(template) if !failed => Some((template, extra)),
+        Ok(_) => None,
+        Err(error) => {
+            let span = error.span();
+            let located: Place = mapped.locate(report, span.clone()).place;
+            let skip = definition.skip_if_unknown && error.is_unknown_name();
+            let code = if skip { Code::UnknownFilter } else { Code::CompileOutput };
+            let mut message = error.to_string();
+            if span.start >= own {
+                message.push_str(", in what `append_output` adds");
+            }
+            if skip {
+                message.push_str("; the rule is skipped");
+            }
+            report.add(code, located, Some(item), message).hint = error.hint();
+            None
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Rules that run: indexed by event, evaluated in the order of their definition.
+
+use crate::alert_line::{TimeNames, finish};
+use crate::condition::{Expr, Program, Scratch};
+use crate::field::{Extract, FieldRef};
+use crate::output::Template;
+use crate::settings::{Matching, Settings};
+use lanner_schema::alert::{Alert, FieldValue, Priority};
+use lanner_schema::event::{EVENT_COUNT, EventSet, Needs};
+use lanner_schema::view::EventView;
+use std::fmt;
+use std::sync::Arc;
+
+/// Something that is added to an alert's fields.
+#[derive(Debug)]
+pub(crate) struct Extra {
+    /// Its name, when it is a formatted text; a plain field has its own.
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) template: Template,
+}
+
+/// A rule.
+#[derive(Debug)]
+pub struct Rule {
+    pub(crate) name: Arc<str>,
+    pub(crate) description: String,
+    pub(crate) condition: Expr,
+    pub(crate) priority: Priority,
+    pub(crate) source: Arc<str>,
+    pub(crate) tags: Arc<[String]>,
+    pub(crate) enabled: bool,
+    pub(crate) runs: bool,
+    pub(crate) matches: u64,
+    pub(crate) program: Program,
+    pub(crate) template: Template,
+    pub(crate) extra: Vec<Extra>,
+}
+
+impl Rule {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its `desc`.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// Its condition with lists and macros put in, in Falco's canonical text.
+    pub fn condition(&self) -> String {
+        self.condition.to_string()
+    }
+
+    /// Its priority.
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// Its source.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Its tags, sorted.
+    pub fn tags(&self) -> &[String] {
+        &self.tags
+    }
+
+    /// Whether its `enabled` says that it runs.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Whether it runs: it is enabled and at least as severe as the settings ask.
+    pub fn runs(&self) -> bool {
+        self.runs
+    }
+
+    /// The events it is evaluated on.
+    pub fn events(&self) -> EventSet {
+        self.program.events()
+    }
+
+    /// How often it matched so far.
+    pub fn matches(&self) -> u64 {
+        self.matches
+    }
+}
+
+/// What a rule needs and Lanner does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// The rule's name.
+    pub rule: Arc<str>,
+    /// Events it names that are not captured.
+    pub events: Vec<String>,
+    /// Fields its condition names whose values are not filled yet.
+    pub condition_fields: Vec<String>,
+    /// Fields its output names whose values are not filled yet.
+    pub output_fields: Vec<String>,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.rule)?;
+        let parts = [
+            ("events not captured", &self.events),
+            ("condition fields without value", &self.condition_fields),
+            ("output fields without value", &self.output_fields),
+        ];
+        let mut separator = "";
+        for (what, names) in parts.into_iter().filter(|(_, names)| !names.is_empty()) {
+            write!(f, "{separator} {what}: {}", names.join(", "))?;
+            separator = ";";
+        }
+        Ok(())
+    }
+}
+
+/// Rules that run.
+#[derive(Debug)]
+pub struct Ruleset {
+    rules: Vec<Rule>,
+    /// Indexes of the rules to try on each event, in the order of their definition.
+    by_event: Vec<Vec<u32>>,
+    needs: Needs,
+    settings: Settings,
+    scratch: Scratch,
+    alerts: [u64; Priority::ALL.len()],
+    time_names: TimeNames,
+}
+
+impl Ruleset {
+    pub(crate) fn new(rules: Vec<Rule>, settings: &Settings) -> Ruleset {
+        let mut by_event = vec![Vec::new(); EVENT_COUNT];
+        let mut needs = Needs::default();
+        for (index, rule) in (0u32..).zip(&rules) {
+            if !rule.runs {
+                continue;
+            }
+            for event in rule.program.events().iter() {
+                by_event[event as usize].push(index);
+            }
+            rule.program.needs(&mut needs);
+            // What an output reads is only needed on the events that can make an alert of it.
+            let events = rule.program.events();
+            rule.template.needs(events, &mut needs);
+            for extra in &rule.extra {
+                extra.template.needs(events, &mut needs);
+            }
+        }
+        Ruleset {
+            rules,
+            by_event,
+            needs,
+            settings: settings.clone(),
+            scratch: Scratch::default(),
+            alerts: [0; Priority::ALL.len()],
+            time_names: TimeNames::default(),
+        }
+    }
+
+    /// What the rules that run need to see.
+    pub fn needs(&self) -> &Needs {
+        &self.needs
+    }
+
+    /// Every rule, in the order of definition.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
+    }
+
+    /// How many alerts of this priority were made so far.
+    pub fn alerts(&self, priority: Priority) -> u64 {
+        self.alerts[usize::from(priority.severity())]
+    }
+
+    /// Evaluates the rules on one event and hands over the alerts they make. Allocates only for an alert.
+    pub fn evaluate(&mut self, event: &EventView<'_>, alert: &mut dyn FnMut(Alert)) {
+        let Some(candidates) = self.by_event.get(event.event as usize) else {
+            return;
+        };
+        for index in candidates {
+            let Some(rule) = self.rules.get_mut(*index as usize) else {
+                continue;
+            };
+            if !rule.program.matches(event, &mut self.scratch) {
+                continue;
+            }
+            rule.matches += 1;
+            self.alerts[usize::from(rule.priority.severity())] += 1;
+            alert(finish(&self.settings, &self.time_names, make(rule, event)));
+            if self.settings.rule_matching == Matching::First {
+                return;
+            }
+        }
+    }
+
+    /// What each rule needs and Lanner does not have; rules that have everything are left out.
+    pub fn gaps(&self) -> Vec<Gap> {
+        self.rules
+            .iter()
+            .map(|rule| Gap {
+                rule: Arc::clone(&rule.name),
+                events: rule.program.blind_events().iter().map(ToString::to_string).collect(),
+                condition_fields: unfilled(rule.program.fields()),
+                output_fields: unfilled(rule.template.fields()),
+            })
+            .filter(|gap| {
+                !(gap.events.is_empty() && gap.condition_fields.is_empty() && gap.output_fields.is_empty())
+            })
+            .collect()
+    }
+}
+
+fn make(rule: &Rule, event: &EventView<'_>) -> Alert {
+    let mut message = String::new();
+    let mut fields = Vec::new();
+    rule.template.render(event, &mut message, &mut fields);
+    for extra in &rule.extra {
+        let mut text = String::new();
+        match &extra.name {
+            Some(name) => {
+                extra.template.render(event, &mut text, &mut Vec::new());
+                fields.push((Arc::clone(name), FieldValue::Text(text)));
+            }
+            None => extra.template.render(event, &mut text, &mut fields),
+        }
+    }
+    Alert {
+        time: event.time,
+        priority: rule.priority,
+        rule: Arc::clone(&rule.name),
+        source: Arc::clone(&rule.source),
+        tags: Arc::clone(&rule.tags),
+        message,
+        fields,
+        line: String::new(),
+    }
+}
+
+/// The fields that have no value yet, each once.
+fn unfilled(fields: &[FieldRef]) -> Vec<String> {
+    let mut names: Vec<String> = fields
+        .iter()
+        .filter(|field| matches!(field.row.extract, Extract::Unfilled))
+        .map(FieldRef::text)
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
