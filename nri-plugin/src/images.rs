@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use containerd_client::Client;
 use containerd_client::services::v1::{GetImageRequest, ListContainersRequest, ListTasksRequest};
@@ -55,6 +55,8 @@ pub(crate) struct Images {
 struct Waiting {
     request: DigestRequest,
     attempts: u32,
+    /// Not to be asked for before this.
+    due: Instant,
 }
 
 impl Images {
@@ -81,7 +83,7 @@ impl Images {
                             waiting.pop_front();
                             Status::count(&self.status.digests_missing);
                         }
-                        waiting.push_back(Waiting { request, attempts: 0 });
+                        waiting.push_back(Waiting { request, attempts: 0, due: Instant::now() });
                         // Only a reachable containerd is asked at once.
                         if client.is_none() && backoff > BACKOFF_MIN { continue; }
                     }
@@ -136,23 +138,29 @@ impl Images {
         compare: &mut bool,
     ) -> Result<(), RpcStatus> {
         for _ in 0..waiting.len() {
-            let Some(Waiting { request, attempts }) = waiting.pop_front() else {
+            let Some(mut next) = waiting.pop_front() else {
                 break;
             };
-            match digest_of(client, &request.image).await {
-                Ok(Some(digest)) => self.with(|registry| registry.digest(&request.container, &digest)),
-                Ok(None) if attempts + 1 < ATTEMPTS => {
-                    waiting.push_back(Waiting {
-                        request,
-                        attempts: attempts + 1,
-                    });
+            if next.due > Instant::now() {
+                waiting.push_back(next);
+                continue;
+            }
+            match digest_of(client, &next.request.image).await {
+                Ok(Some(digest)) => self.with(|registry| registry.digest(&next.request.container, &digest)),
+                Ok(None) if next.attempts + 1 < ATTEMPTS => {
+                    next.due = Instant::now() + BACKOFF_MIN * (1 << next.attempts);
+                    next.attempts += 1;
+                    waiting.push_back(next);
                 }
                 Ok(None) => {
-                    debug!(image = request.image, "containerd has no record of this image");
+                    debug!(
+                        image = next.request.image,
+                        "containerd has no record of this image"
+                    );
                     Status::count(&self.status.digests_missing);
                 }
                 Err(status) => {
-                    waiting.push_front(Waiting { request, attempts });
+                    waiting.push_front(next);
                     return Err(status);
                 }
             }

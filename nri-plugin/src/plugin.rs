@@ -233,7 +233,7 @@ impl Plugin {
                 status,
             } => {
                 Status::count(&self.status.errors);
-                // The runtime splits a Synchronize that is refused as too large; the rest it may retry.
+                // There is nothing to act on, and the runtime should know that its message went wrong.
                 let response = Response {
                     status: Some(status),
                     payload: Vec::new(),

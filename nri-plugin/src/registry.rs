@@ -253,11 +253,16 @@ impl Registry {
             mut cgroups_path,
         } = draft;
         let id = container.full_id.clone();
-        let starting = container.learnt == Learnt::Start && runs;
+        let is_sandbox = container.pod.as_ref().is_some_and(|pod| pod.sandbox_id == id);
+        // A sandbox is told of when it runs: its digest can't have been asked for earlier.
+        let starting = container.learnt == Learnt::Start && runs && !is_sandbox;
+        // A second look that finds nothing either is not a second loss.
+        let mut seen_running = false;
         if let Some(old) = self.entries.get(&id) {
+            seen_running = old.container.pid != 0;
             let old_container = &old.container;
             container.digest = container.digest.or_else(|| old_container.digest.clone());
-            container.start_ts = old_container.start_ts;
+            container.start_ts = old_container.start_ts.or(container.start_ts);
             container.image = container.image.or_else(|| old_container.image.clone());
             container.pod = container.pod.or_else(|| old_container.pod.clone());
             if cgroups_path.is_empty() {
@@ -278,12 +283,14 @@ impl Registry {
             };
             match self.host.locate(wanted) {
                 Some(found) => {
-                    if container.learnt == Learnt::Synchronize && found.pid_is_ours {
+                    // What was told of when it ran already started when its process did.
+                    if found.pid_is_ours && (is_sandbox || container.learnt == Learnt::Synchronize) {
                         container.start_ts = container.start_ts.or_else(|| self.host.started(container.pid));
                     }
                     container.cgroup = found.cgroup;
                     container.cgroup_path = found.path;
                 }
+                None if seen_running => {}
                 None => {
                     Status::count(&self.status.without_cgroup);
                     warn!(
@@ -324,10 +331,10 @@ impl Registry {
                 expires: None,
             },
         );
-        if let (None, Some(request), Some(digests)) = (known, request, &self.digests) {
-            if digests.try_send(request).is_err() {
-                Status::count(&self.status.digests_missing);
-            }
+        if let (None, Some(request), Some(digests)) = (known, request, &self.digests)
+            && digests.try_send(request).is_err()
+        {
+            Status::count(&self.status.digests_missing);
         }
         self.count_containers();
     }
@@ -447,4 +454,4 @@ fn now_ns() -> u64 {
 
 #[cfg(test)]
 #[path = "registry_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -1,1 +1,294 @@
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 
+use super::*;
+
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Remembers what is in the kernel's map.
+#[derive(Debug, Default)]
+pub(crate) struct Map(pub(crate) std::sync::Mutex<HashSet<u64>>);
+
+impl CgroupMap for Map {
+    fn insert(&self, cgroup: u64) {
+        self.0.lock().unwrap().insert(cgroup);
+    }
+    fn remove(&self, cgroup: u64) {
+        self.0.lock().unwrap().remove(&cgroup);
+    }
+}
+
+/// A registry over a host in a folder.
+pub(crate) struct Fixture {
+    root: tempfile::TempDir,
+    pub(crate) registry: Registry,
+    pub(crate) table: Arc<ContainerTable>,
+    pub(crate) map: Arc<Map>,
+    pub(crate) status: Arc<Status>,
+    pub(crate) digests: mpsc::Receiver<DigestRequest>,
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let (mount, proc_root) = (root.path().join("cgroup"), root.path().join("proc"));
+        fs::create_dir_all(&mount).unwrap();
+        fs::create_dir_all(&proc_root).unwrap();
+        let (table, map, status) = (ContainerTable::new(), Arc::new(Map::default()), Arc::default());
+        let (sender, digests) = mpsc::channel(8);
+        let registry = Registry::new(
+            Host::at(&proc_root, &mount),
+            Arc::clone(&table),
+            Arc::clone(&map) as Arc<dyn CgroupMap>,
+            Arc::clone(&status),
+            Some(sender),
+            GRACE,
+        );
+        Self {
+            root,
+            registry,
+            table,
+            map,
+            status,
+            digests,
+        }
+    }
+
+    /// Makes the cgroup of a container and gives its id.
+    pub(crate) fn cgroup(&self, id: &str) -> u64 {
+        let path: PathBuf = self.root.path().join("cgroup/k8s.io").join(id);
+        fs::create_dir_all(&path).unwrap();
+        fs::metadata(path).unwrap().ino()
+    }
+
+    fn get(&self, cgroup: u64) -> Option<Arc<Container>> {
+        self.table.snapshot().get(&cgroup).cloned()
+    }
+
+    fn in_map(&self, cgroup: u64) -> bool {
+        self.map.0.lock().unwrap().contains(&cgroup)
+    }
+}
+
+pub(crate) fn id(letter: char) -> String {
+    std::iter::repeat_n(letter, 64).collect()
+}
+
+pub(crate) fn pod() -> api::PodSandbox {
+    api::PodSandbox {
+        id: id('f'),
+        name: "cart".into(),
+        uid: "uid-1".into(),
+        namespace: "shop".into(),
+        labels: HashMap::from([("app".into(), "cart".into())]),
+        ..api::PodSandbox::default()
+    }
+}
+
+pub(crate) fn container(letter: char, pid: u32) -> api::Container {
+    api::Container {
+        id: id(letter),
+        pod_sandbox_id: id('f'),
+        name: "web".into(),
+        annotations: HashMap::from([(IMAGE_NAME.into(), "docker.io/library/nginx:1.27".into())]),
+        linux: Some(api::LinuxContainer {
+            cgroups_path: format!("/k8s.io/{}", id(letter)),
+        }),
+        pid,
+        ..api::Container::default()
+    }
+}
+
+#[test]
+fn a_started_container_is_in_both_tables_with_its_pod_and_image() {
+    let mut fixture = Fixture::new();
+    fixture.registry.created(Some(&pod()), &container('a', 0));
+    assert!(fixture.table.snapshot().is_empty(), "no cgroup yet");
+    let asked = fixture.digests.try_recv().unwrap();
+    assert_eq!(asked.image, "docker.io/library/nginx:1.27");
+
+    let cgroup = fixture.cgroup(&id('a'));
+    let before = now_ns();
+    fixture.registry.started(Some(&pod()), &container('a', 4711));
+    let found = fixture.get(cgroup).unwrap();
+    assert_eq!((found.name.as_deref(), found.tag()), (Some("web"), Some("1.27")));
+    assert_eq!(
+        (found.pid, found.cgroup, found.learnt),
+        (4711, cgroup, Learnt::Start)
+    );
+    assert_eq!(found.cgroup_path, format!("/k8s.io/{}", id('a')));
+    assert!((before..=now_ns()).contains(&found.start_ts.unwrap()));
+    let of = found.pod.as_ref().unwrap();
+    assert_eq!(
+        (of.name.as_str(), of.namespace.as_str(), of.uid.as_str()),
+        ("cart", "shop", "uid-1")
+    );
+    assert_eq!(of.labels["app"], "cart");
+    assert!(fixture.in_map(cgroup));
+    assert!(fixture.digests.try_recv().is_err(), "asked once");
+    assert_eq!(fixture.status.snapshot().containers, 1);
+}
+
+#[test]
+fn a_late_digest_is_counted_and_reaches_the_table() {
+    let mut fixture = Fixture::new();
+    let cgroup = fixture.cgroup(&id('a'));
+    fixture.registry.created(Some(&pod()), &container('a', 0));
+    fixture.registry.started(Some(&pod()), &container('a', 1));
+    assert_eq!(fixture.status.snapshot().digests_late, 1);
+    fixture.registry.digest(&id('a'), "sha256:77");
+    assert_eq!(fixture.get(cgroup).unwrap().digest.as_deref(), Some("sha256:77"));
+
+    let early = fixture.cgroup(&id('b'));
+    fixture.registry.created(Some(&pod()), &container('b', 0));
+    fixture.registry.digest(&id('b'), "sha256:88");
+    fixture.registry.started(Some(&pod()), &container('b', 1));
+    assert_eq!(fixture.get(early).unwrap().digest.as_deref(), Some("sha256:88"));
+    let now = fixture.status.snapshot();
+    assert_eq!((now.digests_late, now.digests_fetched), (1, 2));
+}
+
+#[test]
+fn a_reference_that_names_its_digest_needs_no_question() {
+    let mut fixture = Fixture::new();
+    let cgroup = fixture.cgroup(&id('a'));
+    let mut pinned = container('a', 1);
+    pinned
+        .annotations
+        .insert(IMAGE_NAME.into(), "reg:5000/web@sha256:99".into());
+    fixture.registry.started(Some(&pod()), &pinned);
+    assert_eq!(fixture.get(cgroup).unwrap().digest.as_deref(), Some("sha256:99"));
+    assert!(fixture.digests.try_recv().is_err());
+}
+
+#[test]
+fn a_removed_container_stays_for_the_grace_period() {
+    let mut fixture = Fixture::new();
+    let cgroup = fixture.cgroup(&id('a'));
+    fixture.registry.started(Some(&pod()), &container('a', 1));
+    let now = Instant::now();
+    fixture.registry.removed(&id('a'), now);
+    fixture.registry.sweep(now + GRACE - Duration::from_millis(1));
+    assert!(fixture.get(cgroup).is_some() && fixture.in_map(cgroup));
+    fixture.registry.sweep(now + GRACE);
+    assert!(fixture.get(cgroup).is_none() && !fixture.in_map(cgroup));
+    assert_eq!(fixture.status.snapshot().containers, 0);
+}
+
+#[test]
+fn a_container_without_cgroup_is_counted_and_gets_a_second_look() {
+    let mut fixture = Fixture::new();
+    fixture.registry.started(Some(&pod()), &container('a', 1));
+    assert!(fixture.table.snapshot().is_empty());
+    fixture.registry.post_started(Some(&pod()), &container('a', 1));
+    assert_eq!(
+        fixture.status.snapshot().without_cgroup,
+        1,
+        "one container, one loss"
+    );
+    let cgroup = fixture.cgroup(&id('a'));
+    fixture.registry.post_started(Some(&pod()), &container('a', 1));
+    assert!(fixture.get(cgroup).is_some() && fixture.in_map(cgroup));
+}
+
+#[test]
+fn synchronize_in_parts_adds_what_runs_and_forgets_what_does_not() {
+    let mut fixture = Fixture::new();
+    let (gone, runs, sandbox) = (
+        fixture.cgroup(&id('a')),
+        fixture.cgroup(&id('b')),
+        fixture.cgroup(&id('f')),
+    );
+    let stopped = fixture.cgroup(&id('c'));
+    fixture.registry.started(Some(&pod()), &container('a', 1));
+
+    let now = Instant::now();
+    let mut with_path = pod();
+    with_path.linux = Some(api::LinuxPodSandbox {
+        cgroups_path: format!("/k8s.io/{}", id('f')),
+        ..api::LinuxPodSandbox::default()
+    });
+    let first = api::SynchronizeRequest {
+        pods: vec![with_path],
+        containers: vec![],
+        more: true,
+    };
+    fixture.registry.synchronize(&first, now);
+    let dead = api::Container {
+        state: api::STOPPED,
+        ..container('c', 0)
+    };
+    let second = api::SynchronizeRequest {
+        pods: vec![],
+        containers: vec![container('b', 2), dead],
+        more: false,
+    };
+    fixture.registry.synchronize(&second, now);
+
+    let found = fixture.get(runs).unwrap();
+    assert_eq!(found.learnt, Learnt::Synchronize);
+    assert_eq!(
+        found.pod.as_ref().unwrap().name,
+        "cart",
+        "its pod came in an earlier part"
+    );
+    assert_eq!(fixture.get(sandbox).unwrap().name.as_deref(), Some("cart"));
+    assert!(fixture.get(stopped).is_none());
+    fixture.registry.sweep(now + GRACE);
+    assert!(fixture.get(gone).is_none() && fixture.get(runs).is_some() && fixture.get(sandbox).is_some());
+}
+
+#[test]
+fn an_unfinished_synchronize_forgets_nothing() {
+    let mut fixture = Fixture::new();
+    let cgroup = fixture.cgroup(&id('a'));
+    fixture.registry.started(Some(&pod()), &container('a', 1));
+    let now = Instant::now();
+    fixture.registry.synchronize(
+        &api::SynchronizeRequest {
+            more: true,
+            ..Default::default()
+        },
+        now,
+    );
+    fixture.registry.disconnected();
+    let whole = api::SynchronizeRequest {
+        pods: vec![pod()],
+        containers: vec![container('a', 1)],
+        more: false,
+    };
+    fixture.registry.synchronize(&whole, now);
+    fixture.registry.sweep(now + GRACE * 2);
+    assert_eq!(
+        fixture.get(cgroup).unwrap().learnt,
+        Learnt::Start,
+        "how it was learnt first stays"
+    );
+}
+
+#[test]
+fn a_container_that_only_containerd_knows_is_taken_in_once() {
+    let mut fixture = Fixture::new();
+    let cgroup = fixture.cgroup(&id('d'));
+    let missed = Container {
+        learnt: Learnt::Synchronize,
+        ..draft_container(None, &container('d', 0), Learnt::Start).container
+    };
+    fixture.registry.reconciled(missed.clone());
+    assert!(fixture.registry.knows(&id('d')));
+    assert!(fixture.get(cgroup).is_some(), "found by its id alone");
+    fixture.registry.reconciled(missed);
+    assert_eq!(fixture.status.snapshot().reconciled, 1);
+}
+
+#[test]
+fn a_container_without_an_id_is_an_error_and_nothing_else() {
+    let mut fixture = Fixture::new();
+    fixture.registry.created(None, &api::Container::default());
+    fixture.registry.started(None, &api::Container::default());
+    fixture.registry.post_started(None, &api::Container::default());
+    fixture.registry.pod_started(&api::PodSandbox::default());
+    assert!(fixture.table.snapshot().is_empty());
+    assert_eq!(fixture.status.snapshot().errors, 3);
+}

@@ -143,6 +143,8 @@ pub async fn run(
 
 async fn keep_connected(plugin: &Plugin, socket: &Path, shutdown: &mut watch::Receiver<bool>) {
     let mut backoff = BACKOFF_MIN;
+    // What was said last: failing in the same way again, however often, says nothing.
+    let mut said = None;
     while !*shutdown.borrow() {
         let served = plugin.status.snapshot().connections;
         let identity = identity(socket);
@@ -153,22 +155,29 @@ async fn keep_connected(plugin: &Plugin, socket: &Path, shutdown: &mut watch::Re
                     let now = self::identity(socket);
                     now.is_some() && now != identity
                 };
-                match plugin.serve(stream, replaced, shutdown).await {
+                let result = plugin.serve(stream, replaced, shutdown).await;
+                if plugin.status.snapshot().connections > served {
+                    // It worked for a while: what comes now is news.
+                    backoff = BACKOFF_MIN;
+                    said = None;
+                }
+                match result {
                     Ok(Ended::Shutdown) => return,
                     Ok(ended) => {
                         let what = match ended {
                             Ended::Replaced => "another runtime listens on the NRI socket",
                             _ => "the runtime closed the connection",
                         };
-                        note(plugin, State::Failed(what.into()));
+                        note(plugin, &mut said, State::Failed(what.into()));
                     }
-                    Err(error) => note(plugin, State::Failed(error.to_string())),
+                    Err(error) => note(plugin, &mut said, State::Failed(error.to_string())),
                 }
             }
             Err(error) => {
                 let path = socket.display().to_string();
                 note(
                     plugin,
+                    &mut said,
                     match error.kind() {
                         std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
                             State::WaitingForSocket(path)
@@ -177,9 +186,6 @@ async fn keep_connected(plugin: &Plugin, socket: &Path, shutdown: &mut watch::Re
                     },
                 );
             }
-        }
-        if plugin.status.snapshot().connections > served {
-            backoff = BACKOFF_MIN;
         }
         let resume = tokio::time::Instant::now() + backoff;
         backoff = (backoff * 2).min(BACKOFF_MAX);
@@ -195,10 +201,12 @@ async fn keep_connected(plugin: &Plugin, socket: &Path, shutdown: &mut watch::Re
     }
 }
 
-/// Says a new state once. Failing in the same way again says nothing.
-fn note(plugin: &Plugin, state: State) {
-    if plugin.status.enter(state) {
+/// Enters a state, and says so unless it was said last.
+fn note(plugin: &Plugin, said: &mut Option<State>, state: State) {
+    plugin.status.enter(state.clone());
+    if said.as_ref() != Some(&state) {
         info!("NRI: {}", plugin.status);
+        *said = Some(state);
     }
 }
 
@@ -207,3 +215,7 @@ fn identity(path: &Path) -> Option<(u64, u64, i64, i64)> {
     let data = std::fs::metadata(path).ok()?;
     Some((data.dev(), data.ino(), data.ctime(), data.ctime_nsec()))
 }
+
+#[cfg(test)]
+#[path = "supervise_tests.rs"]
+mod tests;
