@@ -45,21 +45,36 @@ struct Probe {
 impl CgroupMap for Probe {
     fn insert(&self, cgroup: u64) {
         let known = self.table.snapshot().get(&cgroup).cloned();
-        let programs = known.as_ref().map(|container| programs(container)).unwrap_or_default();
-        self.seen.lock().unwrap().push(Sight { cgroup, known, programs });
+        let programs = known
+            .as_ref()
+            .map(|container| programs(container))
+            .unwrap_or_default();
+        self.seen.lock().unwrap().push(Sight {
+            cgroup,
+            known,
+            programs,
+        });
     }
     fn remove(&self, _cgroup: u64) {}
 }
 
 fn programs(container: &Container) -> Vec<PathBuf> {
-    let procs = cgroup2().join(container.cgroup_path.trim_start_matches('/')).join("cgroup.procs");
+    let procs = cgroup2()
+        .join(container.cgroup_path.trim_start_matches('/'))
+        .join("cgroup.procs");
     let pids = fs::read_to_string(procs).unwrap_or_default();
-    pids.lines().filter_map(|pid| fs::read_link(format!("/proc/{pid}/exe")).ok()).collect()
+    pids.lines()
+        .filter_map(|pid| fs::read_link(format!("/proc/{pid}/exe")).ok())
+        .collect()
 }
 
 fn cgroup2() -> PathBuf {
     let unified = Path::new("/sys/fs/cgroup/unified");
-    if unified.exists() { unified.into() } else { "/sys/fs/cgroup".into() }
+    if unified.exists() {
+        unified.into()
+    } else {
+        "/sys/fs/cgroup".into()
+    }
 }
 
 /// A running plugin.
@@ -86,7 +101,13 @@ impl Plugin {
         };
         let status = Arc::new(Status::default());
         let (stop, shutdown) = tokio::sync::watch::channel(false);
-        runtime.spawn(lanner_nri::run(config, Arc::clone(&table), cgroups, Arc::clone(&status), shutdown));
+        runtime.spawn(lanner_nri::run(
+            config,
+            Arc::clone(&table),
+            cgroups,
+            Arc::clone(&status),
+            shutdown,
+        ));
         Self { table, status, stop }
     }
 
@@ -98,7 +119,11 @@ impl Plugin {
     }
 
     fn container(&self, id: &str) -> Option<Arc<Container>> {
-        self.table.snapshot().values().find(|container| container.full_id == id).cloned()
+        self.table
+            .snapshot()
+            .values()
+            .find(|container| container.full_id == id)
+            .cloned()
     }
 }
 
@@ -112,24 +137,49 @@ fn twenty_containers_are_known_before_their_first_instruction() {
         Ok(containerd) => containerd,
         Err(reason) => return support::skip(&reason),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let tested =
-        Plugin::start(&runtime, &containerd, "10", ContainerTable::new(), Arc::new(Ignored));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let tested = Plugin::start(
+        &runtime,
+        &containerd,
+        "10",
+        ContainerTable::new(),
+        Arc::new(Ignored),
+    );
     tested.registered(1);
     assert_eq!(
         tested.status.state(),
-        State::Registered { runtime: "containerd".into(), version: containerd.version().into() }
+        State::Registered {
+            runtime: "containerd".into(),
+            version: containerd.version().into()
+        }
     );
-    let probe = Arc::new(Probe { table: Arc::clone(&tested.table), seen: Mutex::default() });
-    let second =
-        Plugin::start(&runtime, &containerd, "99", ContainerTable::new(), Arc::clone(&probe) as Arc<dyn CgroupMap>);
+    let probe = Arc::new(Probe {
+        table: Arc::clone(&tested.table),
+        seen: Mutex::default(),
+    });
+    let second = Plugin::start(
+        &runtime,
+        &containerd,
+        "99",
+        ContainerTable::new(),
+        Arc::clone(&probe) as Arc<dyn CgroupMap>,
+    );
     second.registered(1);
 
     let before = now_ns();
     let pod = containerd.pod("shop", "reader");
-    let sandbox = tested.container(&pod.id).expect("the sandbox is known when RunPodSandbox returns");
+    let sandbox = tested
+        .container(&pod.id)
+        .expect("the sandbox is known when RunPodSandbox returns");
     assert_eq!(sandbox.name.as_deref(), Some("reader"));
-    assert_eq!(sandbox.pod.as_ref().map(|pod| pod.namespace.as_str()), Some("shop"));
+    assert_eq!(
+        sandbox.pod.as_ref().map(|pod| pod.namespace.as_str()),
+        Some("shop")
+    );
 
     let names: Vec<String> = (0..20).map(|number| format!("reader-{number}")).collect();
     for name in &names {
@@ -137,17 +187,32 @@ fn twenty_containers_are_known_before_their_first_instruction() {
         let container = tested.container(&id).expect("in the table");
         assert_eq!(container.name.as_deref(), Some(name.as_str()));
         assert_eq!(container.image.as_deref(), Some(SHADOW));
-        assert_eq!((container.repository(), container.tag()), (Some("lanner.test/shadow-reader"), Some("2.1")));
+        assert_eq!(
+            (container.repository(), container.tag()),
+            (Some("lanner.test/shadow-reader"), Some("2.1"))
+        );
         let of = container.pod.as_ref().expect("its pod");
-        assert_eq!((of.name.as_str(), of.namespace.as_str(), of.uid.as_str()), ("reader", "shop", pod.uid()));
+        assert_eq!(
+            (of.name.as_str(), of.namespace.as_str(), of.uid.as_str()),
+            ("reader", "shop", pod.uid())
+        );
         assert_eq!(of.labels.get("app").map(String::as_str), Some("reader"));
         assert_eq!(of.sandbox_id, pod.id);
         assert_eq!(container.learnt, Learnt::Start);
-        assert!((before..=now_ns()).contains(&container.start_ts.unwrap()), "{container:?}");
+        assert!(
+            (before..=now_ns()).contains(&container.start_ts.unwrap()),
+            "{container:?}"
+        );
 
         let seen = probe.seen.lock().unwrap();
-        let sight = seen.iter().find(|sight| sight.cgroup == container.cgroup).expect("the other plugin saw it");
-        let known = sight.known.as_ref().expect("in the table before the runtime had its answer");
+        let sight = seen
+            .iter()
+            .find(|sight| sight.cgroup == container.cgroup)
+            .expect("the other plugin saw it");
+        let known = sight
+            .known
+            .as_ref()
+            .expect("in the table before the runtime had its answer");
         assert_eq!((&known.full_id, &known.image), (&id, &container.image));
         assert!(
             !sight.programs.is_empty() && sight.programs.iter().all(|program| program.ends_with("runc")),
@@ -159,12 +224,18 @@ fn twenty_containers_are_known_before_their_first_instruction() {
     for name in &names {
         wait_for("the digest", LIMIT, || {
             let table = tested.table.snapshot();
-            let container = table.values().find(|container| container.name.as_ref() == Some(name))?;
+            let container = table
+                .values()
+                .find(|container| container.name.as_ref() == Some(name))?;
             (container.digest.as_deref() == Some(containerd.digest(SHADOW))).then_some(())
         });
     }
     let told = tested.status.snapshot();
-    assert_eq!((told.starts, told.errors, told.without_cgroup, told.unknown_frames), (20, 0, 0, 0), "{told:?}");
+    assert_eq!(
+        (told.starts, told.errors, told.without_cgroup, told.unknown_frames),
+        (20, 0, 0, 0),
+        "{told:?}"
+    );
     println!(
         "StartContainer answered in {} us on average, {} us at most; digests late: {} of {}",
         told.start_reply_total_us / told.starts,
@@ -190,28 +261,92 @@ fn what_runs_already_is_learnt_and_a_restart_loses_nothing() {
     let id = containerd.run(&pod, Run::new("tools", BUSYBOX));
     let started = now_ns();
 
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let late = Plugin::start(&runtime, &containerd, "10", ContainerTable::new(), Arc::new(Ignored));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let late = Plugin::start(
+        &runtime,
+        &containerd,
+        "10",
+        ContainerTable::new(),
+        Arc::new(Ignored),
+    );
     late.registered(1);
     let container = late.container(&id).expect("named by Synchronize");
     assert_eq!(container.learnt, Learnt::Synchronize);
     assert_eq!(container.image.as_deref(), Some(BUSYBOX));
-    assert_eq!(container.pod.as_ref().map(|pod| pod.name.as_str()), Some("lasting"));
+    assert_eq!(
+        container.pod.as_ref().map(|pod| pod.name.as_str()),
+        Some("lasting")
+    );
     let directory = cgroup2().join(container.cgroup_path.trim_start_matches('/'));
     assert_eq!(fs::metadata(directory).unwrap().ino(), container.cgroup);
     // The kernel keeps start times in hundredths of a second.
     let start = container.start_ts.unwrap();
-    assert!((before - 20_000_000..=started + 20_000_000).contains(&start), "{before} {start} {started}");
+    assert!(
+        (before - 20_000_000..=started + 20_000_000).contains(&start),
+        "{before} {start} {started}"
+    );
     assert!(late.container(&pod.id).is_some(), "the sandbox too");
 
     containerd.restart();
     late.registered(2);
     assert!(late.container(&id).is_some());
     let next = containerd.run(&pod, Run::new("after", BUSYBOX));
-    assert_eq!(late.container(&next).map(|container| container.learnt), Some(Learnt::Start));
+    assert_eq!(
+        late.container(&next).map(|container| container.learnt),
+        Some(Learnt::Start)
+    );
     wait_for("the digest after the restart", LIMIT, || {
         let digest = late.container(&next)?.digest.clone();
         (digest.as_deref() == Some(containerd.digest(BUSYBOX))).then_some(())
     });
     late.stop.send(true).unwrap();
+}
+
+#[test]
+fn a_container_that_nri_does_not_tell_of_is_found_through_containerd() {
+    let containerd = match Containerd::start() {
+        Ok(containerd) => containerd,
+        Err(reason) => return support::skip(&reason),
+    };
+    // `ctr` goes past CRI, and so past NRI.
+    let id = "left-out-by-nri";
+    let ran = containerd.ctr(&["run", "--detach", "--null-io", BUSYBOX, id]);
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let plugin = Plugin::start(
+        &runtime,
+        &containerd,
+        "10",
+        ContainerTable::new(),
+        Arc::new(Ignored),
+    );
+    plugin.registered(1);
+    let container = wait_for("the container", LIMIT, || plugin.container(id));
+    assert_eq!(container.image.as_deref(), Some(BUSYBOX));
+    assert!(container.pod.is_none());
+    assert!(
+        programs(&container)
+            .iter()
+            .any(|program| program.ends_with("bin/busybox")),
+        "{container:?}"
+    );
+    wait_for("its digest", LIMIT, || {
+        (plugin.container(id)?.digest.as_deref() == Some(containerd.digest(BUSYBOX))).then_some(())
+    });
+    assert_eq!(plugin.status.snapshot().reconciled, 1);
+    for arguments in [
+        &["task", "kill", "-s", "KILL", id][..],
+        &["task", "rm", "-f", id],
+        &["container", "rm", id],
+    ] {
+        containerd.ctr(arguments);
+    }
 }
