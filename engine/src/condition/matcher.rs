@@ -1,0 +1,186 @@
+//! The test of one value against constants that were prepared when the condition was compiled.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use aho_corasick::AhoCorasick;
+use lanner_schema::view::EventView;
+use memchr::memmem::Finder;
+
+use super::ast::{Modifier, Operator};
+use super::pattern::{Glob, PathSet};
+use super::posix::Posix;
+use super::program::Scratch;
+use super::transform::Source;
+use crate::value::Value;
+
+/// A test.
+#[derive(Debug)]
+pub(super) enum Matcher {
+    /// Any value.
+    Exists,
+    /// No value.
+    Never,
+    /// Bytes.
+    Bytes(BytesTest),
+    /// Ordering of bytes.
+    BytesOrder(Operator, Box<[u8]>),
+    /// An ordering or (in)equality of numbers.
+    Number(Operator, i128),
+    /// Membership, sorted.
+    Numbers(Box<[i128]>),
+    /// True or false; membership when there are both.
+    Bool(Box<[bool]>),
+    /// Membership of addresses.
+    Addresses(Box<[IpAddr]>),
+    /// Membership in networks.
+    Networks(Box<[Network]>),
+    /// The opposite of a test of a value that is there.
+    Not(Box<Matcher>),
+    /// How many of several tests hold.
+    Many(Modifier, Box<[Matcher]>),
+    /// Compared with another value of the event.
+    Source(Operator, Box<Source>),
+}
+
+/// A test of bytes.
+#[derive(Debug)]
+pub(super) enum BytesTest {
+    Eq(Box<[u8]>),
+    Set(HashSet<Box<[u8]>>),
+    Contains(Box<Finder<'static>>),
+    ContainsAny(AhoCorasick),
+    /// Lower case.
+    IContains(Box<[u8]>),
+    StartsWith(Box<[u8]>),
+    EndsWith(Box<[u8]>),
+    Glob(Glob),
+    Regex(Box<Posix>),
+    Paths(PathSet),
+}
+
+/// A network: an address and how many of its bits count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Network {
+    pub(super) address: IpAddr,
+    pub(super) prefix: u8,
+}
+
+impl Network {
+    fn contains(&self, ip: IpAddr) -> bool {
+        match (self.address, ip) {
+            (IpAddr::V4(net), IpAddr::V4(ip)) => {
+                let shift = 32 - u32::from(self.prefix.min(32));
+                (u64::from(u32::from(net)) >> shift) == (u64::from(u32::from(ip)) >> shift)
+            }
+            (IpAddr::V6(net), IpAddr::V6(ip)) => match self.prefix {
+                0 => true,
+                prefix => {
+                    let shift = 128 - u32::from(prefix.min(128));
+                    (u128::from(net) >> shift) == (u128::from(ip) >> shift)
+                }
+            },
+            _ => false,
+        }
+    }
+}
+
+impl Matcher {
+    /// True when the value passes.
+    pub(super) fn test(&self, value: Value<'_>, view: &EventView<'_>, scratch: &mut Scratch) -> bool {
+        match self {
+            Matcher::Exists => true,
+            Matcher::Never => false,
+            Matcher::Bytes(test) => value.bytes().is_some_and(|bytes| test.test(bytes, scratch)),
+            Matcher::BytesOrder(op, right) => value.bytes().is_some_and(|left| ordered(*op, left, right)),
+            Matcher::Number(op, right) => value.number().is_some_and(|left| ordered(*op, &left, right)),
+            Matcher::Numbers(set) => value.number().is_some_and(|n| set.binary_search(&n).is_ok()),
+            Matcher::Bool(set) => matches!(value, Value::Bool(b) if set.contains(&b)),
+            Matcher::Addresses(set) => matches!(value, Value::Ip(ip) if set.contains(&ip)),
+            Matcher::Networks(set) => {
+                matches!(value, Value::Ip(ip) if set.iter().any(|net| net.contains(ip)))
+            }
+            Matcher::Not(test) => !test.test(value, view, scratch),
+            Matcher::Many(modifier, tests) => {
+                let mut passing = tests.iter().filter(|test| test.test(value, view, scratch));
+                match modifier {
+                    Modifier::AnyOf => passing.next().is_some(),
+                    Modifier::OneOf => passing.next().is_some() && passing.next().is_none(),
+                    Modifier::AllOf => !tests.is_empty() && passing.count() == tests.len(),
+                }
+            }
+            Matcher::Source(op, right) => {
+                let mut buf = scratch.take();
+                let result = right
+                    .get(view, scratch, &mut buf)
+                    .is_some_and(|right| compare(*op, value, right));
+                scratch.put(buf);
+                result
+            }
+        }
+    }
+}
+
+impl BytesTest {
+    fn test(&self, bytes: &[u8], scratch: &mut Scratch) -> bool {
+        match self {
+            BytesTest::Eq(right) => bytes == &**right,
+            BytesTest::Set(set) => set.contains(bytes),
+            BytesTest::Contains(finder) => finder.find(bytes).is_some(),
+            BytesTest::ContainsAny(automaton) => automaton.is_match(bytes),
+            BytesTest::IContains(right) => icontains(bytes, right),
+            BytesTest::StartsWith(right) => bytes.starts_with(right),
+            BytesTest::EndsWith(right) => bytes.ends_with(right),
+            BytesTest::Glob(glob) => glob.matches(bytes),
+            BytesTest::Paths(paths) => paths.matches(bytes),
+            BytesTest::Regex(regex) => {
+                let mut buf = scratch.take();
+                let result = regex.matches(bytes, &mut buf);
+                scratch.put(buf);
+                result
+            }
+        }
+    }
+}
+
+fn icontains(text: &[u8], part: &[u8]) -> bool {
+    part.is_empty()
+        || text
+            .windows(part.len())
+            .any(|window| window.eq_ignore_ascii_case(part))
+}
+
+fn ordered<T: Ord + ?Sized>(op: Operator, left: &T, right: &T) -> bool {
+    match op {
+        Operator::Eq | Operator::In | Operator::Intersects => left == right,
+        Operator::Ne => left != right,
+        Operator::Lt => left < right,
+        Operator::Le => left <= right,
+        Operator::Gt => left > right,
+        Operator::Ge => left >= right,
+        _ => false,
+    }
+}
+
+/// Compares two values of the event; both sides have the same type.
+fn compare(op: Operator, left: Value<'_>, right: Value<'_>) -> bool {
+    match (left, right) {
+        (Value::Bytes(left), Value::Bytes(right)) => match op {
+            Operator::Contains | Operator::BContains => {
+                right.is_empty() || memchr::memmem::find(left, right).is_some()
+            }
+            Operator::IContains => icontains(left, right),
+            Operator::StartsWith | Operator::BStartsWith => left.starts_with(right),
+            Operator::EndsWith => left.ends_with(right),
+            Operator::Glob => Glob::new(right, false).matches(left),
+            Operator::IGlob => Glob::new(right, true).matches(left),
+            _ => ordered(op, left, right),
+        },
+        (Value::Bool(left), Value::Bool(right)) => ordered(op, &left, &right),
+        (Value::Ip(left), Value::Ip(right)) => ordered(op, &left, &right),
+        _ => match (left.number(), right.number()) {
+            (Some(left), Some(right)) => ordered(op, &left, &right),
+            _ => false,
+        },
+    }
+}

@@ -1,0 +1,31 @@
+//! Conditions: text → [`Expr`] → [`Program`].
+
+mod ast;
+mod check;
+mod display;
+mod error;
+mod events;
+mod lex;
+mod matcher;
+mod node;
+mod parse;
+mod pattern;
+mod posix;
+mod program;
+mod transform;
+
+pub use ast::{
+    Check, Expr, FieldName, Literal, MacroError, Modifier, Operand, Operator, Right, Span, Test, Transform,
+    TransformArg, Transformer,
+};
+pub use error::{CheckError, CheckErrorKind, Warning, WarningKind};
+pub use parse::{SyntaxError, parse, parse_operand, parse_with};
+pub use program::{Program, Scratch, compile};
+pub(crate) use {check::Checker, parse::parse_operand_prefix, program::add_params, transform::Source};
+
+/// How deeply parentheses, transformers and resolved macros may nest: Falco's limit for rules.
+pub const MAX_DEPTH: usize = 1000;
+
+fn matcher_value(item: &[u8]) -> crate::value::Value<'_> {
+    crate::value::Value::Bytes(item)
+}

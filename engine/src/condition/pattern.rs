@@ -1,0 +1,299 @@
+//! Shell patterns on bytes, and sets of paths.
+
+/// A shell pattern, matched as `fnmatch(pattern, text, 0)` does: `*` and `?` match slashes and leading dots too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Glob {
+    tokens: Box<[Token]>,
+    fold: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    Byte(u8),
+    Any,
+    Star,
+    Class { negated: bool, ranges: Box<[(u8, u8)]> },
+}
+
+impl Glob {
+    /// Reads a pattern; `fold` ignores the case of ASCII letters. Every text is a pattern.
+    pub(crate) fn new(pattern: &[u8], fold: bool) -> Glob {
+        let mut tokens = Vec::new();
+        let mut at = 0;
+        while let Some(&byte) = pattern.get(at) {
+            at += 1;
+            tokens.push(match byte {
+                b'*' => {
+                    if tokens.last() == Some(&Token::Star) {
+                        continue;
+                    }
+                    Token::Star
+                }
+                b'?' => Token::Any,
+                b'\\' => match pattern.get(at) {
+                    Some(next) => {
+                        at += 1;
+                        Token::Byte(*next)
+                    }
+                    None => Token::Byte(b'\\'),
+                },
+                b'[' => match class(pattern, at, fold) {
+                    Some((token, end)) => {
+                        at = end;
+                        token
+                    }
+                    // Without its end a bracket is a bracket.
+                    None => Token::Byte(b'['),
+                },
+                other => Token::Byte(other),
+            });
+        }
+        Glob {
+            tokens: tokens.into(),
+            fold,
+        }
+    }
+
+    /// True when the pattern matches all of `text`. Time is at most the product of both lengths.
+    pub(crate) fn matches(&self, text: &[u8]) -> bool {
+        let (mut t, mut p) = (0, 0);
+        let mut star = None;
+        while t < text.len() {
+            match self.tokens.get(p) {
+                Some(Token::Star) => {
+                    star = Some((p + 1, t));
+                    p += 1;
+                }
+                Some(token) if self.accepts(token, text[t]) => {
+                    p += 1;
+                    t += 1;
+                }
+                _ => match &mut star {
+                    // The last star takes one byte more.
+                    Some((after, from)) => {
+                        *from += 1;
+                        (p, t) = (*after, *from);
+                    }
+                    None => return false,
+                },
+            }
+        }
+        self.tokens[p..].iter().all(|token| *token == Token::Star)
+    }
+
+    fn accepts(&self, token: &Token, byte: u8) -> bool {
+        match token {
+            Token::Byte(b) if self.fold => b.eq_ignore_ascii_case(&byte),
+            Token::Byte(b) => *b == byte,
+            Token::Any => true,
+            Token::Star => false,
+            Token::Class { negated, ranges } => {
+                let within = |byte: u8| ranges.iter().any(|(low, high)| (*low..=*high).contains(&byte));
+                let found = within(byte)
+                    || self.fold && (within(byte.to_ascii_lowercase()) || within(byte.to_ascii_uppercase()));
+                found != *negated
+            }
+        }
+    }
+
+    /// True when it has no special characters.
+    fn is_literal(&self) -> bool {
+        self.tokens.iter().all(|token| matches!(token, Token::Byte(_)))
+    }
+}
+
+/// A bracket expression whose content starts at `at`: the token and where it ends.
+fn class(pattern: &[u8], mut at: usize, _fold: bool) -> Option<(Token, usize)> {
+    let negated = matches!(pattern.get(at), Some(b'!' | b'^'));
+    at += usize::from(negated);
+    let mut ranges = Vec::new();
+    let mut first = true;
+    loop {
+        let byte = *pattern.get(at)?;
+        if byte == b']' && !first {
+            return Some((
+                Token::Class {
+                    negated,
+                    ranges: ranges.into(),
+                },
+                at + 1,
+            ));
+        }
+        first = false;
+        if byte == b'['
+            && pattern.get(at + 1) == Some(&b':')
+            && let Some(len) = pattern[at + 2..].windows(2).position(|pair| pair == b":]")
+        {
+            named(&pattern[at + 2..at + 2 + len], &mut ranges)?;
+            at += len + 4;
+            continue;
+        }
+        let (low, next) = class_byte(pattern, at)?;
+        at = next;
+        if pattern.get(at) == Some(&b'-') && pattern.get(at + 1).is_some_and(|b| *b != b']') {
+            let (high, next) = class_byte(pattern, at + 1)?;
+            at = next;
+            ranges.push((low, high));
+        } else {
+            ranges.push((low, low));
+        }
+    }
+}
+
+fn class_byte(pattern: &[u8], at: usize) -> Option<(u8, usize)> {
+    match *pattern.get(at)? {
+        b'\\' => Some((*pattern.get(at + 1)?, at + 2)),
+        byte => Some((byte, at + 1)),
+    }
+}
+
+fn named(name: &[u8], ranges: &mut Vec<(u8, u8)>) -> Option<()> {
+    let add: &[(u8, u8)] = match name {
+        b"alpha" => &[(b'a', b'z'), (b'A', b'Z')],
+        b"digit" => &[(b'0', b'9')],
+        b"alnum" => &[(b'a', b'z'), (b'A', b'Z'), (b'0', b'9')],
+        b"upper" => &[(b'A', b'Z')],
+        b"lower" => &[(b'a', b'z')],
+        b"space" => &[(b' ', b' '), (9, 13)],
+        b"blank" => &[(b' ', b' '), (9, 9)],
+        b"punct" => &[(b'!', b'/'), (b':', b'@'), (b'[', b'`'), (b'{', b'~')],
+        b"xdigit" => &[(b'0', b'9'), (b'a', b'f'), (b'A', b'F')],
+        b"cntrl" => &[(0, 31), (127, 127)],
+        b"print" => &[(32, 126)],
+        b"graph" => &[(33, 126)],
+        _ => return None,
+    };
+    ranges.extend_from_slice(add);
+    Some(())
+}
+
+/// Paths of which one has to be a prefix, component by component (`pmatch`). Components may be shell patterns.
+#[derive(Debug, Default)]
+pub(crate) struct PathSet {
+    literal: std::collections::HashSet<Box<[u8]>>,
+    patterns: Vec<Box<[Glob]>>,
+    everything: bool,
+}
+
+fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|b| *b == b'/')
+        .filter(|component| !component.is_empty())
+}
+
+impl PathSet {
+    /// A set of paths.
+    pub(crate) fn new<'a>(paths: impl Iterator<Item = &'a [u8]>) -> PathSet {
+        let mut set = PathSet::default();
+        for path in paths {
+            let globs: Box<[Glob]> = components(path).map(|c| Glob::new(c, false)).collect();
+            if globs.is_empty() {
+                set.everything = true;
+            } else if globs.iter().all(Glob::is_literal) {
+                set.literal.insert(normal(path));
+            } else {
+                set.patterns.push(globs);
+            }
+        }
+        set
+    }
+
+    /// True when `path`, or a directory it is in, is in the set.
+    pub(crate) fn matches(&self, path: &[u8]) -> bool {
+        if self.everything {
+            return true;
+        }
+        self.literal_prefix(path)
+            || self.patterns.iter().any(|globs| {
+                let mut parts = components(path);
+                globs
+                    .iter()
+                    .all(|glob| parts.next().is_some_and(|part| glob.matches(part)))
+            })
+    }
+
+    fn literal_prefix(&self, path: &[u8]) -> bool {
+        if self.literal.is_empty() {
+            return false;
+        }
+        let is_normal = path.first() == Some(&b'/') && !path.windows(2).any(|pair| pair == b"//");
+        if !is_normal {
+            // Rare: kernel paths have no double slashes.
+            let path = normal(path);
+            return self.prefixes(&path);
+        }
+        self.prefixes(path)
+    }
+
+    fn prefixes(&self, path: &[u8]) -> bool {
+        let ends = path
+            .iter()
+            .enumerate()
+            .skip(1)
+            .filter(|(_, b)| **b == b'/')
+            .map(|(at, _)| at);
+        ends.chain([path.len()])
+            .any(|end| self.literal.contains(&path[..end]))
+    }
+}
+
+/// `/a/b`: one slash before every component, escapes of a literal pattern resolved.
+fn normal(path: &[u8]) -> Box<[u8]> {
+    let mut out = Vec::with_capacity(path.len() + 1);
+    for component in components(path) {
+        out.push(b'/');
+        out.extend_from_slice(component);
+    }
+    out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_as_fnmatch_does() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("/etc/*", "/etc/a/b", true),
+            ("a?c", "a/c", true),
+            ("a?c", "ac", false),
+            ("[a-c]x", "bx", true),
+            ("[!a-c]x", "bx", false),
+            ("[]]", "]", true),
+            ("[[:digit:]]*", "7up", true),
+            ("[x", "[x", true),
+            (r"\*", "*", true),
+            (r"\*", "a", false),
+            ("*a*b*c", "xxaxxbxxbxxc", true),
+            ("*.log", ".log", true),
+            ("", "", true),
+            ("", "a", false),
+        ] {
+            assert_eq!(
+                Glob::new(pattern.as_bytes(), false).matches(text.as_bytes()),
+                expected,
+                "{pattern} {text}"
+            );
+        }
+        assert!(Glob::new(b"ABC*", true).matches(b"abcd"));
+        assert!(Glob::new(b"[A-C]", true).matches(b"b"));
+        assert!(
+            Glob::new(b"?", false).matches(b"\xff"),
+            "one byte, valid UTF-8 or not"
+        );
+    }
+
+    #[test]
+    fn paths_match_on_component_boundaries() {
+        let set = |paths: &[&str]| PathSet::new(paths.iter().map(|p| p.as_bytes()));
+        let var = set(&["/var"]);
+        assert!(var.matches(b"/var") && var.matches(b"/var/lib/x") && var.matches(b"//var//lib"));
+        assert!(!var.matches(b"/variable") && !var.matches(b"/"));
+        let deep = set(&["/opt3/*/subdir2/*", "/proc/*/mem"]);
+        assert!(!deep.matches(b"/opt3/dir/subdir2"));
+        assert!(deep.matches(b"/opt3/dir/subdir2/x/y"));
+        assert!(deep.matches(b"/proc/1/mem") && !deep.matches(b"/proc/1/maps"));
+        assert!(set(&["/"]).matches(b"/anything"));
+        assert!(!set(&[]).matches(b"/"));
+    }
+}

@@ -1,0 +1,119 @@
+//! A compiled condition.
+
+use lanner_schema::event::{EventSet, Needs};
+use lanner_schema::view::EventView;
+
+use super::ast::Expr;
+use super::check::Checker;
+use super::error::{CheckError, Warning};
+use super::events::TypeSet;
+use super::node::{Node, compile_node};
+use crate::field::FieldRef;
+
+/// Buffers that evaluation reuses; one per thread.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    free: Vec<Vec<u8>>,
+}
+
+impl Scratch {
+    /// No buffers yet: they are allocated at the first event that needs them.
+    pub fn new() -> Scratch {
+        Scratch::default()
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        let mut buf = self.free.pop().unwrap_or_default();
+        buf.clear();
+        buf
+    }
+
+    pub(crate) fn put(&mut self, buf: Vec<u8>) {
+        self.free.push(buf);
+    }
+}
+
+/// A compiled condition: immutable, shared between threads.
+#[derive(Debug)]
+pub struct Program {
+    root: Node,
+    types: TypeSet,
+    fields: Vec<FieldRef>,
+    warnings: Vec<Warning>,
+}
+
+/// Compiles a condition without macros. Reports every error it finds, in the order of the text.
+pub fn compile(expr: &Expr) -> Result<Program, Vec<CheckError>> {
+    let mut checker = Checker::default();
+    let root = compile_node(expr, &mut checker);
+    let Checker {
+        errors,
+        warnings,
+        fields,
+        ..
+    } = checker;
+    match root {
+        Some(root) if errors.is_empty() => Ok(Program {
+            root,
+            types: TypeSet::of(expr, false),
+            fields,
+            warnings,
+        }),
+        _ => Err(errors),
+    }
+}
+
+impl Program {
+    /// The captured events on which the condition can be true. It may name more than it should, never less.
+    pub fn events(&self) -> EventSet {
+        self.types.events()
+    }
+
+    /// The event types the condition asks for by name that Falco knows and Lanner does not capture yet, sorted.
+    pub fn blind_events(&self) -> Vec<&'static str> {
+        self.types.blind()
+    }
+
+    /// How many of Falco's event types the condition can be true on. Falco warns (LOAD_NO_EVTTYPE) above 100.
+    pub fn event_type_count(&self) -> usize {
+        self.types.len()
+    }
+
+    /// True when the condition confines itself to some event types (100 at most, as Falco counts); false when the
+    /// loader should warn with LOAD_NO_EVTTYPE.
+    pub fn names_event_types(&self) -> bool {
+        self.types.len() <= 100
+    }
+
+    /// The fields it reads, each use of it.
+    pub fn fields(&self) -> &[FieldRef] {
+        &self.fields
+    }
+
+    /// What is not wrong, but perhaps not meant.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Adds what the condition needs captured: its events, and the on-demand parameters its fields read on them.
+    pub fn needs(&self, needs: &mut Needs) {
+        let events = self.events();
+        needs.events = needs.events.union(events);
+        add_params(&self.fields, events, needs);
+    }
+
+    /// True when the event satisfies the condition. A check on a missing value is false. Does not look at the event's
+    /// type first: the caller runs it on [`Program::events`] only.
+    pub fn matches(&self, view: &EventView<'_>, scratch: &mut Scratch) -> bool {
+        self.root.matches(view, scratch)
+    }
+}
+
+/// Adds the on-demand parameters that `fields` read on `events`.
+pub(crate) fn add_params(fields: &[FieldRef], events: EventSet, needs: &mut Needs) {
+    for field in fields {
+        for event in events.iter() {
+            needs.params[event as usize] |= field.on_demand(event);
+        }
+    }
+}

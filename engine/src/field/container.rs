@@ -1,0 +1,125 @@
+//! `container.*` and `k8s.*`. On the host only id, name and type have a value: `host`.
+
+use std::collections::BTreeMap;
+
+use lanner_schema::container::{Container, Owner, Pod};
+use lanner_schema::view::EventView;
+
+use super::Extract::{One, Unfilled};
+use super::{Arg, Field, fields};
+use crate::value::Value;
+
+fn container<'b>(view: &EventView<'b>) -> Option<&'b Container> {
+    match view.owner {
+        Owner::Container(container) => Some(container),
+        Owner::Host => None,
+    }
+}
+
+fn pod<'b>(view: &EventView<'b>) -> Option<&'b Pod> {
+    container(view)?.pod.as_ref()
+}
+
+fn or_host<'b>(view: &EventView<'b>, of: impl FnOnce(&'b Container) -> Option<&'b str>) -> Option<Value<'b>> {
+    match view.owner {
+        Owner::Container(container) => of(container).map(Value::text),
+        Owner::Host => Some(Value::text("host")),
+    }
+}
+
+/// Missing text is stored as empty by some runtimes: both are missing.
+fn some(text: Option<&str>) -> Option<Value<'_>> {
+    text.filter(|text| !text.is_empty()).map(Value::text)
+}
+
+fn label<'b>(labels: &'b BTreeMap<String, String>, arg: &Arg) -> Option<Value<'b>> {
+    match arg {
+        Arg::Key(key) => labels.get(&**key).map(|value| Value::text(value)),
+        Arg::Index(index) => labels.get(&index.to_string()).map(|value| Value::text(value)),
+        _ => None,
+    }
+}
+
+/// `key:value` joined by `, `, without the labels a runtime adds for itself.
+fn labels<'b>(labels: &BTreeMap<String, String>, out: &'b mut Vec<u8>) -> Option<Value<'b>> {
+    for (key, value) in labels {
+        if key.starts_with("io.kubernetes.") || key.starts_with("annotation.") {
+            continue;
+        }
+        if !out.is_empty() {
+            out.extend_from_slice(b", ");
+        }
+        out.extend_from_slice(key.as_bytes());
+        out.push(b':');
+        out.extend_from_slice(value.as_bytes());
+    }
+    Some(Value::Bytes(out))
+}
+
+fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
+pub(super) static FIELDS: &[Field] = fields! {
+    "container.id" CharBuf None [suggested] "First twelve characters of the container's id; host outside of containers." => One(|e, _, _| or_host(e, |c| Some(c.id())));
+    "container.full_id" CharBuf None [] "The container's whole id." => One(|e, _, _| some(container(e).map(|c| c.full_id.as_str())));
+    "container.name" CharBuf None [suggested] "The container's name; host outside of containers." => One(|e, _, _| or_host(e, |c| c.name.as_deref()));
+    "container.image" CharBuf None [] "The image as the runtime names it." => One(|e, _, _| some(container(e)?.image.as_deref()));
+    "container.image.id" CharBuf None [] "The image's id." => Unfilled;
+    "container.image.repository" CharBuf None [suggested] "The image's name without tag and digest." => One(|e, _, _| some(container(e)?.repository()));
+    "container.image.tag" CharBuf None [suggested] "The image's tag." => One(|e, _, _| some(container(e)?.tag()));
+    "container.image.digest" CharBuf None [] "The image's digest in its registry (sha256:...)." => One(|e, _, _| some(container(e)?.digest.as_deref()));
+    "container.type" CharBuf None [] "The container's runtime; host outside of containers." => One(|e, _, _| or_host(e, |c| Some(c.runtime)));
+    "container.privileged" Bool None [] "The container runs privileged." => Unfilled;
+    "container.mounts" CharBuf None [] "Every mount as source:dest:mode:rdwr:propagation, joined by commas." => Unfilled;
+    "container.mount" CharBuf RequiredIndexOrKey [] "One mount in that form, by index or by a pattern for its source." => Unfilled;
+    "container.mount.source" CharBuf RequiredIndexOrKey [] "Source of the mount with that index or destination." => Unfilled;
+    "container.mount.dest" CharBuf RequiredIndexOrKey [] "Destination of the mount with that index or source." => Unfilled;
+    "container.mount.mode" CharBuf RequiredIndexOrKey [] "Mode of the mount with that index or source." => Unfilled;
+    "container.mount.rdwr" CharBuf RequiredIndexOrKey [] "Whether that mount can be written to: true or false." => Unfilled;
+    "container.mount.propagation" CharBuf RequiredIndexOrKey [] "Propagation of that mount." => Unfilled;
+    "container.healthcheck" CharBuf None [deprecated] "Never has a value." => Unfilled;
+    "container.liveness_probe" CharBuf None [deprecated] "Never has a value." => Unfilled;
+    "container.readiness_probe" CharBuf None [deprecated] "Never has a value." => Unfilled;
+    "container.start_ts" AbsTime None [] "When the container started, nanoseconds since the epoch." => One(|e, _, _| container(e)?.start_ts.map(Value::U64));
+    "container.duration" RelTime None [] "Nanoseconds since the container started." => One(|e, _, _| Some(Value::U64(e.time.saturating_sub(container(e)?.start_ts?))));
+    "container.ip" CharBuf None [] "The container's first IPv4 address." => Unfilled;
+    "container.cni.json" CharBuf None [] "What the network plugin reported for the pod's sandbox, as JSON." => Unfilled;
+    "container.host_pid" Bool None [] "The container shares the host's pid namespace." => Unfilled;
+    "container.host_network" Bool None [] "The container shares the host's network namespace." => Unfilled;
+    "container.host_ipc" Bool None [] "The container shares the host's IPC namespace." => Unfilled;
+    "container.label" CharBuf RequiredKey [] "One of the container's labels." => One(|e, arg, _| label(&container(e)?.labels, arg));
+    "container.labels" CharBuf None [] "The container's labels as key:value, joined by comma and blank." => One(|e, _, buf| labels(&container(e)?.labels, buf));
+    "proc.is_container_healthcheck" Bool None [deprecated] "Never has a value." => Unfilled;
+    "proc.is_container_liveness_probe" Bool None [deprecated] "Never has a value." => Unfilled;
+    "proc.is_container_readiness_probe" Bool None [deprecated] "Never has a value." => Unfilled;
+    "k8s.pod.name" CharBuf None [suggested] "The pod's name." => One(|e, _, _| some(Some(&pod(e)?.name)));
+    "k8s.ns.name" CharBuf None [suggested] "The pod's namespace." => One(|e, _, _| some(Some(&pod(e)?.namespace)));
+    "k8s.pod.id" CharBuf None [] "The same as k8s.pod.uid." => One(|e, _, _| some(Some(&pod(e)?.uid)));
+    "k8s.pod.uid" CharBuf None [] "The pod's unique id." => One(|e, _, _| some(Some(&pod(e)?.uid)));
+    "k8s.pod.sandbox_id" CharBuf None [] "First twelve characters of the id of the pod's sandbox." => One(|e, _, _| some(Some(short(&pod(e)?.sandbox_id))));
+    "k8s.pod.full_sandbox_id" CharBuf None [] "The id of the pod's sandbox." => One(|e, _, _| some(Some(&pod(e)?.sandbox_id)));
+    "k8s.pod.label" CharBuf RequiredKey [] "One of the pod's labels." => One(|e, arg, _| label(&pod(e)?.labels, arg));
+    "k8s.pod.labels" CharBuf None [] "The pod's labels as key:value, joined by comma and blank." => One(|e, _, buf| labels(&pod(e)?.labels, buf));
+    "k8s.pod.ip" CharBuf None [] "The pod's IPv4 address." => Unfilled;
+    "k8s.pod.cni.json" CharBuf None [] "What the network plugin reported for the pod, as JSON." => Unfilled;
+    "k8s.rc.name" CharBuf None [deprecated] "Never has a value." => Unfilled;
+    "k8s.rc.id" CharBuf None [deprecated] "Never has a value." => Unfilled;
+    "k8s.rc.label" CharBuf RequiredKey [deprecated] "Never has a value." => Unfilled;
+    "k8s.rc.labels" CharBuf None [deprecated] "Never has a value." => Unfilled;
+    "k8s.svc.name" CharBuf None [deprecated] "Never has a value." => Unfilled;
+    "k8s.svc.id" CharBuf None [deprecated] "Never has a value." => Unfilled;
+    "k8s.svc.label" CharBuf RequiredKey [deprecated] "Never has a value." => Unfilled;
+    "k8s.svc.labels" CharBuf None [deprecated] "Never has a value." => Unfilled;
+    "k8s.ns.id" CharBuf None [deprecated] "Never has a value." => Unfilled;
+    "k8s.ns.label" CharBuf RequiredKey [deprecated] "Never has a value." => Unfilled;
+    "k8s.ns.labels" CharBuf None [deprecated] "Never has a value." => Unfilled;
+    "k8s.rs.name" CharBuf None [deprecated] "Never has a value." => Unfilled;
+    "k8s.rs.id" CharBuf None [deprecated] "Never has a value." => Unfilled;
+    "k8s.rs.label" CharBuf RequiredKey [deprecated] "Never has a value." => Unfilled;
+    "k8s.rs.labels" CharBuf None [deprecated] "Never has a value." => Unfilled;
+    "k8s.deployment.name" CharBuf None [deprecated] "Never has a value." => Unfilled;
+    "k8s.deployment.id" CharBuf None [deprecated] "Never has a value." => Unfilled;
+    "k8s.deployment.label" CharBuf RequiredKey [deprecated] "Never has a value." => Unfilled;
+    "k8s.deployment.labels" CharBuf None [deprecated] "Never has a value." => Unfilled;
+};

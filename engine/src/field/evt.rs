@@ -1,0 +1,168 @@
+//! `evt.*` and `syscall.type`.
+
+use std::sync::OnceLock;
+
+use lanner_schema::event::{Category, Event};
+use lanner_schema::flags::{self, O_F_CREATED};
+use lanner_schema::view::{EventView, ParamValue};
+
+use super::Extract::{One, Unfilled};
+use super::{Arg, Field, fields, param, time};
+use crate::value::Value;
+
+/// The host's name: `FALCO_HOSTNAME`, or what the kernel says.
+pub fn hostname() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        std::env::var("FALCO_HOSTNAME")
+            .or_else(|_| std::fs::read_to_string("/proc/sys/kernel/hostname"))
+            .map(|name| name.trim().to_owned())
+            .unwrap_or_default()
+    })
+}
+
+fn stamp<'b>(nanos: u64, write: impl FnOnce(u64, &mut String), buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
+    let mut text = String::from_utf8(std::mem::take(buf)).ok()?;
+    write(nanos, &mut text);
+    *buf = text.into_bytes();
+    Some(Value::Bytes(buf))
+}
+
+fn event_type<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    Some(Value::text(view.event.name()))
+}
+
+fn syscall_type<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    let row = view.event.row();
+    (!row.x86_64.is_empty() || !row.aarch64.is_empty()).then(|| Value::text(row.name))
+}
+
+fn is_type<'b>(view: &EventView<'b>, arg: &Arg) -> Option<Value<'b>> {
+    match arg {
+        Arg::Events(events) => Some(Value::U64(events.contains(view.event).into())),
+        _ => None,
+    }
+}
+
+fn result<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    let result = view.result()?;
+    Some(Value::text(if result >= 0 {
+        "SUCCESS"
+    } else {
+        flags::errno_name(result.unsigned_abs()).unwrap_or("UNKNOWN")
+    }))
+}
+
+fn failed(view: &EventView<'_>) -> Option<bool> {
+    view.result().map(|result| result < 0)
+}
+
+fn count_error<'b>(view: &EventView<'b>, of: impl FnOnce(Category) -> bool) -> Option<Value<'b>> {
+    if !of(view.event.row().category) {
+        return None;
+    }
+    failed(view).map(|failed| Value::U64(failed.into()))
+}
+
+fn open_flags(view: &EventView<'_>) -> Option<u64> {
+    match view.param_named("flags")? {
+        ParamValue::U64(flags) => Some(flags),
+        _ => None,
+    }
+}
+
+fn is_open(event: Event) -> bool {
+    matches!(event, Event::Open | Event::Openat | Event::Openat2)
+}
+
+/// The access mode of an open is one of `modes` (`O_RDONLY` 0, `O_WRONLY` 1, `O_RDWR` 2).
+fn opens<'b>(view: &EventView<'b>, modes: [u64; 2]) -> Option<Value<'b>> {
+    let opens = is_open(view.event) && open_flags(view).is_some_and(|flags| modes.contains(&(flags & 3)));
+    Some(Value::Bool(opens))
+}
+
+const O_CREAT: u64 = 0o100;
+const O_TMPFILE: u64 = 0o20200000;
+
+fn makes_executable(view: &EventView<'_>) -> bool {
+    let creates = view.event == Event::Creat
+        || is_open(view.event)
+            && open_flags(view).is_some_and(|flags| flags & O_CREAT != 0 || flags & O_TMPFILE == O_TMPFILE);
+    creates && matches!(view.param_named("mode"), Some(ParamValue::U64(mode)) if mode & 0o111 != 0)
+}
+
+fn creates(view: &EventView<'_>) -> bool {
+    (is_open(view.event) || view.event == Event::Creat)
+        && open_flags(view).is_some_and(|flags| {
+            flags & O_F_CREATED != 0
+                || flags & O_TMPFILE == O_TMPFILE && view.result().is_some_and(|result| result >= 0)
+        })
+}
+
+const NO: super::Extract = One(|_, _, _| Some(Value::Bool(false)));
+const ZERO: super::Extract = One(|_, _, _| Some(Value::U64(0)));
+
+pub(super) static FIELDS: &[Field] = fields! {
+    "evt.num" Uint64 None [] "Counts the events, from 1." => One(|e, _, _| Some(Value::U64(e.number)));
+    "evt.time" CharBuf None [] "Local time of day with nanoseconds." => One(|e, _, buf| stamp(e.time, |t, out| time::time_of_day(t, true, out), buf));
+    "evt.time.s" CharBuf None [] "Local time of day." => One(|e, _, buf| stamp(e.time, |t, out| time::time_of_day(t, false, out), buf));
+    "evt.time.iso8601" CharBuf None [] "Date and time in UTC with nanoseconds, as ISO 8601." => One(|e, _, buf| stamp(e.time, |t, out| time::iso8601(t, "+0000", out), buf));
+    "evt.datetime" CharBuf None [] "Local date and time with nanoseconds." => One(|e, _, buf| stamp(e.time, |t, out| time::datetime(t, true, out), buf));
+    "evt.datetime.s" CharBuf None [] "Local date and time." => One(|e, _, buf| stamp(e.time, |t, out| time::datetime(t, false, out), buf));
+    "evt.rawtime" AbsTime None [] "Nanoseconds since the epoch." => One(|e, _, _| Some(Value::U64(e.time)));
+    "evt.rawtime.s" AbsTime None [] "Seconds since the epoch." => One(|e, _, _| Some(Value::U64(e.time / 1_000_000_000)));
+    "evt.rawtime.ns" AbsTime None [padded] "Nanoseconds within the second." => One(|e, _, _| Some(Value::U64(e.time % 1_000_000_000)));
+    "evt.reltime" RelTime None [padded] "Nanoseconds since the first event." => Unfilled;
+    "evt.reltime.s" RelTime None [] "Seconds since the first event." => Unfilled;
+    "evt.reltime.ns" RelTime None [padded] "Its nanoseconds within the second." => Unfilled;
+    "evt.pluginname" CharBuf None [] "The plugin the event comes from." => Unfilled;
+    "evt.plugininfo" CharBuf None [] "A plugin's summary of its event." => Unfilled;
+    "evt.source" CharBuf None [] "The source of the event: syscall." => One(|_, _, _| Some(Value::text("syscall")));
+    "evt.is_async" Bool None [] "The event is no system call but news of another kind." => NO;
+    "evt.asynctype" CharBuf None [] "The kind of that news." => Unfilled;
+    "evt.hostname" CharBuf None [] "The host's name; FALCO_HOSTNAME overrides it." => One(|_, _, _| Some(Value::text(hostname())));
+    "evt.latency" RelTime None [deprecated] "Always 0." => ZERO;
+    "evt.latency.s" RelTime None [deprecated] "Always 0." => ZERO;
+    "evt.latency.ns" RelTime None [deprecated padded] "Always 0." => ZERO;
+    "evt.latency.quantized" Uint64 None [deprecated hidden] "Always 0." => ZERO;
+    "evt.latency.human" CharBuf None [deprecated] "Always 0ns." => One(|_, _, _| Some(Value::text("0ns")));
+    "evt.deltatime" RelTime None [] "Nanoseconds since the event before." => Unfilled;
+    "evt.deltatime.s" RelTime None [] "Seconds since the event before." => Unfilled;
+    "evt.deltatime.ns" RelTime None [padded] "Its nanoseconds within the second." => Unfilled;
+    "evt.outputtime" CharBuf None [print_only hidden] "The time, for display." => One(|e, _, buf| stamp(e.time, |t, out| time::time_of_day(t, true, out), buf));
+    "evt.dir" CharBuf None [deprecated] "Always <: only the end of a call is an event." => One(|_, _, _| Some(Value::text("<")));
+    "evt.type" CharBuf None [] "The event's name, as in open." => One(|e, _, _| event_type(e));
+    "evt.type.is" Uint32 EventType [] "1 when the event is of that type, else 0." => One(|e, arg, _| is_type(e, arg));
+    "syscall.type" CharBuf None [] "The system call's name; missing when the event is none." => One(|e, _, _| syscall_type(e));
+    "evt.category" CharBuf None [] "The class of the event: file, net, process, ..." => One(|e, _, _| Some(Value::text(e.event.row().category.name())));
+    "evt.cpu" Int16 None [] "The CPU it happened on." => One(|e, _, _| Some(Value::U64(e.cpu.into())));
+    "evt.args" CharBuf None [] "All parameters as name=value." => One(param::all);
+    "evt.arg" CharBuf Param [] "One parameter as text, with names instead of numbers where there are any." => One(param::text);
+    "evt.rawarg" Dyn ParamName [no_rhs no_transformer] "One parameter as it is." => One(param::raw);
+    "evt.info" CharBuf None [] "The same as evt.args." => One(param::all);
+    "evt.buffer" ByteBuf None [] "The data of a read or write." => Unfilled;
+    "evt.buflen" Uint64 None [] "How much a read or write moved." => Unfilled;
+    "evt.res" CharBuf None [] "SUCCESS, or the name of the error." => One(|e, _, _| result(e));
+    "evt.rawres" Int64 None [] "The result as a number." => One(|e, _, _| e.result().map(Value::I64));
+    "evt.failed" Bool None [] "The call failed." => One(|e, _, _| failed(e).map(Value::Bool));
+    "evt.is_io" Bool None [] "The event reads or writes." => NO;
+    "evt.is_io_read" Bool None [] "The event reads." => NO;
+    "evt.is_io_write" Bool None [] "The event writes." => NO;
+    "evt.io_dir" CharBuf None [] "read or write." => Unfilled;
+    "evt.is_wait" Bool None [] "The call is one that waits." => NO;
+    "evt.wait_latency" RelTime None [deprecated] "Always 0." => ZERO;
+    "evt.is_syslog" Bool None [] "The event writes to the system's log." => NO;
+    "evt.count" Uint32 None [] "Always 1." => One(|_, _, _| Some(Value::U64(1)));
+    "evt.count.error" Uint32 None [] "1 when the call failed, else 0." => One(|e, _, _| count_error(e, |_| true));
+    "evt.count.error.file" Uint32 None [] "The same, of file events." => One(|e, _, _| count_error(e, |c| c == Category::File));
+    "evt.count.error.net" Uint32 None [] "The same, of network events." => One(|e, _, _| count_error(e, |c| c == Category::Net));
+    "evt.count.error.memory" Uint32 None [] "The same, of memory events." => Unfilled;
+    "evt.count.error.other" Uint32 None [] "The same, of all other events." => One(|e, _, _| count_error(e, |c| !matches!(c, Category::File | Category::Net)));
+    "evt.count.exit" Uint32 None [] "Always 1." => One(|_, _, _| Some(Value::U64(1)));
+    "evt.around" Uint64 RequiredKey [filter_only no_rhs no_transformer] "Within so many milliseconds of the time in the brackets." => Unfilled;
+    "evt.abspath" CharBuf Side [] "The absolute path of a call that takes a directory; .src and .dst pick one of two." => One(|e, arg, _| param::absolute(e, arg));
+    "evt.is_open_read" Bool None [] "A file was opened for reading." => One(|e, _, _| opens(e, [0, 2]));
+    "evt.is_open_write" Bool None [] "A file was opened for writing." => One(|e, _, _| opens(e, [1, 2]));
+    "evt.is_open_exec" Bool None [] "A file was created that can be executed." => One(|e, _, _| Some(Value::Bool(makes_executable(e))));
+    "evt.is_open_create" Bool None [] "The open created the file." => One(|e, _, _| Some(Value::Bool(creates(e))));
+};

@@ -1,0 +1,229 @@
+//! `fd.*`: missing on every event that has no descriptor.
+
+use lanner_schema::container::Owner;
+use lanner_schema::descriptor::{Descriptor, DescriptorKind};
+use lanner_schema::record::SocketTuple;
+use lanner_schema::view::{EventView, ParamValue};
+use std::net::IpAddr;
+
+use super::Extract::{Ends, One, Unfilled};
+use super::{Field, fields, param};
+use crate::value::Value;
+
+fn tuple<'b>(view: &EventView<'b>) -> Option<SocketTuple<'b>> {
+    view.descriptor?.tuple
+}
+
+type End = (IpAddr, u16);
+
+fn local(view: &EventView<'_>) -> Option<End> {
+    tuple(view)?.local
+}
+fn remote(view: &EventView<'_>) -> Option<End> {
+    tuple(view)?.remote
+}
+fn client(view: &EventView<'_>) -> Option<End> {
+    if view.descriptor?.is_server {
+        remote(view)
+    } else {
+        local(view)
+    }
+}
+fn server(view: &EventView<'_>) -> Option<End> {
+    if view.descriptor?.is_server {
+        local(view)
+    } else {
+        remote(view)
+    }
+}
+fn ip<'b>(end: Option<End>) -> Option<Value<'b>> {
+    end.map(|(ip, _)| Value::Ip(ip))
+}
+fn port<'b>(end: Option<End>) -> Option<Value<'b>> {
+    end.map(|(_, port)| Value::U64(port.into()))
+}
+fn port_text<'b>(end: Option<End>, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
+    param::number(buf, end?.1);
+    Some(Value::Bytes(buf))
+}
+
+/// Appends `fd.name`; nothing when it has none.
+pub(super) fn name_into(view: &EventView<'_>, out: &mut Vec<u8>) {
+    let Some(fd) = view.descriptor else { return };
+    match (fd.path, fd.tuple) {
+        (Some(path), _) => out.extend_from_slice(path),
+        (None, Some(mut tuple)) => {
+            // Client first, whichever end is the process's own.
+            if fd.is_server {
+                std::mem::swap(&mut tuple.local, &mut tuple.remote);
+            }
+            param::tuple_text(&tuple, out);
+        }
+        (None, None) => {}
+    }
+}
+
+fn name<'b>(view: &EventView<'b>, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
+    let fd = view.descriptor?;
+    if let Some(path) = fd.path {
+        return Some(Value::Bytes(path));
+    }
+    fd.tuple?;
+    name_into(view, buf);
+    Some(Value::Bytes(buf))
+}
+
+fn path_of<'b>(fd: &Descriptor<'b>) -> Option<&'b [u8]> {
+    matches!(fd.kind, DescriptorKind::File | DescriptorKind::Directory)
+        .then_some(fd.path)
+        .flatten()
+}
+
+fn directory<'b>(view: &EventView<'b>) -> Option<&'b [u8]> {
+    let fd = view.descriptor?;
+    let path = path_of(fd)?;
+    if fd.kind == DescriptorKind::Directory {
+        return Some(path);
+    }
+    Some(match path.iter().rposition(|b| *b == b'/') {
+        Some(0) => b"/",
+        Some(slash) => &path[..slash],
+        None => b"/",
+    })
+}
+
+fn file_name<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    let fd = view.descriptor.filter(|fd| fd.kind == DescriptorKind::File)?;
+    fd.path?.rsplit(|b| *b == b'/').next().map(Value::Bytes)
+}
+
+/// The path as passed with double slashes removed.
+fn raw_name<'b>(view: &EventView<'b>, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
+    let raw = view.descriptor?.raw_path?;
+    if !raw.windows(2).any(|pair| pair == b"//") {
+        return Some(Value::Bytes(raw));
+    }
+    for byte in raw {
+        if *byte != b'/' || buf.last() != Some(&b'/') {
+            buf.push(*byte);
+        }
+    }
+    Some(Value::Bytes(buf))
+}
+
+fn container_id<'b>(view: &EventView<'b>) -> &'b str {
+    match view.owner {
+        Owner::Host => "",
+        Owner::Container(container) => container.id(),
+    }
+}
+
+fn in_container<'b>(view: &EventView<'b>, dir: bool, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
+    view.descriptor?;
+    buf.extend_from_slice(container_id(view).as_bytes());
+    buf.push(b':');
+    if dir {
+        buf.extend_from_slice(directory(view)?);
+    } else {
+        name_into(view, buf);
+    }
+    Some(Value::Bytes(buf))
+}
+
+fn number_param(view: &EventView<'_>, name: &str) -> Option<u64> {
+    view.descriptor?;
+    match view.param_named(name)? {
+        ParamValue::U64(value) => Some(value),
+        _ => None,
+    }
+}
+
+fn protocol<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    view.descriptor?;
+    Some(Value::text(match tuple(view).map(|t| (t.protocol, t.kind)) {
+        Some((6, _)) => "tcp",
+        Some((17, _)) => "udp",
+        Some((1 | 58, _)) => "icmp",
+        Some((_, 3)) => "raw",
+        _ => "<NA>",
+    }))
+}
+
+fn family<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    match view.descriptor?.kind {
+        DescriptorKind::Ipv4 | DescriptorKind::Ipv6 => Some(Value::text("ip")),
+        DescriptorKind::Unix => Some(Value::text("unix")),
+        _ => None,
+    }
+}
+
+fn is_inet(view: &EventView<'_>) -> bool {
+    view.descriptor
+        .is_some_and(|fd| matches!(fd.kind, DescriptorKind::Ipv4 | DescriptorKind::Ipv6))
+}
+
+fn addresses<'b>(view: &EventView<'b>) -> [Option<Value<'b>>; 2] {
+    [ip(local(view)), ip(remote(view))]
+}
+fn ports<'b>(view: &EventView<'b>) -> [Option<Value<'b>>; 2] {
+    [port(local(view)), port(remote(view))]
+}
+
+pub(super) static FIELDS: &[Field] = fields! {
+    "fd.num" Int64 None [] "The descriptor's number." => One(|e, _, _| Some(Value::I64(e.descriptor?.number)));
+    "fd.type" CharBuf None [] "What it refers to: file, directory, ipv4, ipv6, unix, ..." => One(|e, _, _| Some(Value::text(e.descriptor?.kind.word())));
+    "fd.typechar" CharBuf None [] "That as one character: f, d, 4, 6, u, ..." => One(|e, _, _| Some(Value::text(e.descriptor?.kind.letter())));
+    "fd.name" CharBuf None [] "The path of a file; client and server of a socket." => One(|e, _, buf| name(e, buf));
+    "fd.directory" CharBuf None [] "The directory a file is in." => One(|e, _, _| directory(e).map(Value::Bytes));
+    "fd.filename" CharBuf None [] "The last part of a file's path." => One(|e, _, _| file_name(e));
+    "fd.ip" IpAddr None [filter_only no_rhs no_transformer] "Either address of a socket." => Ends(addresses);
+    "fd.cip" IpAddr None [] "Address of the client." => One(|e, _, _| ip(client(e)));
+    "fd.sip" IpAddr None [] "Address of the server." => One(|e, _, _| ip(server(e)));
+    "fd.lip" IpAddr None [] "The process's own address." => One(|e, _, _| ip(local(e)));
+    "fd.rip" IpAddr None [] "Address of the other end." => One(|e, _, _| ip(remote(e)));
+    "fd.port" Port None [filter_only no_rhs no_transformer] "Either port of a socket." => Ends(ports);
+    "fd.cport" Port None [] "Port of the client." => One(|e, _, _| port(client(e)));
+    "fd.sport" Port None [] "Port of the server." => One(|e, _, _| port(server(e)));
+    "fd.lport" Port None [] "The process's own port." => One(|e, _, _| port(local(e)));
+    "fd.rport" Port None [] "Port of the other end." => One(|e, _, _| port(remote(e)));
+    "fd.l4proto" CharBuf None [] "tcp, udp, icmp or raw; <NA> when it is none of them." => One(|e, _, _| protocol(e));
+    "fd.sockfamily" CharBuf None [] "ip or unix." => One(|e, _, _| family(e));
+    "fd.is_server" Bool None [] "The process owns the server's end." => One(|e, _, _| Some(Value::Bool(e.descriptor?.is_server)));
+    "fd.uid" CharBuf None [] "Thread id and descriptor number, one after the other." => One(|e, _, buf| {
+        param::number(buf, e.tid);
+        param::number(buf, e.descriptor?.number);
+        Some(Value::Bytes(buf))
+    });
+    "fd.containername" CharBuf None [] "Container id, colon, fd.name." => One(|e, _, buf| in_container(e, false, buf));
+    "fd.containerdirectory" CharBuf None [] "Container id, colon, fd.directory." => One(|e, _, buf| in_container(e, true, buf));
+    "fd.proto" Port None [filter_only no_rhs no_transformer] "Either port, by the name of its service." => Ends(ports);
+    "fd.cproto" CharBuf None [] "The client's port as text (service names are not looked up)." => One(|e, _, buf| port_text(client(e), buf));
+    "fd.sproto" CharBuf None [] "The server's port as text (service names are not looked up)." => One(|e, _, buf| port_text(server(e), buf));
+    "fd.lproto" CharBuf None [] "The process's own port as text (service names are not looked up)." => One(|e, _, buf| port_text(local(e), buf));
+    "fd.rproto" CharBuf None [] "The other end's port as text (service names are not looked up)." => One(|e, _, buf| port_text(remote(e), buf));
+    "fd.net" IpNet None [filter_only no_rhs no_transformer] "Either address, against networks." => Ends(addresses);
+    "fd.cnet" IpNet None [filter_only no_rhs no_transformer] "Address of the client, against networks." => One(|e, _, _| ip(client(e)));
+    "fd.snet" IpNet None [filter_only no_rhs no_transformer] "Address of the server, against networks." => One(|e, _, _| ip(server(e)));
+    "fd.lnet" IpNet None [filter_only no_rhs no_transformer] "The process's own address, against networks." => One(|e, _, _| ip(local(e)));
+    "fd.rnet" IpNet None [filter_only no_rhs no_transformer] "Address of the other end, against networks." => One(|e, _, _| ip(remote(e)));
+    "fd.connected" Bool None [] "The socket's connect succeeded." => One(|e, _, _| is_inet(e).then(|| Value::Bool(e.result().is_some_and(|r| r >= 0))));
+    "fd.name_changed" Bool None [] "The event changed the descriptor's name." => Unfilled;
+    "fd.cip.name" CharBuf None [no_rhs no_transformer] "Name of the client's host." => Unfilled;
+    "fd.sip.name" CharBuf None [no_rhs no_transformer] "Name of the server's host." => Unfilled;
+    "fd.lip.name" CharBuf None [no_rhs no_transformer] "Name of the process's own host." => Unfilled;
+    "fd.rip.name" CharBuf None [no_rhs no_transformer] "Name of the other end's host." => Unfilled;
+    "fd.dev" Int32 None [hex] "Number of the device the file is on." => One(|e, _, _| number_param(e, "dev").map(Value::U64));
+    "fd.dev.major" Int32 None [] "Its major number." => One(|e, _, _| number_param(e, "dev").map(|dev| Value::U64((dev >> 8) & 0xfff)));
+    "fd.dev.minor" Int32 None [] "Its minor number." => One(|e, _, _| number_param(e, "dev").map(|dev| Value::U64(dev & 0xff | (dev >> 12) & 0xfff00)));
+    "fd.ino" Int64 None [] "The file's inode number." => One(|e, _, _| number_param(e, "ino").map(Value::U64));
+    "fd.nameraw" CharBuf None [] "The path as it was passed, double slashes removed." => One(|e, _, buf| raw_name(e, buf));
+    "fd.types" CharBuf Index [list no_rhs] "Types of all open descriptors, or of one." => Unfilled;
+    "fd.is_upper_layer" Bool None [] "The file is in the upper layer of an overlay." => Unfilled;
+    "fd.is_lower_layer" Bool None [] "The file is in a lower layer of an overlay." => Unfilled;
+    "fdlist.nums" CharBuf None [] "Descriptors of a poll, joined by commas." => Unfilled;
+    "fdlist.names" CharBuf None [] "Their names." => Unfilled;
+    "fdlist.cips" CharBuf None [] "Their clients' addresses." => Unfilled;
+    "fdlist.sips" CharBuf None [] "Their servers' addresses." => Unfilled;
+    "fdlist.cports" CharBuf None [] "Their clients' ports." => Unfilled;
+    "fdlist.sports" CharBuf None [] "Their servers' ports." => Unfilled;
+};

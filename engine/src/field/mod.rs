@@ -1,0 +1,231 @@
+//! Fields: one row each, resolved to functions when a condition or an output is compiled.
+
+mod container;
+mod evt;
+mod fd;
+mod param;
+mod param_names;
+mod process;
+mod resolve;
+mod time;
+
+use lanner_schema::event::EventSet;
+use lanner_schema::process::Process;
+use lanner_schema::view::EventView;
+
+use crate::value::{FieldType, Value};
+
+pub use evt::hostname;
+pub(crate) use resolve::nearest;
+pub use resolve::{FieldError, FieldRef, find};
+pub use time::{datetime, iso8601, time_of_day};
+
+/// What a field takes as its argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArgForm {
+    /// Nothing.
+    None,
+    /// `[N]`, or nothing.
+    Index,
+    /// `[KEY]`, or nothing.
+    Key,
+    /// `[N]` or `[KEY]`, or nothing.
+    IndexOrKey,
+    /// `[KEY]`.
+    RequiredKey,
+    /// `[N]` or `[KEY]`.
+    RequiredIndexOrKey,
+    /// `.NAME` of an event parameter, or `[N]`.
+    Param,
+    /// `.NAME` of an event parameter.
+    ParamName,
+    /// `.NAME` of an event type.
+    EventType,
+    /// `.NAME`.
+    DotName,
+    /// Nothing, `.src` or `.dst`.
+    Side,
+}
+
+impl ArgForm {
+    /// True when the field means nothing without it.
+    pub fn is_required(self) -> bool {
+        use ArgForm as A;
+        matches!(
+            self,
+            A::RequiredKey | A::RequiredIndexOrKey | A::Param | A::ParamName | A::EventType | A::DotName
+        )
+    }
+
+    /// The text `--list` shows.
+    pub fn describe(self) -> &'static str {
+        match self {
+            ArgForm::None => "",
+            ArgForm::Index => "[index], optional",
+            ArgForm::Key => "[key], optional",
+            ArgForm::IndexOrKey => "[index] or [key], optional",
+            ArgForm::RequiredKey => "[key]",
+            ArgForm::RequiredIndexOrKey => "[index] or [key]",
+            ArgForm::Param => ".NAME or [index]",
+            ArgForm::ParamName | ArgForm::EventType | ArgForm::DotName => ".NAME",
+            ArgForm::Side => ".src or .dst, optional",
+        }
+    }
+}
+
+/// A field's argument, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arg {
+    /// None was given.
+    None,
+    /// A number.
+    Index(usize),
+    /// A text.
+    Key(Box<str>),
+    /// An event parameter: its name, and its index in every event (`u8::MAX` where there is none).
+    Param(Box<str>, Box<[u8]>),
+    /// Event types.
+    Events(EventSet),
+}
+
+/// What cannot be done with a field, and what is done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flags {
+    /// Cannot be compared with another field.
+    pub no_rhs: bool,
+    /// Cannot be given to a transformer.
+    pub no_transformer: bool,
+    /// Has no value in an output.
+    pub filter_only: bool,
+    /// Only for outputs.
+    pub print_only: bool,
+    /// Kept so that old rules load.
+    pub deprecated: bool,
+    /// Added to every output when the configuration asks for suggested fields.
+    pub suggested: bool,
+    /// Printed in hexadecimal.
+    pub hex: bool,
+    /// Printed with nine digits.
+    pub padded: bool,
+    /// Not listed.
+    pub hidden: bool,
+}
+
+type OneFn = for<'b> fn(&EventView<'b>, &Arg, &'b mut Vec<u8>) -> Option<Value<'b>>;
+type EachFn = for<'b> fn(&EventView<'b>, &Arg, &mut dyn FnMut(Value<'b>) -> bool);
+
+/// How a field gets its value.
+#[derive(Debug, Clone, Copy)]
+pub enum Extract {
+    /// Not yet: the field is known, its value is missing.
+    Unfilled,
+    /// One value, borrowed from the event or built in the buffer.
+    One(OneFn),
+    /// Of the ancestor the index names; without an index of any of them.
+    Ancestor(for<'b> fn(&'b Process) -> Value<'b>),
+    /// Several values, of which any may match; the callback returns true to stop.
+    Any(EachFn),
+    /// Both ends of a socket: one has to match, or with `!=` both.
+    Ends(for<'b> fn(&EventView<'b>) -> [Option<Value<'b>>; 2]),
+}
+
+/// One field.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// The type of its values.
+    pub ty: FieldType,
+    /// Its argument.
+    pub arg: ArgForm,
+    /// True when its value is a list.
+    pub list: bool,
+    /// See [`Flags`].
+    pub flags: Flags,
+    /// What it is, one sentence.
+    pub doc: &'static str,
+    /// Where its value comes from.
+    pub extract: Extract,
+}
+
+/// A class of fields, as `--list` groups them.
+#[derive(Debug, Clone, Copy)]
+pub struct FieldClass {
+    /// Its name.
+    pub name: &'static str,
+    /// What its fields are about.
+    pub doc: &'static str,
+    /// Its fields.
+    pub fields: &'static [Field],
+}
+
+/// Every field of the source `syscall`, by class.
+pub static FIELDS: &[FieldClass] = &[
+    FieldClass {
+        name: "evt",
+        doc: "the event itself",
+        fields: evt::FIELDS,
+    },
+    FieldClass {
+        name: "process",
+        doc: "the process that caused the event, its ancestors, users and groups",
+        fields: process::FIELDS,
+    },
+    FieldClass {
+        name: "fd",
+        doc: "the descriptor the event is about",
+        fields: fd::FIELDS,
+    },
+    FieldClass {
+        name: "fs.path",
+        doc: "the paths of file operations that succeeded",
+        fields: param::FS_PATH_FIELDS,
+    },
+    FieldClass {
+        name: "container",
+        doc: "the container of the process, and its Kubernetes pod",
+        fields: container::FIELDS,
+    },
+];
+
+/// Every field.
+pub fn all() -> impl Iterator<Item = &'static Field> {
+    FIELDS.iter().flat_map(|class| class.fields)
+}
+
+/// `name TYPE ARGUMENT [list] [flags] "doc" => extract;`
+macro_rules! fields {
+    ($( $name:literal $ty:ident $arg:ident [$($flag:ident)*] $doc:literal => $extract:expr; )*) => {
+        &[ $( $crate::field::Field {
+            name: $name,
+            ty: $crate::value::FieldType::$ty,
+            arg: $crate::field::ArgForm::$arg,
+            list: false $(|| $crate::field::fields!(@list $flag))*,
+            flags: {
+                #[allow(unused_mut)]
+                let mut flags = $crate::field::NO_FLAGS;
+                $( $crate::field::fields!(@flag flags $flag); )*
+                flags
+            },
+            doc: $doc,
+            extract: $extract,
+        }, )* ]
+    };
+    (@list list) => { true };
+    (@list $other:ident) => { false };
+    (@flag $flags:ident list) => {};
+    (@flag $flags:ident $flag:ident) => { $flags.$flag = true; };
+}
+use fields;
+
+const NO_FLAGS: Flags = Flags {
+    no_rhs: false,
+    no_transformer: false,
+    filter_only: false,
+    print_only: false,
+    deprecated: false,
+    suggested: false,
+    hex: false,
+    padded: false,
+    hidden: false,
+};

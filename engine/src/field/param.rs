@@ -1,0 +1,388 @@
+//! Event parameters: as text (`evt.arg`), as they are (`evt.rawarg`), and the paths of file operations (`fs.path`).
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv6Addr};
+
+use lanner_schema::event::{Event, FdUse, ParamType};
+use lanner_schema::flags;
+use lanner_schema::process::strings;
+use lanner_schema::record::SocketTuple;
+use lanner_schema::view::{EventView, ParamValue};
+
+use super::Extract::One;
+use super::{Arg, Field, fields};
+use crate::value::{FieldType, Value};
+
+/// Which parameters a field reads besides those its argument names.
+pub(super) enum Reads {
+    /// None.
+    None,
+    /// The one its index names.
+    Indexed,
+    /// All.
+    All,
+    /// The one with this name.
+    Named(&'static str),
+}
+
+/// Which parameters the field called `name` reads.
+pub(super) fn reads(name: &str) -> Reads {
+    match name {
+        "evt.args" | "evt.info" => Reads::All,
+        "evt.arg" => Reads::Indexed,
+        "fd.dev" | "fd.dev.major" | "fd.dev.minor" => Reads::Named("dev"),
+        "fd.ino" => Reads::Named("ino"),
+        _ => Reads::None,
+    }
+}
+
+/// The type of `evt.rawarg` for a parameter.
+pub(super) fn field_type(ty: ParamType) -> FieldType {
+    match ty {
+        ParamType::Errno | ParamType::Fd | ParamType::Pid | ParamType::I64 => FieldType::Int64,
+        ParamType::I32 => FieldType::Int32,
+        ParamType::Uid | ParamType::Gid => FieldType::Opaque,
+        ParamType::U64 => FieldType::Uint64,
+        ParamType::AbsTime => FieldType::AbsTime,
+        ParamType::U8
+        | ParamType::U16
+        | ParamType::U32
+        | ParamType::Signal
+        | ParamType::Flags(_)
+        | ParamType::Enum(_)
+        | ParamType::Mode(_) => FieldType::Uint32,
+        ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath(_) => FieldType::CharBuf,
+        ParamType::ByteBuf | ParamType::SockTuple | ParamType::SockAddr => FieldType::ByteBuf,
+    }
+}
+
+/// The index of the parameter that `arg` names on this event.
+fn index(view: &EventView<'_>, arg: &Arg) -> Option<usize> {
+    match arg {
+        Arg::Param(_, indexes) => match indexes.get(view.event as usize) {
+            None | Some(&u8::MAX) => None,
+            Some(index) => Some((*index).into()),
+        },
+        Arg::Index(n) => view.event.row().params.get(*n).filter(|p| !p.hidden).map(|_| *n),
+        _ => None,
+    }
+}
+
+/// `evt.rawarg.NAME`.
+pub(super) fn raw<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
+    match view.param(index(view, arg)?)? {
+        ParamValue::I64(value) => Some(Value::I64(value)),
+        ParamValue::U64(value) => Some(Value::U64(value)),
+        ParamValue::Bytes(bytes) => Some(Value::Bytes(bytes)),
+        ParamValue::Path { raw, .. } => Some(Value::Bytes(raw)),
+        ParamValue::Tuple(tuple) => {
+            tuple_text(&tuple, buf);
+            Some(Value::Bytes(buf))
+        }
+    }
+}
+
+/// `evt.arg.NAME` and `evt.arg[N]`: the form with names when there is one, else the plain one.
+pub(super) fn text<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
+    let index = index(view, arg)?;
+    // The common ones without copying.
+    match view.param(index)? {
+        ParamValue::Path { raw, resolved } => return Some(Value::Bytes(resolved.unwrap_or(raw))),
+        ParamValue::Bytes(bytes) if !matches!(view.event.row().params[index].ty, ParamType::ByteBuf) => {
+            return Some(Value::Bytes(bytes));
+        }
+        _ => {}
+    }
+    if !resolved(view, index, buf) {
+        plain(view, index, buf);
+    }
+    Some(Value::Bytes(buf))
+}
+
+/// `evt.args`: `name=value ` for every parameter, with the form with names in parentheses after the value.
+pub(super) fn all<'b>(view: &EventView<'b>, _: &Arg, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
+    let mut with_names = Vec::new();
+    for (index, param) in view
+        .event
+        .row()
+        .params
+        .iter()
+        .enumerate()
+        .filter(|(_, p)| !p.hidden)
+    {
+        buf.extend_from_slice(param.name.as_bytes());
+        buf.push(b'=');
+        let start = buf.len();
+        if !plain(view, index, buf) {
+            buf.extend_from_slice(b"<NA>");
+        }
+        with_names.clear();
+        if resolved(view, index, &mut with_names) && with_names != buf[start..] {
+            buf.push(b'(');
+            buf.extend_from_slice(&with_names);
+            buf.push(b')');
+        }
+        buf.push(b' ');
+    }
+    Some(Value::Bytes(buf))
+}
+
+/// Appends a number. Writing to a vector cannot fail.
+pub(super) fn number(out: &mut Vec<u8>, value: impl std::fmt::Display) {
+    let _ = write!(out, "{value}");
+}
+
+/// Appends the parameter without names; false when it has no value.
+fn plain(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) -> bool {
+    let Some(value) = view.param(index) else {
+        return false;
+    };
+    let param = &view.event.row().params[index];
+    match value {
+        ParamValue::I64(value) => number(out, value),
+        ParamValue::U64(value) => match (param.ty, param.name) {
+            (ParamType::Uid, _) if value == u64::from(u32::MAX) => number(out, -1),
+            (ParamType::Mode(_), _) | (ParamType::U32, "mode") if value != 0 => {
+                let _ = write!(out, "0{value:o}");
+            }
+            (_, "dev") => {
+                let _ = write!(out, "{value:X}");
+            }
+            _ => number(out, value),
+        },
+        ParamValue::Path { raw, .. } => out.extend_from_slice(raw),
+        ParamValue::Bytes(bytes) if param.ty == ParamType::ByteBuf => {
+            if matches!(param.name, "args" | "env" | "cgroups") {
+                for string in strings(bytes) {
+                    out.extend_from_slice(string);
+                    out.push(b'.');
+                }
+            } else {
+                out.extend(bytes.iter().map(|b| {
+                    if b.is_ascii_graphic() || *b == b' ' {
+                        *b
+                    } else {
+                        b'.'
+                    }
+                }));
+            }
+        }
+        ParamValue::Bytes(bytes) => out.extend_from_slice(bytes),
+        ParamValue::Tuple(tuple) if param.ty == ParamType::SockAddr => address_text(&tuple, out),
+        ParamValue::Tuple(tuple) => tuple_text(&tuple, out),
+    }
+    true
+}
+
+/// Appends the parameter's form with names; false when it has none.
+fn resolved(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) -> bool {
+    let Some(value) = view.param(index) else {
+        return false;
+    };
+    let before = out.len();
+    match (view.event.row().params[index].ty, value) {
+        (ParamType::Fd, ParamValue::I64(-100)) => out.extend_from_slice(b"AT_FDCWD"),
+        (ParamType::Errno | ParamType::Fd, ParamValue::I64(value)) if value < 0 => {
+            out.extend_from_slice(flags::errno_name(value.unsigned_abs()).unwrap_or("").as_bytes());
+        }
+        (ParamType::Fd, ParamValue::I64(value)) => {
+            if let Some(fd) = view.descriptor.filter(|fd| fd.number == value)
+                && named_descriptor(view, index)
+            {
+                out.push(b'<');
+                out.extend_from_slice(fd.kind.letter().as_bytes());
+                out.push(b'>');
+                super::fd::name_into(view, out);
+            }
+        }
+        (ParamType::Pid, ParamValue::I64(pid)) => {
+            if let Some(process) = u32::try_from(pid).ok().and_then(|pid| view.system.process(pid)) {
+                out.extend_from_slice(&process.image.comm);
+            }
+        }
+        (ParamType::Uid, ParamValue::U64(uid)) => match u32::try_from(uid) {
+            Ok(0) => out.extend_from_slice(b"root"),
+            Ok(uid) => out.extend_from_slice(view.system.user(uid).map_or("", |u| &u.name).as_bytes()),
+            Err(_) => {}
+        },
+        (ParamType::Gid, ParamValue::U64(gid)) => {
+            if let Some(name) = u32::try_from(gid).ok().and_then(|gid| view.system.group(gid)) {
+                out.extend_from_slice(name.as_bytes());
+            }
+        }
+        (
+            ParamType::Flags(table) | ParamType::Enum(table) | ParamType::Mode(table),
+            ParamValue::U64(value),
+        ) => {
+            table.for_each(value, |name| {
+                if out.len() > before {
+                    out.push(b'|');
+                }
+                out.extend_from_slice(name.as_bytes());
+            });
+        }
+        (ParamType::Signal, ParamValue::U64(signal)) => {
+            let name = usize::try_from(signal).ok().and_then(|s| SIGNALS.get(s));
+            out.extend_from_slice(name.copied().unwrap_or("").as_bytes());
+        }
+        (ParamType::FsPath | ParamType::FsRelPath(_), ParamValue::Path { resolved, .. }) => {
+            out.extend_from_slice(resolved.unwrap_or_default());
+        }
+        _ => {}
+    }
+    out.len() > before
+}
+
+/// True when the descriptor of the event is the one in this parameter.
+fn named_descriptor(view: &EventView<'_>, index: usize) -> bool {
+    match view.event.row().fd {
+        FdUse::None => false,
+        FdUse::Opens { .. } => index == 0,
+        FdUse::Socket { fd, .. } | FdUse::File { fd, .. } => index == usize::from(fd),
+    }
+}
+
+const SIGNALS: [&str; 32] = [
+    "",
+    "SIGHUP",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGILL",
+    "SIGTRAP",
+    "SIGABRT",
+    "SIGBUS",
+    "SIGFPE",
+    "SIGKILL",
+    "SIGUSR1",
+    "SIGSEGV",
+    "SIGUSR2",
+    "SIGPIPE",
+    "SIGALRM",
+    "SIGTERM",
+    "SIGSTKFLT",
+    "SIGCHLD",
+    "SIGCONT",
+    "SIGSTOP",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGURG",
+    "SIGXCPU",
+    "SIGXFSZ",
+    "SIGVTALRM",
+    "SIGPROF",
+    "SIGWINCH",
+    "SIGIO",
+    "SIGPWR",
+    "SIGSYS",
+];
+
+fn end(out: &mut Vec<u8>, end: Option<(IpAddr, u16)>, family: u16) {
+    let (ip, port) = end.unwrap_or((
+        match family {
+            lanner_schema::record::AF_INET6 => Ipv6Addr::UNSPECIFIED.into(),
+            _ => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        },
+        0,
+    ));
+    let _ = write!(out, "{ip}:{port}");
+}
+
+/// Appends `local->remote` of a socket, or its path.
+pub(super) fn tuple_text(tuple: &SocketTuple<'_>, out: &mut Vec<u8>) {
+    if tuple.local.is_none() && tuple.remote.is_none() {
+        path_text(tuple.path, out);
+        return;
+    }
+    end(out, tuple.local, tuple.family);
+    out.extend_from_slice(b"->");
+    end(out, tuple.remote, tuple.family);
+}
+
+fn address_text(tuple: &SocketTuple<'_>, out: &mut Vec<u8>) {
+    match tuple.remote.or(tuple.local) {
+        Some(address) => end(out, Some(address), tuple.family),
+        None => path_text(tuple.path, out),
+    }
+}
+
+/// A socket's path; the NUL that begins an abstract one prints as `@`.
+fn path_text(path: &[u8], out: &mut Vec<u8>) {
+    match path.split_first() {
+        Some((0, rest)) => {
+            out.push(b'@');
+            out.extend_from_slice(rest);
+        }
+        _ => out.extend_from_slice(path),
+    }
+}
+
+/// Which path a field of `fs.path` asks for.
+#[derive(Clone, Copy, PartialEq)]
+enum Role {
+    Name,
+    Source,
+    Target,
+}
+
+/// The parameter with that role. `source` of `link` and `symlink` is the new path: Falco's choice.
+fn path_param(event: Event, role: Role) -> Option<&'static str> {
+    use Event as E;
+    match (event, role) {
+        (E::Open | E::Openat | E::Openat2 | E::Creat | E::Unlinkat, Role::Name) => Some("name"),
+        (E::Mkdir | E::Mkdirat | E::Rmdir | E::Unlink | E::Fchmod, Role::Name) => Some("path"),
+        (E::Chmod | E::Fchmodat, Role::Name) => Some("filename"),
+        (E::Rename | E::Renameat | E::Renameat2, Role::Source) => Some("oldpath"),
+        (E::Rename | E::Renameat | E::Renameat2, Role::Target) => Some("newpath"),
+        (E::Link | E::Linkat, Role::Source) => Some("newpath"),
+        (E::Link | E::Linkat, Role::Target) => Some("oldpath"),
+        (E::Symlink | E::Symlinkat, Role::Source) => Some("linkpath"),
+        (E::Symlink | E::Symlinkat, Role::Target) => Some("target"),
+        _ => None,
+    }
+}
+
+fn path<'b>(view: &EventView<'b>, role: Role, as_passed: bool) -> Option<Value<'b>> {
+    if view.result()? < 0 {
+        return None;
+    }
+    match view.param_named(path_param(view.event, role)?)? {
+        ParamValue::Path { raw, resolved } => {
+            let value = if as_passed { raw } else { resolved.unwrap_or(raw) };
+            Some(Value::Bytes(value))
+        }
+        ParamValue::Bytes(bytes) => Some(Value::Bytes(bytes)),
+        _ => None,
+    }
+}
+
+/// `evt.abspath`: the absolute path of the `*at` calls; `.src` and `.dst` pick a side of `renameat` and `linkat`.
+pub(super) fn absolute<'b>(view: &EventView<'b>, arg: &Arg) -> Option<Value<'b>> {
+    use Event as E;
+    let side = match arg {
+        Arg::Key(key) => &**key,
+        _ => "",
+    };
+    let name = match (view.event, side) {
+        (E::Openat | E::Openat2 | E::Unlinkat, "") => "name",
+        (E::Mkdirat, "") => "path",
+        (E::Fchmodat, "") => "filename",
+        (E::Symlinkat, "") => "linkpath",
+        (E::Renameat | E::Renameat2 | E::Linkat, "" | "src") => "oldpath",
+        (E::Renameat | E::Renameat2 | E::Linkat, "dst") => "newpath",
+        _ => return None,
+    };
+    match view.param_named(name)? {
+        ParamValue::Path { resolved, .. } => resolved.map(Value::Bytes),
+        _ => None,
+    }
+}
+
+pub(super) static FS_PATH_FIELDS: &[Field] = fields! {
+    "fs.path.name" CharBuf None [] "Absolute path that a successful call acted on." => One(|e, _, _| path(e, Role::Name, false));
+    "fs.path.nameraw" CharBuf None [] "That path as the caller passed it." => One(|e, _, _| path(e, Role::Name, true));
+    "fs.path.source" CharBuf None [] "Absolute source path of a rename; of a link or symlink, the new path." => One(|e, _, _| path(e, Role::Source, false));
+    "fs.path.sourceraw" CharBuf None [] "That path as the caller passed it." => One(|e, _, _| path(e, Role::Source, true));
+    "fs.path.target" CharBuf None [] "Absolute target path of a rename; of a link or symlink, what it points to." => One(|e, _, _| path(e, Role::Target, false));
+    "fs.path.targetraw" CharBuf None [] "That path as the caller passed it." => One(|e, _, _| path(e, Role::Target, true));
+};

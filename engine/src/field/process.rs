@@ -1,0 +1,390 @@
+//! `proc.*`, `thread.*`, `user.*` and `group.*`.
+
+use lanner_schema::flags::CAPABILITIES;
+use lanner_schema::process::{Image, Process, strings};
+use lanner_schema::view::EventView;
+
+use super::Extract::{Ancestor, Any, One, Unfilled};
+use super::{Arg, Field, fields};
+use crate::value::Value;
+
+/// Longer chains are a loop or of no use.
+const MAX_ANCESTORS: usize = 256;
+/// How far `proc.aenv[NAME]` looks, as in Falco.
+const MAX_ENV_ANCESTORS: usize = 20;
+
+fn parent<'b>(view: &EventView<'b>, of: &Process) -> Option<&'b Process> {
+    if of.ppid == 0 || of.ppid == of.pid {
+        return None;
+    }
+    view.system.process(of.ppid)
+}
+
+/// The process itself, then its ancestors, until `each` returns true. A chain that leads back to where it was ends
+/// there.
+fn walk<'b>(view: &EventView<'b>, each: &mut dyn FnMut(&'b Process) -> bool) {
+    let Some(mut at) = view.process else { return };
+    // Brent's way of finding a loop: a marker that jumps forward at powers of two.
+    let (mut marker, mut until) = (at.pid, 1);
+    for step in 0..MAX_ANCESTORS {
+        if each(at) {
+            return;
+        }
+        match parent(view, at) {
+            Some(next) if next.pid != marker => at = next,
+            _ => return,
+        }
+        if step == until {
+            marker = at.pid;
+            until *= 2;
+        }
+    }
+}
+
+/// Calls `each` with every ancestor, the parent first, until it returns true.
+pub(super) fn ancestors<'b>(view: &EventView<'b>, each: &mut dyn FnMut(&'b Process) -> bool) {
+    let mut itself = true;
+    walk(view, &mut |process| {
+        if std::mem::take(&mut itself) {
+            return false;
+        }
+        each(process)
+    });
+}
+
+/// Ancestor `n`: 0 is the process itself, 1 its parent.
+pub(super) fn ancestor<'b>(view: &EventView<'b>, n: usize) -> Option<&'b Process> {
+    let (mut found, mut left) = (None, n);
+    walk(view, &mut |process| {
+        if left == 0 {
+            found = Some(process);
+            return true;
+        }
+        left -= 1;
+        false
+    });
+    found
+}
+
+fn up<'b>(view: &EventView<'b>) -> Option<&'b Process> {
+    parent(view, view.process?)
+}
+
+/// The leader of a session or group: the process with that id, or the oldest ancestor that shares it.
+fn leader<'b>(view: &EventView<'b>, id: fn(&Process) -> u32) -> Option<&'b Process> {
+    let wanted = id(view.process?);
+    if wanted == 0 {
+        return None;
+    }
+    if let Some(leader) = view.system.process(wanted).filter(|p| id(p) == wanted) {
+        return Some(leader);
+    }
+    let mut oldest = view.process;
+    walk(view, &mut |process| {
+        if id(process) != wanted {
+            return true;
+        }
+        oldest = Some(process);
+        false
+    });
+    oldest
+}
+
+fn session(p: &Process) -> u32 {
+    p.sid
+}
+fn group(p: &Process) -> u32 {
+    p.pgid
+}
+
+fn comm(p: &Process) -> Value<'_> {
+    Value::Bytes(&p.image.comm)
+}
+fn exe(p: &Process) -> Value<'_> {
+    Value::Bytes(&p.image.exe)
+}
+fn exepath(p: &Process) -> Value<'_> {
+    Value::Bytes(&p.image.exepath)
+}
+fn cmdline(p: &Process) -> Value<'_> {
+    Value::Bytes(&p.image.cmdline)
+}
+fn pid(p: &Process) -> Value<'_> {
+    Value::I64(p.pid.into())
+}
+fn id<'b>(id: u32) -> Option<Value<'b>> {
+    Some(Value::I64(id.into()))
+}
+
+fn image<'b>(view: &EventView<'b>) -> Option<&'b Image> {
+    Some(&view.process?.image)
+}
+
+fn args<'b>(view: &EventView<'b>, arg: &Arg) -> Option<Value<'b>> {
+    let image = image(view)?;
+    Some(Value::Bytes(match arg {
+        Arg::Index(n) => strings(&image.args).nth(*n).unwrap_or_default(),
+        _ => image.args_joined(),
+    }))
+}
+
+fn ancestor_args<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
+    if let Arg::Index(n) = arg {
+        return Some(Value::Bytes(ancestor(view, *n)?.image.args_joined()));
+    }
+    let mut any = false;
+    ancestors(view, &mut |process| {
+        if std::mem::replace(&mut any, true) {
+            buf.push(b' ');
+        }
+        buf.extend_from_slice(process.image.args_joined());
+        false
+    });
+    any.then_some(Value::Bytes(buf))
+}
+
+fn exeline<'b>(view: &EventView<'b>, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
+    let image = image(view)?;
+    buf.extend_from_slice(&image.exe);
+    for arg in strings(&image.args) {
+        buf.push(b' ');
+        buf.extend_from_slice(arg);
+    }
+    Some(Value::Bytes(buf))
+}
+
+/// The value of a variable, without `NAME=`.
+fn variable<'a>(image: &'a Image, name: &str) -> Option<&'a [u8]> {
+    strings(&image.env).find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+fn join_env(image: &Image, out: &mut Vec<u8>) {
+    for (index, entry) in strings(&image.env).enumerate() {
+        if index > 0 {
+            out.push(b' ');
+        }
+        out.extend_from_slice(entry);
+    }
+}
+
+fn env<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
+    let image = image(view)?;
+    if let Arg::Key(name) = arg {
+        return Some(Value::Bytes(variable(image, name).unwrap_or_default()));
+    }
+    join_env(image, buf);
+    Some(Value::Bytes(buf))
+}
+
+/// Without an argument the environment of every ancestor, entries separated by NUL as they are kept; with an index one
+/// ancestor's; with a name the value in the nearest ancestor that sets it.
+fn ancestor_env<'b>(view: &EventView<'b>, arg: &Arg, each: &mut dyn FnMut(Value<'b>) -> bool) {
+    match arg {
+        Arg::Key(name) => {
+            let (mut found, mut left) = (None, MAX_ENV_ANCESTORS);
+            ancestors(view, &mut |process| {
+                left -= 1;
+                found = variable(&process.image, name);
+                found.is_some() || left == 0
+            });
+            if let Some(value) = found {
+                each(Value::Bytes(value));
+            }
+        }
+        Arg::Index(n) => {
+            if let Some(process) = ancestor(view, *n) {
+                each(Value::Bytes(&process.image.env));
+            }
+        }
+        _ => ancestors(view, &mut |process| each(Value::Bytes(&process.image.env))),
+    }
+}
+
+fn cwd<'b>(view: &EventView<'b>, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
+    let cwd = &view.process?.cwd;
+    buf.extend_from_slice(cwd);
+    if !cwd.ends_with(b"/") {
+        buf.push(b'/');
+    }
+    Some(Value::Bytes(buf))
+}
+
+/// The oldest of the process and its ancestors whose name ends in `sh`.
+fn login_shell<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    let mut found = None;
+    walk(view, &mut |process| {
+        if process.image.comm.ends_with(b"sh") {
+            found = Some(pid(process));
+        }
+        false
+    });
+    found
+}
+
+fn since<'b>(view: &EventView<'b>, of: Option<&Process>) -> Option<Value<'b>> {
+    let start = of?.start_time;
+    (start != 0).then(|| Value::U64(view.time.saturating_sub(start)))
+}
+
+fn start<'b>(of: Option<&Process>) -> Option<Value<'b>> {
+    let start = of?.start_time;
+    (start != 0).then_some(Value::U64(start))
+}
+
+fn exec_flag<'b>(view: &EventView<'b>, bit: u32) -> Option<Value<'b>> {
+    Some(Value::Bool(image(view)?.exec_flags & bit != 0))
+}
+
+fn capabilities<'b>(set: u64, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
+    for (bit, name) in CAPABILITIES.iter().enumerate() {
+        if set & 1 << bit != 0 {
+            if !buf.is_empty() {
+                buf.push(b' ');
+            }
+            buf.extend_from_slice(name.as_bytes());
+        }
+    }
+    Some(Value::Bytes(buf))
+}
+
+const UNKNOWN: &str = "<NA>";
+
+fn user_name<'b>(view: &EventView<'b>, uid: u32) -> Value<'b> {
+    Value::text(match view.system.user(uid) {
+        Some(user) => &user.name,
+        None if uid == 0 => "root",
+        None => UNKNOWN,
+    })
+}
+
+fn home<'b>(view: &EventView<'b>) -> Value<'b> {
+    Value::text(match view.system.user(view.uid) {
+        Some(user) => &user.home,
+        None if view.uid == 0 => "/root",
+        None => UNKNOWN,
+    })
+}
+
+fn shell<'b>(view: &EventView<'b>) -> Value<'b> {
+    Value::text(view.system.user(view.uid).map_or(UNKNOWN, |user| &user.shell))
+}
+
+fn group_name<'b>(view: &EventView<'b>) -> Value<'b> {
+    Value::text(match view.system.group(view.gid) {
+        Some(name) => name,
+        None if view.gid == 0 => "root",
+        None => UNKNOWN,
+    })
+}
+
+fn login_uid<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    Some(Value::I64(match view.process?.loginuid {
+        u32::MAX => -1,
+        uid => uid.into(),
+    }))
+}
+
+fn login_name<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    Some(match view.process?.loginuid {
+        u32::MAX => Value::text(UNKNOWN),
+        uid => user_name(view, uid),
+    })
+}
+
+pub(super) static FIELDS: &[Field] = fields! {
+    "proc.exe" CharBuf None [] "First argument of the command line (argv[0])." => One(|e, _, _| e.process.map(exe));
+    "proc.pexe" CharBuf None [] "The parent's proc.exe." => One(|e, _, _| up(e).map(exe));
+    "proc.aexe" CharBuf Index [no_rhs no_transformer] "An ancestor's proc.exe: 0 is the process itself, 1 its parent; without an index any ancestor." => Ancestor(exe);
+    "proc.exepath" CharBuf None [] "Path of the program that runs." => One(|e, _, _| e.process.map(exepath));
+    "proc.pexepath" CharBuf None [] "The parent's proc.exepath." => One(|e, _, _| up(e).map(exepath));
+    "proc.aexepath" CharBuf Index [no_rhs no_transformer] "An ancestor's proc.exepath." => Ancestor(exepath);
+    "proc.name" CharBuf None [] "The task's name, at most 15 characters." => One(|e, _, _| e.process.map(comm));
+    "proc.pname" CharBuf None [] "The parent's proc.name." => One(|e, _, _| up(e).map(comm));
+    "proc.aname" CharBuf Index [no_rhs no_transformer] "An ancestor's proc.name." => Ancestor(comm);
+    "proc.args" CharBuf Index [] "The arguments joined by blanks, or one of them." => One(|e, arg, _| args(e, arg));
+    "proc.aargs" CharBuf Index [] "An ancestor's proc.args; without an index all ancestors' joined." => One(ancestor_args);
+    "proc.cmdline" CharBuf None [] "proc.name and proc.args." => One(|e, _, _| e.process.map(cmdline));
+    "proc.pcmdline" CharBuf None [] "The parent's proc.cmdline." => One(|e, _, _| up(e).map(cmdline));
+    "proc.acmdline" CharBuf Index [no_rhs no_transformer] "An ancestor's proc.cmdline." => Ancestor(cmdline);
+    "proc.cmdnargs" Uint64 None [] "How many arguments follow the first." => One(|e, _, _| Some(Value::U64(strings(&image(e)?.args).count() as u64)));
+    "proc.cmdlenargs" Uint64 None [] "Their length together." => One(|e, _, _| Some(Value::U64(strings(&image(e)?.args).map(|a| a.len() as u64).sum())));
+    "proc.exeline" CharBuf None [] "proc.exe and proc.args." => One(|e, _, buf| exeline(e, buf));
+    "proc.env" CharBuf Key [] "The environment, or one variable of it (empty when unset)." => One(env);
+    "proc.aenv" CharBuf IndexOrKey [no_rhs no_transformer] "Ancestors' environment, one ancestor's, or a variable in the nearest ancestor that sets it." => Any(ancestor_env);
+    "proc.cwd" CharBuf None [] "The working directory, with a final slash." => One(|e, _, buf| cwd(e, buf));
+    "proc.loginshellid" Int64 None [] "Pid of the oldest shell among the process and its ancestors." => One(|e, _, _| login_shell(e));
+    "proc.tty" Uint32 None [] "Number of the controlling terminal; 0 when there is none." => One(|e, _, _| Some(Value::U64(e.process?.tty.into())));
+    "proc.pid" Int64 None [] "Process id." => One(|e, _, _| id(e.pid));
+    "proc.ppid" Int64 None [] "The parent's id." => One(|e, _, _| id(e.process?.ppid));
+    "proc.apid" Int64 Index [no_rhs no_transformer] "An ancestor's id." => Ancestor(pid);
+    "proc.vpid" Int64 None [] "Process id in its own pid namespace." => One(|e, _, _| id(e.process?.vpid));
+    "proc.pvpid" Int64 None [] "The parent's proc.vpid." => One(|e, _, _| id(up(e)?.vpid));
+    "proc.sid" Int64 None [] "Session id." => One(|e, _, _| id(e.process?.sid));
+    "proc.sname" CharBuf None [] "Name of the session's leader." => One(|e, _, _| leader(e, session).map(comm));
+    "proc.sid.exe" CharBuf None [] "proc.exe of the session's leader." => One(|e, _, _| leader(e, session).map(exe));
+    "proc.sid.exepath" CharBuf None [] "proc.exepath of the session's leader." => One(|e, _, _| leader(e, session).map(exepath));
+    "proc.vpgid" Int64 None [] "Process group in its own pid namespace." => One(|e, _, _| id(e.process?.vpgid));
+    "proc.vpgid.name" CharBuf None [] "Name of the group's leader." => One(|e, _, _| leader(e, group).map(comm));
+    "proc.vpgid.exe" CharBuf None [] "proc.exe of the group's leader." => One(|e, _, _| leader(e, group).map(exe));
+    "proc.vpgid.exepath" CharBuf None [] "proc.exepath of the group's leader." => One(|e, _, _| leader(e, group).map(exepath));
+    "proc.pgid" Int64 None [] "Process group." => One(|e, _, _| id(e.process?.pgid));
+    "proc.pgid.name" CharBuf None [] "Name of the group's leader." => One(|e, _, _| leader(e, group).map(comm));
+    "proc.pgid.exe" CharBuf None [] "proc.exe of the group's leader." => One(|e, _, _| leader(e, group).map(exe));
+    "proc.pgid.exepath" CharBuf None [] "proc.exepath of the group's leader." => One(|e, _, _| leader(e, group).map(exepath));
+    "proc.duration" RelTime None [] "Nanoseconds since the process was created." => One(|e, _, _| since(e, e.process));
+    "proc.ppid.duration" RelTime None [] "Nanoseconds since the parent was created." => One(|e, _, _| since(e, up(e)));
+    "proc.pid.ts" RelTime None [] "When the process was created, nanoseconds since the epoch." => One(|e, _, _| start(e.process));
+    "proc.ppid.ts" RelTime None [] "When the parent was created, nanoseconds since the epoch." => One(|e, _, _| start(up(e)));
+    "proc.is_exe_writable" Bool None [] "The program's file can be written to by the user who runs it." => One(|e, _, _| exec_flag(e, 1));
+    "proc.is_exe_upper_layer" Bool None [] "The program's file is in the upper layer of an overlay: not from the image." => One(|e, _, _| exec_flag(e, 2));
+    "proc.is_exe_lower_layer" Bool None [] "The program's file is in a lower layer of an overlay." => One(|e, _, _| exec_flag(e, 8));
+    "proc.is_exe_from_memfd" Bool None [] "The program's file exists in memory only." => One(|e, _, _| exec_flag(e, 4));
+    "proc.is_sid_leader" Bool None [] "The process leads its session." => One(|e, _, _| e.process.map(|p| Value::Bool(p.sid == p.pid)));
+    "proc.is_vpgid_leader" Bool None [] "The process leads its group." => One(|e, _, _| e.process.map(|p| Value::Bool(p.vpgid == p.vpid)));
+    "proc.is_pgid_leader" Bool None [] "The process leads its group." => One(|e, _, _| e.process.map(|p| Value::Bool(p.pgid == p.pid)));
+    "proc.exe_ino" Int64 None [] "Inode number of the program's file." => One(|e, _, _| Some(image(e)?.exe_ino).filter(|ino| *ino != 0).map(Value::U64));
+    "proc.exe_ino.ctime" AbsTime None [] "When that inode was last changed." => Unfilled;
+    "proc.exe_ino.mtime" AbsTime None [] "When that file was last written to." => Unfilled;
+    "proc.exe_ino.ctime_duration_proc_start" AbsTime None [] "From that change to the start of the process." => Unfilled;
+    "proc.exe_ino.ctime_duration_pidns_start" AbsTime None [] "From the start of the pid namespace to that change." => Unfilled;
+    "proc.pidns_init_start_ts" Uint64 None [] "When the pid namespace's first process started." => Unfilled;
+    "thread.cap_permitted" CharBuf None [] "Permitted capabilities, separated by blanks." => One(|e, _, buf| capabilities(e.process?.cap_permitted, buf));
+    "thread.cap_inheritable" CharBuf None [] "Inheritable capabilities, separated by blanks." => One(|e, _, buf| capabilities(e.process?.cap_inheritable, buf));
+    "thread.cap_effective" CharBuf None [] "Effective capabilities, separated by blanks." => One(|e, _, buf| capabilities(e.process?.cap_effective, buf));
+    "proc.fdopencount" Uint64 None [] "How many descriptors are open." => Unfilled;
+    "proc.fdlimit" Int64 None [] "How many may be open." => Unfilled;
+    "proc.fdusage" Double None [] "How many of those are open, in percent." => Unfilled;
+    "proc.vmsize" Uint64 None [] "Virtual memory in kB." => Unfilled;
+    "proc.vmrss" Uint64 None [] "Resident memory in kB." => Unfilled;
+    "proc.vmswap" Uint64 None [] "Swapped memory in kB." => Unfilled;
+    "thread.pfmajor" Uint64 None [] "Major page faults." => Unfilled;
+    "thread.pfminor" Uint64 None [] "Minor page faults." => Unfilled;
+    "thread.tid" Int64 None [] "Thread id." => One(|e, _, _| id(e.tid));
+    "thread.ismain" Bool None [] "The thread is its process's first." => One(|e, _, _| Some(Value::Bool(e.tid == e.pid)));
+    "thread.vtid" Int64 None [] "Thread id in its own pid namespace (known of the first thread)." => One(|e, _, _| if e.tid == e.pid { id(e.process?.vpid) } else { None });
+    "thread.exectime" RelTime None [] "CPU time of the last slice." => Unfilled;
+    "thread.totexectime" RelTime None [] "CPU time altogether." => Unfilled;
+    "thread.cgroups" CharBuf None [] "Every cgroup as subsystem=path." => Unfilled;
+    "thread.cgroup" CharBuf DotName [] "The cgroup of one subsystem." => Unfilled;
+    "proc.nthreads" Uint64 None [] "How many threads the process has." => Unfilled;
+    "proc.nchilds" Uint64 None [] "How many threads besides the first." => Unfilled;
+    "thread.cpu" Double None [] "CPU use." => Unfilled;
+    "thread.cpu.user" Double None [] "CPU use in user space." => Unfilled;
+    "thread.cpu.system" Double None [] "CPU use in the kernel." => Unfilled;
+    "thread.vmsize" Uint64 None [] "proc.vmsize on the first thread." => Unfilled;
+    "thread.vmrss" Uint64 None [] "proc.vmrss on the first thread." => Unfilled;
+    "proc.stdin.type" CharBuf None [] "Type of descriptor 0." => Unfilled;
+    "proc.stdout.type" CharBuf None [] "Type of descriptor 1." => Unfilled;
+    "proc.stderr.type" CharBuf None [] "Type of descriptor 2." => Unfilled;
+    "proc.stdin.name" CharBuf None [] "Name of descriptor 0." => Unfilled;
+    "proc.stdout.name" CharBuf None [] "Name of descriptor 1." => Unfilled;
+    "proc.stderr.name" CharBuf None [] "Name of descriptor 2." => Unfilled;
+    "user.uid" Uint32 None [] "Effective user id." => One(|e, _, _| Some(Value::U64(e.uid.into())));
+    "user.name" CharBuf None [] "The user's name; <NA> when there is none." => One(|e, _, _| Some(user_name(e, e.uid)));
+    "user.homedir" CharBuf None [] "The user's home directory; <NA> when there is none." => One(|e, _, _| Some(home(e)));
+    "user.shell" CharBuf None [] "The user's login shell; <NA> when there is none." => One(|e, _, _| Some(shell(e)));
+    "user.loginuid" Int64 None [] "User id at login; -1 when unset." => One(|e, _, _| login_uid(e));
+    "user.loginname" CharBuf None [] "The user's name at login; <NA> when there is none." => One(|e, _, _| login_name(e));
+    "group.gid" Uint32 None [] "Effective group id." => One(|e, _, _| Some(Value::U64(e.gid.into())));
+    "group.name" CharBuf None [] "The group's name; <NA> when there is none." => One(|e, _, _| Some(group_name(e)));
+};

@@ -1,0 +1,366 @@
+//! A field's name and argument → a row and a checked argument.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventSet};
+use lanner_schema::names::EVENT_NAMES;
+use lanner_schema::view::EventView;
+
+use super::param_names::PARAM_NAMES;
+use super::{Arg, ArgForm, Extract, Field, param, process};
+use crate::value::{FieldType, Value};
+
+/// Why a field cannot be used as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FieldError {
+    /// No field has this name.
+    #[error("nonexistent field '{name}'")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The closest name there is.
+        nearest: Option<&'static str>,
+    },
+    /// The field needs an argument.
+    #[error("field '{name}' needs an argument: {name}{form}")]
+    ArgRequired {
+        /// The name.
+        name: String,
+        /// Its form.
+        form: &'static str,
+    },
+    /// The field takes no argument.
+    #[error("field '{name}' takes no argument")]
+    ArgRefused {
+        /// The name.
+        name: String,
+    },
+    /// The argument has to be a number.
+    #[error("'{arg}' is not a valid index for field '{name}'")]
+    BadIndex {
+        /// The name.
+        name: String,
+        /// The argument.
+        arg: String,
+    },
+    /// No event has such a parameter.
+    #[error("unknown event argument '{arg}'")]
+    UnknownParam {
+        /// The argument.
+        arg: String,
+        /// The closest parameter there is.
+        nearest: Option<&'static str>,
+    },
+    /// No event has this name.
+    #[error("unknown event type {name}")]
+    UnknownEvent {
+        /// The name.
+        name: String,
+        /// The closest name there is.
+        nearest: Option<&'static str>,
+    },
+}
+
+impl FieldError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            FieldError::Unknown { name, nearest } => match nearest {
+                Some(nearest) => Some(format!("did you mean {nearest}?")),
+                None if name.starts_with("ka.") || name.starts_with("jevt.") => {
+                    Some("fields of this source are not served".into())
+                }
+                None => Some("'lanner --list' prints every field".into()),
+            },
+            FieldError::UnknownParam { nearest, .. } | FieldError::UnknownEvent { nearest, .. } => {
+                nearest.map(|nearest| format!("did you mean {nearest}?"))
+            }
+            FieldError::BadIndex { .. } => Some("an index is digits only, without leading zeros".into()),
+            FieldError::ArgRequired { .. } | FieldError::ArgRefused { .. } => None,
+        }
+    }
+
+    /// True for names that do not exist: what `skip-if-unknown-filter` excuses.
+    pub fn is_unknown_name(&self) -> bool {
+        matches!(
+            self,
+            FieldError::Unknown { .. } | FieldError::UnknownEvent { .. } | FieldError::UnknownParam { .. }
+        )
+    }
+}
+
+/// A field with its argument, ready to be read.
+#[derive(Debug, Clone)]
+pub struct FieldRef {
+    /// Its row.
+    pub row: &'static Field,
+    /// Its argument.
+    pub arg: Arg,
+    /// The type of its values: the row's, except for `evt.rawarg`.
+    pub ty: FieldType,
+    /// True when its value is a list.
+    pub list: bool,
+}
+
+fn by_name() -> &'static HashMap<&'static str, &'static Field> {
+    static MAP: OnceLock<HashMap<&str, &Field>> = OnceLock::new();
+    MAP.get_or_init(|| super::all().map(|field| (field.name, field)).collect())
+}
+
+/// The row of `name`, without any argument.
+pub fn find(name: &str) -> Option<&'static Field> {
+    by_name().get(name).copied()
+}
+
+/// The closest of `names` to `name`, when it is close enough to be what was meant.
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (name.len() / 3).clamp(1, 4);
+    names
+        .map(|candidate| (distance(name.as_bytes(), candidate.as_bytes()), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Edits from `a` to `b`, swapped neighbours counting two.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    if a.len().abs_diff(b.len()) > 4 {
+        return usize::MAX;
+    }
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let substitute = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// An index: digits only, no leading zero.
+fn index(text: &str) -> Option<usize> {
+    if text.len() > 1 && text.starts_with('0') || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+impl FieldRef {
+    /// Resolves a name (dot arguments included) and the text between its brackets.
+    pub fn resolve(name: &str, arg: Option<&str>) -> Result<FieldRef, FieldError> {
+        if let Some(row) = find(name) {
+            return Self::with_bracket(row, name, arg);
+        }
+        // A dot argument: the longest prefix that is a field.
+        let mut end = name.len();
+        while let Some(dot) = name[..end].rfind('.') {
+            if let Some(row) = find(&name[..dot]) {
+                return Self::with_dot(row, name, &name[dot + 1..], arg);
+            }
+            end = dot;
+        }
+        Err(FieldError::Unknown {
+            name: name.to_owned(),
+            nearest: nearest(name, super::all().filter(|f| !f.flags.hidden).map(|f| f.name)),
+        })
+    }
+
+    fn plain(row: &'static Field, arg: Arg) -> FieldRef {
+        FieldRef {
+            row,
+            arg,
+            ty: row.ty,
+            list: row.list,
+        }
+    }
+
+    fn with_bracket(row: &'static Field, name: &str, arg: Option<&str>) -> Result<FieldRef, FieldError> {
+        let Some(arg) = arg else {
+            if row.arg.is_required() {
+                return Err(FieldError::ArgRequired {
+                    name: name.to_owned(),
+                    form: row.arg.describe(),
+                });
+            }
+            return Ok(Self::plain(row, Arg::None));
+        };
+        let bad_index = || FieldError::BadIndex {
+            name: name.to_owned(),
+            arg: arg.to_owned(),
+        };
+        let key = || Arg::Key(arg.into());
+        Ok(match row.arg {
+            ArgForm::Index => Self::plain(row, Arg::Index(index(arg).ok_or_else(bad_index)?)),
+            ArgForm::Param => Self::plain(row, Arg::Index(index(arg).ok_or_else(bad_index)?)),
+            ArgForm::Key | ArgForm::RequiredKey => Self::plain(row, key()),
+            ArgForm::IndexOrKey | ArgForm::RequiredIndexOrKey => {
+                Self::plain(row, index(arg).map_or_else(key, Arg::Index))
+            }
+            ArgForm::None | ArgForm::ParamName | ArgForm::EventType | ArgForm::DotName | ArgForm::Side => {
+                return Err(FieldError::ArgRefused {
+                    name: name.to_owned(),
+                });
+            }
+        })
+    }
+
+    fn with_dot(
+        row: &'static Field,
+        name: &str,
+        dot: &str,
+        arg: Option<&str>,
+    ) -> Result<FieldRef, FieldError> {
+        let unknown = || FieldError::Unknown {
+            name: name.to_owned(),
+            nearest: nearest(name, super::all().filter(|f| !f.flags.hidden).map(|f| f.name)),
+        };
+        if arg.is_some() {
+            return Err(if find(row.name).is_some_and(|r| r.arg == ArgForm::None) {
+                unknown()
+            } else {
+                FieldError::ArgRefused {
+                    name: name.to_owned(),
+                }
+            });
+        }
+        match row.arg {
+            ArgForm::Param | ArgForm::ParamName => {
+                let (indexes, ty) = param_indexes(dot).ok_or_else(|| FieldError::UnknownParam {
+                    arg: dot.to_owned(),
+                    nearest: nearest(dot, PARAM_NAMES.iter().map(|(name, _)| *name)),
+                })?;
+                let mut field = Self::plain(row, Arg::Param(dot.into(), indexes));
+                if row.arg == ArgForm::ParamName {
+                    field.ty = ty;
+                }
+                Ok(field)
+            }
+            ArgForm::EventType => {
+                let events = match dot.parse::<u16>() {
+                    // Falco's event codes are its own; no event of Lanner has one.
+                    Ok(_) => EventSet::NONE,
+                    Err(_) if EVENT_NAMES.binary_search(&dot).is_ok() => {
+                        Event::from_name(dot).into_iter().collect()
+                    }
+                    Err(_) => {
+                        return Err(FieldError::UnknownEvent {
+                            name: dot.to_owned(),
+                            nearest: nearest(dot, EVENT_NAMES.iter().copied()),
+                        });
+                    }
+                };
+                Ok(Self::plain(row, Arg::Events(events)))
+            }
+            ArgForm::DotName => Ok(Self::plain(row, Arg::Key(dot.into()))),
+            ArgForm::Side if matches!(dot, "src" | "dst") => Ok(Self::plain(row, Arg::Key(dot.into()))),
+            // The dotted form of a key, as in container.label.app.
+            ArgForm::RequiredKey => Ok(Self::plain(row, Arg::Key(dot.into()))),
+            _ => Err(unknown()),
+        }
+    }
+
+    /// Reads the field. For fields with several values (see [`FieldRef::each`]): the first.
+    pub fn get<'b>(&self, view: &EventView<'b>, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
+        match (self.row.extract, &self.arg) {
+            (Extract::Unfilled, _) => None,
+            (Extract::One(get), arg) => get(view, arg, buf),
+            (Extract::Ancestor(get), Arg::Index(n)) => process::ancestor(view, *n).map(get),
+            (Extract::Ancestor(get), _) => process::ancestor(view, 1).map(get),
+            (Extract::Any(each), arg) => {
+                let mut first = None;
+                each(view, arg, &mut |value| {
+                    first = Some(value);
+                    true
+                });
+                first
+            }
+            (Extract::Ends(ends), _) => ends(view).into_iter().flatten().next(),
+        }
+    }
+
+    /// True when the field stands for several values at once, of which any may match.
+    pub fn is_many(&self) -> bool {
+        match self.row.extract {
+            Extract::Ancestor(_) => !matches!(self.arg, Arg::Index(_)),
+            Extract::Any(_) | Extract::Ends(_) => true,
+            Extract::Unfilled | Extract::One(_) => false,
+        }
+    }
+
+    /// True for both ends of a socket: `!=` needs both of them to differ.
+    pub fn is_ends(&self) -> bool {
+        matches!(self.row.extract, Extract::Ends(_))
+    }
+
+    /// Calls `each` with every value of a field with several, until it returns true.
+    pub fn each<'b>(&self, view: &EventView<'b>, each: &mut dyn FnMut(Value<'b>) -> bool) {
+        match self.row.extract {
+            Extract::Ancestor(get) => process::ancestors(view, &mut |p| each(get(p))),
+            Extract::Any(walk) => walk(view, &self.arg, each),
+            Extract::Ends(ends) => {
+                for value in ends(view).into_iter().flatten() {
+                    if each(value) {
+                        return;
+                    }
+                }
+            }
+            Extract::Unfilled | Extract::One(_) => {}
+        }
+    }
+
+    /// The field as it is written, argument included.
+    pub fn text(&self) -> String {
+        let name = self.row.name;
+        match (&self.arg, self.row.arg) {
+            (Arg::None, _) => name.to_owned(),
+            (Arg::Index(n), _) => format!("{name}[{n}]"),
+            (Arg::Key(key), ArgForm::DotName | ArgForm::Side) => format!("{name}.{key}"),
+            (Arg::Key(key), _) => format!("{name}[{key}]"),
+            (Arg::Param(param, _), _) => format!("{name}.{param}"),
+            (Arg::Events(events), _) => {
+                format!("{name}.{}", events.iter().next().map_or("?", Event::name))
+            }
+        }
+    }
+
+    /// The parameters of `event` the field reads that are captured on demand only, as bits.
+    pub fn on_demand(&self, event: Event) -> u32 {
+        let row = event.row();
+        let bit = |index: usize| match row.params.get(index) {
+            Some(param) if param.on_demand => 1 << index,
+            _ => 0,
+        };
+        match (&self.arg, param::reads(self.row.name)) {
+            (Arg::Param(_, indexes), _) => {
+                bit(indexes.get(event as usize).copied().unwrap_or(u8::MAX).into())
+            }
+            (Arg::Index(n), param::Reads::Indexed) => bit(*n),
+            (_, param::Reads::All) => (0..row.params.len()).map(bit).sum(),
+            (_, param::Reads::Named(name)) => row.param(name).map_or(0, bit),
+            _ => 0,
+        }
+    }
+}
+
+type Indexes = Box<[u8]>;
+
+/// Where a parameter is in every event, and its type in the first that has it.
+fn param_indexes(name: &str) -> Option<(Indexes, FieldType)> {
+    let mut indexes = vec![u8::MAX; EVENT_COUNT].into_boxed_slice();
+    let mut ty = None;
+    for (event, row) in EVENTS.iter().enumerate().filter(|(_, row)| !row.is_internal()) {
+        if let Some(at) = row.params.iter().position(|p| p.name == name && !p.hidden) {
+            indexes[event] = u8::try_from(at).unwrap_or(u8::MAX);
+            ty.get_or_insert(param::field_type(row.params[at].ty));
+        }
+    }
+    let listed = PARAM_NAMES
+        .binary_search_by_key(&name, |(name, _)| name)
+        .ok()
+        .map(|at| PARAM_NAMES[at].1);
+    Some((indexes, ty.or(listed)?))
+}

@@ -1,0 +1,5 @@
+//! Output templates: `"%proc.name opened %fd.name"`.
+
+mod template;
+
+pub use template::{Template, TemplateError};

@@ -1,0 +1,411 @@
+//! `"%proc.name opened %fd.name"` → text and typed fields.
+
+use std::sync::Arc;
+
+use lanner_schema::alert::FieldValue;
+use lanner_schema::event::{EventSet, Needs};
+use lanner_schema::view::EventView;
+
+use crate::condition::{
+    Checker, Operand, Scratch, Source, Span, TransformArg, Warning, add_params, parse_operand_prefix,
+};
+use crate::field::{Extract, FieldRef};
+use crate::value::{Class, Value};
+
+/// Lists are cut here, as in Falco.
+const MAX_LIST: usize = 1023;
+
+/// An output that does not compile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TemplateError {
+    /// Where, in the template's own text.
+    pub span: Span,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// True when a name does not exist: what `skip-if-unknown-filter` excuses.
+    pub unknown_name: bool,
+}
+
+/// A compiled output.
+#[derive(Debug)]
+pub struct Template {
+    parts: Vec<Part>,
+    keys: Vec<(Arc<str>, FieldRef)>,
+    fields: Vec<FieldRef>,
+    warnings: Vec<Warning>,
+    continues: bool,
+}
+
+#[derive(Debug)]
+enum Part {
+    Text(String),
+    Value { source: Source, width: usize },
+}
+
+impl Template {
+    /// Compiles a template. `%NAME` is replaced by the field's value, `%10NAME` by exactly ten characters of it; the
+    /// longest name that is a field counts. A `*` at the start (Falco adds one) prints missing values as `<NA>`.
+    pub fn compile(text: &str) -> Result<Template, TemplateError> {
+        let mut template = Template {
+            parts: Vec::new(),
+            keys: Vec::new(),
+            fields: Vec::new(),
+            warnings: Vec::new(),
+            continues: text.starts_with('*'),
+        };
+        let mut at = usize::from(template.continues);
+        while let Some(offset) = text[at..].find('%') {
+            template.push_text(&text[at..at + offset]);
+            at = template.token(text, at + offset)?;
+        }
+        template.push_text(&text[at..]);
+        template.keys.sort_by(|a, b| a.0.cmp(&b.0));
+        template.keys.dedup_by(|a, b| a.0 == b.0);
+        Ok(template)
+    }
+
+    fn push_text(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.parts.push(Part::Text(text.to_owned()));
+        }
+    }
+
+    /// Reads the token whose `%` is at `percent`; returns where it ends.
+    fn token(&mut self, text: &str, percent: usize) -> Result<usize, TemplateError> {
+        let digits = text[percent + 1..].bytes().take_while(u8::is_ascii_digit).count();
+        let start = percent + 1 + digits;
+        // Longer widths are mistakes, not columns.
+        let width = text[percent + 1..start].parse::<u16>().unwrap_or(0);
+        let found = longest(&text[start..]);
+        let Some((operand, len)) = found.operand else {
+            return Err(unknown(text, percent, start, found.error));
+        };
+        let mut checker = Checker::default();
+        match checker.source(&operand) {
+            Some(source) if checker.errors.is_empty() => {
+                self.keys_of(&operand, &source);
+                self.parts.push(Part::Value {
+                    source,
+                    width: width.into(),
+                });
+                self.fields.append(&mut checker.fields);
+                self.warnings
+                    .extend(checker.warnings.into_iter().map(|mut warning| {
+                        warning.span.start += start;
+                        warning.span.end += start;
+                        warning
+                    }));
+                Ok(start + len)
+            }
+            _ => {
+                let error = checker.errors.into_iter().next().map(|error| error.kind);
+                Err(unknown(text, percent, start, error.map(Into::into)))
+            }
+        }
+    }
+
+    /// The plain fields of a token: itself, or those inside a transformer.
+    fn keys_of(&mut self, operand: &Operand, source: &Source) {
+        match (operand, source) {
+            (Operand::Field(name), Source::Field(field)) => {
+                self.keys.push((name.to_string().into(), field.clone()));
+            }
+            (Operand::Transform(transform), _) => self.keys_within(&transform.args),
+            _ => {}
+        }
+    }
+
+    fn keys_within(&mut self, args: &[TransformArg]) {
+        for arg in args {
+            match arg {
+                TransformArg::Field(name) => {
+                    if let Ok(field) = FieldRef::resolve(&name.name, name.arg.as_deref()) {
+                        self.keys.push((name.to_string().into(), field));
+                    }
+                }
+                TransformArg::Transform(inner) => self.keys_within(&inner.args),
+                TransformArg::List(items, _) => self.keys_within(items),
+                TransformArg::Literal(_) => {}
+            }
+        }
+    }
+
+    /// Appends the text for one event. Returns false when a value was missing in a template without `*`: such an
+    /// output is not printed (Falco adds the `*` to every rule's output).
+    pub fn render(&self, view: &EventView<'_>, out: &mut String) -> bool {
+        let mut scratch = Scratch::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.push_str(text),
+                Part::Value { source, width } => {
+                    let value = value_of(source, view, &mut scratch);
+                    if value == FieldValue::Missing && !self.continues {
+                        return false;
+                    }
+                    push_value(out, &value, *width);
+                }
+            }
+        }
+        true
+    }
+
+    /// The values of the template's plain fields, sorted by name; times are numbers.
+    pub fn fields(&self, view: &EventView<'_>) -> Vec<(Arc<str>, FieldValue)> {
+        let mut scratch = Scratch::new();
+        self.keys
+            .iter()
+            .map(|(key, field)| {
+                let value = match field.row.name {
+                    "evt.time" | "evt.time.s" | "evt.time.iso8601" | "evt.datetime" | "evt.datetime.s" => {
+                        FieldValue::U64(view.time)
+                    }
+                    _ => typed(field, view, &mut scratch),
+                };
+                (Arc::clone(key), value)
+            })
+            .collect()
+    }
+
+    /// Every field it reads.
+    pub fn used_fields(&self) -> &[FieldRef] {
+        &self.fields
+    }
+
+    /// What is not wrong, but perhaps not meant.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Adds the on-demand parameters it reads on `events`.
+    pub fn needs(&self, events: EventSet, needs: &mut Needs) {
+        add_params(&self.fields, events, needs);
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    operand: Option<(Operand, usize)>,
+    error: Option<Failure>,
+}
+
+/// What went wrong with the longest reading.
+struct Failure {
+    message: String,
+    hint: Option<String>,
+    unknown_name: bool,
+}
+
+impl From<crate::condition::CheckErrorKind> for Failure {
+    fn from(kind: crate::condition::CheckErrorKind) -> Self {
+        Failure {
+            message: kind.to_string(),
+            hint: kind.hint(),
+            unknown_name: kind.is_unknown_name(),
+        }
+    }
+}
+
+/// The longest field or transformer at the start of `text`, with its argument when there is one.
+fn longest(text: &str) -> Found {
+    let mut found = Found::default();
+    match parse_operand_prefix(text) {
+        Ok((Operand::Field(name), len)) => match FieldRef::resolve(&name.name, name.arg.as_deref()) {
+            Ok(_) => {
+                found.operand = Some((Operand::Field(name), len));
+                return found;
+            }
+            Err(error) => {
+                found.error = Some(crate::condition::CheckErrorKind::from(error).into());
+            }
+        },
+        Ok((operand, len)) => {
+            found.operand = Some((operand, len));
+            return found;
+        }
+        Err(error) => {
+            found.error = Some(Failure {
+                message: error.message,
+                hint: error.hint,
+                unknown_name: false,
+            });
+        }
+    }
+    let name = text
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.')
+        .map_or(text, |end| &text[..end]);
+    for end in (1..=name.len()).rev() {
+        if let Ok((operand @ Operand::Field(_), len)) = parse_operand_prefix(&name[..end])
+            && len == end
+            && let Operand::Field(field) = &operand
+            && FieldRef::resolve(&field.name, None).is_ok()
+        {
+            found.operand = Some((operand, len));
+            return found;
+        }
+    }
+    found
+}
+
+fn unknown(text: &str, percent: usize, start: usize, failure: Option<Failure>) -> TemplateError {
+    let word = text[start..]
+        .find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '.'))
+        .map_or(&text[start..], |end| &text[start..start + end]);
+    let span = Span {
+        origin: 0,
+        start: percent,
+        end: (start + word.len()).max(percent + 1),
+    };
+    if word.is_empty() {
+        return TemplateError {
+            span,
+            message: "invalid formatting token: '%' has to be followed by a field".into(),
+            hint: Some("there is no way to print a '%'".into()),
+            unknown_name: false,
+        };
+    }
+    let failure = failure.unwrap_or(Failure {
+        message: String::new(),
+        hint: None,
+        unknown_name: true,
+    });
+    TemplateError {
+        span,
+        message: match failure.message.as_str() {
+            "" => format!("unknown filter: {word}"),
+            message if failure.unknown_name => format!("unknown filter: {word}: {message}"),
+            message => format!("invalid formatting token '%{word}': {message}"),
+        },
+        hint: failure.hint,
+        unknown_name: failure.unknown_name,
+    }
+}
+
+fn push_value(out: &mut String, value: &FieldValue, width: usize) {
+    use std::fmt::Write;
+    if width == 0 {
+        // Writing to a string cannot fail.
+        let _ = write!(out, "{value}");
+        return;
+    }
+    let text = value.to_string();
+    let mut written = 0;
+    for c in text.chars().take(width) {
+        out.push(c);
+        written += 1;
+    }
+    out.extend(std::iter::repeat_n(' ', width - written));
+}
+
+fn value_of(source: &Source, view: &EventView<'_>, scratch: &mut Scratch) -> FieldValue {
+    if let Source::Field(field) = source {
+        let mut value = typed(field, view, scratch);
+        if let FieldValue::U64(number) = value
+            && field.row.flags.padded
+        {
+            value = FieldValue::Text(format!("{number:09}"));
+        }
+        return value;
+    }
+    if source.is_list() {
+        return list(|each| source.each(view, &mut Scratch::new(), each));
+    }
+    let mut buf = scratch.take();
+    let value = source
+        .get(view, scratch, &mut buf)
+        .map_or(FieldValue::Missing, |value| plain(value, source.ty().class()));
+    scratch.put(buf);
+    value
+}
+
+fn list(walk: impl FnOnce(&mut dyn FnMut(&[u8]) -> bool) -> Option<()>) -> FieldValue {
+    let (mut items, mut len) = (Vec::new(), 0);
+    let found = walk(&mut |item| {
+        len += item.len() + 1;
+        if len > MAX_LIST {
+            return true;
+        }
+        items.push(FieldValue::Text(String::from_utf8_lossy(item).into_owned()));
+        false
+    });
+    found.map_or(FieldValue::Missing, |()| FieldValue::List(items))
+}
+
+/// A field's value as outputs carry it.
+fn typed(field: &FieldRef, view: &EventView<'_>, scratch: &mut Scratch) -> FieldValue {
+    if field.row.flags.filter_only {
+        return FieldValue::Missing;
+    }
+    if field.list {
+        return list(|each| {
+            let mut any = None;
+            field.each(view, &mut |value| {
+                any = Some(());
+                value.bytes().is_some_and(&mut *each)
+            });
+            any
+        });
+    }
+    if field.is_many() && matches!(field.row.extract, Extract::Ancestor(_) | Extract::Any(_)) {
+        return ancestors(field, view);
+    }
+    let mut buf = scratch.take();
+    let value = match field.get(view, &mut buf) {
+        None => FieldValue::Missing,
+        Some(Value::U64(number)) if field.row.flags.hex => FieldValue::Text(format!("{number:X}")),
+        Some(value) => plain(value, field.ty.class()),
+    };
+    scratch.put(buf);
+    value
+}
+
+/// Without an index: every ancestor, separated by blanks; of `proc.apid` the process itself.
+fn ancestors(field: &FieldRef, view: &EventView<'_>) -> FieldValue {
+    if field.row.name == "proc.apid" {
+        return view
+            .process
+            .map_or(FieldValue::Missing, |p| FieldValue::I64(p.pid.into()));
+    }
+    let mut text: Vec<u8> = Vec::new();
+    let mut any = false;
+    field.each(view, &mut |value| {
+        if std::mem::replace(&mut any, true) {
+            text.push(b' ');
+        }
+        let bytes = value.bytes().unwrap_or_default();
+        // An environment is entries ended by NUL.
+        let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+        text.extend(bytes.iter().map(|b| if *b == 0 { b' ' } else { *b }));
+        false
+    });
+    if any {
+        FieldValue::Text(String::from_utf8_lossy(&text).into_owned())
+    } else {
+        FieldValue::Missing
+    }
+}
+
+fn plain(value: Value<'_>, class: Class) -> FieldValue {
+    match value {
+        Value::Bool(value) => FieldValue::Bool(value),
+        Value::I64(value) => FieldValue::I64(value),
+        Value::U64(value) => FieldValue::U64(value),
+        Value::F64(value) => FieldValue::F64(value),
+        Value::Ip(ip) => FieldValue::Text(ip.to_string()),
+        Value::Bytes(bytes) if class == Class::Bytes => FieldValue::Text(
+            bytes
+                .iter()
+                .map(|b| {
+                    if b.is_ascii_graphic() || *b == b' ' {
+                        char::from(*b)
+                    } else {
+                        '.'
+                    }
+                })
+                .collect(),
+        ),
+        Value::Bytes(bytes) => FieldValue::Text(String::from_utf8_lossy(bytes).into_owned()),
+    }
+}
