@@ -68,6 +68,11 @@ fn programs(container: &Container) -> Vec<PathBuf> {
         .collect()
 }
 
+/// runc up to 1.1 runs from a copy of itself in memory.
+fn is_runc(program: &Path) -> bool {
+    program.ends_with("runc") || program.to_string_lossy().starts_with("/memfd:runc_cloned:")
+}
+
 fn cgroup2() -> PathBuf {
     let unified = Path::new("/sys/fs/cgroup/unified");
     if unified.exists() {
@@ -150,12 +155,12 @@ fn twenty_containers_are_known_before_their_first_instruction() {
         Arc::new(Ignored),
     );
     tested.registered(1);
-    assert_eq!(
-        tested.status.state(),
-        State::Registered {
-            runtime: "containerd".into(),
-            version: containerd.version().into()
-        }
+    // Distributions append to the version.
+    assert!(
+        matches!(tested.status.state(), State::Registered { runtime, version }
+            if runtime == "containerd" && version.starts_with(containerd.version())),
+        "{:?}",
+        tested.status.state()
     );
     let probe = Arc::new(Probe {
         table: Arc::clone(&tested.table),
@@ -215,7 +220,7 @@ fn twenty_containers_are_known_before_their_first_instruction() {
             .expect("in the table before the runtime had its answer");
         assert_eq!((&known.full_id, &known.image), (&id, &container.image));
         assert!(
-            !sight.programs.is_empty() && sight.programs.iter().all(|program| program.ends_with("runc")),
+            !sight.programs.is_empty() && sight.programs.iter().all(|program| is_runc(program)),
             "the container's own program must not run yet: {sight:?}"
         );
         drop(seen);
