@@ -1,5 +1,6 @@
 //! `"%proc.name opened %fd.name"` → text and typed fields.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use lanner_schema::alert::FieldValue;
@@ -7,7 +8,7 @@ use lanner_schema::event::{EventSet, Needs};
 use lanner_schema::view::EventView;
 
 use crate::condition::{
-    Checker, Operand, Scratch, Source, Span, TransformArg, Warning, add_params, parse_operand_prefix,
+    Checker, Operand, Scratch, Source, TransformArg, Warning, add_params, parse_operand_prefix,
 };
 use crate::field::{Extract, FieldRef};
 use crate::value::{Class, Value};
@@ -19,14 +20,27 @@ const MAX_LIST: usize = 1023;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct TemplateError {
-    /// Where, in the template's own text.
-    pub span: Span,
-    /// What is wrong.
-    pub message: String,
+    span: Range<usize>,
+    message: String,
+    hint: Option<String>,
+    unknown_name: bool,
+}
+
+impl TemplateError {
+    /// The bytes of the template that are wrong.
+    pub fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
     /// What to do about it.
-    pub hint: Option<String>,
+    pub fn hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
+
     /// True when a name does not exist: what `skip-if-unknown-filter` excuses.
-    pub unknown_name: bool,
+    pub fn is_unknown_name(&self) -> bool {
+        self.unknown_name
+    }
 }
 
 /// A compiled output.
@@ -133,44 +147,44 @@ impl Template {
         }
     }
 
-    /// Appends the text for one event. Returns false when a value was missing in a template without `*`: such an
-    /// output is not printed (Falco adds the `*` to every rule's output).
-    pub fn render(&self, view: &EventView<'_>, out: &mut String) -> bool {
+    /// Appends the text for one event to `out`, and the values of the plain fields (those within transformers
+    /// included) to `values`, sorted by name; times are numbers there. Missing values print as `<NA>`: Falco puts the
+    /// `*` that asks for that before every rule's output. [`Template::is_complete`] tells whether one was missing.
+    pub fn render(&self, view: &EventView<'_>, out: &mut String, values: &mut Vec<(Arc<str>, FieldValue)>) {
         let mut scratch = Scratch::new();
+        values.extend(self.keys.iter().map(|(key, field)| {
+            let value = match field.row.name {
+                "evt.time" | "evt.time.s" | "evt.time.iso8601" | "evt.datetime" | "evt.datetime.s" => {
+                    FieldValue::U64(view.time)
+                }
+                _ => typed(field, view, &mut scratch),
+            };
+            (Arc::clone(key), value)
+        }));
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
                 Part::Value { source, width } => {
                     let value = value_of(source, view, &mut scratch);
-                    if value == FieldValue::Missing && !self.continues {
-                        return false;
-                    }
                     push_value(out, &value, *width);
                 }
             }
         }
-        true
     }
 
-    /// The values of the template's plain fields, sorted by name; times are numbers.
-    pub fn fields(&self, view: &EventView<'_>) -> Vec<(Arc<str>, FieldValue)> {
+    /// False when the template begins without `*` and a value is missing on this event: Falco's formatter prints
+    /// nothing then.
+    pub fn is_complete(&self, view: &EventView<'_>) -> bool {
         let mut scratch = Scratch::new();
-        self.keys
-            .iter()
-            .map(|(key, field)| {
-                let value = match field.row.name {
-                    "evt.time" | "evt.time.s" | "evt.time.iso8601" | "evt.datetime" | "evt.datetime.s" => {
-                        FieldValue::U64(view.time)
-                    }
-                    _ => typed(field, view, &mut scratch),
-                };
-                (Arc::clone(key), value)
+        self.continues
+            || self.parts.iter().all(|part| match part {
+                Part::Text(_) => true,
+                Part::Value { source, .. } => value_of(source, view, &mut scratch) != FieldValue::Missing,
             })
-            .collect()
     }
 
     /// Every field it reads.
-    pub fn used_fields(&self) -> &[FieldRef] {
+    pub fn fields(&self) -> &[FieldRef] {
         &self.fields
     }
 
@@ -253,11 +267,7 @@ fn unknown(text: &str, percent: usize, start: usize, failure: Option<Failure>) -
     let word = text[start..]
         .find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '.'))
         .map_or(&text[start..], |end| &text[start..start + end]);
-    let span = Span {
-        origin: 0,
-        start: percent,
-        end: (start + word.len()).max(percent + 1),
-    };
+    let span = percent..(start + word.len()).max(percent + 1);
     if word.is_empty() {
         return TemplateError {
             span,
