@@ -1,6 +1,9 @@
 //! The NRI plugin against a real containerd: a container is known before its first instruction, what runs already is
 //! learnt at registration, and what is removed is forgotten.
 
+// Helpers of tests fail as tests do.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::fs;
