@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Unpacks a real containerd, runc and a static busybox of a newer Debian suite into FOLDER; the system itself stays
-# as it is. Does nothing when FOLDER is complete. Exits with 77 and one line when the archive is out of reach.
+# Unpacks a real containerd, runc and a static busybox of a newer Debian suite into a folder; the system itself stays
+# as it is. Does nothing when that is complete. Exits with 77 and one line when the archive is out of reach.
 #
-#   containerd.sh [FOLDER]      default: target/machine/containerd
+#   containerd.sh [SUITE]      sid (containerd 2.1) or, where that fails, trixie (1.7); with SUITE only that one
+#
+# The folder is target/machine/containerd, or containerd-SUITE when one is asked for.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-FOLDER=${1:-$MACHINE_DIR/containerd}
+FOLDER=$MACHINE_DIR/containerd${1:+-$1}
 [ ! -e "$FOLDER/complete" ] || exit 0
 mkdir -p "$(dirname "$FOLDER")"
 # Two test programs may ask at the same time.
@@ -17,7 +19,7 @@ flock 9
 # The library folder's name is the architecture's, as the packages use it.
 LIBRARIES=$FOLDER/runtime/usr/lib/x86_64-linux-gnu
 
-fetch() { # SUITE: 2.1 from sid, 1.7 from trixie
+fetch() { # SUITE
     local suite=$1 package
     say "fetching containerd and runc of Debian $suite"
     rm -rf "$FOLDER"
@@ -34,7 +36,14 @@ fetch() { # SUITE: 2.1 from sid, 1.7 from trixie
     "$FOLDER/usr/bin/containerd" --version >&2
 }
 
-fetch sid || fetch trixie || skip "Debian's archive gave no containerd: $(cat "$FOLDER/apt/update.log" "$FOLDER/download.log" 2>/dev/null | grep '^[EW]:' | head -n 1)"
+got=no
+for suite in ${1:-sid trixie}; do
+    if fetch "$suite"; then
+        got=yes
+        break
+    fi
+done
+[ $got = yes ] || skip "Debian's archive gave no containerd: $(cat "$FOLDER/apt/update.log" "$FOLDER/download.log" 2>/dev/null | grep '^[EW]:' | head -n 1)"
 
 if ! "$FOLDER/usr/sbin/runc" --version >/dev/null 2>&1; then
     # The system's C library is older than the one runc was built with. Running runc through a newer loader would

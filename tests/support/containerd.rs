@@ -105,9 +105,11 @@ impl Containerd {
         if !is_root() {
             return Err("containerd needs root".to_owned());
         }
-        machine("containerd.sh", &[])?;
+        // `make soak` asks for another version than the newest.
+        let suite = std::env::var("LANNER_CONTAINERD_SUITE").ok();
+        machine("containerd.sh", suite.as_deref().as_slice())?;
         sweep();
-        let programs = machine_dir().join("containerd");
+        let programs = machine_dir().join(suite.map_or("containerd".to_owned(), |suite| format!("containerd-{suite}")));
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let tag = format!("{}-{number}", std::process::id());
         // Socket paths may not be longer than 108 bytes, so this is short.
