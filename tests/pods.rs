@@ -6,6 +6,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::sync::MutexGuard;
 
 use serde_json::Value;
 use support::containerd::{BUSYBOX, Containerd, Pod, Run, SHADOW};
@@ -29,7 +30,8 @@ const RULES: &str = r#"
 "#;
 
 /// A real containerd and Lanner with the rules above; or why not.
-fn machine() -> Result<(Containerd, Lanner, tempfile::TempDir), String> {
+fn machine() -> Result<(Containerd, Lanner, (tempfile::TempDir, MutexGuard<'static, ()>)), String> {
+    let alone = support::alone();
     if let Some(reason) = lanner::impossible() {
         return Err(reason);
     }
@@ -39,7 +41,7 @@ fn machine() -> Result<(Containerd, Lanner, tempfile::TempDir), String> {
     arguments.extend(["-r".to_owned(), rules.to_str().unwrap().to_owned()]);
     let lanner = Lanner::start(&arguments);
     lanner.wait_for_log("that the runtime knows it", registered);
-    Ok((containerd, lanner, folder))
+    Ok((containerd, lanner, (folder, alone)))
 }
 
 /// The line of the log that says the plugin is registered and knows what ran already.
@@ -120,6 +122,7 @@ fn twenty_containers_that_live_for_one_command_are_all_known() {
         let alert = alert.unwrap_or_else(|| panic!("no alert of {} in {alerts:#?}", pod.name()));
         assert_identity(alert, container, "reader", SHADOW, pod);
     }
+    assert_eq!(alerts.len(), 20, "one alert for each container: {alerts:#?}");
     let unknown: Vec<Value> = lanner
         .alerts()
         .into_iter()
@@ -129,6 +132,7 @@ fn twenty_containers_that_live_for_one_command_are_all_known() {
         unknown.is_empty(),
         "alerts without the container's image: {unknown:#?}"
     );
+    assert_eq!(lanner.stop().status.code(), Some(0));
 }
 
 #[test]
@@ -155,6 +159,7 @@ fn a_shell_with_a_terminal_is_known() {
 
 #[test]
 fn containers_that_ran_before_lanner_are_known() {
+    let _alone = support::alone();
     if let Some(reason) = lanner::impossible() {
         return skip(&reason);
     }

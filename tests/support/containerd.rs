@@ -109,7 +109,8 @@ impl Containerd {
         let suite = std::env::var("LANNER_CONTAINERD_SUITE").ok();
         machine("containerd.sh", suite.as_deref().as_slice())?;
         sweep();
-        let programs = machine_dir().join(suite.map_or("containerd".to_owned(), |suite| format!("containerd-{suite}")));
+        let programs =
+            machine_dir().join(suite.map_or("containerd".to_owned(), |suite| format!("containerd-{suite}")));
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let tag = format!("{}-{number}", std::process::id());
         // Socket paths may not be longer than 108 bytes, so this is short.

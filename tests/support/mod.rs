@@ -16,6 +16,7 @@ pub(crate) mod lanner;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Says why the running test is skipped. The line passes by the test runner's capture, so that it is always seen.
@@ -59,6 +60,12 @@ pub(crate) fn machine(script: &str, arguments: &[&str]) -> Result<String, String
 /// Whether the tests run as root, which everything here needs.
 pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
+}
+
+/// Lets the tests of one program run one after the other: each watches the whole machine, and would only slow the others.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Asks `ready` again and again until it answers, and ends the test when `limit` has passed: `what` says what was
