@@ -44,10 +44,9 @@ fn machine() -> Result<(Containerd, Lanner, (tempfile::TempDir, MutexGuard<'stat
     Ok((containerd, lanner, (folder, alone)))
 }
 
-/// The line of the log that says the plugin is registered and knows what ran already.
+/// The line of the log or of the first screen that says the runtime has registered Lanner.
 fn registered(line: &str) -> bool {
-    line.contains("NRI")
-        && (line.contains("synchronized") || line.contains("registered") || line.contains("connected"))
+    line.contains("connected to containerd")
 }
 
 /// What every alert about a container must carry.
