@@ -26,6 +26,10 @@ const SANDBOX_IMAGE_NAME: &str = "io.kubernetes.cri.podsandbox.image-name";
 /// The container's name in its pod.
 const CONTAINER_NAME: &str = "io.kubernetes.container.name";
 
+/// How long a container without a cgroup is kept: created and never started, or never found. Should it start after all,
+/// that event tells everything again.
+const UNPLACED: Duration = Duration::from_secs(600);
+
 /// One container and where it is in the tables.
 #[derive(Debug)]
 struct Entry {
@@ -119,7 +123,8 @@ impl Registry {
     /// A container or sandbox is gone. Its entry stays for the grace period.
     pub(crate) fn removed(&mut self, id: &str, now: Instant) {
         if let Some(entry) = self.entries.get_mut(id) {
-            entry.expires.get_or_insert(now + self.grace);
+            let at = now + self.grace;
+            entry.expires = Some(entry.expires.map_or(at, |earlier| earlier.min(at)));
         }
     }
 
@@ -323,12 +328,13 @@ impl Registry {
             learnt = container.learnt.word(),
             "placed"
         );
+        let expires = (container.cgroup == 0).then(|| Instant::now() + UNPLACED);
         let known = self.entries.insert(
             id,
             Entry {
                 container,
                 cgroups_path,
-                expires: None,
+                expires,
             },
         );
         if let (None, Some(request), Some(digests)) = (known, request, &self.digests)

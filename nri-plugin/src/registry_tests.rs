@@ -292,3 +292,20 @@ fn a_container_without_an_id_is_an_error_and_nothing_else() {
     assert!(fixture.table.snapshot().is_empty());
     assert_eq!(fixture.status.snapshot().errors, 3);
 }
+
+#[test]
+fn a_container_that_is_created_and_never_started_does_not_stay_for_ever() {
+    let mut fixture = Fixture::new();
+    let cgroup = fixture.cgroup(&id('b'));
+    fixture.registry.created(Some(&pod()), &container('a', 0));
+    fixture.registry.created(Some(&pod()), &container('b', 0));
+    fixture.registry.started(Some(&pod()), &container('b', 1));
+    let later = Instant::now() + UNPLACED;
+    assert!(fixture.registry.knows(&id('a')));
+    fixture.registry.sweep(later + Duration::from_secs(1));
+    assert!(!fixture.registry.knows(&id('a')));
+    assert!(fixture.get(cgroup).is_some(), "what runs stays");
+    fixture.cgroup(&id('a'));
+    fixture.registry.started(Some(&pod()), &container('a', 1));
+    assert_eq!(fixture.status.snapshot().containers, 2);
+}

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use lanner_schema::container::{CgroupMap, ContainerTable};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::cgroup::Host;
@@ -127,18 +128,17 @@ pub async fn run(
         status: Arc::clone(&status),
         reconcile: ask.then_some(reconcile_sender),
     };
-    let images = ask.then(|| {
+    // Dropped, and so ended, with this future, however that ends.
+    let mut beside = JoinSet::new();
+    if ask {
         let images = Images {
             address: config.containerd_address,
             registry,
             status: Arc::clone(&status),
         };
-        tokio::spawn(images.run(digests, reconcile, shutdown.clone()))
-    });
-    keep_connected(&plugin, &config.socket_path, &mut shutdown).await;
-    if let Some(images) = images {
-        images.abort();
+        beside.spawn(images.run(digests, reconcile, shutdown.clone()));
     }
+    keep_connected(&plugin, &config.socket_path, &mut shutdown).await;
 }
 
 async fn keep_connected(plugin: &Plugin, socket: &Path, shutdown: &mut watch::Receiver<bool>) {
