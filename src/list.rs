@@ -59,8 +59,8 @@ fn type_name(ty: ParamType) -> (&'static str, Option<&'static FlagTable>) {
 
 /// `-L`: each rule with its description.
 pub(crate) fn rules(ruleset: &Ruleset) -> String {
-    let mut out = format!("{:<50} {}\n", "Rule", "Description");
-    let _ = writeln!(out, "{:<50} {}", "----", "-----------");
+    let mut out = format!("{:<50} Description\n", "Rule");
+    let _ = writeln!(out, "{:<50} -----------", "----");
     for rule in ruleset.rules() {
         let description = rule
             .description()

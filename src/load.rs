@@ -19,8 +19,8 @@ pub(crate) fn settings(config: &Config) -> Settings {
             true => Matching::All,
             false => Matching::First,
         },
+        append_output: config.append_output.clone(),
         hostname: hostname(),
-        ..Settings::default()
     }
 }
 

@@ -1,13 +1,32 @@
 //! The `lanner` binary: flags, configuration, wiring.
 
 #![forbid(unsafe_code)]
-#![allow(dead_code, reason = "wired as soon as the engine's interface is there")]
 
 mod cli;
 mod config;
+mod exit_report;
+mod list;
+mod load;
 mod log;
 mod pidfile;
+mod rules;
+mod run;
 mod start_screen;
 mod tally;
+mod watch;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match run::run(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            // Not through the log: log_stderr and log_level are about a Lanner that runs.
+            eprintln!("lanner: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use lanner_capture::Host;
 use lanner_engine::Ruleset;
-use lanner_outputs::Outputs;
+use lanner_outputs::{Facts, Outputs};
 
 use crate::cli::Cli;
 use crate::config::{self, Config};
@@ -58,9 +58,12 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     );
     screen.capture = plan.to_string();
     if cli.dry_run {
-        if config.log_stderr {
-            eprint!("{}", screen.render());
-        }
+        screen.outputs = lanner_outputs::choose(&config.outputs, Facts::probe(&config.outputs));
+        screen.containers = match config.nri.enabled {
+            true => format!("NRI: {}", config.nri.socket_path.display()),
+            false => "by cgroup only: nri.enabled is false".into(),
+        };
+        eprint!("{}", screen.render_dry());
         return Ok(ExitCode::SUCCESS);
     }
     let outputs = Outputs::start(&config.outputs)?;
@@ -69,9 +72,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(path) => Some(write_pidfile(path)?),
         None => None,
     };
-    let ended = watch::watch(&config, plan, ruleset, outputs, screen);
-    drop(pidfile);
-    ended.map(|()| ExitCode::SUCCESS)
+    watch::watch(&config, plan, ruleset, outputs, pidfile, screen)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Reads the configuration, starts the log, and reports what is wrong.
@@ -95,6 +97,12 @@ fn configure(cli: &Cli) -> anyhow::Result<Config> {
 }
 
 fn screen(config: &Config, ruleset: &Ruleset, rules_files: Vec<String>) -> Screen {
+    let running = || ruleset.rules().filter(|rule| rule.runs());
+    if running().next().is_none() {
+        tracing::warn!(
+            "no rule runs, so nothing alerts: every rule is disabled or below \"priority\", or there is none"
+        );
+    }
     let gaps: Vec<String> = ruleset.gaps().iter().map(ToString::to_string).collect();
     for gap in &gaps {
         tracing::debug!("{gap}");
@@ -104,11 +112,7 @@ fn screen(config: &Config, ruleset: &Ruleset, rules_files: Vec<String>) -> Scree
             Some(file) => file.display().to_string(),
             None => format!("by default; there is no {}", config::DEFAULT_FILE),
         },
-        priorities: ruleset
-            .rules()
-            .filter(|rule| rule.runs())
-            .map(|rule| rule.priority())
-            .collect(),
+        priorities: running().map(|rule| rule.priority()).collect(),
         rules_files,
         gaps,
         ..Screen::default()

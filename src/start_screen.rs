@@ -27,15 +27,36 @@ pub(crate) struct Screen {
 /// Gaps beyond this many are only counted.
 const GAPS: usize = 6;
 
+/// Characters of a line beside its label.
+const WIDTH: usize = 84;
+
 /// Files beyond this many are only counted.
 const FILES: usize = 4;
 
 impl Screen {
     /// The screen, at most about two dozen lines.
     pub(crate) fn render(&self) -> String {
-        let mut out = format!("\nLanner {} watches this host.\n\n", env!("CARGO_PKG_VERSION"));
+        format!(
+            "\nLanner {} watches this host.\n\n{}\n  To see an alert, type in a second terminal:\n\n      cat \
+             /etc/shadow\n\n  Ctrl-C stops Lanner and prints what it saw.\n\n",
+            env!("CARGO_PKG_VERSION"),
+            self.rows()
+        )
+    }
+
+    /// The same for `--dry-run`.
+    pub(crate) fn render_dry(&self) -> String {
+        format!(
+            "\nLanner {} would watch this host; this was a dry run.\n\n{}\n",
+            env!("CARGO_PKG_VERSION"),
+            self.rows()
+        )
+    }
+
+    fn rows(&self) -> String {
+        let mut out = String::new();
         let mut row = |label: &str, text: &str| {
-            for (index, line) in text.lines().enumerate() {
+            for (index, line) in text.lines().flat_map(wrapped).enumerate() {
                 let _ = writeln!(out, "  {:<12} {line}", if index == 0 { label } else { "" });
             }
         };
@@ -50,10 +71,6 @@ impl Screen {
         row("Containers", &self.containers);
         row("Outputs", &self.outputs());
         row("Configured", &self.configuration);
-        out.push_str(
-            "\n  To see an alert, type in a second terminal:\n\n      cat /etc/shadow\n\n  Ctrl-C stops Lanner and \
-             prints what it saw.\n\n",
-        );
         out
     }
 
@@ -84,6 +101,23 @@ impl Screen {
             false => "none: alerts are only counted (stdout_output.enabled)".into(),
         }
     }
+}
+
+/// A line cut between words into lines of at most [`WIDTH`] characters, where its words allow.
+fn wrapped(line: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in line.split(' ') {
+        let Some(last) = lines.last_mut() else { break };
+        if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.push(word.to_owned());
+            continue;
+        }
+        if !last.is_empty() {
+            last.push(' ');
+        }
+        last.push_str(word);
+    }
+    lines
 }
 
 /// The first `most` items, and how many there are beyond.
@@ -142,6 +176,14 @@ mod tests {
             assert!(text.contains(part), "{part}\n{text}");
         }
         assert!(text.lines().count() <= 25, "{text}");
+    }
+
+    #[test]
+    fn long_lines_are_cut_between_words() {
+        let lines = wrapped(&"word ".repeat(40));
+        assert!(lines.iter().all(|line| line.len() <= WIDTH), "{lines:?}");
+        assert_eq!(lines.concat().matches("word").count(), 40);
+        assert_eq!(wrapped(&"x".repeat(200)), ["x".repeat(200)]);
     }
 
     #[test]

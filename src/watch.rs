@@ -19,6 +19,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::config::Config;
 use crate::exit_report::{self, Report};
+use crate::pidfile::Pidfile;
 use crate::start_screen::Screen;
 use crate::tally::Tally;
 
@@ -43,6 +44,7 @@ pub(crate) fn watch(
     plan: Plan,
     ruleset: Ruleset,
     outputs: Outputs,
+    pidfile: Option<Pidfile>,
     mut screen: Screen,
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -86,11 +88,11 @@ pub(crate) fn watch(
     if config.log_stderr {
         eprint!("{}", screen.render());
     }
-    runtime.block_on(signals.wait(&outputs, capture_ended));
+    let signals = runtime.block_on(signals.wait(&outputs, capture_ended));
 
     stop.store(true, Ordering::Relaxed);
-    // The stop signals were taken over; a second one must not wait for a drain that hangs.
-    runtime.spawn(kill_on_second());
+    // A second stop signal must not wait for a drain that hangs.
+    runtime.spawn(kill_on_second(signals, pidfile));
     let watched = thread.join();
     let _ = stop_runtime.send(true);
     let outputs = outputs.shutdown(DRAIN);
@@ -228,13 +230,22 @@ impl Signals {
         })
     }
 
-    /// Serves signals until one says stop, or capture ends by itself.
-    async fn wait(mut self, outputs: &Outputs, mut capture_ended: oneshot::Receiver<()>) {
+    /// Serves signals until one says stop, or capture ends by itself; gives itself back for what comes after.
+    async fn wait(mut self, outputs: &Outputs, mut capture_ended: oneshot::Receiver<()>) -> Signals {
         loop {
             tokio::select! {
-                _ = self.interrupt.recv() => return tracing::info!("SIGINT: stopping"),
-                _ = self.terminate.recv() => return tracing::info!("SIGTERM: stopping"),
-                _ = &mut capture_ended => return tracing::error!("capture ended by itself: stopping"),
+                _ = self.interrupt.recv() => {
+                    tracing::info!("SIGINT: stopping");
+                    return self;
+                }
+                _ = self.terminate.recv() => {
+                    tracing::info!("SIGTERM: stopping");
+                    return self;
+                }
+                _ = &mut capture_ended => {
+                    tracing::error!("capture ended by itself: stopping");
+                    return self;
+                }
                 _ = self.reopen.recv() => {
                     tracing::info!("SIGUSR1: outputs are opened anew");
                     outputs.reopen();
@@ -247,20 +258,13 @@ impl Signals {
     }
 }
 
-/// Ends the process at the next stop signal.
-async fn kill_on_second() {
-    let Ok(Signals {
-        mut interrupt,
-        mut terminate,
-        ..
-    }) = Signals::listen()
-    else {
-        return;
-    };
+/// Ends the process at the next stop signal. The pidfile goes with this task, be it by that signal or with the runtime.
+async fn kill_on_second(mut signals: Signals, pidfile: Option<Pidfile>) {
     tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        _ = signals.interrupt.recv() => {}
+        _ = signals.terminate.recv() => {}
     }
+    drop(pidfile);
     eprintln!("lanner: second signal, ending without draining");
     process::exit(INTERRUPTED);
 }

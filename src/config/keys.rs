@@ -7,6 +7,7 @@ use lanner_outputs::Journald;
 use lanner_schema::alert::Priority;
 use tracing::level_filters::LevelFilter;
 
+use super::append_output;
 use super::message::{Level, Messages, Place};
 use super::tree::{Node, Value, Wrong};
 use super::{Config, PRESETS};
@@ -69,6 +70,7 @@ static ROWS: &[(&str, Serve)] = &[
     ("rules_file", Read(|s, n| { s.rules_file = Some((paths(n)?, n.at.clone())); Ok(()) })),
     ("priority", Read(|s, n| { s.config.priority = priority(n)?; Ok(()) })),
     ("rule_matching", Read(|s, n| { s.config.match_all = choice(n, &[("first", false), ("all", true)])?; Ok(()) })),
+    ("append_output", Read(|s, n| { s.config.append_output = append_output::read(n)?; Ok(()) })),
     ("json_output", Read(|s, n| { s.config.json_output = n.truth()?; Ok(()) })),
     ("json_include_output_property", Read(|s, n| { s.config.json_output_property = n.truth()?; Ok(()) })),
     ("json_include_message_property", Read(|s, n| { s.config.json_message_property = n.truth()?; Ok(()) })),
@@ -108,7 +110,6 @@ static ROWS: &[(&str, Serve)] = &[
     ("plugins", Later),
     ("plugins_hostinfo", Later),
     ("buffer_format_base64", LaterWarn(truth, "buffers are not printed as base64 yet")),
-    ("append_output", LaterWarn(appends, "nothing is appended to outputs yet")),
     ("static_fields", LaterWarn(filled, "static fields are not served yet")),
     ("http_output", Later),
     ("http_output.enabled", LaterWarn(truth, "the HTTP output is not served yet: no alert goes there")),
@@ -346,14 +347,6 @@ fn plugin_index(node: &Node) -> Result<String, Wrong> {
     match node.text() {
         Ok(text) if text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(text.to_owned()),
         _ => Err(Wrong::new("two digits, \"00\" to \"99\"")),
-    }
-}
-
-/// Something besides Falco's default, which only honours what plugins suggest.
-fn appends(node: &Node) -> bool {
-    match &node.value {
-        Value::List(items) => items.iter().any(|item| item.get("suggested_output").is_none()),
-        _ => !node.is_empty(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! A file becomes a [`tree::Node`], `-o` options change the tree, and the rows of [`keys`] read it. Everything that is
 //! wrong is collected; [`load`] never stops at the first mistake.
 
+mod append_output;
 mod assign;
 mod env;
 mod keys;
@@ -11,6 +12,7 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
+use lanner_engine::AppendOutput;
 use lanner_schema::alert::Priority;
 use tracing::level_filters::LevelFilter;
 
@@ -35,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) priority: Priority,
     /// `rule_matching: all`: every rule that matches alerts, not only the first.
     pub(crate) match_all: bool,
+    /// `append_output`.
+    pub(crate) append_output: Vec<AppendOutput>,
     /// `json_output`.
     pub(crate) json_output: bool,
     /// `json_include_output_property`.
@@ -88,6 +92,7 @@ impl Default for Config {
             rules_files: None,
             priority: Priority::Debug,
             match_all: false,
+            append_output: Vec::new(),
             json_output: false,
             json_output_property: true,
             json_message_property: false,

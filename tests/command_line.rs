@@ -1,0 +1,301 @@
+//! The binary as its operator sees it: what it prints, where, and its exit codes.
+
+// Failing to set up is failing the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+
+fn lanner() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_lanner"))
+}
+
+fn run(arguments: &[&str]) -> Output {
+    lanner().args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn write(dir: &Path, name: &str, text: &str) -> String {
+    let path = dir.join(name);
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+const RULES: &str = "\
+- rule: Marker opened
+  desc: A file that only the test opens
+  condition: evt.type in (open, openat, openat2) and fd.name endswith /lanner-command-line-marker
+  output: marker %fd.name
+  priority: WARNING
+";
+
+#[test]
+fn the_version_is_printed() {
+    let output = run(&["--version"]);
+    assert!(output.status.success());
+    assert_eq!(
+        stdout(&output),
+        format!("Lanner version: {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn an_unknown_option_is_named() {
+    let output = run(&["--jsno"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--jsno"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_refused_configuration_says_where_and_exits_with_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = write(
+        dir.path(),
+        "lanner.yaml",
+        "json_output: perhaps\npriority: high\n",
+    );
+    let output = run(&["-c", &config]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(
+        text.contains(&format!("{config}:1:14: json_output must be true or false")),
+        "{text}"
+    );
+    assert!(
+        text.contains(&format!("{config}:2:11: priority must be one of")),
+        "{text}"
+    );
+    assert!(text.contains("the configuration is refused: 2 errors"), "{text}");
+    assert!(output.stdout.is_empty());
+
+    let output = run(&["-c", "/nonexistent/lanner.yaml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("/nonexistent/lanner.yaml"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn rules_are_validated() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = write(dir.path(), "good.yaml", RULES);
+    let output = run(&["-V", &good]);
+    assert_eq!(stdout(&output), format!("{good}: Ok\n"), "{}", stderr(&output));
+    assert!(output.status.success());
+    let bad = write(
+        dir.path(),
+        "bad.yaml",
+        &RULES.replace("fd.name endswith", "fd.nmae endswith"),
+    );
+    let output = run(&["-V", &good, "-V", &bad]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stdout(&output);
+    assert!(
+        text.contains(&format!("{bad}: Invalid")) && text.contains("fd.nmae"),
+        "{text}"
+    );
+}
+
+#[test]
+fn refused_rules_keep_lanner_from_starting() {
+    let dir = tempfile::tempdir().unwrap();
+    let bad = write(dir.path(), "bad.yaml", &RULES.replace("WARNING", "LOUD"));
+    let output = run(&["-r", &bad]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains(&format!("{bad}:5:")), "{text}");
+    assert!(text.contains("the rules are not loaded: 1 error"), "{text}");
+    let output = run(&["-r", "/nonexistent/rules.yaml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("/nonexistent/rules.yaml"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn rules_and_events_are_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = write(dir.path(), "rules.yaml", RULES);
+    let output = run(&["-L", "-r", &rules]);
+    assert!(stdout(&output).contains("Marker opened"), "{}", stdout(&output));
+    let output = run(&["-l", "Marker opened", "-r", &rules]);
+    assert!(stdout(&output).contains("openat2"), "{}", stdout(&output));
+    let output = run(&["-l", "No such rule", "-r", &rules]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("Rule \"No such rule\" is not loaded"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(stdout(&run(&["--list-events"])).contains("< openat("));
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_watched_and_stops() {
+    if !geteuid().is_root() {
+        eprintln!("skipped: planning the capture needs root");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let rules = write(dir.path(), "rules.yaml", RULES);
+    let output = run(&["--dry-run", "-r", &rules]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stderr(&output);
+    for part in ["dry run", "1 (1 warning)", &rules, "stdout"] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(output.stdout.is_empty());
+}
+
+/// A Lanner that watches, with its standard error read up to the start screen's last line.
+struct Running {
+    process: Child,
+    _stderr: std::thread::JoinHandle<()>,
+}
+
+impl Running {
+    /// `None` when this machine can't run it.
+    fn start(arguments: &[&str]) -> Option<Running> {
+        if !geteuid().is_root() {
+            eprintln!("skipped: watching needs root");
+            return None;
+        }
+        let mut command = lanner();
+        command
+            .args(arguments)
+            .args(["-o", "nri.enabled=false", "-o", "journald_output.enabled=false"]);
+        let mut process = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (send, started) = std::sync::mpsc::channel();
+        let stderr = BufReader::new(process.stderr.take().unwrap());
+        let reader = std::thread::spawn(move || {
+            let mut text = String::new();
+            for line in stderr.lines().map_while(Result::ok) {
+                if line.contains("Ctrl-C stops Lanner") {
+                    let _ = send.send(());
+                }
+                text.push_str(&line);
+                text.push('\n');
+            }
+            eprint!("{text}");
+        });
+        let running = Running {
+            process,
+            _stderr: reader,
+        };
+        started
+            .recv_timeout(Duration::from_secs(60))
+            .expect("lanner starts");
+        Some(running)
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.process.id().cast_signed()), signal).unwrap();
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "lanner does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn it_watches_until_it_is_told_to_stop_and_reports() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = write(dir.path(), "rules.yaml", RULES);
+    let events = dir.path().join("events.txt");
+    let pidfile = dir.path().join("lanner.pid");
+    let marker = write(dir.path(), "lanner-command-line-marker", "");
+    let file = format!(
+        "file_output={{enabled: true, keep_alive: true, filename: {}}}",
+        events.display()
+    );
+    let arguments = ["-r", &rules, "-P", pidfile.to_str().unwrap(), "-o", &file];
+    let Some(mut running) = Running::start(&arguments) else {
+        return;
+    };
+    assert_eq!(
+        std::fs::read_to_string(&pidfile).unwrap().trim(),
+        running.process.id().to_string()
+    );
+
+    let alerts = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+    let wait_for = |path: &Path, count: usize| {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while alerts(path).lines().count() < count {
+            assert!(Instant::now() < deadline, "{}", alerts(path));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    drop(std::fs::File::open(&marker).unwrap());
+    wait_for(&events, 1);
+    assert!(
+        alerts(&events).contains(&format!("Warning marker {marker}")),
+        "{}",
+        alerts(&events)
+    );
+
+    // SIGUSR1 lets go of a rotated file; SIGHUP does not end it.
+    let rotated = dir.path().join("events.txt.1");
+    std::fs::rename(&events, &rotated).unwrap();
+    running.signal(Signal::SIGUSR1);
+    running.signal(Signal::SIGHUP);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut opened = 1;
+    while alerts(&events).is_empty() {
+        assert!(Instant::now() < deadline);
+        drop(std::fs::File::open(&marker).unwrap());
+        opened += 1;
+        std::thread::sleep(Duration::from_millis(50));
+    }
+
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.wait().code(), Some(0));
+    assert!(!pidfile.exists());
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut running.process.stdout.take().unwrap(), &mut text).unwrap();
+    let (lines, report) = text.split_once("Events detected: ").unwrap();
+    assert_eq!(lines.lines().count(), opened, "{text}");
+    assert_eq!(
+        report,
+        format!(
+            "{opened}\nRule counts by severity:\n   WARNING: {opened}\nTriggered rules by rule name:\n   Marker opened: {opened}\n"
+        )
+    );
+    assert_eq!(
+        alerts(&rotated).lines().count() + alerts(&events).lines().count(),
+        opened
+    );
+}
