@@ -1,7 +1,10 @@
 //! What Lanner says when it ends: Falco's lines on standard output, everything else on standard error.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::Write;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use lanner_capture::Stats;
 use lanner_outputs::OutputReport;
@@ -39,12 +42,26 @@ impl Report<'_> {
     }
 }
 
-/// Prints the report. Nobody may be left to read it; that is no error.
+/// How long whoever reads the report may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Prints the report. Nobody may be left to read it, or someone who does not: neither keeps Lanner from ending.
 pub(crate) fn print(report: &Report<'_>) {
-    let _ = std::io::stderr().write_all(report.details().as_bytes());
-    let mut stdout = std::io::stdout();
-    let _ = stdout.write_all(report.tally.falco_lines().as_bytes());
-    let _ = stdout.flush();
+    write(std::io::stderr(), report.details());
+    write(std::io::stdout(), report.tally.falco_lines());
+}
+
+/// Writes, but waits no longer than [`PATIENCE`] for a reader that is stuck.
+fn write(mut stream: impl Write + Send + 'static, text: String) {
+    let (done, written) = mpsc::channel::<()>();
+    let writer = move || {
+        let _ = stream.write_all(text.as_bytes());
+        let _ = stream.flush();
+        drop(done);
+    };
+    if thread::Builder::new().name("report".into()).spawn(writer).is_ok() {
+        let _ = written.recv_timeout(PATIENCE);
+    }
 }
 
 #[cfg(test)]
@@ -52,6 +69,16 @@ mod tests {
     use super::*;
     use lanner_outputs::{Kind, LossReason};
     use lanner_schema::event::Event;
+
+    #[test]
+    fn a_reader_that_is_stuck_is_left_behind() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        // More than a pipe holds: it returns although nobody reads.
+        write(writer, "x".repeat(1 << 20));
+        let mut byte = [0];
+        std::io::Read::read_exact(&mut reader, &mut byte).unwrap();
+        assert_eq!(&byte, b"x");
+    }
 
     #[test]
     fn losses_are_shown_with_their_reasons() {

@@ -4,9 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{BufRead as _, BufReader};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
+
+#[path = "support/journald.rs"]
+mod journald;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
@@ -161,6 +166,41 @@ fn a_dry_run_says_what_would_be_watched_and_stops() {
         assert!(text.contains(part), "{part}\n{text}");
     }
     assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn stdout_that_is_the_journals_is_not_written_to_twice() {
+    let journal = match journald::Journald::start() {
+        Ok(journal) => journal,
+        Err(why) => return eprintln!("skipped: {why}"),
+    };
+    // What a service manager does for StandardOutput=journal, systemd.exec(5).
+    let stream = UnixStream::connect(journal.stdout_socket()).unwrap();
+    let facts = nix::sys::stat::fstat(&stream).unwrap();
+    let dry_run = |identity: String| {
+        let mut command = journal.command(env!("CARGO_BIN_EXE_lanner"));
+        command.arg("--dry-run").env("JOURNAL_STREAM", identity);
+        let stdout = OwnedFd::from(stream.try_clone().unwrap());
+        stderr(
+            &command
+                .stdin(Stdio::null())
+                .stdout(stdout)
+                .stderr(Stdio::piped())
+                .output()
+                .unwrap(),
+        )
+    };
+    let text = dry_run(format!("{}:{}", facts.st_dev, facts.st_ino));
+    assert!(
+        text.contains("not stdout: stdout is connected to the journal"),
+        "{text}"
+    );
+    assert!(
+        text.contains("journald (a journal listens on this host)"),
+        "{text}"
+    );
+    let text = dry_run(format!("{}:{}", facts.st_dev, facts.st_ino + 1));
+    assert!(!text.contains("not stdout"), "{text}");
 }
 
 /// A Lanner that watches, with its standard error read up to the start screen's last line.

@@ -85,6 +85,11 @@ impl Journald {
         self.run("systemd/journal/dev-log")
     }
 
+    /// The socket a service manager connects a service's standard output to.
+    pub fn stdout_socket(&self) -> PathBuf {
+        self.run("systemd/journal/stdout")
+    }
+
     /// A command that runs where this journal is the machine's own.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
