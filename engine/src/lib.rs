@@ -1,8 +1,27 @@
-//! Rules.
+//! The rules engine: rules files → items → conditions → programs → alerts.
+//!
+//! [`load`] reads rules files and reports everything wrong with them; the [`Ruleset`] it gives is shown events and makes
+//! [`Alert`]s of those that match.
 
 #![forbid(unsafe_code)]
 
+mod alert_line;
 pub mod condition;
+mod diagnostic;
 pub mod field;
 pub mod output;
+mod rules;
+mod ruleset;
+mod settings;
+#[cfg(test)]
+mod testing;
 pub mod value;
+
+pub use diagnostic::{Code, Diagnostic, ItemKind, ItemName, Note, Severity, Snippet};
+pub use lanner_schema::alert::{Alert, FieldValue, Priority};
+pub use rules::{ENGINE_VERSION, Loaded, RulesFile, Version, load};
+pub use ruleset::{Gap, Rule, Ruleset};
+pub use settings::{AppendOutput, ExtraField, Matching, Settings};
+
+/// The rules that run when no file is configured: `rules/lanner_rules.yaml`.
+pub const BUILT_IN_RULES: &str = include_str!("../../rules/lanner_rules.yaml");

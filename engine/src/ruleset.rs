@@ -203,7 +203,12 @@ impl Ruleset {
             .iter()
             .map(|rule| Gap {
                 rule: Arc::clone(&rule.name),
-                events: rule.program.blind_events().iter().map(ToString::to_string).collect(),
+                events: rule
+                    .program
+                    .blind_events()
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
                 condition_fields: unfilled(rule.program.fields()),
                 output_fields: unfilled(rule.template.fields()),
             })

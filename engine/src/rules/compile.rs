@@ -26,7 +26,10 @@ pub(crate) fn compile(report: &mut Report, definitions: &Definitions, settings: 
     for definition in definitions.rules.iter() {
         rules.extend(rule(report, &mut conditions, definition, settings));
     }
-    unused(report, definitions, &conditions);
+    // What an error kept from being compiled may be what uses them.
+    if report.errors() == 0 {
+        unused(report, definitions, &conditions);
+    }
     rules
 }
 
@@ -48,9 +51,13 @@ fn plugins(report: &mut Report, definitions: &Definitions) {
             kind: ItemKind::RequiredPluginVersions,
             name: String::new(),
         };
-        let message = format!("plugin requirement not satisfied, must load one of: {}", wanted.join(", "));
-        report.add(Code::Validate, requirement.at, Some(&item), message).hint =
-            Some("Lanner loads no plugins; what the plugin `container` gives is built in".into());
+        let message = format!(
+            "plugin requirement not satisfied, must load one of: {}",
+            wanted.join(", ")
+        );
+        report
+            .add(Code::Validate, requirement.at, Some(&item), message)
+            .hint = Some("Lanner loads no plugins; what the plugin `container` gives is built in".into());
     }
 }
 
@@ -101,16 +108,21 @@ fn rule(
         }
     };
     for warning in program.warnings() {
-        let code = match warning.kind {
-            WarningKind::Deprecated(_) => Code::DeprecatedItem,
-            _ => Code::ConditionWarning,
-        };
-        conditions.report(report, code, warning.span, origin, warning.kind.to_string());
+        conditions.report(
+            report,
+            warning_code(&warning.kind),
+            warning.span,
+            origin,
+            warning.kind.to_string(),
+        );
     }
     let (template, extra) = output?;
     if !program.names_event_types() && definition.warn_event_types {
         let message = "the condition names no event type: the rule runs on every event, which costs";
-        let place = definition.condition.first().map_or(definition.name.at, |c| report.inside(c, 0..1));
+        let place = definition
+            .condition
+            .first()
+            .map_or(definition.name.at, |c| report.inside(c, 0..1));
         report.add(Code::NoEventType, place, Some(&item), message).hint = Some(
             "begin it with the events it is about, as in `evt.type in (execve, execveat) and …`, or add `warn_evttypes: false`"
                 .into(),
@@ -135,6 +147,13 @@ fn rule(
     })
 }
 
+fn warning_code(kind: &WarningKind) -> Code {
+    match kind {
+        WarningKind::Deprecated(_) => Code::DeprecatedItem,
+        _ => Code::ConditionWarning,
+    }
+}
+
 /// Reports what is wrong with a condition, or skips the rule when it asked for that.
 fn check_errors(
     report: &mut Report,
@@ -145,7 +164,11 @@ fn check_errors(
 ) {
     let skip = definition.skip_if_unknown && errors.iter().all(|e| e.kind.is_unknown_name());
     for error in errors {
-        let code = if skip { Code::UnknownFilter } else { Code::CompileCondition };
+        let code = if skip {
+            Code::UnknownFilter
+        } else {
+            Code::CompileCondition
+        };
         let message = match skip {
             true => format!("{error}; the rule is skipped"),
             false => error.to_string(),
@@ -169,7 +192,9 @@ fn skip_source(
     report.diagnostics.truncate(before);
     let fits = resolved.is_some_and(|(r, _)| has_checks(&r.expr) && condition::compile(&r.expr).is_ok());
     let message = format!("source `{}` is not served, the rule is skipped", source.text);
-    report.add(Code::UnknownSource, source.at, Some(item), message).hint = Some(match fits {
+    report
+        .add(Code::UnknownSource, source.at, Some(item), message)
+        .hint = Some(match fits {
         true => format!(
             "its fields belong to source `{SOURCE}`: remove the line `source: {}` to have the rule run",
             source.text
@@ -233,13 +258,27 @@ fn output(
         }
     }
     match Template::compile(&mapped.text) {
-        Ok(template) if !failed => Some((template, extra)),
-        Ok(_) => None,
+        Ok(template) => {
+            for warning in template.warnings() {
+                let place = mapped.locate(report, warning.span.start..warning.span.end).place;
+                report.add(
+                    warning_code(&warning.kind),
+                    place,
+                    Some(item),
+                    warning.kind.to_string(),
+                );
+            }
+            (!failed).then_some((template, extra))
+        }
         Err(error) => {
             let span = error.span();
             let located: Place = mapped.locate(report, span.clone()).place;
             let skip = definition.skip_if_unknown && error.is_unknown_name();
-            let code = if skip { Code::UnknownFilter } else { Code::CompileOutput };
+            let code = if skip {
+                Code::UnknownFilter
+            } else {
+                Code::CompileOutput
+            };
             let mut message = error.to_string();
             if span.start >= own {
                 message.push_str(", in what `append_output` adds");

@@ -18,8 +18,8 @@ pub(crate) fn read(report: &mut Report, item: &Item<'_>, append: bool) -> Option
         return Some(Vec::new());
     }
     let Value::Sequence(nodes) = &node.value else {
-        item.report(report, Code::YamlValidate, at, "`exceptions` must be a sequence").hint =
-            Some("each exception begins with `- name:`".into());
+        item.report(report, Code::YamlValidate, at, "`exceptions` must be a sequence")
+            .hint = Some("each exception begins with `- name:`".into());
         return None;
     };
     let mut all: Vec<Exception> = Vec::new();
@@ -60,7 +60,12 @@ fn one(report: &mut Report, rule: &Item<'_>, node: &Node, append: bool) -> Optio
         Some((_, n)) => match &n.value {
             Value::Sequence(values) => values.clone(),
             _ => {
-                item.report(report, Code::YamlValidate, n.at, "the `values` of an exception must be a sequence");
+                item.report(
+                    report,
+                    Code::YamlValidate,
+                    n.at,
+                    "the `values` of an exception must be a sequence",
+                );
                 return None;
             }
         },
@@ -135,11 +140,15 @@ fn check(
             OneOrMany::One(comp),
             "with one field: in, pmatch, intersects, or an operator with oneof, anyof or allof",
         ),
-        (OneOrMany::Many(fields), Some(OneOrMany::Many(comps))) if fields.len() == comps.len() => {
-            (OneOrMany::Many(comps), "any operator of conditions, such as =, in or startswith")
-        }
+        (OneOrMany::Many(fields), Some(OneOrMany::Many(comps))) if fields.len() == comps.len() => (
+            OneOrMany::Many(comps),
+            "any operator of conditions, such as =, in or startswith",
+        ),
         _ => {
-            let message = format!("the `comps` of exception '{}' must be as many as its `fields`", name.text);
+            let message = format!(
+                "the `comps` of exception '{}' must be as many as its `fields`",
+                name.text
+            );
             item.report(report, Code::Validate, item.at("comps"), message);
             return None;
         }
@@ -149,7 +158,10 @@ fn check(
         OneOrMany::Many(comps) => comps.iter().find(|comp| comparison(&comp.text).is_none()),
     };
     if let Some(wrong) = wrong {
-        let message = format!("'{}' is not a comparison exception '{}' can use", wrong.text, name.text);
+        let message = format!(
+            "'{}' is not a comparison exception '{}' can use",
+            wrong.text, name.text
+        );
         item.report(report, Code::Validate, wrong.at, message).hint = Some(hint.into());
         return None;
     }
@@ -164,16 +176,26 @@ pub(crate) fn append(
     more: Vec<Exception>,
 ) -> Option<()> {
     for exception in more {
-        match rule.exceptions.iter_mut().find(|e| e.name.text == exception.name.text) {
+        match rule
+            .exceptions
+            .iter_mut()
+            .find(|e| e.name.text == exception.name.text)
+        {
             Some(existing) => {
                 if exception.fields.is_some() || exception.comps.is_some() {
-                    let message = format!("only `values` can be appended to exception '{}'", exception.name.text);
-                    item.report(report, Code::Validate, exception.name.at, message).hint =
-                        Some("remove its `fields` and `comps` here".into());
+                    let message = format!(
+                        "only `values` can be appended to exception '{}'",
+                        exception.name.text
+                    );
+                    item.report(report, Code::Validate, exception.name.at, message)
+                        .hint = Some("remove its `fields` and `comps` here".into());
                     return None;
                 }
                 if exception.values.is_empty() {
-                    let message = format!("exception '{}' is appended to without values", exception.name.text);
+                    let message = format!(
+                        "exception '{}' is appended to without values",
+                        exception.name.text
+                    );
                     item.report(report, Code::AppendNoValues, exception.name.at, message);
                 }
                 existing.values.extend(exception.values);
@@ -190,7 +212,12 @@ pub(crate) fn append(
 }
 
 /// Puts the rule's condition in parentheses and adds `and not (…)` for every exception with values.
-pub(crate) fn apply(report: &mut Report, rule: &RuleDef, item: &crate::diagnostic::ItemName, to: &mut Mapped) {
+pub(crate) fn apply(
+    report: &mut Report,
+    rule: &RuleDef,
+    item: &crate::diagnostic::ItemName,
+    to: &mut Mapped,
+) {
     if rule.exceptions.iter().all(|e| e.values.is_empty()) {
         return;
     }
@@ -204,7 +231,13 @@ pub(crate) fn apply(report: &mut Report, rule: &RuleDef, item: &crate::diagnosti
                     match value.scalar() {
                         Some(scalar) if scalar.text.is_empty() => {}
                         Some(scalar) => values.push(scalar),
-                        None => mismatch(report, item, exception, value.at, "one value each, as `fields` is one field"),
+                        None => mismatch(
+                            report,
+                            item,
+                            exception,
+                            value.at,
+                            "one value each, as `fields` is one field",
+                        ),
                     }
                 }
                 if values.is_empty() {
@@ -227,7 +260,8 @@ pub(crate) fn apply(report: &mut Report, rule: &RuleDef, item: &crate::diagnosti
                         }
                     };
                     to.glue(if index == 0 { "(" } else { " or (" }, row.at);
-                    for (column, ((field, comp), value)) in fields.iter().zip(comps).zip(columns).enumerate() {
+                    for (column, ((field, comp), value)) in fields.iter().zip(comps).zip(columns).enumerate()
+                    {
                         if column > 0 {
                             to.glue(" and ", row.at);
                         }
@@ -250,7 +284,10 @@ fn mismatch(
     at: Place,
     wanted: &str,
 ) {
-    let message = format!("the values of exception '{}' must be {wanted}", exception.name.text);
+    let message = format!(
+        "the values of exception '{}' must be {wanted}",
+        exception.name.text
+    );
     report.add(Code::Validate, at, Some(item), message);
 }
 

@@ -80,14 +80,19 @@ impl<'d> Conditions<'d> {
         };
         let parsed = parse_with(&mapped.text, origin, MAX_DEPTH);
         let uses = match &parsed {
-            Ok(expr) => expr.macros().into_iter().map(|(n, s)| (n.to_owned(), s)).collect(),
+            Ok(expr) => expr
+                .macros()
+                .into_iter()
+                .map(|(n, s)| (n.to_owned(), s))
+                .collect(),
             Err(_) => Vec::new(),
         };
         self.texts.push(Text { mapped, item, uses });
         match parsed {
             Ok(expr) => Some((expr, origin)),
             Err(error) => {
-                let diagnostic = self.report(report, Code::CompileCondition, error.span, origin, error.message);
+                let diagnostic =
+                    self.report(report, Code::CompileCondition, error.span, origin, error.message);
                 diagnostic.hint = error.hint;
                 None
             }
@@ -195,8 +200,9 @@ impl<'d> Conditions<'d> {
                     let message = format!("undefined macro '{name}' used in filter: it is defined later");
                     let diagnostic = self.report(report, Code::Validate, span, origin, message);
                     diagnostic.notes.push(note);
-                    diagnostic.hint =
-                        Some("a macro can only use macros defined before it; move it after the one it uses".into());
+                    diagnostic.hint = Some(
+                        "a macro can only use macros defined before it; move it after the one it uses".into(),
+                    );
                 }
                 Some(definition) if chain.contains(&definition.name.text.as_str()) => {
                     broken = true;
@@ -217,7 +223,8 @@ impl<'d> Conditions<'d> {
                 },
             }
             if nodes > MAX_NODES {
-                let message = format!("with its macros put in, the condition has more than {MAX_NODES} checks");
+                let message =
+                    format!("with its macros put in, the condition has more than {MAX_NODES} checks");
                 self.report(report, Code::Validate, span, origin, message);
                 return None;
             }
@@ -238,10 +245,8 @@ impl<'d> Conditions<'d> {
     }
 
     fn undefined(&self, report: &mut Report, name: &str, span: Span, origin: u32) {
-        let is_list = self.definitions.lists.get(name).is_some();
         let meant = nearest(name, self.definitions.macros.names());
         let hint = match meant {
-            _ if is_list => format!("'{name}' is a list; write `FIELD in ({name})`"),
             Some(meant) => format!("did you mean '{meant}'?"),
             None => "a name without a dot is a macro; fields have one, as in proc.name".into(),
         };

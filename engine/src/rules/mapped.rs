@@ -139,7 +139,9 @@ impl Mapped {
     fn copy(&mut self, from: &Mapped, range: Range<usize>) {
         let mut at = range.start;
         while at < range.end {
-            let Some((piece, end)) = from.piece_at(at) else { return };
+            let Some((piece, end)) = from.piece_at(at) else {
+                return;
+            };
             let end = end.min(range.end);
             let mut origin = piece.origin.clone();
             if let Origin::Scalar { offset, .. } = &mut origin {
@@ -156,7 +158,9 @@ impl Mapped {
         let mut done = 0;
         for range in words(&self.text) {
             let word = &self.text[range.clone()];
-            let Some(items) = lists.expand(word)? else { continue };
+            let Some(items) = lists.expand(word)? else {
+                continue;
+            };
             out.copy(self, done..range.start);
             done = range.end;
             let used = self.locate(report, range.clone());
@@ -173,7 +177,10 @@ impl Mapped {
             for (index, item) in items.iter().enumerate() {
                 let origin = Origin::Item {
                     item: Rc::clone(item),
-                    list: used.list.as_ref().map_or_else(|| Rc::clone(&name), |(l, _)| Rc::clone(l)),
+                    list: used
+                        .list
+                        .as_ref()
+                        .map_or_else(|| Rc::clone(&name), |(l, _)| Rc::clone(l)),
                     used: used.list.as_ref().map_or(used.place, |(_, place)| *place),
                 };
                 let comma = if index == 0 { "" } else { ", " };
@@ -229,7 +236,10 @@ fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
                 }
                 _ => {
                     while at < bytes.len()
-                        && !matches!(bytes[at], b' ' | b'\t' | b'\n' | b'\r' | b'(' | b')' | b',' | b'=')
+                        && !matches!(
+                            bytes[at],
+                            b' ' | b'\t' | b'\n' | b'\r' | b'(' | b')' | b',' | b'='
+                        )
                     {
                         at += 1;
                     }
@@ -289,7 +299,9 @@ impl<'d> Lists<'d> {
         chain: &mut Vec<String>,
         out: &mut Vec<Rc<Scalar>>,
     ) -> Result<(), ListError> {
-        let Some(list) = self.all.get(name) else { return Ok(()) };
+        let Some(list) = self.all.get(name) else {
+            return Ok(());
+        };
         self.used.insert(name.to_owned());
         chain.push(name.to_owned());
         for item in list.items.iter().filter(|item| !item.text.is_empty()) {
@@ -344,7 +356,10 @@ mod tests {
             put_in("proc.name in (shells, x) or my_shells", &[shells]),
             "proc.name in (bash, \"my sh\", 'q r', x) or my_shells"
         );
-        assert_eq!(put_in("a = \"the shells (shells)\"", &[shells]), "a = \"the shells (shells)\"");
+        assert_eq!(
+            put_in("a = \"the shells (shells)\"", &[shells]),
+            "a = \"the shells (shells)\""
+        );
         assert_eq!(put_in("a=one", &[("one", &["1"])]), "a=1");
     }
 

@@ -22,8 +22,9 @@ const KINDS: [(&str, ItemKind); 5] = [
 pub(crate) fn document(report: &mut Report, definitions: &mut Definitions, document: &Node) {
     let Value::Sequence(items) = &document.value else {
         let message = format!("a rules file is a sequence of items, not {}", document.kind());
-        report.add(Code::YamlValidate, first_line(document.at), None, message).hint =
-            Some("each item begins with `- rule:`, `- macro:` or `- list:`".into());
+        report
+            .add(Code::YamlValidate, first_line(document.at), None, message)
+            .hint = Some("each item begins with `- rule:`, `- macro:` or `- list:`".into());
         return;
     };
     for node in items.iter().filter(|node| !node.is_null()) {
@@ -32,8 +33,9 @@ pub(crate) fn document(report: &mut Report, definitions: &mut Definitions, docum
             Value::Map(entries) => item(report, definitions, entries, node.at),
             _ => {
                 let message = format!("an item must be a map, not {}", node.kind());
-                report.add(Code::YamlValidate, first_line(node.at), None, message).hint =
-                    Some("each item begins with `- rule:`, `- macro:` or `- list:`".into());
+                report
+                    .add(Code::YamlValidate, first_line(node.at), None, message)
+                    .hint = Some("each item begins with `- rule:`, `- macro:` or `- list:`".into());
             }
         }
     }
@@ -65,7 +67,9 @@ fn item(report: &mut Report, definitions: &mut Definitions, entries: &[(Node, No
         ItemKind::RequiredEngineVersion => engine_version(report, &item),
         ItemKind::RequiredPluginVersions => plugin_versions(report, definitions, &item),
         _ => {
-            let Some(name) = item.text(report, word) else { return };
+            let Some(name) = item.text(report, word) else {
+                return;
+            };
             item.name.name.clone_from(&name.text);
             item.at = name.at;
             let read = match kind {
@@ -95,7 +99,8 @@ pub(crate) fn appends(report: &mut Report, item: &Item<'_>) -> Option<bool> {
     if append {
         let message = "`append: true` is deprecated";
         item.report(report, Code::DeprecatedItem, item.at("append"), message)
-            .hint = Some("name the keys under `override` instead, as in `override: {condition: append}`".into());
+            .hint =
+            Some("name the keys under `override` instead, as in `override: {condition: append}`".into());
     }
     Some(append)
 }
@@ -124,7 +129,10 @@ fn list(report: &mut Report, definitions: &mut Definitions, item: &Item<'_>, nam
     item.warn_unknown_keys(report, &["list", "items", "append", "override"]);
     let is_bare = |c: char| !c.is_whitespace() && !"()\"'=,".contains(c);
     if !name.text.chars().all(is_bare) {
-        let message = format!("list name '{}' can not be used in a condition, ignored", name.text);
+        let message = format!(
+            "list name '{}' can not be used in a condition, ignored",
+            name.text
+        );
         item.report(report, Code::InvalidListName, name.at, message).hint =
             Some("a list's name has no blanks, quotes, parentheses, commas or equal signs".into());
         return None;
@@ -153,7 +161,10 @@ fn macro_(report: &mut Report, definitions: &mut Definitions, item: &Item<'_>, n
     let mut chars = name.text.chars().peekable();
     let starts = chars.peek().is_some_and(char::is_ascii_alphabetic);
     if !starts || !chars.all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        let message = format!("macro name '{}' can not be used in a condition, ignored", name.text);
+        let message = format!(
+            "macro name '{}' can not be used in a condition, ignored",
+            name.text
+        );
         item.report(report, Code::InvalidMacroName, name.at, message).hint =
             Some("a macro's name is letters, digits and underscores, and begins with a letter".into());
         return None;
@@ -216,25 +227,40 @@ fn plugin_versions(report: &mut Report, definitions: &mut Definitions, item: &It
     for requirement in requirements {
         let mut alternatives = Vec::new();
         let Value::Map(entries) = &requirement.value else {
-            item.report(report, Code::YamlValidate, requirement.at, "a plugin requirement must be a map");
+            item.report(
+                report,
+                Code::YamlValidate,
+                requirement.at,
+                "a plugin requirement must be a map",
+            );
             continue;
         };
-        let mut all = vec![Item::new(entries, first_line(requirement.at), ItemKind::RequiredPluginVersions)];
+        let mut all = vec![Item::new(
+            entries,
+            first_line(requirement.at),
+            ItemKind::RequiredPluginVersions,
+        )];
         let more = all[0].entry("alternatives").map(|(_, node)| &node.value);
         if let Some(Value::Sequence(more)) = more {
             for node in more {
                 if let Value::Map(entries) = &node.value {
-                    all.push(Item::new(entries, first_line(node.at), ItemKind::RequiredPluginVersions));
+                    all.push(Item::new(
+                        entries,
+                        first_line(node.at),
+                        ItemKind::RequiredPluginVersions,
+                    ));
                 }
             }
         }
         for plugin in all {
-            let (Some(name), Some(version)) = (plugin.text(report, "name"), plugin.text(report, "version")) else {
+            let (Some(name), Some(version)) = (plugin.text(report, "name"), plugin.text(report, "version"))
+            else {
                 continue;
             };
             if Version::parse(&version.text).is_none() {
                 let message = format!("'{}' is not a version", version.text);
-                item.report(report, Code::YamlValidate, version.at, message).hint = Some("write x.y.z".into());
+                item.report(report, Code::YamlValidate, version.at, message).hint =
+                    Some("write x.y.z".into());
             } else if alternatives.iter().any(|(n, _)| *n == name.text) {
                 let message = format!("plugin '{}' is named twice in one requirement", name.text);
                 item.report(report, Code::YamlValidate, name.at, message);

@@ -184,8 +184,7 @@ fn target<'d>(
         && source_name(Some(&given)) != source_name(rule.source.as_ref())
     {
         let message = format!("the rule is of source `{}`", source_name(rule.source.as_ref()));
-        item.report(report, Code::Validate, given.at, message).hint =
-            Some("remove `source` here".into());
+        item.report(report, Code::Validate, given.at, message).hint = Some("remove `source` here".into());
         return None;
     }
     Some(rule)
@@ -215,8 +214,8 @@ fn appended(
 fn toggled(report: &mut Report, definitions: &mut Definitions, item: &Item<'_>, name: &Scalar) -> Option<()> {
     let enabled = item.boolean(report, "enabled", true)?;
     let message = "a rule with only `enabled` is deprecated";
-    item.report(report, Code::DeprecatedItem, item.at("enabled"), message).hint =
-        Some("add `override: {enabled: replace}`".into());
+    item.report(report, Code::DeprecatedItem, item.at("enabled"), message)
+        .hint = Some("add `override: {enabled: replace}`".into());
     target(report, definitions, item, name)?.enabled = enabled;
     Some(())
 }

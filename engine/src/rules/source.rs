@@ -106,7 +106,12 @@ impl Report {
     }
 
     /// Adds a diagnostic about a whole file.
-    pub(crate) fn add_file(&mut self, code: Code, file: usize, message: impl Into<String>) -> &mut Diagnostic {
+    pub(crate) fn add_file(
+        &mut self,
+        code: Code,
+        file: usize,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
         let place = Place {
             file,
             ..Place::default()
@@ -264,7 +269,11 @@ fn source_characters<'a>(raw: &'a str, value: &str) -> Box<dyn Iterator<Item = (
             };
             at = floor(raw, start + length);
             // A backslash before a line's end joins lines; the others that stand for white space are these.
-            Some((start, at, matches!(escape, 'n' | 't' | 'r' | ' ' | '\t' | '\n' | '\r')))
+            Some((
+                start,
+                at,
+                matches!(escape, 'n' | 't' | 'r' | ' ' | '\t' | '\n' | '\r'),
+            ))
         }));
     }
     Box::new(plain)
@@ -323,7 +332,10 @@ mod tests {
             start: 0,
             end: 4,
         };
-        let scalar = Scalar { text: "é b".into(), at };
+        let scalar = Scalar {
+            text: "é b".into(),
+            at,
+        };
         let place = report.inside(&scalar, 40..50);
         assert_eq!((place.start, place.end), (4, 4));
         assert_eq!(report.position(place), (1, 4));
@@ -334,7 +346,16 @@ mod tests {
         };
         assert_eq!(report.position(beyond), (1, 1));
         report.add(Code::UnknownKey, beyond, None, "x");
-        report.add(Code::UnknownKey, Place { file: 0, start: 99, end: 2 }, None, "x");
+        report.add(
+            Code::UnknownKey,
+            Place {
+                file: 0,
+                start: 99,
+                end: 2,
+            },
+            None,
+            "x",
+        );
     }
 
     #[test]
@@ -349,7 +370,11 @@ mod tests {
             start: 300,
             end: 301,
         };
-        let snippet = report.add(Code::UnknownKey, place, None, "x").snippet.clone().unwrap();
+        let snippet = report
+            .add(Code::UnknownKey, place, None, "x")
+            .snippet
+            .clone()
+            .unwrap();
         assert_eq!(snippet.text.chars().count(), Snippet::WIDTH);
         assert_eq!(snippet.text.chars().nth(snippet.caret), Some('X'));
         assert_eq!(snippet.width, 1);

@@ -2,7 +2,7 @@
 
 /// The candidate nearest to `word`, when it is near enough to be a slip of the keyboard.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).clamp(1, 3);
+    let limit = (word.chars().count() / 3).min(3);
     candidates
         .into_iter()
         .map(|candidate| (distance(word, candidate), candidate))
@@ -37,5 +37,6 @@ mod tests {
         assert_eq!(nearest("conditon", words), Some("condition"));
         assert_eq!(nearest("Output", words), Some("output"));
         assert_eq!(nearest("severity", words), None);
+        assert_eq!(nearest("a", ["b"]), None);
     }
 }

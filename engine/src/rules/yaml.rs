@@ -114,18 +114,33 @@ fn bare_message(text: &str) -> String {
         Some((position, message)) if position.contains("column") => message,
         _ => rest,
     };
+    // Some messages say it at their end as well.
+    let rest = match rest.rsplit_once(" at line ") {
+        Some((message, position)) if position.contains(", column ") => message,
+        _ => rest,
+    };
     rest.chars().take(Snippet::WIDTH * 2).collect()
 }
 
 fn yaml_hint(text: &str, at: usize) -> Option<String> {
     let start = text.get(..at)?.rfind('\n').map_or(0, |n| n + 1);
-    let line = text.get(start..)?.lines().next()?;
-    let indent = &line[..line.len() - line.trim_start().len()];
-    let hint = if indent.contains('\t') {
+    let mut lines = text.get(start..)?.lines();
+    let line = lines.next()?;
+    let tab = |line: &str| line[..line.len() - line.trim_start().len()].contains('\t');
+    let hint = if tab(line) {
         "YAML is indented with spaces; this line has a tab"
-    } else if line.trim_start().split_once(": ").is_some_and(|(_, v)| v.contains(": ")) {
+    } else if lines.next().is_some_and(tab) {
+        "YAML is indented with spaces; the line after this one has a tab"
+    } else if line
+        .trim_start()
+        .split_once(": ")
+        .is_some_and(|(_, v)| v.contains(": "))
+    {
         "a value that holds `: ` must be quoted, or written as a block after `>` or `|`"
-    } else if line.split_once(": ").is_some_and(|(_, v)| v.starts_with(['%', '@', '`', '*', '&'])) {
+    } else if line
+        .split_once(": ")
+        .is_some_and(|(_, v)| v.starts_with(['%', '@', '`', '*', '&']))
+    {
         "a value that starts with one of % @ ` * & must be quoted"
     } else {
         "check the indentation, the quotes and the brackets of this line and the line before it"
@@ -163,7 +178,8 @@ fn warn_duplicates(report: &mut Report, node: &Node) {
                     let diagnostic = report.add(Code::Extension, key.at, None, message);
                     diagnostic.notes.push(note);
                     diagnostic.hint = Some(
-                        "remove one of the two; a `- ` missing before the next item also looks like this".into(),
+                        "remove one of the two; a `- ` missing before the next item also looks like this"
+                            .into(),
                     );
                 }
             }

@@ -1,0 +1,353 @@
+//! Events built by hand, as capture would hand them to the engine.
+
+use lanner_schema::container::{Container, Learnt, Owner, Pod};
+use lanner_schema::descriptor::{Descriptor, DescriptorKind};
+use lanner_schema::event::Event;
+use lanner_schema::process::{Image, Process, User};
+use lanner_schema::record::{AF_INET, AF_INET6, SocketTuple, Wire, WireBuilder};
+use lanner_schema::view::{EventView, ResolvedPath, System};
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// When the events happen.
+pub(crate) const NOW: u64 = 1_700_000_000_000_000_042;
+const AT_FDCWD: i64 = -100;
+
+/// The processes of one host: the one that acts, its parent and grandparent.
+#[derive(Debug, Clone)]
+pub(crate) struct Scene {
+    processes: HashMap<u32, Process>,
+    container: Option<Container>,
+    user: User,
+}
+
+impl System for Scene {
+    fn process(&self, pid: u32) -> Option<&Process> {
+        self.processes.get(&pid)
+    }
+    fn user(&self, uid: u32) -> Option<&User> {
+        (uid == 0).then_some(&self.user)
+    }
+    fn group(&self, gid: u32) -> Option<&str> {
+        (gid == 0).then_some("root")
+    }
+}
+
+const ACTOR: u32 = 30;
+
+/// A process on the host: its command line (words separated by blanks), below `sshd` and `bash`.
+pub(crate) fn host(command: &str) -> Scene {
+    let process = |pid: u32, ppid: u32, command: &str| {
+        let mut words = command.split(' ');
+        let exe = words.next().unwrap_or("");
+        let comm: String = exe.rsplit('/').next().unwrap_or("").chars().take(15).collect();
+        let mut argv = exe.as_bytes().to_vec();
+        argv.push(0);
+        for word in words {
+            argv.extend_from_slice(word.as_bytes());
+            argv.push(0);
+        }
+        let path = if exe.starts_with('/') {
+            exe.to_owned()
+        } else {
+            format!("/usr/bin/{exe}")
+        };
+        Process {
+            pid,
+            vpid: pid,
+            ppid,
+            sid: 10,
+            pgid: pid,
+            start_time: NOW - 1_000_000_000,
+            image: Arc::new(Image::new(comm.as_bytes(), &argv, path.as_bytes(), b"")),
+            ..Process::default()
+        }
+    };
+    let all = [
+        process(10, 1, "sshd"),
+        process(20, 10, "-bash"),
+        process(ACTOR, 20, command),
+    ];
+    Scene {
+        processes: all.into_iter().map(|p| (p.pid, p)).collect(),
+        container: None,
+        user: User {
+            name: "root".into(),
+            home: "/root".into(),
+            shell: "/bin/bash".into(),
+        },
+    }
+}
+
+/// The same in a container that started a minute ago.
+pub(crate) fn container(command: &str) -> Scene {
+    let mut scene = host(command);
+    scene.container = Some(Container {
+        full_id: "0123456789abcdef0123456789abcdef".into(),
+        name: Some("web".into()),
+        image: Some("docker.io/library/nginx:1.27".into()),
+        digest: None,
+        runtime: "containerd",
+        start_ts: Some(NOW - 60_000_000_000),
+        labels: BTreeMap::new(),
+        pod: Some(Pod {
+            name: "web-1".into(),
+            namespace: "shop".into(),
+            uid: "u".into(),
+            sandbox_id: "s".into(),
+            labels: BTreeMap::new(),
+        }),
+        cgroup: 7,
+        cgroup_path: String::new(),
+        pid: 1,
+        learnt: Learnt::Start,
+    });
+    scene
+}
+
+#[allow(dead_code)]
+impl Scene {
+    fn actor(&mut self) -> &mut Process {
+        self.processes.get_mut(&ACTOR).unwrap()
+    }
+
+    /// With a controlling terminal.
+    pub(crate) fn on_terminal(mut self) -> Scene {
+        self.actor().tty = 34816;
+        self
+    }
+
+    /// With these bits of the exec flags.
+    pub(crate) fn exec_flags(mut self, flags: u32) -> Scene {
+        Arc::make_mut(&mut self.actor().image).exec_flags = flags;
+        self
+    }
+
+    /// With another parent.
+    pub(crate) fn child_of(mut self, command: &str) -> Scene {
+        let mut parent = host(command).processes.remove(&ACTOR).unwrap();
+        (parent.pid, parent.ppid) = (20, 10);
+        self.processes.insert(20, parent);
+        self
+    }
+
+    /// Started this many nanoseconds before the event.
+    pub(crate) fn container_age(mut self, nanos: u64) -> Scene {
+        self.container.as_mut().unwrap().start_ts = Some(NOW - nanos);
+        self
+    }
+
+    /// Runs its program.
+    pub(crate) fn starts(self) -> Built {
+        Built::new(self, Event::Execve, WireBuilder::new())
+    }
+
+    /// Opens a file with `open(2)` flags.
+    pub(crate) fn opens(self, path: &str, flags: i64) -> Built {
+        self.opens_as(path, flags, 3)
+    }
+
+    /// The same with this result.
+    pub(crate) fn opens_as(self, path: &str, flags: i64, result: i64) -> Built {
+        let wire = WireBuilder::new()
+            .number(result)
+            .number(AT_FDCWD)
+            .path(path, "/")
+            .number(flags)
+            .number(0)
+            .missing()
+            .missing();
+        let mut built = Built::new(self, Event::Openat, wire);
+        built.path(2, path);
+        built.fd = Fd::File(result, path.into());
+        built
+    }
+
+    /// Removes a file.
+    pub(crate) fn removes(self, path: &str) -> Built {
+        let wire = WireBuilder::new()
+            .number(0)
+            .number(AT_FDCWD)
+            .path(path, "/")
+            .number(0);
+        let mut built = Built::new(self, Event::Unlinkat, wire);
+        built.path(2, path);
+        built
+    }
+
+    /// Renames a file.
+    pub(crate) fn renames(self, from: &str, to: &str) -> Built {
+        let wire = WireBuilder::new().number(0).path(from, "/").path(to, "/");
+        let mut built = Built::new(self, Event::Rename, wire);
+        built.path(1, from);
+        built.path(2, to);
+        built
+    }
+
+    /// Makes a symbolic link.
+    pub(crate) fn symlinks(self, target: &str, link: &str) -> Built {
+        let wire = WireBuilder::new()
+            .number(0)
+            .text(target)
+            .number(AT_FDCWD)
+            .path(link, "/");
+        let mut built = Built::new(self, Event::Symlinkat, wire);
+        built.path(3, link);
+        built
+    }
+
+    /// Makes a hard link.
+    pub(crate) fn links(self, target: &str, link: &str) -> Built {
+        let wire = WireBuilder::new()
+            .number(0)
+            .number(AT_FDCWD)
+            .path(target, "/")
+            .number(AT_FDCWD)
+            .path(link, "/")
+            .number(0);
+        let mut built = Built::new(self, Event::Linkat, wire);
+        built.path(2, target);
+        built.path(4, link);
+        built
+    }
+
+    /// Changes the mode of a file.
+    pub(crate) fn chmods(self, path: &str, mode: i64) -> Built {
+        let wire = WireBuilder::new()
+            .number(0)
+            .number(AT_FDCWD)
+            .path(path, "/")
+            .number(mode);
+        let mut built = Built::new(self, Event::Fchmodat, wire);
+        built.path(2, path);
+        built
+    }
+
+    /// Enters another namespace.
+    pub(crate) fn enters_namespace(self) -> Built {
+        Built::new(
+            self,
+            Event::Setns,
+            WireBuilder::new().number(0).number(5).number(0x2000_0000),
+        )
+    }
+
+    /// Connects to `address:port`, with this result.
+    pub(crate) fn connects(self, address: &str, port: u16, result: i64) -> Built {
+        let remote: IpAddr = address.parse().unwrap();
+        let local: IpAddr = match remote {
+            IpAddr::V4(_) => "10.0.0.9".parse().unwrap(),
+            IpAddr::V6(_) => "fd00::9".parse().unwrap(),
+        };
+        let tuple = SocketTuple {
+            family: if remote.is_ipv4() { AF_INET } else { AF_INET6 },
+            protocol: 6,
+            kind: 1,
+            local: Some((local, 40000)),
+            remote: Some((remote, port)),
+            path: b"",
+        };
+        let wire = WireBuilder::new()
+            .number(result)
+            .tuple(&tuple)
+            .number(4)
+            .missing();
+        let mut built = Built::new(self, Event::Connect, wire);
+        built.fd = Fd::Socket(4);
+        built
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Fd {
+    None,
+    File(i64, String),
+    Socket(i64),
+}
+
+/// An event and all it borrows from.
+#[derive(Debug)]
+pub(crate) struct Built {
+    scene: Scene,
+    event: Event,
+    wire: Vec<u8>,
+    paths: Vec<(u8, String)>,
+    fd: Fd,
+}
+
+impl Built {
+    fn new(scene: Scene, event: Event, wire: WireBuilder) -> Built {
+        Built {
+            scene,
+            event,
+            wire: wire.build(),
+            paths: Vec::new(),
+            fd: Fd::None,
+        }
+    }
+
+    fn path(&mut self, param: u8, path: &str) {
+        self.paths.push((param, path.into()));
+    }
+
+    /// Shows the event to `look`.
+    pub(crate) fn view<T>(&self, look: impl FnOnce(&EventView<'_>) -> T) -> T {
+        let wire = match self.event {
+            Event::Execve => Wire::EMPTY,
+            event => Wire::read(&self.wire, event.row().params.len()).unwrap(),
+        };
+        let paths: Vec<ResolvedPath<'_>> = self
+            .paths
+            .iter()
+            .map(|(param, path)| ResolvedPath {
+                param: *param,
+                path: path.as_bytes(),
+            })
+            .collect();
+        let tuple = wire.param(1).and_then(|p| SocketTuple::read(p.bytes));
+        let descriptor = match &self.fd {
+            Fd::None => None,
+            Fd::File(number, path) => Some(Descriptor {
+                number: *number,
+                kind: DescriptorKind::File,
+                path: Some(path.as_bytes()),
+                raw_path: Some(path.as_bytes()),
+                tuple: None,
+                is_server: false,
+            }),
+            Fd::Socket(number) => Some(Descriptor {
+                number: *number,
+                kind: match tuple.as_ref().unwrap().family {
+                    AF_INET => DescriptorKind::Ipv4,
+                    _ => DescriptorKind::Ipv6,
+                },
+                path: None,
+                raw_path: None,
+                tuple,
+                is_server: false,
+            }),
+        };
+        let view = EventView {
+            event: self.event,
+            number: 1,
+            time: NOW,
+            cpu: 0,
+            tid: ACTOR,
+            pid: ACTOR,
+            uid: 0,
+            gid: 0,
+            wire,
+            implied_result: (self.event == Event::Execve).then_some(0),
+            paths: &paths,
+            process: self.scene.process(ACTOR),
+            descriptor: descriptor.as_ref(),
+            owner: match &self.scene.container {
+                Some(container) => Owner::Container(container),
+                None => Owner::Host,
+            },
+            system: &self.scene,
+        };
+        look(&view)
+    }
+}
