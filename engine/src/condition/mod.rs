@@ -29,3 +29,8 @@ pub const MAX_DEPTH: usize = 1000;
 fn matcher_value(item: &[u8]) -> crate::value::Value<'_> {
     crate::value::Value::Bytes(item)
 }
+
+#[cfg(test)]
+mod parse_tests;
+#[cfg(test)]
+mod program_tests;

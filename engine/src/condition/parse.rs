@@ -31,6 +31,9 @@ impl fmt::Display for SyntaxError {
 
 impl std::error::Error for SyntaxError {}
 
+/// How deep transformers may nest: they are the one thing that is read by recursion.
+const MAX_CALLS: usize = 64;
+
 type Parsed<T> = Result<T, SyntaxError>;
 
 /// Parses a condition; spans have origin 0 and the nesting limit is [`MAX_DEPTH`].
@@ -104,7 +107,16 @@ impl Frame {
     }
 
     fn push(&mut self, operand: Expr) {
-        let operand = match self.not.take() {
+        let operand = match (self.not.take(), operand) {
+            // 'not (not x)' is x, as 'not not x' is.
+            (Some((_, true)), Expr::Not(inner, _)) => *inner,
+            (not, operand) => Self::negate(not, operand),
+        };
+        self.and.push(operand);
+    }
+
+    fn negate(not: Option<(usize, bool)>, operand: Expr) -> Expr {
+        match not {
             Some((start, true)) => {
                 let span = Span {
                     start,
@@ -113,8 +125,7 @@ impl Frame {
                 Expr::Not(Box::new(operand), span)
             }
             _ => operand,
-        };
-        self.and.push(operand);
+        }
     }
 
     fn close_and(&mut self) {
@@ -143,6 +154,8 @@ struct Parser<'a> {
     origin: u32,
     max_depth: usize,
     depth: usize,
+    /// Transformers that are open.
+    calls: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -153,6 +166,7 @@ impl<'a> Parser<'a> {
             origin,
             max_depth,
             depth: 0,
+            calls: 0,
         }
     }
 
@@ -454,7 +468,16 @@ impl<'a> Parser<'a> {
 
     fn transform(&mut self, name: Transformer, start: usize) -> Parsed<Transform> {
         self.deeper()?;
+        self.calls += 1;
+        if self.calls > MAX_CALLS {
+            return Err(self.error(
+                self.span_from(start),
+                format!("exceeded max depth limit of {MAX_CALLS} for transformers"),
+                None,
+            ));
+        }
         let args = self.transform_list(name.word())?;
+        self.calls -= 1;
         self.depth -= 1;
         let selector_start = self.at();
         let selector = self.bracket()?;

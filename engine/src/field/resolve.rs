@@ -200,7 +200,13 @@ impl FieldRef {
             ArgForm::IndexOrKey | ArgForm::RequiredIndexOrKey => {
                 Self::plain(row, index(arg).map_or_else(key, Arg::Index))
             }
-            ArgForm::None | ArgForm::ParamName | ArgForm::EventType | ArgForm::DotName | ArgForm::Side => {
+            ArgForm::ParamName | ArgForm::EventType | ArgForm::DotName => {
+                return Err(FieldError::ArgRequired {
+                    name: name.to_owned(),
+                    form: row.arg.describe(),
+                });
+            }
+            ArgForm::None | ArgForm::Side => {
                 return Err(FieldError::ArgRefused {
                     name: name.to_owned(),
                 });

@@ -3,3 +3,6 @@
 mod template;
 
 pub use template::{Template, TemplateError};
+
+#[cfg(test)]
+mod template_tests;
