@@ -127,10 +127,10 @@ impl Outputs {
         for choice in &choices {
             match (choice.on, choice.why) {
                 (true, Some(why)) => {
-                    tracing::info!(output = %choice.kind, "output {} is on: {why}", choice.kind)
+                    tracing::info!("output {} is on: {why}", choice.kind)
                 }
                 (false, Some(why)) => {
-                    tracing::info!(output = %choice.kind, "output {} is off: {why}", choice.kind)
+                    tracing::info!("output {} is off: {why}", choice.kind)
                 }
                 _ => {}
             }
@@ -179,7 +179,6 @@ impl Outputs {
             .spawn(move || {
                 while let Ok(Some(kind)) = notices.recv() {
                     tracing::error!(
-                        output = %kind,
                         "output {kind} is too slow: its queue of {capacity} alerts is full and alerts are lost there \
                          until it catches up (outputs_queue.capacity)"
                     );
@@ -243,7 +242,6 @@ impl Outputs {
             state.counters.lose(LossReason::Shutdown, left);
             if left > 0 {
                 tracing::error!(
-                    output = %lane.kind,
                     "output {} did not take its last {left} alerts within {within:?}",
                     lane.kind
                 );
@@ -284,7 +282,7 @@ impl Worker {
                 Err(TryRecvError::Empty) => {
                     self.flush();
                     if self.state.full.swap(false, Ordering::AcqRel) {
-                        tracing::info!(output = %self.kind, "output {} caught up", self.kind);
+                        tracing::info!("output {} caught up", self.kind);
                     }
                     match self.items.recv() {
                         Ok(item) => item,
@@ -330,7 +328,7 @@ impl Worker {
     fn delivered(&mut self, alerts: u64) {
         self.state.deliver(alerts);
         if let Some(lost) = self.failing.take() {
-            tracing::info!(output = %self.kind, "output {} works again; {lost} alerts were lost there", self.kind);
+            tracing::info!("output {} works again; {lost} alerts were lost there", self.kind);
         }
     }
 
@@ -340,7 +338,7 @@ impl Worker {
             Some(lost) => *lost += alerts,
             None => {
                 self.failing = Some(alerts);
-                tracing::error!(output = %self.kind, "output {} loses alerts: {error}", self.kind);
+                tracing::error!("output {} loses alerts: {error}", self.kind);
             }
         }
     }

@@ -48,6 +48,9 @@ pub(crate) fn assign(root: &mut Node, option: &str) -> Result<(), Message> {
     })
 }
 
+/// Steps of a path; no key is that deep, and each step is a call deep.
+const DEPTH: usize = 64;
+
 fn steps(path: &str) -> Result<Vec<Step>, String> {
     let mut steps = Vec::new();
     let mut key = String::new();
@@ -102,7 +105,10 @@ fn steps(path: &str) -> Result<Vec<Step>, String> {
         }
     }
     end_key(&mut key, &mut steps, after_index)?;
-    Ok(steps)
+    match steps.len() > DEPTH {
+        true => Err(format!("the key has more than {DEPTH} parts")),
+        false => Ok(steps),
+    }
 }
 
 fn set(node: &mut Node, steps: &[Step], value: Node) -> Result<(), String> {
@@ -221,6 +227,12 @@ mod tests {
         assert_eq!(root.get("url").unwrap().text(), Ok("http://h/?a=b"));
         assign(&mut root, "empty=").unwrap();
         assert!(root.get("empty").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_key_without_end_is_refused() {
+        let option = format!("a{}=1", ".a".repeat(100_000));
+        assert!(assign(&mut root(), &option).unwrap_err().text.contains("parts"));
     }
 
     #[test]

@@ -191,3 +191,13 @@ fn a_missing_file_is_an_error_with_its_name() {
     let error = load(Some(Path::new("/nonexistent/lanner.yaml")), &[]).unwrap_err();
     assert!(error.to_string().contains("/nonexistent/lanner.yaml"), "{error}");
 }
+
+proptest::proptest! {
+    /// Whatever is written, it is read or refused.
+    #[test]
+    fn no_text_and_no_option_is_too_strange(text in "\\PC{0,60}", yaml in "[-a-z:#{}\\[\\]\"'&*!|>%@, \n\t$]{0,60}", option in "[a-z.=\\[\\]\\\\0-9{}]{0,30}") {
+        for text in [text, yaml] {
+            let _ = lanner(&text, &[&option]);
+        }
+    }
+}
