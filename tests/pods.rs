@@ -157,6 +157,59 @@ fn a_shell_with_a_terminal_is_known() {
 }
 
 #[test]
+fn the_built_in_rules_name_the_container() {
+    let _alone = support::alone();
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let containerd = match Containerd::start() {
+        Ok(containerd) => containerd,
+        Err(reason) => return skip(&reason),
+    };
+    let lanner = Lanner::start(&lanner::options(Some(&containerd)));
+    lanner.wait_for_log("that the runtime knows it", registered);
+    let pod = containerd.pod("shop", "front");
+    let web = containerd.run(&pod, Run::new("web", BUSYBOX));
+    containerd.exec(&web, &["cat", "/etc/shadow"]);
+    let shell = Run {
+        command: &["sh"],
+        tty: true,
+        ..Run::new("shell", BUSYBOX)
+    };
+    let shell = containerd.run(&pod, shell);
+    let reader = containerd.run(&pod, Run::new("reader", SHADOW));
+    containerd.wait_for_exit(&reader);
+    let expected = [
+        (&web, "web", BUSYBOX, "Password file read"),
+        (&shell, "shell", BUSYBOX, "Shell with a terminal in a container"),
+        (&reader, "reader", SHADOW, "Password file read"),
+    ];
+    for (id, _, _, rule) in expected {
+        lanner.wait_for_alert(rule, |alert| {
+            alert["rule"] == rule && field(alert, "container.id") == id[..12]
+        });
+    }
+    // Not only these: every alert about a container says which.
+    for alert in lanner.alerts() {
+        let id = field(&alert, "container.id");
+        let Some((_, name, image, _)) = expected.iter().find(|(known, ..)| known[..12] == id) else {
+            continue;
+        };
+        let (repository, tag) = image.rsplit_once(':').unwrap();
+        for (key, value) in [
+            ("container.name", *name),
+            ("container.image.repository", repository),
+            ("container.image.tag", tag),
+            ("k8s.pod.name", "front"),
+            ("k8s.ns.name", "shop"),
+        ] {
+            assert_eq!(field(&alert, key), value, "{key} in {alert}");
+        }
+    }
+    assert_eq!(lanner.stop().status.code(), Some(0));
+}
+
+#[test]
 fn containers_that_ran_before_lanner_are_known() {
     let _alone = support::alone();
     if let Some(reason) = lanner::impossible() {
