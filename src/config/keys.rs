@@ -98,7 +98,7 @@ static ROWS: &[(&str, Serve)] = &[
     ("containerd.enabled", Read(|s, n| { s.config.containerd.enabled = n.truth()?; Ok(()) })),
     ("containerd.address", Read(|s, n| { s.config.containerd.address = path(n)?; Ok(()) })),
 
-    ("config_files", LaterWarn(existing, "files named in config_files are not read yet")),
+    ("config_files", Read(|_, _| Ok(()))), // merged before the keys are read
     ("watch_config_files", Later),
     ("rules", LaterWarn(filled, "enabling and disabling rules here is not served yet; every rule stays as its file says")),
     ("engine.kmod", Later),
@@ -348,15 +348,4 @@ fn plugin_index(node: &Node) -> Result<String, Wrong> {
         Ok(text) if text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(text.to_owned()),
         _ => Err(Wrong::new("two digits, \"00\" to \"99\"")),
     }
-}
-
-/// One of the files or directories exists; Falco skips those that don't.
-fn existing(node: &Node) -> bool {
-    let Value::List(items) = &node.value else {
-        return !node.is_empty();
-    };
-    items.iter().any(|item| {
-        let path = item.get("path").unwrap_or(item);
-        path.text().is_ok_and(|path| std::path::Path::new(path).exists())
-    })
 }

@@ -6,6 +6,7 @@
 mod append_output;
 mod assign;
 mod env;
+mod include;
 mod keys;
 mod message;
 mod tree;
@@ -152,9 +153,18 @@ pub(crate) fn read(text: &str, path: &Path, options: &[String]) -> (Config, Mess
         messages.error(&root.at, text, "write for example \"json_output: true\"");
         root.value = Value::Null;
     }
-    for option in options {
-        if let Err(message) = assign::assign(&mut root, option) {
-            messages.0.push(message);
+    // As in Falco: options may name the files to include, and all others win over what is included.
+    let (first, last): (Vec<_>, Vec<_>) = options
+        .iter()
+        .partition(|option| option.starts_with("config_files"));
+    for (options, include) in [(first, true), (last, false)] {
+        for option in options {
+            if let Err(message) = assign::assign(&mut root, option) {
+                messages.0.push(message);
+            }
+        }
+        if include {
+            include::merge(&mut root, path, &mut messages);
         }
     }
     let mut settings = keys::Settings::default();

@@ -172,7 +172,9 @@ fn a_file_that_is_no_map_is_refused() {
 /// Every key a current falco.yaml has, with the values it is shipped with.
 #[test]
 fn a_whole_falco_yaml_is_accepted() {
-    let (config, messages) = read(include_str!("sample_falco.yaml"), Path::new("falco.yaml"), &[]);
+    // A Falco on the machine that runs the test has no say.
+    let text = include_str!("sample_falco.yaml").replace("/etc/falco/config.d", "/nonexistent/config.d");
+    let (config, messages) = read(&text, Path::new("falco.yaml"), &[]);
     let serious: Vec<_> = messages
         .0
         .iter()
