@@ -221,7 +221,7 @@ pub struct Warning {
 #[non_exhaustive]
 pub enum WarningKind {
     /// A field that is kept for old rules only (Falco: LOAD_DEPRECATED_ITEM).
-    #[error("field '{0}' is deprecated: it has no meaning any more and always has the same value")]
+    #[error("field '{0}' is deprecated: it has no meaning any more")]
     Deprecated(String),
     /// A regular expression that says no more than a plain operator (LOAD_COMPILE_CONDITION).
     #[error("regular expression '{pattern}' may be optimized: write '{instead}'")]

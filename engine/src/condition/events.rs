@@ -94,26 +94,41 @@ impl TypeSet {
             .collect()
     }
 
-    /// The types on which `expr` (its negation, when `negated`) can be true.
-    pub(super) fn of(expr: &Expr, negated: bool) -> TypeSet {
-        match expr {
-            Expr::And(children, _) => Self::fold(children, negated, !negated),
-            Expr::Or(children, _) => Self::fold(children, negated, negated),
-            Expr::Not(child, _) => Self::of(child, !negated),
-            Expr::Macro { .. } => TypeSet::all(),
-            Expr::Check(check) => Self::of_check(check, negated),
+    /// The types on which `expr` can be true. Works with a stack of its own, as deep as the tree may be.
+    pub(super) fn of(expr: &Expr) -> TypeSet {
+        enum Step<'e> {
+            Visit(&'e Expr, bool),
+            Fold { count: usize, intersect: bool },
         }
-    }
-
-    fn fold(children: &[Expr], negated: bool, intersect: bool) -> TypeSet {
-        let start = if intersect {
-            TypeSet::all()
-        } else {
-            TypeSet::none()
-        };
-        children.iter().fold(start, |set, child| {
-            set.combine(&Self::of(child, negated), intersect)
-        })
+        let mut steps = vec![Step::Visit(expr, false)];
+        let mut sets: Vec<TypeSet> = Vec::new();
+        while let Some(step) = steps.pop() {
+            match step {
+                Step::Visit(Expr::Not(child, _), negated) => steps.push(Step::Visit(child, !negated)),
+                Step::Visit(node @ (Expr::And(children, _) | Expr::Or(children, _)), negated) => {
+                    steps.push(Step::Fold {
+                        count: children.len(),
+                        intersect: matches!(node, Expr::And(..)) != negated,
+                    });
+                    steps.extend(children.iter().map(|child| Step::Visit(child, negated)));
+                }
+                Step::Visit(Expr::Macro { .. }, _) => sets.push(TypeSet::all()),
+                Step::Visit(Expr::Check(check), negated) => sets.push(Self::of_check(check, negated)),
+                Step::Fold { count, intersect } => {
+                    let start = if intersect {
+                        TypeSet::all()
+                    } else {
+                        TypeSet::none()
+                    };
+                    let from = sets.len().saturating_sub(count);
+                    let set = sets
+                        .drain(from..)
+                        .fold(start, |set, child| set.combine(&child, intersect));
+                    sets.push(set);
+                }
+            }
+        }
+        sets.pop().unwrap_or_else(TypeSet::all)
     }
 
     fn of_check(check: &Check, negated: bool) -> TypeSet {

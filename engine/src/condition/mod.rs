@@ -1,10 +1,13 @@
 //! Conditions: text → [`Expr`] → [`Program`].
 
 mod ast;
+mod call;
 mod check;
+mod constant;
 mod display;
 mod error;
 mod events;
+mod leaf;
 mod lex;
 mod matcher;
 mod node;

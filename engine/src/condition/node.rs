@@ -41,26 +41,53 @@ pub(super) enum How {
     ListAny,
 }
 
-/// Compiles a tree; `None` after an error that was reported to the checker.
+/// Compiles a tree; `None` after an error that was reported to the checker. Works with a stack of its own, as deep as
+/// the tree may be, and compiles every leaf so that every error is found.
 pub(super) fn compile_node(expr: &Expr, checker: &mut Checker) -> Option<Node> {
-    // Children are all compiled before the result is looked at, so that every error is found.
-    let mut all = |children: &[Expr]| -> Option<Box<[Node]>> {
-        let nodes: Vec<Option<Node>> = children
-            .iter()
-            .map(|child| compile_node(child, checker))
-            .collect();
-        nodes.into_iter().collect()
-    };
-    match expr {
-        Expr::And(children, _) => all(children).map(Node::And),
-        Expr::Or(children, _) => all(children).map(Node::Or),
-        Expr::Not(child, _) => compile_node(child, checker).map(|node| Node::Not(Box::new(node))),
-        Expr::Macro { name, span } => {
-            checker.error(CheckErrorKind::UnresolvedMacro(name.clone()), *span);
-            None
-        }
-        Expr::Check(check) => checker.check(check).map(|node| Node::Check(Box::new(node))),
+    enum Step<'e> {
+        Visit(&'e Expr),
+        Finish(&'e Expr),
     }
+    let mut steps = vec![Step::Visit(expr)];
+    let mut nodes: Vec<Option<Node>> = Vec::new();
+    while let Some(step) = steps.pop() {
+        match step {
+            Step::Visit(node @ (Expr::And(children, _) | Expr::Or(children, _))) => {
+                steps.push(Step::Finish(node));
+                steps.extend(children.iter().rev().map(Step::Visit));
+            }
+            Step::Visit(node @ Expr::Not(child, _)) => {
+                steps.push(Step::Finish(node));
+                steps.push(Step::Visit(child));
+            }
+            Step::Visit(Expr::Macro { name, span }) => {
+                checker.error(CheckErrorKind::UnresolvedMacro(name.clone()), *span);
+                nodes.push(None);
+            }
+            Step::Visit(Expr::Check(check)) => {
+                nodes.push(checker.check(check).map(|node| Node::Check(Box::new(node))));
+            }
+            Step::Finish(Expr::And(children, _)) => {
+                let children = last(&mut nodes, children.len());
+                nodes.push(children.map(Node::And));
+            }
+            Step::Finish(Expr::Or(children, _)) => {
+                let children = last(&mut nodes, children.len());
+                nodes.push(children.map(Node::Or));
+            }
+            Step::Finish(_) => {
+                let child = nodes.pop().flatten();
+                nodes.push(child.map(|child| Node::Not(Box::new(child))));
+            }
+        }
+    }
+    nodes.pop().flatten()
+}
+
+/// Takes the last `count` nodes; `None` when one of them failed.
+fn last(nodes: &mut Vec<Option<Node>>, count: usize) -> Option<Box<[Node]>> {
+    let from = nodes.len().saturating_sub(count);
+    nodes.drain(from..).collect::<Vec<_>>().into_iter().collect()
 }
 
 impl Node {

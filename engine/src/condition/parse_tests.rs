@@ -170,9 +170,24 @@ fn nesting_has_a_limit_and_never_overflows() {
     let error = parse_with(&nested(101), 0, 100).unwrap_err();
     assert_eq!(error.message, "exceeded max depth limit of 100");
     assert!(parse(&nested(1_000_000)).is_err());
-    let deep = format!("{}m{}", "not (m or ".repeat(900), ")".repeat(900));
+    let deep = format!("{}m{}", "not (m or m and ".repeat(333), ")".repeat(333));
     let expr = ok(&deep);
-    assert_eq!(parse(&expr.to_string()).unwrap().to_string(), expr.to_string());
+    let printed = expr.to_string();
+    assert_eq!(
+        parse_with(&printed, 0, 2 * MAX_DEPTH).unwrap().to_string(),
+        printed
+    );
+    let expr = expr
+        .resolve_macros(&mut |_, _| parse("evt.type = open").ok())
+        .unwrap();
+    let program = compile(&expr).unwrap();
+    let happening = crate::testing::Happening::execve();
+    // The outermost 'not (m or …)' decides: no execve is an open.
+    assert!(happening.view(|view| program.matches(view, &mut Scratch::new())));
+    let deeper = format!("{}m{}", "not (m or m and ".repeat(999), ")".repeat(999));
+    assert!(parse(&deeper).is_err());
+    let wide = format!("a{}", " and a".repeat(100_000));
+    assert_eq!(ok(&wide).depth(), 2);
     let calls = format!("{}a.b{} = x", "tolower(".repeat(64), ")".repeat(64));
     assert!(parse(&calls).is_ok());
     assert!(parse(&"tolower(".repeat(100_000)).is_err());

@@ -55,7 +55,7 @@ pub fn compile(expr: &Expr) -> Result<Program, Vec<CheckError>> {
     match root {
         Some(root) if errors.is_empty() => Ok(Program {
             root,
-            types: TypeSet::of(expr, false),
+            types: TypeSet::of(expr),
             fields,
             warnings,
         }),

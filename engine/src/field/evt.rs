@@ -39,7 +39,7 @@ fn syscall_type<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
 
 fn is_type<'b>(view: &EventView<'b>, arg: &Arg) -> Option<Value<'b>> {
     match arg {
-        Arg::Events(events) => Some(Value::U64(events.contains(view.event).into())),
+        Arg::Events(_, events) => Some(Value::U64(events.contains(view.event).into())),
         _ => None,
     }
 }

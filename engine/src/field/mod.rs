@@ -84,8 +84,8 @@ pub enum Arg {
     Key(Box<str>),
     /// An event parameter: its name, and its index in every event (`u8::MAX` where there is none).
     Param(Box<str>, Box<[u8]>),
-    /// Event types.
-    Events(EventSet),
+    /// An event type: its name, and the event when it is captured.
+    Events(Box<str>, EventSet),
 }
 
 /// What cannot be done with a field, and what is done with it.

@@ -259,7 +259,7 @@ impl FieldRef {
                         });
                     }
                 };
-                Ok(Self::plain(row, Arg::Events(events)))
+                Ok(Self::plain(row, Arg::Events(dot.into(), events)))
             }
             ArgForm::DotName => Ok(Self::plain(row, Arg::Key(dot.into()))),
             ArgForm::Side if matches!(dot, "src" | "dst") => Ok(Self::plain(row, Arg::Key(dot.into()))),
@@ -327,9 +327,7 @@ impl FieldRef {
             (Arg::Key(key), ArgForm::DotName | ArgForm::Side) => format!("{name}.{key}"),
             (Arg::Key(key), _) => format!("{name}[{key}]"),
             (Arg::Param(param, _), _) => format!("{name}.{param}"),
-            (Arg::Events(events), _) => {
-                format!("{name}.{}", events.iter().next().map_or("?", Event::name))
-            }
+            (Arg::Events(event, _), _) => format!("{name}.{event}"),
         }
     }
 
