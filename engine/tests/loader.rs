@@ -1,5 +1,7 @@
 //! What a set of rules files defines: lists, macros, appends, overrides, exceptions, priorities.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use lanner_engine::{Code, Loaded, Priority, RulesFile, Settings, load};
 
 fn loaded(texts: &[&str]) -> Loaded {

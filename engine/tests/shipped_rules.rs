@@ -1,5 +1,7 @@
 //! The rules Lanner ships: each alerts for what it is about, and not for what an ordinary host does.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod support;
 
 use lanner_engine::{Alert, BUILT_IN_RULES, FieldValue, RulesFile, Ruleset, Settings, load};

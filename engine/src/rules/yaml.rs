@@ -191,8 +191,8 @@ fn warn_duplicates(report: &mut Report, node: &Node) {
 fn place(location: Location, file: usize) -> Place {
     let span = location.span();
     let number = |value: Option<_>| value.map_or(0, |v: u64| usize::try_from(v).unwrap_or(usize::MAX));
-    let start = number(span.byte_offset().map(u64::from));
-    let length = number(span.byte_len().map(u64::from));
+    let start = number(span.byte_offset());
+    let length = number(span.byte_len());
     Place {
         file,
         start,

@@ -41,7 +41,14 @@ pub(crate) fn host(command: &str) -> Scene {
     let process = |pid: u32, ppid: u32, command: &str| {
         let mut words = command.split(' ');
         let exe = words.next().unwrap_or("");
-        let comm: String = exe.rsplit('/').next().unwrap_or("").chars().take(15).collect();
+        let comm: String = exe
+            .trim_start_matches('-')
+            .rsplit('/')
+            .next()
+            .unwrap_or("")
+            .chars()
+            .take(15)
+            .collect();
         let mut argv = exe.as_bytes().to_vec();
         argv.push(0);
         for word in words {
