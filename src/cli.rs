@@ -52,6 +52,15 @@ pub(crate) struct Cli {
     #[arg(short = 'l', value_name = "RULE")]
     pub(crate) describe: Option<String>,
 
+    /// Lists the fields of conditions and outputs, and exits
+    #[arg(long, value_name = "SOURCE", num_args = 0..=1, require_equals = true, default_missing_value = "syscall",
+          value_parser = ["syscall"])]
+    pub(crate) list: Option<String>,
+
+    /// With --list: names only
+    #[arg(short = 'N', requires = "list")]
+    pub(crate) names_only: bool,
+
     /// Lists the events that are captured, with their parameters, and exits
     #[arg(long)]
     pub(crate) list_events: bool,
@@ -93,6 +102,11 @@ mod tests {
         assert!(cli.unbuffered && cli.pidfile.is_some());
         assert_eq!(parse(&["-V", "a", "-V", "b"]).unwrap().validate.len(), 2);
         assert!(parse(&["-L"]).unwrap().list_rules);
+        assert!(parse(&["--list", "-N"]).unwrap().names_only);
+        assert_eq!(
+            parse(&["--list=syscall"]).unwrap().list.as_deref(),
+            Some("syscall")
+        );
         assert!(parse(&["--version"]).unwrap().version);
     }
 

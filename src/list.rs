@@ -1,9 +1,10 @@
-//! `-L`, `-l` and `--list-events`.
+//! `-L`, `-l`, `--list` and `--list-events`.
 
 use std::fmt::Write as _;
 
 use anyhow::bail;
 use lanner_engine::Ruleset;
+use lanner_engine::field::{self, Extract, Field, FieldClass};
 use lanner_schema::event::{EVENTS, Param, ParamType};
 use lanner_schema::flags::FlagTable;
 
@@ -26,6 +27,53 @@ fn parameter(param: &Param) -> String {
         let _ = write!(text, ": {}", names.join(", "));
     }
     text
+}
+
+/// `--list`: every field with its class and what it is; with `names_only` just the names.
+pub(crate) fn fields(names_only: bool) -> String {
+    let mut out = String::new();
+    if names_only {
+        for field in field::all().filter(|field| listed(field)) {
+            let _ = writeln!(out, "{}", field.name);
+        }
+        return out;
+    }
+    for class in field::FIELDS {
+        self::class(class, &mut out);
+    }
+    out
+}
+
+fn class(class: &FieldClass, out: &mut String) {
+    let _ = writeln!(out, "-------------------------------");
+    for (label, text) in [
+        ("Field Class:", class.name),
+        ("Description:", class.doc),
+        ("Event Sources:", "syscall"),
+    ] {
+        let _ = writeln!(out, "{label:<30}{text}");
+    }
+    out.push('\n');
+    for field in class.fields.iter().filter(|field| listed(field)) {
+        let mut notes = Vec::new();
+        if !field.arg.describe().is_empty() {
+            notes.push(field.arg.describe());
+        }
+        if matches!(field.extract, Extract::Unfilled) {
+            notes.push("not filled yet");
+        }
+        let notes = match notes.is_empty() {
+            true => String::new(),
+            false => format!("({}) ", notes.join("; ")),
+        };
+        let _ = writeln!(out, "{:<30}{notes}{}", field.name, field.doc);
+    }
+    out.push('\n');
+}
+
+/// Falco hides what is deprecated.
+fn listed(field: &Field) -> bool {
+    !field.flags.hidden && !field.flags.deprecated
 }
 
 /// Falco's word for a type. It also knows the width of flags, codes and modes; here they are all 32 bits wide.
@@ -96,6 +144,19 @@ pub(crate) fn rule(ruleset: &Ruleset, name: &str) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_are_listed_by_class_or_by_name() {
+        let text = fields(false);
+        assert!(text.contains("Field Class:                  evt\n"), "{text}");
+        assert!(
+            text.lines().any(|line| line.starts_with("container.id   ")),
+            "{text}"
+        );
+        let names = fields(true);
+        assert!(names.lines().any(|line| line == "proc.name"), "{names}");
+        assert!(names.lines().all(|line| !line.contains(' ')));
+    }
 
     #[test]
     fn events_are_listed_with_parameters_types_and_flags() {

@@ -4,6 +4,7 @@ use anyhow::bail;
 use lanner_engine::{Diagnostic, Loaded, Matching, RulesFile, Ruleset, Settings};
 
 use crate::config::Config;
+use crate::log;
 
 /// The engine's settings, from the configuration.
 pub(crate) fn settings(config: &Config) -> Settings {
@@ -42,7 +43,7 @@ pub(crate) fn load(files: &[RulesFile], config: &Config) -> anyhow::Result<Rules
     for diagnostic in &diagnostics {
         // Whole, with their snippets: the log's own form would put all of it on one line.
         if config.log_stderr || diagnostic.is_error() {
-            eprintln!("{diagnostic}");
+            log::err(&format!("{diagnostic}\n"));
         }
     }
     match ruleset {
@@ -62,11 +63,11 @@ pub(crate) fn validate(files: &[RulesFile], config: &Config) -> bool {
             lanner_engine::load(std::slice::from_ref(file), &settings(config));
         let valid = ruleset.is_some();
         all &= valid;
-        println!("{}: {}", file.name, verdict(valid, &diagnostics));
+        log::out(&format!("{}: {}\n", file.name, verdict(valid, &diagnostics)));
         for diagnostic in &diagnostics {
             match diagnostic.is_error() {
-                true => println!("{diagnostic}"),
-                false => eprintln!("{diagnostic}"),
+                true => log::out(&format!("{diagnostic}\n")),
+                false => log::err(&format!("{diagnostic}\n")),
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The program's own log: standard error, at `log_level`.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write as _};
 
 use tracing::level_filters::LevelFilter;
 
@@ -19,9 +19,11 @@ pub(crate) fn start(config: &Config) {
     ));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .with_target(false)
+        // A log nobody reads any more must not become a panic of the thread that writes to it.
+        .log_internal_errors(false)
         .finish();
     // It fails only when logging was started already.
     let _ = tracing::subscriber::set_global_default(subscriber);
@@ -36,4 +38,15 @@ pub(crate) fn report(messages: &Messages) {
             Level::Info => tracing::info!("{message}"),
         }
     }
+}
+
+/// Prints to standard output. Unlike `print!` it does not panic when nobody reads (`lanner --list | head`).
+pub(crate) fn out(text: &str) {
+    let mut stdout = io::stdout();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// Prints to standard error, past the log; see [`out`].
+pub(crate) fn err(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
 }

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // Not through the log: log_stderr and log_level are about a Lanner that runs.
-            eprintln!("lanner: {error:#}");
+            log::err(&format!("lanner: {error:#}\n"));
             ExitCode::FAILURE
         }
     }

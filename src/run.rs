@@ -20,11 +20,15 @@ use crate::{list, load, log, rules, watch};
 /// Everything that keeps Lanner from doing it, in words for its operator.
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     if cli.version {
-        println!("Lanner version: {}", env!("CARGO_PKG_VERSION"));
+        log::out(&format!("Lanner version: {}\n", env!("CARGO_PKG_VERSION")));
         return Ok(ExitCode::SUCCESS);
     }
     if cli.list_events {
-        print!("{}", list::events());
+        log::out(&list::events());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if cli.list.is_some() {
+        log::out(&list::fields(cli.names_only));
         return Ok(ExitCode::SUCCESS);
     }
     let config = configure(cli)?;
@@ -41,11 +45,11 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let files = rules::find(&cli.rules, &config)?;
     let ruleset = load::load(&files, &config)?;
     if cli.list_rules {
-        print!("{}", list::rules(&ruleset));
+        log::out(&list::rules(&ruleset));
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(name) = &cli.describe {
-        print!("{}", list::rule(&ruleset, name)?);
+        log::out(&list::rule(&ruleset, name)?);
         return Ok(ExitCode::SUCCESS);
     }
 
@@ -63,7 +67,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             true => format!("NRI: {}", config.nri.socket_path.display()),
             false => "by cgroup only: nri.enabled is false".into(),
         };
-        eprint!("{}", screen.render_dry());
+        log::err(&screen.render_dry());
         return Ok(ExitCode::SUCCESS);
     }
     let outputs = Outputs::start(&config.outputs)?;
@@ -86,7 +90,7 @@ fn configure(cli: &Cli) -> anyhow::Result<Config> {
         let errors = messages.0.iter().filter(|m| m.level == config::Level::Error);
         let mut count = 0;
         for message in errors {
-            eprintln!("{message}");
+            log::err(&format!("{message}\n"));
             count += 1;
         }
         bail!("the configuration is refused: {}", load::count(count, "error"));

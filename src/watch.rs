@@ -19,6 +19,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::config::Config;
 use crate::exit_report::{self, Report};
+use crate::log;
 use crate::pidfile::Pidfile;
 use crate::start_screen::Screen;
 use crate::tally::Tally;
@@ -86,7 +87,7 @@ pub(crate) fn watch(
 
     screen.containers = runtime.block_on(containers(config, &status));
     if config.log_stderr {
-        eprint!("{}", screen.render());
+        log::err(&screen.render());
     }
     let signals = runtime.block_on(signals.wait(&outputs, capture_ended));
 
@@ -265,6 +266,6 @@ async fn kill_on_second(mut signals: Signals, pidfile: Option<Pidfile>) {
         _ = signals.terminate.recv() => {}
     }
     drop(pidfile);
-    eprintln!("lanner: second signal, ending without draining");
+    log::err("lanner: second signal, ending without draining\n");
     process::exit(INTERRUPTED);
 }
