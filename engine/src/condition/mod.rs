@@ -37,3 +37,5 @@ fn matcher_value(item: &[u8]) -> crate::value::Value<'_> {
 mod parse_tests;
 #[cfg(test)]
 mod program_tests;
+#[cfg(test)]
+mod random_tests;
