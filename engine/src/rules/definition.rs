@@ -3,7 +3,7 @@
 use super::source::{Place, Scalar};
 use super::yaml::Node;
 use lanner_schema::alert::Priority;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A list.
 #[derive(Debug, Clone)]
@@ -117,7 +117,7 @@ pub(crate) struct Definitions {
     pub(crate) rules: Named<RuleDef>,
     pub(crate) plugins: Vec<PluginRequirement>,
     /// Names whose definition failed: an append to them needs no second error.
-    pub(crate) broken: Vec<String>,
+    pub(crate) broken: HashSet<String>,
     /// Items read so far.
     pub(crate) items: usize,
 }

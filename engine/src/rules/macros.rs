@@ -250,7 +250,7 @@ impl<'d> Conditions<'d> {
             Some(meant) => format!("did you mean '{meant}'?"),
             None => "a name without a dot is a macro; fields have one, as in proc.name".into(),
         };
-        if self.definitions.broken.iter().any(|broken| broken == name) {
+        if self.definitions.broken.contains(name) {
             // Its own error is reported already.
             return;
         }

@@ -52,10 +52,9 @@ pub fn load(files: &[RulesFile], settings: &Settings) -> Loaded {
     let mut report = Report::default();
     let mut definitions = Definitions::default();
     for (index, file) in files.iter().enumerate() {
-        report.files.push(SourceFile {
-            name: file.name.clone(),
-            text: file.text.clone(),
-        });
+        report
+            .files
+            .push(SourceFile::new(file.name.clone(), file.text.clone()));
         for document in yaml::read(&mut report, index) {
             read::document(&mut report, &mut definitions, &document);
         }

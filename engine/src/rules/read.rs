@@ -78,7 +78,7 @@ fn item(report: &mut Report, definitions: &mut Definitions, entries: &[(Node, No
                 _ => rule_item::rule(report, definitions, &item, &name),
             };
             if read.is_none() {
-                definitions.broken.push(name.text);
+                definitions.broken.insert(name.text);
             }
         }
     }

@@ -26,6 +26,16 @@ pub(crate) struct Scalar {
 pub(crate) struct SourceFile {
     pub(crate) name: String,
     pub(crate) text: String,
+    /// Where each line begins.
+    lines: Vec<usize>,
+}
+
+impl SourceFile {
+    pub(crate) fn new(name: String, text: String) -> Self {
+        let after_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+        let lines = std::iter::once(0).chain(after_breaks).collect();
+        SourceFile { name, text, lines }
+    }
 }
 
 /// Every file that is being loaded, and what was found wrong so far.
@@ -47,11 +57,13 @@ impl Report {
 
     /// Line and column (in characters) of a place, both from 1.
     pub(crate) fn position(&self, place: Place) -> (usize, usize) {
-        let text = self.text(place.file).as_bytes();
-        let before = &text[..place.start.min(text.len())];
-        let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
-        (line, chars(&before[line_start..]) + 1)
+        let Some(file) = self.files.get(place.file) else {
+            return (1, 1);
+        };
+        let at = place.start.min(file.text.len());
+        let line = file.lines.partition_point(|start| *start <= at);
+        let start = file.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        (line, chars(&file.text.as_bytes()[start..at]) + 1)
     }
 
     fn snippet(&self, place: Place) -> Option<Snippet> {
@@ -285,10 +297,7 @@ mod tests {
 
     fn mapped(raw: &str, value: &str, needle: &str) -> String {
         let mut report = Report::default();
-        report.files.push(SourceFile {
-            name: "f".into(),
-            text: raw.into(),
-        });
+        report.files.push(SourceFile::new("f".into(), raw.into()));
         let scalar = Scalar {
             text: value.into(),
             at: Place {
@@ -323,10 +332,7 @@ mod tests {
     #[test]
     fn places_beyond_the_text_are_its_end() {
         let mut report = Report::default();
-        report.files.push(SourceFile {
-            name: "f".into(),
-            text: "é b\nx".into(),
-        });
+        report.files.push(SourceFile::new("f".into(), "é b\nx".into()));
         let at = Place {
             file: 0,
             start: 0,
@@ -361,10 +367,10 @@ mod tests {
     #[test]
     fn long_lines_are_cut_around_the_caret() {
         let mut report = Report::default();
-        report.files.push(SourceFile {
-            name: "f".into(),
-            text: format!("{}X{}", "a".repeat(300), "b".repeat(300)),
-        });
+        report.files.push(SourceFile::new(
+            "f".into(),
+            format!("{}X{}", "a".repeat(300), "b".repeat(300)),
+        ));
         let place = Place {
             file: 0,
             start: 300,

@@ -8,6 +8,7 @@ use crate::diagnostic::{Code, Snippet};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 use serde_yaml::{Location, Spanned};
+use std::collections::HashMap;
 use std::fmt;
 
 /// The longest rules file that is read, in bytes.
@@ -165,16 +166,13 @@ fn warn_duplicates(report: &mut Report, node: &Node) {
     match &node.value {
         Value::Sequence(items) => items.iter().for_each(|item| warn_duplicates(report, item)),
         Value::Map(entries) => {
-            for (index, (key, value)) in entries.iter().enumerate() {
+            let mut seen: HashMap<&str, Place> = HashMap::new();
+            for (key, value) in entries {
                 warn_duplicates(report, value);
-                let Some(name) = key.scalar() else { continue };
-                let earlier = entries[..index]
-                    .iter()
-                    .rev()
-                    .find(|(k, _)| matches!(&k.value, Value::Scalar(text) if *text == name.text));
-                if let Some((first, _)) = earlier {
-                    let note = report.note(first.at, "it is given first here, and that value is ignored");
-                    let message = format!("duplicate key `{}`: the later value wins", name.text);
+                let Value::Scalar(name) = &key.value else { continue };
+                if let Some(first) = seen.insert(name, key.at) {
+                    let note = report.note(first, "it is given first here, and that value is ignored");
+                    let message = format!("duplicate key `{name}`: the later value wins");
                     let diagnostic = report.add(Code::Extension, key.at, None, message);
                     diagnostic.notes.push(note);
                     diagnostic.hint = Some(
