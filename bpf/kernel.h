@@ -32,6 +32,8 @@ enum bpf_map_type_local {
 #define BPF_ANY 0
 #define BPF_RB_NO_WAKEUP 1
 #define BPF_RB_FORCE_WAKEUP 2
+#define BPF_RB_AVAIL_DATA 0
+#define BPF_RB_RING_SIZE 1
 
 /* Asked for by value: the numbers are the UAPI's, their presence is the running kernel's. */
 enum bpf_func_id {

@@ -60,12 +60,20 @@ static __always_inline void fill_header(void *at, __u16 event, __u8 stream, __u8
 	h->gid = gid;
 }
 
-static __always_inline __u64 wakeup_flags(void)
+/*
+ * Wake-ups are the dearest part of a record (an interrupt to this CPU, several microseconds in a virtual machine), so
+ * there are two occasions only: the consumer sleeps for good, or it naps and the ring fills up meanwhile.
+ */
+static __always_inline __u64 wakeup_flags(__u64 sequence)
 {
-	if (!consumer.sleeping)
-		return BPF_RB_NO_WAKEUP;
-	consumer.sleeping = 0;
-	return BPF_RB_FORCE_WAKEUP;
+	if (consumer.sleeping) {
+		consumer.sleeping = 0;
+		return BPF_RB_FORCE_WAKEUP;
+	}
+	if ((sequence & (RECORDS_PER_QUERY - 1)) == 0 &&
+	    bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE) / 4)
+		return BPF_RB_FORCE_WAKEUP;
+	return BPF_RB_NO_WAKEUP;
 }
 
 /* Takes this program's scratch and starts a record of an event with `params` parameters in it. */
@@ -180,7 +188,7 @@ static __always_inline void put_user_bytes(struct scratch *s, __u32 index, __u64
 /* Sends the record, or counts it as lost. */
 static __always_inline void record__submit(struct scratch *s, __u16 event, __u8 stream, __u8 flags)
 {
-	__u64 len = s->off;
+	__u64 len = s->off, sequence;
 
 	fill_header(s->buf, event, stream, flags);
 	barrier_var(len);
@@ -191,6 +199,7 @@ static __always_inline void record__submit(struct scratch *s, __u16 event, __u8 
 		count_drop(event, DROP_SCRATCH);
 		return;
 	}
-	if (bpf_ringbuf_output(&ring, s->buf, HEADER_LEN + len, wakeup_flags()))
+	sequence = ((struct header *)s->buf)->sequence;
+	if (bpf_ringbuf_output(&ring, s->buf, HEADER_LEN + len, wakeup_flags(sequence)))
 		count_drop(event, DROP_RING_FULL);
 }

@@ -152,6 +152,7 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 	__u32 pid = BPF_CORE_READ(child, pid);
 	struct signal_struct *signal;
 	struct fork_record *r;
+	__u64 sequence;
 
 	/* A new thread changes nothing in the process table. */
 	if (pid != BPF_CORE_READ(child, tgid))
@@ -171,7 +172,8 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 	SET(r, TASK_FORK_VPGID, number_inside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID])));
 	SET(r, TASK_FORK_SID, number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_SID])));
 	fill_header(r, EVENT_TASK_FORK, STREAM_FORK, 0);
-	bpf_ringbuf_submit(r, wakeup_flags());
+	sequence = r->header.sequence;
+	bpf_ringbuf_submit(r, wakeup_flags(sequence));
 	return 0;
 }
 
@@ -181,6 +183,7 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 	/* do_exit() has counted the thread out already: 0 means it was the last of its process. */
 	bool group_dead = BPF_CORE_READ(task, signal, live.counter) == 0;
 	struct exit_record *r;
+	__u64 sequence;
 	__u32 code;
 
 	if (!group_dead && !config.thread_exits)
@@ -199,6 +202,7 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 	SET(r, PROCEXIT_REAPER_TID, 0);
 	SET(r, PROCEXIT_GROUP_DEAD, group_dead);
 	fill_header(r, EVENT_PROCEXIT, STREAM_EXIT, 0);
-	bpf_ringbuf_submit(r, wakeup_flags());
+	sequence = r->header.sequence;
+	bpf_ringbuf_submit(r, wakeup_flags(sequence));
 	return 0;
 }

@@ -28,18 +28,21 @@ fn main() {
     // The second object belongs to the example `empty_hook`.
     for name in ["lanner", "empty"] {
         let mut builder = libbpf_cargo::SkeletonBuilder::new();
-        builder.source(bpf.join(format!("{name}.bpf.c"))).obj(out.join(format!("{name}.bpf.o"))).clang_args([
-            "-I".as_ref(),
-            out.as_os_str(),
-            format!("-D__TARGET_ARCH_{arch}").as_ref(),
-            "-Wall".as_ref(),
-            "-Wextra".as_ref(),
-            "-Werror".as_ref(),
-            "-Wno-unused-parameter".as_ref(),
-            "-Wno-unused-function".as_ref(),
-            "-Wno-sign-compare".as_ref(),
-            "-mcpu=v2".as_ref(),
-        ]);
+        builder
+            .source(bpf.join(format!("{name}.bpf.c")))
+            .obj(out.join(format!("{name}.bpf.o")))
+            .clang_args([
+                "-I".as_ref(),
+                out.as_os_str(),
+                format!("-D__TARGET_ARCH_{arch}").as_ref(),
+                "-Wall".as_ref(),
+                "-Wextra".as_ref(),
+                "-Werror".as_ref(),
+                "-Wno-unused-parameter".as_ref(),
+                "-Wno-unused-function".as_ref(),
+                "-Wno-sign-compare".as_ref(),
+                "-mcpu=v2".as_ref(),
+            ]);
         if let Err(error) = builder.build() {
             panic!("the BPF object {name} does not build (clang 14 or newer is needed): {error:?}");
         }
@@ -109,6 +112,7 @@ const LIMITS: &str = "
 #define PATH_COMPONENTS 64
 #define ARGV_STRINGS 24      /* of a failed execve */
 #define ARGV_STRING_MAX 512
+#define RECORDS_PER_QUERY 32 /* of one stream on one CPU; a query of the ring costs as much as a small record */
 #define SYSCALLS 512
 #define SOCKETCALLS 32
 #define SOCKETCALL 255       /* in config.syscalls: i386 socketcall(2) */

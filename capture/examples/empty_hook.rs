@@ -10,7 +10,10 @@ static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/empty.bpf.o"));
 
 fn main() -> Result<(), Box<dyn Error>> {
     let object = ObjectBuilder::default().open_memory(OBJECT)?.load()?;
-    let links: Vec<_> = object.progs_mut().map(|program| program.attach()).collect::<Result<_, _>>()?;
+    let links: Vec<_> = object
+        .progs_mut()
+        .map(|program| program.attach())
+        .collect::<Result<_, _>>()?;
     eprintln!("watches this host");
     std::io::stdin().read_to_end(&mut Vec::new())?;
     drop(links);

@@ -1,6 +1,7 @@
 //! The consumer: one thread that reads the ring in place, keeps the state, and shows each event.
 
 use std::cell::RefCell;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -11,7 +12,8 @@ use lanner_schema::event::{Event, EventSet, Needs};
 use lanner_schema::process::{Process, User};
 use lanner_schema::record::{HEADER_LEN, Header, Wire};
 use lanner_schema::view::{EventView, ResolvedPath, System};
-use libbpf_rs::RingBufferBuilder;
+use libbpf_rs::{RingBuffer, RingBufferBuilder};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use smallvec::SmallVec;
 
 use crate::bpf::{ContainerCgroups, Probes};
@@ -26,10 +28,15 @@ use crate::users::Users;
 
 /// Records read before the loop looks at anything else.
 const BATCH: usize = 8192;
-/// How long records may gather after a busy moment, instead of waking this thread one by one.
-const DRAIN: Duration = Duration::from_millis(1);
+/// How long records gather before this thread looks again, while there are any: a nap costs one timer, a wake-up per
+/// record would cost its producer far more. A ring that fills up ends the nap.
+const NAP: Duration = Duration::from_millis(5);
+/// After this many naps without a record the consumer sleeps until the next one.
+const NAPS: u32 = 40;
 /// How often a sleeping consumer looks up.
-const NAP: Duration = Duration::from_millis(100);
+const SLEEP: Duration = Duration::from_millis(250);
+/// How long to wait between looks at the end.
+const DRAIN: Duration = Duration::from_millis(1);
 /// How long to wait for the last records when capture stops.
 const DRAIN_AT_END: Duration = Duration::from_millis(500);
 /// How often users and the clock are looked at again.
@@ -135,6 +142,7 @@ impl Capture {
             .build()
             .map_err(|e| CaptureError::bpf("use the ring buffer", e))?;
         let mut chores = Instant::now();
+        let mut idle = 0u32;
         loop {
             let stopping = stop.load(Ordering::Relaxed);
             let read = ring.consume_raw_n(BATCH);
@@ -148,15 +156,16 @@ impl Capture {
             if usize::try_from(read).is_ok_and(|n| n == BATCH) {
                 continue;
             }
-            if read > 0 {
-                thread::sleep(DRAIN);
+            idle = if read > 0 { 0 } else { idle.saturating_add(1) };
+            if idle < NAPS {
+                wait(&ring, NAP);
                 continue;
             }
             // Raise the flag, then look once more: a record submitted before the flag was seen wakes nobody.
             sleep_flag.set(true);
-            if ring.consume_raw_n(BATCH) == 0 {
-                // An interrupted wait is a wait that ended.
-                let _ = ring.poll_raw(NAP);
+            match ring.consume_raw_n(BATCH) {
+                0 => wait(&ring, SLEEP),
+                _ => idle = 0,
             }
             sleep_flag.set(false);
         }
@@ -375,6 +384,15 @@ impl Consumer {
         self.state.users.refresh();
         self.boot = boot_time();
     }
+}
+
+/// Waits until the ring wakes this thread, at most `limit`. What it holds is not read: reading is bounded elsewhere.
+fn wait(ring: &RingBuffer<'_>, limit: Duration) {
+    // SAFETY: the descriptor belongs to the ring, which is borrowed here.
+    let epoll = unsafe { BorrowedFd::borrow_raw(ring.epoll_fd()) };
+    let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::ZERO);
+    // An interrupted wait is a wait that ended.
+    let _ = poll(&mut [PollFd::new(epoll, PollFlags::POLLIN)], limit);
 }
 
 fn split(bytes: &[u8]) -> Option<(Header, Event, Wire<'_>)> {
