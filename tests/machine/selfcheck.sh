@@ -11,5 +11,5 @@ export CARGO_TARGET_DIR=$folder RUSTFLAGS="-C target-feature=+crt-static"
 LIBBPF_SYS_LIBRARY_PATH=$(dirname "$(gcc -print-file-name=libelf.a)")
 export LIBBPF_SYS_LIBRARY_PATH
 cd "$ROOT"
-cargo build --locked --quiet -p lanner-capture --example selfcheck --features lanner-capture/static --target "$target" >&2
+cargo build --locked -p lanner-capture --example selfcheck --features lanner-capture/static --target "$target" >&2
 printf '%s\n' "$folder/$target/debug/examples/selfcheck"

@@ -16,7 +16,7 @@ say "formatting (cargo fmt --check)"
 cargo fmt --all --check || stop "cargo fmt --all would change these files"
 
 say "lints (cargo clippy, warnings are errors)"
-cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+cargo clippy --workspace --all-targets --locked -- -D warnings
 [ "${1:-}" != lint ] || exit 0
 
 need_kernel
@@ -25,7 +25,8 @@ mkdir -p "$MACHINE_DIR"
 export LANNER_MACHINE_DIR=$MACHINE_DIR
 
 say "building the tests"
-cargo test --workspace --locked --no-run --quiet
+cargo test --workspace --locked --no-run
+say "building the program for the kernel guests"
 tests/machine/selfcheck.sh >/dev/null
 
 say "fetching the real containerd and the kernels the tests run"
