@@ -156,7 +156,7 @@ impl Owners {
         if self.known.contains_key(&cgroup) {
             return;
         }
-        let found = match self.reader.get(cgroup) {
+        let found = match self.reader.containers().get(cgroup) {
             Some(container) => Known::Container(Arc::clone(container)),
             None => match self.look_up(cgroup) {
                 Some(known) => known,
@@ -189,7 +189,10 @@ impl Owners {
             if parent.is_empty() {
                 break;
             }
-            if let Some(container) = cgroups.id_of(parent).and_then(|id| self.reader.get(id)) {
+            if let Some(container) = cgroups
+                .id_of(parent)
+                .and_then(|id| self.reader.containers().get(id))
+            {
                 return Some(Known::Container(Arc::clone(container)));
             }
             above = parent;
@@ -197,6 +200,10 @@ impl Owners {
         let Some((id, runtime)) = container_in_path(&path) else {
             return Some(Known::Host);
         };
+        if let Some(container) = self.reader.containers().by_id(id) {
+            // Created but not started: the runtime prepares it from inside.
+            return Some(Known::Container(Arc::clone(container)));
+        }
         Some(Known::Container(Arc::new(Container {
             full_id: id.to_owned(),
             name: None,
@@ -268,29 +275,57 @@ mod tests {
         let mut owners = Owners::new(Some(Arc::clone(&cgroups)), &table);
         owners.ensure(inner_id, None);
         assert_eq!(owners.get(inner_id), Owner::Host);
-        table.update(|map| {
-            let container = Container {
-                full_id: ID.into(),
-                name: None,
-                image: None,
-                digest: None,
-                runtime: "containerd",
-                start_ts: None,
-                labels: Default::default(),
-                pod: None,
-                cgroup: outer_id,
-                cgroup_path: format!("/{name}"),
-                pid: 0,
-                learnt: Learnt::Start,
-            };
-            map.insert(outer_id, Arc::new(container));
-        });
+        let known = container(ID, outer_id);
+        table.update(|containers| containers.insert(Arc::new(known)));
         owners.ensure(inner_id, None);
         assert!(matches!(owners.get(inner_id), Owner::Container(c) if c.full_id == ID));
         fs::remove_dir(outer.join("inner")).unwrap();
         fs::remove_dir(&outer).unwrap();
-        table.update(|map| map.clear());
+        table.update(|known| known.remove(ID));
         owners.ensure(inner_id, None);
         assert_eq!(owners.vanished, 1, "the cgroup is gone");
+    }
+
+    #[test]
+    fn what_the_runtime_does_in_a_created_container_is_the_containers() {
+        let Some(cgroups) = Cgroups::find().map(Arc::new) else {
+            eprintln!("skipped: this host has no cgroup v2");
+            return;
+        };
+        let id = format!("{:064x}", std::process::id());
+        let dir = cgroups.mount.join(&id);
+        if let Err(error) = fs::create_dir(&dir) {
+            eprintln!("skipped: no cgroup can be made here: {error}");
+            return;
+        }
+        let cgroup = fs::metadata(&dir).unwrap().ino();
+        let table = ContainerTable::new();
+        table.update(|containers| {
+            containers.insert(Arc::new(Container {
+                name: Some("web".into()),
+                ..container(&id, 0)
+            }))
+        });
+        let mut owners = Owners::new(Some(cgroups), &table);
+        owners.ensure(cgroup, None);
+        fs::remove_dir(dir).unwrap();
+        assert!(matches!(owners.get(cgroup), Owner::Container(c) if c.name.as_deref() == Some("web")));
+    }
+
+    fn container(id: &str, cgroup: u64) -> Container {
+        Container {
+            full_id: id.into(),
+            name: None,
+            image: None,
+            digest: None,
+            runtime: "containerd",
+            start_ts: None,
+            labels: Default::default(),
+            pod: None,
+            cgroup,
+            cgroup_path: String::new(),
+            pid: 0,
+            learnt: Learnt::Start,
+        }
     }
 }

@@ -66,7 +66,8 @@ async fn main() {
             continue;
         }
         let next: HashMap<u64, Arc<Container>> = reader
-            .iter()
+            .containers()
+            .running()
             .map(|container| (container.cgroup, Arc::clone(container)))
             .collect();
         for (cgroup, container) in &next {

@@ -209,7 +209,7 @@ async fn a_container_is_in_the_map_when_its_start_is_answered_by_state_change() 
         .call("StateChange", &change(Event::StartContainer, container('a', 1)))
         .await;
     assert!(setup.fixture.map.0.lock().unwrap().contains(&cgroup));
-    assert!(setup.fixture.table.snapshot().contains_key(&cgroup));
+    assert!(setup.fixture.table.snapshot().get(cgroup).is_some());
     setup
         .runtime
         .call("StateChange", &change(Event::RemoveContainer, container('a', 1)))

@@ -219,11 +219,7 @@ impl Registry {
         };
         let container = Arc::new(container);
         entry.container = Arc::clone(&container);
-        if container.cgroup != 0 {
-            self.table.update(|table| {
-                table.insert(container.cgroup, container);
-            });
-        }
+        self.table.update(|known| known.insert(container));
     }
 
     /// Forgets what has been gone for the grace period.
@@ -232,21 +228,17 @@ impl Registry {
         if !self.entries.values().any(due) {
             return;
         }
-        let mut gone = Vec::new();
-        self.entries.retain(|_, entry| {
-            let stays = !due(entry);
-            if !stays && entry.container.cgroup != 0 {
-                gone.push(entry.container.cgroup);
-            }
-            stays
+        let gone: Vec<Entry> = self
+            .entries
+            .extract_if(|_, entry| due(entry))
+            .map(|(_, entry)| entry)
+            .collect();
+        self.table.update(|known| {
+            gone.iter()
+                .for_each(|entry| known.remove(&entry.container.full_id))
         });
-        self.table.update(|table| {
-            for cgroup in &gone {
-                table.remove(cgroup);
-            }
-        });
-        for cgroup in gone {
-            self.cgroups.remove(cgroup);
+        for entry in gone.iter().filter(|entry| entry.container.cgroup != 0) {
+            self.cgroups.remove(entry.container.cgroup);
         }
         self.count_containers();
     }
@@ -316,12 +308,8 @@ impl Registry {
             Status::count(&self.status.digests_late);
         }
         let container = Arc::new(container);
-        if container.cgroup != 0 {
-            let value = Arc::clone(&container);
-            self.table.update(|table| {
-                table.insert(value.cgroup, value);
-            });
-        }
+        // Without a cgroup it is known by its id: what the runtime does in it before its start is its own already.
+        self.table.update(|known| known.insert(Arc::clone(&container)));
         debug!(
             container = container.id(),
             cgroup = container.cgroup,

@@ -63,7 +63,7 @@ impl Fixture {
     }
 
     fn get(&self, cgroup: u64) -> Option<Arc<Container>> {
-        self.table.snapshot().get(&cgroup).cloned()
+        self.table.snapshot().get(cgroup).cloned()
     }
 
     fn in_map(&self, cgroup: u64) -> bool {
@@ -104,7 +104,7 @@ pub(crate) fn container(letter: char, pid: u32) -> api::Container {
 fn a_started_container_is_in_both_tables_with_its_pod_and_image() {
     let mut fixture = Fixture::new();
     fixture.registry.created(Some(&pod()), &container('a', 0));
-    assert!(fixture.table.snapshot().is_empty(), "no cgroup yet");
+    assert!(fixture.table.snapshot().running().count() == 0, "no cgroup yet");
     let asked = fixture.digests.try_recv().unwrap();
     assert_eq!(asked.image, "docker.io/library/nginx:1.27");
 
@@ -180,7 +180,7 @@ fn a_removed_container_stays_for_the_grace_period() {
 fn a_container_without_cgroup_is_counted_and_gets_a_second_look() {
     let mut fixture = Fixture::new();
     fixture.registry.started(Some(&pod()), &container('a', 1));
-    assert!(fixture.table.snapshot().is_empty());
+    assert!(fixture.table.snapshot().running().count() == 0);
     fixture.registry.post_started(Some(&pod()), &container('a', 1));
     assert_eq!(
         fixture.status.snapshot().without_cgroup,
@@ -289,7 +289,7 @@ fn a_container_without_an_id_is_an_error_and_nothing_else() {
     fixture.registry.started(None, &api::Container::default());
     fixture.registry.post_started(None, &api::Container::default());
     fixture.registry.pod_started(&api::PodSandbox::default());
-    assert!(fixture.table.snapshot().is_empty());
+    assert!(fixture.table.snapshot().running().count() == 0);
     assert_eq!(fixture.status.snapshot().errors, 3);
 }
 

@@ -106,12 +106,52 @@ pub trait CgroupMap: Send + Sync + std::fmt::Debug {
     fn remove(&self, cgroup: u64);
 }
 
-/// Containers by cgroup id, written by the runtime's side and read by the event thread without a lock: a reader looks
-/// at one atomic number per event and takes a new snapshot only when it changed.
+/// The containers that are known: by the cgroup they run in, and by their id from the moment the runtime creates them,
+/// when they have no cgroup yet.
+#[derive(Debug, Clone, Default)]
+pub struct Containers {
+    by_cgroup: HashMap<u64, Arc<Container>>,
+    by_id: HashMap<String, Arc<Container>>,
+}
+
+impl Containers {
+    /// Adds a container, or replaces what was known of it.
+    pub fn insert(&mut self, container: Arc<Container>) {
+        if container.cgroup != 0 {
+            self.by_cgroup.insert(container.cgroup, Arc::clone(&container));
+        }
+        self.by_id.insert(container.full_id.clone(), container);
+    }
+
+    /// Forgets a container.
+    pub fn remove(&mut self, full_id: &str) {
+        if let Some(container) = self.by_id.remove(full_id) {
+            self.by_cgroup.remove(&container.cgroup);
+        }
+    }
+
+    /// The container that runs in this cgroup.
+    pub fn get(&self, cgroup: u64) -> Option<&Arc<Container>> {
+        self.by_cgroup.get(&cgroup)
+    }
+
+    /// The container with this id, running or only created.
+    pub fn by_id(&self, full_id: &str) -> Option<&Arc<Container>> {
+        self.by_id.get(full_id)
+    }
+
+    /// Every container that runs.
+    pub fn running(&self) -> impl Iterator<Item = &Arc<Container>> {
+        self.by_cgroup.values()
+    }
+}
+
+/// [`Containers`], written by the runtime's side and read by the event thread without a lock: a reader looks at one atomic
+/// number per event and takes a new snapshot only when it changed.
 #[derive(Debug, Default)]
 pub struct ContainerTable {
     generation: AtomicU64,
-    current: Mutex<Arc<HashMap<u64, Arc<Container>>>>,
+    current: Mutex<Arc<Containers>>,
 }
 
 impl ContainerTable {
@@ -121,17 +161,17 @@ impl ContainerTable {
     }
 
     /// Replaces the content by what `change` makes of a copy of it.
-    pub fn update(&self, change: impl FnOnce(&mut HashMap<u64, Arc<Container>>)) {
+    pub fn update(&self, change: impl FnOnce(&mut Containers)) {
         // A writer that panicked left the old, complete snapshot in place: poisoning means nothing here.
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = HashMap::clone(&current);
+        let mut next = Containers::clone(&current);
         change(&mut next);
         *current = Arc::new(next);
         self.generation.fetch_add(1, Ordering::Release);
     }
 
     /// What the table holds now.
-    pub fn snapshot(&self) -> Arc<HashMap<u64, Arc<Container>>> {
+    pub fn snapshot(&self) -> Arc<Containers> {
         Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -150,7 +190,7 @@ impl ContainerTable {
 pub struct ContainerReader {
     table: Arc<ContainerTable>,
     seen: u64,
-    snapshot: Arc<HashMap<u64, Arc<Container>>>,
+    snapshot: Arc<Containers>,
 }
 
 impl ContainerReader {
@@ -165,14 +205,9 @@ impl ContainerReader {
         true
     }
 
-    /// The container of this cgroup, as of the last [`ContainerReader::refresh`].
-    pub fn get(&self, cgroup: u64) -> Option<&Arc<Container>> {
-        self.snapshot.get(&cgroup)
-    }
-
-    /// Every container, as of the last refresh.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Container>> {
-        self.snapshot.values()
+    /// The containers as of the last [`ContainerReader::refresh`].
+    pub fn containers(&self) -> &Containers {
+        &self.snapshot
     }
 }
 
@@ -209,15 +244,25 @@ mod tests {
         let mut reader = table.reader();
         assert!(reader.refresh());
         assert!(!reader.refresh());
-        table.update(|map| {
-            map.insert(7, Arc::new(test_container("0123456789abcdef")));
-        });
-        assert!(reader.get(7).is_none());
+        table.update(|known| known.insert(Arc::new(test_container("0123456789abcdef", 7))));
+        assert!(reader.containers().get(7).is_none());
         assert!(reader.refresh());
-        assert_eq!(reader.get(7).unwrap().id(), "0123456789ab");
+        assert_eq!(reader.containers().get(7).unwrap().id(), "0123456789ab");
     }
 
-    fn test_container(id: &str) -> Container {
+    #[test]
+    fn a_created_container_is_known_by_its_id_and_leaves_both_ways() {
+        let table = ContainerTable::new();
+        table.update(|known| known.insert(Arc::new(test_container("0123456789abcdef", 0))));
+        assert!(table.snapshot().by_id("0123456789abcdef").is_some());
+        assert_eq!(table.snapshot().running().count(), 0);
+        table.update(|known| known.insert(Arc::new(test_container("0123456789abcdef", 9))));
+        assert!(table.snapshot().get(9).is_some());
+        table.update(|known| known.remove("0123456789abcdef"));
+        assert!(table.snapshot().get(9).is_none() && table.snapshot().by_id("0123456789abcdef").is_none());
+    }
+
+    fn test_container(id: &str, cgroup: u64) -> Container {
         Container {
             full_id: id.into(),
             name: None,
@@ -227,7 +272,7 @@ mod tests {
             start_ts: None,
             labels: BTreeMap::new(),
             pod: None,
-            cgroup: 7,
+            cgroup,
             cgroup_path: String::new(),
             pid: 0,
             learnt: Learnt::Start,
