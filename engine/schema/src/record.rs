@@ -297,6 +297,10 @@ impl<'a> SocketTuple<'a> {
     pub fn read(bytes: &'a [u8]) -> Option<SocketTuple<'a>> {
         let (fixed, path) = bytes.split_at_checked(TUPLE_LEN)?;
         let family = u16_at(fixed, 0)?;
+        // Callers pass a whole sockaddr_un as often as not: the path ends at its NUL, an abstract name at its second.
+        let first = usize::from(path.first() == Some(&0));
+        let nul = path.iter().skip(first).position(|&b| b == 0);
+        let path = nul.and_then(|at| path.get(..first + at)).unwrap_or(path);
         // Nothing but zeroes is an end that was never set, not an address.
         let known = |end: Option<(IpAddr, u16)>| end.filter(|(ip, port)| *port != 0 || !ip.is_unspecified());
         let address = |at: usize| -> Option<IpAddr> {
@@ -389,5 +393,31 @@ mod tests {
         tuple.write(&mut bytes);
         assert_eq!(SocketTuple::read(&bytes), Some(tuple));
         assert_eq!(SocketTuple::read(&bytes[..39]), None);
+    }
+
+    /// Callers may pass a whole `sockaddr_un`, zeroes behind the path included.
+    #[test]
+    fn a_socket_path_ends_at_its_first_nul() {
+        let read = |path: &[u8]| {
+            let mut bytes = vec![0; TUPLE_LEN];
+            bytes[0] = 1; // AF_UNIX
+            bytes.extend_from_slice(path);
+            SocketTuple::read(&bytes).map(|t| t.path.to_vec())
+        };
+        assert_eq!(
+            read(b"/run/docker.sock\0\0\0").as_deref(),
+            Some(&b"/run/docker.sock"[..])
+        );
+        assert_eq!(
+            read(b"/run/docker.sock\0stale").as_deref(),
+            Some(&b"/run/docker.sock"[..])
+        );
+        assert_eq!(
+            read(b"/run/docker.sock").as_deref(),
+            Some(&b"/run/docker.sock"[..])
+        );
+        assert_eq!(read(b"\0abstract\0\0").as_deref(), Some(&b"\0abstract"[..]));
+        assert_eq!(read(b"\0").as_deref(), Some(&b"\0"[..]));
+        assert_eq!(read(b"").as_deref(), Some(&b""[..]));
     }
 }
