@@ -1,0 +1,456 @@
+//! The rows. To add an event, add a row here, and perform it in capture's selfcheck.
+
+use super::{Category, EventRow, Extractor, FdUse, Origin, Param, ProcessField};
+use crate::flags;
+
+macro_rules! param {
+    ($name:ident : $ty:expr, $from:expr $(, $key:ident $(= $value:expr)?)*) => {{
+        #[allow(unused_mut)]
+        let mut p = Param { name: stringify!($name), ty: $ty, from: $from, state: None, on_demand: false, hidden: false };
+        $( param!(@ p $key $($value)?); )*
+        p
+    }};
+    (@ $p:ident state $value:expr) => { $p.state = Some($value) };
+    (@ $p:ident on_demand) => { $p.on_demand = true };
+    (@ $p:ident hidden) => { $p.hidden = true };
+}
+
+macro_rules! events {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident $name:literal $category:ident
+        x86_64 $x:tt i386 $i:tt aarch64 $a:tt $(fd $fd:expr;)?
+        { $( $param:ident : $ty:expr, $from:expr $(, $key:ident $(= $value:expr)?)*; )* }
+    )*) => {
+        /// An event Lanner captures: the index of its row in [`EVENTS`].
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u16)]
+        pub enum Event { $( $(#[$doc])* $variant, )* }
+
+        /// Every event, in the order of [`Event`].
+        pub static EVENTS: &[EventRow] = &[ $(
+            EventRow {
+                event: Event::$variant,
+                name: $name,
+                category: Category::$category,
+                x86_64: &$x,
+                i386: &$i,
+                aarch64: &$a,
+                fd: events!(@fd $($fd)?),
+                params: {
+                    const PARAMS: &[Param] = &[ $( param!($param: $ty, $from $(, $key $(= $value)?)*) ),* ];
+                    PARAMS
+                },
+            },
+        )* ];
+    };
+    (@fd) => { FdUse::None };
+    (@fd $fd:expr) => { $fd };
+}
+
+use super::Origin::{Absent, Arg, Program, Return, UserPath, UserString, UserU64};
+use super::ParamType::*;
+use Extractor as X;
+use ProcessField as P;
+
+const fn path(path: u8) -> Origin {
+    UserPath { path, dirfd: None }
+}
+const fn path_at(dirfd: u8, path: u8) -> Origin {
+    UserPath {
+        path,
+        dirfd: Some(dirfd),
+    }
+}
+
+events! {
+    /// `open(2)`.
+    Open "open" File x86_64 [2] i386 [5] aarch64 [] fd FdUse::Opens { path: 1, flags: 2 }; {
+        fd: Fd, Return;
+        name: FsPath, path(0);
+        flags: Flags(&flags::FILE_FLAGS), Arg(1);
+        mode: U32, Arg(2);
+        dev: U32, Origin::Extractor(X::OpenedDev), on_demand;
+        ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
+    }
+    /// `openat(2)`.
+    Openat "openat" File x86_64 [257] i386 [295] aarch64 [56] fd FdUse::Opens { path: 2, flags: 3 }; {
+        fd: Fd, Return;
+        dirfd: Fd, Arg(0);
+        name: FsRelPath(1), path_at(0, 1);
+        flags: Flags(&flags::FILE_FLAGS), Arg(2);
+        mode: U32, Arg(3);
+        dev: U32, Origin::Extractor(X::OpenedDev), on_demand;
+        ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
+    }
+    /// `openat2(2)`; flags, mode and resolve are members of its `struct open_how`.
+    Openat2 "openat2" File x86_64 [437] i386 [437] aarch64 [437] fd FdUse::Opens { path: 2, flags: 3 }; {
+        fd: Fd, Return;
+        dirfd: Fd, Arg(0);
+        name: FsRelPath(1), path_at(0, 1);
+        flags: Flags(&flags::FILE_FLAGS), UserU64 { arg: 2, offset: 0 };
+        mode: U32, UserU64 { arg: 2, offset: 8 };
+        resolve: Flags(&flags::OPENAT2_FLAGS), UserU64 { arg: 2, offset: 16 };
+        dev: U32, Origin::Extractor(X::OpenedDev), on_demand;
+        ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
+    }
+    /// `creat(2)`.
+    Creat "creat" File x86_64 [85] i386 [8] aarch64 [] fd FdUse::Opens { path: 1, flags: 6 }; {
+        fd: Fd, Return;
+        name: FsPath, path(0);
+        mode: U32, Arg(1);
+        dev: U32, Origin::Extractor(X::OpenedDev), on_demand;
+        ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
+        creat_flags: U16, Absent;
+        flags: Flags(&flags::FILE_FLAGS), Absent, hidden;
+    }
+    /// `execve(2)`: successful ones come from `sched_process_exec`, failed ones from the return.
+    Execve "execve" Process x86_64 [59] i386 [11] aarch64 [221] {
+        res: Errno, Return;
+        exe: CharBuf, Absent, state = P::Exe;
+        args: ByteBuf, Origin::Extractor(X::ExecveArgv), state = P::Args;
+        tid: Pid, Absent, state = P::Tid;
+        pid: Pid, Absent, state = P::Pid;
+        ptid: Pid, Absent, state = P::ParentPid;
+        cwd: CharBuf, Absent, state = P::Cwd;
+        fdlimit: U64, Absent;
+        pgft_maj: U64, Absent;
+        pgft_min: U64, Absent;
+        vm_size: U32, Absent;
+        vm_rss: U32, Absent;
+        vm_swap: U32, Absent;
+        comm: CharBuf, Absent, state = P::Comm;
+        cgroups: ByteBuf, Absent;
+        env: ByteBuf, Absent, state = P::Env;
+        tty: U32, Absent, state = P::Tty;
+        vpgid: Pid, Absent, state = P::Vpgid;
+        loginuid: Uid, Absent, state = P::LoginUid;
+        flags: Flags(&flags::EXECVE_FLAGS), Absent, state = P::ExecFlags;
+        cap_inheritable: U64, Absent, state = P::CapInheritable;
+        cap_permitted: U64, Absent, state = P::CapPermitted;
+        cap_effective: U64, Absent, state = P::CapEffective;
+        exe_ino: U64, Absent, state = P::ExeIno;
+        exe_ino_ctime: AbsTime, Absent;
+        exe_ino_mtime: AbsTime, Absent;
+        uid: Uid, Absent, state = P::Uid;
+        trusted_exepath: FsPath, Absent, state = P::ExePath;
+        pgid: Pid, Absent, state = P::Pgid;
+        gid: Gid, Absent, state = P::Gid;
+        filename: FsPath, path(0);
+    }
+    /// `execveat(2)`, as [`Event::Execve`].
+    Execveat "execveat" Process x86_64 [322] i386 [358] aarch64 [281] {
+        res: Errno, Return;
+        exe: CharBuf, Absent, state = P::Exe;
+        args: ByteBuf, Origin::Extractor(X::ExecveatArgv), state = P::Args;
+        tid: Pid, Absent, state = P::Tid;
+        pid: Pid, Absent, state = P::Pid;
+        ptid: Pid, Absent, state = P::ParentPid;
+        cwd: CharBuf, Absent, state = P::Cwd;
+        fdlimit: U64, Absent;
+        pgft_maj: U64, Absent;
+        pgft_min: U64, Absent;
+        vm_size: U32, Absent;
+        vm_rss: U32, Absent;
+        vm_swap: U32, Absent;
+        comm: CharBuf, Absent, state = P::Comm;
+        cgroups: ByteBuf, Absent;
+        env: ByteBuf, Absent, state = P::Env;
+        tty: U32, Absent, state = P::Tty;
+        vpgid: Pid, Absent, state = P::Vpgid;
+        loginuid: Uid, Absent, state = P::LoginUid;
+        flags: Flags(&flags::EXECVE_FLAGS), Absent, state = P::ExecFlags;
+        cap_inheritable: U64, Absent, state = P::CapInheritable;
+        cap_permitted: U64, Absent, state = P::CapPermitted;
+        cap_effective: U64, Absent, state = P::CapEffective;
+        exe_ino: U64, Absent, state = P::ExeIno;
+        exe_ino_ctime: AbsTime, Absent;
+        exe_ino_mtime: AbsTime, Absent;
+        uid: Uid, Absent, state = P::Uid;
+        trusted_exepath: FsPath, Absent, state = P::ExePath;
+        pgid: Pid, Absent, state = P::Pgid;
+        gid: Gid, Absent, state = P::Gid;
+        filename: FsPath, path_at(0, 1), hidden;
+    }
+    /// `clone(2)`: one event in the parent (the child's tid), one in the child (0).
+    Clone "clone" Process x86_64 [56] i386 [120] aarch64 [220] {
+        res: Pid, Return;
+        exe: CharBuf, Absent, state = P::Exe;
+        args: ByteBuf, Absent, state = P::Args;
+        tid: Pid, Absent, state = P::Tid;
+        pid: Pid, Absent, state = P::Pid;
+        ptid: Pid, Absent, state = P::ParentPid;
+        cwd: CharBuf, Absent, state = P::Cwd;
+        fdlimit: I64, Absent;
+        pgft_maj: U64, Absent;
+        pgft_min: U64, Absent;
+        vm_size: U32, Absent;
+        vm_rss: U32, Absent;
+        vm_swap: U32, Absent;
+        comm: CharBuf, Absent, state = P::Comm;
+        cgroups: ByteBuf, Absent;
+        flags: Flags(&flags::CLONE_FLAGS), Arg(0);
+        uid: U32, Absent, state = P::Uid;
+        gid: U32, Absent, state = P::Gid;
+        vtid: Pid, Absent, state = P::Vtid;
+        vpid: Pid, Absent, state = P::Vpid;
+        pidns_init_start_ts: U64, Absent, state = P::PidnsStart;
+    }
+    /// `fork(2)`, as [`Event::Clone`].
+    Fork "fork" Process x86_64 [57] i386 [2] aarch64 [] {
+        res: Pid, Return;
+        exe: CharBuf, Absent, state = P::Exe;
+        args: ByteBuf, Absent, state = P::Args;
+        tid: Pid, Absent, state = P::Tid;
+        pid: Pid, Absent, state = P::Pid;
+        ptid: Pid, Absent, state = P::ParentPid;
+        cwd: CharBuf, Absent, state = P::Cwd;
+        fdlimit: I64, Absent;
+        pgft_maj: U64, Absent;
+        pgft_min: U64, Absent;
+        vm_size: U32, Absent;
+        vm_rss: U32, Absent;
+        vm_swap: U32, Absent;
+        comm: CharBuf, Absent, state = P::Comm;
+        cgroups: ByteBuf, Absent;
+        flags: Flags(&flags::CLONE_FLAGS), Absent;
+        uid: U32, Absent, state = P::Uid;
+        gid: U32, Absent, state = P::Gid;
+        vtid: Pid, Absent, state = P::Vtid;
+        vpid: Pid, Absent, state = P::Vpid;
+        pidns_init_start_ts: U64, Absent, state = P::PidnsStart;
+    }
+    /// `vfork(2)`, as [`Event::Clone`].
+    Vfork "vfork" Process x86_64 [58] i386 [190] aarch64 [] {
+        res: Pid, Return;
+        exe: CharBuf, Absent, state = P::Exe;
+        args: ByteBuf, Absent, state = P::Args;
+        tid: Pid, Absent, state = P::Tid;
+        pid: Pid, Absent, state = P::Pid;
+        ptid: Pid, Absent, state = P::ParentPid;
+        cwd: CharBuf, Absent, state = P::Cwd;
+        fdlimit: I64, Absent;
+        pgft_maj: U64, Absent;
+        pgft_min: U64, Absent;
+        vm_size: U32, Absent;
+        vm_rss: U32, Absent;
+        vm_swap: U32, Absent;
+        comm: CharBuf, Absent, state = P::Comm;
+        cgroups: ByteBuf, Absent;
+        flags: Flags(&flags::CLONE_FLAGS), Absent;
+        uid: U32, Absent, state = P::Uid;
+        gid: U32, Absent, state = P::Gid;
+        vtid: Pid, Absent, state = P::Vtid;
+        vpid: Pid, Absent, state = P::Vpid;
+        pidns_init_start_ts: U64, Absent, state = P::PidnsStart;
+    }
+    /// `clone3(2)`, as [`Event::Clone`]; its flags are a member of `struct clone_args`.
+    Clone3 "clone3" Process x86_64 [435] i386 [435] aarch64 [435] {
+        res: Pid, Return;
+        exe: CharBuf, Absent, state = P::Exe;
+        args: ByteBuf, Absent, state = P::Args;
+        tid: Pid, Absent, state = P::Tid;
+        pid: Pid, Absent, state = P::Pid;
+        ptid: Pid, Absent, state = P::ParentPid;
+        cwd: CharBuf, Absent, state = P::Cwd;
+        fdlimit: I64, Absent;
+        pgft_maj: U64, Absent;
+        pgft_min: U64, Absent;
+        vm_size: U32, Absent;
+        vm_rss: U32, Absent;
+        vm_swap: U32, Absent;
+        comm: CharBuf, Absent, state = P::Comm;
+        cgroups: ByteBuf, Absent;
+        flags: Flags(&flags::CLONE_FLAGS), UserU64 { arg: 0, offset: 0 };
+        uid: U32, Absent, state = P::Uid;
+        gid: U32, Absent, state = P::Gid;
+        vtid: Pid, Absent, state = P::Vtid;
+        vpid: Pid, Absent, state = P::Vpid;
+        pidns_init_start_ts: U64, Absent, state = P::PidnsStart;
+    }
+    /// The end of a thread (`sched_process_exit`).
+    Procexit "procexit" Process x86_64 [] i386 [] aarch64 [] {
+        status: Errno, Program;
+        ret: Errno, Program;
+        sig: Signal, Program;
+        core: U8, Program;
+        reaper_tid: Pid, Program;
+        group_dead: U8, Program, hidden;
+    }
+    /// `connect(2)`.
+    Connect "connect" Net x86_64 [42] i386 [362] aarch64 [203] fd FdUse::Socket { fd: 2, tuple: 1 }; {
+        res: Errno, Return;
+        tuple: SockTuple, Origin::Extractor(X::SockTuple);
+        fd: Fd, Arg(0);
+        addr: SockAddr, Origin::Extractor(X::SockAddr);
+    }
+    /// `mkdir(2)`.
+    Mkdir "mkdir" File x86_64 [83] i386 [39] aarch64 [] {
+        res: Errno, Return;
+        path: FsPath, path(0);
+        mode: U32, Arg(1);
+    }
+    /// `mkdirat(2)`.
+    Mkdirat "mkdirat" File x86_64 [258] i386 [296] aarch64 [34] {
+        res: Errno, Return;
+        dirfd: Fd, Arg(0);
+        path: FsRelPath(1), path_at(0, 1);
+        mode: U32, Arg(2);
+    }
+    /// `rmdir(2)`.
+    Rmdir "rmdir" File x86_64 [84] i386 [40] aarch64 [] {
+        res: Errno, Return;
+        path: FsPath, path(0);
+    }
+    /// `unlink(2)`.
+    Unlink "unlink" File x86_64 [87] i386 [10] aarch64 [] {
+        res: Errno, Return;
+        path: FsPath, path(0);
+    }
+    /// `unlinkat(2)`.
+    Unlinkat "unlinkat" File x86_64 [263] i386 [301] aarch64 [35] {
+        res: Errno, Return;
+        dirfd: Fd, Arg(0);
+        name: FsRelPath(1), path_at(0, 1);
+        flags: Flags(&flags::UNLINKAT_FLAGS), Arg(2);
+    }
+    /// `symlink(2)`.
+    Symlink "symlink" File x86_64 [88] i386 [83] aarch64 [] {
+        res: Errno, Return;
+        target: CharBuf, UserString(0);
+        linkpath: FsPath, path(1);
+    }
+    /// `symlinkat(2)`.
+    Symlinkat "symlinkat" File x86_64 [266] i386 [304] aarch64 [36] {
+        res: Errno, Return;
+        target: CharBuf, UserString(0);
+        linkdirfd: Fd, Arg(1);
+        linkpath: FsRelPath(2), path_at(1, 2);
+    }
+    /// `link(2)`.
+    Link "link" File x86_64 [86] i386 [9] aarch64 [] {
+        res: Errno, Return;
+        oldpath: FsPath, path(0);
+        newpath: FsPath, path(1);
+    }
+    /// `linkat(2)`.
+    Linkat "linkat" File x86_64 [265] i386 [303] aarch64 [37] {
+        res: Errno, Return;
+        olddir: Fd, Arg(0);
+        oldpath: FsRelPath(1), path_at(0, 1);
+        newdir: Fd, Arg(2);
+        newpath: FsRelPath(3), path_at(2, 3);
+        flags: Flags(&flags::LINKAT_FLAGS), Arg(4);
+    }
+    /// `rename(2)`.
+    Rename "rename" File x86_64 [82] i386 [38] aarch64 [] {
+        res: Errno, Return;
+        oldpath: FsPath, path(0);
+        newpath: FsPath, path(1);
+    }
+    /// `renameat(2)`.
+    Renameat "renameat" File x86_64 [264] i386 [302] aarch64 [38] {
+        res: Errno, Return;
+        olddirfd: Fd, Arg(0);
+        oldpath: FsRelPath(1), path_at(0, 1);
+        newdirfd: Fd, Arg(2);
+        newpath: FsRelPath(3), path_at(2, 3);
+    }
+    /// `renameat2(2)`.
+    Renameat2 "renameat2" File x86_64 [316] i386 [353] aarch64 [276] {
+        res: Errno, Return;
+        olddirfd: Fd, Arg(0);
+        oldpath: FsRelPath(1), path_at(0, 1);
+        newdirfd: Fd, Arg(2);
+        newpath: FsRelPath(3), path_at(2, 3);
+        flags: Flags(&flags::RENAMEAT2_FLAGS), Arg(4);
+    }
+    /// `chmod(2)`.
+    Chmod "chmod" File x86_64 [90] i386 [15] aarch64 [] {
+        res: Errno, Return;
+        filename: FsPath, path(0);
+        mode: Mode(&flags::CHMOD_MODE), Arg(1);
+    }
+    /// `fchmod(2)`.
+    Fchmod "fchmod" File x86_64 [91] i386 [94] aarch64 [52] fd FdUse::File { fd: 1, path: 3 }; {
+        res: Errno, Return;
+        fd: Fd, Arg(0);
+        mode: Mode(&flags::CHMOD_MODE), Arg(1);
+        path: FsPath, Origin::Extractor(X::FdPath), hidden;
+    }
+    /// `fchmodat(2)`.
+    Fchmodat "fchmodat" File x86_64 [268] i386 [306] aarch64 [53] {
+        res: Errno, Return;
+        dirfd: Fd, Arg(0);
+        filename: FsRelPath(1), path_at(0, 1);
+        mode: Mode(&flags::CHMOD_MODE), Arg(2);
+    }
+    /// `chdir(2)`; the process state follows it.
+    Chdir "chdir" File x86_64 [80] i386 [12] aarch64 [49] {
+        res: Errno, Return;
+        path: CharBuf, UserString(0);
+        cwd: FsPath, Origin::Extractor(X::Cwd), hidden;
+    }
+    /// `fchdir(2)`; the process state follows it.
+    Fchdir "fchdir" File x86_64 [81] i386 [133] aarch64 [50] fd FdUse::File { fd: 1, path: 2 }; {
+        res: Errno, Return;
+        fd: Fd, Arg(0);
+        path: FsPath, Origin::Extractor(X::FdPath), hidden;
+    }
+    /// `setuid(2)`.
+    Setuid "setuid" User x86_64 [105] i386 [23, 213] aarch64 [146] {
+        res: Errno, Return;
+        uid: Uid, Arg(0);
+    }
+    /// `setns(2)`.
+    Setns "setns" Process x86_64 [308] i386 [346] aarch64 [268] {
+        res: Errno, Return;
+        fd: Fd, Arg(0);
+        nstype: Flags(&flags::CLONE_FLAGS), Arg(1);
+    }
+    /// `unshare(2)`.
+    Unshare "unshare" Process x86_64 [272] i386 [310] aarch64 [97] {
+        res: Errno, Return;
+        flags: Flags(&flags::CLONE_FLAGS), Arg(0);
+    }
+    /// `memfd_create(2)`.
+    MemfdCreate "memfd_create" File x86_64 [319] i386 [356] aarch64 [279] {
+        fd: Fd, Return;
+        name: CharBuf, UserString(0);
+        flags: Flags(&flags::MEMFD_CREATE_FLAGS), Arg(1);
+    }
+    /// Lanner's own: a program was replaced (`sched_process_exec`). Becomes the process state and an
+    /// [`Event::Execve`] or [`Event::Execveat`].
+    TaskExec "task_exec" Internal x86_64 [] i386 [] aarch64 [] {
+        ppid: Pid, Program;
+        vpid: Pid, Program;
+        sid: Pid, Program;
+        pgid: Pid, Program;
+        vpgid: Pid, Program;
+        tty: U32, Program;
+        loginuid: Uid, Program;
+        cap_inheritable: U64, Program;
+        cap_permitted: U64, Program;
+        cap_effective: U64, Program;
+        exe_ino: U64, Program;
+        flags: Flags(&flags::EXECVE_FLAGS), Program;
+        start_time: U64, Program;
+        by_descriptor: U8, Program;
+        comm: CharBuf, Program;
+        args: ByteBuf, Program;
+        env: ByteBuf, Program;
+        exepath: FsPath, Program;
+        cwd: FsPath, Program;
+        filename: CharBuf, Program;
+    }
+    /// Lanner's own: a process was created (`sched_process_fork`, not for threads).
+    TaskFork "task_fork" Internal x86_64 [] i386 [] aarch64 [] {
+        child_pid: Pid, Program;
+        child_vpid: Pid, Program;
+        ppid: Pid, Program;
+        start_time: U64, Program;
+        pgid: Pid, Program;
+        vpgid: Pid, Program;
+        sid: Pid, Program;
+    }
+}
