@@ -1,6 +1,6 @@
 //! Every process that is known, kept up to date by the records of exec, fork and exit.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
@@ -37,6 +37,12 @@ pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
 /// How long the state of a process outlives it, in nanoseconds of event time: its children still name it as their parent.
 const LINGER: u64 = 5_000_000_000;
+
+/// How much longer it may stay, so that one pass over all processes finds the orphans of many.
+const SWEEP: u64 = 1_000_000_000;
+
+/// How much the start of a process may differ between /proc, which counts ticks, and the kernel's records.
+const TICKS: u64 = 100_000_000;
 
 /// The processes.
 #[derive(Debug)]
@@ -147,10 +153,18 @@ impl ProcessTable {
             truncated: cut("args") || cut("env"),
             ..Image::new(text(bytes("comm")), bytes("args"), &exepath, bytes("env"))
         };
+        let start_time = boot.wrapping_add(number("start_time"));
+        // Once the parent has ended the kernel names the reaper; a rule means the process that started this one.
+        let known = self.processes.get(&header.pid);
+        let ppid = known
+            .filter(|p| p.start_time.abs_diff(start_time) < TICKS)
+            .map(|p| p.ppid)
+            .filter(|parent| self.processes.contains_key(parent))
+            .unwrap_or_else(|| id("ppid"));
         self.insert(Process {
             pid: header.pid,
             vpid: id("vpid"),
-            ppid: id("ppid"),
+            ppid,
             sid: id("sid"),
             pgid: id("pgid"),
             vpgid: id("vpgid"),
@@ -161,7 +175,7 @@ impl ProcessTable {
             cap_inheritable: number("cap_inheritable"),
             cap_permitted: number("cap_permitted"),
             cap_effective: number("cap_effective"),
-            start_time: boot.wrapping_add(number("start_time")),
+            start_time,
             exec_time: boot.wrapping_add(header.time),
             cgroup: header.cgroup,
             cwd: cwd.into(),
@@ -175,14 +189,24 @@ impl ProcessTable {
             self.ended
                 .push_back((header.time, header.pid, process.start_time));
         }
-        while let Some((time, pid, start)) = self.ended.front().copied() {
-            if header.time.saturating_sub(time) < LINGER && self.ended.len() < self.limit / 4 {
+        let age =
+            |ended: Option<&(u64, u32, u64)>| ended.map_or(0, |(time, ..)| header.time.saturating_sub(*time));
+        if age(self.ended.front()) < LINGER + SWEEP && self.ended.len() < self.limit / 4 {
+            return;
+        }
+        let mut gone = HashSet::new();
+        while age(self.ended.front()) >= LINGER || self.ended.len() >= (self.limit / 8).max(1) {
+            let Some((_, pid, start)) = self.ended.pop_front() else {
                 break;
-            }
-            self.ended.pop_front();
+            };
             if self.processes.get(&pid).is_some_and(|p| p.start_time == start) {
                 self.processes.remove(&pid);
+                gone.insert(pid);
             }
+        }
+        // Their children belong to whom the kernel gave them: the next subreaper above, or init.
+        for orphan in self.processes.values_mut().filter(|p| gone.contains(&p.ppid)) {
+            orphan.ppid = self.procfs.parent(orphan.pid).unwrap_or(1);
         }
     }
 
@@ -291,6 +315,39 @@ mod tests {
         assert!(table.get(6).is_some());
         table.exit(&header(Event::Procexit, 99, 30 + 2 * LINGER));
         assert!(table.get(6).is_none());
+    }
+
+    #[test]
+    fn an_exec_keeps_the_parent_that_started_it_while_its_state_lasts() {
+        let mut table = table(100);
+        exec(&mut table, 5, 1, b"parent\0", 10);
+        fork(&mut table, 5, 6, 20);
+        table.exit(&header(Event::Procexit, 5, 30));
+        exec(&mut table, 6, 1, b"child\0", 20);
+        assert_eq!(table.get(6).unwrap().ppid, 5);
+        exec(&mut table, 7, 1, b"reader\0", 40);
+        assert_eq!(table.get(7).unwrap().ppid, 1, "nothing better is known");
+        exec(&mut table, 6, 1, b"recycled\0", LINGER);
+        assert_eq!(table.get(6).unwrap().ppid, 1, "another process with that id");
+    }
+
+    #[test]
+    fn children_of_a_process_that_is_gone_are_given_to_the_reaper() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("6")).unwrap();
+        let stat = "6 (a) S 9 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0 0\n";
+        std::fs::write(dir.path().join("6/stat"), stat).unwrap();
+        let mut table = ProcessTable::new(100, Procfs::at(dir.path()));
+        exec(&mut table, 5, 1, b"parent\0", 10);
+        fork(&mut table, 5, 6, 20);
+        fork(&mut table, 5, 7, 20);
+        table.exit(&header(Event::Procexit, 5, 30));
+        table.exit(&header(Event::Procexit, 99, 40));
+        assert_eq!(table.get(6).unwrap().ppid, 5);
+        table.exit(&header(Event::Procexit, 99, 30 + 2 * LINGER));
+        assert!(table.get(5).is_none());
+        assert_eq!(table.get(6).unwrap().ppid, 9, "as the kernel says");
+        assert_eq!(table.get(7).unwrap().ppid, 1, "/proc knows it no more");
     }
 
     #[test]

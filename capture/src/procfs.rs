@@ -63,6 +63,11 @@ impl Procfs {
             .filter_map(|pid| self.process(pid))
     }
 
+    /// The parent of a process as the kernel has it now; `None` when the process is gone.
+    pub(crate) fn parent(&self, pid: u32) -> Option<u32> {
+        Some(Stat::parse(&fs::read(self.root.join(pid.to_string()).join("stat")).ok()?)?.ppid)
+    }
+
     /// One process; `None` when it is gone.
     pub(crate) fn process(&self, pid: u32) -> Option<Process> {
         let dir = self.root.join(pid.to_string());
