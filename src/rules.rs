@@ -140,7 +140,7 @@ mod tests {
         let missing = dir.path().join("missing.yaml");
         let there = dir.path().join("there.yaml");
         fs::write(&there, "# x\n").unwrap();
-        let error = find(&[missing.clone()], &Config::default()).unwrap_err();
+        let error = find(std::slice::from_ref(&missing), &Config::default()).unwrap_err();
         assert!(format!("{error:#}").contains("missing.yaml"), "{error:#}");
         let config = Config {
             rules_files: Some(vec![missing.clone(), there]),
