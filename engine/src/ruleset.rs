@@ -1,12 +1,12 @@
 //! Rules that run: indexed by event, evaluated in the order of their definition.
 
 use crate::alert_line::{TimeNames, finish};
-use crate::condition::{Expr, Program, Scratch};
+use crate::condition::{EventProgram, Expr, Memory, Program};
 use crate::field::{Extract, FieldRef};
 use crate::output::Template;
 use crate::settings::{Matching, Settings};
 use lanner_schema::alert::{Alert, FieldValue, Priority};
-use lanner_schema::event::{EVENT_COUNT, EventSet, Needs};
+use lanner_schema::event::{EVENTS, EventSet, Needs};
 use lanner_schema::view::EventView;
 use std::fmt;
 use std::sync::Arc;
@@ -122,26 +122,19 @@ impl fmt::Display for Gap {
 #[derive(Debug)]
 pub struct Ruleset {
     rules: Vec<Rule>,
-    /// Indexes of the rules to try on each event, in the order of their definition.
-    by_event: Vec<Vec<u32>>,
+    /// What the rules come to on each event; they are named by their index in `rules`.
+    by_event: Vec<EventProgram>,
     needs: Needs,
     settings: Settings,
-    scratch: Scratch,
+    memory: Memory,
     alerts: [u64; Priority::ALL.len()],
     time_names: TimeNames,
 }
 
 impl Ruleset {
     pub(crate) fn new(rules: Vec<Rule>, settings: &Settings) -> Ruleset {
-        let mut by_event = vec![Vec::new(); EVENT_COUNT];
         let mut needs = Needs::default();
-        for (index, rule) in (0u32..).zip(&rules) {
-            if !rule.runs {
-                continue;
-            }
-            for event in rule.program.events().iter() {
-                by_event[event as usize].push(index);
-            }
+        for rule in rules.iter().filter(|rule| rule.runs) {
             rule.program.needs(&mut needs);
             // What an output reads is only needed on the events that can make an alert of it.
             let events = rule.program.events();
@@ -150,12 +143,21 @@ impl Ruleset {
                 extra.template.needs(events, &mut needs);
             }
         }
+        let by_event = EVENTS
+            .iter()
+            .map(|row| {
+                let on_it = (0u32..)
+                    .zip(&rules)
+                    .filter(|(_, rule)| rule.runs && rule.program.events().contains(row.event));
+                EventProgram::new(row.event, on_it.map(|(index, rule)| (index, &rule.program)))
+            })
+            .collect();
         Ruleset {
             rules,
             by_event,
             needs,
             settings: settings.clone(),
-            scratch: Scratch::default(),
+            memory: Memory::default(),
             alerts: [0; Priority::ALL.len()],
             time_names: TimeNames::default(),
         }
@@ -178,23 +180,27 @@ impl Ruleset {
 
     /// Evaluates the rules on one event and hands over the alerts they make. Allocates only for an alert.
     pub fn evaluate(&mut self, event: &EventView<'_>, alert: &mut dyn FnMut(Alert)) {
-        let Some(candidates) = self.by_event.get(event.event as usize) else {
+        let Ruleset {
+            rules,
+            by_event,
+            settings,
+            memory,
+            alerts,
+            time_names,
+            ..
+        } = self;
+        let Some(program) = by_event.get(event.event as usize) else {
             return;
         };
-        for index in candidates {
-            let Some(rule) = self.rules.get_mut(*index as usize) else {
-                continue;
+        program.run(event, memory, &mut |index| {
+            let Some(rule) = rules.get_mut(index as usize) else {
+                return false;
             };
-            if !rule.program.matches(event, &mut self.scratch) {
-                continue;
-            }
             rule.matches += 1;
-            self.alerts[usize::from(rule.priority.severity())] += 1;
-            alert(finish(&self.settings, &self.time_names, make(rule, event)));
-            if self.settings.rule_matching == Matching::First {
-                return;
-            }
-        }
+            alerts[usize::from(rule.priority.severity())] += 1;
+            alert(finish(settings, time_names, make(rule, event)));
+            settings.rule_matching == Matching::First
+        });
     }
 
     /// What each rule needs and Lanner does not have; rules that have everything are left out.

@@ -72,11 +72,7 @@ impl Checker {
                 (_, true) => How::Any,
                 _ => How::One,
             };
-            return Some(CheckNode {
-                left,
-                how,
-                matcher: Matcher::Exists,
-            });
+            return Some(CheckNode::new(check, left, how, Matcher::Exists));
         };
         let how = if left.is_list() {
             match op {
@@ -108,7 +104,7 @@ impl Checker {
             }
             Right::List(items, _) => self.constants(&left, *op, *modifier, items)?,
         };
-        Some(CheckNode { left, how, matcher })
+        Some(CheckNode::new(check, left, how, matcher))
     }
 
     /// A comparison with another value of the event.

@@ -1,20 +1,24 @@
 //! Conditions: text → [`Expr`] → [`Program`].
 
 mod ast;
+mod by_event;
 mod call;
 mod check;
 mod constant;
 mod display;
 mod error;
+mod event_program;
 mod events;
 mod leaf;
 mod lex;
 mod matcher;
 mod node;
+mod odds;
 mod parse;
 mod pattern;
 mod posix;
 mod program;
+mod residual;
 mod transform;
 
 pub use ast::{
@@ -22,6 +26,7 @@ pub use ast::{
     TransformArg, Transformer,
 };
 pub use error::{CheckError, CheckErrorKind, Warning, WarningKind};
+pub(crate) use event_program::{EventProgram, Memory};
 pub use parse::{SyntaxError, parse, parse_operand, parse_with};
 pub use program::{Program, Scratch, compile};
 pub(crate) use {check::Checker, parse::parse_operand_prefix, program::add_params, transform::Source};

@@ -1,13 +1,16 @@
 //! The compiled tree.
 
+use std::sync::Arc;
+
 use lanner_schema::view::EventView;
 
-use super::ast::Expr;
+use super::ast::{Check, Expr};
 use super::check::Checker;
 use super::error::CheckErrorKind;
 use super::matcher::Matcher;
 use super::program::Scratch;
 use super::transform::Source;
+use crate::field::{Extract, PlainFn};
 
 /// A node.
 #[derive(Debug)]
@@ -15,15 +18,19 @@ pub(super) enum Node {
     And(Box<[Node]>),
     Or(Box<[Node]>),
     Not(Box<Node>),
-    Check(Box<CheckNode>),
+    Check(Arc<CheckNode>),
 }
 
 /// A leaf.
 #[derive(Debug)]
 pub(super) struct CheckNode {
     pub(super) left: Source,
+    /// The left side when it is a field that can be read without a buffer.
+    plain: Option<PlainFn>,
     pub(super) how: How,
     pub(super) matcher: Matcher,
+    /// The text of the check, by which rules that have it in common find it.
+    pub(super) text: Box<str>,
 }
 
 /// How several values of the left side combine.
@@ -65,7 +72,7 @@ pub(super) fn compile_node(expr: &Expr, checker: &mut Checker) -> Option<Node> {
                 nodes.push(None);
             }
             Step::Visit(Expr::Check(check)) => {
-                nodes.push(checker.check(check).map(|node| Node::Check(Box::new(node))));
+                nodes.push(checker.check(check).map(|node| Node::Check(Arc::new(node))));
             }
             Step::Finish(Expr::And(children, _)) => {
                 let children = last(&mut nodes, children.len());
@@ -103,7 +110,29 @@ impl Node {
 }
 
 impl CheckNode {
-    fn matches(&self, view: &EventView<'_>, scratch: &mut Scratch) -> bool {
+    pub(super) fn new(check: &Check, left: Source, how: How, matcher: Matcher) -> CheckNode {
+        let plain = match &left {
+            Source::Field(field) => match field.row.extract {
+                Extract::Plain(get) if how == How::One => Some(get),
+                _ => None,
+            },
+            _ => None,
+        };
+        CheckNode {
+            left,
+            plain,
+            how,
+            matcher,
+            // The alternate form quotes what could be read in two ways otherwise.
+            text: format!("{check:#}").into(),
+        }
+    }
+
+    /// True when the event passes.
+    pub(super) fn matches(&self, view: &EventView<'_>, scratch: &mut Scratch) -> bool {
+        if let Some(get) = self.plain {
+            return get(view).is_some_and(|value| self.matcher.test(value, view, scratch));
+        }
         match self.how {
             How::One => {
                 let mut buf = scratch.take();

@@ -36,7 +36,7 @@ impl Scratch {
 /// A compiled condition: immutable, shared between threads.
 #[derive(Debug)]
 pub struct Program {
-    root: Node,
+    pub(super) root: Node,
     types: TypeSet,
     fields: Vec<FieldRef>,
     warnings: Vec<Warning>,

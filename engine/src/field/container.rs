@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lanner_schema::container::{Container, Owner, Pod};
 use lanner_schema::view::EventView;
 
-use super::Extract::{One, Unfilled};
+use super::Extract::{One, Plain, Unfilled};
 use super::{Arg, Field, fields};
 use crate::value::Value;
 
@@ -61,15 +61,15 @@ fn short(id: &str) -> &str {
 }
 
 pub(super) static FIELDS: &[Field] = fields! {
-    "container.id" CharBuf None [suggested] "First twelve characters of the container's id; host outside of containers." => One(|e, _, _| or_host(e, |c| Some(c.id())));
-    "container.full_id" CharBuf None [] "The container's whole id." => One(|e, _, _| some(container(e).map(|c| c.full_id.as_str())));
-    "container.name" CharBuf None [suggested] "The container's name; host outside of containers." => One(|e, _, _| or_host(e, |c| c.name.as_deref()));
-    "container.image" CharBuf None [] "The image as the runtime names it." => One(|e, _, _| some(container(e)?.image.as_deref()));
+    "container.id" CharBuf None [suggested] "First twelve characters of the container's id; host outside of containers." => Plain(|e| or_host(e, |c| Some(c.id())));
+    "container.full_id" CharBuf None [] "The container's whole id." => Plain(|e| some(container(e).map(|c| c.full_id.as_str())));
+    "container.name" CharBuf None [suggested] "The container's name; host outside of containers." => Plain(|e| or_host(e, |c| c.name.as_deref()));
+    "container.image" CharBuf None [] "The image as the runtime names it." => Plain(|e| some(container(e)?.image.as_deref()));
     "container.image.id" CharBuf None [] "The image's id." => Unfilled;
-    "container.image.repository" CharBuf None [suggested] "The image's name without tag and digest." => One(|e, _, _| some(container(e)?.repository()));
-    "container.image.tag" CharBuf None [suggested] "The image's tag." => One(|e, _, _| some(container(e)?.tag()));
-    "container.image.digest" CharBuf None [] "The image's digest in its registry (sha256:...)." => One(|e, _, _| some(container(e)?.digest.as_deref()));
-    "container.type" CharBuf None [] "The container's runtime; host outside of containers." => One(|e, _, _| or_host(e, |c| Some(c.runtime)));
+    "container.image.repository" CharBuf None [suggested] "The image's name without tag and digest." => Plain(|e| some(container(e)?.repository()));
+    "container.image.tag" CharBuf None [suggested] "The image's tag." => Plain(|e| some(container(e)?.tag()));
+    "container.image.digest" CharBuf None [] "The image's digest in its registry (sha256:...)." => Plain(|e| some(container(e)?.digest.as_deref()));
+    "container.type" CharBuf None [] "The container's runtime; host outside of containers." => Plain(|e| or_host(e, |c| Some(c.runtime)));
     "container.privileged" Bool None [] "The container runs privileged." => Unfilled;
     "container.mounts" CharBuf None [] "Every mount as source:dest:mode:rdwr:propagation, joined by commas." => Unfilled;
     "container.mount" CharBuf RequiredIndexOrKey [] "One mount in that form, by index or by a pattern for its source." => Unfilled;
@@ -81,8 +81,8 @@ pub(super) static FIELDS: &[Field] = fields! {
     "container.healthcheck" CharBuf None [deprecated] "Never has a value." => Unfilled;
     "container.liveness_probe" CharBuf None [deprecated] "Never has a value." => Unfilled;
     "container.readiness_probe" CharBuf None [deprecated] "Never has a value." => Unfilled;
-    "container.start_ts" AbsTime None [] "When the container started, nanoseconds since the epoch." => One(|e, _, _| container(e)?.start_ts.map(Value::U64));
-    "container.duration" RelTime None [] "Nanoseconds since the container started." => One(|e, _, _| Some(Value::U64(e.time.saturating_sub(container(e)?.start_ts?))));
+    "container.start_ts" AbsTime None [] "When the container started, nanoseconds since the epoch." => Plain(|e| container(e)?.start_ts.map(Value::U64));
+    "container.duration" RelTime None [] "Nanoseconds since the container started." => Plain(|e| Some(Value::U64(e.time.saturating_sub(container(e)?.start_ts?))));
     "container.ip" CharBuf None [] "The container's first IPv4 address." => Unfilled;
     "container.cni.json" CharBuf None [] "What the network plugin reported for the pod's sandbox, as JSON." => Unfilled;
     "container.host_pid" Bool None [] "The container shares the host's pid namespace." => Unfilled;
@@ -93,12 +93,12 @@ pub(super) static FIELDS: &[Field] = fields! {
     "proc.is_container_healthcheck" Bool None [deprecated] "Never has a value." => Unfilled;
     "proc.is_container_liveness_probe" Bool None [deprecated] "Never has a value." => Unfilled;
     "proc.is_container_readiness_probe" Bool None [deprecated] "Never has a value." => Unfilled;
-    "k8s.pod.name" CharBuf None [suggested] "The pod's name." => One(|e, _, _| some(Some(&pod(e)?.name)));
-    "k8s.ns.name" CharBuf None [suggested] "The pod's namespace." => One(|e, _, _| some(Some(&pod(e)?.namespace)));
-    "k8s.pod.id" CharBuf None [] "The same as k8s.pod.uid." => One(|e, _, _| some(Some(&pod(e)?.uid)));
-    "k8s.pod.uid" CharBuf None [] "The pod's unique id." => One(|e, _, _| some(Some(&pod(e)?.uid)));
-    "k8s.pod.sandbox_id" CharBuf None [] "First twelve characters of the id of the pod's sandbox." => One(|e, _, _| some(Some(short(&pod(e)?.sandbox_id))));
-    "k8s.pod.full_sandbox_id" CharBuf None [] "The id of the pod's sandbox." => One(|e, _, _| some(Some(&pod(e)?.sandbox_id)));
+    "k8s.pod.name" CharBuf None [suggested] "The pod's name." => Plain(|e| some(Some(&pod(e)?.name)));
+    "k8s.ns.name" CharBuf None [suggested] "The pod's namespace." => Plain(|e| some(Some(&pod(e)?.namespace)));
+    "k8s.pod.id" CharBuf None [] "The same as k8s.pod.uid." => Plain(|e| some(Some(&pod(e)?.uid)));
+    "k8s.pod.uid" CharBuf None [] "The pod's unique id." => Plain(|e| some(Some(&pod(e)?.uid)));
+    "k8s.pod.sandbox_id" CharBuf None [] "First twelve characters of the id of the pod's sandbox." => Plain(|e| some(Some(short(&pod(e)?.sandbox_id))));
+    "k8s.pod.full_sandbox_id" CharBuf None [] "The id of the pod's sandbox." => Plain(|e| some(Some(&pod(e)?.sandbox_id)));
     "k8s.pod.label" CharBuf RequiredKey [] "One of the pod's labels." => One(|e, arg, _| label(&pod(e)?.labels, arg));
     "k8s.pod.labels" CharBuf None [] "The pod's labels as key:value, joined by comma and blank." => One(|e, _, buf| labels(&pod(e)?.labels, buf));
     "k8s.pod.ip" CharBuf None [] "The pod's IPv4 address." => Unfilled;

@@ -2,11 +2,11 @@
 
 use std::sync::OnceLock;
 
-use lanner_schema::event::{Category, Event};
+use lanner_schema::event::{Category, Event, FdUse};
 use lanner_schema::flags::{self, O_F_CREATED};
 use lanner_schema::view::{EventView, ParamValue};
 
-use super::Extract::{One, Unfilled};
+use super::Extract::{One, Plain, Unfilled};
 use super::{Arg, Field, fields, param, time};
 use crate::value::Value;
 
@@ -65,13 +65,17 @@ fn count_error<'b>(view: &EventView<'b>, of: impl FnOnce(Category) -> bool) -> O
 }
 
 fn open_flags(view: &EventView<'_>) -> Option<u64> {
-    match view.param_named("flags")? {
+    // Opens and creat say where their flags are; no other event has a use for them here.
+    let FdUse::Opens { flags, .. } = view.event.row().fd else {
+        return None;
+    };
+    match view.param(flags.into())? {
         ParamValue::U64(flags) => Some(flags),
         _ => None,
     }
 }
 
-fn is_open(event: Event) -> bool {
+pub(super) fn is_open(event: Event) -> bool {
     matches!(event, Event::Open | Event::Openat | Event::Openat2)
 }
 
@@ -99,52 +103,52 @@ fn creates(view: &EventView<'_>) -> bool {
         })
 }
 
-const NO: super::Extract = One(|_, _, _| Some(Value::Bool(false)));
-const ZERO: super::Extract = One(|_, _, _| Some(Value::U64(0)));
+const NO: super::Extract = Plain(|_| Some(Value::Bool(false)));
+const ZERO: super::Extract = Plain(|_| Some(Value::U64(0)));
 
 pub(super) static FIELDS: &[Field] = fields! {
-    "evt.num" Uint64 None [] "Counts the events, from 1." => One(|e, _, _| Some(Value::U64(e.number)));
+    "evt.num" Uint64 None [] "Counts the events, from 1." => Plain(|e| Some(Value::U64(e.number)));
     "evt.time" CharBuf None [] "Local time of day with nanoseconds." => One(|e, _, buf| stamp(e.time, |t, out| time::time_of_day(t, true, out), buf));
     "evt.time.s" CharBuf None [] "Local time of day." => One(|e, _, buf| stamp(e.time, |t, out| time::time_of_day(t, false, out), buf));
     "evt.time.iso8601" CharBuf None [] "Date and time in UTC with nanoseconds, as ISO 8601." => One(|e, _, buf| stamp(e.time, |t, out| time::iso8601(t, "+0000", out), buf));
     "evt.datetime" CharBuf None [] "Local date and time with nanoseconds." => One(|e, _, buf| stamp(e.time, |t, out| time::datetime(t, true, out), buf));
     "evt.datetime.s" CharBuf None [] "Local date and time." => One(|e, _, buf| stamp(e.time, |t, out| time::datetime(t, false, out), buf));
-    "evt.rawtime" AbsTime None [] "Nanoseconds since the epoch." => One(|e, _, _| Some(Value::U64(e.time)));
-    "evt.rawtime.s" AbsTime None [] "Seconds since the epoch." => One(|e, _, _| Some(Value::U64(e.time / 1_000_000_000)));
-    "evt.rawtime.ns" AbsTime None [padded] "Nanoseconds within the second." => One(|e, _, _| Some(Value::U64(e.time % 1_000_000_000)));
+    "evt.rawtime" AbsTime None [] "Nanoseconds since the epoch." => Plain(|e| Some(Value::U64(e.time)));
+    "evt.rawtime.s" AbsTime None [] "Seconds since the epoch." => Plain(|e| Some(Value::U64(e.time / 1_000_000_000)));
+    "evt.rawtime.ns" AbsTime None [padded] "Nanoseconds within the second." => Plain(|e| Some(Value::U64(e.time % 1_000_000_000)));
     "evt.reltime" RelTime None [padded] "Nanoseconds since the first event." => Unfilled;
     "evt.reltime.s" RelTime None [] "Seconds since the first event." => Unfilled;
     "evt.reltime.ns" RelTime None [padded] "Its nanoseconds within the second." => Unfilled;
     "evt.pluginname" CharBuf None [] "The plugin the event comes from." => Unfilled;
     "evt.plugininfo" CharBuf None [] "A plugin's summary of its event." => Unfilled;
-    "evt.source" CharBuf None [] "The source of the event: syscall." => One(|_, _, _| Some(Value::text("syscall")));
+    "evt.source" CharBuf None [] "The source of the event: syscall." => Plain(|_| Some(Value::text("syscall")));
     "evt.is_async" Bool None [] "The event is no system call but news of another kind." => NO;
     "evt.asynctype" CharBuf None [] "The kind of that news." => Unfilled;
-    "evt.hostname" CharBuf None [] "The host's name; FALCO_HOSTNAME overrides it." => One(|_, _, _| Some(Value::text(hostname())));
+    "evt.hostname" CharBuf None [] "The host's name; FALCO_HOSTNAME overrides it." => Plain(|_| Some(Value::text(hostname())));
     "evt.latency" RelTime None [deprecated] "Always 0." => ZERO;
     "evt.latency.s" RelTime None [deprecated] "Always 0." => ZERO;
     "evt.latency.ns" RelTime None [deprecated padded] "Always 0." => ZERO;
     "evt.latency.quantized" Uint64 None [deprecated hidden] "Always 0." => ZERO;
-    "evt.latency.human" CharBuf None [deprecated] "Always 0ns." => One(|_, _, _| Some(Value::text("0ns")));
+    "evt.latency.human" CharBuf None [deprecated] "Always 0ns." => Plain(|_| Some(Value::text("0ns")));
     "evt.deltatime" RelTime None [] "Nanoseconds since the event before." => Unfilled;
     "evt.deltatime.s" RelTime None [] "Seconds since the event before." => Unfilled;
     "evt.deltatime.ns" RelTime None [padded] "Its nanoseconds within the second." => Unfilled;
     "evt.outputtime" CharBuf None [print_only hidden] "The time, for display." => One(|e, _, buf| stamp(e.time, |t, out| time::time_of_day(t, true, out), buf));
-    "evt.dir" CharBuf None [deprecated] "Always <: only the end of a call is an event." => One(|_, _, _| Some(Value::text("<")));
-    "evt.type" CharBuf None [] "The event's name, as in open." => One(|e, _, _| event_type(e));
+    "evt.dir" CharBuf None [deprecated] "Always <: only the end of a call is an event." => Plain(|_| Some(Value::text("<")));
+    "evt.type" CharBuf None [] "The event's name, as in open." => Plain(|e| event_type(e));
     "evt.type.is" Uint32 EventType [] "1 when the event is of that type, else 0." => One(|e, arg, _| is_type(e, arg));
-    "syscall.type" CharBuf None [] "The system call's name; missing when the event is none." => One(|e, _, _| syscall_type(e));
-    "evt.category" CharBuf None [] "The class of the event: file, net, process, ..." => One(|e, _, _| Some(Value::text(e.event.row().category.name())));
-    "evt.cpu" Int16 None [] "The CPU it happened on." => One(|e, _, _| Some(Value::U64(e.cpu.into())));
+    "syscall.type" CharBuf None [] "The system call's name; missing when the event is none." => Plain(|e| syscall_type(e));
+    "evt.category" CharBuf None [] "The class of the event: file, net, process, ..." => Plain(|e| Some(Value::text(e.event.row().category.name())));
+    "evt.cpu" Int16 None [] "The CPU it happened on." => Plain(|e| Some(Value::U64(e.cpu.into())));
     "evt.args" CharBuf None [] "All parameters as name=value." => One(param::all);
     "evt.arg" CharBuf Param [] "One parameter as text, with names instead of numbers where there are any." => One(param::text);
     "evt.rawarg" Dyn ParamName [no_rhs no_transformer] "One parameter as it is." => One(param::raw);
     "evt.info" CharBuf None [] "The same as evt.args." => One(param::all);
     "evt.buffer" ByteBuf None [] "The data of a read or write." => Unfilled;
     "evt.buflen" Uint64 None [] "How much a read or write moved." => Unfilled;
-    "evt.res" CharBuf None [] "SUCCESS, or the name of the error." => One(|e, _, _| result(e));
-    "evt.rawres" Int64 None [] "The result as a number." => One(|e, _, _| e.result().map(Value::I64));
-    "evt.failed" Bool None [] "The call failed." => One(|e, _, _| failed(e).map(Value::Bool));
+    "evt.res" CharBuf None [] "SUCCESS, or the name of the error." => Plain(|e| result(e));
+    "evt.rawres" Int64 None [] "The result as a number." => Plain(|e| e.result().map(Value::I64));
+    "evt.failed" Bool None [] "The call failed." => Plain(|e| failed(e).map(Value::Bool));
     "evt.is_io" Bool None [] "The event reads or writes." => NO;
     "evt.is_io_read" Bool None [] "The event reads." => NO;
     "evt.is_io_write" Bool None [] "The event writes." => NO;
@@ -152,17 +156,17 @@ pub(super) static FIELDS: &[Field] = fields! {
     "evt.is_wait" Bool None [] "The call is one that waits." => NO;
     "evt.wait_latency" RelTime None [deprecated] "Always 0." => ZERO;
     "evt.is_syslog" Bool None [] "The event writes to the system's log." => NO;
-    "evt.count" Uint32 None [] "Always 1." => One(|_, _, _| Some(Value::U64(1)));
-    "evt.count.error" Uint32 None [] "1 when the call failed, else 0." => One(|e, _, _| count_error(e, |_| true));
-    "evt.count.error.file" Uint32 None [] "The same, of file events." => One(|e, _, _| count_error(e, |c| c == Category::File));
-    "evt.count.error.net" Uint32 None [] "The same, of network events." => One(|e, _, _| count_error(e, |c| c == Category::Net));
+    "evt.count" Uint32 None [] "Always 1." => Plain(|_| Some(Value::U64(1)));
+    "evt.count.error" Uint32 None [] "1 when the call failed, else 0." => Plain(|e| count_error(e, |_| true));
+    "evt.count.error.file" Uint32 None [] "The same, of file events." => Plain(|e| count_error(e, |c| c == Category::File));
+    "evt.count.error.net" Uint32 None [] "The same, of network events." => Plain(|e| count_error(e, |c| c == Category::Net));
     "evt.count.error.memory" Uint32 None [] "The same, of memory events." => Unfilled;
-    "evt.count.error.other" Uint32 None [] "The same, of all other events." => One(|e, _, _| count_error(e, |c| !matches!(c, Category::File | Category::Net)));
-    "evt.count.exit" Uint32 None [] "Always 1." => One(|_, _, _| Some(Value::U64(1)));
+    "evt.count.error.other" Uint32 None [] "The same, of all other events." => Plain(|e| count_error(e, |c| !matches!(c, Category::File | Category::Net)));
+    "evt.count.exit" Uint32 None [] "Always 1." => Plain(|_| Some(Value::U64(1)));
     "evt.around" Uint64 RequiredKey [filter_only no_rhs no_transformer] "Within so many milliseconds of the time in the brackets." => Unfilled;
     "evt.abspath" CharBuf Side [] "The absolute path of a call that takes a directory; .src and .dst pick one of two." => One(|e, arg, _| param::absolute(e, arg));
-    "evt.is_open_read" Bool None [] "A file was opened for reading." => One(|e, _, _| opens(e, [0, 2]));
-    "evt.is_open_write" Bool None [] "A file was opened for writing." => One(|e, _, _| opens(e, [1, 2]));
-    "evt.is_open_exec" Bool None [] "A file was created that can be executed." => One(|e, _, _| Some(Value::Bool(makes_executable(e))));
-    "evt.is_open_create" Bool None [] "The open created the file." => One(|e, _, _| Some(Value::Bool(creates(e))));
+    "evt.is_open_read" Bool None [] "A file was opened for reading." => Plain(|e| opens(e, [0, 2]));
+    "evt.is_open_write" Bool None [] "A file was opened for writing." => Plain(|e| opens(e, [1, 2]));
+    "evt.is_open_exec" Bool None [] "A file was created that can be executed." => Plain(|e| Some(Value::Bool(makes_executable(e))));
+    "evt.is_open_create" Bool None [] "The open created the file." => Plain(|e| Some(Value::Bool(creates(e))));
 };

@@ -6,7 +6,7 @@ use lanner_schema::record::SocketTuple;
 use lanner_schema::view::{EventView, ParamValue};
 use std::net::IpAddr;
 
-use super::Extract::{Ends, One, Unfilled};
+use super::Extract::{Ends, One, Plain, Unfilled};
 use super::{Field, fields, param};
 use crate::value::Value;
 
@@ -170,25 +170,25 @@ fn ports<'b>(view: &EventView<'b>) -> [Option<Value<'b>>; 2] {
 }
 
 pub(super) static FIELDS: &[Field] = fields! {
-    "fd.num" Int64 None [] "The descriptor's number." => One(|e, _, _| Some(Value::I64(e.descriptor?.number)));
-    "fd.type" CharBuf None [] "What it refers to: file, directory, ipv4, ipv6, unix, ..." => One(|e, _, _| Some(Value::text(e.descriptor?.kind.word())));
-    "fd.typechar" CharBuf None [] "That as one character: f, d, 4, 6, u, ..." => One(|e, _, _| Some(Value::text(e.descriptor?.kind.letter())));
+    "fd.num" Int64 None [] "The descriptor's number." => Plain(|e| Some(Value::I64(e.descriptor?.number)));
+    "fd.type" CharBuf None [] "What it refers to: file, directory, ipv4, ipv6, unix, ..." => Plain(|e| Some(Value::text(e.descriptor?.kind.word())));
+    "fd.typechar" CharBuf None [] "That as one character: f, d, 4, 6, u, ..." => Plain(|e| Some(Value::text(e.descriptor?.kind.letter())));
     "fd.name" CharBuf None [] "The path of a file; client and server of a socket." => One(|e, _, buf| name(e, buf));
-    "fd.directory" CharBuf None [] "The directory a file is in." => One(|e, _, _| directory(e).map(Value::Bytes));
-    "fd.filename" CharBuf None [] "The last part of a file's path." => One(|e, _, _| file_name(e));
+    "fd.directory" CharBuf None [] "The directory a file is in." => Plain(|e| directory(e).map(Value::Bytes));
+    "fd.filename" CharBuf None [] "The last part of a file's path." => Plain(|e| file_name(e));
     "fd.ip" IpAddr None [filter_only no_rhs no_transformer] "Either address of a socket." => Ends(addresses);
-    "fd.cip" IpAddr None [] "Address of the client." => One(|e, _, _| ip(client(e)));
-    "fd.sip" IpAddr None [] "Address of the server." => One(|e, _, _| ip(server(e)));
-    "fd.lip" IpAddr None [] "The process's own address." => One(|e, _, _| ip(local(e)));
-    "fd.rip" IpAddr None [] "Address of the other end." => One(|e, _, _| ip(remote(e)));
+    "fd.cip" IpAddr None [] "Address of the client." => Plain(|e| ip(client(e)));
+    "fd.sip" IpAddr None [] "Address of the server." => Plain(|e| ip(server(e)));
+    "fd.lip" IpAddr None [] "The process's own address." => Plain(|e| ip(local(e)));
+    "fd.rip" IpAddr None [] "Address of the other end." => Plain(|e| ip(remote(e)));
     "fd.port" Port None [filter_only no_rhs no_transformer] "Either port of a socket." => Ends(ports);
-    "fd.cport" Port None [] "Port of the client." => One(|e, _, _| port(client(e)));
-    "fd.sport" Port None [] "Port of the server." => One(|e, _, _| port(server(e)));
-    "fd.lport" Port None [] "The process's own port." => One(|e, _, _| port(local(e)));
-    "fd.rport" Port None [] "Port of the other end." => One(|e, _, _| port(remote(e)));
-    "fd.l4proto" CharBuf None [] "tcp, udp, icmp or raw; <NA> when it is none of them." => One(|e, _, _| protocol(e));
-    "fd.sockfamily" CharBuf None [] "ip or unix." => One(|e, _, _| family(e));
-    "fd.is_server" Bool None [] "The process owns the server's end." => One(|e, _, _| Some(Value::Bool(e.descriptor?.is_server)));
+    "fd.cport" Port None [] "Port of the client." => Plain(|e| port(client(e)));
+    "fd.sport" Port None [] "Port of the server." => Plain(|e| port(server(e)));
+    "fd.lport" Port None [] "The process's own port." => Plain(|e| port(local(e)));
+    "fd.rport" Port None [] "Port of the other end." => Plain(|e| port(remote(e)));
+    "fd.l4proto" CharBuf None [] "tcp, udp, icmp or raw; <NA> when it is none of them." => Plain(|e| protocol(e));
+    "fd.sockfamily" CharBuf None [] "ip or unix." => Plain(|e| family(e));
+    "fd.is_server" Bool None [] "The process owns the server's end." => Plain(|e| Some(Value::Bool(e.descriptor?.is_server)));
     "fd.uid" CharBuf None [] "Thread id and descriptor number, one after the other." => One(|e, _, buf| {
         param::number(buf, e.tid);
         param::number(buf, e.descriptor?.number);
@@ -202,20 +202,20 @@ pub(super) static FIELDS: &[Field] = fields! {
     "fd.lproto" CharBuf None [] "The process's own port as text (service names are not looked up)." => One(|e, _, buf| port_text(local(e), buf));
     "fd.rproto" CharBuf None [] "The other end's port as text (service names are not looked up)." => One(|e, _, buf| port_text(remote(e), buf));
     "fd.net" IpNet None [filter_only no_rhs no_transformer] "Either address, against networks." => Ends(addresses);
-    "fd.cnet" IpNet None [filter_only no_rhs no_transformer] "Address of the client, against networks." => One(|e, _, _| ip(client(e)));
-    "fd.snet" IpNet None [filter_only no_rhs no_transformer] "Address of the server, against networks." => One(|e, _, _| ip(server(e)));
-    "fd.lnet" IpNet None [filter_only no_rhs no_transformer] "The process's own address, against networks." => One(|e, _, _| ip(local(e)));
-    "fd.rnet" IpNet None [filter_only no_rhs no_transformer] "Address of the other end, against networks." => One(|e, _, _| ip(remote(e)));
-    "fd.connected" Bool None [] "The socket's connect succeeded." => One(|e, _, _| is_inet(e).then(|| Value::Bool(e.result().is_some_and(|r| r >= 0))));
+    "fd.cnet" IpNet None [filter_only no_rhs no_transformer] "Address of the client, against networks." => Plain(|e| ip(client(e)));
+    "fd.snet" IpNet None [filter_only no_rhs no_transformer] "Address of the server, against networks." => Plain(|e| ip(server(e)));
+    "fd.lnet" IpNet None [filter_only no_rhs no_transformer] "The process's own address, against networks." => Plain(|e| ip(local(e)));
+    "fd.rnet" IpNet None [filter_only no_rhs no_transformer] "Address of the other end, against networks." => Plain(|e| ip(remote(e)));
+    "fd.connected" Bool None [] "The socket's connect succeeded." => Plain(|e| is_inet(e).then(|| Value::Bool(e.result().is_some_and(|r| r >= 0))));
     "fd.name_changed" Bool None [] "The event changed the descriptor's name." => Unfilled;
     "fd.cip.name" CharBuf None [no_rhs no_transformer] "Name of the client's host." => Unfilled;
     "fd.sip.name" CharBuf None [no_rhs no_transformer] "Name of the server's host." => Unfilled;
     "fd.lip.name" CharBuf None [no_rhs no_transformer] "Name of the process's own host." => Unfilled;
     "fd.rip.name" CharBuf None [no_rhs no_transformer] "Name of the other end's host." => Unfilled;
-    "fd.dev" Int32 None [hex] "Number of the device the file is on." => One(|e, _, _| number_param(e, "dev").map(Value::U64));
-    "fd.dev.major" Int32 None [] "Its major number." => One(|e, _, _| number_param(e, "dev").map(|dev| Value::U64((dev >> 8) & 0xfff)));
-    "fd.dev.minor" Int32 None [] "Its minor number." => One(|e, _, _| number_param(e, "dev").map(|dev| Value::U64(dev & 0xff | (dev >> 12) & 0xfff00)));
-    "fd.ino" Int64 None [] "The file's inode number." => One(|e, _, _| number_param(e, "ino").map(Value::U64));
+    "fd.dev" Int32 None [hex] "Number of the device the file is on." => Plain(|e| number_param(e, "dev").map(Value::U64));
+    "fd.dev.major" Int32 None [] "Its major number." => Plain(|e| number_param(e, "dev").map(|dev| Value::U64((dev >> 8) & 0xfff)));
+    "fd.dev.minor" Int32 None [] "Its minor number." => Plain(|e| number_param(e, "dev").map(|dev| Value::U64(dev & 0xff | (dev >> 12) & 0xfff00)));
+    "fd.ino" Int64 None [] "The file's inode number." => Plain(|e| number_param(e, "ino").map(Value::U64));
     "fd.nameraw" CharBuf None [] "The path as it was passed, double slashes removed." => One(|e, _, buf| raw_name(e, buf));
     "fd.types" CharBuf Index [list no_rhs] "Types of all open descriptors, or of one." => Unfilled;
     "fd.is_upper_layer" Bool None [] "The file is in the upper layer of an overlay." => Unfilled;

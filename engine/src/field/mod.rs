@@ -1,5 +1,6 @@
 //! Fields: one row each, resolved to functions when a condition or an output is compiled.
 
+mod by_event;
 mod container;
 mod evt;
 mod fd;
@@ -15,6 +16,7 @@ use lanner_schema::view::EventView;
 
 use crate::value::{FieldType, Value};
 
+pub(crate) use by_event::is_decided;
 pub use evt::hostname;
 pub(crate) use resolve::nearest;
 pub use resolve::{FieldError, FieldRef, find};
@@ -111,6 +113,8 @@ pub struct Flags {
     pub hidden: bool,
 }
 
+/// Reads a field from the event alone.
+pub type PlainFn = for<'b> fn(&EventView<'b>) -> Option<Value<'b>>;
 type OneFn = for<'b> fn(&EventView<'b>, &Arg, &'b mut Vec<u8>) -> Option<Value<'b>>;
 type EachFn = for<'b> fn(&EventView<'b>, &Arg, &mut dyn FnMut(Value<'b>) -> bool);
 
@@ -119,6 +123,8 @@ type EachFn = for<'b> fn(&EventView<'b>, &Arg, &mut dyn FnMut(Value<'b>) -> bool
 pub enum Extract {
     /// Not yet: the field is known, its value is missing.
     Unfilled,
+    /// One value, borrowed from the event; no argument changes it.
+    Plain(PlainFn),
     /// One value, borrowed from the event or built in the buffer.
     One(OneFn),
     /// Of the ancestor the index names; without an index of any of them.

@@ -9,7 +9,7 @@ use lanner_schema::process::strings;
 use lanner_schema::record::SocketTuple;
 use lanner_schema::view::{EventView, ParamValue};
 
-use super::Extract::One;
+use super::Extract::Plain;
 use super::{Arg, Field, fields};
 use crate::value::{FieldType, Value};
 
@@ -57,20 +57,20 @@ pub(super) fn field_type(ty: ParamType) -> FieldType {
 }
 
 /// The index of the parameter that `arg` names on this event.
-fn index(view: &EventView<'_>, arg: &Arg) -> Option<usize> {
+pub(super) fn index(event: Event, arg: &Arg) -> Option<usize> {
     match arg {
-        Arg::Param(_, indexes) => match indexes.get(view.event as usize) {
+        Arg::Param(_, indexes) => match indexes.get(event as usize) {
             None | Some(&u8::MAX) => None,
             Some(index) => Some((*index).into()),
         },
-        Arg::Index(n) => view.event.row().params.get(*n).filter(|p| !p.hidden).map(|_| *n),
+        Arg::Index(n) => event.row().params.get(*n).filter(|p| !p.hidden).map(|_| *n),
         _ => None,
     }
 }
 
 /// `evt.rawarg.NAME`.
 pub(super) fn raw<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
-    match view.param(index(view, arg)?)? {
+    match view.param(index(view.event, arg)?)? {
         ParamValue::I64(value) => Some(Value::I64(value)),
         ParamValue::U64(value) => Some(Value::U64(value)),
         ParamValue::Bytes(bytes) => Some(Value::Bytes(bytes)),
@@ -84,7 +84,7 @@ pub(super) fn raw<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) -> 
 
 /// `evt.arg.NAME` and `evt.arg[N]`: the form with names when there is one, else the plain one.
 pub(super) fn text<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
-    let index = index(view, arg)?;
+    let index = index(view.event, arg)?;
     // The common ones without copying.
     match view.param(index)? {
         ParamValue::Path { raw, resolved } => return Some(Value::Bytes(resolved.unwrap_or(raw))),
@@ -356,14 +356,25 @@ fn path<'b>(view: &EventView<'b>, role: Role, as_passed: bool) -> Option<Value<'
     }
 }
 
-/// `evt.abspath`: the absolute path of the `*at` calls; `.src` and `.dst` pick a side of `renameat` and `linkat`.
-pub(super) fn absolute<'b>(view: &EventView<'b>, arg: &Arg) -> Option<Value<'b>> {
+/// True when a successful event of this type has the path that the field called `name` asks for.
+pub(super) fn has_path(event: Event, name: &str) -> bool {
+    let role = match name.trim_start_matches("fs.path.") {
+        "source" | "sourceraw" => Role::Source,
+        "target" | "targetraw" => Role::Target,
+        _ => Role::Name,
+    };
+    path_param(event, role).is_some()
+}
+
+/// The parameter that `evt.abspath` shows: the path of the `*at` calls; `.src` and `.dst` pick a side of `renameat` and
+/// `linkat`.
+pub(super) fn absolute_param(event: Event, arg: &Arg) -> Option<&'static str> {
     use Event as E;
     let side = match arg {
         Arg::Key(key) => &**key,
         _ => "",
     };
-    let name = match (view.event, side) {
+    Some(match (event, side) {
         (E::Openat | E::Openat2 | E::Unlinkat, "") => "name",
         (E::Mkdirat, "") => "path",
         (E::Fchmodat, "") => "filename",
@@ -371,18 +382,22 @@ pub(super) fn absolute<'b>(view: &EventView<'b>, arg: &Arg) -> Option<Value<'b>>
         (E::Renameat | E::Renameat2 | E::Linkat, "" | "src") => "oldpath",
         (E::Renameat | E::Renameat2 | E::Linkat, "dst") => "newpath",
         _ => return None,
-    };
-    match view.param_named(name)? {
+    })
+}
+
+/// `evt.abspath`.
+pub(super) fn absolute<'b>(view: &EventView<'b>, arg: &Arg) -> Option<Value<'b>> {
+    match view.param_named(absolute_param(view.event, arg)?)? {
         ParamValue::Path { resolved, .. } => resolved.map(Value::Bytes),
         _ => None,
     }
 }
 
 pub(super) static FS_PATH_FIELDS: &[Field] = fields! {
-    "fs.path.name" CharBuf None [] "Absolute path that a successful call acted on." => One(|e, _, _| path(e, Role::Name, false));
-    "fs.path.nameraw" CharBuf None [] "That path as the caller passed it." => One(|e, _, _| path(e, Role::Name, true));
-    "fs.path.source" CharBuf None [] "Absolute source path of a rename; of a link or symlink, the new path." => One(|e, _, _| path(e, Role::Source, false));
-    "fs.path.sourceraw" CharBuf None [] "That path as the caller passed it." => One(|e, _, _| path(e, Role::Source, true));
-    "fs.path.target" CharBuf None [] "Absolute target path of a rename; of a link or symlink, what it points to." => One(|e, _, _| path(e, Role::Target, false));
-    "fs.path.targetraw" CharBuf None [] "That path as the caller passed it." => One(|e, _, _| path(e, Role::Target, true));
+    "fs.path.name" CharBuf None [] "Absolute path that a successful call acted on." => Plain(|e| path(e, Role::Name, false));
+    "fs.path.nameraw" CharBuf None [] "That path as the caller passed it." => Plain(|e| path(e, Role::Name, true));
+    "fs.path.source" CharBuf None [] "Absolute source path of a rename; of a link or symlink, the new path." => Plain(|e| path(e, Role::Source, false));
+    "fs.path.sourceraw" CharBuf None [] "That path as the caller passed it." => Plain(|e| path(e, Role::Source, true));
+    "fs.path.target" CharBuf None [] "Absolute target path of a rename; of a link or symlink, what it points to." => Plain(|e| path(e, Role::Target, false));
+    "fs.path.targetraw" CharBuf None [] "That path as the caller passed it." => Plain(|e| path(e, Role::Target, true));
 };

@@ -1,0 +1,266 @@
+//! All conditions on one type of event, evaluated together.
+//!
+//! Every condition is a set of nodes that all have to hold. A node that fails strikes out every condition that needs it,
+//! so what several conditions share is evaluated once, and on most events a few cheap nodes leave none. Answers of
+//! nodes that are asked for in several places are remembered for the event.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use lanner_schema::event::Event;
+use lanner_schema::view::EventView;
+
+use super::node::CheckNode;
+use super::program::{Program, Scratch};
+use super::residual::{Residual, Residuals, Shape};
+
+/// Conditions evaluated together: one bit each.
+const BLOCK: usize = 64;
+
+/// What evaluation remembers while it looks at one event. Shared by the programs of all events.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    pub(super) scratch: Scratch,
+    /// The number of the event an answer belongs to, and the answer in the lowest bit.
+    answers: Vec<u64>,
+    event: u64,
+}
+
+/// The conditions that can be true on one type of event.
+#[derive(Debug, Default)]
+pub(crate) struct EventProgram {
+    blocks: Box<[Block]>,
+    nodes: Box<[Op]>,
+    /// How many answers are remembered.
+    answers: usize,
+}
+
+/// Up to 64 conditions, in order.
+#[derive(Debug)]
+struct Block {
+    /// What the caller calls them.
+    ids: Box<[u32]>,
+    steps: Box<[Step]>,
+}
+
+/// A node that has to hold for some conditions.
+#[derive(Debug)]
+struct Step {
+    node: u32,
+    needed_by: u64,
+}
+
+#[derive(Debug)]
+struct Op {
+    kind: Kind,
+    /// Where its answer is remembered.
+    answer: Option<u32>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Check(Arc<CheckNode>),
+    Not(u32),
+    All(Box<[u32]>),
+    Any(Box<[u32]>),
+}
+
+impl EventProgram {
+    /// Specialises conditions for an event; those that cannot be true on it are left out.
+    pub(crate) fn new<'p>(
+        event: Event,
+        conditions: impl Iterator<Item = (u32, &'p Program)>,
+    ) -> EventProgram {
+        let mut residuals = Residuals::new(event);
+        let mut possible: Vec<(u32, Box<[u32]>)> = Vec::new();
+        for (id, program) in conditions {
+            match residuals.add(&program.root, false) {
+                Residual::True => possible.push((id, [].into())),
+                Residual::False => {}
+                Residual::Node(node) => possible.push((id, residuals.conjuncts(node))),
+            }
+        }
+        let blocks: Box<[Block]> = possible
+            .chunks(BLOCK)
+            .map(|chunk| Block::new(chunk, &residuals))
+            .collect();
+        Layout::default().finish(blocks, &residuals)
+    }
+
+    /// Calls `found` with the conditions the event satisfies, in order, until it returns true.
+    pub(crate) fn run(&self, view: &EventView<'_>, memory: &mut Memory, found: &mut dyn FnMut(u32) -> bool) {
+        memory.begin(self.answers);
+        for block in &self.blocks {
+            let mut left = u64::MAX >> (BLOCK - block.ids.len());
+            for step in &block.steps {
+                if left & step.needed_by != 0 && !self.holds(step.node, view, memory) {
+                    left &= !step.needed_by;
+                    if left == 0 {
+                        break;
+                    }
+                }
+            }
+            while left != 0 {
+                let index = left.trailing_zeros() as usize;
+                left &= left - 1;
+                if block.ids.get(index).is_some_and(|id| found(*id)) {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn holds(&self, node: u32, view: &EventView<'_>, memory: &mut Memory) -> bool {
+        let Some(op) = self.nodes.get(node as usize) else {
+            return false;
+        };
+        if let Some(answer) = op.answer.and_then(|at| memory.recall(at)) {
+            return answer;
+        }
+        let holds = match &op.kind {
+            Kind::Check(check) => check.matches(view, &mut memory.scratch),
+            Kind::Not(child) => !self.holds(*child, view, memory),
+            Kind::All(children) => children.iter().all(|child| self.holds(*child, view, memory)),
+            Kind::Any(children) => children.iter().any(|child| self.holds(*child, view, memory)),
+        };
+        if let Some(at) = op.answer {
+            memory.remember(at, holds);
+        }
+        holds
+    }
+}
+
+impl Memory {
+    /// Forgets the event before.
+    fn begin(&mut self, answers: usize) {
+        self.event += 1;
+        if self.answers.len() < answers {
+            self.answers.resize(answers, 0);
+        }
+    }
+
+    fn recall(&self, at: u32) -> Option<bool> {
+        let answer = *self.answers.get(at as usize)?;
+        (answer >> 1 == self.event).then_some(answer & 1 == 1)
+    }
+
+    fn remember(&mut self, at: u32, holds: bool) {
+        if let Some(answer) = self.answers.get_mut(at as usize) {
+            *answer = self.event << 1 | u64::from(holds);
+        }
+    }
+}
+
+impl Block {
+    fn new(conditions: &[(u32, Box<[u32]>)], residuals: &Residuals) -> Block {
+        let mut needed_by: HashMap<u32, u64> = HashMap::new();
+        for (index, (_, nodes)) in conditions.iter().enumerate() {
+            for node in nodes {
+                *needed_by.entry(*node).or_default() |= 1 << index;
+            }
+        }
+        let mut steps: Vec<Step> = needed_by
+            .into_iter()
+            .map(|(node, needed_by)| Step { node, needed_by })
+            .collect();
+        // What strikes out most for its cost first.
+        let rank =
+            |step: &Step| residuals.odds(step.node).rank_to_fail() / step.needed_by.count_ones() as f32;
+        steps.sort_by(|a, b| rank(a).total_cmp(&rank(b)).then(a.node.cmp(&b.node)));
+        Block {
+            ids: conditions.iter().map(|(id, _)| *id).collect(),
+            steps: steps.into(),
+        }
+    }
+}
+
+/// Lays out the nodes that the blocks use.
+#[derive(Debug, Default)]
+struct Layout {
+    nodes: Vec<Op>,
+    /// How many places ask for each node.
+    uses: Vec<u32>,
+    placed: HashMap<u32, u32>,
+    checks: HashMap<u32, u32>,
+}
+
+impl Layout {
+    fn finish(mut self, mut blocks: Box<[Block]>, residuals: &Residuals) -> EventProgram {
+        let shapes: Vec<&Shape> = residuals.shapes().collect();
+        for step in blocks.iter_mut().flat_map(|block| &mut block.steps) {
+            step.node = self.place(step.node, &shapes, residuals);
+        }
+        let mut answers = 0;
+        for (op, uses) in self.nodes.iter_mut().zip(&self.uses) {
+            // Negation is cheaper than memory.
+            if *uses > 1 && !matches!(op.kind, Kind::Not(_)) {
+                op.answer = Some(answers);
+                answers += 1;
+            }
+        }
+        EventProgram {
+            blocks,
+            nodes: self.nodes.into(),
+            answers: answers as usize,
+        }
+    }
+
+    /// Where the node is, placed after its children at its first use.
+    fn place(&mut self, node: u32, shapes: &[&Shape], residuals: &Residuals) -> u32 {
+        if let Some(at) = self.placed.get(&node) {
+            let at = *at;
+            self.uses[at as usize] += 1;
+            if let Kind::Not(check) = self.nodes[at as usize].kind {
+                self.uses[check as usize] += 1;
+            }
+            return at;
+        }
+        let at = match shapes[node as usize] {
+            Shape::Test { check, negated } => {
+                let at = self.place_check(*check, residuals);
+                match negated {
+                    true => self.push(Kind::Not(at)),
+                    false => at,
+                }
+            }
+            Shape::All(children) => {
+                let children = children
+                    .iter()
+                    .map(|c| self.place(*c, shapes, residuals))
+                    .collect();
+                self.push(Kind::All(children))
+            }
+            Shape::Any(children) => {
+                let children = children
+                    .iter()
+                    .map(|c| self.place(*c, shapes, residuals))
+                    .collect();
+                self.push(Kind::Any(children))
+            }
+        };
+        self.placed.insert(node, at);
+        at
+    }
+
+    /// A check is placed once, whether it is asked for plain or negated.
+    fn place_check(&mut self, check: u32, residuals: &Residuals) -> u32 {
+        if let Some(at) = self.checks.get(&check) {
+            self.uses[*at as usize] += 1;
+            return *at;
+        }
+        let kind = match residuals.check(check) {
+            Some(check) => Kind::Check(Arc::clone(check)),
+            None => Kind::Any([].into()),
+        };
+        let at = self.push(kind);
+        self.checks.insert(check, at);
+        at
+    }
+
+    fn push(&mut self, kind: Kind) -> u32 {
+        let at = self.nodes.len() as u32;
+        self.nodes.push(Op { kind, answer: None });
+        self.uses.push(1);
+        at
+    }
+}

@@ -1,0 +1,34 @@
+//! What the type of an event alone says about a field: rules are specialised for each event with it.
+
+use lanner_schema::event::{Category, Event, FdUse, Origin};
+
+use super::{Arg, Extract, FieldRef, evt, param};
+
+/// True when the field has the same value, or none, on every event of this type, whatever happened.
+pub(crate) fn is_decided(field: &FieldRef, event: Event) -> bool {
+    let row = event.row();
+    let has_result = row.params.first().is_some_and(|p| p.from == Origin::Return);
+    let name = field.row.name;
+    if matches!(field.row.extract, Extract::Unfilled) {
+        return true;
+    }
+    match name {
+        "evt.type" | "evt.type.is" | "syscall.type" | "evt.category" | "evt.source" | "evt.dir" => true,
+        "evt.count" | "evt.count.exit" | "evt.is_async" | "evt.is_wait" | "evt.is_syslog" => true,
+        "evt.is_io" | "evt.is_io_read" | "evt.is_io_write" => true,
+        "evt.rawres" | "evt.res" | "evt.failed" | "evt.count.error" => !has_result,
+        "evt.count.error.file" => !has_result || row.category != Category::File,
+        "evt.count.error.net" => !has_result || row.category != Category::Net,
+        "evt.count.error.other" => !has_result || matches!(row.category, Category::File | Category::Net),
+        "evt.is_open_read" | "evt.is_open_write" => !evt::is_open(event),
+        "evt.is_open_exec" | "evt.is_open_create" => !evt::is_open(event) && event != Event::Creat,
+        "evt.arg" | "evt.rawarg" => match &field.arg {
+            Arg::Param(..) | Arg::Index(_) => param::index(event, &field.arg).is_none(),
+            _ => false,
+        },
+        "evt.abspath" => param::absolute_param(event, &field.arg).is_none(),
+        _ if name.starts_with("fs.path.") => !has_result || !param::has_path(event, name),
+        _ if name.starts_with("fd.") => row.fd == FdUse::None,
+        _ => false,
+    }
+}
