@@ -29,8 +29,11 @@ const RULES: &str = r#"
   priority: NOTICE
 "#;
 
+/// What has to outlive a test: the folder of its rules, and its turn.
+type Kept = (tempfile::TempDir, MutexGuard<'static, ()>);
+
 /// A real containerd and Lanner with the rules above; or why not.
-fn machine() -> Result<(Containerd, Lanner, (tempfile::TempDir, MutexGuard<'static, ()>)), String> {
+fn machine() -> Result<(Containerd, Lanner, Kept), String> {
     let alone = support::alone();
     if let Some(reason) = lanner::impossible() {
         return Err(reason);
