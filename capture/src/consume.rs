@@ -37,6 +37,8 @@ const NAPS: u32 = 40;
 const SLEEP: Duration = Duration::from_millis(250);
 /// How long to wait between looks at the end.
 const DRAIN: Duration = Duration::from_millis(1);
+/// How long a loss that goes on is not reported again.
+const QUIET: Duration = Duration::from_secs(10);
 /// How long to wait for the last records when capture stops.
 const DRAIN_AT_END: Duration = Duration::from_millis(500);
 /// How often users and the clock are looked at again.
@@ -143,12 +145,14 @@ impl Capture {
             .map_err(|e| CaptureError::bpf("use the ring buffer", e))?;
         let mut chores = Instant::now();
         let mut idle = 0u32;
+        let mut losses = Losses::default();
         loop {
             let stopping = stop.load(Ordering::Relaxed);
             let read = ring.consume_raw_n(BATCH);
             if chores.elapsed() > CHORES {
                 chores = Instant::now();
                 consumer.borrow_mut().chores();
+                losses.report(&self.probes.drops());
             }
             if stopping {
                 break;
@@ -383,6 +387,32 @@ impl Consumer {
     fn chores(&mut self) {
         self.state.users.refresh();
         self.boot = boot_time();
+    }
+}
+
+/// Says that events are being lost while it happens, not only at the end.
+#[derive(Debug, Default)]
+struct Losses {
+    reported: u64,
+    last: Option<Instant>,
+}
+
+impl Losses {
+    /// One line per burst, and one every ten seconds while it lasts.
+    fn report(&mut self, drops: &[(Event, &'static str, u64)]) {
+        let total: u64 = drops.iter().map(|(.., count)| count).sum();
+        if total == self.reported || self.last.is_some_and(|at| at.elapsed() < QUIET) {
+            return;
+        }
+        let most = drops.iter().max_by_key(|(.., count)| *count);
+        tracing::warn!(
+            lost = total - self.reported,
+            since_start = total,
+            most = most.map(|(event, reason, _)| format!("{} ({reason})", event.name())),
+            "events were lost; a larger engine.modern_ebpf.buf_size_preset holds longer bursts"
+        );
+        self.reported = total;
+        self.last = Some(Instant::now());
     }
 }
 
