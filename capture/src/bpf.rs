@@ -318,7 +318,7 @@ impl Drop for SleepFlag {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Tier;
+    use crate::tier::Tier;
 
     #[test]
     fn the_config_names_both_conventions_of_a_call() {

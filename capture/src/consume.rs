@@ -17,9 +17,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use smallvec::SmallVec;
 
 use crate::bpf::{ContainerCgroups, Probes};
+use crate::cgroup::Cgroups;
 use crate::decode::{self, PathParams};
 use crate::error::CaptureError;
-use crate::owner::{Cgroups, Owners};
+use crate::owner::Owners;
 use crate::plan::{Config, Plan};
 use crate::process_table::ProcessTable;
 use crate::procfs::{Procfs, boot_time};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::plan::Tier;
+use crate::tier::Tier;
 
 /// Why capture can't start or go on.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,6 @@
 //! Every process that is known, kept up to date by the records of exec, fork and exit.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use lanner_schema::event::Event;
@@ -9,31 +8,8 @@ use lanner_schema::process::{Image, Process};
 use lanner_schema::record::{Header, Wire};
 
 use crate::decode::push_components;
+use crate::id_map::IdMap;
 use crate::procfs::Procfs;
-
-/// Ids are small numbers the kernel gave: one multiplication spreads them well enough.
-#[derive(Debug, Default)]
-pub(crate) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-    fn write_u32(&mut self, id: u32) {
-        self.write_u64(u64::from(id));
-    }
-    fn write_u64(&mut self, id: u64) {
-        self.0 = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
-    }
-}
-
-/// A map keyed by kernel ids.
-pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
 /// How long the state of a process outlives it, in nanoseconds of event time: its children still name it as their parent.
 const LINGER: u64 = 5_000_000_000;

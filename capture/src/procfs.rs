@@ -8,7 +8,7 @@ use lanner_schema::process::{Image, Process};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 
-use crate::owner::Cgroups;
+use crate::cgroup::Cgroups;
 
 /// The most of arguments or environment that is kept, as in the BPF programs.
 const STRING_MAX: usize = 4096;

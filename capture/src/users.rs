@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use lanner_schema::process::User;
 
-use crate::process_table::IdMap;
+use crate::id_map::IdMap;
 
 /// Users and groups by id.
 #[derive(Debug)]

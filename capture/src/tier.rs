@@ -1,0 +1,58 @@
+//! The ways of getting events.
+
+use std::fmt;
+
+/// A way of getting events, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tier {
+    /// The best the host allows.
+    #[default]
+    Auto,
+    /// A: fexit programs on the system calls that are needed.
+    Trampoline,
+    /// B: one program on the return of every system call.
+    SysExit,
+    /// C: raw tracepoints without type information.
+    Raw,
+    /// D: no BPF.
+    None,
+}
+
+impl Tier {
+    /// Reads `engine.tier`.
+    pub fn parse(word: &str) -> Option<Tier> {
+        Some(match word {
+            "auto" => Tier::Auto,
+            "trampoline" => Tier::Trampoline,
+            "sys_exit" => Tier::SysExit,
+            "raw" => Tier::Raw,
+            "none" => Tier::None,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Tier::Auto => "auto",
+            Tier::Trampoline => "trampoline",
+            Tier::SysExit => "sys_exit",
+            Tier::Raw => "raw",
+            Tier::None => "none",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiers_read_what_they_print() {
+        for tier in [Tier::Auto, Tier::Trampoline, Tier::SysExit, Tier::Raw, Tier::None] {
+            assert_eq!(Tier::parse(&tier.to_string()), Some(tier));
+        }
+        assert_eq!(Tier::parse("modern_ebpf"), None);
+    }
+}
