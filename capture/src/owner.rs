@@ -43,6 +43,9 @@ enum Known {
     Container(Arc<Container>),
 }
 
+/// The most cgroups that are remembered at once.
+const REMEMBERED: usize = 65_536;
+
 /// Cgroup ids to owners, remembered until the containers change.
 #[derive(Debug)]
 pub(crate) struct Owners {
@@ -66,7 +69,8 @@ impl Owners {
     /// Makes sure the owner of `cgroup` is known. `parent` is the cgroup of the parent process, asked when this one is
     /// gone: who starts a process in a container is in it, but for the runtime.
     pub(crate) fn ensure(&mut self, cgroup: u64, parent: Option<u64>) {
-        if self.reader.refresh() {
+        // Cgroups come and go for ever; what is forgotten is looked up again.
+        if self.reader.refresh() || self.known.len() >= REMEMBERED {
             self.known.clear();
         }
         if self.known.contains_key(&cgroup) {
