@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lanner_schema::container::{CgroupMap, ContainerTable};
+use lanner_schema::container::{CgroupMap, ContainerTable, Owner};
 use lanner_schema::event::{Event, EventSet, Needs};
 use lanner_schema::process::{Process, User};
 use lanner_schema::record::{HEADER_LEN, Header, Wire};
@@ -359,11 +359,17 @@ impl Consumer {
         on_event: &mut dyn FnMut(&EventView<'_>),
     ) {
         self.state.processes.ensure(header.pid);
+        let processes = &self.state.processes;
+        self.owners.ensure(header.cgroup, || {
+            let parent = processes.get(header.pid).and_then(|p| processes.get(p.ppid));
+            parent.map(|p| p.cgroup)
+        });
+        let owner = self.owners.get(header.cgroup);
+        match owner {
+            Owner::Host => self.state.users.select_host(),
+            Owner::Container(_) => self.state.users.select_container(header.cgroup, header.pid),
+        }
         let process = self.state.processes.get(header.pid);
-        let parent = process
-            .and_then(|p| self.state.processes.get(p.ppid))
-            .map(|p| p.cgroup);
-        self.owners.ensure(header.cgroup, parent);
         self.number += 1;
         on_event(&EventView {
             event,
@@ -379,7 +385,7 @@ impl Consumer {
             paths,
             process,
             descriptor,
-            owner: self.owners.get(header.cgroup),
+            owner,
             system: &self.state,
         });
     }

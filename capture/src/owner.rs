@@ -66,9 +66,9 @@ impl Owners {
         }
     }
 
-    /// Makes sure the owner of `cgroup` is known. `parent` is the cgroup of the parent process, asked when this one is
+    /// Makes sure the owner of `cgroup` is known. `parent` gives the cgroup of the parent process, asked when this one is
     /// gone: who starts a process in a container is in it, but for the runtime.
-    pub(crate) fn ensure(&mut self, cgroup: u64, parent: Option<u64>) {
+    pub(crate) fn ensure(&mut self, cgroup: u64, parent: impl FnOnce() -> Option<u64>) {
         // Cgroups come and go for ever; what is forgotten is looked up again.
         if self.reader.refresh() || self.known.len() >= REMEMBERED {
             self.known.clear();
@@ -82,7 +82,7 @@ impl Owners {
                 Some(known) => known,
                 None => {
                     self.vanished += 1;
-                    parent
+                    parent()
                         .and_then(|p| self.known.get(&p).cloned())
                         .unwrap_or(Known::Host)
                 }
@@ -188,16 +188,16 @@ mod tests {
         let (outer_id, inner_id) = (id(&outer), id(&outer.join("inner")));
         let table = ContainerTable::new();
         let mut owners = Owners::new(Some(Arc::clone(&cgroups)), &table);
-        owners.ensure(inner_id, None);
+        owners.ensure(inner_id, || None);
         assert_eq!(owners.get(inner_id), Owner::Host);
         let known = container(ID, outer_id);
         table.update(|containers| containers.insert(Arc::new(known)));
-        owners.ensure(inner_id, None);
+        owners.ensure(inner_id, || None);
         assert!(matches!(owners.get(inner_id), Owner::Container(c) if c.full_id == ID));
         fs::remove_dir(outer.join("inner")).unwrap();
         fs::remove_dir(&outer).unwrap();
         table.update(|known| known.remove(ID));
-        owners.ensure(inner_id, None);
+        owners.ensure(inner_id, || None);
         assert_eq!(owners.vanished, 1, "the cgroup is gone");
     }
 
@@ -222,7 +222,7 @@ mod tests {
             }))
         });
         let mut owners = Owners::new(Some(cgroups), &table);
-        owners.ensure(cgroup, None);
+        owners.ensure(cgroup, || None);
         fs::remove_dir(dir).unwrap();
         assert!(matches!(owners.get(cgroup), Owner::Container(c) if c.name.as_deref() == Some("web")));
     }

@@ -10,9 +10,9 @@ use crate::record::{SocketTuple, Wire};
 pub trait System {
     /// The process with this id, if it is known.
     fn process(&self, pid: u32) -> Option<&Process>;
-    /// The host's user with this id.
+    /// The user with this id: the host's, or the container's on a container's event.
     fn user(&self, uid: u32) -> Option<&User>;
-    /// The host's group with this id.
+    /// The group with this id, likewise.
     fn group(&self, gid: u32) -> Option<&str>;
 }
 
