@@ -51,6 +51,9 @@ fn blank(event: Event) -> EventView<'static> {
 
 /// Whether the check is true on every event of this type (`Some(true)`) or on none (`Some(false)`).
 pub(super) fn truth(check: &CheckNode, event: Event) -> Option<bool> {
+    if matches!(check.matcher, Matcher::Never) {
+        return Some(false);
+    }
     let Source::Field(left) = &check.left else {
         return None;
     };

@@ -1,6 +1,5 @@
 //! Constants: what they have to look like for a type, and the tables they become.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 
 use aho_corasick::AhoCorasick;
@@ -13,6 +12,7 @@ use super::error::{CheckErrorKind as Kind, Warning, WarningKind};
 use super::matcher::{BytesTest, Matcher, Network};
 use super::pattern::{Glob, PathSet};
 use super::posix::{self, Posix};
+use super::text_set::TextSet;
 use super::transform::Source;
 use crate::field::{find, nearest};
 use crate::value::{Class, FieldType};
@@ -111,11 +111,11 @@ impl Checker {
         }
         Some(match ty.class() {
             Class::Text | Class::Bytes => {
-                let set: HashSet<Box<[u8]>> = items.iter().filter_map(|item| self.bytes(ty, item)).collect();
+                let set: TextSet = items.iter().filter_map(|item| self.bytes(ty, item)).collect();
                 if set.len() == 1
                     && let Some(only) = set.iter().next()
                 {
-                    Matcher::Bytes(BytesTest::Eq(only.clone()))
+                    Matcher::Bytes(BytesTest::Eq(only.into()))
                 } else {
                     Matcher::Bytes(BytesTest::Set(set))
                 }
@@ -126,7 +126,12 @@ impl Checker {
                 numbers.dedup();
                 Matcher::Numbers(numbers.into())
             }
-            Class::Bool => Matcher::Bool(items.iter().filter_map(|item| self.bool(item)).collect()),
+            Class::Bool => {
+                let mut passes = [false; 2];
+                let values = items.iter().filter_map(|item| self.bool(item));
+                values.for_each(|value| passes[usize::from(value)] = true);
+                Matcher::Bool(passes)
+            }
             Class::Address => {
                 Matcher::Addresses(items.iter().filter_map(|item| self.address(item)).collect())
             }

@@ -16,6 +16,8 @@ use super::residual::{Residual, Residuals, Shape};
 
 /// Conditions evaluated together: one bit each.
 const BLOCK: usize = 64;
+/// How many steps are ordered with care, which takes the square of their number.
+const MOST_ORDERED: usize = 500;
 
 /// What evaluation remembers while it looks at one event. Shared by the programs of all events.
 #[derive(Debug, Default)]
@@ -163,14 +165,45 @@ impl Block {
             .into_iter()
             .map(|(node, needed_by)| Step { node, needed_by })
             .collect();
-        // What strikes out most for its cost first.
-        let rank =
-            |step: &Step| residuals.odds(step.node).rank_to_fail() / step.needed_by.count_ones() as f32;
-        steps.sort_by(|a, b| rank(a).total_cmp(&rank(b)).then(a.node.cmp(&b.node)));
+        steps.sort_by(|a, b| {
+            let rank = |step: &Step| residuals.odds(step.node).rank_to_fail();
+            rank(a).total_cmp(&rank(b)).then(a.node.cmp(&b.node))
+        });
+        if steps.len() <= MOST_ORDERED {
+            order(&mut steps, residuals);
+        }
         Block {
             ids: conditions.iter().map(|(id, _)| *id).collect(),
             steps: steps.into(),
         }
+    }
+}
+
+/// Puts first what strikes out most for its cost, given what the steps before it are likely to have left.
+fn order(steps: &mut [Step], residuals: &Residuals) {
+    // How likely each condition is to be still there.
+    let mut left = [1.0f32; BLOCK];
+    let conditions = |step: &Step| {
+        let needed_by = step.needed_by;
+        (0..BLOCK).filter(move |index| needed_by & 1 << index != 0)
+    };
+    for at in 0..steps.len() {
+        let score = |step: &Step| {
+            let expected: f32 = conditions(step).map(|index| left[index]).sum();
+            // A step is only taken when a condition is left that needs it.
+            expected.max(1.0) / residuals.odds(step.node).rank_to_fail()
+        };
+        let best = (at..steps.len()).reduce(|best, other| {
+            if score(&steps[other]) > score(&steps[best]) {
+                other
+            } else {
+                best
+            }
+        });
+        // The others stay in their order.
+        steps[at..=best.unwrap_or(at)].rotate_right(1);
+        let passes = residuals.odds(steps[at].node).passes;
+        conditions(&steps[at]).for_each(|index| left[index] *= passes);
     }
 }
 

@@ -19,6 +19,7 @@ mod pattern;
 mod posix;
 mod program;
 mod residual;
+mod text_set;
 mod transform;
 
 pub use ast::{
@@ -33,10 +34,6 @@ pub(crate) use {check::Checker, parse::parse_operand_prefix, program::add_params
 
 /// How deeply parentheses, transformers and resolved macros may nest: Falco's limit for rules.
 pub const MAX_DEPTH: usize = 1000;
-
-fn matcher_value(item: &[u8]) -> crate::value::Value<'_> {
-    crate::value::Value::Bytes(item)
-}
 
 #[cfg(test)]
 mod parse_tests;

@@ -11,6 +11,7 @@ use super::matcher::Matcher;
 use super::program::Scratch;
 use super::transform::Source;
 use crate::field::{Extract, PlainFn};
+use crate::value::Value;
 
 /// A node.
 #[derive(Debug)]
@@ -25,8 +26,10 @@ pub(super) enum Node {
 #[derive(Debug)]
 pub(super) struct CheckNode {
     pub(super) left: Source,
-    /// The left side when it is a field that can be read without a buffer.
+    /// Reads the left side when that is a field which needs no buffer, or seldom does.
     plain: Option<PlainFn>,
+    /// What `plain` does not find may be found with a buffer.
+    built: bool,
     pub(super) how: How,
     pub(super) matcher: Matcher,
     /// The text of the check, by which rules that have it in common find it.
@@ -111,16 +114,18 @@ impl Node {
 
 impl CheckNode {
     pub(super) fn new(check: &Check, left: Source, how: How, matcher: Matcher) -> CheckNode {
-        let plain = match &left {
-            Source::Field(field) => match field.row.extract {
-                Extract::Plain(get) if how == How::One => Some(get),
-                _ => None,
+        let (plain, built) = match &left {
+            Source::Field(field) if how == How::One => match field.row.extract {
+                Extract::Plain(get) => (Some(get), false),
+                Extract::Mostly(get, _) => (Some(get), true),
+                _ => (None, true),
             },
-            _ => None,
+            _ => (None, true),
         };
         CheckNode {
             left,
             plain,
+            built,
             how,
             matcher,
             // The alternate form quotes what could be read in two ways otherwise.
@@ -131,12 +136,22 @@ impl CheckNode {
     /// True when the event passes.
     pub(super) fn matches(&self, view: &EventView<'_>, scratch: &mut Scratch) -> bool {
         if let Some(get) = self.plain {
-            return get(view).is_some_and(|value| self.matcher.test(value, view, scratch));
+            match &get(view) {
+                Some(value) => return self.matcher.test(value, view, scratch),
+                None if !self.built => return false,
+                None => {}
+            }
         }
+        self.matches_built(view, scratch)
+    }
+
+    /// What is less common: values that are built in a buffer, and several values.
+    #[inline(never)]
+    fn matches_built(&self, view: &EventView<'_>, scratch: &mut Scratch) -> bool {
         match self.how {
             How::One => {
                 let mut buf = scratch.take();
-                let passes = match self.left.get(view, scratch, &mut buf) {
+                let passes = match &self.left.get(view, scratch, &mut buf) {
                     Some(value) => self.matcher.test(value, view, scratch),
                     None => false,
                 };
@@ -151,7 +166,7 @@ impl CheckNode {
                 let (mut decided, mut seen) = (false, false);
                 field.each(view, &mut |value| {
                     seen = true;
-                    decided = self.matcher.test(value, view, scratch) == wanted;
+                    decided = self.matcher.test(&value, view, scratch) == wanted;
                     decided
                 });
                 seen && (decided == wanted)
@@ -163,7 +178,7 @@ impl CheckNode {
                 let mut own = Scratch::new();
                 let present = self.left.each(view, scratch, &mut |item| {
                     seen = true;
-                    decided = self.matcher.test(super::matcher_value(item), view, &mut own) == wanted;
+                    decided = self.matcher.test(&Value::Bytes(item), view, &mut own) == wanted;
                     decided
                 });
                 if matches!(self.matcher, Matcher::Exists) {

@@ -81,8 +81,9 @@ fn source(source: &Source) -> f32 {
                 _ => 2.0,
             },
             Extract::Ancestor(_) | Extract::Any(_) | Extract::Ends(_) => 15.0,
+            Extract::Mostly(..) => 2.0,
             Extract::One(_) => match field.row.name {
-                "fd.name" | "fd.nameraw" | "proc.args" => 6.0,
+                "fd.nameraw" | "proc.args" => 6.0,
                 "evt.args" | "evt.info" => 300.0,
                 _ => 40.0,
             },

@@ -1,10 +1,16 @@
 //! Shell patterns on bytes, and sets of paths.
 
+use super::text_set::TextSet;
+
 /// A shell pattern, matched as `fnmatch(pattern, text, 0)` does: `*` and `?` match slashes and leading dots too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Glob {
     tokens: Box<[Token]>,
     fold: bool,
+    /// The bytes every match begins with; empty when case is ignored.
+    prefix: Box<[u8]>,
+    /// The bytes every match ends with; empty when case is ignored.
+    suffix: Box<[u8]>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,15 +54,30 @@ impl Glob {
                 other => Token::Byte(other),
             });
         }
+        let byte = |token: &Token| match token {
+            Token::Byte(byte) if !fold => Some(*byte),
+            _ => None,
+        };
+        let prefix: Box<[u8]> = tokens.iter().map_while(byte).collect();
+        let suffix = match tokens.iter().rposition(|token| byte(token).is_none()) {
+            Some(last) => tokens[last + 1..].iter().filter_map(byte).collect(),
+            None => prefix.clone(),
+        };
         Glob {
             tokens: tokens.into(),
             fold,
+            prefix,
+            suffix,
         }
     }
 
     /// True when the pattern matches all of `text`. Time is at most the product of both lengths.
     pub(crate) fn matches(&self, text: &[u8]) -> bool {
-        let (mut t, mut p) = (0, 0);
+        // Most texts are none of the pattern's: both ends say so at once.
+        if !text.starts_with(&self.prefix) || !text.ends_with(&self.suffix) {
+            return false;
+        }
+        let (mut t, mut p) = (self.prefix.len(), self.prefix.len());
         let mut star = None;
         while t < text.len() {
             match self.tokens.get(p) {
@@ -170,7 +191,7 @@ fn named(name: &[u8], ranges: &mut Vec<(u8, u8)>) -> Option<()> {
 /// Paths of which one has to be a prefix, component by component (`pmatch`). Components may be shell patterns.
 #[derive(Debug, Default)]
 pub(crate) struct PathSet {
-    literal: std::collections::HashSet<Box<[u8]>>,
+    literal: TextSet,
     patterns: Vec<Box<[Glob]>>,
     everything: bool,
 }
@@ -184,16 +205,18 @@ impl PathSet {
     /// A set of paths.
     pub(crate) fn new<'a>(paths: impl Iterator<Item = &'a [u8]>) -> PathSet {
         let mut set = PathSet::default();
+        let mut literal = Vec::new();
         for path in paths {
             let globs: Box<[Glob]> = components(path).map(|c| Glob::new(c, false)).collect();
             if globs.is_empty() {
                 set.everything = true;
             } else if globs.iter().all(Glob::is_literal) {
-                set.literal.insert(normal(path));
+                literal.push(normal(path));
             } else {
                 set.patterns.push(globs);
             }
         }
+        set.literal = literal.into_iter().collect();
         set
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use lanner_schema::event::{Category, Event, FdUse};
+use lanner_schema::event::{Category, Event, FdUse, Origin};
 use lanner_schema::flags::{self, O_F_CREATED};
 use lanner_schema::view::{EventView, ParamValue};
 
@@ -45,7 +45,7 @@ fn is_type<'b>(view: &EventView<'b>, arg: &Arg) -> Option<Value<'b>> {
 }
 
 fn result<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
-    let result = view.result()?;
+    let result = return_value(view)?;
     Some(Value::text(if result >= 0 {
         "SUCCESS"
     } else {
@@ -54,7 +54,7 @@ fn result<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
 }
 
 fn failed(view: &EventView<'_>) -> Option<bool> {
-    view.result().map(|result| result < 0)
+    return_value(view).map(|result| result < 0)
 }
 
 fn count_error<'b>(view: &EventView<'b>, of: impl FnOnce(Category) -> bool) -> Option<Value<'b>> {
@@ -69,9 +69,18 @@ fn open_flags(view: &EventView<'_>) -> Option<u64> {
     let FdUse::Opens { flags, .. } = view.event.row().fd else {
         return None;
     };
-    match view.param(flags.into())? {
-        ParamValue::U64(flags) => Some(flags),
-        _ => None,
+    view.wire.number(flags.into())
+}
+
+/// The result of the call: [`EventView::result`] without the detour over every kind of parameter.
+pub(super) fn return_value(view: &EventView<'_>) -> Option<i64> {
+    let first = view.event.row().params.first()?;
+    if first.from != Origin::Return {
+        return None;
+    }
+    match view.wire.param(0) {
+        Some(param) => param.bytes.first_chunk().map(|b| i64::from_le_bytes(*b)),
+        None => view.implied_result,
     }
 }
 
@@ -99,7 +108,7 @@ fn creates(view: &EventView<'_>) -> bool {
     (is_open(view.event) || view.event == Event::Creat)
         && open_flags(view).is_some_and(|flags| {
             flags & O_F_CREATED != 0
-                || flags & O_TMPFILE == O_TMPFILE && view.result().is_some_and(|result| result >= 0)
+                || flags & O_TMPFILE == O_TMPFILE && return_value(view).is_some_and(|result| result >= 0)
         })
 }
 
@@ -135,9 +144,9 @@ pub(super) static FIELDS: &[Field] = fields! {
     "evt.deltatime.ns" RelTime None [padded] "Its nanoseconds within the second." => Unfilled;
     "evt.outputtime" CharBuf None [print_only hidden] "The time, for display." => One(|e, _, buf| stamp(e.time, |t, out| time::time_of_day(t, true, out), buf));
     "evt.dir" CharBuf None [deprecated] "Always <: only the end of a call is an event." => Plain(|_| Some(Value::text("<")));
-    "evt.type" CharBuf None [] "The event's name, as in open." => Plain(|e| event_type(e));
+    "evt.type" CharBuf None [] "The event's name, as in open." => Plain(event_type);
     "evt.type.is" Uint32 EventType [] "1 when the event is of that type, else 0." => One(|e, arg, _| is_type(e, arg));
-    "syscall.type" CharBuf None [] "The system call's name; missing when the event is none." => Plain(|e| syscall_type(e));
+    "syscall.type" CharBuf None [] "The system call's name; missing when the event is none." => Plain(syscall_type);
     "evt.category" CharBuf None [] "The class of the event: file, net, process, ..." => Plain(|e| Some(Value::text(e.event.row().category.name())));
     "evt.cpu" Int16 None [] "The CPU it happened on." => Plain(|e| Some(Value::U64(e.cpu.into())));
     "evt.args" CharBuf None [] "All parameters as name=value." => One(param::all);
@@ -146,8 +155,8 @@ pub(super) static FIELDS: &[Field] = fields! {
     "evt.info" CharBuf None [] "The same as evt.args." => One(param::all);
     "evt.buffer" ByteBuf None [] "The data of a read or write." => Unfilled;
     "evt.buflen" Uint64 None [] "How much a read or write moved." => Unfilled;
-    "evt.res" CharBuf None [] "SUCCESS, or the name of the error." => Plain(|e| result(e));
-    "evt.rawres" Int64 None [] "The result as a number." => Plain(|e| e.result().map(Value::I64));
+    "evt.res" CharBuf None [] "SUCCESS, or the name of the error." => Plain(result);
+    "evt.rawres" Int64 None [] "The result as a number." => Plain(|e| return_value(e).map(Value::I64));
     "evt.failed" Bool None [] "The call failed." => Plain(|e| failed(e).map(Value::Bool));
     "evt.is_io" Bool None [] "The event reads or writes." => NO;
     "evt.is_io_read" Bool None [] "The event reads." => NO;

@@ -4,10 +4,11 @@ use lanner_schema::container::Owner;
 use lanner_schema::descriptor::{Descriptor, DescriptorKind};
 use lanner_schema::record::SocketTuple;
 use lanner_schema::view::{EventView, ParamValue};
+use memchr::memrchr;
 use std::net::IpAddr;
 
-use super::Extract::{Ends, One, Plain, Unfilled};
-use super::{Field, fields, param};
+use super::Extract::{Ends, Mostly, One, Plain, Unfilled};
+use super::{Field, evt, fields, param};
 use crate::value::Value;
 
 fn tuple<'b>(view: &EventView<'b>) -> Option<SocketTuple<'b>> {
@@ -85,7 +86,7 @@ fn directory<'b>(view: &EventView<'b>) -> Option<&'b [u8]> {
     if fd.kind == DescriptorKind::Directory {
         return Some(path);
     }
-    Some(match path.iter().rposition(|b| *b == b'/') {
+    Some(match memrchr(b'/', path) {
         Some(0) => b"/",
         Some(slash) => &path[..slash],
         None => b"/",
@@ -94,7 +95,9 @@ fn directory<'b>(view: &EventView<'b>) -> Option<&'b [u8]> {
 
 fn file_name<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
     let fd = view.descriptor.filter(|fd| fd.kind == DescriptorKind::File)?;
-    fd.path?.rsplit(|b| *b == b'/').next().map(Value::Bytes)
+    let path = fd.path?;
+    let start = memrchr(b'/', path).map_or(0, |slash| slash + 1);
+    Some(Value::Bytes(&path[start..]))
 }
 
 /// The path as passed with double slashes removed.
@@ -173,9 +176,9 @@ pub(super) static FIELDS: &[Field] = fields! {
     "fd.num" Int64 None [] "The descriptor's number." => Plain(|e| Some(Value::I64(e.descriptor?.number)));
     "fd.type" CharBuf None [] "What it refers to: file, directory, ipv4, ipv6, unix, ..." => Plain(|e| Some(Value::text(e.descriptor?.kind.word())));
     "fd.typechar" CharBuf None [] "That as one character: f, d, 4, 6, u, ..." => Plain(|e| Some(Value::text(e.descriptor?.kind.letter())));
-    "fd.name" CharBuf None [] "The path of a file; client and server of a socket." => One(|e, _, buf| name(e, buf));
+    "fd.name" CharBuf None [] "The path of a file; client and server of a socket." => Mostly(|e| e.descriptor?.path.map(Value::Bytes), |e, _, buf| name(e, buf));
     "fd.directory" CharBuf None [] "The directory a file is in." => Plain(|e| directory(e).map(Value::Bytes));
-    "fd.filename" CharBuf None [] "The last part of a file's path." => Plain(|e| file_name(e));
+    "fd.filename" CharBuf None [] "The last part of a file's path." => Plain(file_name);
     "fd.ip" IpAddr None [filter_only no_rhs no_transformer] "Either address of a socket." => Ends(addresses);
     "fd.cip" IpAddr None [] "Address of the client." => Plain(|e| ip(client(e)));
     "fd.sip" IpAddr None [] "Address of the server." => Plain(|e| ip(server(e)));
@@ -186,8 +189,8 @@ pub(super) static FIELDS: &[Field] = fields! {
     "fd.sport" Port None [] "Port of the server." => Plain(|e| port(server(e)));
     "fd.lport" Port None [] "The process's own port." => Plain(|e| port(local(e)));
     "fd.rport" Port None [] "Port of the other end." => Plain(|e| port(remote(e)));
-    "fd.l4proto" CharBuf None [] "tcp, udp, icmp or raw; <NA> when it is none of them." => Plain(|e| protocol(e));
-    "fd.sockfamily" CharBuf None [] "ip or unix." => Plain(|e| family(e));
+    "fd.l4proto" CharBuf None [] "tcp, udp, icmp or raw; <NA> when it is none of them." => Plain(protocol);
+    "fd.sockfamily" CharBuf None [] "ip or unix." => Plain(family);
     "fd.is_server" Bool None [] "The process owns the server's end." => Plain(|e| Some(Value::Bool(e.descriptor?.is_server)));
     "fd.uid" CharBuf None [] "Thread id and descriptor number, one after the other." => One(|e, _, buf| {
         param::number(buf, e.tid);
@@ -206,7 +209,7 @@ pub(super) static FIELDS: &[Field] = fields! {
     "fd.snet" IpNet None [filter_only no_rhs no_transformer] "Address of the server, against networks." => Plain(|e| ip(server(e)));
     "fd.lnet" IpNet None [filter_only no_rhs no_transformer] "The process's own address, against networks." => Plain(|e| ip(local(e)));
     "fd.rnet" IpNet None [filter_only no_rhs no_transformer] "Address of the other end, against networks." => Plain(|e| ip(remote(e)));
-    "fd.connected" Bool None [] "The socket's connect succeeded." => Plain(|e| is_inet(e).then(|| Value::Bool(e.result().is_some_and(|r| r >= 0))));
+    "fd.connected" Bool None [] "The socket's connect succeeded." => Plain(|e| is_inet(e).then(|| Value::Bool(evt::return_value(e).is_some_and(|r| r >= 0))));
     "fd.name_changed" Bool None [] "The event changed the descriptor's name." => Unfilled;
     "fd.cip.name" CharBuf None [no_rhs no_transformer] "Name of the client's host." => Unfilled;
     "fd.sip.name" CharBuf None [no_rhs no_transformer] "Name of the server's host." => Unfilled;

@@ -125,6 +125,8 @@ pub enum Extract {
     Unfilled,
     /// One value, borrowed from the event; no argument changes it.
     Plain(PlainFn),
+    /// One value that the first function mostly finds in the event; else the second builds it in the buffer.
+    Mostly(PlainFn, OneFn),
     /// One value, borrowed from the event or built in the buffer.
     One(OneFn),
     /// Of the ancestor the index names; without an index of any of them.

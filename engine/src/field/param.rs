@@ -10,7 +10,7 @@ use lanner_schema::record::SocketTuple;
 use lanner_schema::view::{EventView, ParamValue};
 
 use super::Extract::Plain;
-use super::{Arg, Field, fields};
+use super::{Arg, Field, evt, fields};
 use crate::value::{FieldType, Value};
 
 /// Which parameters a field reads besides those its argument names.
@@ -343,7 +343,7 @@ fn path_param(event: Event, role: Role) -> Option<&'static str> {
 }
 
 fn path<'b>(view: &EventView<'b>, role: Role, as_passed: bool) -> Option<Value<'b>> {
-    if view.result()? < 0 {
+    if evt::return_value(view)? < 0 {
         return None;
     }
     match view.param_named(path_param(view.event, role)?)? {

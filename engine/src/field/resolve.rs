@@ -274,7 +274,7 @@ impl FieldRef {
         match (self.row.extract, &self.arg) {
             (Extract::Unfilled, _) => None,
             (Extract::Plain(get), _) => get(view),
-            (Extract::One(get), arg) => get(view, arg, buf),
+            (Extract::One(get) | Extract::Mostly(_, get), arg) => get(view, arg, buf),
             (Extract::Ancestor(get), Arg::Index(n)) => process::ancestor(view, *n).map(get),
             (Extract::Ancestor(get), _) => process::ancestor(view, 1).map(get),
             (Extract::Any(each), arg) => {
@@ -294,7 +294,7 @@ impl FieldRef {
         match self.row.extract {
             Extract::Ancestor(_) => !matches!(self.arg, Arg::Index(_)),
             Extract::Any(_) | Extract::Ends(_) => true,
-            Extract::Unfilled | Extract::Plain(_) | Extract::One(_) => false,
+            Extract::Unfilled | Extract::Plain(_) | Extract::Mostly(..) | Extract::One(_) => false,
         }
     }
 
@@ -315,7 +315,7 @@ impl FieldRef {
                     }
                 }
             }
-            Extract::Unfilled | Extract::Plain(_) | Extract::One(_) => {}
+            Extract::Unfilled | Extract::Plain(_) | Extract::Mostly(..) | Extract::One(_) => {}
         }
     }
 
