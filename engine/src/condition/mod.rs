@@ -36,8 +36,12 @@ pub(crate) use {check::Checker, parse::parse_operand_prefix, program::add_params
 pub const MAX_DEPTH: usize = 1000;
 
 #[cfg(test)]
+mod naive;
+#[cfg(test)]
 mod parse_tests;
 #[cfg(test)]
 mod program_tests;
 #[cfg(test)]
 mod random_tests;
+#[cfg(test)]
+mod same_result_tests;

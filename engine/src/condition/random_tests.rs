@@ -53,7 +53,7 @@ fn value() -> impl Strategy<Value = &'static str> {
     ])
 }
 
-fn check() -> impl Strategy<Value = String> {
+pub(super) fn check() -> impl Strategy<Value = String> {
     let operators: Vec<&'static str> = Operator::ALL.iter().map(|op| op.word()).collect();
     let left = prop_oneof![
         8 => field(),
