@@ -105,8 +105,24 @@ impl<'a> EventView<'a> {
                 raw: path,
                 resolved: Some(path),
             }),
+            // What a failed exec was called with is not yet the process's own.
+            None if param.state == Some(ProcessField::Exe)
+                && let Some(argv) = self.argv() =>
+            {
+                Some(ParamValue::Bytes(text(argv)))
+            }
             None => self.from_state(param.state?),
         }
+    }
+
+    /// The `argv` of an exec, in the records of failed ones.
+    fn argv(&self) -> Option<&'a [u8]> {
+        let args = |p: &Param| p.state == Some(ProcessField::Args) && matches!(p.from, Origin::Extractor(_));
+        Some(
+            self.wire
+                .param(self.event.row().params.iter().position(args)?)?
+                .bytes,
+        )
     }
 
     /// The parameter called `name`.
@@ -134,6 +150,10 @@ impl<'a> EventView<'a> {
                 Origin::UserPath { .. } => self.path(index, bytes),
                 _ => ParamValue::Bytes(text(bytes)),
             },
+            // `exe` has the first string of an argv.
+            ParamType::ByteBuf if param.state == Some(ProcessField::Args) => {
+                ParamValue::Bytes(bytes.get(text(bytes).len() + 1..).unwrap_or_default())
+            }
             ParamType::ByteBuf => ParamValue::Bytes(bytes),
             ParamType::FsPath | ParamType::FsRelPath(_) => self.path(index, bytes),
             ParamType::SockTuple | ParamType::SockAddr => ParamValue::Tuple(SocketTuple::read(bytes)?),
@@ -197,5 +217,60 @@ impl<'a> EventView<'a> {
             }),
             ProcessField::PidnsStart => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::WireBuilder;
+
+    struct Nothing;
+
+    impl System for Nothing {
+        fn process(&self, _: u32) -> Option<&Process> {
+            None
+        }
+        fn user(&self, _: u32) -> Option<&User> {
+            None
+        }
+        fn group(&self, _: u32) -> Option<&str> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_failed_exec_has_the_arguments_it_was_called_with() {
+        let seen = |argv: &[u8]| {
+            let bytes = WireBuilder::new().number(-2).missing().bytes(argv).build();
+            let process = Process {
+                image: std::sync::Arc::new(crate::process::Image::new(b"sh", b"sh\0-i\0", b"/bin/sh", b"")),
+                ..Process::default()
+            };
+            let view = EventView {
+                event: Event::Execve,
+                number: 1,
+                time: 1,
+                cpu: 0,
+                tid: 7,
+                pid: 7,
+                uid: 0,
+                gid: 0,
+                wire: Wire::read(&bytes, 3).unwrap(),
+                implied_result: None,
+                paths: &[],
+                process: Some(&process),
+                descriptor: None,
+                owner: Owner::Host,
+                system: &Nothing,
+            };
+            ["exe", "args"].map(|name| match view.param_named(name) {
+                Some(ParamValue::Bytes(bytes)) => bytes.to_vec(),
+                other => panic!("{other:?}"),
+            })
+        };
+        assert_eq!(seen(b"nc\0-l\0" as &[u8]), [b"nc".to_vec(), b"-l\0".to_vec()]);
+        assert_eq!(seen(b"nc\0"), [b"nc".to_vec(), b"".to_vec()]);
+        assert_eq!(seen(b"cut"), [b"cut".to_vec(), b"".to_vec()]);
     }
 }
