@@ -230,7 +230,9 @@ fn native(row: &EventRow) -> &'static [u16] {
 /// The number an event has in i386 `socketcall(2)` (include/uapi/linux/net.h).
 fn socketcall(event: Event) -> Option<usize> {
     match event {
+        Event::Socket => Some(1),
         Event::Connect => Some(3),
+        Event::Listen => Some(4),
         _ => None,
     }
 }

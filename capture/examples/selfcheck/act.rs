@@ -64,6 +64,7 @@ fn act(dir: &str) -> Result<()> {
     directories(dir, fd, at)?;
     sockets(dir)?;
     identity()?;
+    kernel()?;
     compat(dir)?;
     processes(dir)
 }
@@ -420,6 +421,64 @@ fn identity() -> Result<()> {
     Ok(())
 }
 
+/// Calls that would change the kernel, made so that it refuses them.
+fn kernel() -> Result<()> {
+    let empty = c("")?;
+    let n = sys!(libc::SYS_socket, libc::AF_UNIX, libc::SOCK_DGRAM, 0);
+    expect(
+        "socket",
+        &[
+            ("fd", &n.to_string()),
+            ("domain", "1"),
+            ("type", "2"),
+            ("proto", "0"),
+        ],
+    );
+    let result = sys!(libc::SYS_listen, n, 7);
+    expect(
+        "listen",
+        &[
+            ("res", &result.to_string()),
+            ("fd", &n.to_string()),
+            ("backlog", "7"),
+        ],
+    );
+    close(n);
+    let result = sys!(libc::SYS_ptrace, libc::PTRACE_ATTACH, -7, 0, 0);
+    expect(
+        "ptrace",
+        &[("res", &result.to_string()), ("request", "16"), ("pid", "-7")],
+    );
+    let result = sys!(
+        libc::SYS_init_module,
+        std::ptr::null::<u8>(),
+        5,
+        c("a=1")?.as_ptr()
+    );
+    expect(
+        "init_module",
+        &[("res", &result.to_string()), ("length", "5"), ("uargs", "a=1")],
+    );
+    let result = sys!(libc::SYS_finit_module, -1, empty.as_ptr(), 2);
+    expect(
+        "finit_module",
+        &[
+            ("res", &result.to_string()),
+            ("fd", "-1"),
+            ("uargs", ""),
+            ("flags", "2"),
+        ],
+    );
+    let result = sys!(libc::SYS_bpf, 22, std::ptr::null::<u8>(), 0);
+    expect("bpf", &[("fd", &result.to_string()), ("cmd", "22")]);
+    let result = sys!(libc::SYS_userfaultfd, 0x4000_0000);
+    expect(
+        "userfaultfd",
+        &[("res", &result.to_string()), ("flags", "1073741824")],
+    );
+    Ok(())
+}
+
 /// One call in the 32-bit convention from this 64-bit process. Its pointers must lie below 4 GiB.
 #[cfg(target_arch = "x86_64")]
 fn int80(nr: u32, args: [u32; 4]) -> i32 {
@@ -575,7 +634,8 @@ fn processes(dir: &str) -> Result<()> {
         "execve",
         &[
             ("res", "-2"),
-            ("args", "nothing -x "),
+            ("exe", "nothing"),
+            ("args", "-x "),
             ("filename", &format!("./nothing|{dir}/nothing")),
         ],
     );
@@ -589,7 +649,7 @@ fn processes(dir: &str) -> Result<()> {
     );
     expect(
         "execveat",
-        &[("res", &failed.to_string()), ("args", "nothing -x ")],
+        &[("res", &failed.to_string()), ("exe", "nothing"), ("args", "-x ")],
     );
 
     // execveat of a descriptor.

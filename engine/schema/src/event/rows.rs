@@ -419,6 +419,52 @@ events! {
         name: CharBuf, UserString(0);
         flags: Flags(&flags::MEMFD_CREATE_FLAGS), Arg(1);
     }
+    /// `socket(2)`.
+    Socket "socket" Net x86_64 [41] i386 [359] aarch64 [198] {
+        fd: Fd, Return;
+        domain: Enum(&flags::SOCKET_FAMILIES), Arg(0);
+        type: U32, Arg(1);
+        proto: U32, Arg(2);
+        flags: Flags(&flags::FILE_FLAGS), Absent;
+    }
+    /// `listen(2)`.
+    Listen "listen" Net x86_64 [50] i386 [363] aarch64 [201] {
+        res: Errno, Return;
+        fd: Fd, Arg(0);
+        backlog: I32, Arg(1);
+    }
+    /// `ptrace(2)`; what `addr` and `data` mean depends on the request, and neither is read yet.
+    Ptrace "ptrace" Process x86_64 [101] i386 [26] aarch64 [117] {
+        res: Errno, Return;
+        addr: U64, Absent;
+        data: U64, Absent;
+        request: Enum(&flags::PTRACE_REQUESTS), Arg(0);
+        pid: Pid, Arg(1);
+    }
+    /// `init_module(2)`; the image itself is not read.
+    InitModule "init_module" Other x86_64 [175] i386 [128] aarch64 [105] {
+        res: Errno, Return;
+        img: ByteBuf, Absent;
+        length: U64, Arg(1);
+        uargs: CharBuf, UserString(2);
+    }
+    /// `finit_module(2)`.
+    FinitModule "finit_module" Other x86_64 [313] i386 [350] aarch64 [273] {
+        res: Errno, Return;
+        fd: Fd, Arg(0);
+        uargs: CharBuf, UserString(1);
+        flags: Flags(&flags::FINIT_MODULE_FLAGS), Arg(2);
+    }
+    /// `bpf(2)`.
+    Bpf "bpf" Other x86_64 [321] i386 [357] aarch64 [280] {
+        fd: Fd, Return;
+        cmd: Enum(&flags::BPF_COMMANDS), Arg(0);
+    }
+    /// `userfaultfd(2)`.
+    Userfaultfd "userfaultfd" File x86_64 [323] i386 [374] aarch64 [282] {
+        res: Errno, Return;
+        flags: Flags(&flags::FILE_FLAGS), Arg(0);
+    }
     /// Lanner's own: a program was replaced (`sched_process_exec`). Becomes the process state and an
     /// [`Event::Execve`] or [`Event::Execveat`].
     TaskExec "task_exec" Internal x86_64 [] i386 [] aarch64 [] {
