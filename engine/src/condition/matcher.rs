@@ -155,7 +155,12 @@ impl BytesTest {
             BytesTest::StartsWith(right) => bytes.starts_with(right),
             BytesTest::EndsWith(right) => bytes.ends_with(right),
             BytesTest::Glob(glob) => glob.matches(bytes),
-            BytesTest::Paths(paths) => paths.matches(bytes),
+            BytesTest::Paths(paths) => {
+                let mut buf = scratch.take();
+                let result = paths.matches(bytes, &mut buf);
+                scratch.put(buf);
+                result
+            }
             BytesTest::Regex(regex) => {
                 let mut buf = scratch.take();
                 let result = regex.matches(bytes, &mut buf);

@@ -211,7 +211,9 @@ impl PathSet {
             if globs.is_empty() {
                 set.everything = true;
             } else if globs.iter().all(Glob::is_literal) {
-                literal.push(normal(path));
+                let mut text = Vec::new();
+                normal(path, &mut text);
+                literal.push(text);
             } else {
                 set.patterns.push(globs);
             }
@@ -220,12 +222,12 @@ impl PathSet {
         set
     }
 
-    /// True when `path`, or a directory it is in, is in the set.
-    pub(crate) fn matches(&self, path: &[u8]) -> bool {
+    /// True when `path`, or a directory it is in, is in the set. `buf` is used for paths with needless slashes.
+    pub(crate) fn matches(&self, path: &[u8], buf: &mut Vec<u8>) -> bool {
         if self.everything {
             return true;
         }
-        self.literal_prefix(path)
+        self.literal_prefix(path, buf)
             || self.patterns.iter().any(|globs| {
                 let mut parts = components(path);
                 globs
@@ -234,15 +236,15 @@ impl PathSet {
             })
     }
 
-    fn literal_prefix(&self, path: &[u8]) -> bool {
+    fn literal_prefix(&self, path: &[u8], buf: &mut Vec<u8>) -> bool {
         if self.literal.is_empty() {
             return false;
         }
         let is_normal = path.first() == Some(&b'/') && !path.windows(2).any(|pair| pair == b"//");
         if !is_normal {
             // Rare: kernel paths have no double slashes.
-            let path = normal(path);
-            return self.prefixes(&path);
+            normal(path, buf);
+            return self.prefixes(buf);
         }
         self.prefixes(path)
     }
@@ -259,14 +261,13 @@ impl PathSet {
     }
 }
 
-/// `/a/b`: one slash before every component, escapes of a literal pattern resolved.
-fn normal(path: &[u8]) -> Box<[u8]> {
-    let mut out = Vec::with_capacity(path.len() + 1);
+/// `/a/b`: one slash before every component. Replaces what is in `out`.
+fn normal(path: &[u8], out: &mut Vec<u8>) {
+    out.clear();
     for component in components(path) {
         out.push(b'/');
         out.extend_from_slice(component);
     }
-    out.into()
 }
 
 #[cfg(test)]
@@ -309,14 +310,17 @@ mod tests {
     #[test]
     fn paths_match_on_component_boundaries() {
         let set = |paths: &[&str]| PathSet::new(paths.iter().map(|p| p.as_bytes()));
+        let buf = &mut Vec::new();
         let var = set(&["/var"]);
-        assert!(var.matches(b"/var") && var.matches(b"/var/lib/x") && var.matches(b"//var//lib"));
-        assert!(!var.matches(b"/variable") && !var.matches(b"/"));
+        assert!(
+            var.matches(b"/var", buf) && var.matches(b"/var/lib/x", buf) && var.matches(b"//var//lib", buf)
+        );
+        assert!(!var.matches(b"/variable", buf) && !var.matches(b"/", buf));
         let deep = set(&["/opt3/*/subdir2/*", "/proc/*/mem"]);
-        assert!(!deep.matches(b"/opt3/dir/subdir2"));
-        assert!(deep.matches(b"/opt3/dir/subdir2/x/y"));
-        assert!(deep.matches(b"/proc/1/mem") && !deep.matches(b"/proc/1/maps"));
-        assert!(set(&["/"]).matches(b"/anything"));
-        assert!(!set(&[]).matches(b"/"));
+        assert!(!deep.matches(b"/opt3/dir/subdir2", buf));
+        assert!(deep.matches(b"/opt3/dir/subdir2/x/y", buf));
+        assert!(deep.matches(b"/proc/1/mem", buf) && !deep.matches(b"/proc/1/maps", buf));
+        assert!(set(&["/"]).matches(b"/anything", buf));
+        assert!(!set(&[]).matches(b"/", buf));
     }
 }
