@@ -66,7 +66,7 @@ fn list(paths: &[PathBuf]) -> String {
     names.join(", ")
 }
 
-/// Reads a file, or every regular file of a directory in order of their names.
+/// Reads a file, or the YAML files of a directory in order of their names.
 pub(crate) fn read(path: &Path, files: &mut Vec<RulesFile>) -> anyhow::Result<()> {
     let refuse = || format!("cannot read rules from {}", path.display());
     if path.is_dir() {
@@ -79,7 +79,8 @@ pub(crate) fn read(path: &Path, files: &mut Vec<RulesFile>) -> anyhow::Result<()
     Ok(())
 }
 
-/// Hidden entries are left out: a mounted ConfigMap keeps its own bookkeeping in them.
+/// The .yaml and .yml files, as Falco does: next to them lie notes and backups. Hidden ones are left out too: a mounted
+/// ConfigMap keeps its own bookkeeping in them.
 fn directory(path: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(path)? {
@@ -87,8 +88,16 @@ fn directory(path: &Path) -> io::Result<Vec<PathBuf>> {
         let hidden = path
             .file_name()
             .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden && path.is_file() {
+        if hidden || !path.is_file() {
+            continue;
+        }
+        if path
+            .extension()
+            .is_some_and(|kind| kind == "yaml" || kind == "yml")
+        {
             files.push(path);
+        } else {
+            tracing::info!("{} is neither .yaml nor .yml, skipped", path.display());
         }
     }
     files.sort();
@@ -100,8 +109,10 @@ fn read_file(path: &Path) -> anyhow::Result<RulesFile> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = String::from_utf8_lossy(before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default());
+        let column = column.chars().count() + 1;
         anyhow::anyhow!(
-            "{}:{line}: the file is not UTF-8 here; save it as UTF-8",
+            "{}:{line}:{column}: the file is not UTF-8 here; save it as UTF-8",
             path.display()
         )
     })?;
@@ -125,13 +136,13 @@ mod tests {
     #[test]
     fn a_directory_gives_its_files_in_order() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["b.yaml", "a.yaml", ".hidden", "z"] {
+        for name in ["b.yaml", "a.yml", ".hidden.yaml", "a.yaml.bak", "README"] {
             fs::write(dir.path().join(name), "# x\n").unwrap();
         }
         fs::create_dir(dir.path().join("sub")).unwrap();
         let config = Config::default();
         let files = find(&[dir.path().to_owned()], &config).unwrap();
-        assert_eq!(names(&files), ["a.yaml", "b.yaml", "z"]);
+        assert_eq!(names(&files), ["a.yml", "b.yaml"]);
     }
 
     #[test]
@@ -160,6 +171,6 @@ mod tests {
         let path = dir.path().join("latin.yaml");
         fs::write(&path, b"# one\n# f\xfcr\n").unwrap();
         let error = find(&[path], &Config::default()).unwrap_err();
-        assert!(error.to_string().contains("latin.yaml:2: "), "{error}");
+        assert!(error.to_string().contains("latin.yaml:2:4: "), "{error}");
     }
 }

@@ -147,11 +147,13 @@ pub(crate) fn parse(text: &str, place: &Place, expand: bool) -> Result<Node, Mes
             let at = error
                 .location()
                 .map_or_else(|| place.clone(), |location| at(place, location));
+            let said = error.to_string();
+            let said = bare(&said);
             Err(Message {
                 level: Level::Error,
                 place: at,
-                text: format!("this is not YAML: {}", bare(&error.to_string())),
-                hint: yaml_hint(text, error.location()),
+                text: format!("this is not YAML: {said}"),
+                hint: yaml_hint(said, text, error.location()),
             })
         }
     }
@@ -162,26 +164,36 @@ pub(crate) fn parse_file(text: &str, path: &Path) -> Result<Node, Message> {
     parse(text, &Place::file(path), true)
 }
 
-fn yaml_hint(text: &str, location: Option<Location>) -> Option<String> {
+fn yaml_hint(said: &str, text: &str, location: Option<Location>) -> Option<String> {
     let line = usize::try_from(location?.line()).ok()?.checked_sub(1)?;
-    let line = text.lines().nth(line)?;
-    let indent = &line[..line.len() - line.trim_start().len()];
-    let hint = if indent.contains('\t') {
+    let mut lines = text.lines().skip(line);
+    let line = lines.next()?;
+    let tab = |line: &str| line[..line.len() - line.trim_start().len()].contains('\t');
+    let hint = if tab(line) {
         "YAML is indented with spaces; this line has a tab"
+    } else if lines.next().is_some_and(tab) {
+        "YAML is indented with spaces; the line after this one has a tab"
+    } else if said.starts_with("multiple YAML documents") {
+        "a configuration is one document: remove the --- above"
     } else {
         "check the indentation, quotes and brackets of this line and the one before it"
     };
     Some(hint.into())
 }
 
-/// The library's message without the position that the place prints already.
+/// The library's message without the position that the place prints already, and without what it tells programmers.
 fn bare(message: &str) -> &str {
     let first = message.lines().next().unwrap_or(message);
     let first = first.strip_prefix("error: ").unwrap_or(first);
-    match first.strip_prefix("line ").and_then(|rest| rest.split_once(": ")) {
+    let first = match first.strip_prefix("line ").and_then(|rest| rest.split_once(": ")) {
         Some((position, rest)) if position.contains("column") => rest,
         _ => first,
-    }
+    };
+    [" at line ", ", set DuplicateKeyPolicy", "; use from_str"]
+        .iter()
+        .fold(first, |text, end| {
+            text.split_once(end).map_or(text, |(text, _)| text)
+        })
 }
 
 fn at(place: &Place, location: Location) -> Place {
@@ -304,6 +316,24 @@ mod tests {
 
     fn read(text: &str) -> Result<Node, Message> {
         parse_file(text, Path::new("lanner.yaml"))
+    }
+
+    #[test]
+    fn what_is_no_yaml_is_said_without_the_librarys_own_advice() {
+        let said = |text: &str| {
+            let message = read(text).unwrap_err();
+            (message.text, message.hint.unwrap_or_default())
+        };
+        assert_eq!(
+            said("a: 1\nb: 2\na: 3\n").0,
+            "this is not YAML: duplicate mapping key: a"
+        );
+        let (text, hint) = said("a: 1\n---\nb: 2\n");
+        assert_eq!(text, "this is not YAML: multiple YAML documents detected");
+        assert_eq!(hint, "a configuration is one document: remove the --- above");
+        let (text, hint) = said("a: b\n\tc: d\n");
+        assert!(!text.contains(" at line "), "{text}");
+        assert!(hint.contains("the line after this one has a tab"), "{hint}");
     }
 
     #[test]
