@@ -155,7 +155,7 @@ __noinline int extract__argv(__u32 index, __u64 argv)
 			return 0;
 		if (!room(s, &off))
 			break;
-		len = bpf_probe_read_user_str(data(s) + off, ARGV_STRING_MAX, (void *)pointer);
+		len = read_user_str(data(s) + off, ARGV_STRING_MAX, (void *)pointer);
 		if (len <= 0) {
 			count_miss(MISS_USER_MEMORY);
 			return 0;

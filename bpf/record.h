@@ -136,6 +136,17 @@ static __always_inline void put_u64(struct scratch *s, __u32 index, __u64 value)
 	advance(s, index, sizeof(value), false);
 }
 
+/* bpf_probe_read_user_str(), whose old forms say 0 of an empty string and write no NUL. */
+static __always_inline long read_user_str(__u8 *to, __u32 max, const void *from)
+{
+	long len = bpf_probe_read_user_str(to, max, from);
+
+	if (len)
+		return len;
+	*to = 0;
+	return 1;
+}
+
 /* A NUL-terminated string in user memory. */
 static __always_inline void put_user_str(struct scratch *s, __u32 index, const void *from)
 {
@@ -144,7 +155,7 @@ static __always_inline void put_user_str(struct scratch *s, __u32 index, const v
 
 	if (!room(s, &off))
 		return;
-	len = bpf_probe_read_user_str(data(s) + off, STRING_MAX, from);
+	len = read_user_str(data(s) + off, STRING_MAX, from);
 	if (len <= 0)
 		return count_miss(MISS_USER_MEMORY);
 	advance(s, index, len & (2 * STRING_MAX - 1), len == STRING_MAX);
