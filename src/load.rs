@@ -55,23 +55,32 @@ pub(crate) fn load(files: &[RulesFile], config: &Config) -> anyhow::Result<Rules
     }
 }
 
-/// `-V`: checks each file on its own; true when all can be loaded.
+/// `-V`: checks each file together with those before it, as a start with all of them would load them; one that is refused
+/// is left out for the next. True when all can be loaded.
 pub(crate) fn validate(files: &[RulesFile], config: &Config) -> bool {
-    let mut all = true;
+    let mut together: Vec<RulesFile> = Vec::new();
     for file in files {
-        let Loaded { ruleset, diagnostics } =
-            lanner_engine::load(std::slice::from_ref(file), &settings(config));
-        let valid = ruleset.is_some();
-        all &= valid;
-        log::out(&format!("{}: {}\n", file.name, verdict(valid, &diagnostics)));
+        together.push(file.clone());
+        let Loaded { ruleset, diagnostics } = lanner_engine::load(&together, &settings(config));
+        // Warnings about the files before were said with them.
+        let of_this = |d: &Diagnostic| d.is_error() || d.file == file.name;
+        let diagnostics: Vec<Diagnostic> = diagnostics.into_iter().filter(of_this).collect();
+        log::out(&format!(
+            "{}: {}\n",
+            file.name,
+            verdict(ruleset.is_some(), &diagnostics)
+        ));
         for diagnostic in &diagnostics {
             match diagnostic.is_error() {
                 true => log::out(&format!("{diagnostic}\n")),
                 false => log::err(&format!("{diagnostic}\n")),
             }
         }
+        if ruleset.is_none() {
+            together.pop();
+        }
     }
-    all
+    together.len() == files.len()
 }
 
 fn verdict(valid: bool, diagnostics: &[Diagnostic]) -> &'static str {

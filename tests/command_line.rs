@@ -115,6 +115,39 @@ fn rules_are_validated() {
     );
 }
 
+/// As `-V falco_rules.yaml -V falco_rules.local.yaml`: the second file changes what the first defines.
+#[test]
+fn validated_files_build_on_those_before_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = write(
+        dir.path(),
+        "first.yaml",
+        "- list: shells\n  items: [sh]\n- macro: shell\n  condition: proc.name in (shells)\n",
+    );
+    let second = write(
+        dir.path(),
+        "second.yaml",
+        "- list: shells\n  items: [zsh]\n  override: {items: append}\n- rule: r\n  desc: d\n  condition: evt.type = open and shell\n  \
+         output: o\n  priority: INFO\n",
+    );
+    let broken = write(dir.path(), "broken.yaml", "- rule: [\n");
+    let output = run(&["-V", &first, "-V", &second]);
+    assert!(output.status.success(), "{}", stdout(&output));
+    assert!(
+        stdout(&output).ends_with(&format!("{second}: Ok\n")),
+        "{}",
+        stdout(&output)
+    );
+    let output = run(&["-V", &first, "-V", &broken, "-V", &second]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stdout(&output);
+    assert!(text.contains(&format!("{broken}: Invalid")), "{text}");
+    assert!(
+        text.ends_with(&format!("{second}: Ok\n")),
+        "a file that is refused is left out: {text}"
+    );
+}
+
 #[test]
 fn refused_rules_keep_lanner_from_starting() {
     let dir = tempfile::tempdir().unwrap();
