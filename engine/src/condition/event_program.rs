@@ -61,8 +61,11 @@ struct Op {
 
 #[derive(Debug)]
 enum Kind {
-    Check(Arc<CheckNode>),
-    Not(u32),
+    /// What is remembered is the check's own answer, whether it is asked for plain or negated.
+    Check {
+        check: Arc<CheckNode>,
+        negated: bool,
+    },
     All(Box<[u32]>),
     Any(Box<[u32]>),
 }
@@ -112,23 +115,40 @@ impl EventProgram {
         }
     }
 
+    #[inline]
     fn holds(&self, node: u32, view: &EventView<'_>, memory: &mut Memory) -> bool {
-        let Some(op) = self.nodes.get(node as usize) else {
-            return false;
-        };
-        if let Some(answer) = op.answer.and_then(|at| memory.recall(at)) {
-            return answer;
+        match self.nodes.get(node as usize) {
+            Some(Op {
+                kind: Kind::Check { check, negated },
+                answer: None,
+            }) => check.matches(view, &mut memory.scratch) != *negated,
+            Some(op) => self.holds_other(op, view, memory),
+            None => false,
         }
-        let holds = match &op.kind {
-            Kind::Check(check) => check.matches(view, &mut memory.scratch),
-            Kind::Not(child) => !self.holds(*child, view, memory),
-            Kind::All(children) => children.iter().all(|child| self.holds(*child, view, memory)),
-            Kind::Any(children) => children.iter().any(|child| self.holds(*child, view, memory)),
+    }
+
+    /// What is remembered or has children.
+    #[inline(never)]
+    fn holds_other(&self, op: &Op, view: &EventView<'_>, memory: &mut Memory) -> bool {
+        let known = op.answer.and_then(|at| memory.recall(at));
+        let (answer, negated) = match &op.kind {
+            Kind::Check { check, negated } => (
+                known.unwrap_or_else(|| check.matches(view, &mut memory.scratch)),
+                *negated,
+            ),
+            Kind::All(children) => (
+                known.unwrap_or_else(|| children.iter().all(|child| self.holds(*child, view, memory))),
+                false,
+            ),
+            Kind::Any(children) => (
+                known.unwrap_or_else(|| children.iter().any(|child| self.holds(*child, view, memory))),
+                false,
+            ),
         };
-        if let Some(at) = op.answer {
-            memory.remember(at, holds);
+        if let (Some(at), None) = (op.answer, known) {
+            memory.remember(at, answer);
         }
-        holds
+        answer != negated
     }
 }
 
@@ -211,10 +231,19 @@ fn order(steps: &mut [Step], residuals: &Residuals) {
 #[derive(Debug, Default)]
 struct Layout {
     nodes: Vec<Op>,
-    /// How many places ask for each node.
-    uses: Vec<u32>,
+    /// What each node is about, and how many places ask for that.
+    subjects: Vec<Subject>,
+    uses: HashMap<Subject, u32>,
     placed: HashMap<u32, u32>,
-    checks: HashMap<u32, u32>,
+}
+
+/// What an answer is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Subject {
+    /// This check, plain or negated.
+    Check(u32),
+    /// This node.
+    Node(u32),
 }
 
 impl Layout {
@@ -223,77 +252,49 @@ impl Layout {
         for step in blocks.iter_mut().flat_map(|block| &mut block.steps) {
             step.node = self.place(step.node, &shapes, residuals);
         }
-        let mut answers = 0;
-        for (op, uses) in self.nodes.iter_mut().zip(&self.uses) {
-            // Negation is cheaper than memory.
-            if *uses > 1 && !matches!(op.kind, Kind::Not(_)) {
-                op.answer = Some(answers);
-                answers += 1;
+        let mut answers: HashMap<Subject, u32> = HashMap::new();
+        for (op, subject) in self.nodes.iter_mut().zip(&self.subjects) {
+            if self.uses.get(subject).is_some_and(|uses| *uses > 1) {
+                let next = answers.len() as u32;
+                op.answer = Some(*answers.entry(*subject).or_insert(next));
             }
         }
         EventProgram {
             blocks,
             nodes: self.nodes.into(),
-            answers: answers as usize,
+            answers: answers.len(),
         }
     }
 
     /// Where the node is, placed after its children at its first use.
     fn place(&mut self, node: u32, shapes: &[&Shape], residuals: &Residuals) -> u32 {
-        if let Some(at) = self.placed.get(&node) {
-            let at = *at;
-            self.uses[at as usize] += 1;
-            if let Kind::Not(check) = self.nodes[at as usize].kind {
-                self.uses[check as usize] += 1;
-            }
-            return at;
-        }
-        let at = match shapes[node as usize] {
-            Shape::Test { check, negated } => {
-                let at = self.place_check(*check, residuals);
-                match negated {
-                    true => self.push(Kind::Not(at)),
-                    false => at,
-                }
-            }
-            Shape::All(children) => {
-                let children = children
-                    .iter()
-                    .map(|c| self.place(*c, shapes, residuals))
-                    .collect();
-                self.push(Kind::All(children))
-            }
-            Shape::Any(children) => {
-                let children = children
-                    .iter()
-                    .map(|c| self.place(*c, shapes, residuals))
-                    .collect();
-                self.push(Kind::Any(children))
-            }
+        let subject = match shapes[node as usize] {
+            Shape::Test { check, .. } => Subject::Check(*check),
+            _ => Subject::Node(node),
         };
+        *self.uses.entry(subject).or_default() += 1;
+        if let Some(at) = self.placed.get(&node) {
+            return *at;
+        }
+        let kind = match shapes[node as usize] {
+            Shape::Test { check, negated } => Kind::Check {
+                check: Arc::clone(residuals.check(*check)),
+                negated: *negated,
+            },
+            Shape::All(children) => Kind::All(self.place_all(children, shapes, residuals)),
+            Shape::Any(children) => Kind::Any(self.place_all(children, shapes, residuals)),
+        };
+        let at = self.nodes.len() as u32;
+        self.nodes.push(Op { kind, answer: None });
+        self.subjects.push(subject);
         self.placed.insert(node, at);
         at
     }
 
-    /// A check is placed once, whether it is asked for plain or negated.
-    fn place_check(&mut self, check: u32, residuals: &Residuals) -> u32 {
-        if let Some(at) = self.checks.get(&check) {
-            self.uses[*at as usize] += 1;
-            return *at;
-        }
-        let kind = match residuals.check(check) {
-            Some(check) => Kind::Check(Arc::clone(check)),
-            None => Kind::Any([].into()),
-        };
-        let at = self.push(kind);
-        self.checks.insert(check, at);
-        at
-    }
-
-    fn push(&mut self, kind: Kind) -> u32 {
-        let at = self.nodes.len() as u32;
-        self.nodes.push(Op { kind, answer: None });
-        self.uses.push(1);
-        at
+    fn place_all(&mut self, nodes: &[u32], shapes: &[&Shape], residuals: &Residuals) -> Box<[u32]> {
+        nodes
+            .iter()
+            .map(|node| self.place(*node, shapes, residuals))
+            .collect()
     }
 }

@@ -134,6 +134,7 @@ impl CheckNode {
     }
 
     /// True when the event passes.
+    #[inline]
     pub(super) fn matches(&self, view: &EventView<'_>, scratch: &mut Scratch) -> bool {
         if let Some(get) = self.plain {
             match &get(view) {

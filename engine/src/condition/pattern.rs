@@ -1,5 +1,6 @@
 //! Shell patterns on bytes, and sets of paths.
 
+use super::matcher::begins;
 use super::text_set::TextSet;
 
 /// A shell pattern, matched as `fnmatch(pattern, text, 0)` does: `*` and `?` match slashes and leading dots too.
@@ -74,7 +75,7 @@ impl Glob {
     /// True when the pattern matches all of `text`. Time is at most the product of both lengths.
     pub(crate) fn matches(&self, text: &[u8]) -> bool {
         // Most texts are none of the pattern's: both ends say so at once.
-        if !text.starts_with(&self.prefix) || !text.ends_with(&self.suffix) {
+        if !begins(text, &self.prefix) || !text.ends_with(&self.suffix) {
             return false;
         }
         let (mut t, mut p) = (self.prefix.len(), self.prefix.len());

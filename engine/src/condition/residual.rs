@@ -58,8 +58,8 @@ impl Residuals {
     }
 
     /// The check of a [`Shape::Test`].
-    pub(super) fn check(&self, index: u32) -> Option<&Arc<CheckNode>> {
-        self.checks.get(index as usize)
+    pub(super) fn check(&self, index: u32) -> &Arc<CheckNode> {
+        &self.checks[index as usize]
     }
 
     /// Every node, children before parents.
