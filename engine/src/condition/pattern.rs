@@ -1,5 +1,7 @@
 //! Shell patterns on bytes, and sets of paths.
 
+use memchr::memchr_iter;
+
 use super::matcher::begins;
 use super::text_set::TextSet;
 
@@ -241,7 +243,8 @@ impl PathSet {
         if self.literal.is_empty() {
             return false;
         }
-        let is_normal = path.first() == Some(&b'/') && !path.windows(2).any(|pair| pair == b"//");
+        let is_normal =
+            path.first() == Some(&b'/') && !memchr_iter(b'/', path).any(|at| path.get(at + 1) == Some(&b'/'));
         if !is_normal {
             // Rare: kernel paths have no double slashes.
             normal(path, buf);
@@ -251,12 +254,7 @@ impl PathSet {
     }
 
     fn prefixes(&self, path: &[u8]) -> bool {
-        let ends = path
-            .iter()
-            .enumerate()
-            .skip(1)
-            .filter(|(_, b)| **b == b'/')
-            .map(|(at, _)| at);
+        let ends = memchr_iter(b'/', path).filter(|at| *at > 0);
         ends.chain([path.len()])
             .any(|end| self.literal.contains(&path[..end]))
     }

@@ -540,3 +540,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn conditions_as_deep_as_they_may_be_are_specialised() {
+    // `and` and `or` by turns do not become one; each level adds one to the depth.
+    let depth = super::MAX_DEPTH - 10;
+    let mut text = String::new();
+    for level in 0..depth {
+        let word = if level % 2 == 0 { "and" } else { "or" };
+        text.push_str(&format!("evt.cpu < {} {word} (", level + 2));
+    }
+    text.push_str("proc.name = cat");
+    text.push_str(&")".repeat(depth));
+    let rules = programs(&[text]);
+    assert_eq!(rules.len(), 1);
+    let program = EventProgram::new(Event::Openat, rules.iter().map(|(_, program)| (0, program)));
+    let happening = crate::testing::Happening::openat(b"/etc/shadow", 0, 3);
+    let (mut memory, mut found) = (Memory::default(), 0);
+    happening.view(|view| {
+        program.run(view, &mut memory, &mut |_| {
+            found += 1;
+            false
+        });
+        assert_eq!(found == 1, Naive::default().holds(&rules[0].0, view));
+    });
+}

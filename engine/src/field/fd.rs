@@ -4,7 +4,7 @@ use lanner_schema::container::Owner;
 use lanner_schema::descriptor::{Descriptor, DescriptorKind};
 use lanner_schema::record::SocketTuple;
 use lanner_schema::view::{EventView, ParamValue};
-use memchr::memrchr;
+use memchr::{memchr_iter, memrchr};
 use std::net::IpAddr;
 
 use super::Extract::{Ends, Mostly, One, Plain, Unfilled};
@@ -100,12 +100,16 @@ fn file_name<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
     Some(Value::Bytes(&path[start..]))
 }
 
+/// The path as passed, when it has no double slashes.
+fn clean_raw_name<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    let raw = view.descriptor?.raw_path?;
+    let double = memchr_iter(b'/', raw).any(|at| raw.get(at + 1) == Some(&b'/'));
+    (!double).then_some(Value::Bytes(raw))
+}
+
 /// The path as passed with double slashes removed.
 fn raw_name<'b>(view: &EventView<'b>, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
     let raw = view.descriptor?.raw_path?;
-    if !raw.windows(2).any(|pair| pair == b"//") {
-        return Some(Value::Bytes(raw));
-    }
     for byte in raw {
         if *byte != b'/' || buf.last() != Some(&b'/') {
             buf.push(*byte);
@@ -219,7 +223,7 @@ pub(super) static FIELDS: &[Field] = fields! {
     "fd.dev.major" Int32 None [] "Its major number." => Plain(|e| number_param(e, "dev").map(|dev| Value::U64((dev >> 8) & 0xfff)));
     "fd.dev.minor" Int32 None [] "Its minor number." => Plain(|e| number_param(e, "dev").map(|dev| Value::U64(dev & 0xff | (dev >> 12) & 0xfff00)));
     "fd.ino" Int64 None [] "The file's inode number." => Plain(|e| number_param(e, "ino").map(Value::U64));
-    "fd.nameraw" CharBuf None [] "The path as it was passed, double slashes removed." => One(|e, _, buf| raw_name(e, buf));
+    "fd.nameraw" CharBuf None [] "The path as it was passed, double slashes removed." => Mostly(clean_raw_name, |e, _, buf| raw_name(e, buf));
     "fd.types" CharBuf Index [list no_rhs] "Types of all open descriptors, or of one." => Unfilled;
     "fd.is_upper_layer" Bool None [] "The file is in the upper layer of an overlay." => Unfilled;
     "fd.is_lower_layer" Bool None [] "The file is in a lower layer of an overlay." => Unfilled;

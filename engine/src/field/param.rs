@@ -2,8 +2,9 @@
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::LazyLock;
 
-use lanner_schema::event::{Event, FdUse, ParamType};
+use lanner_schema::event::{EVENTS, Event, FdUse, ParamType};
 use lanner_schema::flags;
 use lanner_schema::process::strings;
 use lanner_schema::record::SocketTuple;
@@ -342,11 +343,21 @@ fn path_param(event: Event, role: Role) -> Option<&'static str> {
     }
 }
 
+/// The index of that parameter, looked up by name once.
+fn path_index(event: Event, role: Role) -> Option<u8> {
+    static INDEXES: LazyLock<Vec<[Option<u8>; 3]>> = LazyLock::new(|| {
+        let index = |event: Event, role| u8::try_from(event.row().param(path_param(event, role)?)?).ok();
+        let roles = |event| [Role::Name, Role::Source, Role::Target].map(|role| index(event, role));
+        EVENTS.iter().map(|row| roles(row.event)).collect()
+    });
+    INDEXES.get(event as usize)?[role as usize]
+}
+
 fn path<'b>(view: &EventView<'b>, role: Role, as_passed: bool) -> Option<Value<'b>> {
     if evt::return_value(view)? < 0 {
         return None;
     }
-    match view.param_named(path_param(view.event, role)?)? {
+    match view.param(path_index(view.event, role)?.into())? {
         ParamValue::Path { raw, resolved } => {
             let value = if as_passed { raw } else { resolved.unwrap_or(raw) };
             Some(Value::Bytes(value))
