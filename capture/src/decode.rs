@@ -171,9 +171,13 @@ pub(crate) fn descriptor<'a>(
                 is_server: false,
             })
         }
-        FdUse::File { fd, path } => Some(Descriptor {
+        FdUse::File { fd, path, directory } => Some(Descriptor {
             number: number(fd)?,
-            kind: DescriptorKind::File,
+            kind: if directory {
+                DescriptorKind::Directory
+            } else {
+                DescriptorKind::File
+            },
             path: path_of(path),
             raw_path: None,
             tuple: None,
@@ -268,6 +272,17 @@ mod tests {
         assert_eq!(descriptor.number, -2);
         assert_eq!(descriptor.kind, DescriptorKind::Directory);
         assert_eq!(descriptor.path, Some(&b"/etc/x"[..]));
+    }
+
+    #[test]
+    fn fchdir_is_about_a_directory() {
+        let bytes = WireBuilder::new().number(0).number(5).kernel_path("/srv").build();
+        let wire = Wire::read(&bytes, 3).unwrap();
+        let descriptor = descriptor(Event::Fchdir, &wire, |_| Some(b"/srv")).unwrap();
+        assert_eq!(
+            (descriptor.number, descriptor.kind),
+            (5, DescriptorKind::Directory)
+        );
     }
 
     #[test]

@@ -210,6 +210,8 @@ pub enum FdUse {
         fd: u8,
         /// Index of the path parameter.
         path: u8,
+        /// True when only a directory can be meant.
+        directory: bool,
     },
 }
 

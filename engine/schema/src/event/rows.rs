@@ -372,7 +372,7 @@ events! {
         mode: Mode(&flags::CHMOD_MODE), Arg(1);
     }
     /// `fchmod(2)`.
-    Fchmod "fchmod" File x86_64 [91] i386 [94] aarch64 [52] fd FdUse::File { fd: 1, path: 3 }; {
+    Fchmod "fchmod" File x86_64 [91] i386 [94] aarch64 [52] fd FdUse::File { fd: 1, path: 3, directory: false }; {
         res: Errno, Return;
         fd: Fd, Arg(0);
         mode: Mode(&flags::CHMOD_MODE), Arg(1);
@@ -392,7 +392,7 @@ events! {
         cwd: FsPath, Origin::Extractor(X::Cwd), hidden;
     }
     /// `fchdir(2)`; the process state follows it.
-    Fchdir "fchdir" File x86_64 [81] i386 [133] aarch64 [50] fd FdUse::File { fd: 1, path: 2 }; {
+    Fchdir "fchdir" File x86_64 [81] i386 [133] aarch64 [50] fd FdUse::File { fd: 1, path: 2, directory: true }; {
         res: Errno, Return;
         fd: Fd, Arg(0);
         path: FsPath, Origin::Extractor(X::FdPath), hidden;
