@@ -25,6 +25,26 @@ const ONE_RULE: &str = "- rule: Never matches
   priority: WARNING
 ";
 
+/// Rules that have little in common, a tenth of them for every event.
+fn many_rules(count: usize) -> String {
+    let rule = |n: usize| {
+        let events = [
+            "evt.type in (open, openat)",
+            "evt.type = execve",
+            "evt.type = connect",
+            "evt.num > 0",
+        ];
+        let events = events[[0, 0, 0, 1, 1, 1, 1, 2, 2, 3][n % 10]];
+        format!(
+            "- rule: Rule {n}\n  desc: d\n  condition: {events} and proc.name in (a{n}, b{n}) and fd.name startswith /srv/{n}/ \
+             and not proc.aname in (c{}, d{})\n  output: o\n  priority: WARNING\n  warn_evttypes: false\n",
+            n % 20,
+            n % 30
+        )
+    };
+    (0..count).map(rule).collect()
+}
+
 fn rules(name: &str, text: &str) -> Ruleset {
     let file = RulesFile {
         name: name.into(),
@@ -66,6 +86,7 @@ fn main() {
     let mut sets = vec![
         ("one rule", ONE_RULE.to_owned()),
         ("built-in rules", BUILT_IN_RULES.to_owned()),
+        ("1,000 rules", many_rules(1000)),
     ];
     match std::fs::read_to_string(&stock) {
         Ok(text) => sets.push(("Falco's stock rules", text)),
@@ -75,20 +96,22 @@ fn main() {
         ),
     }
     println!(
-        "{:<22} {:>6} {:>12} {:>12} {:>8}   median ns of each event",
-        "rules", "count", "median ns", "fastest ns", "matches"
+        "{:<22} {:>6} {:>12} {:>12} {:>8} {:>8}   median ns of each event",
+        "rules", "count", "median ns", "fastest ns", "matches", "load ms"
     );
     let each = [Event::Openat, Event::Unlinkat, Event::Execve, Event::Connect].map(|event| {
         let of = views.iter().filter(|view| view.event == event).copied();
         (event.name(), of.collect::<Vec<_>>())
     });
     for (name, text) in sets {
+        let start = Instant::now();
         let mut ruleset = rules(name, &text);
+        let load = start.elapsed().as_secs_f64() * 1e3;
         let (median, fastest) = measure(&mut ruleset, &views);
         let count = ruleset.rules().filter(|rule| rule.runs()).count();
         let matches: u64 = ruleset.rules().map(|rule| rule.matches()).sum();
         let per_run = matches / (WARM_UP + RUNS) as u64;
-        print!("{name:<22} {count:>6} {median:>12.1} {fastest:>12.1} {per_run:>8}  ");
+        print!("{name:<22} {count:>6} {median:>12.1} {fastest:>12.1} {per_run:>8} {load:>8.1}  ");
         for (event, views) in &each {
             print!(" {event} {:.0}", measure(&mut ruleset, views).0);
         }

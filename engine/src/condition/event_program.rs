@@ -17,7 +17,7 @@ use super::residual::{Residual, Residuals, Shape};
 /// Conditions evaluated together: one bit each.
 const BLOCK: usize = 64;
 /// How many steps are ordered with care, which takes the square of their number.
-const MOST_ORDERED: usize = 500;
+const MOST_ORDERED: usize = 200;
 
 /// What evaluation remembers while it looks at one event. Shared by the programs of all events.
 #[derive(Debug, Default)]
@@ -105,9 +105,7 @@ impl EventProgram {
                     }
                 }
             }
-            while left != 0 {
-                let index = left.trailing_zeros() as usize;
-                left &= left - 1;
+            for index in bits(left) {
                 if block.ids.get(index).is_some_and(|id| found(*id)) {
                     return;
                 }
@@ -203,28 +201,30 @@ impl Block {
 fn order(steps: &mut [Step], residuals: &Residuals) {
     // How likely each condition is to be still there.
     let mut left = [1.0f32; BLOCK];
-    let conditions = |step: &Step| {
-        let needed_by = step.needed_by;
-        (0..BLOCK).filter(move |index| needed_by & 1 << index != 0)
-    };
     for at in 0..steps.len() {
-        let score = |step: &Step| {
-            let expected: f32 = conditions(step).map(|index| left[index]).sum();
+        let (mut best, mut best_score) = (at, 0.0);
+        for (index, step) in steps.iter().enumerate().skip(at) {
+            let expected: f32 = bits(step.needed_by).map(|condition| left[condition]).sum();
             // A step is only taken when a condition is left that needs it.
-            expected.max(1.0) / residuals.odds(step.node).rank_to_fail()
-        };
-        let best = (at..steps.len()).reduce(|best, other| {
-            if score(&steps[other]) > score(&steps[best]) {
-                other
-            } else {
-                best
+            let score = expected.max(1.0) / residuals.odds(step.node).rank_to_fail();
+            if score > best_score {
+                (best, best_score) = (index, score);
             }
-        });
+        }
         // The others stay in their order.
-        steps[at..=best.unwrap_or(at)].rotate_right(1);
+        steps[at..=best].rotate_right(1);
         let passes = residuals.odds(steps[at].node).passes;
-        conditions(&steps[at]).for_each(|index| left[index] *= passes);
+        bits(steps[at].needed_by).for_each(|condition| left[condition] *= passes);
     }
+}
+
+/// The indexes of the bits that are set.
+fn bits(mut set: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let index = (set != 0).then(|| set.trailing_zeros() as usize)?;
+        set &= set - 1;
+        Some(index)
+    })
 }
 
 /// Lays out the nodes that the blocks use.

@@ -278,7 +278,7 @@ impl Random {
         let descriptor = match self.event.row().fd {
             FdUse::None => None,
             FdUse::Opens { path, .. } => Some(file(number_of(0), path)),
-            FdUse::File { fd, path } => Some(file(number_of(fd), path)),
+            FdUse::File { fd, path, .. } => Some(file(number_of(fd), path)),
             FdUse::Socket { fd, tuple } => {
                 let tuple = wire.param(tuple.into()).and_then(|p| SocketTuple::read(p.bytes));
                 Some(Descriptor {
