@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Args, Parser};
 
 /// Runtime threat detection for containers and Linux hosts, with Falco's rules.
 ///
@@ -12,6 +12,8 @@ use clap::{ArgAction, Parser};
 #[command(
     name = "lanner",
     disable_version_flag = true,
+    // As in Falco: of an option with one value that is there twice, the last counts.
+    args_override_self = true,
     after_help = "Ctrl-C stops Lanner and prints what it saw."
 )]
 pub(crate) struct Cli {
@@ -69,9 +71,79 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Prints the version and exits
+    /// Prints the versions of Lanner and of its rules engine, and exits
     #[arg(long, action = ArgAction::SetTrue)]
     pub(crate) version: bool,
+
+    /// Stops after this many seconds; 0 is never
+    #[arg(
+        short = 'M',
+        value_name = "SECS",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    pub(crate) seconds: u64,
+
+    /// What Falco has and Lanner serves in part, or only so that units and scripts keep working.
+    #[command(flatten)]
+    pub(crate) falco: FalcoOptions,
+}
+
+/// Falco's options beside the usual ones.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Falco's other options")]
+pub(crate) struct FalcoOptions {
+    /// Adds FMT to the output of every rule, like append_output; c, k, container and kubernetes change nothing; repeatable
+    #[arg(short = 'p', long = "print", value_name = "FMT", allow_hyphen_values = true)]
+    pub(crate) print: Vec<String>,
+
+    /// Changes nothing; see log_level of the configuration
+    #[arg(short = 'v', action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Leaves out an event source; repeatable. There is only "syscall"
+    #[arg(long, value_name = "SOURCE", conflicts_with = "enable_source")]
+    pub(crate) disable_source: Vec<String>,
+
+    /// Watches this event source only; repeatable. There is only "syscall"
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) enable_source: Vec<String>,
+
+    /// Prints the size of a memory page in bytes and exits
+    #[arg(long)]
+    pub(crate) page_size: bool,
+
+    /// Says which system calls are ignored, and exits
+    #[arg(short = 'i')]
+    pub(crate) ignored: bool,
+
+    /// Lists the plugins and exits
+    #[arg(long)]
+    pub(crate) list_plugins: bool,
+
+    /// Describes a plugin and exits
+    #[arg(long, value_name = "NAME")]
+    pub(crate) plugin_info: Option<String>,
+
+    /// Form of --list and --list-events; only text is built yet
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "markdown", "json"])]
+    pub(crate) format: Option<String>,
+
+    /// Not built yet: --list and --list-events as Markdown
+    #[arg(long)]
+    pub(crate) markdown: bool,
+
+    /// Not built yet: what a report of a problem should have
+    #[arg(long)]
+    pub(crate) support: bool,
+
+    /// Not built yet: the JSON schema of the configuration
+    #[arg(long)]
+    pub(crate) config_schema: bool,
+
+    /// Not built yet: the JSON schema of rules files
+    #[arg(long)]
+    pub(crate) rule_schema: bool,
 }
 
 #[cfg(test)]
@@ -108,6 +180,28 @@ mod tests {
             Some("syscall")
         );
         assert!(parse(&["--version"]).unwrap().version);
+    }
+
+    #[test]
+    fn a_format_may_stand_right_behind_its_letter() {
+        let cli = parse(&["-pk", "-p", "x=%proc.name", "--print=c", "-vv", "-M", "5"]).unwrap();
+        assert_eq!(cli.falco.print, ["k", "x=%proc.name", "c"]);
+        assert_eq!((cli.falco.verbose, cli.seconds), (2, 5));
+    }
+
+    #[test]
+    fn sources_are_enabled_or_disabled_not_both() {
+        let both = ["--enable-source", "syscall", "--disable-source", "syscall"];
+        assert_eq!(parse(&both).unwrap_err().kind(), ErrorKind::ArgumentConflict);
+        let cli = parse(&["--disable-source", "a", "--disable-source", "b"]).unwrap();
+        assert_eq!(cli.falco.disable_source, ["a", "b"]);
+        assert_eq!(
+            parse(&["-U", "-U", "-c", "a", "-c", "b"])
+                .unwrap()
+                .config
+                .as_deref(),
+            Some(Path::new("b"))
+        );
     }
 
     #[test]

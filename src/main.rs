@@ -5,6 +5,7 @@
 mod cli;
 mod config;
 mod exit_report;
+mod falco_options;
 mod list;
 mod load;
 mod log;

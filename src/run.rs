@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use lanner_capture::Host;
@@ -12,15 +13,15 @@ use crate::cli::Cli;
 use crate::config::{self, Config};
 use crate::pidfile::Pidfile;
 use crate::start_screen::Screen;
-use crate::{list, load, log, rules, watch};
+use crate::{falco_options, list, load, log, rules, watch};
 
 /// Does what the command line says.
 ///
 /// # Errors
 /// Everything that keeps Lanner from doing it, in words for its operator.
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
-    if cli.version {
-        log::out(&format!("Lanner version: {}\n", env!("CARGO_PKG_VERSION")));
+    if let Some(text) = falco_options::answer(cli)? {
+        log::out(&text);
         return Ok(ExitCode::SUCCESS);
     }
     if cli.list_events {
@@ -32,6 +33,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let config = configure(cli)?;
+    falco_options::sources(&cli.falco)?;
     if !cli.validate.is_empty() {
         let mut files = Vec::new();
         for path in &cli.validate {
@@ -76,7 +78,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(path) => Some(write_pidfile(path)?),
         None => None,
     };
-    watch::watch(&config, plan, ruleset, outputs, pidfile, screen)?;
+    let limit = (cli.seconds > 0).then(|| Duration::from_secs(cli.seconds));
+    watch::watch(&config, plan, ruleset, outputs, pidfile, screen, limit)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -97,6 +100,7 @@ fn configure(cli: &Cli) -> anyhow::Result<Config> {
     }
     log::start(&config);
     log::report(&messages);
+    falco_options::apply(&cli.falco, &mut config.append_output)?;
     Ok(config)
 }
 

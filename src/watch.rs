@@ -1,6 +1,7 @@
 //! Lanner at work: capture and rules on one thread, the container runtime and signals on tokio, until something ends it.
 
 use std::future::Future;
+use std::pin::pin;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,7 +37,7 @@ const RESTART: Duration = Duration::from_secs(1);
 /// Exit code of a process that SIGINT ended, as shells see it.
 const INTERRUPTED: i32 = 130;
 
-/// Watches until SIGINT, SIGTERM or the end of capture, then drains and reports.
+/// Watches until SIGINT, SIGTERM, the end of `limit` or of capture, then drains and reports.
 ///
 /// # Errors
 /// When capture can't start, or ends by itself.
@@ -47,6 +48,7 @@ pub(crate) fn watch(
     outputs: Outputs,
     pidfile: Option<Pidfile>,
     mut screen: Screen,
+    limit: Option<Duration>,
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -89,7 +91,7 @@ pub(crate) fn watch(
     if config.log_stderr {
         log::err(&screen.render());
     }
-    let signals = runtime.block_on(signals.wait(&outputs, capture_ended));
+    let signals = runtime.block_on(signals.wait(&outputs, capture_ended, limit));
 
     stop.store(true, Ordering::Relaxed);
     // A second stop signal must not wait for a drain that hangs.
@@ -231,8 +233,20 @@ impl Signals {
         })
     }
 
-    /// Serves signals until one says stop, or capture ends by itself; gives itself back for what comes after.
-    async fn wait(mut self, outputs: &Outputs, mut capture_ended: oneshot::Receiver<()>) -> Signals {
+    /// Serves signals until one says stop, the time is over, or capture ends by itself; gives itself back for what comes
+    /// after.
+    async fn wait(
+        mut self,
+        outputs: &Outputs,
+        mut capture_ended: oneshot::Receiver<()>,
+        limit: Option<Duration>,
+    ) -> Signals {
+        let mut time_over = pin!(async {
+            match limit {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        });
         loop {
             tokio::select! {
                 _ = self.interrupt.recv() => {
@@ -241,6 +255,10 @@ impl Signals {
                 }
                 _ = self.terminate.recv() => {
                     tracing::info!("SIGTERM: stopping");
+                    return self;
+                }
+                () = &mut time_over => {
+                    tracing::info!("the time of -M is over: stopping");
                     return self;
                 }
                 _ = &mut capture_ended => {

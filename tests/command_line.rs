@@ -47,13 +47,100 @@ const RULES: &str = "\
 ";
 
 #[test]
-fn the_version_is_printed() {
+fn the_versions_are_printed() {
     let output = run(&["--version"]);
     assert!(output.status.success());
-    assert_eq!(
-        stdout(&output),
-        format!("Lanner version: {}\n", env!("CARGO_PKG_VERSION"))
+    let text = stdout(&output);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], format!("Lanner version: {}", env!("CARGO_PKG_VERSION")));
+    assert!(
+        lines[1].starts_with("Engine: ") && lines[1].ends_with(&lanner_engine::ENGINE_VERSION.to_string()),
+        "{text}"
     );
+    assert!(text.contains("the container plugin is built in"), "{text}");
+}
+
+#[test]
+fn falcos_questions_are_answered_or_said_to_be_missing() {
+    for (arguments, answer) in [
+        (&["--page-size"][..], "page size is: "),
+        (
+            &["--list-plugins"],
+            "0 Plugins Loaded: container identity is built in",
+        ),
+        (&["--plugin-info", "container"], "Name: container"),
+        (&["-i"], "No system call is ignored"),
+        (&["--list", "-N", "--format", "text"], "proc.name"),
+    ] {
+        let output = run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        assert!(
+            stdout(&output).contains(answer),
+            "{arguments:?}: {}",
+            stdout(&output)
+        );
+    }
+    for (arguments, answer) in [
+        (
+            &["--support"][..],
+            "lanner: --support is known from Falco and not built yet\n",
+        ),
+        (&["--config-schema"], "--config-schema"),
+        (&["--rule-schema"], "--rule-schema"),
+        (&["--list", "--format=json"], "--format json"),
+        (&["--list-events", "--markdown"], "--markdown"),
+        (&["--plugin-info", "json"], "there is no plugin \"json\""),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let text = stderr(&output);
+        assert!(
+            text.contains(answer) && text.lines().count() == 1,
+            "{arguments:?}: {text}"
+        );
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn event_sources_are_chosen_as_far_as_there_are_any() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = write(dir.path(), "rules.yaml", RULES);
+    let list = |arguments: &[&str]| run(&[&["-L", "-r", &rules], arguments].concat());
+    assert!(list(&["--enable-source", "syscall"]).status.success());
+    let output = list(&["--disable-source", "k8s_audit"]);
+    assert!(output.status.success());
+    assert!(
+        stderr(&output).contains("no event source \"k8s_audit\""),
+        "{}",
+        stderr(&output)
+    );
+    for arguments in [["--disable-source", "syscall"], ["--enable-source", "k8s_audit"]] {
+        let output = list(&arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(
+            stderr(&output).contains("nothing would be watched"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn a_format_of_p_is_checked_and_falcos_short_forms_change_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = write(dir.path(), "rules.yaml", RULES);
+    let output = run(&["-pk", "-v", "-L", "-r", &rules]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stderr(&output);
+    assert!(
+        text.contains("-p k changes nothing") && text.contains("-v changes nothing"),
+        "{text}"
+    );
+    let output = run(&["-p", "x=%proc.nmae", "-L", "-r", &rules]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.starts_with("lanner: -p x=%proc.nmae: "), "{text}");
 }
 
 #[test]
@@ -248,6 +335,30 @@ fn a_reader_that_went_away_is_no_panic() {
         // A panic is 101; a dry run without root is 1.
         assert!(matches!(status.code(), Some(0 | 1)), "{arguments}: {status}");
     }
+}
+
+#[test]
+fn after_the_seconds_of_m_it_stops_and_reports() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = write(
+        dir.path(),
+        "rules.yaml",
+        &RULES.replace("command-line-marker", "seconds-marker"),
+    );
+    let marker = write(dir.path(), "lanner-seconds-marker", "");
+    let arguments = ["-r", &rules, "-M", "2", "-p", "by=%proc.pid"];
+    let Some(mut running) = Running::start(&arguments) else {
+        return;
+    };
+    drop(std::fs::File::open(&marker).unwrap());
+    assert_eq!(running.wait().code(), Some(0));
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut running.process.stdout.take().unwrap(), &mut text).unwrap();
+    assert!(
+        text.contains(&format!("marker {marker} by={}\n", std::process::id())),
+        "{text}"
+    );
+    assert!(text.contains("Events detected: 1\n"), "{text}");
 }
 
 /// A Lanner that watches, with its standard error read up to the start screen's last line.
