@@ -1,10 +1,12 @@
 //! Rules from files to a ruleset, with every diagnostic shown.
 
-use anyhow::bail;
+use std::path::{Path, PathBuf};
+
+use anyhow::{anyhow, bail};
 use lanner_engine::{Diagnostic, Loaded, Matching, RulesFile, Ruleset, Settings};
 
 use crate::config::Config;
-use crate::log;
+use crate::{log, rules};
 
 /// The engine's settings, from the configuration.
 pub(crate) fn settings(config: &Config) -> Settings {
@@ -55,32 +57,60 @@ pub(crate) fn load(files: &[RulesFile], config: &Config) -> anyhow::Result<Rules
     }
 }
 
-/// `-V`: checks each file together with those before it, as a start with all of them would load them; one that is refused
-/// is left out for the next. True when all can be loaded.
-pub(crate) fn validate(files: &[RulesFile], config: &Config) -> bool {
-    let mut together: Vec<RulesFile> = Vec::new();
-    for file in files {
-        together.push(file.clone());
-        let Loaded { ruleset, diagnostics } = lanner_engine::load(&together, &settings(config));
-        // Warnings about the files before were said with them.
-        let of_this = |d: &Diagnostic| d.is_error() || d.file == file.name;
-        let diagnostics: Vec<Diagnostic> = diagnostics.into_iter().filter(of_this).collect();
-        log::out(&format!(
-            "{}: {}\n",
-            file.name,
-            verdict(ruleset.is_some(), &diagnostics)
-        ));
-        for diagnostic in &diagnostics {
-            match diagnostic.is_error() {
-                true => log::out(&format!("{diagnostic}\n")),
-                false => log::err(&format!("{diagnostic}\n")),
+/// `-V`: checks each file, and each of a directory, together with those before it, as a start with all of them would load
+/// them; one that is refused is left out for the next. True when all can be loaded.
+pub(crate) fn validate(paths: &[PathBuf], config: &Config) -> bool {
+    let mut valid = true;
+    let mut together = Vec::new();
+    for path in paths {
+        let files = match rules::paths(path) {
+            Ok(files) if files.is_empty() => Err(anyhow!("the directory has no .yaml or .yml file")),
+            files => files,
+        };
+        match files {
+            Ok(files) => {
+                for file in files {
+                    valid &= match rules::read_file(&file) {
+                        Ok(file) => check(file, &mut together, config),
+                        Err(error) => unreadable(&file, &error),
+                    };
+                }
             }
-        }
-        if ruleset.is_none() {
-            together.pop();
+            Err(error) => valid = unreadable(path, &error),
         }
     }
-    together.len() == files.len()
+    valid
+}
+
+/// The verdict on what can't be read; false.
+fn unreadable(path: &Path, error: &anyhow::Error) -> bool {
+    log::out(&format!(
+        "{}: {}\n{error:#}\n",
+        path.display(),
+        verdict(false, &[])
+    ));
+    false
+}
+
+/// Checks a file together with others; it joins them when it can be loaded.
+fn check(file: RulesFile, together: &mut Vec<RulesFile>, config: &Config) -> bool {
+    let name = file.name.clone();
+    together.push(file);
+    let Loaded { ruleset, diagnostics } = lanner_engine::load(together, &settings(config));
+    // Warnings about the files before were said with them.
+    let of_this = |d: &Diagnostic| d.is_error() || d.file == name;
+    let diagnostics: Vec<Diagnostic> = diagnostics.into_iter().filter(of_this).collect();
+    log::out(&format!("{name}: {}\n", verdict(ruleset.is_some(), &diagnostics)));
+    for diagnostic in &diagnostics {
+        match diagnostic.is_error() {
+            true => log::out(&format!("{diagnostic}\n")),
+            false => log::err(&format!("{diagnostic}\n")),
+        }
+    }
+    if ruleset.is_none() {
+        together.pop();
+    }
+    ruleset.is_some()
 }
 
 fn verdict(valid: bool, diagnostics: &[Diagnostic]) -> &'static str {

@@ -67,16 +67,19 @@ fn list(paths: &[PathBuf]) -> String {
 }
 
 /// Reads a file, or the YAML files of a directory in order of their names.
-pub(crate) fn read(path: &Path, files: &mut Vec<RulesFile>) -> anyhow::Result<()> {
-    let refuse = || format!("cannot read rules from {}", path.display());
-    if path.is_dir() {
-        for file in directory(path).with_context(refuse)? {
-            files.push(read_file(&file)?);
-        }
-    } else {
-        files.push(read_file(path)?);
+fn read(path: &Path, files: &mut Vec<RulesFile>) -> anyhow::Result<()> {
+    for file in paths(path)? {
+        files.push(read_file(&file)?);
     }
     Ok(())
+}
+
+/// The file itself, or the YAML files of a directory in order of their names.
+pub(crate) fn paths(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    match path.is_dir() {
+        true => directory(path).with_context(|| format!("cannot read rules from {}", path.display())),
+        false => Ok(vec![path.to_owned()]),
+    }
 }
 
 /// The .yaml and .yml files, as Falco does: next to them lie notes and backups. Hidden ones are left out too: a mounted
@@ -104,7 +107,8 @@ fn directory(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read_file(path: &Path) -> anyhow::Result<RulesFile> {
+/// Reads one file.
+pub(crate) fn read_file(path: &Path) -> anyhow::Result<RulesFile> {
     let bytes = fs::read(path).with_context(|| format!("cannot read rules from {}", path.display()))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];

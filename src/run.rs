@@ -35,11 +35,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let config = configure(cli)?;
     falco_options::sources(&cli.falco)?;
     if !cli.validate.is_empty() {
-        let mut files = Vec::new();
-        for path in &cli.validate {
-            rules::read(path, &mut files)?;
-        }
-        return Ok(match load::validate(&files, &config) {
+        return Ok(match load::validate(&cli.validate, &config) {
             true => ExitCode::SUCCESS,
             false => ExitCode::FAILURE,
         });

@@ -236,6 +236,31 @@ fn validated_files_build_on_those_before_them() {
 }
 
 #[test]
+fn every_validated_file_has_its_verdict() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = write(dir.path(), "good.yaml", RULES);
+    let latin = dir.path().join("latin.yaml").display().to_string();
+    std::fs::write(&latin, b"# one\n# f\xfcr\n").unwrap();
+    let missing = dir.path().join("missing.yaml").display().to_string();
+    let empty = dir.path().join("empty.d").display().to_string();
+    std::fs::create_dir(&empty).unwrap();
+    write(Path::new(&empty), "notes.txt", "");
+    let output = run(&["-V", &missing, "-V", &latin, "-V", &empty, "-V", &good]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stdout(&output);
+    for part in [
+        format!("{missing}: Invalid\ncannot read rules from {missing}: No such file"),
+        format!("{latin}: Invalid\n{latin}:2:4: the file is not UTF-8 here"),
+        format!("{empty}: Invalid\nthe directory has no .yaml or .yml file\n"),
+        format!("{good}: Ok\n"),
+    ] {
+        assert!(text.contains(&part), "{part}\n{text}");
+    }
+    let output = run(&["-V", &empty]);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
 fn refused_rules_keep_lanner_from_starting() {
     let dir = tempfile::tempdir().unwrap();
     let bad = write(dir.path(), "bad.yaml", &RULES.replace("WARNING", "LOUD"));
