@@ -52,7 +52,10 @@ pub(super) fn merge(root: &mut Node, main: &Path, messages: &mut Messages) {
                 }
             };
             match tree::parse_file(&text, &file) {
-                Ok(included) => merge_one(root, included, strategy, messages),
+                Ok(mut included) => {
+                    tree::settle_duplicates(&mut included, messages);
+                    merge_one(root, included, strategy, messages);
+                }
                 Err(message) => messages.0.push(message),
             }
         }

@@ -153,6 +153,7 @@ pub(crate) fn read(text: &str, path: &Path, options: &[String]) -> (Config, Mess
         messages.error(&root.at, text, "write for example \"json_output: true\"");
         root.value = Value::Null;
     }
+    tree::settle_duplicates(&mut root, &mut messages);
     // As in Falco: options may name the files to include, and all others win over what is included.
     let (first, last): (Vec<_>, Vec<_>) = options
         .iter()
@@ -163,6 +164,7 @@ pub(crate) fn read(text: &str, path: &Path, options: &[String]) -> (Config, Mess
                 messages.0.push(message);
             }
         }
+        tree::settle_duplicates(&mut root, &mut messages);
         if include {
             include::merge(&mut root, path, &mut messages);
         }

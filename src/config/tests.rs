@@ -132,6 +132,18 @@ fn options_win_over_the_file_and_are_named_in_messages() {
 }
 
 #[test]
+fn a_key_that_is_there_twice_is_a_warning() {
+    let (config, messages) = lanner(
+        "priority: error\npriority: notice\n",
+        &["nri={enabled: true, enabled: false}"],
+    );
+    assert!(!messages.refused());
+    assert_eq!(config.priority, Priority::Notice);
+    assert!(!config.nri.enabled);
+    assert_eq!(messages.0.len(), 2, "{:?}", texts(&messages));
+}
+
+#[test]
 fn what_the_operator_counts_on_and_is_not_served_is_a_warning() {
     let text = "http_output:\n  enabled: true\n  url: http://x\nprogram_output: {enabled: false}\nrules:\n  - disable: {rule: x}\n";
     let (_, messages) = lanner(text, &[]);

@@ -3,15 +3,17 @@
 //! Scalars stay text until a key asks for a number or a truth value, as in Falco: `"true"`, `yes` and `${VAR}` that
 //! expands to `true` all mean the same.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_yaml::options::DuplicateKeyPolicy;
 use serde_yaml::{Location, Spanned};
 
 use super::env;
-use super::message::{Level, Message, Place};
+use super::message::{Level, Message, Messages, Place};
 
 /// A node.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,9 +136,12 @@ impl Node {
     }
 }
 
-/// Reads a YAML text. Environment variables in its scalars are replaced when `expand` is set.
+/// Reads a YAML text; keys that are there twice stay, see [`settle_duplicates`]. Environment variables in its scalars are replaced when `expand` is set.
 pub(crate) fn parse(text: &str, place: &Place, expand: bool) -> Result<Node, Message> {
-    match serde_yaml::from_str::<Option<Spanned<Raw>>>(text) {
+    let options = serde_yaml::options! {
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+    };
+    match serde_yaml::from_str_with_options::<Option<Spanned<Raw>>>(text, options) {
         Ok(Some(raw)) => Ok(node(raw, text, place, expand)),
         Ok(None) => Ok(Node {
             at: place.clone(),
@@ -164,6 +169,33 @@ pub(crate) fn parse_file(text: &str, path: &Path) -> Result<Node, Message> {
     parse(text, &Place::file(path), true)
 }
 
+/// Of keys that are there twice the later stays, as for rules files; the reader of the configuration is told.
+pub(crate) fn settle_duplicates(node: &mut Node, messages: &mut Messages) {
+    match &mut node.value {
+        Value::Null | Value::Scalar(_) => {}
+        Value::List(items) => items
+            .iter_mut()
+            .for_each(|item| settle_duplicates(item, messages)),
+        Value::Map(entries) => {
+            let mut last: HashMap<String, Place> = HashMap::new();
+            let mut kept = Vec::with_capacity(entries.len());
+            for mut entry in entries.drain(..).rev() {
+                if let Some(later) = last.get(&entry.name) {
+                    let text = format!("the key {} is there twice, this later value counts", entry.name);
+                    let hint = format!("the one at {} is ignored; remove it", entry.at);
+                    messages.add(Level::Warning, later, text, Some(hint));
+                    continue;
+                }
+                last.insert(entry.name.clone(), entry.at.clone());
+                settle_duplicates(&mut entry.node, messages);
+                kept.push(entry);
+            }
+            kept.reverse();
+            *entries = kept;
+        }
+    }
+}
+
 fn yaml_hint(said: &str, text: &str, location: Option<Location>) -> Option<String> {
     let line = usize::try_from(location?.line()).ok()?.checked_sub(1)?;
     let mut lines = text.lines().skip(line);
@@ -189,11 +221,9 @@ fn bare(message: &str) -> &str {
         Some((position, rest)) if position.contains("column") => rest,
         _ => first,
     };
-    [" at line ", ", set DuplicateKeyPolicy", "; use from_str"]
-        .iter()
-        .fold(first, |text, end| {
-            text.split_once(end).map_or(text, |(text, _)| text)
-        })
+    [" at line ", "; use from_str"].iter().fold(first, |text, end| {
+        text.split_once(end).map_or(text, |(text, _)| text)
+    })
 }
 
 fn at(place: &Place, location: Location) -> Place {
@@ -324,16 +354,48 @@ mod tests {
             let message = read(text).unwrap_err();
             (message.text, message.hint.unwrap_or_default())
         };
-        assert_eq!(
-            said("a: 1\nb: 2\na: 3\n").0,
-            "this is not YAML: duplicate mapping key: a"
-        );
         let (text, hint) = said("a: 1\n---\nb: 2\n");
         assert_eq!(text, "this is not YAML: multiple YAML documents detected");
         assert_eq!(hint, "a configuration is one document: remove the --- above");
         let (text, hint) = said("a: b\n\tc: d\n");
         assert!(!text.contains(" at line "), "{text}");
         assert!(hint.contains("the line after this one has a tab"), "{hint}");
+    }
+
+    #[test]
+    fn of_keys_that_are_there_twice_the_later_counts() {
+        let mut root = read("a: 1\nb: {c: 2, c: 3}\na: 4\na: 5\n").unwrap();
+        let mut messages = Messages::default();
+        settle_duplicates(&mut root, &mut messages);
+        assert_eq!(root.get("a").unwrap().text(), Ok("5"));
+        assert_eq!(root.get("b").unwrap().get("c").unwrap().text(), Ok("3"));
+        let mut texts: Vec<String> = messages.0.iter().map(ToString::to_string).collect();
+        texts.sort();
+        let said = |key, kept, lost| {
+            format!(
+                "lanner.yaml:{kept}: the key {key} is there twice, this later value counts (the one at \
+                 lanner.yaml:{lost} is ignored; remove it)"
+            )
+        };
+        assert_eq!(
+            texts,
+            [
+                said("c", "2:11", "2:5"),
+                said("a", "4:1", "1:1"),
+                said("a", "4:1", "3:1")
+            ]
+        );
+    }
+
+    #[test]
+    fn a_key_that_replaces_one_of_a_merged_map_is_no_duplicate() {
+        let mut root = read("base: &b {x: 1, y: 1}\nnew: {<<: *b, x: 2}\nalso: {x: 2, <<: *b}\n").unwrap();
+        let mut messages = Messages::default();
+        settle_duplicates(&mut root, &mut messages);
+        assert!(messages.0.is_empty(), "{:?}", messages.0);
+        for key in ["new", "also"] {
+            assert_eq!(root.get(key).unwrap().get("x").unwrap().text(), Ok("2"), "{key}");
+        }
     }
 
     #[test]
@@ -370,8 +432,6 @@ mod tests {
         );
         let message = read("a:\n\tb: 1\n").unwrap_err();
         assert!(message.hint.as_ref().unwrap().contains("tab"), "{message}");
-        let message = read("a: 1\na: 2\n").unwrap_err();
-        assert!(message.text.contains("duplicate"), "{message}");
     }
 
     #[test]
