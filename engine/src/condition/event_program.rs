@@ -10,23 +10,17 @@ use std::sync::Arc;
 use lanner_schema::event::Event;
 use lanner_schema::view::EventView;
 
+use super::memory::Memory;
 use super::node::CheckNode;
-use super::program::{Program, Scratch};
+use super::program::Program;
 use super::residual::{Residual, Residuals, Shape};
 
 /// Conditions evaluated together: one bit each.
 const BLOCK: usize = 64;
+/// From how many checks of a value on it is kept instead of built for each: most checks are not reached.
+const MANY: usize = 8;
 /// How many steps are ordered with care, which takes the square of their number.
 const MOST_ORDERED: usize = 200;
-
-/// What evaluation remembers while it looks at one event. Shared by the programs of all events.
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    pub(super) scratch: Scratch,
-    /// The number of the event an answer belongs to, and the answer in the lowest bit.
-    answers: Vec<u64>,
-    event: u64,
-}
 
 /// The conditions that can be true on one type of event.
 #[derive(Debug, Default)]
@@ -35,6 +29,8 @@ pub(crate) struct EventProgram {
     nodes: Box<[Op]>,
     /// How many answers are remembered.
     answers: usize,
+    /// How many built values are.
+    values: usize,
 }
 
 /// Up to 64 conditions, in order.
@@ -57,6 +53,8 @@ struct Op {
     kind: Kind,
     /// Where its answer is remembered.
     answer: Option<u32>,
+    /// Where the value that it checks is remembered.
+    value: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -94,7 +92,7 @@ impl EventProgram {
 
     /// Calls `found` with the conditions the event satisfies, in order, until it returns true.
     pub(crate) fn run(&self, view: &EventView<'_>, memory: &mut Memory, found: &mut dyn FnMut(u32) -> bool) {
-        memory.begin(self.answers);
+        memory.begin(self.answers, self.values);
         for block in &self.blocks {
             let mut left = u64::MAX >> (BLOCK - block.ids.len());
             for step in &block.steps {
@@ -119,6 +117,7 @@ impl EventProgram {
             Some(Op {
                 kind: Kind::Check { check, negated },
                 answer: None,
+                value: None,
             }) => check.matches(view, &mut memory.scratch) != *negated,
             Some(op) => self.holds_other(op, view, memory),
             None => false,
@@ -131,7 +130,7 @@ impl EventProgram {
         let known = op.answer.and_then(|at| memory.recall(at));
         let (answer, negated) = match &op.kind {
             Kind::Check { check, negated } => (
-                known.unwrap_or_else(|| check.matches(view, &mut memory.scratch)),
+                known.unwrap_or_else(|| memory.passes(check, op.value, view)),
                 *negated,
             ),
             Kind::All(children) => (
@@ -147,27 +146,6 @@ impl EventProgram {
             memory.remember(at, answer);
         }
         answer != negated
-    }
-}
-
-impl Memory {
-    /// Forgets the event before.
-    fn begin(&mut self, answers: usize) {
-        self.event += 1;
-        if self.answers.len() < answers {
-            self.answers.resize(answers, 0);
-        }
-    }
-
-    fn recall(&self, at: u32) -> Option<bool> {
-        let answer = *self.answers.get(at as usize)?;
-        (answer >> 1 == self.event).then_some(answer & 1 == 1)
-    }
-
-    fn remember(&mut self, at: u32, holds: bool) {
-        if let Some(answer) = self.answers.get_mut(at as usize) {
-            *answer = self.event << 1 | u64::from(holds);
-        }
     }
 }
 
@@ -259,10 +237,12 @@ impl Layout {
                 op.answer = Some(*answers.entry(*subject).or_insert(next));
             }
         }
+        let values = share_values(&mut self.nodes, residuals.event());
         EventProgram {
             blocks,
             nodes: self.nodes.into(),
             answers: answers.len(),
+            values,
         }
     }
 
@@ -285,7 +265,11 @@ impl Layout {
             Shape::Any(children) => Kind::Any(self.place_all(children, shapes, residuals)),
         };
         let at = self.nodes.len() as u32;
-        self.nodes.push(Op { kind, answer: None });
+        self.nodes.push(Op {
+            kind,
+            answer: None,
+            value: None,
+        });
         self.subjects.push(subject);
         self.placed.insert(node, at);
         at
@@ -297,4 +281,25 @@ impl Layout {
             .map(|node| self.place(*node, shapes, residuals))
             .collect()
     }
+}
+
+/// Gives a place to every value that is built for several checks; says how many.
+fn share_values(nodes: &mut [Op], event: Event) -> usize {
+    let mut by_source: HashMap<Arc<str>, Vec<usize>> = HashMap::new();
+    for (index, op) in nodes.iter().enumerate() {
+        if let Kind::Check { check, .. } = &op.kind
+            && let Some(source) = &check.built
+            && check.left.is_built(event)
+        {
+            by_source.entry(Arc::clone(source)).or_default().push(index);
+        }
+    }
+    let mut values = 0;
+    for indexes in by_source.values().filter(|indexes| indexes.len() >= MANY) {
+        for index in indexes {
+            nodes[*index].value = Some(values);
+        }
+        values += 1;
+    }
+    values as usize
 }

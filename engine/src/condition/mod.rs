@@ -12,6 +12,7 @@ mod events;
 mod leaf;
 mod lex;
 mod matcher;
+mod memory;
 mod node;
 mod odds;
 mod parse;
@@ -27,10 +28,10 @@ pub use ast::{
     TransformArg, Transformer,
 };
 pub use error::{CheckError, CheckErrorKind, Warning, WarningKind};
-pub(crate) use event_program::{EventProgram, Memory};
 pub use parse::{SyntaxError, parse, parse_operand, parse_with};
 pub use program::{Program, Scratch, compile};
 pub(crate) use {check::Checker, parse::parse_operand_prefix, program::add_params, transform::Source};
+pub(crate) use {event_program::EventProgram, memory::Memory};
 
 /// How deeply parentheses, transformers and resolved macros may nest: Falco's limit for rules.
 pub const MAX_DEPTH: usize = 1000;

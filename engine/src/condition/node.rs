@@ -28,8 +28,9 @@ pub(super) struct CheckNode {
     pub(super) left: Source,
     /// Reads the left side when that is a field which needs no buffer, or seldom does.
     plain: Option<PlainFn>,
-    /// What `plain` does not find may be found with a buffer.
-    built: bool,
+    /// The text of the left side when it is one value that may have to be built in a buffer: checks with the same text
+    /// look at the same value.
+    pub(super) built: Option<Arc<str>>,
     pub(super) how: How,
     pub(super) matcher: Matcher,
     /// The text of the check, by which rules that have it in common find it.
@@ -120,12 +121,12 @@ impl CheckNode {
                 Extract::Mostly(get, _) => (Some(get), true),
                 _ => (None, true),
             },
-            _ => (None, true),
+            _ => (None, how == How::One),
         };
         CheckNode {
             left,
             plain,
-            built,
+            built: built.then(|| format!("{:#}", check.left).into()),
             how,
             matcher,
             // The alternate form quotes what could be read in two ways otherwise.
@@ -139,11 +140,17 @@ impl CheckNode {
         if let Some(get) = self.plain {
             match &get(view) {
                 Some(value) => return self.matcher.test(value, view, scratch),
-                None if !self.built => return false,
+                None if self.built.is_none() => return false,
                 None => {}
             }
         }
         self.matches_built(view, scratch)
+    }
+
+    /// The value, when it is one that is there without being built.
+    #[inline]
+    pub(super) fn found<'b>(&self, view: &EventView<'b>) -> Option<Value<'b>> {
+        self.plain?(view)
     }
 
     /// What is less common: values that are built in a buffer, and several values.

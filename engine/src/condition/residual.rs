@@ -57,6 +57,11 @@ impl Residuals {
         }
     }
 
+    /// The type of event.
+    pub(super) fn event(&self) -> Event {
+        self.event
+    }
+
     /// The check of a [`Shape::Test`].
     pub(super) fn check(&self, index: u32) -> &Arc<CheckNode> {
         &self.checks[index as usize]

@@ -12,7 +12,8 @@ use lanner_schema::record::{AF_INET, AF_INET6, SocketTuple, Wire, WireBuilder};
 use lanner_schema::view::{EventView, ResolvedPath, System};
 use proptest::prelude::*;
 
-use super::event_program::{EventProgram, Memory};
+use super::event_program::EventProgram;
+use super::memory::Memory;
 use super::naive::Naive;
 use super::random_tests::check;
 use super::{Expr, Program, compile, parse};

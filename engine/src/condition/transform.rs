@@ -1,11 +1,12 @@
 //! What stands on either side of an operator: a field, or a transformer applied to some.
 
+use lanner_schema::event::Event;
 use lanner_schema::process::strings;
 use lanner_schema::view::EventView;
 
 use super::ast::Transformer;
 use super::program::Scratch;
-use crate::field::{Arg, FieldRef};
+use crate::field::{Arg, FieldRef, is_built};
 use crate::value::{FieldType, Value};
 
 /// A value that depends on the event.
@@ -70,6 +71,14 @@ impl Source {
             Source::Field(field) => field.list,
             Source::Options(_) => true,
             _ => false,
+        }
+    }
+
+    /// True when its value is usually built on this event, not borrowed.
+    pub(super) fn is_built(&self, event: Event) -> bool {
+        match self {
+            Source::Field(field) => is_built(field, event),
+            _ => true,
         }
     }
 

@@ -32,3 +32,13 @@ pub(crate) fn is_decided(field: &FieldRef, event: Event) -> bool {
         _ => false,
     }
 }
+
+/// True when a value of the field is usually built in a buffer on this event. Of those that are [`Extract::Mostly`] there
+/// it is the name of a socket; paths are borrowed.
+pub(crate) fn is_built(field: &FieldRef, event: Event) -> bool {
+    match field.row.extract {
+        Extract::Mostly(..) => matches!(event.row().fd, FdUse::Socket { .. }),
+        Extract::One(_) | Extract::Ancestor(_) => true,
+        _ => false,
+    }
+}

@@ -16,7 +16,7 @@ use lanner_schema::view::EventView;
 
 use crate::value::{FieldType, Value};
 
-pub(crate) use by_event::is_decided;
+pub(crate) use by_event::{is_built, is_decided};
 pub use evt::hostname;
 pub(crate) use resolve::nearest;
 pub use resolve::{FieldError, FieldRef, find};
