@@ -43,6 +43,8 @@ mod parse_tests;
 #[cfg(test)]
 mod program_tests;
 #[cfg(test)]
+mod random_events;
+#[cfg(test)]
 mod random_tests;
 #[cfg(test)]
 mod same_result_tests;
