@@ -51,6 +51,9 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
 
+    if let Some(message) = &config.unwatchable {
+        bail!("{message}");
+    }
     let plan = lanner_capture::plan(&Host::probe(), ruleset.needs(), &config.capture)
         .context("cannot watch this host")?;
     let mut screen = screen(

@@ -182,6 +182,22 @@ fn a_refused_configuration_says_where_and_exits_with_1() {
 }
 
 #[test]
+fn an_engine_without_events_is_refused_where_it_is_written_but_rules_are_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = write(dir.path(), "rules.yaml", RULES);
+    for (kind, why) in [("nodriver", "nothing to watch"), ("replay", "not replayed yet")] {
+        let config = write(dir.path(), "lanner.yaml", &format!("engine:\n  kind: {kind}\n"));
+        let output = run(&["-c", &config, "-r", &rules]);
+        assert_eq!(output.status.code(), Some(1));
+        let text = stderr(&output);
+        let start = format!("lanner: {config}:2:9: engine.kind is {kind}");
+        assert!(text.contains(&start) && text.contains(why), "{text}");
+        assert!(!text.contains("engine.tier"), "{text}");
+        assert!(run(&["-c", &config, "-V", &rules]).status.success());
+    }
+}
+
+#[test]
 fn rules_are_validated() {
     let dir = tempfile::tempdir().unwrap();
     let good = write(dir.path(), "good.yaml", RULES);

@@ -8,7 +8,7 @@ use lanner_schema::alert::Priority;
 use tracing::level_filters::LevelFilter;
 
 use super::append_output;
-use super::message::{Level, Messages, Place};
+use super::message::{Level, Message, Messages, Place};
 use super::tree::{Node, Value, Wrong};
 use super::{Config, PRESETS};
 
@@ -316,15 +316,27 @@ fn journald(node: &Node) -> Result<Journald, Wrong> {
 }
 
 fn engine_kind(settings: &mut Settings, node: &Node) -> Result<(), Wrong> {
-    let served = "kmod, modern_ebpf or nodriver";
-    match node.text() {
-        Ok("modern_ebpf" | "auto" | "ebpf") => {}
-        Ok("kmod") => settings.kmod = true,
-        Ok("nodriver") => settings.config.capture.tier = Tier::None,
-        Ok("replay") => return Err(Wrong::new(served).with_hint("capture files are not replayed yet")),
+    let served = "modern_ebpf or kmod";
+    let unwatchable = match node.text() {
+        Ok("modern_ebpf" | "auto" | "ebpf") => return Ok(()),
+        Ok("kmod") => {
+            settings.kmod = true;
+            return Ok(());
+        }
+        // Rules are checked and listed with these; see Config::unwatchable.
+        Ok("nodriver") => {
+            "engine.kind is nodriver, and without a driver there is nothing to watch: no plugins are loaded"
+        }
+        Ok("replay") => "engine.kind is replay, and capture files are not replayed yet",
         Ok("gvisor") => return Err(Wrong::new(served).with_hint("Falco removed gVisor support in 0.44")),
         _ => return Err(Wrong::new(served)),
-    }
+    };
+    settings.config.unwatchable = Some(Message {
+        level: Level::Error,
+        place: node.at.clone(),
+        text: unwatchable.into(),
+        hint: Some(format!("write {served} to watch this host")),
+    });
     Ok(())
 }
 

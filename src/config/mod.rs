@@ -17,8 +17,8 @@ use lanner_engine::AppendOutput;
 use lanner_schema::alert::Priority;
 use tracing::level_filters::LevelFilter;
 
-use message::Place;
 pub(crate) use message::{ConfigError, Level, Messages};
+use message::{Message, Place};
 use tree::{Node, Value};
 
 /// Where the configuration is looked for when `-c` names none.
@@ -60,6 +60,8 @@ pub(crate) struct Config {
     pub(crate) log_stderr: bool,
     /// Capture.
     pub(crate) capture: lanner_capture::Config,
+    /// What keeps Lanner from watching with this configuration; everything else works.
+    pub(crate) unwatchable: Option<Message>,
     /// `nri`.
     pub(crate) nri: Nri,
     /// `containerd`.
@@ -104,6 +106,7 @@ impl Default for Config {
             log_level: LevelFilter::INFO,
             log_stderr: true,
             capture: lanner_capture::Config::default(),
+            unwatchable: None,
             nri: Nri {
                 enabled: true,
                 socket_path: "/var/run/nri/nri.sock".into(),
