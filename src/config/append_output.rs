@@ -1,20 +1,22 @@
 //! `append_output`: what is added to the alerts of the rules it matches.
 
+use lanner_engine::output::Template;
 use lanner_engine::{AppendOutput, ExtraField};
 
+use super::message::{Level, Messages};
 use super::tree::{Node, Value, Wrong};
 
-/// Reads the list.
-pub(super) fn read(node: &Node) -> Result<Vec<AppendOutput>, Wrong> {
+/// Reads the list. Formats that don't compile are added to the messages: here they have a place.
+pub(super) fn read(node: &Node, messages: &mut Messages) -> Result<Vec<AppendOutput>, Wrong> {
     match &node.value {
         Value::Null => Ok(Vec::new()),
-        Value::List(items) => items.iter().map(entry).collect(),
+        Value::List(items) => items.iter().map(|item| entry(item, messages)).collect(),
         _ => Err(Wrong::new("a list of entries")
             .with_hint("write \"append_output:\" and below it \"  - extra_output: …\"")),
     }
 }
 
-fn entry(node: &Node) -> Result<AppendOutput, Wrong> {
+fn entry(node: &Node, messages: &mut Messages) -> Result<AppendOutput, Wrong> {
     let Value::Map(entries) = &node.value else {
         return Err(wrong("map"));
     };
@@ -24,9 +26,11 @@ fn entry(node: &Node) -> Result<AppendOutput, Wrong> {
         match entry.name.as_str() {
             "match" => matched(node, &mut append)?,
             "extra_output" => {
-                append.extra_output = Some(node.text().map_err(|_| wrong("text as extra_output"))?.to_owned())
+                let format = node.text().map_err(|_| wrong("text as extra_output"))?;
+                check("extra_output", format, node, messages);
+                append.extra_output = Some(format.to_owned());
             }
-            "extra_fields" => append.extra_fields = fields(node)?,
+            "extra_fields" => append.extra_fields = fields(node, messages)?,
             "suggested_output" => {
                 append.suggested_output = node
                     .truth()
@@ -40,6 +44,14 @@ fn entry(node: &Node) -> Result<AppendOutput, Wrong> {
         }
     }
     Ok(append)
+}
+
+/// Says what is wrong with a format.
+fn check(key: &str, format: &str, node: &Node, messages: &mut Messages) {
+    if let Err(error) = Template::compile(format) {
+        let text = format!("append_output: {key} \"{format}\" is no format: {error}");
+        messages.add(Level::Error, &node.at, text, error.hint());
+    }
 }
 
 fn wrong(what: &str) -> Wrong {
@@ -63,7 +75,7 @@ fn matched(node: &Node, append: &mut AppendOutput) -> Result<(), Wrong> {
 }
 
 /// Items are a field's name, or `name: format`.
-fn fields(node: &Node) -> Result<Vec<ExtraField>, Wrong> {
+fn fields(node: &Node, messages: &mut Messages) -> Result<Vec<ExtraField>, Wrong> {
     let refused = || wrong("extra_fields that are a field or \"name: format\"");
     let Value::List(items) = &node.value else {
         return Err(refused());
@@ -71,12 +83,17 @@ fn fields(node: &Node) -> Result<Vec<ExtraField>, Wrong> {
     let mut fields: Vec<ExtraField> = Vec::new();
     for item in items {
         match &item.value {
-            Value::Scalar(name) => fields.push(ExtraField::Field(name.clone())),
+            Value::Scalar(name) => {
+                check("extra_fields", &format!("%{name}"), item, messages);
+                fields.push(ExtraField::Field(name.clone()));
+            }
             Value::Map(entries) => {
                 for entry in entries {
+                    let format = entry.node.text().map_err(|_| refused())?;
+                    check("extra_fields", format, &entry.node, messages);
                     fields.push(ExtraField::Format {
                         name: entry.name.clone(),
-                        format: entry.node.text().map_err(|_| refused())?.to_owned(),
+                        format: format.to_owned(),
                     });
                 }
             }
@@ -104,7 +121,38 @@ mod tests {
     use std::path::Path;
 
     fn parse(text: &str) -> Result<Vec<AppendOutput>, Wrong> {
-        read(&parse_file(text, Path::new("f")).unwrap())
+        read(
+            &parse_file(text, Path::new("f")).unwrap(),
+            &mut Messages::default(),
+        )
+    }
+
+    #[test]
+    fn formats_are_checked_where_they_are_written() {
+        let text = "- extra_output: x=%proc.nmae\n- extra_fields:\n    - proc.nmae\n    - k: \"%fd.nmae\"\n    - proc.name\n";
+        let mut messages = Messages::default();
+        read(&parse_file(text, Path::new("f")).unwrap(), &mut messages).unwrap();
+        let texts: Vec<String> = messages.0.iter().map(ToString::to_string).collect();
+        assert!(messages.refused() && texts.len() == 3, "{texts:#?}");
+        for (text, start, near) in [
+            (
+                &texts[0],
+                "f:1:17: append_output: extra_output \"x=%proc.nmae\"",
+                "proc.name",
+            ),
+            (
+                &texts[1],
+                "f:3:7: append_output: extra_fields \"%proc.nmae\"",
+                "proc.name",
+            ),
+            (
+                &texts[2],
+                "f:4:10: append_output: extra_fields \"%fd.nmae\"",
+                "fd.name",
+            ),
+        ] {
+            assert!(text.starts_with(start) && text.contains(near), "{text}");
+        }
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(super) struct Settings {
     pub(super) kmod: bool,
     pub(super) kmod_preset: Option<u64>,
     pub(super) modern_preset: Option<u64>,
+    /// Remarks about what is inside a value.
+    messages: Messages,
 }
 
 #[derive(Debug)]
@@ -70,7 +72,7 @@ static ROWS: &[(&str, Serve)] = &[
     ("rules_file", Read(|s, n| { s.rules_file = Some((paths(n)?, n.at.clone())); Ok(()) })),
     ("priority", Read(|s, n| { s.config.priority = priority(n)?; Ok(()) })),
     ("rule_matching", Read(|s, n| { s.config.match_all = choice(n, &[("first", false), ("all", true)])?; Ok(()) })),
-    ("append_output", Read(|s, n| { s.config.append_output = append_output::read(n)?; Ok(()) })),
+    ("append_output", Read(|s, n| { s.config.append_output = append_output::read(n, &mut s.messages)?; Ok(()) })),
     ("json_output", Read(|s, n| { s.config.json_output = n.truth()?; Ok(()) })),
     ("json_include_output_property", Read(|s, n| { s.config.json_output_property = n.truth()?; Ok(()) })),
     ("json_include_message_property", Read(|s, n| { s.config.json_message_property = n.truth()?; Ok(()) })),
@@ -143,6 +145,7 @@ static GONE: &[(&str, &str)] = &[
 pub(super) fn apply(root: &Node, settings: &mut Settings, messages: &mut Messages) {
     let mut later = Vec::new();
     section("", root, settings, messages, &mut later);
+    messages.0.append(&mut settings.messages.0);
     if !later.is_empty() {
         let text = format!(
             "known from Falco, not served yet and ignored: {}",
