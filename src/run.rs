@@ -1,5 +1,6 @@
 //! From the command line to a Lanner that watches: what is read, checked and decided, in order.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -71,12 +72,12 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         log::err(&screen.render_dry());
         return Ok(ExitCode::SUCCESS);
     }
+    let pidfile = cli.pidfile.as_deref().map(Pidfile::write).transpose()?;
     let outputs = Outputs::start(&config.outputs)?;
     screen.outputs = outputs.choices().to_vec();
-    let pidfile = match &cli.pidfile {
-        Some(path) => Some(write_pidfile(path)?),
-        None => None,
-    };
+    if let Some(file) = &config.outputs.file {
+        try_file(&file.filename);
+    }
     let limit = (cli.seconds > 0).then(|| Duration::from_secs(cli.seconds));
     watch::watch(&config, plan, ruleset, outputs, pidfile, screen, limit)?;
     Ok(ExitCode::SUCCESS)
@@ -122,10 +123,24 @@ fn screen(config: &Config, ruleset: &Ruleset, rules_files: Vec<String>) -> Scree
         priorities: running().map(|rule| rule.priority()).collect(),
         rules_files,
         gaps,
+        file: config.outputs.file.as_ref().map(|file| file.filename.clone()),
         ..Screen::default()
     }
 }
 
-fn write_pidfile(path: &Path) -> anyhow::Result<Pidfile> {
-    Pidfile::write(path).with_context(|| format!("cannot write the pidfile {}", path.display()))
+/// Warns when alerts can't be written to the file: better now than at the first alert.
+fn try_file(path: &Path) {
+    // Opening a pipe waits for its reader, and closing it is an end to that reader; devices have ways of their own.
+    if path
+        .metadata()
+        .is_ok_and(|facts| !facts.is_file() && !facts.is_dir())
+    {
+        return;
+    }
+    if let Err(error) = File::options().append(true).create(true).open(path) {
+        tracing::warn!(
+            "file_output.filename: cannot open {}: {error}; alerts are lost to this output until it can be opened",
+            path.display()
+        );
+    }
 }

@@ -1,8 +1,9 @@
 //! What Lanner says when it begins to watch: one screen.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
-use lanner_outputs::Choice;
+use lanner_outputs::{Choice, Kind};
 use lanner_schema::alert::Priority;
 
 /// What the screen shows.
@@ -22,6 +23,8 @@ pub(crate) struct Screen {
     pub(crate) containers: String,
     /// The outputs, as decided.
     pub(crate) outputs: Vec<Choice>,
+    /// The file of the file output.
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// Gaps beyond this many are only counted.
@@ -92,7 +95,10 @@ impl Screen {
 
     fn outputs(&self) -> String {
         let line = |choice: &Choice| match (choice.on, choice.why) {
-            (true, None) => choice.kind.to_string(),
+            (true, None) => match (choice.kind, &self.file) {
+                (Kind::File, Some(path)) => format!("file {}", path.display()),
+                (kind, _) => kind.to_string(),
+            },
             (true, Some(why)) => format!("{} ({why})", choice.kind),
             (false, why) => format!("not {}: {}", choice.kind, why.unwrap_or("off")),
         };
@@ -137,7 +143,6 @@ fn shortened(items: &[String], most: usize, between: &str, rest: &str) -> String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lanner_outputs::Kind;
 
     fn screen() -> Screen {
         Screen {
@@ -158,7 +163,13 @@ mod tests {
                     on: false,
                     why: Some("twice"),
                 },
+                Choice {
+                    kind: Kind::File,
+                    on: true,
+                    why: None,
+                },
             ],
+            file: Some("/var/log/alerts.txt".into()),
         }
     }
 
@@ -170,7 +181,7 @@ mod tests {
             "  Rules        3 (2 warning, 1 notice)\n               from built-in rules\n",
             "  Gaps         gap 0\n               gap 1\n",
             "               and 3 more; log_level debug lists all\n",
-            "  Outputs      stdout\n               not syslog: twice\n",
+            "  Outputs      stdout\n               not syslog: twice\n               file /var/log/alerts.txt\n",
             "cat /etc/shadow",
         ] {
             assert!(text.contains(part), "{part}\n{text}");

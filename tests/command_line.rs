@@ -402,6 +402,27 @@ fn after_the_seconds_of_m_it_stops_and_reports() {
     assert!(text.contains("Events detected: 1\n"), "{text}");
 }
 
+#[test]
+fn a_file_that_cannot_be_opened_is_said_at_the_start() {
+    if !geteuid().is_root() {
+        eprintln!("skipped: watching needs root");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let rules = write(dir.path(), "rules.yaml", RULES);
+    let file = dir.path().join("missing/events.txt").display().to_string();
+    let option = format!("file_output={{enabled: true, filename: {file}}}");
+    let output = run(&["-r", &rules, "-M", "1", "-o", "nri.enabled=false", "-o", &option]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stderr(&output);
+    let warnings = text.lines().filter(|line| line.contains("WARN"));
+    let about: Vec<&str> = warnings
+        .filter(|line| line.contains(&format!("cannot open {file}: No such file")))
+        .collect();
+    assert_eq!(about.len(), 1, "{text}");
+    assert!(text.contains(&format!("file {file}\n")), "{text}");
+}
+
 /// A Lanner that watches, with its standard error read up to the start screen's last line.
 struct Running {
     process: Child,
@@ -485,6 +506,13 @@ fn it_watches_until_it_is_told_to_stop_and_reports() {
     let Some(mut running) = Running::start(&arguments) else {
         return;
     };
+    let second = run(&arguments);
+    assert_eq!(second.status.code(), Some(1));
+    let refusal = format!(
+        "lanner: another Lanner runs with process id {} ",
+        running.process.id()
+    );
+    assert!(stderr(&second).contains(&refusal), "{}", stderr(&second));
     assert_eq!(
         std::fs::read_to_string(&pidfile).unwrap().trim(),
         running.process.id().to_string()
