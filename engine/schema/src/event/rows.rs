@@ -19,8 +19,7 @@ macro_rules! events {
     ($(
         $(#[$doc:meta])*
         $variant:ident $name:literal $category:ident
-        x86_64 $x:tt i386 $i:tt aarch64 $a:tt $(fd $fd:expr;)?
-        { $( $param:ident : $ty:expr, $from:expr $(, $key:ident $(= $value:expr)?)*; )* }
+        x86_64 $x:tt i386 $i:tt aarch64 $a:tt $(fd $fd:expr;)? => $params:tt
     )*) => {
         /// An event Lanner captures: the index of its row in [`EVENTS`].
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,13 +36,14 @@ macro_rules! events {
                 i386: &$i,
                 aarch64: &$a,
                 fd: events!(@fd $($fd)?),
-                params: {
-                    const PARAMS: &[Param] = &[ $( param!($param: $ty, $from $(, $key $(= $value)?)*) ),* ];
-                    PARAMS
-                },
+                params: events!(@params $params),
             },
         )* ];
     };
+    (@params { $( $param:ident : $ty:expr, $from:expr $(, $key:ident $(= $value:expr)?)*; )* }) => {
+        const { &[ $( param!($param: $ty, $from $(, $key $(= $value)?)*) ),* ] }
+    };
+    (@params [$params:expr]) => { const { &$params } };
     (@fd) => { FdUse::None };
     (@fd $fd:expr) => { $fd };
 }
@@ -63,9 +63,73 @@ const fn path_at(dirfd: u8, path: u8) -> Origin {
     }
 }
 
+/// The parameters of the two execs: Falco's thirty, and the file that was named.
+const fn executed(args: Extractor, filename: Param) -> [Param; 31] {
+    [
+        param!(res: Errno, Return),
+        param!(exe: CharBuf, Absent, state = P::Exe),
+        param!(args: ByteBuf, Origin::Extractor(args), state = P::Args),
+        param!(tid: Pid, Absent, state = P::Tid),
+        param!(pid: Pid, Absent, state = P::Pid),
+        param!(ptid: Pid, Absent, state = P::ParentPid),
+        param!(cwd: CharBuf, Absent, state = P::Cwd),
+        param!(fdlimit: U64, Absent),
+        param!(pgft_maj: U64, Absent),
+        param!(pgft_min: U64, Absent),
+        param!(vm_size: U32, Absent),
+        param!(vm_rss: U32, Absent),
+        param!(vm_swap: U32, Absent),
+        param!(comm: CharBuf, Absent, state = P::Comm),
+        param!(cgroups: ByteBuf, Absent),
+        param!(env: ByteBuf, Absent, state = P::Env),
+        param!(tty: U32, Absent, state = P::Tty),
+        param!(vpgid: Pid, Absent, state = P::Vpgid),
+        param!(loginuid: Uid, Absent, state = P::LoginUid),
+        param!(flags: Flags(&flags::EXECVE_FLAGS), Absent, state = P::ExecFlags),
+        param!(cap_inheritable: U64, Absent, state = P::CapInheritable),
+        param!(cap_permitted: U64, Absent, state = P::CapPermitted),
+        param!(cap_effective: U64, Absent, state = P::CapEffective),
+        param!(exe_ino: U64, Absent, state = P::ExeIno),
+        param!(exe_ino_ctime: AbsTime, Absent),
+        param!(exe_ino_mtime: AbsTime, Absent),
+        param!(uid: Uid, Absent, state = P::Uid),
+        param!(trusted_exepath: FsPath, Absent, state = P::ExePath),
+        param!(pgid: Pid, Absent, state = P::Pgid),
+        param!(gid: Gid, Absent, state = P::Gid),
+        filename,
+    ]
+}
+
+/// The parameters of clone and its kin: the process as it is after the call. Their flags come from different places.
+const fn cloned(flags: Origin) -> [Param; 21] {
+    [
+        param!(res: Pid, Return),
+        param!(exe: CharBuf, Absent, state = P::Exe),
+        param!(args: ByteBuf, Absent, state = P::Args),
+        param!(tid: Pid, Absent, state = P::Tid),
+        param!(pid: Pid, Absent, state = P::Pid),
+        param!(ptid: Pid, Absent, state = P::ParentPid),
+        param!(cwd: CharBuf, Absent, state = P::Cwd),
+        param!(fdlimit: I64, Absent),
+        param!(pgft_maj: U64, Absent),
+        param!(pgft_min: U64, Absent),
+        param!(vm_size: U32, Absent),
+        param!(vm_rss: U32, Absent),
+        param!(vm_swap: U32, Absent),
+        param!(comm: CharBuf, Absent, state = P::Comm),
+        param!(cgroups: ByteBuf, Absent),
+        param!(flags: Flags(&flags::CLONE_FLAGS), flags),
+        param!(uid: U32, Absent, state = P::Uid),
+        param!(gid: U32, Absent, state = P::Gid),
+        param!(vtid: Pid, Absent, state = P::Vtid),
+        param!(vpid: Pid, Absent, state = P::Vpid),
+        param!(pidns_init_start_ts: U64, Absent, state = P::PidnsStart),
+    ]
+}
+
 events! {
     /// `open(2)`.
-    Open "open" File x86_64 [2] i386 [5] aarch64 [] fd FdUse::Opens { path: 1, flags: 2 }; {
+    Open "open" File x86_64 [2] i386 [5] aarch64 [] fd FdUse::Opens { path: 1, flags: 2 }; => {
         fd: Fd, Return;
         name: FsPath, path(0);
         flags: Flags(&flags::FILE_FLAGS), Arg(1);
@@ -74,7 +138,7 @@ events! {
         ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
     }
     /// `openat(2)`.
-    Openat "openat" File x86_64 [257] i386 [295] aarch64 [56] fd FdUse::Opens { path: 2, flags: 3 }; {
+    Openat "openat" File x86_64 [257] i386 [295] aarch64 [56] fd FdUse::Opens { path: 2, flags: 3 }; => {
         fd: Fd, Return;
         dirfd: Fd, Arg(0);
         name: FsRelPath(1), path_at(0, 1);
@@ -84,7 +148,7 @@ events! {
         ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
     }
     /// `openat2(2)`; flags, mode and resolve are members of its `struct open_how`.
-    Openat2 "openat2" File x86_64 [437] i386 [437] aarch64 [437] fd FdUse::Opens { path: 2, flags: 3 }; {
+    Openat2 "openat2" File x86_64 [437] i386 [437] aarch64 [437] fd FdUse::Opens { path: 2, flags: 3 }; => {
         fd: Fd, Return;
         dirfd: Fd, Arg(0);
         name: FsRelPath(1), path_at(0, 1);
@@ -95,7 +159,7 @@ events! {
         ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
     }
     /// `creat(2)`.
-    Creat "creat" File x86_64 [85] i386 [8] aarch64 [] fd FdUse::Opens { path: 1, flags: 6 }; {
+    Creat "creat" File x86_64 [85] i386 [8] aarch64 [] fd FdUse::Opens { path: 1, flags: 6 }; => {
         fd: Fd, Return;
         name: FsPath, path(0);
         mode: U32, Arg(1);
@@ -105,171 +169,19 @@ events! {
         flags: Flags(&flags::FILE_FLAGS), Absent, hidden;
     }
     /// `execve(2)`: successful ones come from `sched_process_exec`, failed ones from the return.
-    Execve "execve" Process x86_64 [59] i386 [11] aarch64 [221] {
-        res: Errno, Return;
-        exe: CharBuf, Absent, state = P::Exe;
-        args: ByteBuf, Origin::Extractor(X::ExecveArgv), state = P::Args;
-        tid: Pid, Absent, state = P::Tid;
-        pid: Pid, Absent, state = P::Pid;
-        ptid: Pid, Absent, state = P::ParentPid;
-        cwd: CharBuf, Absent, state = P::Cwd;
-        fdlimit: U64, Absent;
-        pgft_maj: U64, Absent;
-        pgft_min: U64, Absent;
-        vm_size: U32, Absent;
-        vm_rss: U32, Absent;
-        vm_swap: U32, Absent;
-        comm: CharBuf, Absent, state = P::Comm;
-        cgroups: ByteBuf, Absent;
-        env: ByteBuf, Absent, state = P::Env;
-        tty: U32, Absent, state = P::Tty;
-        vpgid: Pid, Absent, state = P::Vpgid;
-        loginuid: Uid, Absent, state = P::LoginUid;
-        flags: Flags(&flags::EXECVE_FLAGS), Absent, state = P::ExecFlags;
-        cap_inheritable: U64, Absent, state = P::CapInheritable;
-        cap_permitted: U64, Absent, state = P::CapPermitted;
-        cap_effective: U64, Absent, state = P::CapEffective;
-        exe_ino: U64, Absent, state = P::ExeIno;
-        exe_ino_ctime: AbsTime, Absent;
-        exe_ino_mtime: AbsTime, Absent;
-        uid: Uid, Absent, state = P::Uid;
-        trusted_exepath: FsPath, Absent, state = P::ExePath;
-        pgid: Pid, Absent, state = P::Pgid;
-        gid: Gid, Absent, state = P::Gid;
-        filename: FsPath, path(0);
-    }
+    Execve "execve" Process x86_64 [59] i386 [11] aarch64 [221] => [executed(X::ExecveArgv, param!(filename: FsPath, path(0)))]
     /// `execveat(2)`, as [`Event::Execve`].
-    Execveat "execveat" Process x86_64 [322] i386 [358] aarch64 [281] {
-        res: Errno, Return;
-        exe: CharBuf, Absent, state = P::Exe;
-        args: ByteBuf, Origin::Extractor(X::ExecveatArgv), state = P::Args;
-        tid: Pid, Absent, state = P::Tid;
-        pid: Pid, Absent, state = P::Pid;
-        ptid: Pid, Absent, state = P::ParentPid;
-        cwd: CharBuf, Absent, state = P::Cwd;
-        fdlimit: U64, Absent;
-        pgft_maj: U64, Absent;
-        pgft_min: U64, Absent;
-        vm_size: U32, Absent;
-        vm_rss: U32, Absent;
-        vm_swap: U32, Absent;
-        comm: CharBuf, Absent, state = P::Comm;
-        cgroups: ByteBuf, Absent;
-        env: ByteBuf, Absent, state = P::Env;
-        tty: U32, Absent, state = P::Tty;
-        vpgid: Pid, Absent, state = P::Vpgid;
-        loginuid: Uid, Absent, state = P::LoginUid;
-        flags: Flags(&flags::EXECVE_FLAGS), Absent, state = P::ExecFlags;
-        cap_inheritable: U64, Absent, state = P::CapInheritable;
-        cap_permitted: U64, Absent, state = P::CapPermitted;
-        cap_effective: U64, Absent, state = P::CapEffective;
-        exe_ino: U64, Absent, state = P::ExeIno;
-        exe_ino_ctime: AbsTime, Absent;
-        exe_ino_mtime: AbsTime, Absent;
-        uid: Uid, Absent, state = P::Uid;
-        trusted_exepath: FsPath, Absent, state = P::ExePath;
-        pgid: Pid, Absent, state = P::Pgid;
-        gid: Gid, Absent, state = P::Gid;
-        filename: FsPath, path_at(0, 1), hidden;
-    }
+    Execveat "execveat" Process x86_64 [322] i386 [358] aarch64 [281] => [executed(X::ExecveatArgv, param!(filename: FsPath, path_at(0, 1), hidden))]
     /// `clone(2)`: one event in the parent (the child's tid), one in the child (0).
-    Clone "clone" Process x86_64 [56] i386 [120] aarch64 [220] {
-        res: Pid, Return;
-        exe: CharBuf, Absent, state = P::Exe;
-        args: ByteBuf, Absent, state = P::Args;
-        tid: Pid, Absent, state = P::Tid;
-        pid: Pid, Absent, state = P::Pid;
-        ptid: Pid, Absent, state = P::ParentPid;
-        cwd: CharBuf, Absent, state = P::Cwd;
-        fdlimit: I64, Absent;
-        pgft_maj: U64, Absent;
-        pgft_min: U64, Absent;
-        vm_size: U32, Absent;
-        vm_rss: U32, Absent;
-        vm_swap: U32, Absent;
-        comm: CharBuf, Absent, state = P::Comm;
-        cgroups: ByteBuf, Absent;
-        flags: Flags(&flags::CLONE_FLAGS), Arg(0);
-        uid: U32, Absent, state = P::Uid;
-        gid: U32, Absent, state = P::Gid;
-        vtid: Pid, Absent, state = P::Vtid;
-        vpid: Pid, Absent, state = P::Vpid;
-        pidns_init_start_ts: U64, Absent, state = P::PidnsStart;
-    }
+    Clone "clone" Process x86_64 [56] i386 [120] aarch64 [220] => [cloned(Arg(0))]
     /// `fork(2)`, as [`Event::Clone`].
-    Fork "fork" Process x86_64 [57] i386 [2] aarch64 [] {
-        res: Pid, Return;
-        exe: CharBuf, Absent, state = P::Exe;
-        args: ByteBuf, Absent, state = P::Args;
-        tid: Pid, Absent, state = P::Tid;
-        pid: Pid, Absent, state = P::Pid;
-        ptid: Pid, Absent, state = P::ParentPid;
-        cwd: CharBuf, Absent, state = P::Cwd;
-        fdlimit: I64, Absent;
-        pgft_maj: U64, Absent;
-        pgft_min: U64, Absent;
-        vm_size: U32, Absent;
-        vm_rss: U32, Absent;
-        vm_swap: U32, Absent;
-        comm: CharBuf, Absent, state = P::Comm;
-        cgroups: ByteBuf, Absent;
-        flags: Flags(&flags::CLONE_FLAGS), Absent;
-        uid: U32, Absent, state = P::Uid;
-        gid: U32, Absent, state = P::Gid;
-        vtid: Pid, Absent, state = P::Vtid;
-        vpid: Pid, Absent, state = P::Vpid;
-        pidns_init_start_ts: U64, Absent, state = P::PidnsStart;
-    }
+    Fork "fork" Process x86_64 [57] i386 [2] aarch64 [] => [cloned(Absent)]
     /// `vfork(2)`, as [`Event::Clone`].
-    Vfork "vfork" Process x86_64 [58] i386 [190] aarch64 [] {
-        res: Pid, Return;
-        exe: CharBuf, Absent, state = P::Exe;
-        args: ByteBuf, Absent, state = P::Args;
-        tid: Pid, Absent, state = P::Tid;
-        pid: Pid, Absent, state = P::Pid;
-        ptid: Pid, Absent, state = P::ParentPid;
-        cwd: CharBuf, Absent, state = P::Cwd;
-        fdlimit: I64, Absent;
-        pgft_maj: U64, Absent;
-        pgft_min: U64, Absent;
-        vm_size: U32, Absent;
-        vm_rss: U32, Absent;
-        vm_swap: U32, Absent;
-        comm: CharBuf, Absent, state = P::Comm;
-        cgroups: ByteBuf, Absent;
-        flags: Flags(&flags::CLONE_FLAGS), Absent;
-        uid: U32, Absent, state = P::Uid;
-        gid: U32, Absent, state = P::Gid;
-        vtid: Pid, Absent, state = P::Vtid;
-        vpid: Pid, Absent, state = P::Vpid;
-        pidns_init_start_ts: U64, Absent, state = P::PidnsStart;
-    }
+    Vfork "vfork" Process x86_64 [58] i386 [190] aarch64 [] => [cloned(Absent)]
     /// `clone3(2)`, as [`Event::Clone`]; its flags are a member of `struct clone_args`.
-    Clone3 "clone3" Process x86_64 [435] i386 [435] aarch64 [435] {
-        res: Pid, Return;
-        exe: CharBuf, Absent, state = P::Exe;
-        args: ByteBuf, Absent, state = P::Args;
-        tid: Pid, Absent, state = P::Tid;
-        pid: Pid, Absent, state = P::Pid;
-        ptid: Pid, Absent, state = P::ParentPid;
-        cwd: CharBuf, Absent, state = P::Cwd;
-        fdlimit: I64, Absent;
-        pgft_maj: U64, Absent;
-        pgft_min: U64, Absent;
-        vm_size: U32, Absent;
-        vm_rss: U32, Absent;
-        vm_swap: U32, Absent;
-        comm: CharBuf, Absent, state = P::Comm;
-        cgroups: ByteBuf, Absent;
-        flags: Flags(&flags::CLONE_FLAGS), UserU64 { arg: 0, offset: 0 };
-        uid: U32, Absent, state = P::Uid;
-        gid: U32, Absent, state = P::Gid;
-        vtid: Pid, Absent, state = P::Vtid;
-        vpid: Pid, Absent, state = P::Vpid;
-        pidns_init_start_ts: U64, Absent, state = P::PidnsStart;
-    }
+    Clone3 "clone3" Process x86_64 [435] i386 [435] aarch64 [435] => [cloned(UserU64 { arg: 0, offset: 0 })]
     /// The end of a thread (`sched_process_exit`).
-    Procexit "procexit" Process x86_64 [] i386 [] aarch64 [] {
+    Procexit "procexit" Process x86_64 [] i386 [] aarch64 [] => {
         status: Errno, Program;
         ret: Errno, Program;
         sig: Signal, Program;
@@ -278,63 +190,63 @@ events! {
         group_dead: U8, Program, hidden;
     }
     /// `connect(2)`.
-    Connect "connect" Net x86_64 [42] i386 [362] aarch64 [203] fd FdUse::Socket { fd: 2, tuple: 1 }; {
+    Connect "connect" Net x86_64 [42] i386 [362] aarch64 [203] fd FdUse::Socket { fd: 2, tuple: 1 }; => {
         res: Errno, Return;
         tuple: SockTuple, Origin::Extractor(X::SockTuple);
         fd: Fd, Arg(0);
         addr: SockAddr, Origin::Extractor(X::SockAddr);
     }
     /// `mkdir(2)`.
-    Mkdir "mkdir" File x86_64 [83] i386 [39] aarch64 [] {
+    Mkdir "mkdir" File x86_64 [83] i386 [39] aarch64 [] => {
         res: Errno, Return;
         path: FsPath, path(0);
         mode: U32, Arg(1);
     }
     /// `mkdirat(2)`.
-    Mkdirat "mkdirat" File x86_64 [258] i386 [296] aarch64 [34] {
+    Mkdirat "mkdirat" File x86_64 [258] i386 [296] aarch64 [34] => {
         res: Errno, Return;
         dirfd: Fd, Arg(0);
         path: FsRelPath(1), path_at(0, 1);
         mode: U32, Arg(2);
     }
     /// `rmdir(2)`.
-    Rmdir "rmdir" File x86_64 [84] i386 [40] aarch64 [] {
+    Rmdir "rmdir" File x86_64 [84] i386 [40] aarch64 [] => {
         res: Errno, Return;
         path: FsPath, path(0);
     }
     /// `unlink(2)`.
-    Unlink "unlink" File x86_64 [87] i386 [10] aarch64 [] {
+    Unlink "unlink" File x86_64 [87] i386 [10] aarch64 [] => {
         res: Errno, Return;
         path: FsPath, path(0);
     }
     /// `unlinkat(2)`.
-    Unlinkat "unlinkat" File x86_64 [263] i386 [301] aarch64 [35] {
+    Unlinkat "unlinkat" File x86_64 [263] i386 [301] aarch64 [35] => {
         res: Errno, Return;
         dirfd: Fd, Arg(0);
         name: FsRelPath(1), path_at(0, 1);
         flags: Flags(&flags::UNLINKAT_FLAGS), Arg(2);
     }
     /// `symlink(2)`.
-    Symlink "symlink" File x86_64 [88] i386 [83] aarch64 [] {
+    Symlink "symlink" File x86_64 [88] i386 [83] aarch64 [] => {
         res: Errno, Return;
         target: CharBuf, UserString(0);
         linkpath: FsPath, path(1);
     }
     /// `symlinkat(2)`.
-    Symlinkat "symlinkat" File x86_64 [266] i386 [304] aarch64 [36] {
+    Symlinkat "symlinkat" File x86_64 [266] i386 [304] aarch64 [36] => {
         res: Errno, Return;
         target: CharBuf, UserString(0);
         linkdirfd: Fd, Arg(1);
         linkpath: FsRelPath(2), path_at(1, 2);
     }
     /// `link(2)`.
-    Link "link" File x86_64 [86] i386 [9] aarch64 [] {
+    Link "link" File x86_64 [86] i386 [9] aarch64 [] => {
         res: Errno, Return;
         oldpath: FsPath, path(0);
         newpath: FsPath, path(1);
     }
     /// `linkat(2)`.
-    Linkat "linkat" File x86_64 [265] i386 [303] aarch64 [37] {
+    Linkat "linkat" File x86_64 [265] i386 [303] aarch64 [37] => {
         res: Errno, Return;
         olddir: Fd, Arg(0);
         oldpath: FsRelPath(1), path_at(0, 1);
@@ -343,13 +255,13 @@ events! {
         flags: Flags(&flags::LINKAT_FLAGS), Arg(4);
     }
     /// `rename(2)`.
-    Rename "rename" File x86_64 [82] i386 [38] aarch64 [] {
+    Rename "rename" File x86_64 [82] i386 [38] aarch64 [] => {
         res: Errno, Return;
         oldpath: FsPath, path(0);
         newpath: FsPath, path(1);
     }
     /// `renameat(2)`.
-    Renameat "renameat" File x86_64 [264] i386 [302] aarch64 [38] {
+    Renameat "renameat" File x86_64 [264] i386 [302] aarch64 [38] => {
         res: Errno, Return;
         olddirfd: Fd, Arg(0);
         oldpath: FsRelPath(1), path_at(0, 1);
@@ -357,7 +269,7 @@ events! {
         newpath: FsRelPath(3), path_at(2, 3);
     }
     /// `renameat2(2)`.
-    Renameat2 "renameat2" File x86_64 [316] i386 [353] aarch64 [276] {
+    Renameat2 "renameat2" File x86_64 [316] i386 [353] aarch64 [276] => {
         res: Errno, Return;
         olddirfd: Fd, Arg(0);
         oldpath: FsRelPath(1), path_at(0, 1);
@@ -366,61 +278,61 @@ events! {
         flags: Flags(&flags::RENAMEAT2_FLAGS), Arg(4);
     }
     /// `chmod(2)`.
-    Chmod "chmod" File x86_64 [90] i386 [15] aarch64 [] {
+    Chmod "chmod" File x86_64 [90] i386 [15] aarch64 [] => {
         res: Errno, Return;
         filename: FsPath, path(0);
         mode: Mode(&flags::CHMOD_MODE), Arg(1);
     }
     /// `fchmod(2)`.
-    Fchmod "fchmod" File x86_64 [91] i386 [94] aarch64 [52] fd FdUse::File { fd: 1, path: 3, directory: false }; {
+    Fchmod "fchmod" File x86_64 [91] i386 [94] aarch64 [52] fd FdUse::File { fd: 1, path: 3, directory: false }; => {
         res: Errno, Return;
         fd: Fd, Arg(0);
         mode: Mode(&flags::CHMOD_MODE), Arg(1);
         path: FsPath, Origin::Extractor(X::FdPath), hidden;
     }
     /// `fchmodat(2)`.
-    Fchmodat "fchmodat" File x86_64 [268] i386 [306] aarch64 [53] {
+    Fchmodat "fchmodat" File x86_64 [268] i386 [306] aarch64 [53] => {
         res: Errno, Return;
         dirfd: Fd, Arg(0);
         filename: FsRelPath(1), path_at(0, 1);
         mode: Mode(&flags::CHMOD_MODE), Arg(2);
     }
     /// `chdir(2)`; the process state follows it.
-    Chdir "chdir" File x86_64 [80] i386 [12] aarch64 [49] {
+    Chdir "chdir" File x86_64 [80] i386 [12] aarch64 [49] => {
         res: Errno, Return;
         path: CharBuf, UserString(0);
         cwd: FsPath, Origin::Extractor(X::Cwd), hidden;
     }
     /// `fchdir(2)`; the process state follows it.
-    Fchdir "fchdir" File x86_64 [81] i386 [133] aarch64 [50] fd FdUse::File { fd: 1, path: 2, directory: true }; {
+    Fchdir "fchdir" File x86_64 [81] i386 [133] aarch64 [50] fd FdUse::File { fd: 1, path: 2, directory: true }; => {
         res: Errno, Return;
         fd: Fd, Arg(0);
         path: FsPath, Origin::Extractor(X::FdPath), hidden;
     }
     /// `setuid(2)`.
-    Setuid "setuid" User x86_64 [105] i386 [23, 213] aarch64 [146] {
+    Setuid "setuid" User x86_64 [105] i386 [23, 213] aarch64 [146] => {
         res: Errno, Return;
         uid: Uid, Arg(0);
     }
     /// `setns(2)`.
-    Setns "setns" Process x86_64 [308] i386 [346] aarch64 [268] {
+    Setns "setns" Process x86_64 [308] i386 [346] aarch64 [268] => {
         res: Errno, Return;
         fd: Fd, Arg(0);
         nstype: Flags(&flags::CLONE_FLAGS), Arg(1);
     }
     /// `unshare(2)`.
-    Unshare "unshare" Process x86_64 [272] i386 [310] aarch64 [97] {
+    Unshare "unshare" Process x86_64 [272] i386 [310] aarch64 [97] => {
         res: Errno, Return;
         flags: Flags(&flags::CLONE_FLAGS), Arg(0);
     }
     /// `memfd_create(2)`.
-    MemfdCreate "memfd_create" File x86_64 [319] i386 [356] aarch64 [279] {
+    MemfdCreate "memfd_create" File x86_64 [319] i386 [356] aarch64 [279] => {
         fd: Fd, Return;
         name: CharBuf, UserString(0);
         flags: Flags(&flags::MEMFD_CREATE_FLAGS), Arg(1);
     }
     /// `socket(2)`.
-    Socket "socket" Net x86_64 [41] i386 [359] aarch64 [198] {
+    Socket "socket" Net x86_64 [41] i386 [359] aarch64 [198] => {
         fd: Fd, Return;
         domain: Enum(&flags::SOCKET_FAMILIES), Arg(0);
         type: U32, Arg(1);
@@ -428,13 +340,13 @@ events! {
         flags: Flags(&flags::FILE_FLAGS), Absent;
     }
     /// `listen(2)`.
-    Listen "listen" Net x86_64 [50] i386 [363] aarch64 [201] {
+    Listen "listen" Net x86_64 [50] i386 [363] aarch64 [201] => {
         res: Errno, Return;
         fd: Fd, Arg(0);
         backlog: I32, Arg(1);
     }
     /// `ptrace(2)`; what `addr` and `data` mean depends on the request, and neither is read yet.
-    Ptrace "ptrace" Process x86_64 [101] i386 [26] aarch64 [117] {
+    Ptrace "ptrace" Process x86_64 [101] i386 [26] aarch64 [117] => {
         res: Errno, Return;
         addr: U64, Absent;
         data: U64, Absent;
@@ -442,32 +354,32 @@ events! {
         pid: Pid, Arg(1);
     }
     /// `init_module(2)`; the image itself is not read.
-    InitModule "init_module" Other x86_64 [175] i386 [128] aarch64 [105] {
+    InitModule "init_module" Other x86_64 [175] i386 [128] aarch64 [105] => {
         res: Errno, Return;
         img: ByteBuf, Absent;
         length: U64, Arg(1);
         uargs: CharBuf, UserString(2);
     }
     /// `finit_module(2)`.
-    FinitModule "finit_module" Other x86_64 [313] i386 [350] aarch64 [273] {
+    FinitModule "finit_module" Other x86_64 [313] i386 [350] aarch64 [273] => {
         res: Errno, Return;
         fd: Fd, Arg(0);
         uargs: CharBuf, UserString(1);
         flags: Flags(&flags::FINIT_MODULE_FLAGS), Arg(2);
     }
     /// `bpf(2)`.
-    Bpf "bpf" Other x86_64 [321] i386 [357] aarch64 [280] {
+    Bpf "bpf" Other x86_64 [321] i386 [357] aarch64 [280] => {
         fd: Fd, Return;
         cmd: Enum(&flags::BPF_COMMANDS), Arg(0);
     }
     /// `userfaultfd(2)`.
-    Userfaultfd "userfaultfd" File x86_64 [323] i386 [374] aarch64 [282] {
+    Userfaultfd "userfaultfd" File x86_64 [323] i386 [374] aarch64 [282] => {
         res: Errno, Return;
         flags: Flags(&flags::FILE_FLAGS), Arg(0);
     }
     /// Lanner's own: a program was replaced (`sched_process_exec`). Becomes the process state and an
     /// [`Event::Execve`] or [`Event::Execveat`].
-    TaskExec "task_exec" Internal x86_64 [] i386 [] aarch64 [] {
+    TaskExec "task_exec" Internal x86_64 [] i386 [] aarch64 [] => {
         ppid: Pid, Program;
         vpid: Pid, Program;
         sid: Pid, Program;
@@ -490,7 +402,7 @@ events! {
         filename: CharBuf, Program;
     }
     /// Lanner's own: a process was created (`sched_process_fork`, not for threads).
-    TaskFork "task_fork" Internal x86_64 [] i386 [] aarch64 [] {
+    TaskFork "task_fork" Internal x86_64 [] i386 [] aarch64 [] => {
         child_pid: Pid, Program;
         child_vpid: Pid, Program;
         ppid: Pid, Program;
