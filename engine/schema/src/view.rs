@@ -16,6 +16,22 @@ pub trait System {
     fn group(&self, gid: u32) -> Option<&str>;
 }
 
+/// No state at all: every look-up misses.
+#[derive(Debug, Clone, Copy)]
+pub struct NoState;
+
+impl System for NoState {
+    fn process(&self, _: u32) -> Option<&Process> {
+        None
+    }
+    fn user(&self, _: u32) -> Option<&User> {
+        None
+    }
+    fn group(&self, _: u32) -> Option<&str> {
+        None
+    }
+}
+
 /// A path parameter made absolute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResolvedPath<'a> {
@@ -225,20 +241,6 @@ mod tests {
     use super::*;
     use crate::record::WireBuilder;
 
-    struct Nothing;
-
-    impl System for Nothing {
-        fn process(&self, _: u32) -> Option<&Process> {
-            None
-        }
-        fn user(&self, _: u32) -> Option<&User> {
-            None
-        }
-        fn group(&self, _: u32) -> Option<&str> {
-            None
-        }
-    }
-
     #[test]
     fn a_failed_exec_has_the_arguments_it_was_called_with() {
         let seen = |argv: &[u8]| {
@@ -262,7 +264,7 @@ mod tests {
                 process: Some(&process),
                 descriptor: None,
                 owner: Owner::Host,
-                system: &Nothing,
+                system: &NoState,
             };
             ["exe", "args"].map(|name| match view.param_named(name) {
                 Some(ParamValue::Bytes(bytes)) => bytes.to_vec(),

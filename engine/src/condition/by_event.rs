@@ -2,9 +2,8 @@
 
 use lanner_schema::container::Owner;
 use lanner_schema::event::Event;
-use lanner_schema::process::{Process, User};
 use lanner_schema::record::Wire;
-use lanner_schema::view::{EventView, System};
+use lanner_schema::view::{EventView, NoState};
 
 use super::ast::Operator;
 use super::matcher::Matcher;
@@ -12,21 +11,6 @@ use super::node::CheckNode;
 use super::program::Scratch;
 use super::transform::Source;
 use crate::field::is_decided;
-
-/// A system of which nothing is known.
-struct Nobody;
-
-impl System for Nobody {
-    fn process(&self, _: u32) -> Option<&Process> {
-        None
-    }
-    fn user(&self, _: u32) -> Option<&User> {
-        None
-    }
-    fn group(&self, _: u32) -> Option<&str> {
-        None
-    }
-}
 
 /// An event of which nothing but its type is known.
 fn blank(event: Event) -> EventView<'static> {
@@ -45,7 +29,7 @@ fn blank(event: Event) -> EventView<'static> {
         process: None,
         descriptor: None,
         owner: Owner::Host,
-        system: &Nobody,
+        system: &NoState,
     }
 }
 

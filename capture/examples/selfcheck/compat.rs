@@ -1,0 +1,120 @@
+//! Calls in the 32-bit convention.
+
+use super::*;
+
+/// One call in the 32-bit convention from this 64-bit process. Its pointers must lie below 4 GiB.
+#[cfg(target_arch = "x86_64")]
+fn int80(nr: u32, args: [u32; 4]) -> i32 {
+    let result: u64;
+    // SAFETY: int 0x80 clobbers nothing but rax here (and r8 to r11, declared); rbx is LLVM's, so it is swapped in and
+    // out. Pointers in `args` are the caller's low mapping, which is alive.
+    unsafe {
+        std::arch::asm!(
+            "xchg rbx, {b}",
+            "int 0x80",
+            "xchg rbx, {b}",
+            b = inout(reg) u64::from(args[0]) => _,
+            inlateout("rax") u64::from(nr) => result,
+            in("rcx") u64::from(args[1]),
+            in("rdx") u64::from(args[2]),
+            in("rsi") u64::from(args[3]),
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+        );
+    }
+    result as i32
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn compat(_dir: &str) -> Result<()> {
+    println!("skip 32-bit callers are checked on x86-64 only");
+    Ok(())
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn compat(dir: &str) -> Result<()> {
+    // Without 32-bit emulation int 0x80 is a general protection fault: try it in a child.
+    // SAFETY: the child makes one call and ends.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        int80(20, [0; 4]); // getpid
+        // SAFETY: ends this child without running anybody's destructors.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = 0;
+    // SAFETY: status lives here.
+    unsafe { libc::waitpid(child, &mut status, 0) };
+    if status != 0 {
+        println!("skip this kernel has no 32-bit emulation");
+        return Ok(());
+    }
+    // SAFETY: a new anonymous mapping in the low 4 GiB.
+    let page = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            4096,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT,
+            -1,
+            0,
+        )
+    };
+    assert_ne!(page, libc::MAP_FAILED);
+    let put = |offset: usize, text: &CStr| -> u32 {
+        let bytes = text.to_bytes_with_nul();
+        assert!(offset + bytes.len() <= 4096);
+        // SAFETY: inside the page just mapped.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), page.cast::<u8>().add(offset), bytes.len()) };
+        (page as usize + offset) as u32
+    };
+    let file = put(0, c("file")?.as_c_str());
+    let fd = int80(295, [(-100i32) as u32, file, 0, 0]);
+    assert!(fd >= 0, "32-bit openat: {fd}");
+    expect(
+        "openat",
+        &[
+            ("fd", &fd.to_string()),
+            ("dirfd", "-100"),
+            ("name", &format!("file|{dir}/file")),
+        ],
+    );
+    close(fd.into());
+    let missing = put(512, c("/no/such/compat")?.as_c_str());
+    assert_eq!(int80(5, [missing, 0, 0, 0]), -2);
+    expect(
+        "open",
+        &[("fd", "-2"), ("name", "/no/such/compat|/no/such/compat")],
+    );
+    let made = put(1024, c("d32")?.as_c_str());
+    assert_eq!(int80(39, [made, 0o750, 0, 0]), 0);
+    expect(
+        "mkdir",
+        &[("res", "0"), ("path", &format!("d32|{dir}/d32")), ("mode", "488")],
+    );
+    // socketcall(SYS_CONNECT) to a closed port.
+    let mut address = [0u8; 16];
+    address[0] = 2;
+    address[2..4].copy_from_slice(&9u16.to_be_bytes());
+    address[4..8].copy_from_slice(&[127, 0, 0, 1]);
+    // SAFETY: a plain socket.
+    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
+    // SAFETY: two places inside the page, far from the strings above.
+    unsafe {
+        let at = page.cast::<u8>().add(2048);
+        std::ptr::copy_nonoverlapping(address.as_ptr(), at, 16);
+        let args = page.cast::<u8>().add(3072).cast::<u32>();
+        args.write(socket as u32);
+        args.add(1).write(at as usize as u32);
+        args.add(2).write(16);
+    }
+    let result = int80(102, [3, (page as usize + 3072) as u32, 0, 0]);
+    expect(
+        "connect",
+        &[
+            ("res", &result.to_string()),
+            ("fd", &socket.to_string()),
+            ("addr", "?>127.0.0.1:9"),
+        ],
+    );
+    close(socket.into());
+    Ok(())
+}
