@@ -41,17 +41,20 @@ SYSTEM=$LANNER_FRESH_SYSTEM
 SCREEN=$MACHINE_DIR/fresh-screen.log
 ALERTS=$MACHINE_DIR/fresh-alerts.log
 
-# Runs in the new system with nothing of this one's environment.
+# Runs in the new system with nothing of this one's environment. Its root is the root of a mount namespace, not a chroot:
+# the tests make namespaces of their own and enter them again, which leads back to that root.
 in_system() {
-    chroot "$SYSTEM" /usr/bin/env -i HOME=/root TERM="${TERM:-dumb}" \
+    # shellcheck disable=SC2016
+    unshare --mount --propagation private sh -c 'cd "$0" && pivot_root . . && umount -l . && exec chroot . "$@"' "$SYSTEM" \
+        /usr/bin/env -i HOME=/root TERM="${TERM:-dumb}" LANNER_FRESH_RUN=$$ \
         PATH=/root/.cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }
 
-# The processes that live in the new system, or those of them that are called NAME.
+# The processes that were started in the new system, or those of them that are called NAME.
 processes() { # [NAME]
     local folder
     for folder in /proc/[0-9]*; do
-        [ "$(readlink "$folder/root" 2>/dev/null)" = "$SYSTEM" ] || continue
+        grep -qzx "LANNER_FRESH_RUN=$$" "$folder/environ" 2>/dev/null || continue
         [ -z "${1:-}" ] || [ "$(cat "$folder/comm" 2>/dev/null)" = "$1" ] || continue
         echo "${folder#/proc/}"
     done
