@@ -110,6 +110,7 @@ archive_address() {
 # apt against another suite of that archive, with a state of its own: the system's own package lists stay untouched.
 #   other_suite FOLDER SUITE            makes FOLDER hold the lists of SUITE
 #   apt_there FOLDER COMMAND...         runs apt-get or apt-cache with them
+# A mirror may lag behind: its lists are used after their date too. They are signed all the same, and only tests use them.
 other_suite() {
     local folder=$1 suite=$2 address
     address=$(archive_address) || exit $?
@@ -124,6 +125,6 @@ apt_there() {
     shift 2
     "$command" -q -o Dir::State="$folder" -o Dir::State::lists="$folder/lists" -o Dir::State::status="$folder/status" \
         -o Dir::Cache="$folder/cache" -o Dir::Etc::sourcelist="$folder/sources.list" -o Dir::Etc::sourceparts=/dev/null \
-        -o Dir::Etc::preferencesparts=/dev/null -o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::Retries=3 \
+        -o Dir::Etc::preferencesparts=/dev/null -o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::Retries=3 -o Acquire::Check-Valid-Until=false \
         -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false -o APT::Update::Post-Invoke-Success::= "$@"
 }
