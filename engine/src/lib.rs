@@ -13,6 +13,7 @@ pub mod output;
 mod rules;
 mod ruleset;
 mod settings;
+mod suggest;
 #[cfg(test)]
 mod testing;
 pub mod value;

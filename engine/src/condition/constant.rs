@@ -14,7 +14,8 @@ use super::pattern::{Glob, PathSet};
 use super::posix::{self, Posix};
 use super::text_set::TextSet;
 use super::transform::Source;
-use crate::field::{find, nearest};
+use crate::field::find;
+use crate::suggest::nearest;
 use crate::value::{Class, FieldType};
 
 /// The longest constant Falco takes.

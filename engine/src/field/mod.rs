@@ -18,7 +18,6 @@ use crate::value::{FieldType, Value};
 
 pub(crate) use by_event::{is_built, is_decided};
 pub use evt::hostname;
-pub(crate) use resolve::nearest;
 pub use resolve::{FieldError, FieldRef, find};
 pub use time::{datetime, iso8601, time_of_day};
 

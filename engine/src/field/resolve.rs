@@ -9,6 +9,7 @@ use lanner_schema::view::EventView;
 
 use super::param_names::PARAM_NAMES;
 use super::{Arg, ArgForm, Extract, Field, param, process};
+use crate::suggest::nearest;
 use crate::value::{FieldType, Value};
 
 /// Why a field cannot be used as it is written.
@@ -111,34 +112,6 @@ fn by_name() -> &'static HashMap<&'static str, &'static Field> {
 /// The row of `name`, without any argument.
 pub fn find(name: &str) -> Option<&'static Field> {
     by_name().get(name).copied()
-}
-
-/// The closest of `names` to `name`, when it is close enough to be what was meant.
-pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (name.len() / 3).clamp(1, 4);
-    names
-        .map(|candidate| (distance(name.as_bytes(), candidate.as_bytes()), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// Edits from `a` to `b`, swapped neighbours counting two.
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    if a.len().abs_diff(b.len()) > 4 {
-        return usize::MAX;
-    }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let substitute = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substitute.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// An index: digits only, no leading zero.

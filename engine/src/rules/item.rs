@@ -1,9 +1,9 @@
 //! One item of a rules file: its keys, and reading their values with an error that says what is wrong.
 
 use super::source::{Place, Report, Scalar};
-use super::suggest::nearest;
 use super::yaml::{Node, Value};
 use crate::diagnostic::{Code, ItemKind, ItemName};
+use crate::suggest::nearest;
 
 /// What a key of an item does to what is already defined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

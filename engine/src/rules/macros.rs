@@ -3,9 +3,9 @@
 use super::definition::{Definitions, MacroDef};
 use super::mapped::{Lists, Mapped};
 use super::source::{Report, Scalar};
-use super::suggest::nearest;
 use crate::condition::{Expr, MAX_DEPTH, MacroError, Span, parse_with};
 use crate::diagnostic::{Code, Diagnostic, ItemKind, ItemName, Note};
+use crate::suggest::nearest;
 use std::collections::{HashMap, HashSet};
 
 /// The most nodes a condition may have with its macros put in: macros that name macros grow exponentially.

@@ -9,7 +9,6 @@ mod mapped;
 mod read;
 mod rule_item;
 mod source;
-mod suggest;
 mod version;
 mod yaml;
 

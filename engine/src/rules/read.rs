@@ -3,11 +3,11 @@
 use super::definition::{Definitions, ListDef, MacroDef, PluginRequirement};
 use super::item::{Change, Item};
 use super::source::{Place, Report, Scalar};
-use super::suggest::nearest;
 use super::version::Version;
 use super::yaml::{Node, Value};
 use super::{rule_item, version};
 use crate::diagnostic::{Code, ItemKind};
+use crate::suggest::nearest;
 
 /// The kinds in the order Falco looks for them.
 const KINDS: [(&str, ItemKind); 5] = [

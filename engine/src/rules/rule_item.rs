@@ -5,8 +5,8 @@ use super::exception;
 use super::item::{Change, Item};
 use super::read::{appends, no_target};
 use super::source::{Report, Scalar};
-use super::suggest::nearest;
 use crate::diagnostic::Code;
+use crate::suggest::nearest;
 use lanner_schema::alert::Priority;
 
 const KEYS: [&str; 15] = [
