@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lanner_schema::container::{CgroupMap, ContainerTable, Owner};
-use lanner_schema::event::{Event, EventSet, Needs};
+use lanner_schema::event::{Event, EventSet, Needs, param_index};
 use lanner_schema::process::{Process, User};
 use lanner_schema::record::{HEADER_LEN, Header, Wire};
 use lanner_schema::view::{EventView, ResolvedPath, System};
@@ -22,7 +22,7 @@ use crate::decode::{self, PathParams};
 use crate::error::CaptureError;
 use crate::owner::Owners;
 use crate::plan::{Config, Plan};
-use crate::process_table::ProcessTable;
+use crate::process_table::{ProcessTable, param};
 use crate::procfs::{Procfs, boot_time};
 use crate::stats::{Delivered, Sequences, Stats};
 use crate::users::Users;
@@ -267,7 +267,7 @@ impl Consumer {
             }
             Event::Procexit => {
                 self.show(event, &header, wire, on_event);
-                let last = event.row().param("group_dead").and_then(|i| wire.number(i)) == Some(1);
+                let last = wire.number(param!(Procexit, "group_dead")) == Some(1);
                 if last {
                     self.state.processes.exit(&header);
                 }
@@ -282,8 +282,7 @@ impl Consumer {
 
     /// A successful exec: an event of the call that made it, its parameters from the new state.
     fn show_exec(&mut self, header: &Header, wire: &Wire<'_>, on_event: &mut dyn FnMut(&EventView<'_>)) {
-        let param = |name| Event::TaskExec.row().param(name).unwrap_or(usize::MAX);
-        let by_descriptor = wire.number(param("by_descriptor")) == Some(1);
+        let by_descriptor = wire.number(param!(TaskExec, "by_descriptor")) == Some(1);
         let event = if by_descriptor {
             Event::Execveat
         } else {
@@ -292,13 +291,17 @@ impl Consumer {
         if !self.shown.contains(event) {
             return;
         }
-        let filename = wire
-            .param(param("filename"))
-            .map(|p| p.bytes.strip_suffix(b"\0").unwrap_or(p.bytes));
-        let index = event.row().param("filename").and_then(|i| u8::try_from(i).ok());
-        let paths: SmallVec<[ResolvedPath<'_>; 2]> = index
-            .zip(filename)
-            .map(|(param, path)| ResolvedPath { param, path })
+        let index = match event {
+            Event::Execveat => param!(Execveat, "filename"),
+            _ => param!(Execve, "filename"),
+        };
+        let paths: SmallVec<[ResolvedPath<'_>; 2]> = wire
+            .param(param!(TaskExec, "filename"))
+            .zip(u8::try_from(index).ok())
+            .map(|(p, param)| ResolvedPath {
+                param,
+                path: p.bytes.strip_suffix(b"\0").unwrap_or(p.bytes),
+            })
             .into_iter()
             .collect();
         self.view(event, header, Wire::EMPTY, Some(0), &paths, None, on_event);

@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use lanner_schema::event::Event;
+use lanner_schema::event::{Event, param_index};
 use lanner_schema::process::{Image, Process};
 use lanner_schema::record::{Header, Wire};
 
@@ -35,6 +35,18 @@ pub(crate) struct ProcessTable {
     /// Processes that were not remembered because the table was full.
     pub(crate) refused: u64,
 }
+
+/// The index of a parameter that must be there, found when this is compiled.
+macro_rules! param {
+    ($event:ident, $name:literal) => {
+        const {
+            let index = param_index(Event::$event, $name);
+            assert!(index != usize::MAX);
+            index
+        }
+    };
+}
+pub(crate) use param;
 
 fn text(bytes: &[u8]) -> &[u8] {
     bytes.split(|b| *b == 0).next().unwrap_or(bytes)
@@ -97,13 +109,13 @@ impl ProcessTable {
         let id = |index: usize| u32::try_from(number(index)).unwrap_or(0);
         self.ensure(header.pid);
         let mut child = self.processes.get(&header.pid).cloned().unwrap_or_default();
-        child.pid = id(0);
-        child.vpid = id(1);
-        child.ppid = id(2);
-        child.start_time = boot.wrapping_add(number(3));
-        child.pgid = id(4);
-        child.vpgid = id(5);
-        child.sid = id(6);
+        child.pid = id(param!(TaskFork, "child_pid"));
+        child.vpid = id(param!(TaskFork, "child_vpid"));
+        child.ppid = id(param!(TaskFork, "ppid"));
+        child.start_time = boot.wrapping_add(number(param!(TaskFork, "start_time")));
+        child.pgid = id(param!(TaskFork, "pgid"));
+        child.vpgid = id(param!(TaskFork, "vpgid"));
+        child.sid = id(param!(TaskFork, "sid"));
         child.uid = header.uid;
         child.gid = header.gid;
         child.cgroup = header.cgroup;
@@ -114,43 +126,46 @@ impl ProcessTable {
 
     /// A program was replaced: `sched_process_exec`.
     pub(crate) fn exec(&mut self, header: &Header, wire: &Wire<'_>, boot: u64) {
-        let row = Event::TaskExec.row();
-        let at = |name: &str| row.param(name).unwrap_or(usize::MAX);
-        let bytes = |name: &str| wire.param(at(name)).map_or(&[][..], |p| p.bytes);
-        let cut = |name: &str| wire.param(at(name)).is_some_and(|p| p.truncated);
-        let number = |name: &str| wire.number(at(name)).unwrap_or(0);
-        let id = |name: &str| u32::try_from(number(name)).unwrap_or(0);
+        let bytes = |index: usize| wire.param(index).map_or(&[][..], |p| p.bytes);
+        let cut = |index: usize| wire.param(index).is_some_and(|p| p.truncated);
+        let number = |index: usize| wire.number(index).unwrap_or(0);
+        let id = |index: usize| u32::try_from(number(index)).unwrap_or(0);
         let (mut exepath, mut cwd) = (Vec::new(), Vec::new());
-        push_components(&mut exepath, bytes("exepath"));
-        push_components(&mut cwd, bytes("cwd"));
+        push_components(&mut exepath, bytes(param!(TaskExec, "exepath")));
+        push_components(&mut cwd, bytes(param!(TaskExec, "cwd")));
         let image = Image {
-            exe_ino: number("exe_ino"),
-            exec_flags: id("flags"),
-            truncated: cut("args") || cut("env"),
-            ..Image::new(text(bytes("comm")), bytes("args"), &exepath, bytes("env"))
+            exe_ino: number(param!(TaskExec, "exe_ino")),
+            exec_flags: id(param!(TaskExec, "flags")),
+            truncated: cut(param!(TaskExec, "args")) || cut(param!(TaskExec, "env")),
+            ..Image::new(
+                text(bytes(param!(TaskExec, "comm"))),
+                bytes(param!(TaskExec, "args")),
+                &exepath,
+                bytes(param!(TaskExec, "env")),
+            )
         };
-        let start_time = boot.wrapping_add(number("start_time"));
+        let start_time = boot.wrapping_add(number(param!(TaskExec, "start_time")));
         // Once the parent has ended the kernel names the reaper; a rule means the process that started this one.
         let known = self.processes.get(&header.pid);
         let ppid = known
             .filter(|p| p.start_time.abs_diff(start_time) < TICKS)
             .map(|p| p.ppid)
             .filter(|parent| self.processes.contains_key(parent))
-            .unwrap_or_else(|| id("ppid"));
+            .unwrap_or_else(|| id(param!(TaskExec, "ppid")));
         self.insert(Process {
             pid: header.pid,
-            vpid: id("vpid"),
+            vpid: id(param!(TaskExec, "vpid")),
             ppid,
-            sid: id("sid"),
-            pgid: id("pgid"),
-            vpgid: id("vpgid"),
+            sid: id(param!(TaskExec, "sid")),
+            pgid: id(param!(TaskExec, "pgid")),
+            vpgid: id(param!(TaskExec, "vpgid")),
             uid: header.uid,
             gid: header.gid,
-            loginuid: id("loginuid"),
-            tty: id("tty"),
-            cap_inheritable: number("cap_inheritable"),
-            cap_permitted: number("cap_permitted"),
-            cap_effective: number("cap_effective"),
+            loginuid: id(param!(TaskExec, "loginuid")),
+            tty: id(param!(TaskExec, "tty")),
+            cap_inheritable: number(param!(TaskExec, "cap_inheritable")),
+            cap_permitted: number(param!(TaskExec, "cap_permitted")),
+            cap_effective: number(param!(TaskExec, "cap_effective")),
             start_time,
             exec_time: boot.wrapping_add(header.time),
             cgroup: header.cgroup,

@@ -135,7 +135,7 @@ pub enum Origin {
     },
     /// A named extractor.
     Extractor(Extractor),
-    /// Written by the program of this event itself (process life: `bpf/task.bpf.c`).
+    /// Written by the program of this event itself (process life: `bpf/task.h`).
     Program,
     /// Not in the record: [`Param::state`] fills it, or nothing does yet.
     Absent,
@@ -357,6 +357,24 @@ impl FromIterator<Event> for EventSet {
     }
 }
 
+/// The index of the parameter called `name`, for constants: `usize::MAX`, which no record has, when there is none.
+pub const fn param_index(event: Event, name: &str) -> usize {
+    let (params, name) = (EVENTS[event as usize].params, name.as_bytes());
+    let mut index = 0;
+    while index < params.len() {
+        let candidate = params[index].name.as_bytes();
+        let mut same = 0;
+        while same < name.len() && same < candidate.len() && name[same] == candidate[same] {
+            same += 1;
+        }
+        if same == name.len() && same == candidate.len() {
+            return index;
+        }
+        index += 1;
+    }
+    usize::MAX
+}
+
 /// What the loaded rules need to see: the input of capture's plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needs {
@@ -426,6 +444,14 @@ mod tests {
             all.dedup();
             assert_eq!(all.len(), count);
         }
+    }
+
+    #[test]
+    fn constants_find_parameters_by_name() {
+        const INO: usize = param_index(Event::Openat, "ino");
+        assert_eq!(Some(INO), Event::Openat.row().param("ino"));
+        assert_eq!(param_index(Event::Openat, "in"), usize::MAX);
+        assert_eq!(param_index(Event::Openat, "inode"), usize::MAX);
     }
 
     #[test]
