@@ -24,6 +24,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
         },
         append_output: config.append_output.clone(),
         hostname: hostname(),
+        ..Settings::default()
     }
 }
 

@@ -22,7 +22,7 @@ pub use diagnostic::{Code, Diagnostic, ItemKind, ItemName, Note, Severity, Snipp
 pub use lanner_schema::alert::{Alert, FieldValue, Priority};
 pub use rules::{ENGINE_VERSION, Loaded, RulesFile, Version, load};
 pub use ruleset::{Gap, Rule, Ruleset};
-pub use settings::{AppendOutput, ExtraField, Matching, Settings};
+pub use settings::{AppendOutput, ExtraField, Matching, Selection, Settings};
 
 /// The rules that run when no file is configured: `rules/lanner_rules.yaml`.
 pub const BUILT_IN_RULES: &str = include_str!("../../rules/lanner_rules.yaml");

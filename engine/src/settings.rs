@@ -51,6 +51,17 @@ impl AppendOutput {
     }
 }
 
+/// One entry of Falco's `rules`: switches the rules it names on or off, whatever their own `enabled` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// True for `enable`, false for `disable`.
+    pub enable: bool,
+    /// Rules with this name, in which `*` stands for any text; with `tag` too, a rule has to fit both.
+    pub rule: Option<String>,
+    /// Rules that have exactly this tag.
+    pub tag: Option<String>,
+}
+
 /// What the configuration says about rules and alerts. The default is Falco's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -72,6 +83,12 @@ pub struct Settings {
     pub rule_matching: Matching,
     /// What is added to outputs (`append_output`).
     pub append_output: Vec<AppendOutput>,
+    /// Which rules run (`rules`): applied in order after all files are loaded.
+    pub selections: Vec<Selection>,
+    /// Names and values of the fields `static.NAME` (`static_fields`).
+    pub static_fields: Vec<(String, String)>,
+    /// Bytes in outputs are base64 instead of text with dots (`buffer_format_base64`).
+    pub buffer_format_base64: bool,
     /// The host's name, as JSON alerts carry it.
     pub hostname: String,
 }
@@ -88,6 +105,9 @@ impl Default for Settings {
             time_format_iso_8601: false,
             rule_matching: Matching::First,
             append_output: Vec::new(),
+            selections: Vec::new(),
+            static_fields: Vec::new(),
+            buffer_format_base64: false,
             hostname: String::new(),
         }
     }
