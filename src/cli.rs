@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser};
 
+use crate::command::Command;
+
 /// Runtime threat detection for containers and Linux hosts, with Falco's rules.
 ///
 /// Without options Lanner watches this host with its built-in rules and writes alerts to standard output; its own log goes
@@ -14,6 +16,8 @@ use clap::{ArgAction, Args, Parser};
     disable_version_flag = true,
     // As in Falco: of an option with one value that is there twice, the last counts.
     args_override_self = true,
+    // A subcommand takes its options after its name.
+    args_conflicts_with_subcommands = true,
     after_help = "Ctrl-C stops Lanner and prints what it saw."
 )]
 pub(crate) struct Cli {
@@ -87,6 +91,10 @@ pub(crate) struct Cli {
     /// What Falco has and Lanner serves in part, or only so that units and scripts keep working.
     #[command(flatten)]
     pub(crate) falco: FalcoOptions,
+
+    /// What to do instead of watching.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
 }
 
 /// Falco's options beside the usual ones.
@@ -211,6 +219,17 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains("--dry-rnu") && text.contains("--dry-run"), "{text}");
         assert_eq!(parse(&["-c"]).unwrap_err().kind(), ErrorKind::InvalidValue);
-        assert_eq!(parse(&["stray"]).unwrap_err().kind(), ErrorKind::UnknownArgument);
+        assert_eq!(
+            parse(&["stray"]).unwrap_err().kind(),
+            ErrorKind::InvalidSubcommand
+        );
+    }
+
+    #[test]
+    fn a_subcommand_has_options_of_its_own() {
+        assert!(parse(&["coverage", "-r", "x"]).unwrap().command.is_some());
+        assert!(parse(&["-r", "x"]).unwrap().command.is_none());
+        let before = parse(&["-r", "x", "coverage"]).unwrap_err();
+        assert_eq!(before.kind(), ErrorKind::ArgumentConflict);
     }
 }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod command;
 mod config;
 mod exit_report;
 mod falco_options;

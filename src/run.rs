@@ -21,6 +21,9 @@ use crate::{falco_options, list, load, log, rules, watch};
 /// # Errors
 /// Everything that keeps Lanner from doing it, in words for its operator.
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
+    if let Some(command) = &cli.command {
+        return command.run();
+    }
     if let Some(text) = falco_options::answer(cli)? {
         log::out(&text);
         return Ok(ExitCode::SUCCESS);
@@ -33,7 +36,11 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         log::out(&list::fields(cli.names_only));
         return Ok(ExitCode::SUCCESS);
     }
-    let config = configure(cli)?;
+    let mut config = configure(cli.config.as_deref(), &cli.options)?;
+    if cli.unbuffered {
+        config.outputs.buffered = false;
+    }
+    falco_options::apply(&cli.falco, &mut config.append_output)?;
     falco_options::sources(&cli.falco)?;
     if !cli.validate.is_empty() {
         return Ok(match load::validate(&cli.validate, &config) {
@@ -84,11 +91,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// Reads the configuration, starts the log, and reports what is wrong.
-fn configure(cli: &Cli) -> anyhow::Result<Config> {
-    let (mut config, messages) = config::load(cli.config.as_deref(), &cli.options)?;
-    if cli.unbuffered {
-        config.outputs.buffered = false;
-    }
+pub(crate) fn configure(file: Option<&Path>, options: &[String]) -> anyhow::Result<Config> {
+    let (config, messages) = config::load(file, options)?;
     if messages.refused() {
         let errors = messages.0.iter().filter(|m| m.level == config::Level::Error);
         let mut count = 0;
@@ -100,7 +104,6 @@ fn configure(cli: &Cli) -> anyhow::Result<Config> {
     }
     log::start(&config);
     log::report(&messages);
-    falco_options::apply(&cli.falco, &mut config.append_output)?;
     Ok(config)
 }
 

@@ -1,0 +1,25 @@
+//! Subcommands, for what Falco lacks: a variant and a file each.
+
+mod coverage;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// What to do instead of watching.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Coverage(coverage::Coverage),
+}
+
+impl Command {
+    /// Does it, and says how it went.
+    ///
+    /// # Errors
+    /// Everything that keeps Lanner from doing it, in words for its operator.
+    pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
+        match self {
+            Command::Coverage(coverage) => coverage.run(),
+        }
+    }
+}
