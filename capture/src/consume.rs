@@ -11,7 +11,7 @@ use lanner_schema::container::{CgroupMap, ContainerTable, Owner};
 use lanner_schema::event::{Event, EventSet, Needs, param_index};
 use lanner_schema::process::{Process, User};
 use lanner_schema::record::{HEADER_LEN, Header, Wire};
-use lanner_schema::view::{EventView, ResolvedPath, System};
+use lanner_schema::view::{EventView, ResolvedPath, SourceId, System};
 use libbpf_rs::{RingBuffer, RingBufferBuilder};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use smallvec::SmallVec;
@@ -375,6 +375,7 @@ impl Consumer {
         let process = self.state.processes.get(header.pid);
         self.number += 1;
         on_event(&EventView {
+            source: SourceId::SYSCALL,
             event,
             number: self.number,
             time: self.boot.wrapping_add(header.time),

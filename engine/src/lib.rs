@@ -12,7 +12,9 @@ pub mod field;
 pub mod output;
 mod rules;
 mod ruleset;
+mod scope;
 mod settings;
+mod source;
 mod suggest;
 #[cfg(test)]
 mod testing;
@@ -20,9 +22,11 @@ pub mod value;
 
 pub use diagnostic::{Code, Diagnostic, ItemKind, ItemName, Note, Severity, Snippet};
 pub use lanner_schema::alert::{Alert, FieldValue, Priority};
-pub use rules::{ENGINE_VERSION, Loaded, RulesFile, Version, load};
+pub use rules::{ENGINE_VERSION, Loaded, RulesFile, Version, load, load_for};
 pub use ruleset::{Gap, Rule, Ruleset};
+pub use scope::Scope;
 pub use settings::{AppendOutput, ExtraField, Matching, Selection, Settings};
+pub use source::{EventSource, SOURCES, SYSCALL};
 
 /// The rules that run when no file is configured: `rules/lanner_rules.yaml`.
 pub const BUILT_IN_RULES: &str = include_str!("../../rules/lanner_rules.yaml");

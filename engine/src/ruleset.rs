@@ -6,7 +6,7 @@ use crate::field::{Extract, FieldRef};
 use crate::output::Template;
 use crate::settings::{Matching, Settings};
 use lanner_schema::alert::{Alert, FieldValue, Priority};
-use lanner_schema::event::{EVENTS, EventSet, Needs};
+use lanner_schema::event::{EVENTS, Event, EventSet, Needs};
 use lanner_schema::view::EventView;
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ pub struct Rule {
     pub(crate) condition: Expr,
     pub(crate) priority: Priority,
     pub(crate) source: Arc<str>,
+    pub(crate) source_index: u8,
     pub(crate) tags: Arc<[String]>,
     pub(crate) enabled: bool,
     pub(crate) runs: bool,
@@ -122,8 +123,8 @@ impl fmt::Display for Gap {
 #[derive(Debug)]
 pub struct Ruleset {
     rules: Vec<Rule>,
-    /// What the rules come to on each event; they are named by their index in `rules`.
-    by_event: Vec<EventProgram>,
+    /// What the rules of each source come to on each event; they are named by their index in `rules`.
+    by_source: Vec<Vec<EventProgram>>,
     needs: Needs,
     settings: Settings,
     memory: Memory,
@@ -132,7 +133,7 @@ pub struct Ruleset {
 }
 
 impl Ruleset {
-    pub(crate) fn new(rules: Vec<Rule>, settings: &Settings) -> Ruleset {
+    pub(crate) fn new(rules: Vec<Rule>, sources: usize, settings: &Settings) -> Ruleset {
         let mut needs = Needs::default();
         for rule in rules.iter().filter(|rule| rule.runs) {
             rule.program.needs(&mut needs);
@@ -143,18 +144,23 @@ impl Ruleset {
                 extra.template.needs(events, &mut needs);
             }
         }
-        let by_event = EVENTS
+        needs.events = needs
+            .events
             .iter()
-            .map(|row| {
-                let on_it = (0u32..)
-                    .zip(&rules)
-                    .filter(|(_, rule)| rule.runs && rule.program.events().contains(row.event));
-                EventProgram::new(row.event, on_it.map(|(index, rule)| (index, &rule.program)))
-            })
+            .filter(|event| event.row().is_kernel())
+            .collect();
+        let program = |source: usize, event: Event| {
+            let on_it = (0u32..).zip(&rules).filter(|(_, rule)| {
+                rule.runs && usize::from(rule.source_index) == source && rule.program.events().contains(event)
+            });
+            EventProgram::new(event, on_it.map(|(index, rule)| (index, &rule.program)))
+        };
+        let by_source = (0..sources)
+            .map(|source| EVENTS.iter().map(|row| program(source, row.event)).collect())
             .collect();
         Ruleset {
             rules,
-            by_event,
+            by_source,
             needs,
             settings: settings.clone(),
             memory: Memory::default(),
@@ -182,14 +188,15 @@ impl Ruleset {
     pub fn evaluate(&mut self, event: &EventView<'_>, alert: &mut dyn FnMut(Alert)) {
         let Ruleset {
             rules,
-            by_event,
+            by_source,
             settings,
             memory,
             alerts,
             time_names,
             ..
         } = self;
-        let Some(program) = by_event.get(event.event as usize) else {
+        let of_source = by_source.get(usize::from(event.source.index));
+        let Some(program) = of_source.and_then(|programs| programs.get(event.event as usize)) else {
             return;
         };
         program.run(event, memory, &mut |index| {
@@ -255,7 +262,7 @@ fn make(rule: &Rule, event: &EventView<'_>) -> Alert {
 fn unfilled(fields: &[FieldRef]) -> Vec<String> {
     let mut names: Vec<String> = fields
         .iter()
-        .filter(|field| matches!(field.row.extract, Extract::Unfilled))
+        .filter(|field| matches!(field.extract(), Some(Extract::Unfilled)))
         .map(FieldRef::text)
         .collect();
     names.sort();

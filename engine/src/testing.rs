@@ -10,7 +10,7 @@ use lanner_schema::event::Event;
 use lanner_schema::flags::O_F_CREATED;
 use lanner_schema::process::{Image, Process, User};
 use lanner_schema::record::{AF_INET, AF_INET6, SocketTuple, Wire, WireBuilder};
-use lanner_schema::view::{EventView, ResolvedPath, System};
+use lanner_schema::view::{EventView, ResolvedPath, SourceId, System};
 
 /// The processes and users of the machine.
 ///
@@ -247,6 +247,7 @@ impl Happening {
             },
         });
         look(&EventView {
+            source: SourceId::SYSCALL,
             event: self.event,
             number: 1,
             time: 1_700_000_000_000_000_042,

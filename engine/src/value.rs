@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use lanner_schema::view::Given;
+
 /// A value, borrowed from the event or from the buffer it was built in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value<'a> {
@@ -17,6 +19,19 @@ pub enum Value<'a> {
     Bytes(&'a [u8]),
     /// An address.
     Ip(IpAddr),
+}
+
+impl<'a> From<&'a Given> for Value<'a> {
+    fn from(given: &'a Given) -> Value<'a> {
+        match given {
+            Given::Bool(value) => Value::Bool(*value),
+            Given::I64(value) => Value::I64(*value),
+            Given::U64(value) => Value::U64(*value),
+            Given::F64(value) => Value::F64(*value),
+            Given::Bytes(bytes) => Value::Bytes(bytes),
+            Given::Ip(ip) => Value::Ip(*ip),
+        }
+    }
 }
 
 impl<'a> Value<'a> {

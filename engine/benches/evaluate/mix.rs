@@ -5,7 +5,7 @@ use lanner_schema::descriptor::{Descriptor, DescriptorKind};
 use lanner_schema::event::{Event, FdUse};
 use lanner_schema::process::{Image, Process, User};
 use lanner_schema::record::{AF_INET, SocketTuple, Wire, WireBuilder};
-use lanner_schema::view::{EventView, ResolvedPath, System};
+use lanner_schema::view::{EventView, ResolvedPath, SourceId, System};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -246,6 +246,7 @@ impl Host {
         let views = made.iter().zip(parts).zip(1..).map(|((made, parts), number)| {
             let contained = PROCESSES.iter().any(|row| row.0 == made.pid && row.4);
             EventView {
+                source: SourceId::SYSCALL,
                 event: made.event,
                 number,
                 time: NOW + number,

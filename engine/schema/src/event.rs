@@ -168,6 +168,7 @@ pub enum Category {
     User,
     IoOther,
     Other,
+    Plugin,
     Internal,
 }
 
@@ -180,6 +181,7 @@ impl Category {
             Category::Process => "process",
             Category::User => "user",
             Category::IoOther | Category::Other => "other",
+            Category::Plugin => "plugin",
             Category::Internal => "internal",
         }
     }
@@ -245,6 +247,11 @@ impl EventRow {
     /// True for events that only Lanner's own state needs: never the value of `evt.type`.
     pub fn is_internal(&self) -> bool {
         matches!(self.category, Category::Internal)
+    }
+
+    /// True for events the kernel's side records; others come from sources of their own.
+    pub fn is_kernel(&self) -> bool {
+        !matches!(self.category, Category::Internal | Category::Plugin)
     }
 }
 

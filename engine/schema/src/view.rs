@@ -14,6 +14,45 @@ pub trait System {
     fn user(&self, uid: u32) -> Option<&User>;
     /// The group with this id, likewise.
     fn group(&self, gid: u32) -> Option<&str>;
+    /// The values somebody gave by hand for the field with this text, for conditions that are tried without an event.
+    /// Only fields that were compiled for given values ask.
+    fn given(&self, _field: &str) -> &[Given] {
+        &[]
+    }
+}
+
+/// A value that was given by hand.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Given {
+    /// True or false.
+    Bool(bool),
+    /// A signed number.
+    I64(i64),
+    /// An unsigned number.
+    U64(u64),
+    /// A fraction.
+    F64(f64),
+    /// Text or bytes.
+    Bytes(Vec<u8>),
+    /// An address.
+    Ip(std::net::IpAddr),
+}
+
+/// Where an event comes from, and by whose rules it is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceId {
+    /// Its place among the sources that the engine was given.
+    pub index: u8,
+    /// Its name, as in a rule's `source` (`evt.source`).
+    pub name: &'static str,
+}
+
+impl SourceId {
+    /// The kernel of this host.
+    pub const SYSCALL: SourceId = SourceId {
+        index: 0,
+        name: "syscall",
+    };
 }
 
 /// No state at all: every look-up misses.
@@ -66,6 +105,8 @@ pub enum ParamValue<'a> {
 pub struct EventView<'a> {
     /// Which event.
     pub event: Event,
+    /// Where it comes from.
+    pub source: SourceId,
     /// Counts the events the engine was shown, from 1: `evt.num`.
     pub number: u64,
     /// Nanoseconds since the epoch.
@@ -251,6 +292,7 @@ mod tests {
             };
             let view = EventView {
                 event: Event::Execve,
+                source: SourceId::SYSCALL,
                 number: 1,
                 time: 1,
                 cpu: 0,

@@ -3,7 +3,7 @@
 use lanner_schema::container::Owner;
 use lanner_schema::event::Event;
 use lanner_schema::record::Wire;
-use lanner_schema::view::{EventView, NoState};
+use lanner_schema::view::{EventView, NoState, SourceId};
 
 use super::ast::Operator;
 use super::matcher::Matcher;
@@ -15,6 +15,7 @@ use crate::field::is_decided;
 /// An event of which nothing but its type is known.
 fn blank(event: Event) -> EventView<'static> {
     EventView {
+        source: SourceId::SYSCALL,
         event,
         number: 1,
         time: 0,
@@ -41,7 +42,7 @@ pub(super) fn truth(check: &CheckNode, event: Event) -> Option<bool> {
     let Source::Field(left) = &check.left else {
         return None;
     };
-    if left.row.name == "evt.num" {
+    if left.row.name == "evt.num" && left.extract().is_some() {
         return number(&check.matcher);
     }
     if !is_decided(left, event) {

@@ -7,7 +7,7 @@ use super::transform::{List, Options, Source};
 use crate::field::{Arg, FieldRef};
 use crate::value::Class;
 
-impl Checker {
+impl Checker<'_> {
     /// Checks a transformer.
     pub(super) fn transform(&mut self, transform: &Transform) -> Option<Source> {
         use Transformer as T;
@@ -91,20 +91,23 @@ impl Checker {
                 let items: Vec<_> = items.iter().map(|item| self.text_arg(name, item)).collect();
                 Some(Some(List::Items(items.into_iter().collect::<Option<_>>()?)))
             }
-            TransformArg::Field(field) => match FieldRef::resolve(&field.name, field.arg.as_deref()) {
-                Ok(found)
-                    if found.list || !is_len && found.row.name == "proc.args" && found.arg == Arg::None =>
-                {
-                    Some(Some(List::Field(self.field(field)?)))
+            TransformArg::Field(field) => {
+                match FieldRef::resolve_in(self.scope, &field.name, field.arg.as_deref()) {
+                    Ok(found)
+                        if found.list
+                            || !is_len && found.row.name == "proc.args" && found.arg == Arg::None =>
+                    {
+                        Some(Some(List::Field(self.field(field)?)))
+                    }
+                    // Reported when it is read as a scalar.
+                    _ if is_len => Some(None),
+                    Ok(_) => Some(None),
+                    Err(_) => {
+                        self.field(field)?;
+                        None
+                    }
                 }
-                // Reported when it is read as a scalar.
-                _ if is_len => Some(None),
-                Ok(_) => Some(None),
-                Err(_) => {
-                    self.field(field)?;
-                    None
-                }
-            },
+            }
             TransformArg::Transform(inner)
                 if inner.name == Transformer::Getopt && inner.selector.is_none() =>
             {

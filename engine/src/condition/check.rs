@@ -6,17 +6,28 @@ use super::matcher::Matcher;
 use super::node::{CheckNode, How};
 use super::transform::Source;
 use crate::field::FieldRef;
+use crate::scope::Scope;
 use crate::value::{Class, FieldType};
 
 /// Collects what a compilation finds.
-#[derive(Debug, Default)]
-pub(crate) struct Checker {
+#[derive(Debug)]
+pub(crate) struct Checker<'s> {
+    pub(super) scope: &'s Scope,
     pub(crate) errors: Vec<CheckError>,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) fields: Vec<FieldRef>,
 }
 
-impl Checker {
+impl<'s> Checker<'s> {
+    pub(crate) fn new(scope: &'s Scope) -> Checker<'s> {
+        Checker {
+            scope,
+            errors: Vec::new(),
+            warnings: Vec::new(),
+            fields: Vec::new(),
+        }
+    }
+
     pub(crate) fn error(&mut self, kind: Kind, span: Span) {
         self.errors.push(CheckError { kind, span });
     }
@@ -28,7 +39,7 @@ impl Checker {
 
     /// Resolves a field.
     pub(crate) fn field(&mut self, name: &FieldName) -> Option<FieldRef> {
-        match FieldRef::resolve(&name.name, name.arg.as_deref()) {
+        match FieldRef::resolve_in(self.scope, &name.name, name.arg.as_deref()) {
             Err(error) => self.fail(error.into(), name.span),
             Ok(field) => {
                 if field.row.flags.deprecated {

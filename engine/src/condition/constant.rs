@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use aho_corasick::AhoCorasick;
-use lanner_schema::names::EVENT_NAMES;
 use memchr::memmem::Finder;
 
 use super::ast::{Literal, Modifier, Operator, Transformer};
@@ -14,7 +13,6 @@ use super::pattern::{Glob, PathSet};
 use super::posix::{self, Posix};
 use super::text_set::TextSet;
 use super::transform::Source;
-use crate::field::find;
 use crate::suggest::nearest;
 use crate::value::{Class, FieldType};
 
@@ -23,7 +21,7 @@ const MAX_VALUE: usize = 256;
 /// From how many texts on one automaton is faster than a search for each.
 const MANY_NEEDLES: usize = 4;
 
-impl Checker {
+impl Checker<'_> {
     /// A comparison with constants.
     pub(super) fn constants(
         &mut self,
@@ -80,7 +78,7 @@ impl Checker {
             WarningKind::LooksLikeTransformer(text.into_owned())
         } else if text.contains('.') && {
             let name = text.split('[').next().unwrap_or(&text);
-            find(name).is_some()
+            self.scope.source().field(name).is_some()
         } {
             WarningKind::LooksLikeField(text.into_owned())
         } else {
@@ -94,8 +92,9 @@ impl Checker {
 
     fn event_name(&mut self, item: &Literal) {
         let name = item.text().into_owned();
-        if EVENT_NAMES.binary_search(&name.as_str()).is_err() {
-            let nearest = nearest(&name, EVENT_NAMES.iter().copied());
+        let names = self.scope.source().event_names();
+        if names.binary_search(&name.as_str()).is_err() {
+            let nearest = nearest(&name, names.iter().copied());
             self.error(Kind::UnknownEvent { name, nearest }, item.span);
         }
     }

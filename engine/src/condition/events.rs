@@ -5,18 +5,35 @@
 
 use std::fmt;
 
-use lanner_schema::event::{Event, EventSet};
-use lanner_schema::names::EVENT_NAMES;
+use lanner_schema::event::EventSet;
 
 use super::ast::{Check, Expr, FieldName, Literal, Modifier, Operand, Operator, Right, Test};
 
-const WORDS: usize = EVENT_NAMES.len().div_ceil(64);
+use crate::scope::Scope;
+use crate::source::EventSource;
 
-/// A set of Falco's event types, and the ones the condition names.
-#[derive(Clone, PartialEq, Eq)]
+/// The types of events on which a condition can be true, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventTypes {
+    /// True for all types but those of `except`; `types` is empty then.
+    pub all: bool,
+    /// The types, sorted.
+    pub types: Vec<&'static str>,
+    /// The types that are left out of all, sorted.
+    pub except: Vec<&'static str>,
+}
+
+/// The types of events on which `expr` can be true; macros in it can be true on all of them.
+pub fn event_types(expr: &Expr, scope: &Scope) -> EventTypes {
+    TypeSet::of(expr, scope.source()).event_types()
+}
+
+/// A set of a source's event types, and the ones the condition names.
+#[derive(Clone)]
 pub(super) struct TypeSet {
-    set: [u64; WORDS],
-    named: [u64; WORDS],
+    source: &'static EventSource,
+    set: Box<[u64]>,
+    named: Box<[u64]>,
 }
 
 impl fmt::Debug for TypeSet {
@@ -26,20 +43,23 @@ impl fmt::Debug for TypeSet {
 }
 
 impl TypeSet {
-    fn none() -> TypeSet {
+    fn none(source: &'static EventSource) -> TypeSet {
+        let words = source.event_names().len().div_ceil(64);
         TypeSet {
-            set: [0; WORDS],
-            named: [0; WORDS],
+            source,
+            set: vec![0; words].into(),
+            named: vec![0; words].into(),
         }
     }
 
-    fn all() -> TypeSet {
-        TypeSet::none().complement()
+    fn all(source: &'static EventSource) -> TypeSet {
+        TypeSet::none(source).complement()
     }
 
     fn complement(mut self) -> TypeSet {
+        let count = self.source.event_names().len();
         for (index, word) in self.set.iter_mut().enumerate() {
-            let used = (EVENT_NAMES.len() - index * 64).min(64);
+            let used = (count - index * 64).min(64);
             let mask = if used == 64 { u64::MAX } else { (1 << used) - 1 };
             *word = !*word & mask;
         }
@@ -51,7 +71,7 @@ impl TypeSet {
     }
 
     fn combine(mut self, other: &TypeSet, intersect: bool) -> TypeSet {
-        for index in 0..WORDS {
+        for index in 0..self.set.len() {
             if intersect {
                 self.set[index] &= other.set[index];
             } else {
@@ -63,18 +83,23 @@ impl TypeSet {
     }
 
     fn insert(&mut self, name: &[u8]) {
-        if let Ok(at) = EVENT_NAMES.binary_search_by(|probe| probe.as_bytes().cmp(name)) {
+        let names = self.source.event_names();
+        if let Ok(at) = names.binary_search_by(|probe| probe.as_bytes().cmp(name)) {
             self.set[at / 64] |= 1 << (at % 64);
             self.named[at / 64] |= 1 << (at % 64);
         }
     }
 
     fn names(&self, only_named: bool) -> impl Iterator<Item = &'static str> {
-        EVENT_NAMES.iter().enumerate().filter_map(move |(at, name)| {
-            let bit = 1 << (at % 64);
-            let named = !only_named || self.named[at / 64] & bit != 0;
-            (self.set[at / 64] & bit != 0 && named).then_some(*name)
-        })
+        self.source
+            .event_names()
+            .iter()
+            .enumerate()
+            .filter_map(move |(at, name)| {
+                let bit = 1 << (at % 64);
+                let named = !only_named || self.named[at / 64] & bit != 0;
+                (self.set[at / 64] & bit != 0 && named).then_some(*name)
+            })
     }
 
     /// How many types.
@@ -84,18 +109,40 @@ impl TypeSet {
 
     /// The types Lanner captures.
     pub(super) fn events(&self) -> EventSet {
-        self.names(false).filter_map(Event::from_name).collect()
+        // A source without types of its own still has its events.
+        if self.source.event_names().is_empty() {
+            return self.source.events();
+        }
+        self.names(false)
+            .filter_map(|name| self.source.event(name))
+            .collect()
+    }
+
+    /// The types by name, told from the shorter side.
+    fn event_types(self) -> EventTypes {
+        let all = self.len() * 2 > self.source.event_names().len();
+        if all {
+            return EventTypes {
+                all,
+                except: self.complement().names(false).collect(),
+                ..EventTypes::default()
+            };
+        }
+        EventTypes {
+            types: self.names(false).collect(),
+            ..EventTypes::default()
+        }
     }
 
     /// The types the condition names that Lanner does not capture.
     pub(super) fn blind(&self) -> Vec<&'static str> {
         self.names(true)
-            .filter(|name| Event::from_name(name).is_none())
+            .filter(|name| self.source.event(name).is_none())
             .collect()
     }
 
     /// The types on which `expr` can be true. Works with a stack of its own, as deep as the tree may be.
-    pub(super) fn of(expr: &Expr) -> TypeSet {
+    pub(super) fn of(expr: &Expr, source: &'static EventSource) -> TypeSet {
         enum Step<'e> {
             Visit(&'e Expr, bool),
             Fold { count: usize, intersect: bool },
@@ -112,13 +159,13 @@ impl TypeSet {
                     });
                     steps.extend(children.iter().map(|child| Step::Visit(child, negated)));
                 }
-                Step::Visit(Expr::Macro { .. }, _) => sets.push(TypeSet::all()),
-                Step::Visit(Expr::Check(check), negated) => sets.push(Self::of_check(check, negated)),
+                Step::Visit(Expr::Macro { .. }, _) => sets.push(TypeSet::all(source)),
+                Step::Visit(Expr::Check(check), negated) => sets.push(Self::of_check(check, negated, source)),
                 Step::Fold { count, intersect } => {
                     let start = if intersect {
-                        TypeSet::all()
+                        TypeSet::all(source)
                     } else {
-                        TypeSet::none()
+                        TypeSet::none(source)
                     };
                     let from = sets.len().saturating_sub(count);
                     let set = sets
@@ -128,37 +175,37 @@ impl TypeSet {
                 }
             }
         }
-        sets.pop().unwrap_or_else(TypeSet::all)
+        sets.pop().unwrap_or_else(|| TypeSet::all(source))
     }
 
-    fn of_check(check: &Check, negated: bool) -> TypeSet {
+    fn of_check(check: &Check, negated: bool, source: &'static EventSource) -> TypeSet {
         match &check.left {
             Operand::Field(FieldName { name, arg: None, .. }) => match name.as_str() {
-                "evt.type" | "syscall.type" => Self::of_type(&check.test, negated),
+                "evt.type" | "syscall.type" => Self::of_type(&check.test, negated, source),
                 "evt.num" => match number_is(&check.test) {
-                    Some(truth) if truth != negated => TypeSet::all(),
-                    Some(_) => TypeSet::none(),
-                    None => TypeSet::all(),
+                    Some(truth) if truth != negated => TypeSet::all(source),
+                    Some(_) => TypeSet::none(source),
+                    None => TypeSet::all(source),
                 },
-                _ => TypeSet::all(),
+                _ => TypeSet::all(source),
             },
-            _ => TypeSet::all(),
+            _ => TypeSet::all(source),
         }
     }
 
-    fn of_type(test: &Test, negated: bool) -> TypeSet {
+    fn of_type(test: &Test, negated: bool, source: &'static EventSource) -> TypeSet {
         let Test::Compare {
             op, modifier, right, ..
         } = test
         else {
-            return TypeSet::all().negate_if(negated);
+            return TypeSet::all(source).negate_if(negated);
         };
         let literals: &[Literal] = match right {
             Right::Literal(literal) => std::slice::from_ref(literal),
             Right::List(items, _) => items,
-            Right::Operand(_) => return TypeSet::all(),
+            Right::Operand(_) => return TypeSet::all(source),
         };
-        let mut set = TypeSet::none();
+        let mut set = TypeSet::none(source);
         literals.iter().for_each(|literal| set.insert(&literal.bytes));
         let distinct = literals.iter().any(|l| l.bytes != literals[0].bytes);
         let set = match (op, modifier) {
@@ -169,7 +216,7 @@ impl TypeSet {
             (Operator::Ne, Some(Modifier::AllOf)) if !literals.is_empty() => set.complement(),
             // What the rest selects is not worked out: every type, negated or not.
             _ => {
-                let mut all = TypeSet::all();
+                let mut all = TypeSet::all(source);
                 all.named = set.named;
                 return all;
             }

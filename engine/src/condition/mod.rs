@@ -28,8 +28,9 @@ pub use ast::{
     TransformArg, Transformer,
 };
 pub use error::{CheckError, CheckErrorKind, Warning, WarningKind};
+pub use events::{EventTypes, event_types};
 pub use parse::{SyntaxError, parse, parse_operand, parse_with};
-pub use program::{Program, Scratch, compile};
+pub use program::{Program, Scratch, compile, compile_in};
 pub(crate) use {check::Checker, parse::parse_operand_prefix, program::add_params, transform::Source};
 pub(crate) use {event_program::EventProgram, memory::Memory};
 

@@ -92,7 +92,8 @@ impl Naive {
     /// Any other check, by itself.
     fn compiled(&mut self, check: &Check, view: &EventView<'_>) -> bool {
         let node = self.checks.entry(format!("{check:#}")).or_insert_with(|| {
-            let mut checker = Checker::default();
+            let scope = crate::scope::Scope::default();
+            let mut checker = Checker::new(&scope);
             let node = checker.check(check);
             node.unwrap_or_else(|| panic!("{check} does not compile: {:?}", checker.errors))
         });

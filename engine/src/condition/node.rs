@@ -54,7 +54,7 @@ pub(super) enum How {
 
 /// Compiles a tree; `None` after an error that was reported to the checker. Works with a stack of its own, as deep as
 /// the tree may be, and compiles every leaf so that every error is found.
-pub(super) fn compile_node(expr: &Expr, checker: &mut Checker) -> Option<Node> {
+pub(super) fn compile_node(expr: &Expr, checker: &mut Checker<'_>) -> Option<Node> {
     enum Step<'e> {
         Visit(&'e Expr),
         Finish(&'e Expr),
@@ -116,9 +116,9 @@ impl Node {
 impl CheckNode {
     pub(super) fn new(check: &Check, left: Source, how: How, matcher: Matcher) -> CheckNode {
         let (plain, built) = match &left {
-            Source::Field(field) if how == How::One => match field.row.extract {
-                Extract::Plain(get) => (Some(get), false),
-                Extract::Mostly(get, _) => (Some(get), true),
+            Source::Field(field) if how == How::One => match field.extract() {
+                Some(Extract::Plain(get)) => (Some(get), false),
+                Some(Extract::Mostly(get, _)) => (Some(get), true),
                 _ => (None, true),
             },
             _ => (None, how == How::One),

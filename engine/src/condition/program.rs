@@ -9,6 +9,7 @@ use super::error::{CheckError, Warning};
 use super::events::TypeSet;
 use super::node::{Node, compile_node};
 use crate::field::FieldRef;
+use crate::scope::Scope;
 
 /// Buffers that evaluation reuses; one per thread.
 #[derive(Debug, Default)]
@@ -42,9 +43,20 @@ pub struct Program {
     warnings: Vec<Warning>,
 }
 
-/// Compiles a condition without macros. Reports every error it finds, in the order of the text.
+/// Compiles a condition without macros whose fields are those of the first source.
+///
+/// # Errors
+/// Every error it finds, in the order of the text.
 pub fn compile(expr: &Expr) -> Result<Program, Vec<CheckError>> {
-    let mut checker = Checker::default();
+    compile_in(expr, &Scope::default())
+}
+
+/// Compiles a condition without macros.
+///
+/// # Errors
+/// Every error it finds, in the order of the text.
+pub fn compile_in(expr: &Expr, scope: &Scope) -> Result<Program, Vec<CheckError>> {
+    let mut checker = Checker::new(scope);
     let root = compile_node(expr, &mut checker);
     let Checker {
         errors,
@@ -55,7 +67,7 @@ pub fn compile(expr: &Expr) -> Result<Program, Vec<CheckError>> {
     match root {
         Some(root) if errors.is_empty() => Ok(Program {
             root,
-            types: TypeSet::of(expr),
+            types: TypeSet::of(expr, scope.source()),
             fields,
             warnings,
         }),

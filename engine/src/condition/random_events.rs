@@ -8,7 +8,7 @@ use lanner_schema::event::{EVENTS, Event, FdUse, Origin, ParamType};
 use lanner_schema::flags::O_F_CREATED;
 use lanner_schema::process::{Image, Process};
 use lanner_schema::record::{AF_INET, AF_INET6, SocketTuple, Wire, WireBuilder};
-use lanner_schema::view::{EventView, ResolvedPath, System};
+use lanner_schema::view::{EventView, ResolvedPath, SourceId, System};
 use proptest::prelude::*;
 
 use crate::testing::Machine;
@@ -99,11 +99,7 @@ pub(super) struct Random {
 }
 
 pub(super) fn random() -> impl Strategy<Value = Random> {
-    let events: Vec<Event> = EVENTS
-        .iter()
-        .filter(|r| !r.is_internal())
-        .map(|r| r.event)
-        .collect();
+    let events: Vec<Event> = EVENTS.iter().filter(|r| r.is_kernel()).map(|r| r.event).collect();
     let event = prop_oneof![
         proptest::sample::select(events),
         proptest::sample::select(vec![
@@ -290,6 +286,7 @@ impl Random {
             }
         };
         look(&EventView {
+            source: SourceId::SYSCALL,
             event: self.event,
             number: 1 + self.number(0),
             time: now,

@@ -214,7 +214,7 @@ impl Source {
 }
 
 fn field_items(field: &FieldRef, view: &EventView<'_>, each: &mut dyn FnMut(&[u8]) -> bool) -> Option<()> {
-    if field.row.name == "proc.args" && field.arg == Arg::None {
+    if field.row.name == "proc.args" && field.arg == Arg::None && field.extract().is_some() {
         let _ = strings(&view.process?.image.args).any(each);
         return Some(());
     }

@@ -2,18 +2,20 @@
 
 use lanner_schema::event::{Category, Event, FdUse, Origin};
 
-use super::{Arg, Extract, FieldRef, evt, param};
+use super::{Arg, Extract, FieldRef, ValueOrigin, evt, param};
 
 /// True when the field has the same value, or none, on every event of this type, whatever happened.
 pub(crate) fn is_decided(field: &FieldRef, event: Event) -> bool {
     let row = event.row();
     let has_result = row.params.first().is_some_and(|p| p.from == Origin::Return);
     let name = field.row.name;
-    if matches!(field.row.extract, Extract::Unfilled) {
-        return true;
+    match field.extract() {
+        Some(Extract::Unfilled) => return true,
+        Some(_) => {}
+        None => return matches!(field.origin, ValueOrigin::Constant { .. }),
     }
     match name {
-        "evt.type" | "evt.type.is" | "syscall.type" | "evt.category" | "evt.source" | "evt.dir" => true,
+        "evt.type" | "evt.type.is" | "syscall.type" | "evt.category" | "evt.dir" => true,
         "evt.count" | "evt.count.exit" | "evt.is_async" | "evt.is_wait" | "evt.is_syslog" => true,
         "evt.is_io" | "evt.is_io_read" | "evt.is_io_write" => true,
         "evt.rawres" | "evt.res" | "evt.failed" | "evt.count.error" => !has_result,
@@ -37,6 +39,7 @@ pub(crate) fn is_decided(field: &FieldRef, event: Event) -> bool {
 /// it is the name of a socket; paths are borrowed.
 pub(crate) fn is_built(field: &FieldRef, event: Event) -> bool {
     match field.row.extract {
+        _ if field.origin != ValueOrigin::Event => true,
         Extract::Mostly(..) => matches!(event.row().fd, FdUse::Socket { .. }),
         Extract::One(_) | Extract::Ancestor(_) => true,
         _ => false,

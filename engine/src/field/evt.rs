@@ -115,7 +115,7 @@ fn creates(view: &EventView<'_>) -> bool {
 const NO: super::Extract = Plain(|_| Some(Value::Bool(false)));
 const ZERO: super::Extract = Plain(|_| Some(Value::U64(0)));
 
-pub(super) static FIELDS: &[Field] = fields! {
+pub(super) static EVERY_SOURCE: &[Field] = fields! {
     "evt.num" Uint64 None [] "Counts the events, from 1." => Plain(|e| Some(Value::U64(e.number)));
     "evt.time" CharBuf None [] "Local time of day with nanoseconds." => One(|e, _, buf| stamp(e.time, |t, out| time::time_of_day(t, true, out), buf));
     "evt.time.s" CharBuf None [] "Local time of day." => One(|e, _, buf| stamp(e.time, |t, out| time::time_of_day(t, false, out), buf));
@@ -130,10 +130,13 @@ pub(super) static FIELDS: &[Field] = fields! {
     "evt.reltime.ns" RelTime None [padded] "Its nanoseconds within the second." => Unfilled;
     "evt.pluginname" CharBuf None [] "The plugin the event comes from." => Unfilled;
     "evt.plugininfo" CharBuf None [] "A plugin's summary of its event." => Unfilled;
-    "evt.source" CharBuf None [] "The source of the event: syscall." => Plain(|_| Some(Value::text("syscall")));
+    "evt.source" CharBuf None [] "The source of the event, as in syscall." => Plain(|e| Some(Value::text(e.source.name)));
     "evt.is_async" Bool None [] "The event is no system call but news of another kind." => NO;
     "evt.asynctype" CharBuf None [] "The kind of that news." => Unfilled;
     "evt.hostname" CharBuf None [] "The host's name; FALCO_HOSTNAME overrides it." => Plain(|_| Some(Value::text(hostname())));
+};
+
+pub(super) static FIELDS: &[Field] = fields! {
     "evt.latency" RelTime None [deprecated] "Always 0." => ZERO;
     "evt.latency.s" RelTime None [deprecated] "Always 0." => ZERO;
     "evt.latency.ns" RelTime None [deprecated padded] "Always 0." => ZERO;

@@ -1,5 +1,6 @@
 //! Fields: one row each, resolved to functions when a condition or an output is compiled.
 
+mod added;
 mod by_event;
 mod container;
 mod evt;
@@ -18,7 +19,8 @@ use crate::value::{FieldType, Value};
 
 pub(crate) use by_event::{is_built, is_decided};
 pub use evt::hostname;
-pub use resolve::{FieldError, FieldRef, find};
+pub(crate) use resolve::ValueOrigin;
+pub use resolve::{FieldError, FieldRef};
 pub use time::{datetime, iso8601, time_of_day};
 
 /// What a field takes as its argument.
@@ -112,6 +114,21 @@ pub struct Flags {
     pub hidden: bool,
 }
 
+impl Flags {
+    /// None of them.
+    pub const NONE: Flags = Flags {
+        no_rhs: false,
+        no_transformer: false,
+        filter_only: false,
+        print_only: false,
+        deprecated: false,
+        suggested: false,
+        hex: false,
+        padded: false,
+        hidden: false,
+    };
+}
+
 /// Reads a field from the event alone.
 pub type PlainFn = for<'b> fn(&EventView<'b>) -> Option<Value<'b>>;
 type OneFn = for<'b> fn(&EventView<'b>, &Arg, &'b mut Vec<u8>) -> Option<Value<'b>>;
@@ -166,10 +183,18 @@ pub struct FieldClass {
     pub fields: &'static [Field],
 }
 
+/// The fields every source has: when, where and of what source an event is.
+pub static EVERY_SOURCE: FieldClass = FieldClass {
+    name: "evt",
+    doc: "any event, of whatever source",
+    fields: evt::EVERY_SOURCE,
+};
+
 /// Every field of the source `syscall`, by class.
 pub static FIELDS: &[FieldClass] = &[
+    EVERY_SOURCE,
     FieldClass {
-        name: "evt",
+        name: "evt (system calls)",
         doc: "the event itself",
         fields: evt::FIELDS,
     },
@@ -195,7 +220,7 @@ pub static FIELDS: &[FieldClass] = &[
     },
 ];
 
-/// Every field.
+/// Every field of the source `syscall`.
 pub fn all() -> impl Iterator<Item = &'static Field> {
     FIELDS.iter().flat_map(|class| class.fields)
 }
@@ -210,7 +235,7 @@ macro_rules! fields {
             list: false $(|| $crate::field::fields!(@list $flag))*,
             flags: {
                 #[allow(unused_mut)]
-                let mut flags = $crate::field::NO_FLAGS;
+                let mut flags = $crate::field::Flags::NONE;
                 $( $crate::field::fields!(@flag flags $flag); )*
                 flags
             },
@@ -224,15 +249,3 @@ macro_rules! fields {
     (@flag $flags:ident $flag:ident) => { $flags.$flag = true; };
 }
 use fields;
-
-const NO_FLAGS: Flags = Flags {
-    no_rhs: false,
-    no_transformer: false,
-    filter_only: false,
-    print_only: false,
-    deprecated: false,
-    suggested: false,
-    hex: false,
-    padded: false,
-    hidden: false,
-};

@@ -1,14 +1,13 @@
 //! A field's name and argument → a row and a checked argument.
 
-use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::Arc;
 
-use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventSet};
-use lanner_schema::names::EVENT_NAMES;
+use lanner_schema::event::{EVENT_COUNT, EVENTS, Event};
 use lanner_schema::view::EventView;
 
 use super::param_names::PARAM_NAMES;
-use super::{Arg, ArgForm, Extract, Field, param, process};
+use super::{Arg, ArgForm, Extract, Field, added, param, process};
+use crate::scope::{Added, Scope};
 use crate::suggest::nearest;
 use crate::value::{FieldType, Value};
 
@@ -21,7 +20,7 @@ pub enum FieldError {
         /// The name.
         name: String,
         /// The closest name there is.
-        nearest: Option<&'static str>,
+        nearest: Option<String>,
     },
     /// The field needs an argument.
     #[error("field '{name}' needs an argument: {name}{form}")]
@@ -67,13 +66,10 @@ impl FieldError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            FieldError::Unknown { name, nearest } => match nearest {
-                Some(nearest) => Some(format!("did you mean {nearest}?")),
-                None if name.starts_with("ka.") || name.starts_with("jevt.") => {
-                    Some("fields of this source are not served".into())
-                }
-                None => Some("'lanner --list' prints every field".into()),
-            },
+            FieldError::Unknown { nearest, .. } => Some(match nearest {
+                Some(nearest) => format!("did you mean {nearest}?"),
+                None => "'lanner --list' prints every field".into(),
+            }),
             FieldError::UnknownParam { nearest, .. } | FieldError::UnknownEvent { nearest, .. } => {
                 nearest.map(|nearest| format!("did you mean {nearest}?"))
             }
@@ -102,16 +98,23 @@ pub struct FieldRef {
     pub ty: FieldType,
     /// True when its value is a list.
     pub list: bool,
+    pub(crate) origin: ValueOrigin,
 }
 
-fn by_name() -> &'static HashMap<&'static str, &'static Field> {
-    static MAP: OnceLock<HashMap<&str, &Field>> = OnceLock::new();
-    MAP.get_or_init(|| super::all().map(|field| (field.name, field)).collect())
-}
-
-/// The row of `name`, without any argument.
-pub fn find(name: &str) -> Option<&'static Field> {
-    by_name().get(name).copied()
+/// Where a field's values come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ValueOrigin {
+    /// The event, through its row's extractor.
+    Event,
+    /// Somebody's hand, under this text.
+    Given(Arc<str>),
+    /// It is this text on every event.
+    Constant {
+        /// The field.
+        name: Box<str>,
+        /// Its value.
+        text: Arc<str>,
+    },
 }
 
 /// An index: digits only, no leading zero.
@@ -123,23 +126,60 @@ fn index(text: &str) -> Option<usize> {
 }
 
 impl FieldRef {
-    /// Resolves a name (dot arguments included) and the text between its brackets.
+    /// Resolves a name of the first source (dot arguments included) and the text between its brackets.
     pub fn resolve(name: &str, arg: Option<&str>) -> Result<FieldRef, FieldError> {
-        if let Some(row) = find(name) {
+        Self::resolve_in(&Scope::default(), name, arg)
+    }
+
+    /// Resolves a name (dot arguments included) and the text between its brackets.
+    pub fn resolve_in(scope: &Scope, name: &str, arg: Option<&str>) -> Result<FieldRef, FieldError> {
+        if let Some(added) = scope.added(name) {
+            return Self::added(added, name, arg);
+        }
+        let mut field = Self::of_source(scope, name, arg)?;
+        if scope.is_given() {
+            field.origin = ValueOrigin::Given(field.text().into());
+        }
+        Ok(field)
+    }
+
+    fn added(added: &Added, name: &str, arg: Option<&str>) -> Result<FieldRef, FieldError> {
+        match added {
+            Added::Constant(_) if arg.is_some() => Err(FieldError::ArgRefused {
+                name: name.to_owned(),
+            }),
+            Added::Constant(text) => {
+                let mut field = Self::plain(added::row(FieldType::CharBuf, false), Arg::None);
+                field.origin = ValueOrigin::Constant {
+                    name: name.into(),
+                    text: Arc::clone(text),
+                };
+                Ok(field)
+            }
+            Added::Declared { ty, list } => {
+                let mut field = Self::plain(added::row(*ty, *list), Arg::None);
+                field.origin = ValueOrigin::Given(match arg {
+                    Some(arg) => format!("{name}[{arg}]").into(),
+                    None => name.into(),
+                });
+                Ok(field)
+            }
+        }
+    }
+
+    fn of_source(scope: &Scope, name: &str, arg: Option<&str>) -> Result<FieldRef, FieldError> {
+        if let Some(row) = scope.source().field(name) {
             return Self::with_bracket(row, name, arg);
         }
         // A dot argument: the longest prefix that is a field.
         let mut end = name.len();
         while let Some(dot) = name[..end].rfind('.') {
-            if let Some(row) = find(&name[..dot]) {
-                return Self::with_dot(row, name, &name[dot + 1..], arg);
+            if let Some(row) = scope.source().field(&name[..dot]) {
+                return Self::with_dot(scope, row, name, &name[dot + 1..], arg);
             }
             end = dot;
         }
-        Err(FieldError::Unknown {
-            name: name.to_owned(),
-            nearest: nearest(name, super::all().filter(|f| !f.flags.hidden).map(|f| f.name)),
-        })
+        Err(unknown(scope, name))
     }
 
     fn plain(row: &'static Field, arg: Arg) -> FieldRef {
@@ -148,6 +188,7 @@ impl FieldRef {
             arg,
             ty: row.ty,
             list: row.list,
+            origin: ValueOrigin::Event,
         }
     }
 
@@ -188,18 +229,15 @@ impl FieldRef {
     }
 
     fn with_dot(
+        scope: &Scope,
         row: &'static Field,
         name: &str,
         dot: &str,
         arg: Option<&str>,
     ) -> Result<FieldRef, FieldError> {
-        let unknown = || FieldError::Unknown {
-            name: name.to_owned(),
-            nearest: nearest(name, super::all().filter(|f| !f.flags.hidden).map(|f| f.name)),
-        };
         if arg.is_some() {
-            return Err(if find(row.name).is_some_and(|r| r.arg == ArgForm::None) {
-                unknown()
+            return Err(if row.arg == ArgForm::None {
+                unknown(scope, name)
             } else {
                 FieldError::ArgRefused {
                     name: name.to_owned(),
@@ -219,38 +257,41 @@ impl FieldRef {
                 Ok(field)
             }
             ArgForm::EventType => {
-                let events = match dot.parse::<u16>() {
-                    // Falco's event codes are its own; no event of Lanner has one.
-                    Ok(_) => EventSet::NONE,
-                    Err(_) if EVENT_NAMES.binary_search(&dot).is_ok() => {
-                        Event::from_name(dot).into_iter().collect()
-                    }
-                    Err(_) => {
-                        return Err(FieldError::UnknownEvent {
-                            name: dot.to_owned(),
-                            nearest: nearest(dot, EVENT_NAMES.iter().copied()),
-                        });
-                    }
-                };
+                let names = scope.source().event_names();
+                // Falco's event codes are its own: no event of Lanner has a number.
+                if dot.parse::<u16>().is_err() && names.binary_search(&dot).is_err() {
+                    return Err(FieldError::UnknownEvent {
+                        name: dot.to_owned(),
+                        nearest: nearest(dot, names.iter().copied()),
+                    });
+                }
+                let events = scope.source().event(dot).into_iter().collect();
                 Ok(Self::plain(row, Arg::Events(dot.into(), events)))
             }
             ArgForm::DotName => Ok(Self::plain(row, Arg::Key(dot.into()))),
             ArgForm::Side if matches!(dot, "src" | "dst") => Ok(Self::plain(row, Arg::Key(dot.into()))),
             // The dotted form of a key, as in container.label.app.
             ArgForm::RequiredKey => Ok(Self::plain(row, Arg::Key(dot.into()))),
-            _ => Err(unknown()),
+            _ => Err(unknown(scope, name)),
         }
+    }
+
+    /// How the field is read from the event; `None` when its values come from elsewhere.
+    pub(crate) fn extract(&self) -> Option<Extract> {
+        (self.origin == ValueOrigin::Event).then_some(self.row.extract)
     }
 
     /// Reads the field. For fields with several values (see [`FieldRef::each`]): the first.
     pub fn get<'b>(&self, view: &EventView<'b>, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
-        match (self.row.extract, &self.arg) {
-            (Extract::Unfilled, _) => None,
-            (Extract::Plain(get), _) => get(view),
-            (Extract::One(get) | Extract::Mostly(_, get), arg) => get(view, arg, buf),
-            (Extract::Ancestor(get), Arg::Index(n)) => process::ancestor(view, *n).map(get),
-            (Extract::Ancestor(get), _) => process::ancestor(view, 1).map(get),
-            (Extract::Any(each), arg) => {
+        match (&self.origin, self.row.extract, &self.arg) {
+            (ValueOrigin::Event, Extract::Unfilled, _) => None,
+            (ValueOrigin::Event, Extract::Plain(get), _) => get(view),
+            (ValueOrigin::Event, Extract::One(get) | Extract::Mostly(_, get), arg) => get(view, arg, buf),
+            (ValueOrigin::Event, Extract::Ancestor(get), Arg::Index(n)) => {
+                process::ancestor(view, *n).map(get)
+            }
+            (ValueOrigin::Event, Extract::Ancestor(get), _) => process::ancestor(view, 1).map(get),
+            (ValueOrigin::Event, Extract::Any(each), arg) => {
                 let mut first = None;
                 each(view, arg, &mut |value| {
                     first = Some(value);
@@ -258,7 +299,12 @@ impl FieldRef {
                 });
                 first
             }
-            (Extract::Ends(ends), _) => ends(view).into_iter().flatten().next(),
+            (ValueOrigin::Event, Extract::Ends(ends), _) => ends(view).into_iter().flatten().next(),
+            (ValueOrigin::Given(text), ..) => view.system.given(text).first().map(Value::from),
+            (ValueOrigin::Constant { text, .. }, ..) => {
+                buf.extend_from_slice(text.as_bytes());
+                Some(Value::Bytes(buf))
+            }
         }
     }
 
@@ -278,6 +324,14 @@ impl FieldRef {
 
     /// Calls `each` with every value of a field with several, until it returns true.
     pub fn each<'b>(&self, view: &EventView<'b>, each: &mut dyn FnMut(Value<'b>) -> bool) {
+        if let ValueOrigin::Given(text) = &self.origin {
+            for value in view.system.given(text) {
+                if each(Value::from(value)) {
+                    return;
+                }
+            }
+            return;
+        }
         match self.row.extract {
             Extract::Ancestor(get) => process::ancestors(view, &mut |p| each(get(p))),
             Extract::Any(walk) => walk(view, &self.arg, each),
@@ -294,6 +348,11 @@ impl FieldRef {
 
     /// The field as it is written, argument included.
     pub fn text(&self) -> String {
+        match &self.origin {
+            ValueOrigin::Event => {}
+            ValueOrigin::Given(text) => return text.to_string(),
+            ValueOrigin::Constant { name, .. } => return name.to_string(),
+        }
         let name = self.row.name;
         match (&self.arg, self.row.arg) {
             (Arg::None, _) => name.to_owned(),
@@ -321,6 +380,13 @@ impl FieldRef {
             (_, param::Reads::Named(name)) => row.param(name).map_or(0, bit),
             _ => 0,
         }
+    }
+}
+
+fn unknown(scope: &Scope, name: &str) -> FieldError {
+    FieldError::Unknown {
+        name: name.to_owned(),
+        nearest: nearest(name, scope.names()).map(str::to_owned),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::condition::{
     Checker, Operand, Scratch, Source, TransformArg, Warning, add_params, parse_operand_prefix,
 };
 use crate::field::{Extract, FieldRef};
+use crate::scope::Scope;
 use crate::value::{Class, Value};
 
 /// Lists are cut here, as in Falco.
@@ -60,9 +61,20 @@ enum Part {
 }
 
 impl Template {
+    /// Compiles a template whose fields are those of the first source; see [`Template::compile_in`].
+    ///
+    /// # Errors
+    /// The first token that is no field.
+    pub fn compile(text: &str) -> Result<Template, TemplateError> {
+        Template::compile_in(text, &Scope::default())
+    }
+
     /// Compiles a template. `%NAME` is replaced by the field's value, `%10NAME` by exactly ten characters of it; the
     /// longest name that is a field counts. A `*` at the start (Falco adds one) prints missing values as `<NA>`.
-    pub fn compile(text: &str) -> Result<Template, TemplateError> {
+    ///
+    /// # Errors
+    /// The first token that is no field.
+    pub fn compile_in(text: &str, scope: &Scope) -> Result<Template, TemplateError> {
         let mut template = Template {
             parts: Vec::new(),
             keys: Vec::new(),
@@ -73,7 +85,7 @@ impl Template {
         let mut at = usize::from(template.continues);
         while let Some(offset) = text[at..].find('%') {
             template.push_text(&text[at..at + offset]);
-            at = template.token(text, at + offset)?;
+            at = template.token(scope, text, at + offset)?;
         }
         template.push_text(&text[at..]);
         template.keys.sort_by(|a, b| a.0.cmp(&b.0));
@@ -88,19 +100,19 @@ impl Template {
     }
 
     /// Reads the token whose `%` is at `percent`; returns where it ends.
-    fn token(&mut self, text: &str, percent: usize) -> Result<usize, TemplateError> {
+    fn token(&mut self, scope: &Scope, text: &str, percent: usize) -> Result<usize, TemplateError> {
         let digits = text[percent + 1..].bytes().take_while(u8::is_ascii_digit).count();
         let start = percent + 1 + digits;
         // Longer widths are mistakes, not columns.
         let width = text[percent + 1..start].parse::<u16>().unwrap_or(0);
-        let found = longest(&text[start..]);
+        let found = longest(scope, &text[start..]);
         let Some((operand, len)) = found.operand else {
             return Err(unknown(text, percent, start, found.error));
         };
-        let mut checker = Checker::default();
+        let mut checker = Checker::new(scope);
         match checker.source(&operand) {
             Some(source) if checker.errors.is_empty() => {
-                self.keys_of(&operand, &source);
+                self.keys_of(scope, &operand, &source);
                 self.parts.push(Part::Value {
                     source,
                     width: width.into(),
@@ -122,26 +134,26 @@ impl Template {
     }
 
     /// The plain fields of a token: itself, or those inside a transformer.
-    fn keys_of(&mut self, operand: &Operand, source: &Source) {
+    fn keys_of(&mut self, scope: &Scope, operand: &Operand, source: &Source) {
         match (operand, source) {
             (Operand::Field(name), Source::Field(field)) => {
                 self.keys.push((name.to_string().into(), field.clone()));
             }
-            (Operand::Transform(transform), _) => self.keys_within(&transform.args),
+            (Operand::Transform(transform), _) => self.keys_within(scope, &transform.args),
             _ => {}
         }
     }
 
-    fn keys_within(&mut self, args: &[TransformArg]) {
+    fn keys_within(&mut self, scope: &Scope, args: &[TransformArg]) {
         for arg in args {
             match arg {
                 TransformArg::Field(name) => {
-                    if let Ok(field) = FieldRef::resolve(&name.name, name.arg.as_deref()) {
+                    if let Ok(field) = FieldRef::resolve_in(scope, &name.name, name.arg.as_deref()) {
                         self.keys.push((name.to_string().into(), field));
                     }
                 }
-                TransformArg::Transform(inner) => self.keys_within(&inner.args),
-                TransformArg::List(items, _) => self.keys_within(items),
+                TransformArg::Transform(inner) => self.keys_within(scope, &inner.args),
+                TransformArg::List(items, _) => self.keys_within(scope, items),
                 TransformArg::Literal(_) => {}
             }
         }
@@ -154,6 +166,7 @@ impl Template {
         let mut scratch = Scratch::new();
         values.extend(self.keys.iter().map(|(key, field)| {
             let value = match field.row.name {
+                _ if field.extract().is_none() => typed(field, view, &mut scratch),
                 "evt.time" | "evt.time.s" | "evt.time.iso8601" | "evt.datetime" | "evt.datetime.s" => {
                     FieldValue::U64(view.time)
                 }
@@ -223,10 +236,11 @@ impl From<crate::condition::CheckErrorKind> for Failure {
 }
 
 /// The longest field or transformer at the start of `text`, with its argument when there is one.
-fn longest(text: &str) -> Found {
+fn longest(scope: &Scope, text: &str) -> Found {
     let mut found = Found::default();
     match parse_operand_prefix(text) {
-        Ok((Operand::Field(name), len)) => match FieldRef::resolve(&name.name, name.arg.as_deref()) {
+        Ok((Operand::Field(name), len)) => match FieldRef::resolve_in(scope, &name.name, name.arg.as_deref())
+        {
             Ok(_) => {
                 found.operand = Some((Operand::Field(name), len));
                 return found;
@@ -254,7 +268,7 @@ fn longest(text: &str) -> Found {
         if let Ok((operand @ Operand::Field(_), len)) = parse_operand_prefix(&name[..end])
             && len == end
             && let Operand::Field(field) = &operand
-            && FieldRef::resolve(&field.name, None).is_ok()
+            && FieldRef::resolve_in(scope, &field.name, None).is_ok()
         {
             found.operand = Some((operand, len));
             return found;
@@ -358,7 +372,7 @@ fn typed(field: &FieldRef, view: &EventView<'_>, scratch: &mut Scratch) -> Field
             any
         });
     }
-    if field.is_many() && matches!(field.row.extract, Extract::Ancestor(_) | Extract::Any(_)) {
+    if field.is_many() && matches!(field.extract(), Some(Extract::Ancestor(_) | Extract::Any(_))) {
         return ancestors(field, view);
     }
     let mut buf = scratch.take();

@@ -11,20 +11,27 @@ use crate::condition::{self, CheckError, Expr, WarningKind};
 use crate::diagnostic::{Code, ItemKind, ItemName};
 use crate::output::Template;
 use crate::ruleset::{Extra, Rule};
+use crate::scope::Scope;
 use crate::settings::{ExtraField, Settings};
+use crate::source::EventSource;
 use std::sync::Arc;
 
-/// The only source of events that is served.
-const SOURCE: &str = "syscall";
-
 /// Compiles every rule; what is wrong goes to the report.
-pub(crate) fn compile(report: &mut Report, definitions: &Definitions, settings: &Settings) -> Vec<Rule> {
+pub(crate) fn compile(
+    report: &mut Report,
+    definitions: &Definitions,
+    settings: &Settings,
+    sources: &[&'static EventSource],
+) -> Vec<Rule> {
+    let scope =
+        |source: &&'static EventSource| Scope::new(source).with_static_fields(&settings.static_fields);
+    let scopes: Vec<Scope> = sources.iter().map(scope).collect();
     plugins(report, definitions);
     let mut conditions = Conditions::new(definitions);
     conditions.macros(report);
     let mut rules = Vec::new();
     for definition in definitions.rules.iter() {
-        rules.extend(rule(report, &mut conditions, definition, settings));
+        rules.extend(rule(report, &mut conditions, definition, settings, &scopes));
     }
     // What an error kept from being compiled may be what uses them.
     if report.errors() == 0 {
@@ -85,6 +92,7 @@ fn rule(
     conditions: &mut Conditions<'_>,
     definition: &RuleDef,
     settings: &Settings,
+    scopes: &[Scope],
 ) -> Option<Rule> {
     let item = name(ItemKind::Rule, &definition.name);
     let errors = report.errors();
@@ -93,14 +101,18 @@ fn rule(
     if report.errors() > errors {
         return None;
     }
-    if source_name(definition.source.as_ref()) != SOURCE {
-        skip_source(report, conditions, definition, mapped, &item);
+    let source = source_name(definition.source.as_ref());
+    let Some((index, scope)) = (0u8..)
+        .zip(scopes)
+        .find(|(_, scope)| scope.source().name() == source)
+    else {
+        skip_source(report, conditions, definition, mapped, &item, scopes);
         return None;
-    }
+    };
     let resolved = conditions.rule(report, mapped, &item);
-    let output = output(report, definition, &item, settings);
+    let output = output(report, definition, &item, settings, scope);
     let (resolved, origin) = resolved?;
-    let program = match condition::compile(&resolved.expr) {
+    let program = match condition::compile_in(&resolved.expr, scope) {
         Ok(program) => program,
         Err(errors) => {
             check_errors(report, conditions, definition, origin, errors);
@@ -136,7 +148,8 @@ fn rule(
         description: definition.description.clone(),
         condition: resolved.expr,
         priority: definition.priority,
-        source: Arc::from(SOURCE),
+        source: Arc::from(source),
+        source_index: index,
         tags: tags.into(),
         enabled: definition.enabled,
         runs: definition.enabled && definition.priority <= settings.minimum_priority,
@@ -184,22 +197,32 @@ fn skip_source(
     definition: &RuleDef,
     mapped: Mapped,
     item: &ItemName,
+    scopes: &[Scope],
 ) {
     let Some(source) = &definition.source else { return };
     // Whether the rule would run without its source line; what is wrong with it otherwise is not worth a line.
     let before = report.diagnostics.len();
     let resolved = conditions.rule(report, mapped, item);
     report.diagnostics.truncate(before);
-    let fits = resolved.is_some_and(|(r, _)| has_checks(&r.expr) && condition::compile(&r.expr).is_ok());
+    let compiles = |expr: &Expr, scope: &Scope| condition::compile_in(expr, scope).is_ok();
+    let fits = resolved
+        .filter(|(resolved, _)| has_checks(&resolved.expr))
+        .and_then(|(resolved, _)| scopes.iter().find(|scope| compiles(&resolved.expr, scope)));
     let message = format!("source `{}` is not served, the rule is skipped", source.text);
     report
         .add(Code::UnknownSource, source.at, Some(item), message)
         .hint = Some(match fits {
-        true => format!(
-            "its fields belong to source `{SOURCE}`: remove the line `source: {}` to have the rule run",
-            source.text
+        Some(scope) => format!(
+            "its fields belong to source `{0}`: write `source: {0}` to have the rule run",
+            scope.source().name(),
         ),
-        false => format!("Lanner serves the source `{SOURCE}`"),
+        None => {
+            let names: Vec<String> = scopes
+                .iter()
+                .map(|scope| format!("`{}`", scope.source().name()))
+                .collect();
+            format!("Lanner serves the source {}", names.join(" and "))
+        }
     });
 }
 
@@ -215,6 +238,7 @@ fn output(
     definition: &RuleDef,
     item: &ItemName,
     settings: &Settings,
+    scope: &Scope,
 ) -> Option<(Template, Vec<Extra>)> {
     let mut mapped = Mapped::joined(&definition.output);
     if let Some(at) = mapped.text.find("%container.info") {
@@ -231,15 +255,14 @@ fn output(
     let appended = settings
         .append_output
         .iter()
-        .filter(|a| a.matches(&definition.name.text, SOURCE, &definition.tags));
+        .filter(|a| a.matches(&definition.name.text, scope.source().name(), &definition.tags));
     for append in appended {
         if let Some(text) = &append.extra_output {
             mapped.glue(&format!(" {text}"), place);
         }
         if append.suggested_output {
-            for field in crate::field::all().filter(|f| f.flags.suggested) {
-                let key = field.name.replace('.', "_");
-                mapped.glue(&format!(" {key}=%{}", field.name), place);
+            for name in scope.suggested() {
+                mapped.glue(&format!(" {}=%{name}", name.replace('.', "_")), place);
             }
         }
         for field in &append.extra_fields {
@@ -247,7 +270,7 @@ fn output(
                 ExtraField::Field(name) => (None, format!("%{name}")),
                 ExtraField::Format { name, format } => (Some(Arc::from(name.as_str())), format.clone()),
             };
-            match Template::compile(&format) {
+            match Template::compile_in(&format, scope) {
                 Ok(template) => extra.push(Extra { name: key, template }),
                 Err(error) => {
                     failed = true;
@@ -257,7 +280,7 @@ fn output(
             }
         }
     }
-    match Template::compile(&mapped.text) {
+    match Template::compile_in(&mapped.text, scope) {
         Ok(template) => {
             for warning in template.warnings() {
                 let place = mapped.locate(report, warning.span.start..warning.span.end).place;

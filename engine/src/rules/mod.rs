@@ -15,6 +15,7 @@ mod yaml;
 use crate::diagnostic::Diagnostic;
 use crate::ruleset::Ruleset;
 use crate::settings::Settings;
+use crate::source::{EventSource, SOURCES};
 use definition::Definitions;
 use source::{Report, SourceFile};
 pub use version::{ENGINE as ENGINE_VERSION, Version};
@@ -48,6 +49,11 @@ impl Loaded {
 ///
 /// Everything wrong with all of them is reported, and any error refuses them all.
 pub fn load(files: &[RulesFile], settings: &Settings) -> Loaded {
+    load_for(SOURCES, files, settings)
+}
+
+/// Loads rules files for these sources of events; rules of any other are skipped, with a warning.
+pub fn load_for(sources: &[&'static EventSource], files: &[RulesFile], settings: &Settings) -> Loaded {
     let mut report = Report::default();
     let mut definitions = Definitions::default();
     for (index, file) in files.iter().enumerate() {
@@ -58,8 +64,8 @@ pub fn load(files: &[RulesFile], settings: &Settings) -> Loaded {
             read::document(&mut report, &mut definitions, &document);
         }
     }
-    let rules = compile::compile(&mut report, &definitions, settings);
-    let ruleset = (report.errors() == 0).then(|| Ruleset::new(rules, settings));
+    let rules = compile::compile(&mut report, &definitions, settings, sources);
+    let ruleset = (report.errors() == 0).then(|| Ruleset::new(rules, sources.len(), settings));
     Loaded {
         ruleset,
         diagnostics: report.finish(),

@@ -6,6 +6,7 @@ use super::item::{Change, Item};
 use super::read::{appends, no_target};
 use super::source::{Report, Scalar};
 use crate::diagnostic::Code;
+use crate::source::SYSCALL;
 use crate::suggest::nearest;
 use lanner_schema::alert::Priority;
 
@@ -104,9 +105,9 @@ pub(crate) fn rule(
     Some(())
 }
 
-/// The source a rule has, `syscall` when it names none.
+/// The source a rule has: the first one when it names none.
 pub(crate) fn source_name(source: Option<&Scalar>) -> &str {
-    source.map_or("syscall", |s| s.text.as_str())
+    source.map_or(SYSCALL.name(), |s| s.text.as_str())
 }
 
 fn trimmed(scalar: Scalar) -> Scalar {

@@ -5,7 +5,7 @@ use lanner_schema::descriptor::{Descriptor, DescriptorKind};
 use lanner_schema::event::Event;
 use lanner_schema::process::{Image, Process, User};
 use lanner_schema::record::{AF_INET, AF_INET6, SocketTuple, Wire, WireBuilder};
-use lanner_schema::view::{EventView, ResolvedPath, System};
+use lanner_schema::view::{EventView, ResolvedPath, SourceId, System};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -336,6 +336,7 @@ impl Built {
             }),
         };
         let view = EventView {
+            source: SourceId::SYSCALL,
             event: self.event,
             number: 1,
             time: NOW,

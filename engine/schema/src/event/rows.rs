@@ -377,6 +377,11 @@ events! {
         res: Errno, Return;
         flags: Flags(&flags::FILE_FLAGS), Arg(0);
     }
+    /// What a source other than the kernel reports; its fields read `event_data`.
+    PluginEvent "pluginevent" Plugin x86_64 [] i386 [] aarch64 [] => {
+        plugin_id: U32, Program;
+        event_data: ByteBuf, Program;
+    }
     /// Lanner's own: a program was replaced (`sched_process_exec`). Becomes the process state and an
     /// [`Event::Execve`] or [`Event::Execveat`].
     TaskExec "task_exec" Internal x86_64 [] i386 [] aarch64 [] => {
