@@ -9,6 +9,7 @@ mod alert_line;
 pub mod condition;
 mod diagnostic;
 pub mod field;
+mod given;
 pub mod output;
 mod rules;
 mod ruleset;
@@ -21,6 +22,7 @@ mod testing;
 pub mod value;
 
 pub use diagnostic::{Code, Diagnostic, ItemKind, ItemName, Note, Severity, Snippet};
+pub use given::{GivenFields, Input, InputError, Rendered};
 pub use lanner_schema::alert::{Alert, FieldValue, Priority};
 pub use rules::{ENGINE_VERSION, Loaded, RulesFile, Version, load, load_for};
 pub use ruleset::{Gap, Rule, Ruleset};

@@ -218,6 +218,13 @@ fn field_items(field: &FieldRef, view: &EventView<'_>, each: &mut dyn FnMut(&[u8
         let _ = strings(&view.process?.image.args).any(each);
         return Some(());
     }
+    if field.row.name == "proc.args" && field.arg == Arg::None {
+        // Given by hand as one text.
+        let mut text = Vec::new();
+        let words = field.get(view, &mut text)?.bytes()?.split(|byte| *byte == b' ');
+        let _ = words.filter(|word| !word.is_empty()).any(each);
+        return Some(());
+    }
     let mut any = None;
     field.each(view, &mut |value| {
         any = Some(());
