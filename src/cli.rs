@@ -149,7 +149,7 @@ pub(crate) struct FalcoOptions {
     #[arg(long)]
     pub(crate) config_schema: bool,
 
-    /// Not built yet: the JSON schema of rules files
+    /// Prints the JSON schema of rules files, and exits
     #[arg(long)]
     pub(crate) rule_schema: bool,
 }

@@ -5,6 +5,7 @@ use lanner_engine::AppendOutput;
 use lanner_engine::output::Template;
 
 use crate::cli::{Cli, FalcoOptions};
+use crate::schema;
 
 /// The only event source.
 const SOURCE: &str = "syscall";
@@ -20,6 +21,9 @@ pub(crate) fn answer(cli: &Cli) -> anyhow::Result<Option<String>> {
     let asked = &cli.falco;
     if let Some(option) = missing(cli) {
         bail!("{option} is known from Falco and not built yet");
+    }
+    if asked.rule_schema {
+        return Ok(Some(schema::rules()));
     }
     if asked.ignored {
         return Ok(Some(
@@ -56,7 +60,6 @@ fn missing(cli: &Cli) -> Option<String> {
     let format = asked.format.as_deref().filter(|format| *format != "text");
     let flags = [
         (asked.config_schema, "--config-schema"),
-        (asked.rule_schema, "--rule-schema"),
         (asked.support, "--support"),
         // Falco too looks at the form of lists only when it prints one.
         (asked.markdown && listing, "--markdown"),

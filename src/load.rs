@@ -6,7 +6,7 @@ use anyhow::{anyhow, bail};
 use lanner_engine::{Diagnostic, Loaded, Matching, RulesFile, Ruleset, Settings};
 
 use crate::config::Config;
-use crate::{log, rules};
+use crate::{log, rules, schema};
 
 /// The engine's settings, from the configuration.
 pub(crate) fn settings(config: &Config) -> Settings {
@@ -42,7 +42,13 @@ fn hostname() -> String {
 /// # Errors
 /// When the rules are refused; the diagnostics were printed.
 pub(crate) fn load(files: &[RulesFile], config: &Config) -> anyhow::Result<Ruleset> {
-    let Loaded { ruleset, diagnostics } = lanner_engine::load(files, &settings(config));
+    let loaded = lanner_engine::load(files, &settings(config));
+    if config.log_stderr {
+        schema::report(&loaded, None);
+    }
+    let Loaded {
+        ruleset, diagnostics, ..
+    } = loaded;
     for diagnostic in &diagnostics {
         // Whole, with their snippets: the log's own form would put all of it on one line.
         if config.log_stderr || diagnostic.is_error() {
@@ -97,7 +103,11 @@ fn unreadable(path: &Path, error: &anyhow::Error) -> bool {
 fn check(file: RulesFile, together: &mut Vec<RulesFile>, config: &Config) -> bool {
     let name = file.name.clone();
     together.push(file);
-    let Loaded { ruleset, diagnostics } = lanner_engine::load(together, &settings(config));
+    let loaded = lanner_engine::load(together, &settings(config));
+    schema::report(&loaded, Some(&name));
+    let Loaded {
+        ruleset, diagnostics, ..
+    } = loaded;
     // Warnings about the files before were said with them.
     let of_this = |d: &Diagnostic| d.is_error() || d.file == name;
     let diagnostics: Vec<Diagnostic> = diagnostics.into_iter().filter(of_this).collect();

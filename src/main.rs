@@ -13,6 +13,7 @@ mod log;
 mod pidfile;
 mod rules;
 mod run;
+mod schema;
 mod start_screen;
 mod tally;
 mod watch;

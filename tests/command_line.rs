@@ -86,7 +86,6 @@ fn falcos_questions_are_answered_or_said_to_be_missing() {
             "lanner: --support is known from Falco and not built yet\n",
         ),
         (&["--config-schema"], "--config-schema"),
-        (&["--rule-schema"], "--rule-schema"),
         (&["--list", "--format=json"], "--format json"),
         (&["--list-events", "--markdown"], "--markdown"),
         (&["--plugin-info", "json"], "there is no plugin \"json\""),
@@ -274,6 +273,57 @@ fn every_validated_file_has_its_verdict() {
     }
     let output = run(&["-V", &empty]);
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn the_rule_schema_is_printed_and_files_are_compared_with_it() {
+    let output = run(&["--rule-schema"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let schema: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(schema["$schema"], "http://json-schema.org/draft-06/schema#");
+    let keys = &schema["definitions"]["FalcoRule"]["properties"];
+    assert_eq!(keys["priority"]["enum"][4], "WARNING");
+    assert_eq!(keys["capture"]["type"], "boolean");
+
+    let dir = tempfile::tempdir().unwrap();
+    let lower = write(
+        dir.path(),
+        "lower.yaml",
+        &RULES.replace("WARNING", "warning\n  warn_evttypes: \"yes\""),
+    );
+    for arguments in [["-V", &lower], ["-L", "-r"]] {
+        let output = match arguments[0] {
+            "-V" => run(&arguments),
+            _ => run(&["-L", "-r", &lower]),
+        };
+        assert!(output.status.success(), "{}", stderr(&output));
+        let text = stderr(&output);
+        for part in [
+            format!(
+                "{lower}:5:13: warning: schema validation: failed for <root>[0][priority]: must be one of"
+            ),
+            "= help: write WARNING".into(),
+            format!("{lower}:6:18: warning: schema validation: failed for <root>[0][warn_evttypes]"),
+        ] {
+            assert!(text.contains(&part), "{part}\n{text}");
+        }
+    }
+    // A key the loader warns of is not said twice; the verdict is.
+    let unknown = write(
+        dir.path(),
+        "unknown.yaml",
+        &RULES.replace("desc:", "tag: [a]\n  desc:"),
+    );
+    let text = stderr(&run(&["-L", "-r", &unknown]));
+    assert!(
+        text.contains(&format!(
+            "{unknown} | schema validation: failed for <root>[0]: the key 'tag' is unknown"
+        )),
+        "{text}"
+    );
+    assert_eq!(text.matches("LOAD_UNKNOWN_KEY").count(), 1, "{text}");
+    let good = write(dir.path(), "good.yaml", RULES);
+    assert!(!stderr(&run(&["-L", "-r", &good])).contains("schema"));
 }
 
 #[test]

@@ -143,6 +143,13 @@ pub struct Snippet {
 impl Snippet {
     /// The most characters of a line that are shown, as in Falco.
     pub const WIDTH: usize = 160;
+
+    /// The lines that show it, the number of the line in their margin.
+    pub(crate) fn write(&self, f: &mut fmt::Formatter<'_>, number: &str) -> fmt::Result {
+        let (margin, caret, width) = (number.len(), self.caret, self.width);
+        write!(f, "\n {:margin$} |\n {number} | {}", "", self.text)?;
+        write!(f, "\n {:margin$} | {:caret$}{:^<width$}", "", "", "")
+    }
 }
 
 /// A second place that explains the first.
@@ -206,9 +213,7 @@ impl fmt::Display for Diagnostic {
         let number = self.line.to_string();
         let margin = number.len();
         if let Some(snippet) = &self.snippet {
-            let (caret, width) = (snippet.caret, snippet.width);
-            write!(f, "\n {:margin$} |\n {number} | {}", "", snippet.text)?;
-            write!(f, "\n {:margin$} | {:caret$}{:^<width$}", "", "", "")?;
+            snippet.write(f, &number)?;
         }
         if let Some(item) = &self.item {
             write!(f, "\n {:margin$} = in {item}", "")?;

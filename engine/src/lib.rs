@@ -15,6 +15,7 @@ mod rules;
 mod ruleset;
 mod scope;
 mod settings;
+pub mod shape;
 mod source;
 mod suggest;
 #[cfg(test)]
@@ -24,7 +25,9 @@ pub mod value;
 pub use diagnostic::{Code, Diagnostic, ItemKind, ItemName, Note, Severity, Snippet};
 pub use given::{GivenFields, Input, InputError, Rendered};
 pub use lanner_schema::alert::{Alert, FieldValue, Priority};
-pub use rules::{ENGINE_VERSION, Loaded, RulesFile, Version, load, load_for};
+pub use rules::{
+    ENGINE_VERSION, Loaded, RulesFile, SchemaProblem, SchemaVerdict, Version, load, load_for, rule_schema,
+};
 pub use ruleset::{Gap, Rule, Ruleset};
 pub use scope::Scope;
 pub use settings::{AppendOutput, ExtraField, Matching, Selection, Settings};

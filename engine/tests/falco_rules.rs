@@ -27,6 +27,7 @@ fn the_stock_rules_load_and_their_gaps_are_named() {
     let loaded = load(&[file], &Settings::default());
     let errors: Vec<String> = loaded.errors().map(ToString::to_string).collect();
     assert!(errors.is_empty(), "{}", errors.join("\n"));
+    assert_eq!(loaded.schemas[0].status(), "ok");
     let ruleset = loaded.ruleset.unwrap();
     assert!(ruleset.rules().count() >= 20);
     for rule in ruleset.rules() {

@@ -1,5 +1,6 @@
 //! One item of a rules file: its keys, and reading their values with an error that says what is wrong.
 
+use super::keys;
 use super::source::{Place, Report, Scalar};
 use super::yaml::{Node, Value};
 use crate::diagnostic::{Code, ItemKind, ItemName};
@@ -136,8 +137,9 @@ impl<'n> Item<'n> {
         Some(all)
     }
 
-    /// Warns of every key that is not one of `known`.
-    pub(crate) fn warn_unknown_keys(&self, report: &mut Report, known: &[&str]) {
+    /// Warns of every key that items of this kind do not have.
+    pub(crate) fn warn_unknown_keys(&self, report: &mut Report) {
+        let known = keys::of(self.name.kind);
         for (key, _) in self.entries {
             let name = key.scalar().map(|s| s.text).unwrap_or_default();
             if known.contains(&name.as_str()) {
@@ -152,13 +154,9 @@ impl<'n> Item<'n> {
         }
     }
 
-    /// Reads `append` and `override`. `keys` are those that may be overridden, and whether they may be appended to.
-    /// Gives for each of them what to do, or nothing for a plain definition.
-    pub(crate) fn changes(
-        &self,
-        report: &mut Report,
-        keys: &[(&'static str, bool)],
-    ) -> Option<Vec<(&'static str, Change)>> {
+    /// Reads `append` and `override`: for each overridden key what to do, nothing for a plain definition.
+    pub(crate) fn changes(&self, report: &mut Report) -> Option<Vec<(&'static str, Change)>> {
+        let keys = keys::overridable(self.name.kind);
         let append = self.boolean(report, "append", false)?;
         let Some((at, node)) = self.entry("override") else {
             return Some(Vec::new());
@@ -207,7 +205,7 @@ impl<'n> Item<'n> {
             changes.push((*known, change));
         }
         if !entries.is_empty() {
-            for (key, _) in keys {
+            for (key, _) in &keys {
                 if let Some((at, _)) = self.entry(key)
                     && !changes.iter().any(|(k, _)| k == key)
                     && report.errors() == errors

@@ -4,10 +4,12 @@ mod compile;
 mod definition;
 mod exception;
 mod item;
+mod keys;
 mod macros;
 mod mapped;
 mod read;
 mod rule_item;
+mod schema;
 mod source;
 mod version;
 mod yaml;
@@ -17,6 +19,7 @@ use crate::ruleset::Ruleset;
 use crate::settings::Settings;
 use crate::source::{EventSource, SOURCES};
 use definition::Definitions;
+pub use schema::{SchemaProblem, SchemaVerdict, rule_schema};
 use source::{Report, SourceFile};
 pub use version::{ENGINE as ENGINE_VERSION, Version};
 
@@ -36,12 +39,25 @@ pub struct Loaded {
     pub ruleset: Option<Ruleset>,
     /// Errors and warnings, by file and position.
     pub diagnostics: Vec<Diagnostic>,
+    /// How each file stands against the rule schema, in the order of the files.
+    pub schemas: Vec<SchemaVerdict>,
 }
 
 impl Loaded {
     /// The errors.
     pub fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
         self.diagnostics.iter().filter(|d| d.is_error())
+    }
+
+    /// Where the files differ from the rule schema and no diagnostic is about the same place.
+    pub fn schema_problems(&self) -> impl Iterator<Item = &SchemaProblem> {
+        let problems = self.schemas.iter().flat_map(|schema| &schema.problems);
+        problems.filter(|problem| {
+            !self
+                .diagnostics
+                .iter()
+                .any(|d| (&d.file, d.line, d.column) == (&problem.file, problem.line, problem.column))
+        })
     }
 }
 
@@ -56,12 +72,23 @@ pub fn load(files: &[RulesFile], settings: &Settings) -> Loaded {
 pub fn load_for(sources: &[&'static EventSource], files: &[RulesFile], settings: &Settings) -> Loaded {
     let mut report = Report::default();
     let mut definitions = Definitions::default();
+    let mut schemas = Vec::with_capacity(files.len());
+    let shape = keys::document();
     for (index, file) in files.iter().enumerate() {
         report
             .files
             .push(SourceFile::new(file.name.clone(), file.text.clone()));
-        for document in yaml::read(&mut report, index) {
-            read::document(&mut report, &mut definitions, &document);
+        let errors = report.errors();
+        let documents = yaml::read(&mut report, index);
+        let is_yaml = report.errors() == errors;
+        schemas.push(schema::check(
+            &report,
+            index,
+            &shape,
+            is_yaml.then_some(&documents),
+        ));
+        for document in &documents {
+            read::document(&mut report, &mut definitions, document);
         }
     }
     let rules = compile::compile(&mut report, &definitions, settings, sources);
@@ -69,5 +96,6 @@ pub fn load_for(sources: &[&'static EventSource], files: &[RulesFile], settings:
     Loaded {
         ruleset,
         diagnostics: report.finish(),
+        schemas,
     }
 }

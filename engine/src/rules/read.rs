@@ -84,9 +84,9 @@ fn item(report: &mut Report, definitions: &mut Definitions, entries: &[(Node, No
     }
 }
 
-/// What an older `append: true` or an override of `key` asks for.
-fn change(report: &mut Report, item: &Item<'_>, key: &'static str) -> Option<Option<Change>> {
-    let changes = item.changes(report, &[(key, true)])?;
+/// What an older `append: true` or an override of the only key of a list or macro asks for.
+fn change(report: &mut Report, item: &Item<'_>) -> Option<Option<Change>> {
+    let changes = item.changes(report)?;
     if let Some((_, change)) = changes.first() {
         return Some(Some(*change));
     }
@@ -126,7 +126,7 @@ pub(crate) fn no_target(report: &mut Report, definitions: &Definitions, item: &I
 }
 
 fn list(report: &mut Report, definitions: &mut Definitions, item: &Item<'_>, name: &Scalar) -> Option<()> {
-    item.warn_unknown_keys(report, &["list", "items", "append", "override"]);
+    item.warn_unknown_keys(report);
     let is_bare = |c: char| !c.is_whitespace() && !"()\"'=,".contains(c);
     if !name.text.chars().all(is_bare) {
         let message = format!(
@@ -137,7 +137,7 @@ fn list(report: &mut Report, definitions: &mut Definitions, item: &Item<'_>, nam
             Some("a list's name has no blanks, quotes, parentheses, commas or equal signs".into());
         return None;
     }
-    let change = change(report, item, "items")?;
+    let change = change(report, item)?;
     let items = item.scalars(report, "items")?;
     match (change, definitions.lists.get_mut(&name.text)) {
         (Some(Change::Append), Some(list)) => list.items.extend(items),
@@ -157,7 +157,7 @@ fn list(report: &mut Report, definitions: &mut Definitions, item: &Item<'_>, nam
 }
 
 fn macro_(report: &mut Report, definitions: &mut Definitions, item: &Item<'_>, name: &Scalar) -> Option<()> {
-    item.warn_unknown_keys(report, &["macro", "condition", "append", "override"]);
+    item.warn_unknown_keys(report);
     let mut chars = name.text.chars().peekable();
     let starts = chars.peek().is_some_and(char::is_ascii_alphabetic);
     if !starts || !chars.all(|c| c.is_ascii_alphanumeric() || c == '_') {
@@ -169,7 +169,7 @@ fn macro_(report: &mut Report, definitions: &mut Definitions, item: &Item<'_>, n
             Some("a macro's name is letters, digits and underscores, and begins with a letter".into());
         return None;
     }
-    let change = change(report, item, "condition")?;
+    let change = change(report, item)?;
     let condition = item.text(report, "condition")?;
     let now = definitions.items;
     match (change, definitions.macros.get_mut(&name.text)) {

@@ -10,39 +10,6 @@ use crate::source::SYSCALL;
 use crate::suggest::nearest;
 use lanner_schema::alert::Priority;
 
-const KEYS: [&str; 15] = [
-    "rule",
-    "condition",
-    "output",
-    "desc",
-    "priority",
-    "source",
-    "enabled",
-    "capture",
-    "capture_duration",
-    "warn_evttypes",
-    "skip-if-unknown-filter",
-    "tags",
-    "exceptions",
-    "override",
-    "append",
-];
-
-/// Keys that may be overridden, and whether they may also be appended to.
-const OVERRIDABLE: [(&str, bool); 11] = [
-    ("condition", true),
-    ("output", true),
-    ("desc", true),
-    ("tags", true),
-    ("exceptions", true),
-    ("priority", false),
-    ("enabled", false),
-    ("capture", false),
-    ("capture_duration", false),
-    ("warn_evttypes", false),
-    ("skip-if-unknown-filter", false),
-];
-
 /// Reads one rule item; `None` after an error.
 pub(crate) fn rule(
     report: &mut Report,
@@ -50,8 +17,8 @@ pub(crate) fn rule(
     item: &Item<'_>,
     name: &Scalar,
 ) -> Option<()> {
-    item.warn_unknown_keys(report, &KEYS);
-    let changes = item.changes(report, &OVERRIDABLE)?;
+    item.warn_unknown_keys(report);
+    let changes = item.changes(report)?;
     capture_keys(report, item)?;
     if !changes.is_empty() {
         return overridden(report, definitions, item, name, &changes);

@@ -66,7 +66,8 @@ impl Report {
         (line, chars(&file.text.as_bytes()[start..at]) + 1)
     }
 
-    fn snippet(&self, place: Place) -> Option<Snippet> {
+    /// The line a place is in.
+    pub(crate) fn snippet(&self, place: Place) -> Option<Snippet> {
         let text = self.text(place.file);
         let start = floor(text, place.start);
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
