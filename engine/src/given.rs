@@ -338,4 +338,22 @@ mod tests {
         );
         assert!(render("*%proc.exepath").complete);
     }
+
+    #[test]
+    fn bytes_print_with_dots_or_as_base64() {
+        for (bytes, dots, base64) in [
+            (&b"a\0\xff"[..], "a..", "YQD/"),
+            (b"hello", "hello", "aGVsbG8="),
+            (b"hi!!", "hi!!", "aGkhIQ=="),
+        ] {
+            let given = given(&[("my.bytes", Input::Bytes(bytes.to_vec()))]);
+            let render = |scope: &Scope| {
+                given
+                    .render(&Template::compile_in("%my.bytes", scope).unwrap())
+                    .output
+            };
+            assert_eq!(render(&scope()), dots);
+            assert_eq!(render(&scope().with_base64(true)), base64);
+        }
+    }
 }

@@ -26,6 +26,7 @@ pub struct Scope {
     source: &'static EventSource,
     added: BTreeMap<String, Added>,
     given: bool,
+    base64: bool,
 }
 
 impl Default for Scope {
@@ -42,6 +43,7 @@ impl Scope {
             source,
             added: BTreeMap::new(),
             given: false,
+            base64: false,
         }
     }
 
@@ -52,6 +54,14 @@ impl Scope {
             .iter()
             .map(|(name, value)| (format!("static.{name}"), Added::Constant(value.as_str().into())));
         self.added.extend(fields);
+        self
+    }
+
+    /// Bytes in outputs are base64 when `base64` is set, instead of text with dots for what can't be printed
+    /// (Falco's `buffer_format_base64`).
+    #[must_use]
+    pub fn with_base64(mut self, base64: bool) -> Scope {
+        self.base64 = base64;
         self
     }
 
@@ -75,6 +85,11 @@ impl Scope {
     /// True when fields read values given by hand.
     pub(crate) fn is_given(&self) -> bool {
         self.given
+    }
+
+    /// True when bytes in outputs are base64.
+    pub(crate) fn is_base64(&self) -> bool {
+        self.base64
     }
 
     pub(crate) fn added(&self, name: &str) -> Option<&Added> {

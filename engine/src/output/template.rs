@@ -52,6 +52,7 @@ pub struct Template {
     fields: Vec<FieldRef>,
     warnings: Vec<Warning>,
     continues: bool,
+    base64: bool,
 }
 
 #[derive(Debug)]
@@ -81,6 +82,7 @@ impl Template {
             fields: Vec::new(),
             warnings: Vec::new(),
             continues: text.starts_with('*'),
+            base64: scope.is_base64(),
         };
         let mut at = usize::from(template.continues);
         while let Some(offset) = text[at..].find('%') {
@@ -166,11 +168,11 @@ impl Template {
         let mut scratch = Scratch::new();
         values.extend(self.keys.iter().map(|(key, field)| {
             let value = match field.row.name {
-                _ if field.extract().is_none() => typed(field, view, &mut scratch),
+                _ if field.extract().is_none() => typed(field, view, &mut scratch, self.base64),
                 "evt.time" | "evt.time.s" | "evt.time.iso8601" | "evt.datetime" | "evt.datetime.s" => {
                     FieldValue::U64(view.time)
                 }
-                _ => typed(field, view, &mut scratch),
+                _ => typed(field, view, &mut scratch, self.base64),
             };
             (Arc::clone(key), value)
         }));
@@ -178,7 +180,7 @@ impl Template {
             match part {
                 Part::Text(text) => out.push_str(text),
                 Part::Value { source, width } => {
-                    let value = value_of(source, view, &mut scratch);
+                    let value = value_of(source, view, &mut scratch, self.base64);
                     push_value(out, &value, *width);
                 }
             }
@@ -192,7 +194,9 @@ impl Template {
         self.continues
             || self.parts.iter().all(|part| match part {
                 Part::Text(_) => true,
-                Part::Value { source, .. } => value_of(source, view, &mut scratch) != FieldValue::Missing,
+                Part::Value { source, .. } => {
+                    value_of(source, view, &mut scratch, self.base64) != FieldValue::Missing
+                }
             })
     }
 
@@ -323,9 +327,9 @@ fn push_value(out: &mut String, value: &FieldValue, width: usize) {
     out.extend(std::iter::repeat_n(' ', width - written));
 }
 
-fn value_of(source: &Source, view: &EventView<'_>, scratch: &mut Scratch) -> FieldValue {
+fn value_of(source: &Source, view: &EventView<'_>, scratch: &mut Scratch, base64: bool) -> FieldValue {
     if let Source::Field(field) = source {
-        let mut value = typed(field, view, scratch);
+        let mut value = typed(field, view, scratch, base64);
         if let FieldValue::U64(number) = value
             && field.row.flags.padded
         {
@@ -339,7 +343,9 @@ fn value_of(source: &Source, view: &EventView<'_>, scratch: &mut Scratch) -> Fie
     let mut buf = scratch.take();
     let value = source
         .get(view, scratch, &mut buf)
-        .map_or(FieldValue::Missing, |value| plain(value, source.ty().class()));
+        .map_or(FieldValue::Missing, |value| {
+            plain(value, source.ty().class(), base64)
+        });
     scratch.put(buf);
     value
 }
@@ -358,7 +364,7 @@ fn list(walk: impl FnOnce(&mut dyn FnMut(&[u8]) -> bool) -> Option<()>) -> Field
 }
 
 /// A field's value as outputs carry it.
-fn typed(field: &FieldRef, view: &EventView<'_>, scratch: &mut Scratch) -> FieldValue {
+fn typed(field: &FieldRef, view: &EventView<'_>, scratch: &mut Scratch, base64: bool) -> FieldValue {
     if field.row.flags.filter_only {
         return FieldValue::Missing;
     }
@@ -379,7 +385,7 @@ fn typed(field: &FieldRef, view: &EventView<'_>, scratch: &mut Scratch) -> Field
     let value = match field.get(view, &mut buf) {
         None => FieldValue::Missing,
         Some(Value::U64(number)) if field.row.flags.hex => FieldValue::Text(format!("{number:X}")),
-        Some(value) => plain(value, field.ty.class()),
+        Some(value) => plain(value, field.ty.class(), base64),
     };
     scratch.put(buf);
     value
@@ -411,13 +417,14 @@ fn ancestors(field: &FieldRef, view: &EventView<'_>) -> FieldValue {
     }
 }
 
-fn plain(value: Value<'_>, class: Class) -> FieldValue {
+fn plain(value: Value<'_>, class: Class, base64: bool) -> FieldValue {
     match value {
         Value::Bool(value) => FieldValue::Bool(value),
         Value::I64(value) => FieldValue::I64(value),
         Value::U64(value) => FieldValue::U64(value),
         Value::F64(value) => FieldValue::F64(value),
         Value::Ip(ip) => FieldValue::Text(ip.to_string()),
+        Value::Bytes(bytes) if class == Class::Bytes && base64 => FieldValue::Text(base64_text(bytes)),
         Value::Bytes(bytes) if class == Class::Bytes => FieldValue::Text(
             bytes
                 .iter()
@@ -432,4 +439,21 @@ fn plain(value: Value<'_>, class: Class) -> FieldValue {
         ),
         Value::Bytes(bytes) => FieldValue::Text(String::from_utf8_lossy(bytes).into_owned()),
     }
+}
+
+/// Standard base64 with padding (RFC 4648, section 4).
+fn base64_text(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let at = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        for digit in 0..4 {
+            text.push(match digit <= chunk.len() {
+                true => char::from(ALPHABET[(bits >> (18 - 6 * digit) & 63) as usize]),
+                false => '=',
+            });
+        }
+    }
+    text
 }

@@ -23,8 +23,11 @@ pub(crate) fn compile(
     settings: &Settings,
     sources: &[&'static EventSource],
 ) -> Vec<Rule> {
-    let scope =
-        |source: &&'static EventSource| Scope::new(source).with_static_fields(&settings.static_fields);
+    let scope = |source: &&'static EventSource| {
+        Scope::new(source)
+            .with_static_fields(&settings.static_fields)
+            .with_base64(settings.buffer_format_base64)
+    };
     let scopes: Vec<Scope> = sources.iter().map(scope).collect();
     plugins(report, definitions);
     let mut conditions = Conditions::new(definitions);
