@@ -31,6 +31,8 @@ pub struct Rule {
     pub(crate) tags: Arc<[String]>,
     pub(crate) enabled: bool,
     pub(crate) runs: bool,
+    /// Rules are tried in this order; it differs from that of definition once the configuration selects rules.
+    pub(crate) rank: u32,
     pub(crate) matches: u64,
     pub(crate) program: Program,
     pub(crate) template: Template,
@@ -73,7 +75,7 @@ impl Rule {
         self.enabled
     }
 
-    /// Whether it runs: it is enabled and at least as severe as the settings ask.
+    /// Whether it runs: it is enabled, by its file or by the settings' selections, and at least as severe as they ask.
     pub fn runs(&self) -> bool {
         self.runs
     }
@@ -149,11 +151,13 @@ impl Ruleset {
             .iter()
             .filter(|event| event.row().is_kernel())
             .collect();
+        let mut running: Vec<(u32, &Rule)> = (0u32..).zip(&rules).filter(|(_, rule)| rule.runs).collect();
+        running.sort_by_key(|(_, rule)| rule.rank);
         let program = |source: usize, event: Event| {
-            let on_it = (0u32..).zip(&rules).filter(|(_, rule)| {
-                rule.runs && usize::from(rule.source_index) == source && rule.program.events().contains(event)
+            let on_it = running.iter().filter(|(_, rule)| {
+                usize::from(rule.source_index) == source && rule.program.events().contains(event)
             });
-            EventProgram::new(event, on_it.map(|(index, rule)| (index, &rule.program)))
+            EventProgram::new(event, on_it.map(|(index, rule)| (*index, &rule.program)))
         };
         let by_source = (0..sources)
             .map(|source| EVENTS.iter().map(|row| program(source, row.event)).collect())

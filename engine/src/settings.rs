@@ -56,9 +56,9 @@ impl AppendOutput {
 pub struct Selection {
     /// True for `enable`, false for `disable`.
     pub enable: bool,
-    /// Rules with this name, in which `*` stands for any text; with `tag` too, a rule has to fit both.
+    /// Rules with this name, in which `*` stands for any text.
     pub rule: Option<String>,
-    /// Rules that have exactly this tag.
+    /// Rules that have exactly this tag. With `rule` too, those it names are switched first, then these.
     pub tag: Option<String>,
 }
 

@@ -5,7 +5,8 @@
 mod support;
 
 use lanner_engine::{
-    Alert, AppendOutput, ExtraField, FieldValue, Matching, Priority, RulesFile, Ruleset, Settings, load,
+    Alert, AppendOutput, ExtraField, FieldValue, Matching, Priority, RulesFile, Ruleset, Selection, Settings,
+    load,
 };
 use support::{Built, container, host};
 
@@ -63,6 +64,28 @@ fn the_first_rule_in_order_of_definition_wins() {
     );
     assert_eq!(names(&alerts(&mut ruleset, &host("cat x").starts())), ["Any"]);
     assert!(alerts(&mut ruleset, &host("ls").opens("/tmp/x", 0)).is_empty());
+}
+
+/// Falco appends what is switched on to its list of rules that run.
+#[test]
+fn a_rule_that_is_switched_on_again_is_tried_last_and_listed_in_its_place() {
+    let select = |enable: bool, rule: &str| Selection {
+        enable,
+        rule: Some(rule.into()),
+        tag: None,
+    };
+    let mut ruleset = ruleset(&Settings {
+        rule_matching: Matching::All,
+        selections: vec![select(false, "W*"), select(true, "Off"), select(true, "Wide")],
+        ..Settings::default()
+    });
+    let shadow = host("cat x").opens("/etc/shadow", 0);
+    assert_eq!(
+        names(&alerts(&mut ruleset, &shadow)),
+        ["Narrow", "Any", "Off", "Wide"]
+    );
+    let listed: Vec<&str> = ruleset.rules().map(|rule| rule.name()).collect();
+    assert_eq!(listed, ["Wide", "Narrow", "Off", "Any"]);
 }
 
 #[test]

@@ -36,6 +36,9 @@ pub(crate) fn compile(
     for definition in definitions.rules.iter() {
         rules.extend(rule(report, &mut conditions, definition, settings, &scopes));
     }
+    for (rank, rule) in (0..).zip(&mut rules) {
+        rule.rank = rank;
+    }
     // What an error kept from being compiled may be what uses them.
     if report.errors() == 0 {
         unused(report, definitions, &conditions);
@@ -156,6 +159,7 @@ fn rule(
         tags: tags.into(),
         enabled: definition.enabled,
         runs: definition.enabled && definition.priority <= settings.minimum_priority,
+        rank: 0,
         matches: 0,
         program,
         template,

@@ -10,6 +10,7 @@ mod mapped;
 mod read;
 mod rule_item;
 mod schema;
+mod selection;
 mod source;
 mod version;
 mod yaml;
@@ -20,6 +21,7 @@ use crate::settings::Settings;
 use crate::source::{EventSource, SOURCES};
 use definition::Definitions;
 pub use schema::{SchemaProblem, SchemaVerdict, rule_schema};
+pub use selection::{UnusedSelection, WhyUnused};
 use source::{Report, SourceFile};
 pub use version::{ENGINE as ENGINE_VERSION, Version};
 
@@ -41,6 +43,8 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// How each file stands against the rule schema, in the order of the files.
     pub schemas: Vec<SchemaVerdict>,
+    /// Entries of [`Settings::selections`] that have no effect; none are known when there is an error.
+    pub unused_selections: Vec<UnusedSelection>,
 }
 
 impl Loaded {
@@ -91,11 +95,16 @@ pub fn load_for(sources: &[&'static EventSource], files: &[RulesFile], settings:
             read::document(&mut report, &mut definitions, document);
         }
     }
-    let rules = compile::compile(&mut report, &definitions, settings, sources);
-    let ruleset = (report.errors() == 0).then(|| Ruleset::new(rules, sources.len(), settings));
+    let mut rules = compile::compile(&mut report, &definitions, settings, sources);
+    let mut unused_selections = Vec::new();
+    let ruleset = (report.errors() == 0).then(|| {
+        unused_selections = selection::apply(&mut rules, settings);
+        Ruleset::new(rules, sources.len(), settings)
+    });
     Loaded {
         ruleset,
         diagnostics: report.finish(),
         schemas,
+        unused_selections,
     }
 }
