@@ -38,6 +38,8 @@ macro_rules! codes {
 }
 
 codes! {
+    /// A file can not be read.
+    FileRead Error "LOAD_ERR_FILE_READ" "File read error";
     /// The file is not YAML.
     YamlParse Error "LOAD_ERR_YAML_PARSE" "YAML parse error";
     /// The YAML does not have the shape of rules.
@@ -50,6 +52,8 @@ codes! {
     Validate Error "LOAD_ERR_VALIDATE" "Error validating rule/macro/list/exception objects";
     /// The rule's source is not served; the rule is skipped.
     UnknownSource Warning "LOAD_UNKNOWN_SOURCE" "Unknown event source";
+    /// A condition compares a field with the text `<NA>`, which such a field has when it has no value.
+    UnsafeNaCheck Warning "LOAD_UNSAFE_NA_CHECK" "Unsafe <NA> comparison in condition";
     /// The rule names no event type and runs on every event.
     NoEventType Warning "LOAD_NO_EVTTYPE" "Condition has no event-type restriction";
     /// The rule is skipped because of an unknown name, as its `skip-if-unknown-filter` asks.
@@ -190,14 +194,42 @@ pub struct Diagnostic {
     pub notes: Vec<Note>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// The deprecated field a LOAD_DEPRECATED_ITEM is about (`deprecated_field` in JSON).
+    pub deprecated_field: Option<String>,
 }
 
 impl Diagnostic {
+    /// A file that can not be read, so that there is nothing of it to show. `at` is the line and column (from 1) and the
+    /// byte up to which it could be, or nothing for the whole file.
+    pub fn unreadable(
+        file: &str,
+        message: impl Into<String>,
+        at: Option<(usize, usize, usize)>,
+    ) -> Diagnostic {
+        let (line, column, offset) = at.unwrap_or_default();
+        Diagnostic {
+            severity: Severity::Error,
+            code: Code::FileRead,
+            message: message.into(),
+            item: None,
+            file: file.to_owned(),
+            line,
+            column,
+            offset,
+            snippet: None,
+            notes: Vec::new(),
+            hint: None,
+            deprecated_field: None,
+        }
+    }
+
     /// True for an error.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
 }
+
+impl std::error::Error for Diagnostic {}
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -305,7 +305,7 @@ fn odd_yaml_that_falco_loads_loads() {
         "# nothing\n---\n---\n- null\n",
         "- condition: evt.type = open\n  macro: x\n- rule: R\n  desc: != text\n  condition: x\n  output: o\n  priority: 'Warning'\n",
         "- required_engine_version: 31\n- required_engine_version: 0.57.0\n",
-        "- list: numbers\n  items: [1, 0x1f, 1.10, yes, ~]\n- rule: R\n  desc: d\n  condition: evt.type = open and proc.args in (numbers)\n  output: o\n  priority: DEBUG\n",
+        "- list: numbers\n  items: [1, 0x1f, 1.10, yes, '~']\n- rule: R\n  desc: d\n  condition: evt.type = open and proc.args in (numbers)\n  output: o\n  priority: DEBUG\n",
     ];
     for text in texts {
         let loaded = loaded(&[text]);

@@ -64,7 +64,9 @@ impl<'s> Checker<'s> {
 
     /// Checks one leaf.
     pub(super) fn check(&mut self, check: &Check) -> Option<CheckNode> {
+        let before = self.fields.len();
         let left = self.source(&check.left)?;
+        self.unsafe_na(check, before);
         if let Source::Field(field) = &left
             && field.row.flags.print_only
         {
@@ -116,6 +118,31 @@ impl<'s> Checker<'s> {
             Right::List(items, _) => self.constants(&left, *op, *modifier, items)?,
         };
         Some(CheckNode::new(check, left, how, matcher))
+    }
+
+    /// Warns of a comparison with `<NA>` of a field that may have this text; `before` fields were resolved before its left
+    /// side was.
+    fn unsafe_na(&mut self, check: &Check, before: usize) {
+        let Some(field) = self.fields.iter().skip(before).find(|f| f.row.flags.unsafe_na) else {
+            return;
+        };
+        let Test::Compare { op, right, .. } = &check.test else {
+            return;
+        };
+        let equality = matches!(
+            op,
+            Operator::Eq | Operator::Ne | Operator::In | Operator::Intersects | Operator::PMatch
+        );
+        let literals = match right {
+            Right::Literal(literal) => std::slice::from_ref(literal),
+            Right::List(items, _) => items.as_slice(),
+            Right::Operand(_) => &[],
+        };
+        let span = literals.iter().find(|l| l.bytes == b"<NA>").map(|l| l.span);
+        if let Some(span) = span.filter(|_| equality) {
+            let kind = WarningKind::UnsafeNa(field.text());
+            self.warnings.push(Warning { kind, span });
+        }
     }
 
     /// A comparison with another value of the event.

@@ -71,13 +71,15 @@ impl Checker<'_> {
     /// Warns of constants that read like a field or a transformer.
     fn looks_like(&mut self, item: &Literal) {
         let text = item.text();
-        let kind = if let Some((name, rest)) = text.split_once('(')
+        // Blanks around it are as easily put there by a YAML quote.
+        let trimmed = text.trim();
+        let kind = if let Some((name, rest)) = trimmed.split_once('(')
             && (Transformer::from_word(name).is_some() || name == "val")
             && rest.ends_with(')')
         {
             WarningKind::LooksLikeTransformer(text.into_owned())
         } else if text.contains('.') && {
-            let name = text.split('[').next().unwrap_or(&text);
+            let name = trimmed.split('[').next().unwrap_or(trimmed);
             self.scope.source().field(name).is_some()
         } {
             WarningKind::LooksLikeField(text.into_owned())

@@ -223,6 +223,9 @@ pub enum WarningKind {
     /// A field that is kept for old rules only (Falco: LOAD_DEPRECATED_ITEM).
     #[error("field '{0}' is deprecated: it has no meaning any more")]
     Deprecated(String),
+    /// A comparison with `<NA>`, which the field also has in place of a missing value (Falco: LOAD_UNSAFE_NA_CHECK).
+    #[error("comparing '{0}' with <NA> is unsafe: the field has this text when it has no value")]
+    UnsafeNa(String),
     /// A regular expression that says no more than a plain operator (LOAD_COMPILE_CONDITION).
     #[error("regular expression '{pattern}' may be optimized: write '{instead}'")]
     TrivialRegex {
@@ -239,4 +242,22 @@ pub enum WarningKind {
     /// A constant that reads like a transformer (LOAD_COMPILE_CONDITION).
     #[error("'{0}' may be a valid transformer misused as a const string value: write it without quotes")]
     LooksLikeTransformer(String),
+}
+
+impl WarningKind {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            WarningKind::UnsafeNa(field) => Some(format!("write '{field} exists', or 'not {field} exists'")),
+            _ => None,
+        }
+    }
+
+    /// The deprecated field it is about.
+    pub fn deprecated_field(&self) -> Option<&str> {
+        match self {
+            WarningKind::Deprecated(field) => Some(field),
+            _ => None,
+        }
+    }
 }

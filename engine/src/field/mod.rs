@@ -104,6 +104,8 @@ pub struct Flags {
     pub print_only: bool,
     /// Kept so that old rules load.
     pub deprecated: bool,
+    /// Has the text `<NA>` in place of a missing value, so that comparing with it is unsafe (LOAD_UNSAFE_NA_CHECK).
+    pub unsafe_na: bool,
     /// Added to every output when the configuration asks for suggested fields.
     pub suggested: bool,
     /// Printed in hexadecimal.
@@ -122,6 +124,7 @@ impl Flags {
         filter_only: false,
         print_only: false,
         deprecated: false,
+        unsafe_na: false,
         suggested: false,
         hex: false,
         padded: false,

@@ -14,6 +14,7 @@ use crate::ruleset::{Extra, Rule};
 use crate::scope::Scope;
 use crate::settings::{ExtraField, Settings};
 use crate::source::EventSource;
+use crate::suggest::nearest;
 use std::sync::Arc;
 
 /// Compiles every rule; what is wrong goes to the report.
@@ -101,20 +102,21 @@ fn rule(
     scopes: &[Scope],
 ) -> Option<Rule> {
     let item = name(ItemKind::Rule, &definition.name);
-    let errors = report.errors();
-    let mut mapped = Mapped::joined(&definition.condition);
-    exception::apply(report, definition, &item, &mut mapped);
-    if report.errors() > errors {
-        return None;
-    }
     let source = source_name(definition.source.as_ref());
     let Some((index, scope)) = (0u8..)
         .zip(scopes)
         .find(|(_, scope)| scope.source().name() == source)
     else {
-        skip_source(report, conditions, definition, mapped, &item, scopes);
+        skip_source(report, conditions, definition, &item, scopes);
         return None;
     };
+    let errors = report.errors();
+    exception::check_fields(report, definition, &item, scope);
+    let mut mapped = Mapped::joined(&definition.condition);
+    exception::apply(report, definition, &item, &mut mapped);
+    if report.errors() > errors {
+        return None;
+    }
     let resolved = conditions.rule(report, mapped, &item);
     let output = output(report, definition, &item, settings, scope);
     let (resolved, origin) = resolved?;
@@ -126,13 +128,10 @@ fn rule(
         }
     };
     for warning in program.warnings() {
-        conditions.report(
-            report,
-            warning_code(&warning.kind),
-            warning.span,
-            origin,
-            warning.kind.to_string(),
-        );
+        let (code, message) = (warning_code(&warning.kind), warning.kind.to_string());
+        let diagnostic = conditions.report(report, code, warning.span, origin, message);
+        diagnostic.hint = warning.kind.hint();
+        diagnostic.deprecated_field = warning.kind.deprecated_field().map(str::to_owned);
     }
     let (template, extra) = output?;
     if !program.names_event_types() && definition.warn_event_types {
@@ -170,6 +169,7 @@ fn rule(
 fn warning_code(kind: &WarningKind) -> Code {
     match kind {
         WarningKind::Deprecated(_) => Code::DeprecatedItem,
+        WarningKind::UnsafeNa(_) => Code::UnsafeNaCheck,
         _ => Code::ConditionWarning,
     }
 }
@@ -202,23 +202,26 @@ fn skip_source(
     report: &mut Report,
     conditions: &mut Conditions<'_>,
     definition: &RuleDef,
-    mapped: Mapped,
     item: &ItemName,
     scopes: &[Scope],
 ) {
     let Some(source) = &definition.source else { return };
     // Whether the rule would run without its source line; what is wrong with it otherwise is not worth a line.
-    let before = report.diagnostics.len();
+    let before = report.mark();
+    let mut mapped = Mapped::joined(&definition.condition);
+    exception::apply(report, definition, item, &mut mapped);
     let resolved = conditions.rule(report, mapped, item);
-    report.diagnostics.truncate(before);
+    report.rewind(before);
     let compiles = |expr: &Expr, scope: &Scope| condition::compile_in(expr, scope).is_ok();
     let fits = resolved
         .filter(|(resolved, _)| has_checks(&resolved.expr))
         .and_then(|(resolved, _)| scopes.iter().find(|scope| compiles(&resolved.expr, scope)));
     let message = format!("source `{}` is not served, the rule is skipped", source.text);
+    let meant = nearest(&source.text, scopes.iter().map(|scope| scope.source().name()));
     report
         .add(Code::UnknownSource, source.at, Some(item), message)
         .hint = Some(match fits {
+        _ if let Some(meant) = meant => format!("did you mean `{meant}`?"),
         Some(scope) => format!(
             "its fields belong to source `{0}`: write `source: {0}` to have the rule run",
             scope.source().name(),
@@ -251,8 +254,9 @@ fn output(
     if let Some(at) = mapped.text.find("%container.info") {
         let place = mapped.locate(report, at..at + "%container.info".len()).place;
         let message = "`%container.info` is deprecated and removed from the output";
-        report.add(Code::DeprecatedItem, place, Some(item), message).hint =
-            Some("the configuration's `append_output` adds the container's fields".into());
+        let diagnostic = report.add(Code::DeprecatedItem, place, Some(item), message);
+        diagnostic.hint = Some("the configuration's `append_output` adds the container's fields".into());
+        diagnostic.deprecated_field = Some("container.info".into());
         mapped = mapped.without("%container.info");
     }
     let own = mapped.text.len();
@@ -291,12 +295,10 @@ fn output(
         Ok(template) => {
             for warning in template.warnings() {
                 let place = mapped.locate(report, warning.span.start..warning.span.end).place;
-                report.add(
-                    warning_code(&warning.kind),
-                    place,
-                    Some(item),
-                    warning.kind.to_string(),
-                );
+                let (code, message) = (warning_code(&warning.kind), warning.kind.to_string());
+                let diagnostic = report.add(code, place, Some(item), message);
+                diagnostic.hint = warning.kind.hint();
+                diagnostic.deprecated_field = warning.kind.deprecated_field().map(str::to_owned);
             }
             (!failed).then_some((template, extra))
         }

@@ -5,8 +5,9 @@ use super::item::Item;
 use super::mapped::{Mapped, quoted};
 use super::source::{Place, Report, Scalar};
 use super::yaml::{Node, Value};
-use crate::condition::{Modifier, Operator};
-use crate::diagnostic::{Code, ItemKind};
+use crate::condition::{Checker, Modifier, Operator, parse_operand};
+use crate::diagnostic::{Code, ItemKind, ItemName};
+use crate::scope::Scope;
 use std::rc::Rc;
 
 /// Reads `exceptions`. In an append the fields may be left out, when only values are added.
@@ -48,31 +49,31 @@ fn one(report: &mut Report, rule: &Item<'_>, node: &Node, append: bool) -> Optio
     };
     let mut item = Item::new(entries, start, ItemKind::Rule);
     item.name.clone_from(&rule.name);
-    let Some(name) = item.entry("name").and_then(|(_, n)| n.scalar()) else {
-        item.report(report, Code::YamlValidate, start, "the exception has no `name`");
-        return None;
+    item.warn_unknown_keys_of(report, "exception", &["name", "fields", "comps", "values"]);
+    let name = match item.entry("name").and_then(|(_, n)| n.scalar()) {
+        Some(name) if !name.text.is_empty() => name,
+        _ => {
+            let at = item.at("name");
+            item.report(report, Code::YamlValidate, at, "the exception has no `name`");
+            return None;
+        }
     };
     let fields = one_or_many(report, &item, "fields")?;
     let comps = one_or_many(report, &item, "comps")?;
-    let values = match item.entry("values") {
-        None => Vec::new(),
-        Some((_, n)) if n.is_null() => Vec::new(),
-        Some((_, n)) => match &n.value {
-            Value::Sequence(values) => values.clone(),
-            _ => {
-                item.report(
-                    report,
-                    Code::YamlValidate,
-                    n.at,
-                    "the `values` of an exception must be a sequence",
-                );
-                return None;
-            }
-        },
-    };
+    let values = values(report, &item, &name)?;
+    if values.is_none() && append {
+        let message = format!("exception '{}' is appended to without `values`", name.text);
+        item.report(report, Code::AppendNoValues, name.at, message);
+    }
     if fields.is_none() && !append {
         let message = format!("exception '{}' has no `fields`", name.text);
-        item.report(report, Code::YamlValidate, name.at, message);
+        let (code, at) = match item.entry("fields") {
+            // Where Falco draws the line between shape and meaning.
+            Some((at, _)) => (Code::Validate, at),
+            None => (Code::YamlValidate, name.at),
+        };
+        item.report(report, code, at, message).hint =
+            Some("write `fields: proc.name`, or `fields: [proc.name, fd.name]` for several".into());
         return None;
     }
     let comps = match &fields {
@@ -83,20 +84,82 @@ fn one(report: &mut Report, rule: &Item<'_>, node: &Node, append: bool) -> Optio
         name,
         fields,
         comps,
-        values,
+        values: values.unwrap_or_default(),
     })
 }
 
+/// The values, each a text or a row of texts and lists of texts; the inner `None` when the key is not there.
+fn values(report: &mut Report, item: &Item<'_>, name: &Scalar) -> Option<Option<Vec<Node>>> {
+    let Some((at, node)) = item.entry("values") else {
+        return Some(None);
+    };
+    let Value::Sequence(values) = &node.value else {
+        let message = "the `values` of an exception must be a sequence";
+        let at = if node.is_null() { at } else { node.at };
+        item.report(report, Code::YamlValidate, at, message).hint =
+            Some("write `values: [a, b]`, with several fields `values: [[a, /b], [c, /d]]`".into());
+        return None;
+    };
+    for value in values {
+        let inner = match &value.value {
+            Value::Sequence(columns) => columns.as_slice(),
+            _ => std::slice::from_ref(value),
+        };
+        for node in inner {
+            let scalars = match &node.value {
+                Value::Sequence(nodes) => nodes.as_slice(),
+                _ => std::slice::from_ref(node),
+            };
+            for scalar in scalars {
+                filled(report, item, name, scalar)?;
+            }
+        }
+    }
+    Some(Some(values.clone()))
+}
+
+/// A value must be text.
+fn filled(report: &mut Report, item: &Item<'_>, name: &Scalar, node: &Node) -> Option<()> {
+    let hint = match &node.value {
+        Value::Scalar(text) if !text.is_empty() => return Some(()),
+        Value::Scalar(_) | Value::Null(_) => "to compare with the empty text write '\"\"'",
+        Value::Sequence(_) | Value::Map(_) => {
+            "a value is a text, a row of texts, or a row that holds lists of texts"
+        }
+    };
+    let message = match &node.value {
+        Value::Scalar(_) | Value::Null(_) => format!("a value of exception '{}' is empty", name.text),
+        _ => format!(
+            "a value of exception '{}' must be text, not {}",
+            name.text,
+            node.kind()
+        ),
+    };
+    item.report(report, Code::YamlValidate, node.at, message).hint = Some(hint.into());
+    None
+}
+
 fn one_or_many(report: &mut Report, item: &Item<'_>, key: &str) -> Option<Option<OneOrMany>> {
-    match item.entry(key).map(|(_, node)| node) {
-        None => Some(None),
-        Some(node) if node.is_null() => Some(None),
-        Some(node) => match node.scalar() {
-            Some(scalar) => Some(Some(OneOrMany::One(trimmed(scalar)))),
-            None => Some(Some(OneOrMany::Many(
-                item.scalars(report, key)?.into_iter().map(trimmed).collect(),
-            ))),
-        },
+    let Some((at, node)) = item.entry(key).filter(|(_, node)| !node.is_null()) else {
+        return Some(None);
+    };
+    match node.scalar() {
+        Some(scalar) if scalar.text.trim().is_empty() => {
+            let message = format!("`{key}` is empty");
+            item.report(report, Code::YamlValidate, at, message);
+            None
+        }
+        Some(scalar) => Some(Some(OneOrMany::One(trimmed(scalar)))),
+        None => {
+            let all: Vec<Scalar> = item.scalars(report, key)?.into_iter().map(trimmed).collect();
+            if let Some(empty) = all.iter().find(|scalar| scalar.text.is_empty()) {
+                let message = format!("`{key}` holds an empty text");
+                item.report(report, Code::YamlValidate, empty.at, message);
+                return None;
+            }
+            // As if it were not there.
+            Some((!all.is_empty()).then_some(OneOrMany::Many(all)))
+        }
     }
 }
 
@@ -191,18 +254,18 @@ pub(crate) fn append(
                         .hint = Some("remove its `fields` and `comps` here".into());
                     return None;
                 }
-                if exception.values.is_empty() {
-                    let message = format!(
-                        "exception '{}' is appended to without values",
-                        exception.name.text
-                    );
-                    item.report(report, Code::AppendNoValues, exception.name.at, message);
-                }
                 existing.values.extend(exception.values);
             }
             None if exception.fields.is_none() => {
                 let message = format!("exception '{}' is new and has no `fields`", exception.name.text);
                 item.report(report, Code::Validate, exception.name.at, message);
+                return None;
+            }
+            None if exception.values.is_empty() => {
+                let message = format!("exception '{}' is new and has no `values`", exception.name.text);
+                item.report(report, Code::Validate, exception.name.at, message)
+                    .hint =
+                    Some("a rule has an exception of another name, or this one needs `values`".into());
                 return None;
             }
             None => rule.exceptions.push(exception),
@@ -212,12 +275,7 @@ pub(crate) fn append(
 }
 
 /// Puts the rule's condition in parentheses and adds `and not (…)` for every exception with values.
-pub(crate) fn apply(
-    report: &mut Report,
-    rule: &RuleDef,
-    item: &crate::diagnostic::ItemName,
-    to: &mut Mapped,
-) {
+pub(crate) fn apply(report: &mut Report, rule: &RuleDef, item: &ItemName, to: &mut Mapped) {
     if rule.exceptions.iter().all(|e| e.values.is_empty()) {
         return;
     }
@@ -229,7 +287,6 @@ pub(crate) fn apply(
                 let mut values = Vec::new();
                 for value in &exception.values {
                     match value.scalar() {
-                        Some(scalar) if scalar.text.is_empty() => {}
                         Some(scalar) => values.push(scalar),
                         None => mismatch(
                             report,
@@ -237,6 +294,7 @@ pub(crate) fn apply(
                             exception,
                             value.at,
                             "one value each, as `fields` is one field",
+                            "write `fields: [FIELD]` to give rows of values",
                         ),
                     }
                 }
@@ -255,7 +313,8 @@ pub(crate) fn apply(
                         Value::Sequence(columns) if columns.len() == fields.len() => columns,
                         _ => {
                             let what = format!("rows of {} values, one for each field", fields.len());
-                            mismatch(report, item, exception, row.at, &what);
+                            let hint = "a row is a sequence of its own, as in `values: [[a, /b], [c, /d]]`";
+                            mismatch(report, item, exception, row.at, &what, hint);
                             continue;
                         }
                     };
@@ -279,16 +338,17 @@ pub(crate) fn apply(
 
 fn mismatch(
     report: &mut Report,
-    item: &crate::diagnostic::ItemName,
+    item: &ItemName,
     exception: &Exception,
     at: Place,
     wanted: &str,
+    hint: &str,
 ) {
     let message = format!(
         "the values of exception '{}' must be {wanted}",
         exception.name.text
     );
-    report.add(Code::Validate, at, Some(item), message);
+    report.add(Code::Validate, at, Some(item), message).hint = Some(hint.into());
 }
 
 fn comparison_text(to: &mut Mapped, field: &Scalar, comp: &Scalar) {
@@ -304,21 +364,60 @@ fn list(to: &mut Mapped, values: &[Scalar], at: Place) {
         if index > 0 {
             to.glue(", ", value.at);
         }
-        to.glue(&quoted(&value.text), value.at);
+        value_text(to, value);
     }
     to.glue(")", at);
 }
 
+/// A value as it stands, or in quotes when it holds a blank.
+fn value_text(to: &mut Mapped, value: &Scalar) {
+    let text = quoted(&value.text);
+    if text == value.text {
+        to.scalar(Rc::new(value.clone()));
+    } else {
+        to.glue(&text, value.at);
+    }
+}
+
 fn column_text(to: &mut Mapped, comp: &Scalar, value: &Node) {
-    match &value.value {
-        Value::Sequence(nodes) => {
-            let values: Vec<Scalar> = nodes.iter().filter_map(Node::scalar).collect();
-            list(to, &values, value.at);
+    if let Value::Sequence(nodes) = &value.value {
+        let values: Vec<Scalar> = nodes.iter().filter_map(Node::scalar).collect();
+        list(to, &values, value.at);
+        return;
+    }
+    let Some(scalar) = value.scalar() else { return };
+    if comparison(&comp.text) == Some(true) && !scalar.text.starts_with('(') {
+        to.glue("(", value.at);
+        to.scalar(Rc::new(scalar));
+        to.glue(")", value.at);
+    } else {
+        value_text(to, &scalar);
+    }
+}
+
+/// Finds fields of the exceptions that do not exist, which is an error even of an exception without values.
+pub(crate) fn check_fields(report: &mut Report, rule: &RuleDef, item: &ItemName, scope: &Scope) {
+    for exception in &rule.exceptions {
+        let fields = match &exception.fields {
+            Some(OneOrMany::One(field)) => std::slice::from_ref(field),
+            Some(OneOrMany::Many(fields)) => fields.as_slice(),
+            None => &[],
+        };
+        for field in fields {
+            let (span, message, hint) = match parse_operand(&field.text, 0) {
+                Err(error) => (error.span, error.message, error.hint),
+                Ok(operand) => {
+                    let mut checker = Checker::new(scope);
+                    checker.source(&operand);
+                    match checker.errors.into_iter().next() {
+                        Some(error) => (error.span, error.to_string(), error.kind.hint()),
+                        None => continue,
+                    }
+                }
+            };
+            let place = report.inside(field, span.start..span.end);
+            let message = format!("exception '{}': {message}", exception.name.text);
+            report.add(Code::Validate, place, Some(item), message).hint = hint;
         }
-        Value::Scalar(text) if comparison(&comp.text) == Some(true) && !text.starts_with('(') => {
-            to.glue(&format!("({text})"), value.at);
-        }
-        Value::Scalar(text) => to.glue(&quoted(text), value.at),
-        Value::Null(_) | Value::Map(_) => to.glue("\"\"", value.at),
     }
 }

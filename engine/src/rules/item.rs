@@ -13,6 +13,15 @@ pub(crate) enum Change {
     Replace,
 }
 
+/// What an item does to one that is defined before it.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    /// It says `append: true`, the older way.
+    pub(crate) append: bool,
+    /// The keys it overrides, and how; none for a plain definition.
+    pub(crate) keys: Vec<(&'static str, Change)>,
+}
+
 /// An item being read.
 #[derive(Debug)]
 pub(crate) struct Item<'n> {
@@ -123,10 +132,18 @@ impl<'n> Item<'n> {
         let mut all = Vec::with_capacity(nodes.len());
         for node in nodes {
             match &node.value {
-                Value::Scalar(text) | Value::Null(text) => all.push(Scalar {
+                Value::Scalar(text) => all.push(Scalar {
                     text: text.clone(),
                     at: node.at,
                 }),
+                Value::Null(_) => {
+                    let message = format!("`{key}` must hold only text, and here is nothing");
+                    self.report(report, Code::YamlValidate, node.at, message).hint = Some(
+                        "`~` and `null` mean nothing in YAML: put them in quotes when you mean the text"
+                            .into(),
+                    );
+                    return None;
+                }
                 _ => {
                     let message = format!("`{key}` must hold only text, not {}", node.kind());
                     self.report(report, Code::YamlValidate, node.at, message);
@@ -139,27 +156,46 @@ impl<'n> Item<'n> {
 
     /// Warns of every key that items of this kind do not have.
     pub(crate) fn warn_unknown_keys(&self, report: &mut Report) {
-        let known = keys::of(self.name.kind);
+        self.warn_unknown_keys_of(report, self.name.kind.word(), &keys::of(self.name.kind));
+    }
+
+    /// Warns of every key that is not one of `known`, of a part of an item that is called `what`.
+    pub(crate) fn warn_unknown_keys_of(&self, report: &mut Report, what: &str, known: &[&str]) {
+        let article = if what.starts_with(['a', 'e', 'i', 'o']) {
+            "an"
+        } else {
+            "a"
+        };
         for (key, _) in self.entries {
             let name = key.scalar().map(|s| s.text).unwrap_or_default();
             if known.contains(&name.as_str()) {
                 continue;
             }
-            let message = format!("unknown key `{name}` in a {}, ignored", self.name.kind.word());
+            let message = format!("unknown key `{name}` in {article} {what}, ignored");
             let diagnostic = self.report(report, Code::UnknownKey, key.at, message);
             diagnostic.hint = Some(match nearest(&name, known.iter().copied()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("a {} has the keys {}", self.name.kind.word(), known.join(", ")),
+                None => format!("{article} {what} has the keys {}", known.join(", ")),
             });
         }
     }
 
-    /// Reads `append` and `override`: for each overridden key what to do, nothing for a plain definition.
-    pub(crate) fn changes(&self, report: &mut Report) -> Option<Vec<(&'static str, Change)>> {
+    /// Reads `append` and `override`.
+    pub(crate) fn changes(&self, report: &mut Report) -> Option<Changes> {
         let keys = keys::overridable(self.name.kind);
         let append = self.boolean(report, "append", false)?;
-        let Some((at, node)) = self.entry("override") else {
-            return Some(Vec::new());
+        if append {
+            let message = "`append: true` is deprecated";
+            self.report(report, Code::DeprecatedItem, self.at("append"), message)
+                .hint =
+                Some("name the keys under `override` instead, as in `override: {condition: append}`".into());
+        }
+        let mut all = Changes {
+            append,
+            keys: Vec::new(),
+        };
+        let Some((at, node)) = self.entry("override").filter(|(_, node)| !node.is_null()) else {
+            return Some(all);
         };
         let Value::Map(entries) = &node.value else {
             let message = format!("`override` must be a map, not {}", node.kind());
@@ -174,33 +210,44 @@ impl<'n> Item<'n> {
             return None;
         }
         let errors = report.errors();
-        let mut changes = Vec::new();
+        let changes = &mut all.keys;
         for (key, value) in entries {
             let name = key.scalar().map(|s| s.text).unwrap_or_default();
             let Some((known, may_append)) = keys.iter().find(|(k, _)| *k == name) else {
                 let names: Vec<&str> = keys.iter().map(|(k, _)| *k).collect();
                 let message = format!("`{name}` can not be overridden");
                 self.report(report, Code::YamlValidate, key.at, message).hint =
-                    Some(format!("these can: {}", names.join(", ")));
+                    Some(match nearest(&name, names.iter().copied()) {
+                        Some(meant) => format!("did you mean `{meant}`?"),
+                        None => format!("these can: {}", names.join(", ")),
+                    });
                 continue;
             };
             let change = match value.scalar().as_ref().map(|s| s.text.as_str()) {
                 Some("append") if *may_append => Change::Append,
                 Some("append") => {
                     let message = format!("`{name}` can only be replaced, not appended to");
-                    self.report(report, Code::YamlValidate, value.at, message);
+                    self.report(report, Code::YamlValidate, value.at, message).hint =
+                        Some(format!("write `{name}: replace`"));
                     continue;
                 }
                 Some("replace") => Change::Replace,
                 _ => {
-                    let message = format!("the override of `{name}` must be `append` or `replace`");
-                    self.report(report, Code::YamlValidate, key.at, message);
+                    let words = if *may_append {
+                        "`append` or `replace`"
+                    } else {
+                        "`replace`"
+                    };
+                    let message = format!("the override of `{name}` must be {words}");
+                    let at = if value.is_null() { key.at } else { value.at };
+                    self.report(report, Code::YamlValidate, at, message);
                     continue;
                 }
             };
             if !self.has(known) {
                 let message = format!("`override` names `{known}`, but the item has no `{known}`");
-                self.report(report, Code::YamlValidate, key.at, message);
+                self.report(report, Code::YamlValidate, key.at, message).hint =
+                    Some(format!("add `{known}: …` to it, or remove `{known}` here"));
             }
             changes.push((*known, change));
         }
@@ -216,6 +263,6 @@ impl<'n> Item<'n> {
                 }
             }
         }
-        (report.errors() == errors).then_some(changes)
+        (report.errors() == errors).then_some(all)
     }
 }

@@ -156,7 +156,8 @@ impl Mapped {
     pub(crate) fn with_lists(&self, report: &Report, lists: &mut Lists<'_>) -> Result<Mapped, ListError> {
         let mut out = Mapped::default();
         let mut done = 0;
-        for range in words(&self.text) {
+        let odd = Rc::clone(&lists.odd);
+        for range in words(&self.text, &odd) {
             let word = &self.text[range.clone()];
             let Some(items) = lists.expand(word)? else {
                 continue;
@@ -218,15 +219,37 @@ pub(crate) fn quoted(item: &str) -> String {
     }
 }
 
-/// The words of a condition: what is between blanks, parentheses, commas and equal signs, quoted strings left out.
-fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
+/// What ends a word of a condition, quotes aside.
+fn is_delimiter(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'(' | b')' | b',' | b'=')
+}
+
+/// A character of a list's name that can be told from the text around it.
+pub(crate) fn is_bare_char(c: char) -> bool {
+    !c.is_whitespace() && !"()\"'=,".contains(c)
+}
+
+/// The words of a condition: what is between blanks, parentheses, commas and equal signs, quoted strings left out. One of
+/// `odd`, names with such characters in them, is a word too.
+fn words<'t>(text: &'t str, odd: &'t [&str]) -> impl Iterator<Item = Range<usize>> + 't {
     let bytes = text.as_bytes();
     let mut at = 0;
+    let word_end = move |start: usize| {
+        let length = bytes[start..].iter().take_while(|b| !is_delimiter(**b)).count();
+        let named = odd
+            .iter()
+            .map(|name| start + name.len())
+            .zip(odd)
+            .find(|(end, name)| {
+                text.get(start..*end) == Some(**name) && bytes.get(*end).is_none_or(|b| is_delimiter(*b))
+            });
+        named.map_or(start + length, |(end, _)| end)
+    };
     std::iter::from_fn(move || {
         while at < bytes.len() {
             let start = at;
             match bytes[at] {
-                b' ' | b'\t' | b'\n' | b'\r' | b'(' | b')' | b',' | b'=' => at += 1,
+                byte if is_delimiter(byte) => at += 1,
                 quote @ (b'"' | b'\'') => {
                     at += 1;
                     while at < bytes.len() && (bytes[at] != quote || bytes[at - 1] == b'\\') {
@@ -235,14 +258,7 @@ fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
                     at += 1;
                 }
                 _ => {
-                    while at < bytes.len()
-                        && !matches!(
-                            bytes[at],
-                            b' ' | b'\t' | b'\n' | b'\r' | b'(' | b')' | b',' | b'='
-                        )
-                    {
-                        at += 1;
-                    }
+                    at = word_end(start);
                     return Some(start..at);
                 }
             }
@@ -263,14 +279,18 @@ pub(crate) enum ListError {
 #[derive(Debug)]
 pub(crate) struct Lists<'d> {
     all: &'d Named<ListDef>,
+    /// Names that hold characters which end a word elsewhere.
+    odd: Rc<[&'d str]>,
     expanded: HashMap<String, Rc<[Rc<Scalar>]>>,
     pub(crate) used: HashSet<String>,
 }
 
 impl<'d> Lists<'d> {
     pub(crate) fn new(all: &'d Named<ListDef>) -> Self {
+        let names = all.iter().map(|list| list.name.text.as_str());
         Lists {
             all,
+            odd: names.filter(|name| !name.chars().all(is_bare_char)).collect(),
             expanded: HashMap::new(),
             used: HashSet::new(),
         }

@@ -5,7 +5,7 @@ use super::item::{Change, Item};
 use super::source::{Place, Report, Scalar};
 use super::version::Version;
 use super::yaml::{Node, Value};
-use super::{rule_item, version};
+use super::{mapped, rule_item, version};
 use crate::diagnostic::{Code, ItemKind};
 use crate::suggest::nearest;
 
@@ -87,22 +87,8 @@ fn item(report: &mut Report, definitions: &mut Definitions, entries: &[(Node, No
 /// What an older `append: true` or an override of the only key of a list or macro asks for.
 fn change(report: &mut Report, item: &Item<'_>) -> Option<Option<Change>> {
     let changes = item.changes(report)?;
-    if let Some((_, change)) = changes.first() {
-        return Some(Some(*change));
-    }
-    Some(appends(report, item)?.then_some(Change::Append))
-}
-
-/// Reads the deprecated `append: true`.
-pub(crate) fn appends(report: &mut Report, item: &Item<'_>) -> Option<bool> {
-    let append = item.boolean(report, "append", false)?;
-    if append {
-        let message = "`append: true` is deprecated";
-        item.report(report, Code::DeprecatedItem, item.at("append"), message)
-            .hint =
-            Some("name the keys under `override` instead, as in `override: {condition: append}`".into());
-    }
-    Some(append)
+    let overridden = changes.keys.first().map(|(_, change)| *change);
+    Some(overridden.or(changes.append.then_some(Change::Append)))
 }
 
 /// An append or override without anything before it.
@@ -127,18 +113,18 @@ pub(crate) fn no_target(report: &mut Report, definitions: &Definitions, item: &I
 
 fn list(report: &mut Report, definitions: &mut Definitions, item: &Item<'_>, name: &Scalar) -> Option<()> {
     item.warn_unknown_keys(report);
-    let is_bare = |c: char| !c.is_whitespace() && !"()\"'=,".contains(c);
-    if !name.text.chars().all(is_bare) {
-        let message = format!(
-            "list name '{}' can not be used in a condition, ignored",
-            name.text
-        );
+    if !name.text.chars().all(mapped::is_bare_char) {
+        let message = format!("list name '{}' does not look like a name", name.text);
         item.report(report, Code::InvalidListName, name.at, message).hint =
             Some("a list's name has no blanks, quotes, parentheses, commas or equal signs".into());
-        return None;
     }
     let change = change(report, item)?;
     let items = item.scalars(report, "items")?;
+    for empty in items.iter().filter(|i| i.text.is_empty()) {
+        let message = format!("an empty item of list '{}' is left out", name.text);
+        item.report(report, Code::Extension, empty.at, message).hint =
+            Some("to compare with the empty text write '\"\"'".into());
+    }
     match (change, definitions.lists.get_mut(&name.text)) {
         (Some(Change::Append), Some(list)) => list.items.extend(items),
         (Some(Change::Append), None) => {
@@ -161,13 +147,9 @@ fn macro_(report: &mut Report, definitions: &mut Definitions, item: &Item<'_>, n
     let mut chars = name.text.chars().peekable();
     let starts = chars.peek().is_some_and(char::is_ascii_alphabetic);
     if !starts || !chars.all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        let message = format!(
-            "macro name '{}' can not be used in a condition, ignored",
-            name.text
-        );
+        let message = format!("macro name '{}' can not be used in a condition", name.text);
         item.report(report, Code::InvalidMacroName, name.at, message).hint =
             Some("a macro's name is letters, digits and underscores, and begins with a letter".into());
-        return None;
     }
     let change = change(report, item)?;
     let condition = item.text(report, "condition")?;
@@ -240,16 +222,24 @@ fn plugin_versions(report: &mut Report, definitions: &mut Definitions, item: &It
             first_line(requirement.at),
             ItemKind::RequiredPluginVersions,
         )];
-        let more = all[0].entry("alternatives").map(|(_, node)| &node.value);
-        if let Some(Value::Sequence(more)) = more {
-            for node in more {
-                if let Value::Map(entries) = &node.value {
-                    all.push(Item::new(
-                        entries,
-                        first_line(node.at),
-                        ItemKind::RequiredPluginVersions,
-                    ));
-                }
+        if let Some((at, more)) = all[0].entry("alternatives") {
+            let maps = match &more.value {
+                Value::Sequence(nodes) => nodes.iter().map(|node| (node.at, node)).collect(),
+                // Reported below, as what is no map.
+                _ => vec![(at, more)],
+            };
+            for (at, node) in maps {
+                let Value::Map(entries) = &node.value else {
+                    let message = "the `alternatives` of a plugin must be a sequence of maps";
+                    item.report(report, Code::YamlValidate, at, message).hint =
+                        Some("write `alternatives: [{name: …, version: x.y.z}]`".into());
+                    continue;
+                };
+                all.push(Item::new(
+                    entries,
+                    first_line(node.at),
+                    ItemKind::RequiredPluginVersions,
+                ));
             }
         }
         for plugin in all {
@@ -259,11 +249,10 @@ fn plugin_versions(report: &mut Report, definitions: &mut Definitions, item: &It
             };
             if Version::parse(&version.text).is_none() {
                 let message = format!("'{}' is not a version", version.text);
-                item.report(report, Code::YamlValidate, version.at, message).hint =
-                    Some("write x.y.z".into());
+                item.report(report, Code::Validate, version.at, message).hint = Some("write x.y.z".into());
             } else if alternatives.iter().any(|(n, _)| *n == name.text) {
                 let message = format!("plugin '{}' is named twice in one requirement", name.text);
-                item.report(report, Code::YamlValidate, name.at, message);
+                item.report(report, Code::Validate, name.at, message);
             } else {
                 alternatives.push((name.text, version.text));
             }

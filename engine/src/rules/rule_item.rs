@@ -3,7 +3,7 @@
 use super::definition::{Definitions, RuleDef};
 use super::exception;
 use super::item::{Change, Item};
-use super::read::{appends, no_target};
+use super::read::no_target;
 use super::source::{Report, Scalar};
 use crate::diagnostic::Code;
 use crate::source::SYSCALL;
@@ -20,10 +20,10 @@ pub(crate) fn rule(
     item.warn_unknown_keys(report);
     let changes = item.changes(report)?;
     capture_keys(report, item)?;
-    if !changes.is_empty() {
-        return overridden(report, definitions, item, name, &changes);
+    if !changes.keys.is_empty() {
+        return overridden(report, definitions, item, name, &changes.keys);
     }
-    if appends(report, item)? {
+    if changes.append {
         return appended(report, definitions, item, name);
     }
     let defines = ["condition", "output", "desc", "priority"];

@@ -38,11 +38,20 @@ impl SourceFile {
     }
 }
 
+/// How much was found up to some moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    diagnostics: usize,
+    errors: usize,
+}
+
 /// Every file that is being loaded, and what was found wrong so far.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) files: Vec<SourceFile>,
-    pub(crate) diagnostics: Vec<(usize, Diagnostic)>,
+    diagnostics: Vec<(usize, Diagnostic)>,
+    /// How many of them are errors.
+    errors: usize,
 }
 
 impl Report {
@@ -112,7 +121,9 @@ impl Report {
             snippet: self.snippet(place),
             notes: Vec::new(),
             hint: None,
+            deprecated_field: None,
         };
+        self.errors += usize::from(diagnostic.is_error());
         self.diagnostics.push((place.file, diagnostic));
         let last = self.diagnostics.len() - 1;
         &mut self.diagnostics[last].1
@@ -147,7 +158,21 @@ impl Report {
 
     /// How many errors there are.
     pub(crate) fn errors(&self) -> usize {
-        self.diagnostics.iter().filter(|(_, d)| d.is_error()).count()
+        self.errors
+    }
+
+    /// What was found so far.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            diagnostics: self.diagnostics.len(),
+            errors: self.errors,
+        }
+    }
+
+    /// Forgets what was found since.
+    pub(crate) fn rewind(&mut self, mark: Mark) {
+        self.diagnostics.truncate(mark.diagnostics);
+        self.errors = mark.errors;
     }
 
     /// Every diagnostic once, by file and position.
