@@ -143,6 +143,11 @@ impl Display for Literal {
 
 fn quote(f: &mut Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     f.write_str("\"")?;
+    // A quote after a backslash never ends a string, not even after two, as Falco prints it; `{:#}` prints what does.
+    let (bytes, end) = match bytes {
+        [before @ .., b'\\'] if f.alternate() => (before, "\\x5c\""),
+        _ => (bytes, "\""),
+    };
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             match c {
@@ -161,5 +166,5 @@ fn quote(f: &mut Formatter<'_>, bytes: &[u8]) -> fmt::Result {
             write!(f, "\\x{byte:02x}")?;
         }
     }
-    f.write_str("\"")
+    f.write_str(end)
 }

@@ -63,6 +63,15 @@ fn canonical_text() {
 }
 
 #[test]
+fn a_backslash_at_the_end_is_printed_so_that_it_parses() {
+    for text in [r"a.b = /et\ and m", r#"a.b["\x5c"] = 1"#, r#"len((c.d, "\x5c")) = 1"#] {
+        let printed = format!("{:#}", ok(text));
+        assert_eq!(format!("{:#}", ok(&printed)), printed);
+        assert!(printed.contains(r#"\x5c""#), "{printed}");
+    }
+}
+
+#[test]
 fn a_quote_after_a_backslash_does_not_end_the_string() {
     let Expr::Check(check) = ok(r"a.b = 'hello \\'quoted\\''") else {
         panic!()

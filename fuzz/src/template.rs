@@ -1,0 +1,34 @@
+//! Output templates.
+
+use lanner_engine::output::Template;
+
+use crate::{assert_within, events};
+
+/// A template compiles or is refused with a place, and what compiles prints on any event.
+pub fn template(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let template = match Template::compile(text) {
+        Ok(template) => template,
+        Err(error) => {
+            let span = error.span();
+            assert!(!span.is_empty(), "{text:?}: {error}");
+            assert_within(text, span);
+            assert!(!error.to_string().is_empty());
+            let _ = (error.hint(), error.is_unknown_name());
+            return;
+        }
+    };
+    for warning in template.warnings() {
+        assert_within(text, warning.span.start..warning.span.end);
+    }
+    events::each(&mut |view| {
+        let (mut out, mut values) = (String::new(), Vec::new());
+        template.render(view, &mut out, &mut values);
+        assert!(values.is_sorted_by(|a, b| a.0 < b.0), "{text:?}: {values:?}");
+        assert!(values.len() <= template.fields().len(), "{text:?}: {values:?}");
+        let _ = template.is_complete(view);
+        if !text.contains('%') {
+            assert_eq!(out, text.strip_prefix('*').unwrap_or(text));
+        }
+    });
+}
