@@ -4,18 +4,20 @@
 SHELL := /bin/bash
 MACHINE := tests/machine
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint bench soak fresh
+.PHONY: help run build test lint fuzz bench soak fresh
 
 help:
 	@echo 'make run     install what the build needs, build, and start Lanner in the foreground (root)'
 	@echo 'make test    install what the tests need, and run all of them, on the real kernel and containerd too (root)'
 	@echo 'make build   install what the build needs, and build target/release/lanner'
 	@echo 'make lint    formatting and clippy'
+	@echo 'make fuzz    a minute of random input for each parser; FUZZ_SECONDS=... for longer'
 	@echo 'make bench   what watching costs on this machine, and how fast Lanner starts (root)'
 	@echo 'make soak    the longer and larger runs, with `make fresh` (root)'
 	@echo 'make fresh   prove `make run` and `make test` on a Debian 12 that holds nothing but cargo (root)'
 	@echo
 	@echo 'ARGS=... goes to lanner:   make run ARGS="-r my_rules.yaml"'
+	@echo 'TARGETS=... are fuzzed:    make fuzz TARGETS="condition rules template"'
 
 run:
 	@$(MACHINE)/run.sh $(ARGS)
@@ -28,6 +30,9 @@ test:
 
 lint:
 	@$(MACHINE)/test.sh lint
+
+fuzz:
+	@$(MACHINE)/fuzz.sh $(TARGETS)
 
 bench:
 	@$(MACHINE)/bench.sh

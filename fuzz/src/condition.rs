@@ -7,7 +7,9 @@ use crate::{assert_within, events};
 /// A condition is parsed or refused with a place; what it prints parses to the same; it compiles or every error has a
 /// place; its negation is its opposite; it is true on no event that its event set lacks.
 pub fn condition(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     let expr = match parse(text) {
         Ok(expr) => expr,
         Err(error) => {
@@ -42,7 +44,9 @@ pub fn condition(data: &[u8]) {
         assert!(!warning.kind.to_string().is_empty());
     }
     let _ = (program.blind_events(), program.event_type_count());
-    let Ok(negated) = parse(&format!("not ({text})")) else { return };
+    let Ok(negated) = parse(&format!("not ({text})")) else {
+        return;
+    };
     let negated = compile(&negated).expect("what compiles does so under 'not'");
     let mut scratch = Scratch::new();
     events::each(&mut |view| {

@@ -15,7 +15,9 @@ const MOST_RULES: usize = 20;
 /// Rules files load or are refused with errors; whatever is said about them has a place in them and can be printed; and
 /// rules evaluated together give the alerts that each gives alone.
 pub fn rules(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     let files: Vec<RulesFile> = text
         .split(NEXT_FILE)
         .enumerate()
@@ -51,7 +53,10 @@ pub fn rules(data: &[u8]) {
 fn assert_placed(files: &[RulesFile], diagnostic: &Diagnostic) {
     let text = |name: &str| {
         let file = files.iter().find(|file| file.name == name);
-        file.map_or_else(|| panic!("no file {name:?}: {diagnostic:?}"), |file| file.text.as_str())
+        file.map_or_else(
+            || panic!("no file {name:?}: {diagnostic:?}"),
+            |file| file.text.as_str(),
+        )
     };
     let inside = |name: &str, line: usize, column: usize| {
         let text = text(name);
@@ -84,7 +89,9 @@ fn assert_placed(files: &[RulesFile], diagnostic: &Diagnostic) {
 /// parse: constants of transformers without quotes, a backslash before the closing quote.
 fn alone(rule: &Rule) -> Option<(String, bool, Program)> {
     let printed = rule.condition();
-    let mut transformers = Transformer::ALL.iter().map(|transformer| format!("{transformer}("));
+    let mut transformers = Transformer::ALL
+        .iter()
+        .map(|transformer| format!("{transformer}("));
     if transformers.any(|call| printed.contains(&call)) || printed.contains("\\\"") {
         return None;
     }

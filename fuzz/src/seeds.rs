@@ -10,17 +10,70 @@ use lanner_schema::event::EVENTS;
 
 /// What the grammars have besides names.
 const CONDITION_WORDS: &[&str] = &[
-    " and ", " or ", "not ", "not(", " exists", "val(", "()", "\"", "'", "\\x00", "\\\"", "[0]", "[\"\"]", "0x1f", "-1",
-    "10.0.0.0/8", "::1", "true", "evt.arg.", "evt.rawarg.", "evt.type.is.",
+    " and ",
+    " or ",
+    "not ",
+    "not(",
+    " exists",
+    "val(",
+    "()",
+    "\"",
+    "'",
+    "\\x00",
+    "\\\"",
+    "[0]",
+    "[\"\"]",
+    "0x1f",
+    "-1",
+    "10.0.0.0/8",
+    "::1",
+    "true",
+    "evt.arg.",
+    "evt.rawarg.",
+    "evt.type.is.",
 ];
 const RULE_WORDS: &[&str] = &[
-    "- rule: ", "- macro: ", "- list: ", "\n  condition: ", "\n  output: ", "\n  desc: ", "\n  priority: ", "\n  items: [",
-    "\n  append: true", "\n  override: {condition: append}", "\n  override: {items: replace}", "\n  enabled: false",
-    "\n  source: syscall", "\n  tags: [added]", "\n  warn_evttypes: false", "\n  skip-if-unknown-filter: true",
-    "\n  exceptions:\n  - name: ", "\n    fields: [", "\n    comps: [", "\n    values: [", "- required_engine_version: ",
-    "- required_plugin_versions:\n  - name: ", "\n    version: 0.4.0", "\n    alternatives:", "\n---\n", "\n...\n",
-    "&a ", "*a", "<<: ", "!!str ", "!!binary ", "|-\n", ">\n", "? ", "%YAML 1.2\n", "#: next file\n", "\r\n", "\t",
-    "\u{feff}", "~", "null",
+    "- rule: ",
+    "- macro: ",
+    "- list: ",
+    "\n  condition: ",
+    "\n  output: ",
+    "\n  desc: ",
+    "\n  priority: ",
+    "\n  items: [",
+    "\n  append: true",
+    "\n  override: {condition: append}",
+    "\n  override: {items: replace}",
+    "\n  enabled: false",
+    "\n  source: syscall",
+    "\n  tags: [added]",
+    "\n  warn_evttypes: false",
+    "\n  skip-if-unknown-filter: true",
+    "\n  exceptions:\n  - name: ",
+    "\n    fields: [",
+    "\n    comps: [",
+    "\n    values: [",
+    "- required_engine_version: ",
+    "- required_plugin_versions:\n  - name: ",
+    "\n    version: 0.4.0",
+    "\n    alternatives:",
+    "\n---\n",
+    "\n...\n",
+    "&a ",
+    "*a",
+    "<<: ",
+    "!!str ",
+    "!!binary ",
+    "|-\n",
+    ">\n",
+    "? ",
+    "%YAML 1.2\n",
+    "#: next file\n",
+    "\r\n",
+    "\t",
+    "\u{feff}",
+    "~",
+    "null",
 ];
 
 fn folder(name: &str) -> PathBuf {
@@ -64,7 +117,9 @@ pub(crate) fn inputs(target: &str) -> io::Result<Vec<Vec<u8>>> {
         }
         "template" => {
             inputs.extend(lines("templates.txt")?);
-            let outputs = BUILT_IN_RULES.lines().filter_map(|line| line.trim().strip_prefix("output: "));
+            let outputs = BUILT_IN_RULES
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix("output: "));
             inputs.extend(outputs.map(|output| output.as_bytes().to_vec()));
         }
         _ => {
@@ -131,20 +186,19 @@ pub fn write_seeds(directory: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn judge(name: &str, target: fn(&[u8])) {
+        let inputs = inputs(name).unwrap();
+        assert!(inputs.len() > 10, "{name}: {}", inputs.len());
+        for input in inputs {
+            target(&input);
+        }
+    }
+
     #[test]
     fn nothing_is_wrong_with_the_seeds_and_with_what_once_failed() {
-        let targets: [(&str, fn(&[u8])); 3] = [
-            ("condition", crate::condition),
-            ("rules", crate::rules),
-            ("template", crate::template),
-        ];
-        for (name, target) in targets {
-            let inputs = inputs(name).unwrap();
-            assert!(inputs.len() > 10, "{name}: {}", inputs.len());
-            for input in inputs {
-                target(&input);
-            }
-        }
+        judge("condition", crate::condition);
+        judge("rules", crate::rules);
+        judge("template", crate::template);
     }
 
     #[test]

@@ -6,7 +6,9 @@ use crate::{assert_within, events};
 
 /// A template compiles or is refused with a place, and what compiles prints on any event.
 pub fn template(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     let template = match Template::compile(text) {
         Ok(template) => template,
         Err(error) => {

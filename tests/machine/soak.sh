@@ -11,6 +11,8 @@ mount_kernel_filesystems
 export LANNER_MACHINE_DIR=$MACHINE_DIR
 say "the tests marked as long"
 cargo test --workspace --locked --no-fail-fast -- --ignored
+say "half an hour of fuzzing"
+FUZZ_SECONDS=${FUZZ_SECONDS:-1800} tests/machine/fuzz.sh || [ $? = 77 ]
 say "containers of containerd 1.7"
 LANNER_CONTAINERD_SUITE=trixie cargo test --locked --no-fail-fast --test containerd --test nri --test pods --test old_guide
 say "the whole suite, three times in a row"

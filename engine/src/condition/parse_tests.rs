@@ -64,7 +64,11 @@ fn canonical_text() {
 
 #[test]
 fn a_backslash_at_the_end_is_printed_so_that_it_parses() {
-    for text in [r"a.b = /et\ and m", r#"a.b["\x5c"] = 1"#, r#"len((c.d, "\x5c")) = 1"#] {
+    for text in [
+        r"a.b = /et\ and m",
+        r#"a.b["x \x5c"] = 1"#,
+        r#"len((c.d, "\x5c")) = 1"#,
+    ] {
         let printed = format!("{:#}", ok(text));
         assert_eq!(format!("{:#}", ok(&printed)), printed);
         assert!(printed.contains(r#"\x5c""#), "{printed}");
