@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser};
 
 use crate::command::Command;
+use crate::list::Form;
 
 /// Runtime threat detection for containers and Linux hosts, with Falco's rules.
 ///
@@ -58,9 +59,8 @@ pub(crate) struct Cli {
     #[arg(short = 'l', value_name = "RULE")]
     pub(crate) describe: Option<String>,
 
-    /// Lists the fields of conditions and outputs, and exits
-    #[arg(long, value_name = "SOURCE", num_args = 0..=1, require_equals = true, default_missing_value = "syscall",
-          value_parser = ["syscall"])]
+    /// Lists the fields of conditions and outputs, of one source or of all, and exits
+    #[arg(long, value_name = "SOURCE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub(crate) list: Option<String>,
 
     /// With --list: names only
@@ -105,7 +105,7 @@ pub(crate) struct FalcoOptions {
     #[arg(short = 'p', long = "print", value_name = "FMT", allow_hyphen_values = true)]
     pub(crate) print: Vec<String>,
 
-    /// Changes nothing; see log_level of the configuration
+    /// With --list: adds the types of fields; see log_level of the configuration for the log
     #[arg(short = 'v', action = ArgAction::Count)]
     pub(crate) verbose: u8,
 
@@ -121,7 +121,7 @@ pub(crate) struct FalcoOptions {
     #[arg(long)]
     pub(crate) page_size: bool,
 
-    /// Says which system calls are ignored, and exits
+    /// Prints which events rules can name and Lanner does not capture, and exits
     #[arg(short = 'i')]
     pub(crate) ignored: bool,
 
@@ -133,15 +133,15 @@ pub(crate) struct FalcoOptions {
     #[arg(long, value_name = "NAME")]
     pub(crate) plugin_info: Option<String>,
 
-    /// Form of --list and --list-events; only text is built yet
-    #[arg(long, value_name = "FORMAT", value_parser = ["text", "markdown", "json"])]
-    pub(crate) format: Option<String>,
+    /// Form of --list and --list-events, and of -L and -l
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub(crate) format: Option<Form>,
 
-    /// Not built yet: --list and --list-events as Markdown
-    #[arg(long)]
+    /// The older way to say --format markdown
+    #[arg(long, conflicts_with = "format")]
     pub(crate) markdown: bool,
 
-    /// Not built yet: what a report of a problem should have
+    /// Prints what a report of a problem should have, as JSON, and exits: versions, system, configuration and rules
     #[arg(long)]
     pub(crate) support: bool,
 
@@ -152,6 +152,17 @@ pub(crate) struct FalcoOptions {
     /// Prints the JSON schema of rules files, and exits
     #[arg(long)]
     pub(crate) rule_schema: bool,
+}
+
+impl FalcoOptions {
+    /// The form lists are asked for in.
+    pub(crate) fn form(&self) -> Form {
+        match (self.format, self.markdown) {
+            (Some(form), _) => form,
+            (None, true) => Form::Markdown,
+            (None, false) => Form::Text,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -188,6 +199,14 @@ mod tests {
             Some("syscall")
         );
         assert!(parse(&["--version"]).unwrap().version);
+        let form = |arguments: &[&str]| parse(arguments).unwrap().falco.form();
+        assert_eq!(form(&["--list"]), Form::Text);
+        assert_eq!(form(&["--list", "--markdown"]), Form::Markdown);
+        assert_eq!(form(&["--list-events", "--format=json"]), Form::Json);
+        assert_eq!(
+            parse(&["--format", "xml"]).unwrap_err().kind(),
+            ErrorKind::InvalidValue
+        );
     }
 
     #[test]

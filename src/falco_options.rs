@@ -5,83 +5,47 @@ use lanner_engine::AppendOutput;
 use lanner_engine::output::Template;
 
 use crate::cli::{Cli, FalcoOptions};
-use crate::schema;
+use crate::{list, plugin, schema};
 
 /// The only event source.
 const SOURCE: &str = "syscall";
 
-/// The plugin whose work is part of Lanner.
-const CONTAINER: &str = "container";
-
-/// The text of an option that asks for nothing else; `None` when there is no such option.
+/// The text of an option that asks for something else than to watch and needs no configuration; `None` when there is no
+/// such option.
 ///
 /// # Errors
 /// When the option is known from Falco and not built yet, or asks about what is not there.
 pub(crate) fn answer(cli: &Cli) -> anyhow::Result<Option<String>> {
     let asked = &cli.falco;
-    if let Some(option) = missing(cli) {
-        bail!("{option} is known from Falco and not built yet");
+    if asked.config_schema {
+        bail!("--config-schema is known from Falco and not built yet");
     }
-    if asked.rule_schema {
-        return Ok(Some(schema::rules()));
-    }
-    if asked.ignored {
-        return Ok(Some(
-            "No system call is ignored: Lanner captures every event that a rule asks for, and no other.\n"
-                .into(),
-        ));
-    }
-    if cli.version {
-        return Ok(Some(version()));
-    }
-    if asked.page_size {
-        return Ok(Some(format!("Your system page size is: {}\n", page_size()?)));
-    }
-    if let Some(name) = &asked.plugin_info {
-        if name != CONTAINER {
-            bail!("there is no plugin \"{name}\": Lanner loads no plugins, only \"{CONTAINER}\" is built in");
-        }
-        return Ok(Some(
-            "Name: container\nDescription: container identity, built into Lanner; its settings are nri and containerd in \
-             the configuration, and it takes no init_config and no open_params\n"
-                .into(),
-        ));
-    }
-    if asked.list_plugins {
-        return Ok(Some("0 Plugins Loaded: container identity is built in\n".into()));
-    }
-    Ok(None)
-}
-
-/// The first option that is not built.
-fn missing(cli: &Cli) -> Option<String> {
-    let asked = &cli.falco;
-    let listing = cli.list.is_some() || cli.list_events;
-    let format = asked.format.as_deref().filter(|format| *format != "text");
-    let flags = [
-        (asked.config_schema, "--config-schema"),
-        (asked.support, "--support"),
-        // Falco too looks at the form of lists only when it prints one.
-        (asked.markdown && listing, "--markdown"),
-    ];
-    let flag = flags
-        .iter()
-        .find(|(is_set, _)| *is_set)
-        .map(|(_, name)| (*name).to_owned());
-    flag.or_else(|| {
-        format
-            .filter(|_| listing)
-            .map(|format| format!("--format {format}"))
+    Ok(if asked.rule_schema {
+        Some(schema::rules())
+    } else if asked.ignored {
+        Some(ignored())
+    } else if cli.list_events {
+        Some(list::events(asked.form()))
+    } else if asked.page_size {
+        Some(format!("Your system page size is: {}\n", page_size()?))
+    } else if let Some(source) = &cli.list {
+        Some(match cli.names_only {
+            true => list::names(source, asked.form())?,
+            false => list::fields(source, asked.form(), asked.verbose > 0)?,
+        })
+    } else if let Some(name) = &asked.plugin_info {
+        Some(plugin::info(name)?)
+    } else if asked.list_plugins {
+        Some(plugin::list())
+    } else {
+        None
     })
 }
 
-/// Falco's lines, as far as there is something to say here.
-fn version() -> String {
-    format!(
-        "Lanner version: {}\nEngine:         {}\nPlugins:        none loaded; the container plugin is built in\n",
-        env!("CARGO_PKG_VERSION"),
-        lanner_engine::ENGINE_VERSION
-    )
+/// `-i` in Falco's form. No rule's event is left out to save work: what is ignored is what Lanner can't see yet.
+fn ignored() -> String {
+    let names = list::not_captured().map(|name| format!("- {name}\n"));
+    format!("Ignored syscall(s):\n{}\n", names.collect::<String>())
 }
 
 fn page_size() -> anyhow::Result<i64> {
@@ -95,7 +59,7 @@ fn page_size() -> anyhow::Result<i64> {
 /// When a format of `-p` is wrong.
 pub(crate) fn apply(asked: &FalcoOptions, append_output: &mut Vec<AppendOutput>) -> anyhow::Result<()> {
     if asked.verbose > 0 {
-        tracing::info!("-v changes nothing: log_level of the configuration says what is logged");
+        tracing::info!("-v changes nothing here: log_level of the configuration says what is logged");
     }
     for format in &asked.print {
         if matches!(format.as_str(), "c" | "k" | "container" | "kubernetes") {

@@ -11,11 +11,14 @@ mod list;
 mod load;
 mod log;
 mod pidfile;
+mod plugin;
 mod rules;
 mod run;
 mod schema;
 mod start_screen;
+mod support;
 mod tally;
+mod version;
 mod watch;
 
 use std::process::ExitCode;

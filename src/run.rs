@@ -14,7 +14,7 @@ use crate::cli::Cli;
 use crate::config::{self, Config};
 use crate::pidfile::Pidfile;
 use crate::start_screen::Screen;
-use crate::{falco_options, list, load, log, rules, watch};
+use crate::{falco_options, list, load, log, rules, support, version, watch};
 
 /// Does what the command line says.
 ///
@@ -28,12 +28,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         log::out(&text);
         return Ok(ExitCode::SUCCESS);
     }
-    if cli.list_events {
-        log::out(&list::events());
-        return Ok(ExitCode::SUCCESS);
-    }
-    if cli.list.is_some() {
-        log::out(&list::fields(cli.names_only));
+    if cli.version {
+        log::out(&version::answer(cli));
         return Ok(ExitCode::SUCCESS);
     }
     let mut config = configure(cli.config.as_deref(), &cli.options)?;
@@ -49,6 +45,10 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         });
     }
     let files = rules::find(&cli.rules, &config)?;
+    if cli.falco.support {
+        log::out(&support::report(&config, &files)?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let ruleset = load::load(&files, &config)?;
     if cli.list_rules {
         log::out(&list::rules(&ruleset));

@@ -47,29 +47,9 @@ const RULES: &str = "\
 ";
 
 #[test]
-fn the_versions_are_printed() {
-    let output = run(&["--version"]);
-    assert!(output.status.success());
-    let text = stdout(&output);
-    let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[0], format!("Lanner version: {}", env!("CARGO_PKG_VERSION")));
-    assert!(
-        lines[1].starts_with("Engine: ") && lines[1].ends_with(&lanner_engine::ENGINE_VERSION.to_string()),
-        "{text}"
-    );
-    assert!(text.contains("the container plugin is built in"), "{text}");
-}
-
-#[test]
 fn falcos_questions_are_answered_or_said_to_be_missing() {
     for (arguments, answer) in [
         (&["--page-size"][..], "page size is: "),
-        (
-            &["--list-plugins"],
-            "0 Plugins Loaded: container identity is built in",
-        ),
-        (&["--plugin-info", "container"], "Name: container"),
-        (&["-i"], "No system call is ignored"),
         (&["--list", "-N", "--format", "text"], "proc.name"),
     ] {
         let output = run(arguments);
@@ -82,12 +62,9 @@ fn falcos_questions_are_answered_or_said_to_be_missing() {
     }
     for (arguments, answer) in [
         (
-            &["--support"][..],
-            "lanner: --support is known from Falco and not built yet\n",
+            &["--config-schema"][..],
+            "lanner: --config-schema is known from Falco and not built yet\n",
         ),
-        (&["--config-schema"], "--config-schema"),
-        (&["--list", "--format=json"], "--format json"),
-        (&["--list-events", "--markdown"], "--markdown"),
         (&["--plugin-info", "json"], "there is no plugin \"json\""),
     ] {
         let output = run(arguments);
@@ -133,7 +110,7 @@ fn a_format_of_p_is_checked_and_falcos_short_forms_change_nothing() {
     assert!(output.status.success(), "{}", stderr(&output));
     let text = stderr(&output);
     assert!(
-        text.contains("-p k changes nothing") && text.contains("-v changes nothing"),
+        text.contains("-p k changes nothing") && text.contains("-v changes nothing here"),
         "{text}"
     );
     let output = run(&["-p", "x=%proc.nmae", "-L", "-r", &rules]);

@@ -26,8 +26,8 @@ pub use diagnostic::{Code, Diagnostic, ItemKind, ItemName, Note, Severity, Snipp
 pub use given::{GivenFields, Input, InputError, Rendered};
 pub use lanner_schema::alert::{Alert, FieldValue, Priority};
 pub use rules::{
-    ENGINE_VERSION, Loaded, RulesFile, SchemaProblem, SchemaVerdict, UnusedSelection, Version, WhyUnused,
-    load, load_for, rule_schema,
+    BUILT_IN_PLUGINS, ENGINE_VERSION, Loaded, RulesFile, SchemaProblem, SchemaVerdict, UnusedSelection,
+    Version, WhyUnused, load, load_for, rule_schema,
 };
 pub use ruleset::{Gap, Rule, Ruleset};
 pub use scope::Scope;

@@ -54,6 +54,8 @@ static CLASSES: &[FieldClass] = &[
     FieldClass {
         name: "door",
         doc: "doors",
+        scope: "",
+        plugin: "",
         fields: FIELDS,
     },
 ];

@@ -93,6 +93,9 @@ pub(super) static FIELDS: &[Field] = fields! {
     "proc.is_container_healthcheck" Bool None [deprecated] "Never has a value." => Unfilled;
     "proc.is_container_liveness_probe" Bool None [deprecated] "Never has a value." => Unfilled;
     "proc.is_container_readiness_probe" Bool None [deprecated] "Never has a value." => Unfilled;
+};
+
+pub(super) static K8S_FIELDS: &[Field] = fields! {
     "k8s.pod.name" CharBuf None [suggested] "The pod's name." => Plain(|e| some(Some(&pod(e)?.name)));
     "k8s.ns.name" CharBuf None [suggested] "The pod's namespace." => Plain(|e| some(Some(&pod(e)?.namespace)));
     "k8s.pod.id" CharBuf None [] "The same as k8s.pod.uid." => Plain(|e| some(Some(&pod(e)?.uid)));

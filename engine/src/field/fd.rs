@@ -227,6 +227,9 @@ pub(super) static FIELDS: &[Field] = fields! {
     "fd.types" CharBuf Index [list no_rhs] "Types of all open descriptors, or of one." => Unfilled;
     "fd.is_upper_layer" Bool None [] "The file is in the upper layer of an overlay." => Unfilled;
     "fd.is_lower_layer" Bool None [] "The file is in a lower layer of an overlay." => Unfilled;
+};
+
+pub(super) static LIST_FIELDS: &[Field] = fields! {
     "fdlist.nums" CharBuf None [] "Descriptors of a poll, joined by commas." => Unfilled;
     "fdlist.names" CharBuf None [] "Their names." => Unfilled;
     "fdlist.cips" CharBuf None [] "Their clients' addresses." => Unfilled;

@@ -178,10 +178,14 @@ pub struct Field {
 /// A class of fields, as `--list` groups them.
 #[derive(Debug, Clone, Copy)]
 pub struct FieldClass {
-    /// Its name.
+    /// Its name, Falco's.
     pub name: &'static str,
+    /// What sets it apart from another class of the same name; empty where there is none.
+    pub scope: &'static str,
     /// What its fields are about.
     pub doc: &'static str,
+    /// The built-in plugin a rule needs for them; empty when it needs none.
+    pub plugin: &'static str,
     /// Its fields.
     pub fields: &'static [Field],
 }
@@ -189,7 +193,9 @@ pub struct FieldClass {
 /// The fields every source has: when, where and of what source an event is.
 pub static EVERY_SOURCE: FieldClass = FieldClass {
     name: "evt",
-    doc: "any event, of whatever source",
+    scope: "All event types",
+    doc: "Any event, of whatever source.",
+    plugin: "",
     fields: evt::EVERY_SOURCE,
 };
 
@@ -197,29 +203,67 @@ pub static EVERY_SOURCE: FieldClass = FieldClass {
 pub static FIELDS: &[FieldClass] = &[
     EVERY_SOURCE,
     FieldClass {
-        name: "evt (system calls)",
-        doc: "the event itself",
+        name: "evt",
+        scope: "Syscall events only",
+        doc: "The system call itself, its parameters and its result.",
+        plugin: "",
         fields: evt::FIELDS,
     },
     FieldClass {
         name: "process",
-        doc: "the process that caused the event, its ancestors, users and groups",
+        scope: "",
+        doc: "The process and thread that caused the event, and their ancestors.",
+        plugin: "",
         fields: process::FIELDS,
     },
     FieldClass {
+        name: "user",
+        scope: "",
+        doc: "The user the process runs as.",
+        plugin: "",
+        fields: process::USER_FIELDS,
+    },
+    FieldClass {
+        name: "group",
+        scope: "",
+        doc: "The group the process runs as.",
+        plugin: "",
+        fields: process::GROUP_FIELDS,
+    },
+    FieldClass {
         name: "fd",
-        doc: "the descriptor the event is about",
+        scope: "",
+        doc: "The descriptor the event is about: a file, a directory, a socket.",
+        plugin: "",
         fields: fd::FIELDS,
     },
     FieldClass {
         name: "fs.path",
-        doc: "the paths of file operations that succeeded",
+        scope: "",
+        doc: "The paths of file operations that succeeded.",
+        plugin: "",
         fields: param::FS_PATH_FIELDS,
     },
     FieldClass {
+        name: "fdlist",
+        scope: "",
+        doc: "The descriptors of a poll.",
+        plugin: "",
+        fields: fd::LIST_FIELDS,
+    },
+    FieldClass {
         name: "container",
-        doc: "the container of the process, and its Kubernetes pod",
+        scope: "",
+        doc: "The container of the process.",
+        plugin: "container",
         fields: container::FIELDS,
+    },
+    FieldClass {
+        name: "k8s",
+        scope: "",
+        doc: "The Kubernetes pod of the process.",
+        plugin: "container",
+        fields: container::K8S_FIELDS,
     },
 ];
 

@@ -379,12 +379,18 @@ pub(super) static FIELDS: &[Field] = fields! {
     "proc.stdin.name" CharBuf None [] "Name of descriptor 0." => Unfilled;
     "proc.stdout.name" CharBuf None [] "Name of descriptor 1." => Unfilled;
     "proc.stderr.name" CharBuf None [] "Name of descriptor 2." => Unfilled;
+};
+
+pub(super) static USER_FIELDS: &[Field] = fields! {
     "user.uid" Uint32 None [] "Effective user id." => Plain(|e| Some(Value::U64(e.uid.into())));
     "user.name" CharBuf None [] "The user's name; <NA> when there is none." => Plain(|e| Some(user_name(e, e.uid)));
     "user.homedir" CharBuf None [] "The user's home directory; <NA> when there is none." => Plain(|e| Some(home(e)));
     "user.shell" CharBuf None [] "The user's login shell; <NA> when there is none." => Plain(|e| Some(shell(e)));
     "user.loginuid" Int64 None [] "User id at login; -1 when unset." => Plain(login_uid);
     "user.loginname" CharBuf None [] "The user's name at login; <NA> when there is none." => Plain(login_name);
+};
+
+pub(super) static GROUP_FIELDS: &[Field] = fields! {
     "group.gid" Uint32 None [] "Effective group id." => Plain(|e| Some(Value::U64(e.gid.into())));
     "group.name" CharBuf None [] "The group's name; <NA> when there is none." => Plain(|e| Some(group_name(e)));
 };

@@ -23,7 +23,7 @@ use definition::Definitions;
 pub use schema::{SchemaProblem, SchemaVerdict, rule_schema};
 pub use selection::{UnusedSelection, WhyUnused};
 use source::{Report, SourceFile};
-pub use version::{ENGINE as ENGINE_VERSION, Version};
+pub use version::{BUILT_IN_PLUGINS, ENGINE as ENGINE_VERSION, Version};
 
 /// A rules file that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,9 @@ use std::fmt;
 /// The version of Falco's rules engine that Lanner's is compatible with.
 pub const ENGINE: Version = Version(0, 63, 0);
 
-/// What is built in of Falco's plugins: its container plugin's fields.
-const PLUGINS: [(&str, Version); 1] = [("container", Version(0, u32::MAX, 0))];
+/// What is built in of Falco's plugins, and the version it counts as: the container plugin's fields, whatever version of it a
+/// rules file asks for.
+pub const BUILT_IN_PLUGINS: [(&str, Version); 1] = [("container", Version(0, u32::MAX, 0))];
 
 /// `major.minor.patch`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +45,7 @@ impl Version {
 
 /// True when the plugin is built in, in this version or a newer one.
 pub(crate) fn has_plugin(name: &str, version: &str) -> bool {
-    PLUGINS.iter().any(|(known, available)| {
+    BUILT_IN_PLUGINS.iter().any(|(known, available)| {
         *known == name && Version::parse(version).is_some_and(|required| available.satisfies(required))
     })
 }
