@@ -16,6 +16,9 @@ struct tuple {
 	__u16 remote_port;
 	__u8 local[16];
 	__u8 remote[16];
+	__u32 inode;
+	__u8 state; /* SOCKET_* */
+	__u8 unused[3];
 };
 _Static_assert(sizeof(struct tuple) == TUPLE_LEN, "tuple layout");
 
@@ -36,83 +39,324 @@ static __always_inline struct scratch *syscall_scratch(void)
 	return bpf_map_lookup_elem(&scratches, &which);
 }
 
-/* The remote end from a user-space address, and the path of a local socket behind the tuple. */
-static __always_inline void put_user_address(struct scratch *s, __u32 index, struct tuple *t, __u64 addr, __u64 addrlen)
+/* Both ends from the kernel's socket; what of the socket is not known stays 0. */
+static __always_inline void read_socket(struct tuple *t, struct file *file)
 {
-	struct user_sockaddr ua = {};
-	__u64 off, path;
+	struct socket *sock = BPF_CORE_READ(file, private_data);
+	struct sock *sk = BPF_CORE_READ(sock, sk);
+	__u32 connected = 1 << TCP_ESTABLISHED | 1 << TCP_FIN_WAIT1 | 1 << TCP_FIN_WAIT2 | 1 << TCP_CLOSE_WAIT;
 
-	if (bpf_probe_read_user(&ua.family, sizeof(ua.family), (void *)addr))
-		return count_miss(MISS_USER_MEMORY);
-	if (!t->family)
-		t->family = ua.family;
-	if (ua.family == AF_INET && !t->remote_port) {
-		bpf_probe_read_user(&ua, 8, (void *)addr);
-		t->remote_port = __builtin_bswap16(ua.port);
-		__builtin_memcpy(t->remote, ua.v4, 4);
-	} else if (ua.family == AF_INET6 && !t->remote_port) {
-		bpf_probe_read_user(&ua, sizeof(ua), (void *)addr);
-		t->remote_port = __builtin_bswap16(ua.port);
-		__builtin_memcpy(t->remote, ua.v6, 16);
+	t->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	t->type = BPF_CORE_READ(sk, sk_type);
+	t->protocol = BPF_CORE_READ(sk, sk_protocol);
+	t->inode = BPF_CORE_READ(file, f_inode, i_ino);
+	if (connected >> (BPF_CORE_READ(sk, __sk_common.skc_state) & 31) & 1)
+		t->state |= SOCKET_CONNECTED;
+	/* listen() sets it, and an accepted socket is a copy of the one that listens; nothing else does. */
+	if (t->type == SOCK_STREAM && BPF_CORE_READ(sk, sk_max_ack_backlog))
+		t->state |= SOCKET_ACCEPTED;
+	if (t->family == AF_INET || t->family == AF_INET6) {
+		t->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+		t->remote_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	}
-	if (!room(s, &off))
+	if (t->family == AF_INET) {
+		BPF_CORE_READ_INTO((__be32 *)t->local, sk, __sk_common.skc_rcv_saddr);
+		BPF_CORE_READ_INTO((__be32 *)t->remote, sk, __sk_common.skc_daddr);
+	} else if (t->family == AF_INET6) {
+		BPF_CORE_READ_INTO((struct in6_addr *)t->local, sk, __sk_common.skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO((struct in6_addr *)t->remote, sk, __sk_common.skc_v6_daddr);
+	}
+}
+
+static __always_inline bool same_address(const __u8 *a, const __u8 *b)
+{
+	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
+
+	return x[0] == y[0] && x[1] == y[1];
+}
+
+/* The remote end from a user-space address. `wins`: it is where the data goes, whatever the socket is connected to. */
+static __always_inline void read_address(struct tuple *t, struct user_sockaddr *ua, __u64 addr, bool wins)
+{
+	__u8 remote[16] __attribute__((aligned(8))) = {};
+	__u16 port;
+
+	if (!t->family)
+		t->family = ua->family;
+	if (ua->family == AF_INET) {
+		bpf_probe_read_user(ua, 8, (void *)addr);
+		__builtin_memcpy(remote, ua->v4, 4);
+	} else if (ua->family == AF_INET6) {
+		bpf_probe_read_user(ua, sizeof(*ua), (void *)addr);
+		__builtin_memcpy(remote, ua->v6, 16);
+	} else {
 		return;
-	__builtin_memcpy(data(s) + off, t, sizeof(*t));
-	advance(s, index, sizeof(*t), false);
-	if (ua.family != AF_UNIX || addrlen <= 2)
+	}
+	port = __builtin_bswap16(ua->port);
+	if (t->remote_port && !wins)
 		return;
-	path = addrlen - 2;
+	/* A socket of IPv6 may be handed an IPv4 address: mapped, as the kernel does. */
+	if (t->family == AF_INET6 && ua->family == AF_INET) {
+		__builtin_memset(remote, 0, 16);
+		remote[10] = remote[11] = 0xff;
+		__builtin_memcpy(remote + 12, ua->v4, 4);
+	}
+	if (port != t->remote_port || !same_address(remote, t->remote))
+		t->state &= ~SOCKET_CONNECTED;
+	t->remote_port = port;
+	__builtin_memcpy(t->remote, remote, 16);
+}
+
+/* The path of a local socket behind the tuple: what the caller named, else its peer's, else its own. */
+static __always_inline void put_unix_path(struct scratch *s, __u32 index, struct file *file, __u64 addr, __u64 addrlen)
+{
+	struct unix_address *name = NULL;
+	__u64 off, path;
+	long error;
+
+	if (addr) {
+		path = addrlen;
+	} else {
+		struct socket *sock = BPF_CORE_READ(file, private_data);
+		struct unix_sock *sk, *peer;
+
+		/* The protocol may be a module, and its types unknown. */
+		if (!file || !bpf_core_type_exists(struct unix_sock))
+			return;
+		sk = (void *)BPF_CORE_READ(sock, sk);
+		peer = (void *)BPF_CORE_READ(sk, peer);
+		if (peer)
+			name = BPF_CORE_READ(peer, addr);
+		if (!name)
+			name = BPF_CORE_READ(sk, addr);
+		if (!name)
+			return;
+		path = (__u32)BPF_CORE_READ(name, len);
+	}
+	if (path <= 2)
+		return;
+	path -= 2;
 	if (path > SUN_PATH)
 		path = SUN_PATH;
 	barrier_var(path);
 	path &= 127;
 	if (!room(s, &off))
 		return;
-	if (bpf_probe_read_user(data(s) + off, path, (void *)addr + 2) == 0)
+	if (name)
+		error = bpf_probe_read_kernel(data(s) + off, path,
+					      (void *)name + bpf_core_field_offset(struct unix_address, name) + 2);
+	else
+		error = bpf_probe_read_user(data(s) + off, path, (void *)addr + 2);
+	if (!error)
 		advance(s, index, path, false);
 }
 
-__noinline int extract__sock_tuple(__u32 index)
+/*
+ * Both ends of the socket behind descriptor `fd`, or nothing when it is no socket and there is no address. `sends`: the
+ * address is one to send to. A TCP connection keeps its peer whatever address it is given; a datagram goes there.
+ */
+__noinline int extract__sock_tuple(__u32 index, __s32 fd, __u64 addr, __u64 addrlen, __u32 sends)
 {
 	struct scratch *s = syscall_scratch();
 	struct tuple t = {};
+	struct user_sockaddr ua = {};
 	struct file *file;
+	__u64 off;
 
 	if (!s)
 		return 0;
-	file = file_of((__s32)s->args[0]);
-	if (file && (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFSOCK) {
-		struct socket *sock = BPF_CORE_READ(file, private_data);
-		struct sock *sk = BPF_CORE_READ(sock, sk);
-
-		t.family = BPF_CORE_READ(sk, __sk_common.skc_family);
-		t.type = BPF_CORE_READ(sk, sk_type);
-		t.protocol = BPF_CORE_READ(sk, sk_protocol);
-		if (t.family == AF_INET || t.family == AF_INET6) {
-			t.local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-			t.remote_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
-		}
-		if (t.family == AF_INET) {
-			BPF_CORE_READ_INTO((__be32 *)t.local, sk, __sk_common.skc_rcv_saddr);
-			BPF_CORE_READ_INTO((__be32 *)t.remote, sk, __sk_common.skc_daddr);
-		} else if (t.family == AF_INET6) {
-			BPF_CORE_READ_INTO((struct in6_addr *)t.local, sk, __sk_common.skc_v6_rcv_saddr);
-			BPF_CORE_READ_INTO((struct in6_addr *)t.remote, sk, __sk_common.skc_v6_daddr);
+	file = fd >= 0 ? file_of(fd) : NULL;
+	if (file && (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFSOCK)
+		read_socket(&t, file);
+	else
+		file = NULL;
+	if (addr) {
+		if (bpf_probe_read_user(&ua.family, sizeof(ua.family), (void *)addr)) {
+			count_miss(MISS_USER_MEMORY);
+			addr = 0;
+		} else {
+			read_address(&t, &ua, addr, sends && t.type != SOCK_STREAM);
 		}
 	}
-	put_user_address(s, index, &t, s->args[1], s->args[2]);
+	if (!t.family || !room(s, &off))
+		return 0;
+	__builtin_memcpy(data(s) + off, &t, sizeof(t));
+	advance(s, index, sizeof(t), false);
+	if (t.family == AF_UNIX)
+		put_unix_path(s, index, file, addr, addrlen);
 	return 0;
 }
 
-__noinline int extract__sock_addr(__u32 index)
+/* An address by itself, as connect() takes it. */
+static __always_inline void extract__sock_addr(__u32 index, __u64 addr, __u64 addrlen)
+{
+	extract__sock_tuple(index, -1, addr, addrlen, 0);
+}
+
+/* The members of a struct msghdr that matter. */
+struct message {
+	__u64 name, namelen, iov, iovlen;
+};
+
+static __always_inline bool read_message(struct scratch *s, struct message *m, __u64 at)
+{
+	long error;
+
+	if (s->compat) {
+		__u32 words[4] = {};
+
+		error = bpf_probe_read_user(words, sizeof(words), (void *)at);
+		m->name = words[0];
+		m->namelen = words[1];
+		m->iov = words[2];
+		m->iovlen = words[3];
+	} else {
+		__u64 words[4] = {};
+
+		error = bpf_probe_read_user(words, sizeof(words), (void *)at);
+		m->name = words[0];
+		m->namelen = (__u32)words[1]; /* an int, and padding */
+		m->iov = words[2];
+		m->iovlen = words[3];
+	}
+	if (error)
+		count_miss(MISS_USER_MEMORY);
+	return !error;
+}
+
+static __always_inline bool read_iovec(struct scratch *s, const struct message *m, __u32 i, __u64 *base, __u64 *len)
+{
+	if (s->compat) {
+		__u32 words[2] = {};
+
+		if (bpf_probe_read_user(words, sizeof(words), (void *)(m->iov + i * sizeof(words))))
+			return false;
+		*base = words[0];
+		*len = words[1];
+	} else {
+		__u64 words[2] = {};
+
+		if (bpf_probe_read_user(words, sizeof(words), (void *)(m->iov + i * sizeof(words))))
+			return false;
+		*base = words[0];
+		*len = words[1];
+	}
+	return true;
+}
+
+__noinline int extract__msg_tuple(__u32 index)
 {
 	struct scratch *s = syscall_scratch();
-	struct tuple t = {};
+	struct message m = {};
 
-	if (!s)
-		return 0;
-	put_user_address(s, index, &t, s->args[1], s->args[2]);
+	if (s && read_message(s, &m, s->args[1]))
+		extract__sock_tuple(index, (__s32)s->args[0], m.name, m.namelen, 1);
 	return 0;
+}
+
+/* What was sent is the result; what a failed call meant to send, its argument. */
+static __always_inline __u64 put_data(struct scratch *s, __u32 index, __u64 from, __u64 len, __u64 most)
+{
+	__u64 off;
+
+	if (len > most)
+		len = most;
+	if (len > SNAPLEN)
+		len = SNAPLEN;
+	if (!len || !room(s, &off))
+		return 0;
+	barrier_var(len);
+	len &= 127;
+	if (bpf_probe_read_user(data(s) + off, len, (void *)from)) {
+		count_miss(MISS_USER_MEMORY);
+		return 0;
+	}
+	advance(s, index, len, false);
+	return len;
+}
+
+__noinline int extract__msg_data(__u32 index)
+{
+	struct scratch *s = syscall_scratch();
+	struct message m = {};
+	__u64 left = SNAPLEN;
+
+	if (!s || !read_message(s, &m, s->args[1]))
+		return 0;
+	if (s->ret > 0 && s->ret < SNAPLEN)
+		left = s->ret;
+	for (__u32 i = 0; i < DATA_IOVECS; i++) {
+		__u64 base = 0, len = 0, put;
+
+		if (i >= m.iovlen || !left || !read_iovec(s, &m, i, &base, &len))
+			break;
+		put = put_data(s, index, base, len, left);
+		if (len && !put)
+			break;
+		left -= put;
+	}
+	return 0;
+}
+
+__noinline int extract__msg_size(__u32 index)
+{
+	struct scratch *s = syscall_scratch();
+	struct message m = {};
+	__u64 size = 0;
+
+	if (!s || !read_message(s, &m, s->args[1]))
+		return 0;
+	for (__u32 i = 0; i < SIZE_IOVECS; i++) {
+		__u64 base = 0, len = 0;
+
+		if (i >= m.iovlen || !read_iovec(s, &m, i, &base, &len))
+			break;
+		size += len;
+	}
+	put_u64(s, index, size);
+	return 0;
+}
+
+/* Layout of what a descriptor refers to: record.rs, Object. */
+struct object {
+	__u16 mode, flags;
+	__u32 unused;
+	__u64 inode;
+};
+_Static_assert(sizeof(struct object) == OBJECT_LEN, "object layout");
+
+static __always_inline bool is_internal(struct file *file)
+{
+	return BPF_CORE_READ(file, f_path.mnt, mnt_flags) & MNT_INTERNAL;
+}
+
+__noinline int extract__object(__u32 index, __s32 fd)
+{
+	struct scratch *s = syscall_scratch();
+	struct file *file = file_of(fd);
+	struct object o = {};
+	__u64 off;
+
+	if (!s || !file)
+		return 0;
+	o.mode = BPF_CORE_READ(file, f_inode, i_mode);
+	o.inode = BPF_CORE_READ(file, f_inode, i_ino);
+	o.flags = is_internal(file) ? OBJECT_INTERNAL : 0;
+	if (!room(s, &off))
+		return 0;
+	__builtin_memcpy(data(s) + off, &o, sizeof(o));
+	advance(s, index, sizeof(o), false);
+	if (o.flags & OBJECT_INTERNAL)
+		put_kernel_str(s, index, BPF_CORE_READ(file, f_path.dentry, d_name.name), NAME_MAX_LEN);
+	return 0;
+}
+
+static __always_inline void extract__object_path(__u32 index, __s32 fd)
+{
+	struct file *file = file_of(fd);
+
+	if (file && !is_internal(file))
+		put_file_path(SCRATCH_SYSCALL, index, file);
 }
 
 static __noinline int extract__opened(struct scratch *s, __u32 index, bool want_dev)

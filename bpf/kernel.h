@@ -83,6 +83,7 @@ struct dentry {
 };
 struct vfsmount {
 	struct dentry *mnt_root;
+	int mnt_flags;
 };
 struct mount {
 	struct mount *mnt_parent;
@@ -178,11 +179,25 @@ struct sock_common {
 	__be16 skc_dport;
 	__u16 skc_num;
 	unsigned short skc_family;
+	volatile unsigned char skc_state;
 	struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
 };
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_type, sk_protocol;
+	__u32 sk_max_ack_backlog;
+};
+struct sockaddr_un {
+	__u16 sun_family;
+	char sun_path[108];
+};
+struct unix_address {
+	int len;
+	struct sockaddr_un name[1];
+};
+struct unix_sock {
+	struct unix_address *addr;
+	struct sock *peer;
 };
 struct socket {
 	struct sock *sk;
@@ -199,6 +214,15 @@ struct socket {
 #define S_IFMT 00170000
 #define S_IFSOCK 0140000
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
+#define MNT_INTERNAL 0x4000
+#define SOCK_STREAM 1
+#define SOCK_DGRAM 2
+#define SOCK_RAW 3
+/* enum of include/net/tcp_states.h; a connected datagram socket is in the first. */
+#define TCP_ESTABLISHED 1
+#define TCP_FIN_WAIT1 4
+#define TCP_FIN_WAIT2 5
+#define TCP_CLOSE_WAIT 8
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10

@@ -17,6 +17,12 @@ static __always_inline __u64 open_flags(struct scratch *s, __u64 flags)
 	return flags;
 }
 
+/* The descriptor a copying call is about: the new one, or what was to be copied. */
+static __always_inline __s32 resulting_fd(struct scratch *s)
+{
+	return s->ret >= 0 ? (__s32)s->ret : (__s32)s->args[0];
+}
+
 /* One parameter. A subprogram of its own, so that the verifier's work grows with the rows and not with their product. */
 static __noinline int walk_param(struct scratch *s, const volatile struct param_row *param)
 {
@@ -55,10 +61,34 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 		break;
 	}
 	case OP_SOCK_TUPLE:
-		extract__sock_tuple(index);
+		extract__sock_tuple(index, (__s32)s->args[0], s->args[1], s->args[2], 0);
 		break;
 	case OP_SOCK_ADDR:
-		extract__sock_addr(index);
+		extract__sock_addr(index, s->args[1], s->args[2]);
+		break;
+	case OP_SENDTO_TUPLE:
+		extract__sock_tuple(index, (__s32)s->args[0], s->args[4], s->args[5], 1);
+		break;
+	case OP_SENDMSG_TUPLE:
+		extract__msg_tuple(index);
+		break;
+	case OP_SENT_DATA:
+		put_data(s, index, s->args[1], s->args[2], s->ret > 0 ? s->ret : s->args[2]);
+		break;
+	case OP_SENT_MSG_DATA:
+		extract__msg_data(index);
+		break;
+	case OP_MSG_SIZE:
+		extract__msg_size(index);
+		break;
+	case OP_OBJECT:
+		extract__object(index, resulting_fd(s));
+		break;
+	case OP_OBJECT_PATH:
+		extract__object_path(index, resulting_fd(s));
+		break;
+	case OP_OBJECT_TUPLE:
+		extract__sock_tuple(index, resulting_fd(s), 0, 0, 0);
 		break;
 	case OP_FD_PATH:
 		put_file_path(SCRATCH_SYSCALL, index, file_of((__s32)s->args[0]));

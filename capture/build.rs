@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use lanner_schema::event::{
     EVENT_COUNT, EVENTS, Event, EventRow, Extractor, FdUse, MAX_PARAMS, MAX_WALKED_PARAMS, Origin, Param,
-    ParamType,
+    ParamType, SNAPLEN,
 };
 use lanner_schema::record;
 
@@ -62,6 +62,11 @@ fn header() -> String {
     define(&mut out, "MAX_WALKED", MAX_WALKED_PARAMS);
     define(&mut out, "HEADER_LEN", record::HEADER_LEN);
     define(&mut out, "TUPLE_LEN", record::TUPLE_LEN);
+    define(&mut out, "OBJECT_LEN", record::OBJECT_LEN);
+    define(&mut out, "OBJECT_INTERNAL", record::OBJECT_INTERNAL);
+    define(&mut out, "SOCKET_CONNECTED", record::SOCKET_CONNECTED);
+    define(&mut out, "SOCKET_ACCEPTED", record::SOCKET_ACCEPTED);
+    define(&mut out, "SNAPLEN", SNAPLEN);
     define(&mut out, "LENGTH_CUT", record::TRUNCATED);
     define(&mut out, "FLAG_COMPAT", record::FLAG_COMPAT);
     define(&mut out, "STREAM_COUNT", record::STREAMS.len());
@@ -112,6 +117,8 @@ const LIMITS: &str = "
 #define PATH_COMPONENTS 64
 #define ARGV_STRINGS 24      /* of a failed execve */
 #define ARGV_STRING_MAX 512
+#define DATA_IOVECS 8        /* of a message, to gather its first SNAPLEN bytes from */
+#define SIZE_IOVECS 32       /* of a message, whose lengths are added up: as many as Falco does */
 #define RECORDS_PER_QUERY 32 /* of one stream on one CPU; a query of the ring costs as much as a small record */
 #define SYSCALLS 512
 #define SOCKETCALLS 32
@@ -135,6 +142,8 @@ _Static_assert(sizeof(struct header) == HEADER_LEN, \"header layout\");
 enum param_op {
 	OP_NONE, OP_RETURN, OP_ARG_S32, OP_ARG_U32, OP_ARG_64, OP_USER_STRING, OP_USER_U64, OP_USER_PATH,
 	OP_SOCK_TUPLE, OP_SOCK_ADDR, OP_FD_PATH, OP_OPENED_DEV, OP_OPENED_INO, OP_ARGV, OP_CWD,
+	OP_SENDTO_TUPLE, OP_SENDMSG_TUPLE, OP_SENT_DATA, OP_SENT_MSG_DATA, OP_MSG_SIZE,
+	OP_OBJECT, OP_OBJECT_PATH, OP_OBJECT_TUPLE,
 };
 
 struct param_row {
@@ -197,6 +206,14 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
             Extractor::ExecveArgv => ("OP_ARGV", 1, 0),
             Extractor::ExecveatArgv => ("OP_ARGV", 2, 0),
             Extractor::Cwd => ("OP_CWD", 0, 0),
+            Extractor::SendToTuple => ("OP_SENDTO_TUPLE", 0, 0),
+            Extractor::SendMsgTuple => ("OP_SENDMSG_TUPLE", 0, 0),
+            Extractor::SentData => ("OP_SENT_DATA", 0, 0),
+            Extractor::SentMsgData => ("OP_SENT_MSG_DATA", 0, 0),
+            Extractor::MsgSize => ("OP_MSG_SIZE", 0, 0),
+            Extractor::Object => ("OP_OBJECT", 0, 0),
+            Extractor::ObjectPath => ("OP_OBJECT_PATH", 0, 0),
+            Extractor::ObjectTuple => ("OP_OBJECT_TUPLE", 0, 0),
         },
         Origin::Program | Origin::Absent => return None,
     };

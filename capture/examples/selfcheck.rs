@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use lanner_capture::{Capture, Config, Host, plan};
 use lanner_schema::container::ContainerTable;
+use lanner_schema::descriptor::Descriptor;
 use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventSet, Needs};
 use lanner_schema::view::{EventView, ParamValue};
 
@@ -26,6 +27,8 @@ struct Seen {
     exepath: String,
     cmdline: String,
     parent: String,
+    /// What `fd.*` would say.
+    descriptor: Vec<(&'static str, String)>,
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -66,7 +69,19 @@ fn seen(view: &EventView<'_>) -> Seen {
         exepath: image.map_or_else(String::new, |i| text(&i.exepath)),
         cmdline: image.map_or_else(String::new, |i| text(&i.cmdline)),
         parent: parent.map_or_else(String::new, |p| text(&p.image.comm)),
+        descriptor: view.descriptor.map_or_else(Vec::new, described),
     }
+}
+
+fn described(fd: &Descriptor<'_>) -> Vec<(&'static str, String)> {
+    vec![
+        ("fd.num", fd.number.to_string()),
+        ("fd.type", fd.kind.word().to_owned()),
+        ("fd.path", fd.path.map_or_else(String::new, text)),
+        ("fd.connected", fd.connected.to_string()),
+        ("fd.name_changed", fd.name_changed.to_string()),
+        ("fd.is_server", fd.is_server.to_string()),
+    ]
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -153,6 +168,9 @@ fn check(script: &str, pid: u32, events: &[Seen], stats: &lanner_capture::Stats)
                 "exepath" => event.exepath == *value,
                 "cmdline" => event.cmdline == *value,
                 "parent" => event.parent == *value,
+                key if key.starts_with("fd.") => {
+                    event.descriptor.iter().any(|(k, v)| *k == key && v == value)
+                }
                 _ => event.params.iter().any(|(k, v)| k == key && v == value),
             })
         };
@@ -164,8 +182,8 @@ fn check(script: &str, pid: u32, events: &[Seen], stats: &lanner_capture::Stats)
             println!("FAIL {}", line.replace('\t', " "));
             for event in candidates.iter().take(6) {
                 println!(
-                    "     saw {:?} exepath={} cmdline={} parent={}",
-                    event.params, event.exepath, event.cmdline, event.parent
+                    "     saw {:?} {:?} exepath={} cmdline={} parent={}",
+                    event.params, event.descriptor, event.exepath, event.cmdline, event.parent
                 );
             }
             failed += 1;

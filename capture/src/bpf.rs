@@ -233,6 +233,8 @@ fn socketcall(event: Event) -> Option<usize> {
         Event::Socket => Some(1),
         Event::Connect => Some(3),
         Event::Listen => Some(4),
+        Event::Sendto => Some(11),
+        Event::Sendmsg => Some(16),
         _ => None,
     }
 }

@@ -18,8 +18,10 @@ use smallvec::SmallVec;
 
 use crate::bpf::{ContainerCgroups, Probes};
 use crate::cgroup::Cgroups;
-use crate::decode::{self, PathParams};
+use crate::decode::PathParams;
+use crate::descriptor;
 use crate::error::CaptureError;
+use crate::last_peer::LastPeers;
 use crate::owner::Owners;
 use crate::plan::{Config, Plan};
 use crate::process_table::{ProcessTable, param};
@@ -80,6 +82,7 @@ impl Capture {
             owners: Owners::new(cgroups, containers),
             shown: plan.shown,
             paths: PathParams::new(),
+            peers: LastPeers::new(),
             arena: Vec::with_capacity(16 << 10),
             boot: boot_time(),
             number: 0,
@@ -239,6 +242,7 @@ struct Consumer {
     owners: Owners,
     shown: EventSet,
     paths: PathParams,
+    peers: LastPeers,
     arena: Vec<u8>,
     boot: u64,
     number: u64,
@@ -344,7 +348,14 @@ impl Consumer {
             })
             .collect();
         let path_of = |param| paths.iter().find(|p| p.param == param).map(|p| p.path);
-        let descriptor = decode::descriptor(event, &wire, path_of);
+        let mut descriptor = descriptor::descriptor(event, &wire, path_of);
+        if let Some(descriptor) = &mut descriptor
+            && matches!(event, Event::Sendto | Event::Sendmsg)
+            && wire.number(0).is_some_and(|result| result.cast_signed() >= 0)
+            && let Some(tuple) = &descriptor.tuple
+        {
+            descriptor.name_changed = self.peers.changed(tuple);
+        }
         self.view(event, header, wire, None, &paths, descriptor.as_ref(), on_event);
         drop(paths);
         self.arena = arena;

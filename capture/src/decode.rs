@@ -1,11 +1,9 @@
-//! From the bytes of a record to names: absolute paths, and the descriptor an event is about.
+//! From the bytes of a record to absolute paths.
 
-use std::net::IpAddr;
 use std::ops::Range;
 
-use lanner_schema::descriptor::{Descriptor, DescriptorKind};
-use lanner_schema::event::{EVENTS, Event, FdUse, Origin, ParamType};
-use lanner_schema::record::{AF_INET, AF_INET6, AF_UNIX, SocketTuple, Wire};
+use lanner_schema::event::{EVENTS, Event, Origin, ParamType};
+use lanner_schema::record::Wire;
 use smallvec::SmallVec;
 
 /// How a path parameter is written in the record.
@@ -122,92 +120,6 @@ fn push_names(arena: &mut Vec<u8>, start: usize, raw: &[u8]) {
     }
 }
 
-const O_DIRECTORY: u64 = 0o200000;
-
-/// The descriptor an event is about, from its own parameters.
-pub(crate) fn descriptor<'a>(
-    event: Event,
-    wire: &Wire<'a>,
-    path_of: impl Fn(u8) -> Option<&'a [u8]>,
-) -> Option<Descriptor<'a>> {
-    let number = |index: u8| wire.number(usize::from(index)).map(u64::cast_signed);
-    match event.row().fd {
-        FdUse::None => None,
-        FdUse::Opens { path, flags } => {
-            let directory = wire
-                .number(usize::from(flags))
-                .is_some_and(|f| f & O_DIRECTORY != 0);
-            let raw = wire.param(usize::from(path)).map(|p| text(p.bytes));
-            Some(Descriptor {
-                number: number(0)?,
-                kind: if directory {
-                    DescriptorKind::Directory
-                } else {
-                    DescriptorKind::File
-                },
-                path: path_of(path).or(raw),
-                raw_path: raw,
-                tuple: None,
-                is_server: false,
-            })
-        }
-        FdUse::Socket { fd, tuple } => {
-            let tuple = wire
-                .param(usize::from(tuple))
-                .and_then(|p| SocketTuple::read(p.bytes))
-                .map(unmapped);
-            let kind = match tuple.map(|t| t.family) {
-                Some(AF_INET) => DescriptorKind::Ipv4,
-                Some(AF_INET6) => DescriptorKind::Ipv6,
-                Some(AF_UNIX) => DescriptorKind::Unix,
-                _ => DescriptorKind::Other,
-            };
-            Some(Descriptor {
-                number: number(fd)?,
-                kind,
-                path: None,
-                raw_path: None,
-                tuple,
-                is_server: false,
-            })
-        }
-        FdUse::File { fd, path, directory } => Some(Descriptor {
-            number: number(fd)?,
-            kind: if directory {
-                DescriptorKind::Directory
-            } else {
-                DescriptorKind::File
-            },
-            path: path_of(path),
-            raw_path: None,
-            tuple: None,
-            is_server: false,
-        }),
-    }
-}
-
-fn text(bytes: &[u8]) -> &[u8] {
-    bytes.split(|b| *b == 0).next().unwrap_or(bytes)
-}
-
-/// An IPv6 socket that talks IPv4 (`::ffff:a.b.c.d`) is an IPv4 socket to rules, as in Falco.
-fn unmapped(mut tuple: SocketTuple<'_>) -> SocketTuple<'_> {
-    let v4 = |end: Option<(IpAddr, u16)>| match end {
-        Some((IpAddr::V6(ip), port)) => ip.to_ipv4_mapped().map(|v4| (IpAddr::V4(v4), port)),
-        _ => None,
-    };
-    if let Some(remote) = v4(tuple.remote) {
-        tuple.family = AF_INET;
-        tuple.remote = Some(remote);
-        tuple.local = v4(tuple.local).or_else(|| {
-            tuple
-                .local
-                .map(|(_, port)| (IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), port))
-        });
-    }
-    tuple
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,60 +166,5 @@ mod tests {
         let found = PathParams::new().resolve(Event::Mkdirat, &wire, &mut arena, &mut unresolved);
         assert!(found.is_empty());
         assert_eq!(unresolved, 1);
-    }
-
-    #[test]
-    fn opens_tell_files_from_directories_and_keep_the_failed_number() {
-        let bytes = WireBuilder::new()
-            .number(-2)
-            .number(-100)
-            .path("/etc/x", "")
-            .number(0o200000)
-            .number(0)
-            .build();
-        let mut padded = bytes.clone();
-        padded.splice(10..10, [0; 4]); // the two on-demand parameters
-        let wire = Wire::read(&padded, 7).unwrap();
-        let descriptor = descriptor(Event::Openat, &wire, |_| None).unwrap();
-        assert_eq!(descriptor.number, -2);
-        assert_eq!(descriptor.kind, DescriptorKind::Directory);
-        assert_eq!(descriptor.path, Some(&b"/etc/x"[..]));
-    }
-
-    #[test]
-    fn fchdir_is_about_a_directory() {
-        let bytes = WireBuilder::new().number(0).number(5).kernel_path("/srv").build();
-        let wire = Wire::read(&bytes, 3).unwrap();
-        let descriptor = descriptor(Event::Fchdir, &wire, |_| Some(b"/srv")).unwrap();
-        assert_eq!(
-            (descriptor.number, descriptor.kind),
-            (5, DescriptorKind::Directory)
-        );
-    }
-
-    #[test]
-    fn an_ipv6_socket_that_talks_ipv4_is_an_ipv4_socket() {
-        let tuple = SocketTuple {
-            family: AF_INET6,
-            protocol: 6,
-            kind: 1,
-            local: Some(("::ffff:10.0.0.1".parse().unwrap(), 4000)),
-            remote: Some(("::ffff:1.2.3.4".parse().unwrap(), 443)),
-            path: b"",
-        };
-        let bytes = WireBuilder::new()
-            .number(0)
-            .tuple(&tuple)
-            .number(5)
-            .tuple(&tuple)
-            .build();
-        let wire = Wire::read(&bytes, 4).unwrap();
-        let descriptor = descriptor(Event::Connect, &wire, |_| None).unwrap();
-        assert_eq!(descriptor.kind, DescriptorKind::Ipv4);
-        assert_eq!(
-            descriptor.tuple.unwrap().remote,
-            Some(("1.2.3.4".parse().unwrap(), 443))
-        );
-        assert_eq!(descriptor.number, 5);
     }
 }

@@ -187,6 +187,7 @@ impl Happening {
             local: Some(local),
             remote: Some(remote),
             path: b"",
+            ..SocketTuple::default()
         };
         let wire = WireBuilder::new().number(0).tuple(&tuple).number(5).tuple(&tuple);
         let mut happening = Happening::new(Event::Connect, wire);
@@ -232,6 +233,7 @@ impl Happening {
                 raw_path: Some(raw),
                 tuple: None,
                 is_server: false,
+                ..Descriptor::default()
             },
             FileOrSocket::Socket { fd, tuple } => Descriptor {
                 number: *fd,
@@ -244,6 +246,7 @@ impl Happening {
                 raw_path: None,
                 tuple: Some(*tuple),
                 is_server: false,
+                ..Descriptor::default()
             },
         });
         look(&EventView {

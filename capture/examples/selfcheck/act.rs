@@ -1,13 +1,13 @@
 //! The acting process: performs every event and prints what must be seen of it.
 
 mod compat;
+mod copies;
 mod processes;
+mod sockets;
 
 use std::error::Error;
 use std::ffi::{CStr, CString};
-use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::net::UnixListener;
 use std::process::{Command, ExitCode, Stdio};
 
 use libc::{c_int, c_long};
@@ -66,7 +66,8 @@ fn act(dir: &str) -> Result<()> {
     names(dir, fd, at)?;
     modes(dir, fd, at)?;
     directories(dir, fd, at)?;
-    sockets(dir)?;
+    sockets::sockets(dir)?;
+    copies::copies(dir, fd)?;
     identity()?;
     kernel()?;
     compat::compat(dir)?;
@@ -333,77 +334,6 @@ fn directories(dir: &str, fd: c_int, at: &str) -> Result<()> {
     expect(
         "fchdir",
         &[("res", "0"), ("fd", at), ("path", &format!("{dir}|{dir}"))],
-    );
-    Ok(())
-}
-
-fn sockets(dir: &str) -> Result<()> {
-    let Ok(listener) = TcpListener::bind("127.0.0.1:0") else {
-        println!("skip no loopback network in this guest: connect over TCP");
-        expect("connect", &[]);
-        return local_socket(dir);
-    };
-    let address = listener.local_addr()?;
-    let client = std::net::TcpStream::connect(address)?;
-    let fd = client.as_raw_fd().to_string();
-    let tuple = format!("{}>{address}", client.local_addr()?);
-    expect(
-        "connect",
-        &[
-            ("res", "0"),
-            ("fd", &fd),
-            ("tuple", &tuple),
-            ("addr", &format!("?>{address}")),
-        ],
-    );
-    let port = address.port();
-    drop((client, listener));
-    let refused = std::net::TcpStream::connect(("127.0.0.1", port));
-    assert!(refused.is_err());
-    expect(
-        "connect",
-        &[("res", "-111"), ("addr", &format!("?>127.0.0.1:{port}"))],
-    );
-    let udp = UdpSocket::bind("127.0.0.1:0")?;
-    udp.connect("127.0.0.1:53")?;
-    expect(
-        "connect",
-        &[
-            ("res", "0"),
-            ("tuple", &format!("{}>127.0.0.1:53", udp.local_addr()?)),
-        ],
-    );
-    if let Ok(listener) = TcpListener::bind("[::1]:0") {
-        let address = listener.local_addr()?;
-        let client = std::net::TcpStream::connect(address)?;
-        let end = |a: std::net::SocketAddr| format!("{}:{}", a.ip(), a.port());
-        expect(
-            "connect",
-            &[
-                ("res", "0"),
-                (
-                    "tuple",
-                    &format!("{}>{}", end(client.local_addr()?), end(address)),
-                ),
-            ],
-        );
-    } else {
-        println!("skip no IPv6 here: connect to ::1");
-    }
-    local_socket(dir)
-}
-
-fn local_socket(dir: &str) -> Result<()> {
-    let path = format!("{dir}/sock");
-    let _listener = UnixListener::bind(&path)?;
-    let client = std::os::unix::net::UnixStream::connect(&path)?;
-    expect(
-        "connect",
-        &[
-            ("res", "0"),
-            ("fd", &client.as_raw_fd().to_string()),
-            ("tuple", &format!("?>?{path}")),
-        ],
     );
     Ok(())
 }

@@ -5,19 +5,28 @@ use super::*;
 /// One call in the 32-bit convention from this 64-bit process. Its pointers must lie below 4 GiB.
 #[cfg(target_arch = "x86_64")]
 fn int80(nr: u32, args: [u32; 4]) -> i32 {
+    int80_six(nr, [args[0], args[1], args[2], args[3], 0, 0])
+}
+
+#[cfg(target_arch = "x86_64")]
+fn int80_six(nr: u32, args: [u32; 6]) -> i32 {
     let result: u64;
-    // SAFETY: int 0x80 clobbers nothing but rax here (and r8 to r11, declared); rbx is LLVM's, so it is swapped in and
-    // out. Pointers in `args` are the caller's low mapping, which is alive.
+    // SAFETY: int 0x80 clobbers nothing but rax here (and r8 to r11, declared); rbx and rbp are LLVM's, so they are
+    // swapped in and out. Pointers in `args` are the caller's low mapping, which is alive.
     unsafe {
         std::arch::asm!(
             "xchg rbx, {b}",
+            "xchg rbp, {p}",
             "int 0x80",
+            "xchg rbp, {p}",
             "xchg rbx, {b}",
             b = inout(reg) u64::from(args[0]) => _,
+            p = inout(reg) u64::from(args[5]) => _,
             inlateout("rax") u64::from(nr) => result,
             in("rcx") u64::from(args[1]),
             in("rdx") u64::from(args[2]),
             in("rsi") u64::from(args[3]),
+            in("rdi") u64::from(args[4]),
             out("r8") _, out("r9") _, out("r10") _, out("r11") _,
         );
     }
@@ -116,5 +125,98 @@ pub(crate) fn compat(dir: &str) -> Result<()> {
         ],
     );
     close(socket.into());
+    let file = std::fs::File::open("file")?;
+    copies(fd_of(&file), &format!("{dir}/file"));
+    sends(page.cast())
+}
+
+#[cfg(target_arch = "x86_64")]
+fn fd_of(file: &impl AsRawFd) -> u32 {
+    file.as_raw_fd().unsigned_abs()
+}
+
+/// The three calls by their 32-bit numbers.
+#[cfg(target_arch = "x86_64")]
+fn copies(file: u32, path: &str) {
+    for (event, nr, args) in [
+        ("dup", 41, [file, 0, 0, 0]),
+        ("dup2", 63, [file, 79, 0, 0]),
+        ("dup3", 330, [file, 79, 0o2000000, 0]),
+    ] {
+        let copy = int80(nr, args);
+        expect(
+            event,
+            &[
+                ("res", &copy.to_string()),
+                ("oldfd", &file.to_string()),
+                ("fd.num", &copy.to_string()),
+                ("fd.path", path),
+            ],
+        );
+        close(copy.into());
+    }
+}
+
+/// `sendto` and `sendmsg` by their own numbers and through `socketcall`, with 32-bit structures.
+#[cfg(target_arch = "x86_64")]
+fn sends(page: *mut u8) -> Result<()> {
+    let Ok(receiver) = std::net::UdpSocket::bind("127.0.0.1:0") else {
+        println!("skip no loopback network in this guest: 32-bit sends");
+        return Ok(());
+    };
+    let sender = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    let port = receiver.local_addr()?.port();
+    let tuple = format!("{}>{}", sender.local_addr()?, receiver.local_addr()?);
+    let mut address = [0u8; 16];
+    address[0] = 2;
+    address[2..4].copy_from_slice(&port.to_be_bytes());
+    address[4..8].copy_from_slice(&[127, 0, 0, 1]);
+    let low = page as usize as u32;
+    // SAFETY: places inside the page, which nothing else uses any more.
+    unsafe {
+        std::ptr::write_bytes(page, 0, 4096);
+        std::ptr::copy_nonoverlapping(address.as_ptr(), page, 16);
+        std::ptr::copy_nonoverlapping(b"thirty-two".as_ptr(), page.add(64), 10);
+        // Two struct iovec: "thirty" and "-two".
+        let vectors = page.add(128).cast::<u32>();
+        vectors.copy_from_nonoverlapping([low + 64, 6, low + 70, 4].as_ptr(), 4);
+        // struct msghdr: name, namelen, iov, iovlen, control, controllen, flags.
+        let header = page.add(192).cast::<u32>();
+        header.copy_from_nonoverlapping([low, 16, low + 128, 2, 0, 0, 0].as_ptr(), 7);
+    }
+    let fd = fd_of(&sender);
+    let call = |nr: u32, args: &[u32]| {
+        // SAFETY: as above.
+        unsafe {
+            page.add(256)
+                .cast::<u32>()
+                .copy_from_nonoverlapping(args.as_ptr(), args.len())
+        };
+        int80(102, [nr, low + 256, 0, 0])
+    };
+    // Each sends another number of bytes, to be told apart.
+    let to = |len| [fd, low + 64, len, 0, low, 16];
+    let mut sent = vec![
+        ("sendto", 10, int80_six(369, to(10))),
+        ("sendto", 9, call(11, &to(9))),
+        ("sendmsg", 10, int80(370, [fd, low + 192, 0, 0])),
+    ];
+    // SAFETY: as above: the second vector gets shorter.
+    unsafe { page.add(140).cast::<u32>().write(2) };
+    sent.push(("sendmsg", 8, call(16, &[fd, low + 192, 0])));
+    for (event, len, result) in sent {
+        assert_eq!(result, len, "32-bit {event}");
+        let len = usize::try_from(len)?;
+        expect(
+            event,
+            &[
+                ("res", &len.to_string()),
+                ("data", &"thirty-two"[..len]),
+                ("fd", &fd.to_string()),
+                ("size", &len.to_string()),
+                ("tuple", &tuple),
+            ],
+        );
+    }
     Ok(())
 }

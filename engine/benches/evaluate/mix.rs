@@ -232,6 +232,7 @@ impl Host {
                     local: Some(([10, 0, 0, 9].into(), 40000)),
                     remote: Some(([10, 0, 0, 20].into(), 5432)),
                     path: b"",
+                    ..SocketTuple::default()
                 };
                 let wire = WireBuilder::new().number(0).tuple(&tuple).number(5).tuple(&tuple);
                 let connect = made(Event::Connect, wire, Vec::new(), 0);
@@ -297,6 +298,7 @@ impl Made {
             raw_path: path,
             tuple,
             is_server: false,
+            ..Descriptor::default()
         };
         Parts {
             paths: self.paths.iter().map(resolved).collect(),

@@ -107,7 +107,27 @@ pub enum Extractor {
     ExecveatArgv = 7,
     /// The working directory, after the call (`task->fs->pwd`).
     Cwd = 8,
+    /// As [`Extractor::SockTuple`] for `sendto`: a datagram goes to the address argument 4 when there is one, whatever the
+    /// socket is connected to.
+    SendToTuple = 9,
+    /// The same for `sendmsg`, whose address is a member of the `struct msghdr` argument 1.
+    SendMsgTuple = 10,
+    /// The first bytes `sendto` sent (argument 1), at most [`SNAPLEN`].
+    SentData = 11,
+    /// The same of the `struct iovec`s of the `struct msghdr` argument 1.
+    SentMsgData = 12,
+    /// The length of those `struct iovec`s together.
+    MsgSize = 13,
+    /// What the result of a `dup` refers to (argument 0 when it failed): [`crate::record::Object`].
+    Object = 14,
+    /// Its path, when it is a file that has one.
+    ObjectPath = 15,
+    /// Its ends, when it is a socket.
+    ObjectTuple = 16,
 }
+
+/// The most bytes of data that an event carries: Falco's default.
+pub const SNAPLEN: usize = 80;
 
 /// Where the value of a parameter is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,6 +234,18 @@ pub enum FdUse {
         path: u8,
         /// True when only a directory can be meant.
         directory: bool,
+    },
+    /// The result is a copy of a descriptor: what it refers to is in hidden parameters. A failed call is about the
+    /// descriptor it was to copy.
+    Copies {
+        /// Index of the parameter with the descriptor that is copied.
+        old: u8,
+        /// Index of the [`Extractor::Object`].
+        object: u8,
+        /// Index of the [`Extractor::ObjectPath`].
+        path: u8,
+        /// Index of the [`Extractor::ObjectTuple`].
+        tuple: u8,
     },
 }
 

@@ -264,10 +264,10 @@ fn components(path: &str) -> Vec<u8> {
 /// ```text
 /// 0  u16 family (AF_*)   2  u8 protocol (IPPROTO_*)   3  u8 type (SOCK_*)
 /// 4  u16 local port      6  u16 remote port           8  local address (16 bytes)   24  remote address (16 bytes)
-/// 40 path of an AF_UNIX peer, without NUL
+/// 40 u32 inode           44 u8 state (SOCKET_*)       48 path of an AF_UNIX peer, without NUL
 /// ```
 /// An IPv4 address fills the first four bytes of its sixteen. Ports are in host byte order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SocketTuple<'a> {
     /// `AF_*`.
     pub family: u16,
@@ -279,6 +279,12 @@ pub struct SocketTuple<'a> {
     pub local: Option<(IpAddr, u16)>,
     /// The other end.
     pub remote: Option<(IpAddr, u16)>,
+    /// Inode number of the socket, which tells it from every other; 0 when the descriptor was none.
+    pub inode: u32,
+    /// The socket is connected, and `remote` is its peer.
+    pub connected: bool,
+    /// The socket came from one that listens.
+    pub accepted: bool,
     /// The path of an `AF_UNIX` peer; an abstract one begins with NUL.
     pub path: &'a [u8],
 }
@@ -287,10 +293,51 @@ pub struct SocketTuple<'a> {
 pub const AF_UNIX: u16 = 1;
 /// `AF_INET`.
 pub const AF_INET: u16 = 2;
+/// `AF_NETLINK`.
+pub const AF_NETLINK: u16 = 16;
 /// `AF_INET6`.
 pub const AF_INET6: u16 = 10;
 /// Length of the fixed part of a tuple.
-pub const TUPLE_LEN: usize = 40;
+pub const TUPLE_LEN: usize = 48;
+/// Bit of a socket's state: connected, and the tuple's remote end is its peer.
+pub const SOCKET_CONNECTED: u8 = 1;
+/// Bit of a socket's state: it was accepted from one that listens (or listens itself).
+pub const SOCKET_ACCEPTED: u8 = 2;
+
+/// What a descriptor refers to, as the record carries it.
+///
+/// ```text
+/// 0  u16 mode (st_mode)   2  u16 flags (OBJECT_*)   8  u64 inode   16  name of an object without a path, and NUL
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Object<'a> {
+    /// As in `st_mode`; an anonymous inode has no type there on kernels before 6.16.
+    pub mode: u16,
+    /// It is on a mount of the kernel's own, where nothing has a path: sockets, pipes, memfds, anonymous inodes.
+    pub internal: bool,
+    /// Inode number.
+    pub inode: u64,
+    /// The name it goes by there (`memfd:NAME`, `[eventfd]`, …); empty when it has none.
+    pub name: &'a [u8],
+}
+
+/// Length of the fixed part of an [`Object`].
+pub const OBJECT_LEN: usize = 16;
+/// Bit of an object's flags: it is on a mount of the kernel's own.
+pub const OBJECT_INTERNAL: u16 = 1;
+
+impl<'a> Object<'a> {
+    /// Reads an object; `None` when the bytes are too few.
+    pub fn read(bytes: &'a [u8]) -> Option<Object<'a>> {
+        let (fixed, name) = bytes.split_at_checked(OBJECT_LEN)?;
+        Some(Object {
+            mode: u16_at(fixed, 0)?,
+            internal: u16_at(fixed, 2)? & OBJECT_INTERNAL != 0,
+            inode: u64_at(fixed, 8)?,
+            name: name.split(|b| *b == 0).next().unwrap_or_default(),
+        })
+    }
+}
 
 impl<'a> SocketTuple<'a> {
     /// Reads a tuple; `None` when the bytes are too few.
@@ -316,6 +363,9 @@ impl<'a> SocketTuple<'a> {
             kind: fixed[3],
             local: known(address(8).zip(u16_at(fixed, 4))),
             remote: known(address(24).zip(u16_at(fixed, 6))),
+            inode: u32_at(fixed, 40)?,
+            connected: fixed[44] & SOCKET_CONNECTED != 0,
+            accepted: fixed[44] & SOCKET_ACCEPTED != 0,
             path,
         })
     }
@@ -338,6 +388,16 @@ impl<'a> SocketTuple<'a> {
         out.extend(self.remote.map_or(0, |(_, port)| port).to_le_bytes());
         out.extend(octets(self.local));
         out.extend(octets(self.remote));
+        out.extend(self.inode.to_le_bytes());
+        let state = [
+            (self.connected, SOCKET_CONNECTED),
+            (self.accepted, SOCKET_ACCEPTED),
+        ];
+        let state = state
+            .iter()
+            .filter(|(is, _)| *is)
+            .fold(0, |bits, (_, bit)| bits | bit);
+        out.extend([state, 0, 0, 0]);
         out.extend(self.path);
     }
 }
@@ -387,12 +447,16 @@ mod tests {
             kind: 1,
             local: Some(("10.0.0.1".parse().unwrap(), 40000)),
             remote: Some(("1.1.1.1".parse().unwrap(), 443)),
+            inode: 4711,
+            connected: true,
+            accepted: false,
             path: b"",
         };
         let mut bytes = Vec::new();
         tuple.write(&mut bytes);
+        assert_eq!(bytes.len(), TUPLE_LEN);
         assert_eq!(SocketTuple::read(&bytes), Some(tuple));
-        assert_eq!(SocketTuple::read(&bytes[..39]), None);
+        assert_eq!(SocketTuple::read(&bytes[..TUPLE_LEN - 1]), None);
     }
 
     /// Callers may pass a whole `sockaddr_un`, zeroes behind the path included.

@@ -194,6 +194,7 @@ fn parameters(event: Event, values: &[(usize, usize, u8)]) -> (Vec<u8>, Vec<(u8,
                     local: Some(end),
                     remote: (*kind > 2).then_some(end),
                     path: b"",
+                    ..SocketTuple::default()
                 })
             }
             _ => wire.number(number),
@@ -263,13 +264,15 @@ impl Random {
             raw_path: path_of(index),
             tuple: None,
             is_server: false,
+            ..Descriptor::default()
         };
         // What capture gives: nothing where the row has no use for a descriptor.
         let descriptor = match self.event.row().fd {
             FdUse::None => None,
             FdUse::Opens { path, .. } => Some(file(number_of(0), path)),
             FdUse::File { fd, path, .. } => Some(file(number_of(fd), path)),
-            FdUse::Socket { fd, tuple } => {
+            FdUse::Copies { path, .. } if self.number(4) % 2 == 1 => Some(file(number_of(0), path)),
+            FdUse::Copies { old: fd, tuple, .. } | FdUse::Socket { fd, tuple } => {
                 let tuple = wire.param(tuple.into()).and_then(|p| SocketTuple::read(p.bytes));
                 Some(Descriptor {
                     number: number_of(fd),
@@ -282,6 +285,8 @@ impl Random {
                     raw_path: None,
                     tuple,
                     is_server: self.number(5) % 2 == 1,
+                    connected: tuple.is_some_and(|t| t.connected),
+                    name_changed: self.number(5) % 3 == 1,
                 })
             }
         };

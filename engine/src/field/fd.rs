@@ -8,7 +8,7 @@ use memchr::{memchr_iter, memrchr};
 use std::net::IpAddr;
 
 use super::Extract::{Ends, Mostly, One, Plain, Unfilled};
-use super::{Field, evt, fields, param};
+use super::{Field, fields, param};
 use crate::value::Value;
 
 fn tuple<'b>(view: &EventView<'b>) -> Option<SocketTuple<'b>> {
@@ -164,11 +164,6 @@ fn family<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
     }
 }
 
-fn is_inet(view: &EventView<'_>) -> bool {
-    view.descriptor
-        .is_some_and(|fd| matches!(fd.kind, DescriptorKind::Ipv4 | DescriptorKind::Ipv6))
-}
-
 fn addresses<'b>(view: &EventView<'b>) -> [Option<Value<'b>>; 2] {
     [ip(local(view)), ip(remote(view))]
 }
@@ -213,8 +208,8 @@ pub(super) static FIELDS: &[Field] = fields! {
     "fd.snet" IpNet None [filter_only no_rhs no_transformer] "Address of the server, against networks." => Plain(|e| ip(server(e)));
     "fd.lnet" IpNet None [filter_only no_rhs no_transformer] "The process's own address, against networks." => Plain(|e| ip(local(e)));
     "fd.rnet" IpNet None [filter_only no_rhs no_transformer] "Address of the other end, against networks." => Plain(|e| ip(remote(e)));
-    "fd.connected" Bool None [] "The socket's connect succeeded." => Plain(|e| is_inet(e).then(|| Value::Bool(evt::return_value(e).is_some_and(|r| r >= 0))));
-    "fd.name_changed" Bool None [] "The event changed the descriptor's name." => Unfilled;
+    "fd.connected" Bool None [] "The socket is connected, to the other end the event is about." => Plain(|e| Some(Value::Bool(e.descriptor?.connected)));
+    "fd.name_changed" Bool None [] "The event changed the descriptor's name: an open, a connect, a datagram to another peer than the last." => Plain(|e| Some(Value::Bool(e.descriptor?.name_changed)));
     "fd.cip.name" CharBuf None [no_rhs no_transformer] "Name of the client's host." => Unfilled;
     "fd.sip.name" CharBuf None [no_rhs no_transformer] "Name of the server's host." => Unfilled;
     "fd.lip.name" CharBuf None [no_rhs no_transformer] "Name of the process's own host." => Unfilled;

@@ -240,6 +240,8 @@ fn named_descriptor(view: &EventView<'_>, index: usize) -> bool {
         FdUse::None => false,
         FdUse::Opens { .. } => index == 0,
         FdUse::Socket { fd, .. } | FdUse::File { fd, .. } => index == usize::from(fd),
+        // The copy, the original, and the number that was asked for.
+        FdUse::Copies { .. } => true,
     }
 }
 

@@ -254,6 +254,7 @@ impl Scene {
             local: Some((local, 40000)),
             remote: Some((remote, port)),
             path: b"",
+            ..SocketTuple::default()
         };
         let wire = WireBuilder::new()
             .number(result)
@@ -322,6 +323,7 @@ impl Built {
                 raw_path: Some(path.as_bytes()),
                 tuple: None,
                 is_server: false,
+                ..Descriptor::default()
             }),
             Fd::Socket(number) => Some(Descriptor {
                 number: *number,
@@ -333,6 +335,7 @@ impl Built {
                 raw_path: None,
                 tuple,
                 is_server: false,
+                ..Descriptor::default()
             }),
         };
         let view = EventView {

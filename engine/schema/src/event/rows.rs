@@ -196,6 +196,49 @@ events! {
         fd: Fd, Arg(0);
         addr: SockAddr, Origin::Extractor(X::SockAddr);
     }
+    /// `sendto(2)`, and `send(3)`, which is the same call without an address.
+    Sendto "sendto" Net x86_64 [44] i386 [369] aarch64 [206] fd FdUse::Socket { fd: 2, tuple: 4 }; => {
+        res: Errno, Return;
+        data: ByteBuf, Origin::Extractor(X::SentData), on_demand;
+        fd: Fd, Arg(0);
+        size: U32, Arg(2);
+        tuple: SockTuple, Origin::Extractor(X::SendToTuple);
+    }
+    /// `sendmsg(2)`.
+    Sendmsg "sendmsg" Net x86_64 [46] i386 [370] aarch64 [211] fd FdUse::Socket { fd: 2, tuple: 4 }; => {
+        res: Errno, Return;
+        data: ByteBuf, Origin::Extractor(X::SentMsgData), on_demand;
+        fd: Fd, Arg(0);
+        size: U32, Origin::Extractor(X::MsgSize);
+        tuple: SockTuple, Origin::Extractor(X::SendMsgTuple);
+    }
+    /// `dup(2)`.
+    Dup "dup" IoOther x86_64 [32] i386 [41] aarch64 [23] fd FdUse::Copies { old: 1, object: 2, path: 3, tuple: 4 }; => {
+        res: Fd, Return;
+        oldfd: Fd, Arg(0);
+        object: ByteBuf, Origin::Extractor(X::Object), hidden;
+        path: FsPath, Origin::Extractor(X::ObjectPath), hidden;
+        tuple: SockTuple, Origin::Extractor(X::ObjectTuple), hidden;
+    }
+    /// `dup2(2)`.
+    Dup2 "dup2" IoOther x86_64 [33] i386 [63] aarch64 [] fd FdUse::Copies { old: 1, object: 3, path: 4, tuple: 5 }; => {
+        res: Fd, Return;
+        oldfd: Fd, Arg(0);
+        newfd: Fd, Arg(1);
+        object: ByteBuf, Origin::Extractor(X::Object), hidden;
+        path: FsPath, Origin::Extractor(X::ObjectPath), hidden;
+        tuple: SockTuple, Origin::Extractor(X::ObjectTuple), hidden;
+    }
+    /// `dup3(2)`.
+    Dup3 "dup3" IoOther x86_64 [292] i386 [330] aarch64 [24] fd FdUse::Copies { old: 1, object: 4, path: 5, tuple: 6 }; => {
+        res: Fd, Return;
+        oldfd: Fd, Arg(0);
+        newfd: Fd, Arg(1);
+        flags: Flags(&flags::FILE_FLAGS), Arg(2);
+        object: ByteBuf, Origin::Extractor(X::Object), hidden;
+        path: FsPath, Origin::Extractor(X::ObjectPath), hidden;
+        tuple: SockTuple, Origin::Extractor(X::ObjectTuple), hidden;
+    }
     /// `mkdir(2)`.
     Mkdir "mkdir" File x86_64 [83] i386 [39] aarch64 [] => {
         res: Errno, Return;
