@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
-use lanner_engine::{Diagnostic, Loaded, Matching, RulesFile, Ruleset, Settings};
+use lanner_engine::{Diagnostic, FileResult, Loaded, Matching, RulesFile, Ruleset, Settings};
+use serde_json::json;
 
 use crate::config::Config;
 use crate::{log, rules, schema};
@@ -65,9 +66,9 @@ pub(crate) fn load(files: &[RulesFile], config: &Config) -> anyhow::Result<Rules
 }
 
 /// `-V`: checks each file, and each of a directory, together with those before it, as a start with all of them would load
-/// them; one that is refused is left out for the next. True when all can be loaded.
-pub(crate) fn validate(paths: &[PathBuf], config: &Config) -> bool {
-    let mut valid = true;
+/// them; one that is refused is left out for the next.
+pub(crate) fn validate(paths: &[PathBuf], config: &Config) -> Vec<FileResult> {
+    let mut results = Vec::new();
     let mut together = Vec::new();
     for path in paths {
         let files = match rules::paths(path) {
@@ -77,58 +78,58 @@ pub(crate) fn validate(paths: &[PathBuf], config: &Config) -> bool {
         match files {
             Ok(files) => {
                 for file in files {
-                    valid &= match rules::read_file(&file) {
+                    results.push(match rules::read_file(&file) {
                         Ok(file) => check(file, &mut together, config),
-                        Err(error) => unreadable(&file, &error),
-                    };
+                        Err(error) => unreadable(&file, error),
+                    });
                 }
             }
-            Err(error) => valid = unreadable(path, &error),
+            Err(error) => results.push(unreadable(path, error)),
         }
     }
-    valid
+    results
 }
 
-/// The verdict on what can't be read; false.
-fn unreadable(path: &Path, error: &anyhow::Error) -> bool {
-    log::out(&format!(
-        "{}: {}\n{error:#}\n",
-        path.display(),
-        verdict(false, &[])
-    ));
-    false
+fn unreadable(path: &Path, error: anyhow::Error) -> FileResult {
+    let name = path.display().to_string();
+    let why = error
+        .downcast::<Diagnostic>()
+        .unwrap_or_else(|error| Diagnostic::unreadable(&name, format!("{error:#}"), None));
+    FileResult::unreadable(&name, why)
 }
 
 /// Checks a file together with others; it joins them when it can be loaded.
-fn check(file: RulesFile, together: &mut Vec<RulesFile>, config: &Config) -> bool {
+fn check(file: RulesFile, together: &mut Vec<RulesFile>, config: &Config) -> FileResult {
     let name = file.name.clone();
     together.push(file);
     let loaded = lanner_engine::load(together, &settings(config));
     schema::report(&loaded, Some(&name));
-    let Loaded {
-        ruleset, diagnostics, ..
-    } = loaded;
-    // Warnings about the files before were said with them.
-    let of_this = |d: &Diagnostic| d.is_error() || d.file == name;
-    let diagnostics: Vec<Diagnostic> = diagnostics.into_iter().filter(of_this).collect();
-    log::out(&format!("{name}: {}\n", verdict(ruleset.is_some(), &diagnostics)));
-    for diagnostic in &diagnostics {
-        match diagnostic.is_error() {
-            true => log::out(&format!("{diagnostic}\n")),
-            false => log::err(&format!("{diagnostic}\n")),
-        }
-    }
-    if ruleset.is_none() {
+    let result = loaded.result_of(&name);
+    if !result.successful {
         together.pop();
     }
-    ruleset.is_some()
+    result
 }
 
-fn verdict(valid: bool, diagnostics: &[Diagnostic]) -> &'static str {
-    match (valid, diagnostics.is_empty()) {
-        (true, true) => "Ok",
-        (true, false) => "Ok, with warnings",
-        (false, _) => "Invalid",
+/// Prints what `-V` found. Text goes to standard output, warnings to standard error as in Falco; with `json_output`
+/// standard output is one JSON object, and the text goes to standard error.
+pub(crate) fn print(results: &[FileResult], config: &Config) {
+    let out = match config.json_output {
+        true => log::err,
+        false => log::out,
+    };
+    for result in results {
+        out(&format!("{}: {}\n", result.name, result.verdict()));
+        for diagnostic in &result.diagnostics {
+            match diagnostic.is_error() {
+                true => out(&format!("{diagnostic}\n")),
+                false => log::err(&format!("{diagnostic}\n")),
+            }
+        }
+    }
+    if config.json_output {
+        let results: Vec<serde_json::Value> = results.iter().map(FileResult::as_json).collect();
+        log::out(&format!("{}\n", json!({ "falco_load_results": results })));
     }
 }
 

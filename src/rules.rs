@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use lanner_engine::RulesFile;
+use lanner_engine::{Diagnostic, RulesFile};
 
 use crate::config::Config;
 
@@ -108,22 +108,24 @@ fn directory(path: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Reads one file.
+///
+/// # Errors
+/// A [`Diagnostic`] that says why it can't be, and where.
 pub(crate) fn read_file(path: &Path) -> anyhow::Result<RulesFile> {
-    let bytes = fs::read(path).with_context(|| format!("cannot read rules from {}", path.display()))?;
+    let name = path.display().to_string();
+    let bytes = fs::read(path)
+        .map_err(|error| Diagnostic::unreadable(&name, format!("cannot read the rules: {error}"), None))?;
     let text = String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let offset = error.utf8_error().valid_up_to();
+        let before = &error.as_bytes()[..offset];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         let column = String::from_utf8_lossy(before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default());
-        let column = column.chars().count() + 1;
-        anyhow::anyhow!(
-            "{}:{line}:{column}: the file is not UTF-8 here; save it as UTF-8",
-            path.display()
-        )
+        let at = (line, column.chars().count() + 1, offset);
+        let mut diagnostic = Diagnostic::unreadable(&name, "the file is not UTF-8 here", Some(at));
+        diagnostic.hint = Some("save it as UTF-8".into());
+        diagnostic
     })?;
-    Ok(RulesFile {
-        name: path.display().to_string(),
-        text,
-    })
+    Ok(RulesFile { name, text })
 }
 
 #[cfg(test)]

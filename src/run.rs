@@ -39,7 +39,9 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     falco_options::apply(&cli.falco, &mut config.append_output)?;
     falco_options::sources(&cli.falco)?;
     if !cli.validate.is_empty() {
-        return Ok(match load::validate(&cli.validate, &config) {
+        let results = load::validate(&cli.validate, &config);
+        load::print(&results, &config);
+        return Ok(match results.iter().all(|result| result.successful) {
             true => ExitCode::SUCCESS,
             false => ExitCode::FAILURE,
         });

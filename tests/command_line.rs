@@ -241,9 +241,13 @@ fn every_validated_file_has_its_verdict() {
     assert_eq!(output.status.code(), Some(1));
     let text = stdout(&output);
     for part in [
-        format!("{missing}: Invalid\ncannot read rules from {missing}: No such file"),
-        format!("{latin}: Invalid\n{latin}:2:4: the file is not UTF-8 here"),
-        format!("{empty}: Invalid\nthe directory has no .yaml or .yml file\n"),
+        format!(
+            "{missing}: Invalid\n{missing}: error[LOAD_ERR_FILE_READ]: cannot read the rules: No such file"
+        ),
+        format!("{latin}: Invalid\n{latin}:2:4: error[LOAD_ERR_FILE_READ]: the file is not UTF-8 here"),
+        format!(
+            "{empty}: Invalid\n{empty}: error[LOAD_ERR_FILE_READ]: the directory has no .yaml or .yml file\n"
+        ),
         format!("{good}: Ok\n"),
     ] {
         assert!(text.contains(&part), "{part}\n{text}");

@@ -156,6 +156,29 @@ impl Snippet {
     }
 }
 
+/// A place in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// Byte offset, from 0.
+    pub offset: usize,
+}
+
+/// What part of an item a diagnostic is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Part {
+    /// The item, or one of its keys.
+    #[default]
+    Item,
+    /// Its condition.
+    Condition,
+    /// Its output.
+    Output,
+}
+
 /// A second place that explains the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
@@ -167,6 +190,8 @@ pub struct Note {
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
+    /// Byte offset in the file.
+    pub offset: usize,
 }
 
 /// One thing wrong with the rules.
@@ -180,6 +205,10 @@ pub struct Diagnostic {
     pub message: String,
     /// The item it was found in.
     pub item: Option<ItemName>,
+    /// Where that item begins.
+    pub item_at: Option<Position>,
+    /// What part of it is meant.
+    pub part: Part,
     /// Name of the file.
     pub file: String,
     /// Line, from 1; 0 when the whole file is meant.
@@ -212,6 +241,8 @@ impl Diagnostic {
             code: Code::FileRead,
             message: message.into(),
             item: None,
+            item_at: None,
+            part: Part::Item,
             file: file.to_owned(),
             line,
             column,

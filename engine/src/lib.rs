@@ -9,6 +9,7 @@ mod alert_line;
 pub mod condition;
 mod diagnostic;
 pub mod field;
+mod file_result;
 mod given;
 pub mod output;
 mod rules;
@@ -22,7 +23,8 @@ mod suggest;
 mod testing;
 pub mod value;
 
-pub use diagnostic::{Code, Diagnostic, ItemKind, ItemName, Note, Severity, Snippet};
+pub use diagnostic::{Code, Diagnostic, ItemKind, ItemName, Note, Part, Position, Severity, Snippet};
+pub use file_result::FileResult;
 pub use given::{GivenFields, Input, InputError, Rendered};
 pub use lanner_schema::alert::{Alert, FieldValue, Priority};
 pub use rules::{

@@ -8,7 +8,7 @@ use super::rule_item::source_name;
 use super::source::{Place, Report};
 use super::version;
 use crate::condition::{self, CheckError, Expr, WarningKind};
-use crate::diagnostic::{Code, ItemKind, ItemName};
+use crate::diagnostic::{Code, ItemKind, ItemName, Part};
 use crate::output::Template;
 use crate::ruleset::{Extra, Rule};
 use crate::scope::Scope;
@@ -126,7 +126,9 @@ fn rule(
         return None;
     }
     let resolved = conditions.rule(report, mapped, &item);
+    let before = report.mark();
     let output = output(report, definition, &item, settings, scope);
+    report.about(before, Part::Output);
     let (resolved, origin) = resolved?;
     let program = match condition::compile_in(&resolved.expr, scope) {
         Ok(program) => program,

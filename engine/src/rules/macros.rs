@@ -4,7 +4,7 @@ use super::definition::{Definitions, MacroDef};
 use super::mapped::{Lists, Mapped};
 use super::source::{Report, Scalar};
 use crate::condition::{Expr, MAX_DEPTH, MacroError, Span, parse_with};
-use crate::diagnostic::{Code, Diagnostic, ItemKind, ItemName, Note};
+use crate::diagnostic::{Code, Diagnostic, ItemKind, ItemName, Note, Part};
 use crate::suggest::nearest;
 use std::collections::{HashMap, HashSet};
 
@@ -118,6 +118,7 @@ impl<'d> Conditions<'d> {
         }
         notes.extend(self.way(report, span.origin, root));
         let diagnostic = report.add(code, located.place, Some(&text.item), message);
+        diagnostic.part = Part::Condition;
         diagnostic.notes = notes;
         diagnostic
     }

@@ -29,6 +29,7 @@ pub(crate) fn document(report: &mut Report, definitions: &mut Definitions, docum
     };
     for node in items.iter().filter(|node| !node.is_null()) {
         definitions.items += 1;
+        report.item(node.at);
         match &node.value {
             Value::Map(entries) => item(report, definitions, entries, node.at),
             _ => {

@@ -1,6 +1,6 @@
 //! The texts of the rules files, and the way from a byte of a YAML scalar's value back to a line and column.
 
-use crate::diagnostic::{Code, Diagnostic, ItemName, Note, Snippet};
+use crate::diagnostic::{Code, Diagnostic, ItemName, Note, Part, Position, Snippet};
 use std::ops::Range;
 
 /// A range of bytes of one file.
@@ -28,13 +28,20 @@ pub(crate) struct SourceFile {
     pub(crate) text: String,
     /// Where each line begins.
     lines: Vec<usize>,
+    /// Where each item begins, as far as it was read.
+    items: Vec<usize>,
 }
 
 impl SourceFile {
     pub(crate) fn new(name: String, text: String) -> Self {
         let after_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(after_breaks).collect();
-        SourceFile { name, text, lines }
+        SourceFile {
+            name,
+            text,
+            lines,
+            items: Vec::new(),
+        }
     }
 }
 
@@ -114,6 +121,8 @@ impl Report {
             code,
             message: message.into(),
             item: item.cloned(),
+            item_at: item.and_then(|_| self.item_before(place)),
+            part: Part::Item,
             file: self.file_name(place.file).to_owned(),
             line,
             column,
@@ -153,6 +162,33 @@ impl Report {
             file: self.file_name(place.file).to_owned(),
             line,
             column,
+            offset: place.start,
+        }
+    }
+
+    /// Says that an item begins here; items come in their order.
+    pub(crate) fn item(&mut self, at: Place) {
+        if let Some(file) = self.files.get_mut(at.file) {
+            file.items.push(at.start);
+        }
+    }
+
+    /// Where the item that a place is in begins.
+    fn item_before(&self, place: Place) -> Option<Position> {
+        let items = &self.files.get(place.file)?.items;
+        let after = items.partition_point(|start| *start <= place.start);
+        let offset = *items.get(after.checked_sub(1)?)?;
+        let (line, column) = self.position(Place {
+            start: offset,
+            ..place
+        });
+        Some(Position { line, column, offset })
+    }
+
+    /// Says what part of an item everything is about that was found since.
+    pub(crate) fn about(&mut self, since: Mark, part: Part) {
+        for (_, diagnostic) in self.diagnostics.iter_mut().skip(since.diagnostics) {
+            diagnostic.part = part;
         }
     }
 
