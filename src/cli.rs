@@ -145,7 +145,7 @@ pub(crate) struct FalcoOptions {
     #[arg(long)]
     pub(crate) support: bool,
 
-    /// Not built yet: the JSON schema of the configuration
+    /// Prints the JSON schema of the configuration, and exits
     #[arg(long)]
     pub(crate) config_schema: bool,
 

@@ -1,11 +1,11 @@
 //! Falco's options beside the usual ones: what they answer here, and what they change.
 
 use anyhow::{anyhow, bail};
-use lanner_engine::AppendOutput;
 use lanner_engine::output::Template;
+use lanner_engine::{AppendOutput, Scope};
 
 use crate::cli::{Cli, FalcoOptions};
-use crate::{list, plugin, schema};
+use crate::{config, list, plugin, schema};
 
 /// The only event source.
 const SOURCE: &str = "syscall";
@@ -14,13 +14,12 @@ const SOURCE: &str = "syscall";
 /// such option.
 ///
 /// # Errors
-/// When the option is known from Falco and not built yet, or asks about what is not there.
+/// When the option asks about what is not there.
 pub(crate) fn answer(cli: &Cli) -> anyhow::Result<Option<String>> {
     let asked = &cli.falco;
-    if asked.config_schema {
-        bail!("--config-schema is known from Falco and not built yet");
-    }
-    Ok(if asked.rule_schema {
+    Ok(if asked.config_schema {
+        Some(config::json_schema())
+    } else if asked.rule_schema {
         Some(schema::rules())
     } else if asked.ignored {
         Some(ignored())
@@ -53,11 +52,15 @@ fn page_size() -> anyhow::Result<i64> {
         .ok_or_else(|| anyhow!("the system does not say its page size"))
 }
 
-/// What the options change when Lanner watches.
+/// What the options change when Lanner watches; formats may use the fields of `scope`.
 ///
 /// # Errors
 /// When a format of `-p` is wrong.
-pub(crate) fn apply(asked: &FalcoOptions, append_output: &mut Vec<AppendOutput>) -> anyhow::Result<()> {
+pub(crate) fn apply(
+    asked: &FalcoOptions,
+    scope: &Scope,
+    append_output: &mut Vec<AppendOutput>,
+) -> anyhow::Result<()> {
     if asked.verbose > 0 {
         tracing::info!("-v changes nothing here: log_level of the configuration says what is logged");
     }
@@ -68,7 +71,7 @@ pub(crate) fn apply(asked: &FalcoOptions, append_output: &mut Vec<AppendOutput>)
             );
             continue;
         }
-        if let Err(error) = Template::compile(format) {
+        if let Err(error) = Template::compile_in(format, scope) {
             let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
             bail!("-p {format}: {error}{hint}");
         }

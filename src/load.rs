@@ -24,8 +24,14 @@ pub(crate) fn settings(config: &Config) -> Settings {
             false => Matching::First,
         },
         append_output: config.append_output.clone(),
+        selections: config
+            .selections
+            .iter()
+            .map(|placed| placed.selection.clone())
+            .collect(),
+        static_fields: config.static_fields.clone(),
+        buffer_format_base64: config.buffer_base64,
         hostname: hostname(),
-        ..Settings::default()
     }
 }
 
@@ -46,6 +52,12 @@ pub(crate) fn load(files: &[RulesFile], config: &Config) -> anyhow::Result<Rules
     let loaded = lanner_engine::load(files, &settings(config));
     if config.log_stderr {
         schema::report(&loaded, None);
+    }
+    for unused in &loaded.unused_selections {
+        let hint = unused.hint().map(|hint| format!(" ({hint})"));
+        if let Some(placed) = config.selections.get(unused.index) {
+            tracing::warn!("{}: rules: {unused}{}", placed.at, hint.unwrap_or_default());
+        }
     }
     let Loaded {
         ruleset, diagnostics, ..

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use lanner_capture::Host;
-use lanner_engine::Ruleset;
+use lanner_engine::{Ruleset, Scope};
 use lanner_outputs::{Facts, Outputs};
 
 use crate::cli::Cli;
 use crate::config::{self, Config};
 use crate::pidfile::Pidfile;
 use crate::start_screen::Screen;
-use crate::{falco_options, list, load, log, rules, support, version, watch};
+use crate::{falco_options, list, load, log, rules, schema, support, version, watch};
 
 /// Does what the command line says.
 ///
@@ -36,7 +36,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     if cli.unbuffered {
         config.outputs.buffered = false;
     }
-    falco_options::apply(&cli.falco, &mut config.append_output)?;
+    let scope = Scope::default().with_static_fields(&config.static_fields);
+    falco_options::apply(&cli.falco, &scope, &mut config.append_output)?;
     falco_options::sources(&cli.falco)?;
     if !cli.validate.is_empty() {
         let results = load::validate(&cli.validate, &config);
@@ -106,6 +107,7 @@ pub(crate) fn configure(file: Option<&Path>, options: &[String]) -> anyhow::Resu
     }
     log::start(&config);
     log::report(&messages);
+    schema::report_configuration(&config.schema);
     Ok(config)
 }
 

@@ -2,6 +2,7 @@
 
 use lanner_engine::Loaded;
 
+use crate::config::Verdict;
 use crate::log;
 
 /// Differences of one file that are shown in full; a file with an old habit has it on every rule.
@@ -12,6 +13,16 @@ pub(crate) fn rules() -> String {
     format!("{:#}\n", lanner_engine::rule_schema())
 }
 
+/// Says how the files of the configuration stand against their schema; where they differ is among the messages.
+pub(crate) fn report_configuration(verdicts: &[Verdict]) {
+    for verdict in verdicts {
+        match verdict.is_valid() {
+            true => tracing::info!("{verdict}"),
+            false => tracing::warn!("{verdict}"),
+        }
+    }
+}
+
 /// Says how rules files stand against their schema, in Falco's words: never a reason not to load them. `file` picks one
 /// of them; what a diagnostic says at the same place is not said again.
 pub(crate) fn report(loaded: &Loaded, file: Option<&str>) {
@@ -20,7 +31,7 @@ pub(crate) fn report(loaded: &Loaded, file: Option<&str>) {
             continue;
         }
         if verdict.problems.is_empty() {
-            tracing::debug!("{verdict}");
+            tracing::info!("{verdict}");
             continue;
         }
         let problems: Vec<_> = loaded

@@ -26,6 +26,15 @@ pub enum ExtraField {
     },
 }
 
+impl ExtraField {
+    /// Its key in the output fields.
+    pub fn name(&self) -> &str {
+        match self {
+            ExtraField::Field(name) | ExtraField::Format { name, .. } => name,
+        }
+    }
+}
+
 /// One entry of Falco's `append_output`: what is added to the alerts of the rules it matches.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AppendOutput {

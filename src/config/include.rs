@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::message::{Level, Messages, Place};
+use super::message::{Messages, Place};
+use super::shape::Verdicts;
 use super::tree::{self, Node, Value};
 
 /// What becomes of a key that is in both files.
@@ -20,7 +21,7 @@ enum Strategy {
 const KEY: &str = "config_files";
 
 /// Merges the files that `config_files` names into `root`, in order. Paths that don't exist are skipped.
-pub(super) fn merge(root: &mut Node, main: &Path, messages: &mut Messages) {
+pub(super) fn merge(root: &mut Node, main: &Path, messages: &mut Messages, verdicts: &mut Verdicts) {
     let Some(list) = root.get(KEY).cloned() else {
         return;
     };
@@ -54,6 +55,7 @@ pub(super) fn merge(root: &mut Node, main: &Path, messages: &mut Messages) {
             match tree::parse_file(&text, &file) {
                 Ok(mut included) => {
                     tree::settle_duplicates(&mut included, messages);
+                    verdicts.add(&file, &included);
                     merge_one(root, included, strategy, messages);
                 }
                 Err(message) => messages.0.push(message),
@@ -66,13 +68,13 @@ pub(super) fn merge(root: &mut Node, main: &Path, messages: &mut Messages) {
 fn item_of(item: &Node, messages: &mut Messages) -> Option<(PathBuf, Strategy)> {
     let path = item.get("path").unwrap_or(item);
     let strategy = match item.get("strategy").map(Node::text) {
-        None | Some(Ok("append")) => Some(Strategy::Append),
-        Some(Ok("override")) => Some(Strategy::Override),
-        Some(Ok("add-only")) => Some(Strategy::AddOnly),
-        Some(_) => None,
+        Some(Ok("override")) => Strategy::Override,
+        Some(Ok("add-only")) => Strategy::AddOnly,
+        // Any other word means this too, as in Falco; the schema's warning names it.
+        _ => Strategy::Append,
     };
-    match (path.text(), strategy) {
-        (Ok(path), Some(strategy)) if !path.is_empty() => Some((path.into(), strategy)),
+    match path.text() {
+        Ok(path) if !path.is_empty() => Some((path.into(), strategy)),
         _ => {
             let text = format!("an item of config_files must be a path, not {}", item.describe());
             messages.error(
@@ -128,12 +130,11 @@ fn merge_one(root: &mut Node, included: Node, strategy: Strategy, messages: &mut
     };
     for new in added {
         if new.name == KEY {
-            let text = "config_files in an included file is ignored";
-            messages.add(
-                Level::Warning,
+            // Falco refuses it too: what such a file names would silently be left out.
+            messages.error(
                 &new.at,
-                text,
-                Some("name every file in the main configuration".into()),
+                "config_files in an included file",
+                "name every file in the main configuration",
             );
             continue;
         }
@@ -227,8 +228,17 @@ mod tests {
             (vec!["/a".into()], Priority::Error)
         );
         assert!(config.json_output);
-        let (_, messages, _dir) = merged(&[("main.yaml", &main("merge")), add], &[]);
-        assert!(messages.refused());
+        let (config, messages, _dir) = merged(&[("main.yaml", &main("merge")), add], &[]);
+        assert!(
+            !messages.refused(),
+            "an unknown strategy is the usual one, as in Falco"
+        );
+        assert_eq!(paths(&config), ["/a", "/b"].map(Path::new));
+        assert!(
+            messages.0[0].text.contains("config_files[0].strategy"),
+            "{:?}",
+            messages.0
+        );
     }
 
     #[test]

@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
-use lanner_capture::Tier;
-use lanner_outputs::Journald;
-use lanner_schema::alert::Priority;
-use tracing::level_filters::LevelFilter;
+use lanner_engine::Scope;
+use lanner_engine::shape::Shape;
 
-use super::append_output;
-use super::message::{Level, Message, Messages, Place};
+use super::message::{Level, Messages, Place};
 use super::tree::{Node, Value, Wrong};
-use super::{Config, PRESETS};
+use super::values::{
+    choice, engine_kind, journald, log_level, path, paths, plugin_index, preset, priority, size,
+    static_fields, tier,
+};
+use super::{Config, append_output, selections, shape};
 
 /// What the rows fill; the parts that several keys decide together are put together afterwards.
 #[derive(Debug, Default)]
@@ -22,6 +23,8 @@ pub(super) struct Settings {
     pub(super) kmod: bool,
     pub(super) kmod_preset: Option<u64>,
     pub(super) modern_preset: Option<u64>,
+    /// The names that formats may use.
+    scope: Scope,
     /// Remarks about what is inside a value.
     messages: Messages,
 }
@@ -49,7 +52,7 @@ type Setter = fn(&mut Settings, &Node) -> Result<(), Wrong>;
 /// What becomes of a key.
 enum Serve {
     Read(Setter),
-    /// Falco's, not served yet. A section of this kind covers the keys below it that have no row.
+    /// Falco's, not served yet.
     Later,
     /// The same; but when the condition holds, the operator counts on something, and the text says what is missing.
     LaterWarn(fn(&Node) -> bool, &'static str),
@@ -65,70 +68,148 @@ fn filled(node: &Node) -> bool {
     !node.is_empty()
 }
 
-/// Every key, Falco's and ours.
-#[rustfmt::skip]
-static ROWS: &[(&str, Serve)] = &[
-    ("rules_files", Read(|s, n| { s.rules_files = Some(paths(n)?); Ok(()) })),
-    ("rules_file", Read(|s, n| { s.rules_file = Some((paths(n)?, n.at.clone())); Ok(()) })),
-    ("priority", Read(|s, n| { s.config.priority = priority(n)?; Ok(()) })),
-    ("rule_matching", Read(|s, n| { s.config.match_all = choice(n, &[("first", false), ("all", true)])?; Ok(()) })),
-    ("append_output", Read(|s, n| { s.config.append_output = append_output::read(n, &mut s.messages)?; Ok(()) })),
-    ("json_output", Read(|s, n| { s.config.json_output = n.truth()?; Ok(()) })),
-    ("json_include_output_property", Read(|s, n| { s.config.json_output_property = n.truth()?; Ok(()) })),
-    ("json_include_message_property", Read(|s, n| { s.config.json_message_property = n.truth()?; Ok(()) })),
-    ("json_include_output_fields_property", Read(|s, n| { s.config.json_fields_property = n.truth()?; Ok(()) })),
-    ("json_include_tags_property", Read(|s, n| { s.config.json_tags_property = n.truth()?; Ok(()) })),
-    ("time_format_iso_8601", Read(|s, n| { s.config.iso_8601 = n.truth()?; Ok(()) })),
-    ("buffered_outputs", Read(|s, n| { s.config.outputs.buffered = n.truth()?; Ok(()) })),
-    ("outputs_queue.capacity", Read(|s, n| { s.config.outputs.queue_capacity = size(n)?; Ok(()) })),
-    ("stdout_output.enabled", Read(|s, n| { s.config.outputs.stdout = n.truth()?; Ok(()) })),
-    ("syslog_output.enabled", Read(|s, n| { s.config.outputs.syslog = n.truth()?; Ok(()) })),
-    ("journald_output.enabled", Read(|s, n| { s.config.outputs.journald = journald(n)?; Ok(()) })),
-    ("file_output.enabled", Read(|s, n| { s.file_output.enabled = n.truth()?; Ok(()) })),
-    ("file_output.keep_alive", Read(|s, n| { s.file_output.keep_alive = n.truth()?; Ok(()) })),
-    ("file_output.filename", Read(|s, n| { s.file_output.filename = path(n)?; Ok(()) })),
-    ("log_stderr", Read(|s, n| { s.config.log_stderr = n.truth()?; Ok(()) })),
-    ("log_level", Read(|s, n| { s.config.log_level = log_level(n)?; Ok(()) })),
-    ("engine.kind", Read(engine_kind)),
-    ("engine.tier", Read(|s, n| { s.config.capture.tier = tier(n)?; Ok(()) })),
-    ("engine.kmod.buf_size_preset", Read(|s, n| { s.kmod_preset = Some(preset(n)?); Ok(()) })),
-    ("engine.modern_ebpf.buf_size_preset", Read(|s, n| { s.modern_preset = Some(preset(n)?); Ok(()) })),
-    ("falco_libs.thread_table_size", Read(|s, n| { s.config.capture.process_limit = size(n)?; Ok(()) })),
-    ("nri.enabled", Read(|s, n| { s.config.nri.enabled = n.truth()?; Ok(()) })),
-    ("nri.socket_path", Read(|s, n| { s.config.nri.socket_path = path(n)?; Ok(()) })),
-    ("nri.plugin_index", Read(|s, n| { s.config.nri.plugin_index = Some(plugin_index(n)?); Ok(()) })),
-    ("containerd.enabled", Read(|s, n| { s.config.containerd.enabled = n.truth()?; Ok(()) })),
-    ("containerd.address", Read(|s, n| { s.config.containerd.address = path(n)?; Ok(()) })),
+/// What stands below a key.
+enum Type {
+    Truth,
+    Integer,
+    Number,
+    Text,
+    Texts,
+    Word(&'static [&'static str]),
+    Made(fn() -> Shape),
+}
 
-    ("config_files", Read(|_, _| Ok(()))), // merged before the keys are read
-    ("watch_config_files", Later),
-    ("rules", LaterWarn(filled, "enabling and disabling rules here is not served yet; every rule stays as its file says")),
-    ("engine.kmod", Later),
-    ("engine.modern_ebpf", Later),
-    ("engine.replay", Later),
-    ("capture", Later),
-    ("capture.enabled", LaterWarn(truth, "no capture files are written yet")),
-    ("load_plugins", Later),
-    ("plugins", Later),
-    ("plugins_hostinfo", Later),
-    ("buffer_format_base64", LaterWarn(truth, "buffers are not printed as base64 yet")),
-    ("static_fields", LaterWarn(filled, "static fields are not served yet")),
-    ("http_output", Later),
-    ("http_output.enabled", LaterWarn(truth, "the HTTP output is not served yet: no alert goes there")),
-    ("program_output", Later),
-    ("program_output.enabled", LaterWarn(truth, "the program output is not served yet: no alert goes there")),
-    ("webserver", Later),
-    ("log_syslog", Later),
-    ("libs_logger", Later),
-    ("output_timeout", Later),
-    ("syscall_event_timeouts", Later),
-    ("syscall_event_drops", Later),
-    ("metrics", Later),
-    ("metrics.enabled", LaterWarn(truth, "metrics are not served yet")),
-    ("base_syscalls", Later),
-    ("base_syscalls.custom_set", LaterWarn(filled, "the set of traced system calls comes from the rules; custom_set is not served yet")),
-    ("base_syscalls.all", LaterWarn(truth, "tracing every system call is not served yet")),
-    ("falco_libs", Later),
+use Type::{Integer, Made, Number, Text, Texts, Truth, Word};
+
+/// A key, what stands below it, and what becomes of it.
+struct Row(&'static str, Type, Serve);
+
+/// Every key, Falco's and ours. Lists and maps whose keys are not fixed end the path: what is inside them is in their type.
+#[rustfmt::skip]
+static ROWS: &[Row] = &[
+    Row("config_files", Made(shape::config_files), Read(|_, _| Ok(()))), // merged before the keys are read
+    Row("watch_config_files", Truth, Later),
+    Row("rules_files", Texts, Read(|s, n| { s.rules_files = Some(paths(n)?); Ok(()) })),
+    Row("rule_files", Texts, LaterWarn(filled, "Falco's schema has this key and nothing reads it; write rules_files")),
+    Row("rules", Made(shape::rules), Read(|s, n| { s.config.selections = selections::read(n, &mut s.messages)?; Ok(()) })),
+
+    Row("engine.kind", Text, Read(engine_kind)),
+    Row("engine.tier", Text, Read(|s, n| { s.config.capture.tier = tier(n)?; Ok(()) })),
+    Row("engine.kmod.buf_size_preset", Integer, Read(|s, n| { s.kmod_preset = Some(preset(n)?); Ok(()) })),
+    Row("engine.kmod.drop_failed_exit", Truth, Later),
+    Row("engine.modern_ebpf.cpus_for_each_buffer", Integer, Later),
+    Row("engine.modern_ebpf.buf_size_preset", Integer, Read(|s, n| { s.modern_preset = Some(preset(n)?); Ok(()) })),
+    Row("engine.modern_ebpf.drop_failed_exit", Truth, Later),
+    Row("engine.modern_ebpf.disable_iterators", Truth, Later),
+    Row("engine.replay.capture_file", Text, Later),
+
+    Row("capture.enabled", Truth, LaterWarn(truth, "no capture files are written yet")),
+    Row("capture.path_prefix", Text, Later),
+    Row("capture.mode", Word(&["rules", "all_rules"]), Later),
+    Row("capture.default_duration", Integer, Later),
+    Row("capture.max_file_size_mb", Integer, Later),
+
+    Row("load_plugins", Texts, Later),
+    Row("plugins", Made(shape::plugins), Later),
+    Row("plugins_hostinfo", Truth, Later),
+
+    Row("nri.enabled", Truth, Read(|s, n| { s.config.nri.enabled = n.truth()?; Ok(()) })),
+    Row("nri.socket_path", Text, Read(|s, n| { s.config.nri.socket_path = path(n)?; Ok(()) })),
+    Row("nri.plugin_index", Text, Read(|s, n| { s.config.nri.plugin_index = Some(plugin_index(n)?); Ok(()) })),
+    Row("containerd.enabled", Truth, Read(|s, n| { s.config.containerd.enabled = n.truth()?; Ok(()) })),
+    Row("containerd.address", Text, Read(|s, n| { s.config.containerd.address = path(n)?; Ok(()) })),
+
+    Row("time_format_iso_8601", Truth, Read(|s, n| { s.config.iso_8601 = n.truth()?; Ok(()) })),
+    Row("buffer_format_base64", Truth, Read(|s, n| { s.config.buffer_base64 = n.truth()?; Ok(()) })),
+    Row("priority", Text, Read(|s, n| { s.config.priority = priority(n)?; Ok(()) })),
+    Row("rule_matching", Text, Read(|s, n| { s.config.match_all = choice(n, &[("first", false), ("all", true)])?; Ok(()) })),
+    Row("json_output", Truth, Read(|s, n| { s.config.json_output = n.truth()?; Ok(()) })),
+    Row("json_include_output_property", Truth, Read(|s, n| { s.config.json_output_property = n.truth()?; Ok(()) })),
+    Row("json_include_message_property", Truth, Read(|s, n| { s.config.json_message_property = n.truth()?; Ok(()) })),
+    Row("json_include_output_fields_property", Truth, Read(|s, n| { s.config.json_fields_property = n.truth()?; Ok(()) })),
+    Row("json_include_tags_property", Truth, Read(|s, n| { s.config.json_tags_property = n.truth()?; Ok(()) })),
+    Row("append_output", Made(shape::append_output), Read(|s, n| { s.config.append_output = append_output::read(n, &s.scope, &mut s.messages)?; Ok(()) })),
+    Row("static_fields", Made(shape::static_fields), Read(|s, n| { s.config.static_fields = static_fields(n)?; Ok(()) })),
+
+    Row("buffered_outputs", Truth, Read(|s, n| { s.config.outputs.buffered = n.truth()?; Ok(()) })),
+    Row("outputs_queue.capacity", Integer, Read(|s, n| { s.config.outputs.queue_capacity = size(n)?; Ok(()) })),
+    Row("output_timeout", Integer, Later),
+    Row("stdout_output.enabled", Truth, Read(|s, n| { s.config.outputs.stdout = n.truth()?; Ok(()) })),
+    Row("syslog_output.enabled", Truth, Read(|s, n| { s.config.outputs.syslog = n.truth()?; Ok(()) })),
+    Row("journald_output.enabled", Made(shape::truth_or_auto), Read(|s, n| { s.config.outputs.journald = journald(n)?; Ok(()) })),
+    Row("file_output.enabled", Truth, Read(|s, n| { s.file_output.enabled = n.truth()?; Ok(()) })),
+    Row("file_output.keep_alive", Truth, Read(|s, n| { s.file_output.keep_alive = n.truth()?; Ok(()) })),
+    Row("file_output.filename", Text, Read(|s, n| { s.file_output.filename = path(n)?; Ok(()) })),
+    Row("http_output.enabled", Truth, LaterWarn(truth, "the HTTP output is not served yet: no alert goes there")),
+    Row("http_output.url", Text, Later),
+    Row("http_output.user_agent", Text, Later),
+    Row("http_output.insecure", Truth, Later),
+    Row("http_output.ca_cert", Text, Later),
+    Row("http_output.ca_bundle", Text, Later),
+    Row("http_output.ca_path", Text, Later),
+    Row("http_output.mtls", Truth, Later),
+    Row("http_output.client_cert", Text, Later),
+    Row("http_output.client_key", Text, Later),
+    Row("http_output.echo", Truth, Later),
+    Row("http_output.compress_uploads", Truth, Later),
+    Row("http_output.keep_alive", Truth, Later),
+    Row("http_output.max_consecutive_timeouts", Integer, Later),
+    Row("program_output.enabled", Truth, LaterWarn(truth, "the program output is not served yet: no alert goes there")),
+    Row("program_output.keep_alive", Truth, Later),
+    Row("program_output.program", Text, Later),
+
+    Row("webserver.enabled", Truth, Later),
+    Row("webserver.threadiness", Integer, Later),
+    Row("webserver.listen_port", Integer, Later),
+    Row("webserver.listen_address", Text, Later),
+    Row("webserver.k8s_healthz_endpoint", Text, Later),
+    Row("webserver.prometheus_metrics_enabled", Truth, Later),
+    Row("webserver.ssl_enabled", Truth, Later),
+    Row("webserver.ssl_certificate", Text, Later),
+
+    Row("log_stderr", Truth, Read(|s, n| { s.config.log_stderr = n.truth()?; Ok(()) })),
+    Row("log_syslog", Truth, Later),
+    Row("log_level", Text, Read(|s, n| { s.config.log_level = log_level(n)?; Ok(()) })),
+    Row("libs_logger.enabled", Truth, Later),
+    Row("libs_logger.severity", Text, Later),
+
+    Row("syscall_event_timeouts.max_consecutives", Integer, Later),
+    Row("syscall_event_drops.threshold", Number, Later),
+    Row("syscall_event_drops.actions", Texts, Later),
+    Row("syscall_event_drops.rate", Number, Later),
+    Row("syscall_event_drops.max_burst", Integer, Later),
+    Row("syscall_event_drops.simulate_drops", Truth, Later),
+
+    Row("metrics.enabled", Truth, LaterWarn(truth, "metrics are not served yet")),
+    Row("metrics.interval", Text, Later),
+    Row("metrics.output_rule", Truth, Later),
+    Row("metrics.output_file", Text, Later),
+    Row("metrics.rules_counters_enabled", Truth, Later),
+    Row("metrics.resource_utilization_enabled", Truth, Later),
+    Row("metrics.state_counters_enabled", Truth, Later),
+    Row("metrics.kernel_event_counters_enabled", Truth, Later),
+    Row("metrics.kernel_event_counters_per_cpu_enabled", Truth, Later),
+    Row("metrics.libbpf_stats_enabled", Truth, Later),
+    Row("metrics.plugins_metrics_enabled", Truth, Later),
+    Row("metrics.jemalloc_stats_enabled", Truth, Later),
+    Row("metrics.kernel_iter_event_counters_enabled", Truth, Later),
+    Row("metrics.convert_memory_to_mb", Truth, Later),
+    Row("metrics.include_empty_values", Truth, Later),
+
+    Row("base_syscalls.custom_set", Texts, LaterWarn(filled, "the set of traced system calls comes from the rules; custom_set is not served yet")),
+    Row("base_syscalls.repair", Truth, Later),
+    Row("base_syscalls.all", Truth, LaterWarn(truth, "tracing every system call is not served yet")),
+
+    Row("falco_libs.thread_table_size", Integer, Read(|s, n| { s.config.capture.process_limit = size(n)?; Ok(()) })),
+    Row("falco_libs.thread_table_auto_purging_interval_s", Integer, Later),
+    Row("falco_libs.thread_table_auto_purging_thread_timeout_s", Integer, Later),
+    Row("falco_libs.snaplen", Integer, Later),
+];
+
+/// Keys that are read and that no schema has: Falco warns of them too.
+#[rustfmt::skip]
+static DEPRECATED: &[Row] = &[
+    Row("rules_file", Texts, Read(|s, n| { s.rules_file = Some((paths(n)?, n.at.clone())); Ok(()) })),
 ];
 
 /// Keys that Falco once had: the hint says what became of them.
@@ -139,13 +220,19 @@ static GONE: &[(&str, &str)] = &[
     ("outputs", "Falco removed the rate limit of outputs"),
     ("syscall_buf_size_preset", "write engine.modern_ebpf.buf_size_preset"),
     ("metadata_download", "metadata comes from the container runtime"),
+    ("container_engines", "containers come from nri and containerd"),
 ];
 
 /// Reads every key of the tree.
 pub(super) fn apply(root: &Node, settings: &mut Settings, messages: &mut Messages) {
     let mut later = Vec::new();
+    // Formats may name them wherever they stand.
+    if let Some(Ok(fields)) = root.get("static_fields").map(static_fields) {
+        settings.scope = Scope::default().with_static_fields(&fields);
+    }
     section("", root, settings, messages, &mut later);
     messages.0.append(&mut settings.messages.0);
+    later.dedup();
     if !later.is_empty() {
         let text = format!(
             "known from Falco, not served yet and ignored: {}",
@@ -155,21 +242,66 @@ pub(super) fn apply(root: &Node, settings: &mut Settings, messages: &mut Message
     }
 }
 
+fn rows() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().chain(DEPRECATED)
+}
+
 fn row(path: &str) -> Option<&'static Serve> {
-    ROWS.iter()
-        .find(|(name, _)| *name == path)
-        .map(|(_, serve)| serve)
+    rows().find(|row| row.0 == path).map(|row| &row.2)
+}
+
+/// What of a row's path is below `path`.
+fn below<'p>(path: &str, full: &'p str) -> Option<&'p str> {
+    match path {
+        "" => Some(full),
+        path => full.strip_prefix(path)?.strip_prefix('.'),
+    }
 }
 
 /// The keys below `path`, one level deep.
 fn children(path: &str) -> impl Iterator<Item = &'static str> {
-    ROWS.iter().filter_map(move |(name, _)| {
-        let below = match path {
-            "" => *name,
-            path => name.strip_prefix(path)?.strip_prefix('.')?,
-        };
-        below.split('.').next()
+    rows().filter_map(move |row| below(path, row.0)?.split('.').next())
+}
+
+/// The shape of a configuration.
+pub(super) fn shape() -> Shape {
+    shape::section("", &|path| {
+        let mut keys: Vec<(&str, Option<Shape>)> = Vec::new();
+        for row in ROWS {
+            let Some(rest) = below(path, row.0) else { continue };
+            match rest.split_once('.') {
+                None => keys.push((rest, Some(row.1.shape()))),
+                Some((first, _)) if keys.iter().all(|(name, _)| *name != first) => keys.push((first, None)),
+                Some(_) => {}
+            }
+        }
+        keys
     })
+}
+
+impl Type {
+    fn shape(&self) -> Shape {
+        match self {
+            Truth => Shape::Truth,
+            Integer => Shape::Integer,
+            Number => Shape::Number,
+            Text => Shape::Text,
+            Texts => Shape::list(Shape::Text),
+            Word(words) => Shape::Word(words.to_vec()),
+            Made(shape) => shape(),
+        }
+    }
+}
+
+/// How an unserved key is named: with its section as a whole where nothing of that is served.
+fn unserved(full: &str) -> String {
+    let section = full.rsplit_once('.').map(|(section, _)| section);
+    let served =
+        |section: &str| rows().any(|row| below(section, row.0).is_some() && matches!(row.2, Read(_)));
+    match section {
+        Some(section) if !served(section) => format!("{section}.*"),
+        _ => full.to_owned(),
+    }
 }
 
 fn section(
@@ -185,7 +317,6 @@ fn section(
             "" => entry.name.clone(),
             path => format!("{path}.{}", entry.name),
         };
-        let has_children = children(&full).next().is_some();
         match row(&full) {
             Some(Read(setter)) => {
                 if let Err(wrong) = setter(settings, &entry.node) {
@@ -193,21 +324,13 @@ fn section(
                     messages.add(Level::Error, &entry.node.at, text, wrong.hint);
                 }
             }
-            Some(LaterWarn(condition, missing)) => {
-                let level = if condition(&entry.node) {
-                    Level::Warning
-                } else {
-                    continue;
-                };
-                messages.add(level, &entry.at, format!("{full}: {missing}"), None);
-            }
-            Some(Later) | None if has_children => match &entry.node.value {
-                Value::Map(_) => {
-                    if row(&full).is_some() {
-                        later.push(format!("{full}.*"));
-                    }
-                    section(&full, &entry.node, settings, messages, later);
-                }
+            Some(LaterWarn(condition, missing)) => match condition(&entry.node) {
+                true => messages.add(Level::Warning, &entry.at, format!("{full}: {missing}"), None),
+                false => {}
+            },
+            Some(Later) => later.push(unserved(&full)),
+            None if children(&full).next().is_some() => match &entry.node.value {
+                Value::Map(_) => section(&full, &entry.node, settings, messages, later),
                 Value::Null => {}
                 _ => {
                     let text = format!("{full} must be a map of keys, not {}", entry.node.describe());
@@ -219,8 +342,6 @@ fn section(
                     );
                 }
             },
-            Some(Later) => later.push(full),
-            None if row(path).is_some() => {} // its section is known and reported as a whole
             None => unknown(path, &full, &entry.name, &entry.at, messages),
         }
     }
@@ -234,8 +355,9 @@ fn unknown(path: &str, full: &str, name: &str, at: &Place, messages: &mut Messag
     let near = || nearest(name, children(path)).map(|near| format!("did you mean {near}?"));
     // A key at the wrong depth: `socket_path` without its `nri`.
     let elsewhere = || {
-        let mut rows = ROWS.iter().map(|(key, _)| *key);
-        rows.find(|key| key.rsplit('.').next() == Some(name) && key.contains('.'))
+        rows()
+            .map(|row| row.0)
+            .find(|key| key.rsplit('.').next() == Some(name) && key.contains('.'))
             .map(|key| format!("the key is {key}"))
     };
     let hint = gone.or_else(near).or_else(elsewhere);
@@ -243,124 +365,11 @@ fn unknown(path: &str, full: &str, name: &str, at: &Place, messages: &mut Messag
 }
 
 /// The candidate that differs least from `word`, when that is no more than a slip of the keyboard.
-fn nearest(word: &str, candidates: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+pub(super) fn nearest(word: &str, candidates: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let limit = (word.chars().count() / 3).clamp(1, 3);
     candidates
         .map(|candidate| (strsim::osa_distance(word, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, candidate)| candidate)
-}
-
-fn choice<T: Copy>(node: &Node, choices: &[(&str, T)]) -> Result<T, Wrong> {
-    let found = node
-        .text()
-        .ok()
-        .and_then(|text| choices.iter().find(|(word, _)| *word == text));
-    found.map(|(_, value)| *value).ok_or_else(|| {
-        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-        Wrong::new(format!("one of {}", words.join(", ")))
-    })
-}
-
-fn path(node: &Node) -> Result<PathBuf, Wrong> {
-    match node.text() {
-        Ok(text) if !text.is_empty() => Ok(PathBuf::from(text)),
-        _ => Err(Wrong::new("a path")),
-    }
-}
-
-fn paths(node: &Node) -> Result<Vec<PathBuf>, Wrong> {
-    let texts = node
-        .texts()
-        .map_err(|_| Wrong::new("a list of files and directories"))?;
-    Ok(texts
-        .into_iter()
-        .filter(|text| !text.is_empty())
-        .map(PathBuf::from)
-        .collect())
-}
-
-fn size(node: &Node) -> Result<usize, Wrong> {
-    usize::try_from(node.number()?).map_err(|_| Wrong::new("a smaller number"))
-}
-
-fn priority(node: &Node) -> Result<Priority, Wrong> {
-    node.text().ok().and_then(Priority::parse).ok_or_else(|| {
-        let words: Vec<String> = Priority::ALL.iter().map(|p| p.word().to_lowercase()).collect();
-        Wrong::new(format!("one of {}", words.join(", ")))
-    })
-}
-
-fn log_level(node: &Node) -> Result<LevelFilter, Wrong> {
-    choice(
-        node,
-        &[
-            ("emergency", LevelFilter::ERROR),
-            ("alert", LevelFilter::ERROR),
-            ("critical", LevelFilter::ERROR),
-            ("error", LevelFilter::ERROR),
-            ("warning", LevelFilter::WARN),
-            ("notice", LevelFilter::INFO),
-            ("info", LevelFilter::INFO),
-            ("informational", LevelFilter::INFO),
-            ("debug", LevelFilter::DEBUG),
-        ],
-    )
-}
-
-fn journald(node: &Node) -> Result<Journald, Wrong> {
-    match (node.text(), node.truth()) {
-        (Ok("auto"), _) => Ok(Journald::Auto),
-        (_, Ok(true)) => Ok(Journald::On),
-        (_, Ok(false)) => Ok(Journald::Off),
-        _ => Err(Wrong::new("true, false or auto")),
-    }
-}
-
-fn engine_kind(settings: &mut Settings, node: &Node) -> Result<(), Wrong> {
-    let served = "modern_ebpf or kmod";
-    let unwatchable = match node.text() {
-        Ok("modern_ebpf" | "auto" | "ebpf") => return Ok(()),
-        Ok("kmod") => {
-            settings.kmod = true;
-            return Ok(());
-        }
-        // Rules are checked and listed with these; see Config::unwatchable.
-        Ok("nodriver") => {
-            "engine.kind is nodriver, and without a driver there is nothing to watch: no plugins are loaded"
-        }
-        Ok("replay") => "engine.kind is replay, and capture files are not replayed yet",
-        Ok("gvisor") => return Err(Wrong::new(served).with_hint("Falco removed gVisor support in 0.44")),
-        _ => return Err(Wrong::new(served)),
-    };
-    settings.config.unwatchable = Some(Message {
-        level: Level::Error,
-        place: node.at.clone(),
-        text: unwatchable.into(),
-        hint: Some(format!("write {served} to watch this host")),
-    });
-    Ok(())
-}
-
-fn tier(node: &Node) -> Result<Tier, Wrong> {
-    node.text()
-        .ok()
-        .and_then(Tier::parse)
-        .ok_or_else(|| Wrong::new("one of auto, trampoline, sys_exit, raw, none"))
-}
-
-fn preset(node: &Node) -> Result<u64, Wrong> {
-    let wrong = || Wrong::new(format!("a number from 1 (1 MB) to {PRESETS} (512 MB)"));
-    node.number()
-        .ok()
-        .filter(|preset| (1..=PRESETS).contains(preset))
-        .ok_or_else(wrong)
-}
-
-fn plugin_index(node: &Node) -> Result<String, Wrong> {
-    match node.text() {
-        Ok(text) if text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(text.to_owned()),
-        _ => Err(Wrong::new("two digits, \"00\" to \"99\"")),
-    }
 }

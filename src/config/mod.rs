@@ -9,7 +9,10 @@ mod env;
 mod include;
 mod keys;
 mod message;
+mod selections;
+mod shape;
 mod tree;
+mod values;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +22,9 @@ use tracing::level_filters::LevelFilter;
 
 pub(crate) use message::{ConfigError, Level, Messages};
 use message::{Message, Place};
+pub(crate) use selections::Placed;
+use shape::Verdicts;
+pub(crate) use shape::{Verdict, json as json_schema};
 use tree::{Node, Value};
 
 /// Where the configuration is looked for when `-c` names none.
@@ -40,6 +46,12 @@ pub(crate) struct Config {
     pub(crate) match_all: bool,
     /// `append_output`.
     pub(crate) append_output: Vec<AppendOutput>,
+    /// `rules`: entries that switch rules on and off.
+    pub(crate) selections: Vec<Placed>,
+    /// `static_fields`: names and texts.
+    pub(crate) static_fields: Vec<(String, String)>,
+    /// `buffer_format_base64`.
+    pub(crate) buffer_base64: bool,
     /// `json_output`.
     pub(crate) json_output: bool,
     /// `json_include_output_property`.
@@ -66,6 +78,8 @@ pub(crate) struct Config {
     pub(crate) nri: Nri,
     /// `containerd`.
     pub(crate) containerd: Containerd,
+    /// How each file stands against the schema, in the order they were read.
+    pub(crate) schema: Vec<Verdict>,
 }
 
 /// The plugin's side of a container runtime.
@@ -96,6 +110,9 @@ impl Default for Config {
             priority: Priority::Debug,
             match_all: false,
             append_output: Vec::new(),
+            selections: Vec::new(),
+            static_fields: Vec::new(),
+            buffer_base64: false,
             json_output: false,
             json_output_property: true,
             json_message_property: false,
@@ -116,6 +133,7 @@ impl Default for Config {
                 enabled: true,
                 address: "/run/containerd/containerd.sock".into(),
             },
+            schema: Vec::new(),
         }
     }
 }
@@ -157,6 +175,8 @@ pub(crate) fn read(text: &str, path: &Path, options: &[String]) -> (Config, Mess
         root.value = Value::Null;
     }
     tree::settle_duplicates(&mut root, &mut messages);
+    let mut verdicts = Verdicts::default();
+    verdicts.add(path, &root);
     // As in Falco: options may name the files to include, and all others win over what is included.
     let (first, last): (Vec<_>, Vec<_>) = options
         .iter()
@@ -169,12 +189,14 @@ pub(crate) fn read(text: &str, path: &Path, options: &[String]) -> (Config, Mess
         }
         tree::settle_duplicates(&mut root, &mut messages);
         if include {
-            include::merge(&mut root, path, &mut messages);
+            include::merge(&mut root, path, &mut messages, &mut verdicts);
         }
     }
     let mut settings = keys::Settings::default();
     keys::apply(&root, &mut settings, &mut messages);
-    let config = finish(settings, &mut messages);
+    let mut config = finish(settings, &mut messages);
+    verdicts.report(&root, &mut messages);
+    config.schema = verdicts.files;
     messages.0.sort_by_key(|message| message.level);
     (config, messages)
 }

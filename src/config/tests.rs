@@ -32,7 +32,7 @@ fn keys_are_read() {
 rules_files: [/a.yaml, /rules.d]
 json_output: true
 json_include_tags_property: false
-time_format_iso_8601: yes
+time_format_iso_8601: true
 priority: Warning
 rule_matching: all
 buffered_outputs: true
@@ -145,7 +145,7 @@ fn a_key_that_is_there_twice_is_a_warning() {
 
 #[test]
 fn what_the_operator_counts_on_and_is_not_served_is_a_warning() {
-    let text = "http_output:\n  enabled: true\n  url: http://x\nprogram_output: {enabled: false}\nrules:\n  - disable: {rule: x}\n";
+    let text = "http_output:\n  enabled: true\n  url: http://x\nprogram_output: {enabled: false}\ncapture: {enabled: true}\n";
     let (_, messages) = lanner(text, &[]);
     let warnings: Vec<_> = messages
         .0
@@ -159,9 +159,53 @@ fn what_the_operator_counts_on_and_is_not_served_is_a_warning() {
         "{warnings:?}"
     );
     assert!(
-        warnings[1].starts_with("lanner.yaml:5:1: rules: "),
+        warnings[1].starts_with("lanner.yaml:5:11: capture.enabled: "),
         "{warnings:?}"
     );
+}
+
+#[test]
+fn static_fields_and_base64_are_read() {
+    let text = "static_fields: {region: eu-1, zone_2.x: 5, empty: }\nbuffer_format_base64: true\n";
+    let (config, messages) = lanner(text, &["static_fields.more=y"]);
+    assert!(messages.0.is_empty(), "{:?}", texts(&messages));
+    let field = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    assert_eq!(
+        config.static_fields,
+        [
+            field("region", "eu-1"),
+            field("zone_2.x", "5"),
+            field("empty", ""),
+            field("more", "y")
+        ]
+    );
+    assert!(config.buffer_base64);
+    for (text, expected) in [
+        (
+            "static_fields: [a]\n",
+            "lanner.yaml:1:16: static_fields must be a map of names and texts, not a list",
+        ),
+        (
+            "static_fields: {a: [b]}\n",
+            "lanner.yaml:1:16: static_fields must be a map of names and texts, not a map",
+        ),
+        (
+            "static_fields: {a-b: c}\n",
+            "lanner.yaml:1:16: static_fields must be a map whose names can stand in a condition",
+        ),
+        (
+            "buffer_format_base64: 64\n",
+            "lanner.yaml:1:23: buffer_format_base64 must be true or false, not \"64\"",
+        ),
+    ] {
+        let (_, messages) = lanner(text, &[]);
+        assert!(messages.refused());
+        let texts = texts(&messages);
+        assert!(
+            texts.iter().any(|text| text.starts_with(expected)),
+            "{expected}\n{texts:#?}"
+        );
+    }
 }
 
 #[test]

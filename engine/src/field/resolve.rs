@@ -80,7 +80,10 @@ impl FieldError {
 
     /// True for names that do not exist: what `skip-if-unknown-filter` excuses.
     pub fn is_unknown_name(&self) -> bool {
-        matches!(self, FieldError::Unknown { .. } | FieldError::UnknownEvent { .. })
+        matches!(
+            self,
+            FieldError::Unknown { .. } | FieldError::UnknownEvent { .. } | FieldError::UnknownParam { .. }
+        )
     }
 }
 

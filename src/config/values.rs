@@ -1,0 +1,153 @@
+//! What the values of keys may be: each reader says what it expected when it finds something else.
+
+use std::path::PathBuf;
+
+use lanner_capture::Tier;
+use lanner_outputs::Journald;
+use lanner_schema::alert::Priority;
+use tracing::level_filters::LevelFilter;
+
+use super::PRESETS;
+use super::keys::Settings;
+use super::message::{Level, Message};
+use super::tree::{Entry, Node, Value, Wrong};
+
+pub(super) fn choice<T: Copy>(node: &Node, choices: &[(&str, T)]) -> Result<T, Wrong> {
+    let found = node
+        .text()
+        .ok()
+        .and_then(|text| choices.iter().find(|(word, _)| *word == text));
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        Wrong::new(format!("one of {}", words.join(", ")))
+    })
+}
+
+pub(super) fn path(node: &Node) -> Result<PathBuf, Wrong> {
+    match node.text() {
+        Ok(text) if !text.is_empty() => Ok(PathBuf::from(text)),
+        _ => Err(Wrong::new("a path")),
+    }
+}
+
+pub(super) fn paths(node: &Node) -> Result<Vec<PathBuf>, Wrong> {
+    let texts = node
+        .texts()
+        .map_err(|_| Wrong::new("a list of files and directories"))?;
+    Ok(texts
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .map(PathBuf::from)
+        .collect())
+}
+
+pub(super) fn size(node: &Node) -> Result<usize, Wrong> {
+    usize::try_from(node.number()?).map_err(|_| Wrong::new("a smaller number"))
+}
+
+pub(super) fn priority(node: &Node) -> Result<Priority, Wrong> {
+    node.text().ok().and_then(Priority::parse).ok_or_else(|| {
+        let words: Vec<String> = Priority::ALL.iter().map(|p| p.word().to_lowercase()).collect();
+        Wrong::new(format!("one of {}", words.join(", ")))
+    })
+}
+
+pub(super) fn log_level(node: &Node) -> Result<LevelFilter, Wrong> {
+    choice(
+        node,
+        &[
+            ("emergency", LevelFilter::ERROR),
+            ("alert", LevelFilter::ERROR),
+            ("critical", LevelFilter::ERROR),
+            ("error", LevelFilter::ERROR),
+            ("warning", LevelFilter::WARN),
+            ("notice", LevelFilter::INFO),
+            ("info", LevelFilter::INFO),
+            ("informational", LevelFilter::INFO),
+            ("debug", LevelFilter::DEBUG),
+        ],
+    )
+}
+
+pub(super) fn journald(node: &Node) -> Result<Journald, Wrong> {
+    match (node.text(), node.truth()) {
+        (Ok("auto"), _) => Ok(Journald::Auto),
+        (_, Ok(true)) => Ok(Journald::On),
+        (_, Ok(false)) => Ok(Journald::Off),
+        _ => Err(Wrong::new("true, false or auto")),
+    }
+}
+
+pub(super) fn engine_kind(settings: &mut Settings, node: &Node) -> Result<(), Wrong> {
+    let served = "modern_ebpf or kmod";
+    let unwatchable = match node.text() {
+        Ok("modern_ebpf" | "auto" | "ebpf") => return Ok(()),
+        Ok("kmod") => {
+            settings.kmod = true;
+            return Ok(());
+        }
+        // Rules are checked and listed with these; see Config::unwatchable.
+        Ok("nodriver") => {
+            "engine.kind is nodriver, and without a driver there is nothing to watch: no plugins are loaded"
+        }
+        Ok("replay") => "engine.kind is replay, and capture files are not replayed yet",
+        Ok("gvisor") => return Err(Wrong::new(served).with_hint("Falco removed gVisor support in 0.44")),
+        _ => return Err(Wrong::new(served)),
+    };
+    settings.config.unwatchable = Some(Message {
+        level: Level::Error,
+        place: node.at.clone(),
+        text: unwatchable.into(),
+        hint: Some(format!("write {served} to watch this host")),
+    });
+    Ok(())
+}
+
+pub(super) fn tier(node: &Node) -> Result<Tier, Wrong> {
+    node.text()
+        .ok()
+        .and_then(Tier::parse)
+        .ok_or_else(|| Wrong::new("one of auto, trampoline, sys_exit, raw, none"))
+}
+
+pub(super) fn preset(node: &Node) -> Result<u64, Wrong> {
+    let wrong = || Wrong::new(format!("a number from 1 (1 MB) to {PRESETS} (512 MB)"));
+    node.number()
+        .ok()
+        .filter(|preset| (1..=PRESETS).contains(preset))
+        .ok_or_else(wrong)
+}
+
+pub(super) fn plugin_index(node: &Node) -> Result<String, Wrong> {
+    match node.text() {
+        Ok(text) if text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(text.to_owned()),
+        _ => Err(Wrong::new("two digits, \"00\" to \"99\"")),
+    }
+}
+
+/// Names and texts of the fields `static.NAME`.
+pub(super) fn static_fields(node: &Node) -> Result<Vec<(String, String)>, Wrong> {
+    let wrong = || {
+        Wrong::new("a map of names and texts")
+            .with_hint("write \"static_fields:\" and below it \"  region: eu-1\"")
+    };
+    let entries = match &node.value {
+        Value::Null => return Ok(Vec::new()),
+        Value::Map(entries) => entries,
+        _ => return Err(wrong()),
+    };
+    let field = |entry: &Entry| {
+        let usable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+        let name = &entry.name;
+        if name.is_empty() || !name.chars().all(usable) {
+            return Err(Wrong::new("a map whose names can stand in a condition")
+                .with_hint(format!("\"{name}\" has more than letters, digits, _ and .")));
+        }
+        match &entry.node.value {
+            Value::Null => Ok((name.clone(), String::new())),
+            Value::Scalar(text) => Ok((name.clone(), text.clone())),
+            _ => Err(wrong().with_hint(format!("\"{name}\" is {}", entry.node.describe()))),
+        }
+    };
+    entries.iter().map(field).collect()
+}

@@ -1,0 +1,206 @@
+//! What the configuration says about rules and alerts, seen from outside: its schema, which rules run, and what their alerts
+//! carry.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // tests fail by panicking
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use support::lanner::{self, Lanner, field};
+use support::skip;
+
+const RULES: &str = "\
+- rule: Shadow read
+  desc: d
+  condition: evt.type in (open, openat, openat2) and fd.name = /etc/shadow and proc.name = cat
+  output: shadow file=%fd.name
+  priority: WARNING
+  tags: [filesystem]
+- rule: Shadow read in Europe
+  desc: d
+  condition: evt.type in (open, openat, openat2) and fd.name = /etc/shadow and static.region = eu
+  output: europe file=%fd.name
+  priority: ERROR
+  enabled: false
+  tags: [region]
+";
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(lanner::PROGRAM)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn write(dir: &Path, name: &str, text: &str) -> String {
+    let path = dir.join(name);
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+/// The rules that `-L` loads without a complaint, with these options before it.
+fn warnings(rules: &str, options: &[&str]) -> String {
+    let mut arguments = vec!["-L", "-r", rules];
+    arguments.extend(options.iter().flat_map(|option| ["-o", option]));
+    let output = run(&arguments);
+    assert!(output.status.success(), "{}", stderr(&output));
+    stderr(&output)
+}
+
+#[test]
+fn the_schema_is_printed_and_files_are_compared_with_it() {
+    let output = run(&["--config-schema"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let keys = &schema["definitions"]["FalcoConfig"]["properties"];
+    assert_eq!(keys["json_output"]["type"], "boolean");
+    assert_eq!(keys["rules"]["items"]["$ref"], "#/definitions/Rule");
+    assert_eq!(keys["nri"]["properties"]["enabled"]["type"], "boolean");
+
+    let dir = tempfile::tempdir().unwrap();
+    let config = write(
+        dir.path(),
+        "lanner.yaml",
+        "metrics: {interval: [1h]}\nwebserver: {enabeld: false}\njson_output: true\n",
+    );
+    let output = run(&["-L", "-c", &config]);
+    assert!(
+        output.status.success(),
+        "never a reason not to start: {}",
+        stderr(&output)
+    );
+    let text = stderr(&output);
+    for part in [
+        format!("{config}:1:21: metrics.interval should be text, not a list"),
+        format!("{config}:2:13: unknown key webserver.enabeld, ignored (did you mean enabled?)"),
+        format!(
+            "{config} | schema validation: failed for <root>[metrics][interval]: must be text, not a list"
+        ),
+    ] {
+        assert!(text.contains(&part), "{part}\n{text}");
+    }
+    let config = write(dir.path(), "lanner.yaml", "json_output: true\n");
+    let text = stderr(&run(&["-L", "-c", &config]));
+    assert!(
+        text.contains(&format!("{config} | schema validation: ok")),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_selection_that_fits_no_rule_is_warned_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = write(dir.path(), "rules.yaml", RULES);
+    let options = [
+        "static_fields.region=eu",
+        "rules[].disable.rule=Shadow raed",
+        "rules[].enable.tag=regoin",
+        "rules[].disable.rule=*",
+    ];
+    let text = warnings(&rules, &options);
+    for part in [
+        "-o rules[].disable.rule=Shadow raed: rules: no rule is called \"Shadow raed\" (did you mean \"Shadow read\"?)",
+        "-o rules[].enable.tag=regoin: rules: no rule has the tag \"regoin\" (did you mean \"region\"?)",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert_eq!(text.matches("rules: no rule").count(), 2, "{text}");
+    let config = write(
+        dir.path(),
+        "lanner.yaml",
+        "static_fields: {region: eu}\npriority: error\nrules:\n  - enable: {rule: Shadow read}\n",
+    );
+    let output = run(&["-L", "-c", &config, "-r", &rules]);
+    let expected =
+        format!("{config}:4:13: rules: every rule it would switch on is less severe than `priority` asks");
+    assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
+}
+
+#[test]
+fn what_is_wrong_with_rules_fields_and_outputs_says_where() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = write(
+        dir.path(),
+        "lanner.yaml",
+        "rules:\n  - rule: x\nstatic_fields: {a: [b]}\nappend_output:\n  - extra_fields: [proc.name, proc.name]\n  - \
+         extra_output: \"%static.a\"\n  - extra_output: \"%static.b\"\n",
+    );
+    let output = run(&["-L", "-c", &config]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    for part in [
+        ":2:5: an entry of rules must have enable or disable, not rule",
+        ":3:16: static_fields must be a map of names and texts",
+        ":5:31: extra_fields of append_output have \"proc.name\" twice in one entry",
+        ":7:19: append_output: extra_output \"%static.b\" is no format",
+        "the configuration is refused",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    // A rule that names a static field nobody set is refused where it stands.
+    let rules = write(dir.path(), "rules.yaml", RULES);
+    let output = run(&["-L", "-r", &rules]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("static.region"), "{}", stderr(&output));
+    assert!(
+        run(&[
+            "-L",
+            "-r",
+            &rules,
+            "-p",
+            "in %static.region",
+            "-o",
+            "static_fields.region=eu"
+        ])
+        .status
+        .success()
+    );
+}
+
+#[test]
+fn alerts_come_from_the_selected_rules_with_static_fields() {
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let (_folder, rules) = lanner::rules(RULES);
+    let mut arguments = lanner::options(None);
+    for option in [
+        "static_fields.region=eu",
+        "rules[].disable.rule=*",
+        "rules[].enable.tag=region",
+        "rules[].enable.rule=Shadow read",
+        "append_output[0].suggested_output=true",
+        "append_output[1].match.rule=Shadow read in Europe",
+        "append_output[1].extra_output=by %proc.name",
+        "append_output[1].extra_fields[0]=proc.pname",
+        "append_output[1].extra_fields[1].where=%static.region-1",
+    ] {
+        arguments.extend(["-o".to_owned(), option.to_owned()]);
+    }
+    arguments.extend(["-r".to_owned(), rules.to_str().unwrap().to_owned()]);
+    let lanner = Lanner::start(&arguments);
+    let output = Command::new("cat").arg("/etc/shadow").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    // Both rules match, and the one switched on first is the first of them, whatever their order in the file.
+    let alert = lanner.wait_for_alert("cat /etc/shadow", |alert| {
+        field(alert, "fd.name") == "/etc/shadow"
+    });
+    assert_eq!(alert["rule"], "Shadow read in Europe", "{alert}");
+    assert_eq!(field(&alert, "static.region"), "eu", "{alert}");
+    assert_eq!(field(&alert, "where"), "eu-1", "{alert}");
+    assert!(alert["output_fields"]["proc.pname"].is_string(), "{alert}");
+    let text = alert["output"].as_str().unwrap();
+    assert!(
+        text.contains("europe file=/etc/shadow container_id=") && text.contains("static_region=eu"),
+        "{alert}"
+    );
+    assert!(text.ends_with(" by cat"), "{alert}");
+}
