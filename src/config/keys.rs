@@ -266,7 +266,7 @@ fn children(path: &str) -> impl Iterator<Item = &'static str> {
 /// The shape of a configuration.
 pub(super) fn shape() -> Shape {
     shape::section("", &|path| {
-        let mut keys: Vec<(&str, Option<Shape>)> = Vec::new();
+        let mut keys = shape::Keys::new();
         for row in ROWS {
             let Some(rest) = below(path, row.0) else { continue };
             match rest.split_once('.') {
@@ -324,10 +324,11 @@ fn section(
                     messages.add(Level::Error, &entry.node.at, text, wrong.hint);
                 }
             }
-            Some(LaterWarn(condition, missing)) => match condition(&entry.node) {
-                true => messages.add(Level::Warning, &entry.at, format!("{full}: {missing}"), None),
-                false => {}
-            },
+            Some(LaterWarn(condition, missing)) => {
+                if condition(&entry.node) {
+                    messages.add(Level::Warning, &entry.at, format!("{full}: {missing}"), None);
+                }
+            }
             Some(Later) => later.push(unserved(&full)),
             None if children(&full).next().is_some() => match &entry.node.value {
                 Value::Map(_) => section(&full, &entry.node, settings, messages, later),

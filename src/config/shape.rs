@@ -159,8 +159,11 @@ const TITLES: &[(&str, &str)] = &[
     ("falco_libs", "FalcoLibs"),
 ];
 
-/// A map of keys; `below` gives those of a path, with the shape of each that is no map of keys itself.
-pub(super) fn section(path: &str, below: &dyn Fn(&str) -> Vec<(&'static str, Option<Shape>)>) -> Shape {
+/// The keys of a map, with the shape of each that is no map of keys itself.
+pub(super) type Keys = Vec<(&'static str, Option<Shape>)>;
+
+/// A map of keys; `below` gives those of a path.
+pub(super) fn section(path: &str, below: &dyn Fn(&str) -> Keys) -> Shape {
     let title = TITLES.iter().find(|(section, _)| *section == path);
     let key = |(name, shape): (&'static str, Option<Shape>)| match shape {
         Some(shape) => (name, shape),

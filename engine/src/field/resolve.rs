@@ -80,10 +80,7 @@ impl FieldError {
 
     /// True for names that do not exist: what `skip-if-unknown-filter` excuses.
     pub fn is_unknown_name(&self) -> bool {
-        matches!(
-            self,
-            FieldError::Unknown { .. } | FieldError::UnknownEvent { .. } | FieldError::UnknownParam { .. }
-        )
+        matches!(self, FieldError::Unknown { .. } | FieldError::UnknownEvent { .. })
     }
 }
 

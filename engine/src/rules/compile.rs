@@ -15,6 +15,7 @@ use crate::scope::Scope;
 use crate::settings::{ExtraField, Settings};
 use crate::source::EventSource;
 use crate::suggest::nearest;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Compiles every rule; what is wrong goes to the report.
@@ -84,11 +85,18 @@ fn unused(report: &mut Report, definitions: &Definitions, conditions: &Condition
             report.add(Code::UnusedMacro, definition.name.at, Some(&item), message);
         }
     }
+    let items = definitions.lists.iter().flat_map(|list| {
+        let others = list.items.iter().filter(|item| item.text != list.name.text);
+        others.map(|item| item.text.as_str())
+    });
+    let named: HashSet<&str> = items
+        .filter(|item| definitions.lists.get(item).is_some())
+        .collect();
     for definition in definitions.lists.iter() {
         let text = &definition.name.text;
-        if !conditions.lists.used.contains(text) {
+        if !conditions.lists.used.contains(text) && !named.contains(text.as_str()) {
             let item = name(ItemKind::List, &definition.name);
-            let message = format!("list '{text}' is not used by any condition");
+            let message = format!("list '{text}' is not used by any condition or list");
             report.add(Code::UnusedList, definition.name.at, Some(&item), message);
         }
     }

@@ -386,12 +386,16 @@ fn column_text(to: &mut Mapped, comp: &Scalar, value: &Node) {
         return;
     }
     let Some(scalar) = value.scalar() else { return };
-    if comparison(&comp.text) == Some(true) && !scalar.text.starts_with('(') {
-        to.glue("(", value.at);
-        to.scalar(Rc::new(scalar));
-        to.glue(")", value.at);
-    } else {
-        value_text(to, &scalar);
+    // What stands in parentheses is a list that was written as one text.
+    let is_list = scalar.text.starts_with('(');
+    match comparison(&comp.text) == Some(true) {
+        true if is_list => to.scalar(Rc::new(scalar)),
+        true => {
+            to.glue("(", value.at);
+            to.scalar(Rc::new(scalar));
+            to.glue(")", value.at);
+        }
+        false => value_text(to, &scalar),
     }
 }
 

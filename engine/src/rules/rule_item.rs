@@ -5,6 +5,7 @@ use super::exception;
 use super::item::{Change, Item};
 use super::read::no_target;
 use super::source::{Report, Scalar};
+use super::yaml::Node;
 use crate::diagnostic::Code;
 use crate::source::SYSCALL;
 use crate::suggest::nearest;
@@ -146,7 +147,11 @@ fn target<'d>(
         no_target(report, definitions, item);
         return None;
     }
-    let given = source(report, item)?.filter(|s| !s.text.is_empty());
+    let is_empty = |node: &Node| node.scalar().is_some_and(|s| s.text.is_empty());
+    let given = match item.entry("source") {
+        Some((_, node)) if is_empty(node) => None,
+        _ => source(report, item)?,
+    };
     let rule = definitions.rules.get_mut(&name.text)?;
     if let Some(given) = given
         && source_name(Some(&given)) != source_name(rule.source.as_ref())

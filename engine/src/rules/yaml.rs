@@ -199,7 +199,7 @@ fn place(location: Location, file: usize) -> Place {
 }
 
 fn node(raw: Spanned<Raw>, text: &str, file: usize) -> Node {
-    let at = place(raw.defined, file);
+    let mut at = place(raw.defined, file);
     let written = || text.get(at.start..at.end).unwrap_or("").to_owned();
     let value = match raw.value {
         Raw::Null => Value::Null(written()),
@@ -213,7 +213,30 @@ fn node(raw: Spanned<Raw>, text: &str, file: usize) -> Node {
                 .collect(),
         ),
     };
+    let last = match &value {
+        Value::Sequence(items) => items.last(),
+        Value::Map(entries) => entries.last().map(|(_, value)| value),
+        Value::Null(_) | Value::Scalar(_) => None,
+    };
+    // Of what stands between brackets the library says only where it begins.
+    if text
+        .get(at.start..)
+        .is_some_and(|rest| rest.starts_with(['[', '{']))
+        && value_is_collection(&value)
+    {
+        let inner = last.map_or(at.start + 1, |node| node.at.end);
+        let blanks = |c: char| c.is_whitespace() || c == ',';
+        let rest = text.get(inner..).unwrap_or("");
+        let close = inner + (rest.len() - rest.trim_start_matches(blanks).len());
+        if text.get(close..).is_some_and(|rest| rest.starts_with([']', '}'])) {
+            at.end = close + 1;
+        }
+    }
     Node { at, value }
+}
+
+fn value_is_collection(value: &Value) -> bool {
+    matches!(value, Value::Sequence(_) | Value::Map(_))
 }
 
 /// What serde hands over. Numbers and booleans are read again from the source.
