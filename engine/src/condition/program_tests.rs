@@ -335,6 +335,18 @@ fn sockets_match_at_either_end() {
             ("fd.net = 2001:db8::/32", true),
         ],
     );
+    // A datagram from a socket that is bound to no address: it has a port of its own, and no address.
+    table(
+        &Happening::connect(("0.0.0.0", 40000), ("1.1.1.1", 53)),
+        &[
+            ("fd.ip != 0.0.0.0", true),
+            ("fd.lip exists", false),
+            ("fd.cip exists", false),
+            ("fd.lport = 40000", true),
+            ("fd.net != 127.0.0.0/8", true),
+            ("fd.name = '0.0.0.0:40000->1.1.1.1:53'", true),
+        ],
+    );
 }
 
 #[test]

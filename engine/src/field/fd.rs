@@ -37,8 +37,27 @@ fn server(view: &EventView<'_>) -> Option<End> {
         remote(view)
     }
 }
-fn ip<'b>(end: Option<End>) -> Option<Value<'b>> {
-    end.map(|(ip, _)| Value::Ip(ip))
+/// The process's own address. A socket that is bound to no address in particular has none: `0.0.0.0` would be a false one.
+fn local_ip<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    let (ip, _) = local(view).filter(|(ip, _)| !ip.is_unspecified())?;
+    Some(Value::Ip(ip))
+}
+fn remote_ip<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    remote(view).map(|(ip, _)| Value::Ip(ip))
+}
+fn client_ip<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    if view.descriptor?.is_server {
+        remote_ip(view)
+    } else {
+        local_ip(view)
+    }
+}
+fn server_ip<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    if view.descriptor?.is_server {
+        local_ip(view)
+    } else {
+        remote_ip(view)
+    }
 }
 fn port<'b>(end: Option<End>) -> Option<Value<'b>> {
     end.map(|(_, port)| Value::U64(port.into()))
@@ -165,7 +184,7 @@ fn family<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
 }
 
 fn addresses<'b>(view: &EventView<'b>) -> [Option<Value<'b>>; 2] {
-    [ip(local(view)), ip(remote(view))]
+    [local_ip(view), remote_ip(view)]
 }
 fn ports<'b>(view: &EventView<'b>) -> [Option<Value<'b>>; 2] {
     [port(local(view)), port(remote(view))]
@@ -179,10 +198,10 @@ pub(super) static FIELDS: &[Field] = fields! {
     "fd.directory" CharBuf None [] "The directory a file is in." => Plain(|e| directory(e).map(Value::Bytes));
     "fd.filename" CharBuf None [] "The last part of a file's path." => Plain(file_name);
     "fd.ip" IpAddr None [filter_only no_rhs no_transformer] "Either address of a socket." => Ends(addresses);
-    "fd.cip" IpAddr None [] "Address of the client." => Plain(|e| ip(client(e)));
-    "fd.sip" IpAddr None [] "Address of the server." => Plain(|e| ip(server(e)));
-    "fd.lip" IpAddr None [] "The process's own address." => Plain(|e| ip(local(e)));
-    "fd.rip" IpAddr None [] "Address of the other end." => Plain(|e| ip(remote(e)));
+    "fd.cip" IpAddr None [] "Address of the client." => Plain(client_ip);
+    "fd.sip" IpAddr None [] "Address of the server." => Plain(server_ip);
+    "fd.lip" IpAddr None [] "The process's own address." => Plain(local_ip);
+    "fd.rip" IpAddr None [] "Address of the other end." => Plain(remote_ip);
     "fd.port" Port None [filter_only no_rhs no_transformer] "Either port of a socket." => Ends(ports);
     "fd.cport" Port None [] "Port of the client." => Plain(|e| port(client(e)));
     "fd.sport" Port None [] "Port of the server." => Plain(|e| port(server(e)));
@@ -204,10 +223,10 @@ pub(super) static FIELDS: &[Field] = fields! {
     "fd.lproto" CharBuf None [] "The process's own port as text (service names are not looked up)." => One(|e, _, buf| port_text(local(e), buf));
     "fd.rproto" CharBuf None [] "The other end's port as text (service names are not looked up)." => One(|e, _, buf| port_text(remote(e), buf));
     "fd.net" IpNet None [filter_only no_rhs no_transformer] "Either address, against networks." => Ends(addresses);
-    "fd.cnet" IpNet None [filter_only no_rhs no_transformer] "Address of the client, against networks." => Plain(|e| ip(client(e)));
-    "fd.snet" IpNet None [filter_only no_rhs no_transformer] "Address of the server, against networks." => Plain(|e| ip(server(e)));
-    "fd.lnet" IpNet None [filter_only no_rhs no_transformer] "The process's own address, against networks." => Plain(|e| ip(local(e)));
-    "fd.rnet" IpNet None [filter_only no_rhs no_transformer] "Address of the other end, against networks." => Plain(|e| ip(remote(e)));
+    "fd.cnet" IpNet None [filter_only no_rhs no_transformer] "Address of the client, against networks." => Plain(client_ip);
+    "fd.snet" IpNet None [filter_only no_rhs no_transformer] "Address of the server, against networks." => Plain(server_ip);
+    "fd.lnet" IpNet None [filter_only no_rhs no_transformer] "The process's own address, against networks." => Plain(local_ip);
+    "fd.rnet" IpNet None [filter_only no_rhs no_transformer] "Address of the other end, against networks." => Plain(remote_ip);
     "fd.connected" Bool None [] "The socket is connected, to the other end the event is about." => Plain(|e| Some(Value::Bool(e.descriptor?.connected)));
     "fd.name_changed" Bool None [] "The event changed the descriptor's name: an open, a connect, a datagram to another peer than the last." => Plain(|e| Some(Value::Bool(e.descriptor?.name_changed)));
     "fd.cip.name" CharBuf None [no_rhs no_transformer] "Name of the client's host." => Unfilled;
