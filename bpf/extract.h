@@ -254,16 +254,15 @@ __noinline int extract__msg_tuple(__u32 index)
 	return 0;
 }
 
-/* What was sent is the result; what a failed call meant to send, its argument. */
-static __always_inline __u64 put_data(struct scratch *s, __u32 index, __u64 from, __u64 len, __u64 most)
+/* The first bytes of data, at most SNAPLEN; how many. */
+__noinline int extract__data(__u32 index, __u64 from, __u64 len)
 {
+	struct scratch *s = syscall_scratch();
 	__u64 off;
 
-	if (len > most)
-		len = most;
 	if (len > SNAPLEN)
 		len = SNAPLEN;
-	if (!len || !room(s, &off))
+	if (!s || !len || !room(s, &off))
 		return 0;
 	barrier_var(len);
 	len &= 127;
@@ -286,12 +285,13 @@ __noinline int extract__msg_data(__u32 index)
 	if (s->ret > 0 && s->ret < SNAPLEN)
 		left = s->ret;
 	for (__u32 i = 0; i < DATA_IOVECS; i++) {
-		__u64 base = 0, len = 0, put;
+		__u64 base = 0, len = 0;
+		int put;
 
-		if (i >= m.iovlen || !left || !read_iovec(s, &m, i, &base, &len))
+		if (i >= m.iovlen || !read_iovec(s, &m, i, &base, &len))
 			break;
-		put = put_data(s, index, base, len, left);
-		if (len && !put)
+		put = extract__data(index, base, len < left ? len : left);
+		if (len && put <= 0)
 			break;
 		left -= put;
 	}
@@ -351,12 +351,13 @@ __noinline int extract__object(__u32 index, __s32 fd)
 	return 0;
 }
 
-static __always_inline void extract__object_path(__u32 index, __s32 fd)
+__noinline int extract__object_path(__u32 index, __s32 fd)
 {
 	struct file *file = file_of(fd);
 
 	if (file && !is_internal(file))
 		put_file_path(SCRATCH_SYSCALL, index, file);
+	return 0;
 }
 
 static __noinline int extract__opened(struct scratch *s, __u32 index, bool want_dev)

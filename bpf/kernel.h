@@ -65,13 +65,36 @@ struct thread_info {
 struct qstr {
 	const unsigned char *name;
 };
+typedef struct {
+	__u32 val;
+} kuid_t;
+typedef struct {
+	__u32 val;
+} kgid_t;
 struct super_block {
-	unsigned long s_magic;
+	unsigned long s_magic, s_flags;
+};
+struct timespec64 {
+	__s64 tv_sec;
+	long tv_nsec;
 };
 struct inode {
 	unsigned short i_mode;
+	kuid_t i_uid;
+	kgid_t i_gid;
+	unsigned int i_flags;
 	struct super_block *i_sb;
 	unsigned long i_ino;
+	/* Since 6.11, 3aa63a569c64. */
+	__s64 i_mtime_sec, i_ctime_sec;
+	__u32 i_mtime_nsec, i_ctime_nsec;
+};
+/* 6.6 renamed the one (13bc24457850), 6.7 the other (12cd44023651). */
+struct inode___renamed {
+	struct timespec64 __i_mtime, __i_ctime;
+};
+struct inode___old {
+	struct timespec64 i_mtime, i_ctime;
 };
 struct super_block___dev {
 	__u32 s_dev;
@@ -114,23 +137,38 @@ struct mm_struct {
 	unsigned long arg_start, arg_end, env_start, env_end;
 	struct file *exe_file;
 };
-typedef struct {
-	__u32 val;
-} kuid_t;
-typedef struct {
-	__u32 val;
-} kgid_t;
 /* u32[2] before 6.3, u64 since: eight bytes in the same order either way. */
 typedef struct {
 	__u32 low;
 } kernel_cap_t;
+struct group_info {
+	int ngroups;
+	kgid_t gid[1];
+};
+struct uid_gid_extent {
+	__u32 first, lower_first, count;
+};
+struct uid_gid_map {
+	__u32 nr_extents;
+	struct uid_gid_extent extent[5];
+};
+struct user_namespace {
+	struct uid_gid_map uid_map, gid_map;
+};
 struct cred {
-	kuid_t euid;
-	kgid_t egid;
+	kuid_t euid, fsuid;
+	kgid_t egid, fsgid;
 	kernel_cap_t cap_inheritable, cap_permitted, cap_effective;
+	struct user_namespace *user_ns;
+	struct group_info *group_info;
+};
+struct task_struct;
+struct pid_namespace {
+	struct task_struct *child_reaper;
 };
 struct upid {
 	int nr;
+	struct pid_namespace *ns;
 };
 struct pid {
 	unsigned int level;
@@ -211,6 +249,14 @@ struct socket {
 #define AT_FDCWD (-100)
 #define O_CREAT 0100
 #define FMODE_CREATED 0x100000 /* since 4.19, 73a09dd94377 */
+#define I_CTIME_QUERIED 0x80000000 /* since 6.13, 4e40eff0b573: a flag among the nanoseconds */
+#define SB_RDONLY 1
+#define MNT_READONLY 0x40
+#define S_IMMUTABLE 8
+#define CAP_DAC_OVERRIDE 1
+#define CAP_FOWNER 3
+#define MAY_WRITE 2
+#define UID_GID_EXTENTS 5 /* more are kept elsewhere */
 #define S_IFMT 00170000
 #define S_IFSOCK 0140000
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630

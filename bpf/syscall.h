@@ -73,7 +73,8 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 		extract__msg_tuple(index);
 		break;
 	case OP_SENT_DATA:
-		put_data(s, index, s->args[1], s->args[2], s->ret > 0 ? s->ret : s->args[2]);
+		/* What was sent is the result; what a failed call meant to send, its argument. */
+		extract__data(index, s->args[1], s->ret > 0 ? s->ret : s->args[2]);
 		break;
 	case OP_SENT_MSG_DATA:
 		extract__msg_data(index);

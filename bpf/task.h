@@ -45,13 +45,116 @@ static __always_inline __u64 capabilities(const void *at)
 	return value;
 }
 
+#define NANOSECONDS(sec, nsec) ((__u64)(sec) * 1000000000ULL + (__u64)(nsec))
+
+static __always_inline __u64 changed_at(struct inode *inode)
+{
+	struct inode___renamed *renamed = (void *)inode;
+	struct inode___old *old = (void *)inode;
+
+	if (bpf_core_field_exists(inode->i_ctime_sec))
+		return NANOSECONDS(BPF_CORE_READ(inode, i_ctime_sec),
+				   BPF_CORE_READ(inode, i_ctime_nsec) & ~I_CTIME_QUERIED);
+	if (bpf_core_field_exists(renamed->__i_ctime))
+		return NANOSECONDS(BPF_CORE_READ(renamed, __i_ctime.tv_sec), BPF_CORE_READ(renamed, __i_ctime.tv_nsec));
+	return NANOSECONDS(BPF_CORE_READ(old, i_ctime.tv_sec), BPF_CORE_READ(old, i_ctime.tv_nsec));
+}
+
+static __always_inline __u64 written_at(struct inode *inode)
+{
+	struct inode___renamed *renamed = (void *)inode;
+	struct inode___old *old = (void *)inode;
+
+	if (bpf_core_field_exists(inode->i_mtime_sec))
+		return NANOSECONDS(BPF_CORE_READ(inode, i_mtime_sec), BPF_CORE_READ(inode, i_mtime_nsec));
+	if (bpf_core_field_exists(renamed->__i_mtime))
+		return NANOSECONDS(BPF_CORE_READ(renamed, __i_mtime.tv_sec), BPF_CORE_READ(renamed, __i_mtime.tv_nsec));
+	return NANOSECONDS(BPF_CORE_READ(old, i_mtime.tv_sec), BPF_CORE_READ(old, i_mtime.tv_nsec));
+}
+
+/* When the first process of a pid's own namespace was created, since boot. */
+static __always_inline __u64 namespace_start(struct pid *pid)
+{
+	__u32 level = BPF_CORE_READ(pid, level);
+	struct pid_namespace *ns = NULL;
+
+	bpf_probe_read_kernel(&ns, sizeof(ns),
+			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				      level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, ns));
+	return BPF_CORE_READ(ns, child_reaper, start_boottime);
+}
+
+/* True when a kernel id has a number in a user namespace, whose capabilities then count for it. */
+static __always_inline bool is_mapped(struct uid_gid_map *map, __u32 id)
+{
+	__u32 extents = BPF_CORE_READ(map, nr_extents);
+
+	for (__u32 i = 0; i < UID_GID_EXTENTS; i++) {
+		__u32 first = BPF_CORE_READ(map, extent[i].lower_first);
+
+		if (i < extents && id >= first && id - first < BPF_CORE_READ(map, extent[i].count))
+			return true;
+	}
+	return extents > UID_GID_EXTENTS;
+}
+
+static __always_inline bool is_member(const struct cred *cred, __u32 gid)
+{
+	struct group_info *info = BPF_CORE_READ(cred, group_info);
+	int count = BPF_CORE_READ(info, ngroups);
+
+	if (BPF_CORE_READ(cred, fsgid.val) == gid)
+		return true;
+	for (int i = 0; i < GROUPS; i++) {
+		kgid_t group = {};
+
+		if (i >= count)
+			break;
+		bpf_probe_read_kernel(&group, sizeof(group),
+				      (void *)info + bpf_core_field_offset(struct group_info, gid) + i * sizeof(group));
+		if (group.val == gid)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * True when the current task may write to a file, or make it so: by its mode, as its owner, or by a capability. As Falco
+ * answers it; access control lists and security modules are not asked.
+ */
+__noinline int file__is_writable(__u64 file_address)
+{
+	struct file *file = (void *)file_address;
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	const struct cred *cred = BPF_CORE_READ(current_task(), cred);
+	struct user_namespace *ns = BPF_CORE_READ(cred, user_ns);
+	__u32 uid = BPF_CORE_READ(inode, i_uid.val), gid = BPF_CORE_READ(inode, i_gid.val);
+	__u64 effective = capabilities(&cred->cap_effective);
+	__u32 mode = BPF_CORE_READ(inode, i_mode);
+
+	if (BPF_CORE_READ(inode, i_sb, s_flags) & SB_RDONLY || BPF_CORE_READ(file, f_path.mnt, mnt_flags) & MNT_READONLY ||
+	    BPF_CORE_READ(inode, i_flags) & S_IMMUTABLE)
+		return 0;
+	if (BPF_CORE_READ(cred, fsuid.val) == uid)
+		return 1;
+	if (is_mapped(&ns->uid_map, uid)) {
+		if (effective & (1 << CAP_FOWNER))
+			return 1;
+		if (effective & (1 << CAP_DAC_OVERRIDE) && is_mapped(&ns->gid_map, gid))
+			return 1;
+	}
+	if (is_member(cred, gid))
+		mode >>= 3;
+	return (mode & MAY_WRITE) != 0;
+}
+
 /* What execve's `flags` says of the executable (EXECVE_FLAGS). */
 static __always_inline __u64 exec_flags(struct file *exe)
 {
 	struct dentry *dentry = BPF_CORE_READ(exe, f_path.dentry);
 	struct inode *inode = BPF_CORE_READ(exe, f_inode);
 	char name[8] = {};
-	__u64 flags = 0;
+	__u64 flags = file__is_writable((__u64)exe) ? EXE_WRITABLE : 0;
 
 	if (BPF_CORE_READ(inode, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC) {
 		/* struct ovl_inode: the inode, then __upperdentry. overlayfs may be a module, so its type may be unknown. */
@@ -87,6 +190,7 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 	const struct cred *cred;
 	struct mm_struct *mm;
 	struct file *exe;
+	struct inode *inode;
 	struct fs_struct *fs;
 	__u32 loginuid = -1;
 
@@ -111,9 +215,13 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 	put_u64(s, TASK_EXEC_CAP_INHERITABLE, capabilities(&cred->cap_inheritable));
 	put_u64(s, TASK_EXEC_CAP_PERMITTED, capabilities(&cred->cap_permitted));
 	put_u64(s, TASK_EXEC_CAP_EFFECTIVE, capabilities(&cred->cap_effective));
-	put_u64(s, TASK_EXEC_EXE_INO, BPF_CORE_READ(exe, f_inode, i_ino));
+	inode = BPF_CORE_READ(exe, f_inode);
+	put_u64(s, TASK_EXEC_EXE_INO, BPF_CORE_READ(inode, i_ino));
+	put_u64(s, TASK_EXEC_EXE_CTIME, changed_at(inode));
+	put_u64(s, TASK_EXEC_EXE_MTIME, written_at(inode));
 	put_u64(s, TASK_EXEC_FLAGS, exec_flags(exe));
 	put_u64(s, TASK_EXEC_START_TIME, BPF_CORE_READ(task, group_leader, start_boottime));
+	put_u64(s, TASK_EXEC_PIDNS_START, namespace_start(BPF_CORE_READ(task, thread_pid)));
 	put_u64(s, TASK_EXEC_BY_DESCRIPTOR, by_descriptor(bprm));
 	put_kernel_str(s, TASK_EXEC_COMM, &task->comm, sizeof(task->comm));
 	put_user_bytes(s, TASK_EXEC_ARGS, BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end));

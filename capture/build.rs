@@ -118,6 +118,7 @@ const LIMITS: &str = "
 #define ARGV_STRINGS 24      /* of a failed execve */
 #define ARGV_STRING_MAX 512
 #define DATA_IOVECS 8        /* of a message, to gather its first SNAPLEN bytes from */
+#define GROUPS 32            /* of a process's supplementary groups, looked through for a file's */
 #define SIZE_IOVECS 32       /* of a message, whose lengths are added up: as many as Falco does */
 #define RECORDS_PER_QUERY 32 /* of one stream on one CPU; a query of the ring costs as much as a small record */
 #define SYSCALLS 512

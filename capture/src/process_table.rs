@@ -119,6 +119,9 @@ impl ProcessTable {
         child.uid = header.uid;
         child.gid = header.gid;
         child.cgroup = header.cgroup;
+        if child.vpid == 1 {
+            child.pidns_start = child.start_time;
+        }
         if child.pid != 0 {
             self.insert(child);
         }
@@ -135,6 +138,8 @@ impl ProcessTable {
         push_components(&mut cwd, bytes(param!(TaskExec, "cwd")));
         let image = Image {
             exe_ino: number(param!(TaskExec, "exe_ino")),
+            exe_ctime: number(param!(TaskExec, "exe_ctime")),
+            exe_mtime: number(param!(TaskExec, "exe_mtime")),
             exec_flags: id(param!(TaskExec, "flags")),
             truncated: cut(param!(TaskExec, "args")) || cut(param!(TaskExec, "env")),
             ..Image::new(
@@ -168,6 +173,10 @@ impl ProcessTable {
             cap_effective: number(param!(TaskExec, "cap_effective")),
             start_time,
             exec_time: boot.wrapping_add(header.time),
+            pidns_start: match number(param!(TaskExec, "pidns_start")) {
+                0 => 0,
+                start => boot.wrapping_add(start),
+            },
             cgroup: header.cgroup,
             cwd: cwd.into(),
             image: Arc::new(image),
@@ -243,9 +252,12 @@ mod tests {
             0,
             0,
             99,
+            7000,
+            6000,
             2,
             i64::try_from(time).unwrap(),
-            59,
+            3,
+            0,
         ] {
             builder = builder.number(value);
         }
@@ -287,9 +299,16 @@ mod tests {
         assert_eq!(&*process.image.exepath, b"/usr/bin/cat");
         assert_eq!(&*process.cwd, b"/srv/data");
         assert_eq!((process.tty, process.uid, process.loginuid), (34816, 7, 0));
+        assert_eq!((process.start_time, process.pidns_start), (1010, 1003));
+        let image = &process.image;
+        assert_eq!(
+            (image.exe_ino, image.exe_ctime, image.exe_mtime, image.exec_flags),
+            (99, 7000, 6000, 2)
+        );
         fork(&mut table, 5, 6, 20);
         let child = table.get(6).unwrap();
         assert_eq!((child.ppid, child.start_time), (5, 1020));
+        assert_eq!(child.pidns_start, 1020, "it is the first of a new pid namespace");
         assert!(Arc::ptr_eq(&child.image, &table.get(5).unwrap().image));
     }
 

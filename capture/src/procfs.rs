@@ -1,6 +1,7 @@
 //! Processes as /proc shows them: the state at start, and the repair of what was lost.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -79,6 +80,11 @@ impl Procfs {
         if exepath.starts_with(b"/memfd:") {
             image.exec_flags |= 4;
         }
+        if let Ok(exe) = fs::metadata(dir.join("exe")) {
+            image.exe_ino = exe.ino();
+            image.exe_ctime = nanoseconds(exe.ctime(), exe.ctime_nsec());
+            image.exe_mtime = nanoseconds(exe.mtime(), exe.mtime_nsec());
+        }
         let cwd = link(&dir.join("cwd"));
         Some(Process {
             pid,
@@ -99,6 +105,7 @@ impl Procfs {
             cap_effective: status.capabilities[2],
             start_time: boot_time().wrapping_add(stat.start_ticks * self.tick),
             exec_time: 0,
+            pidns_start: 0,
             cgroup: self
                 .cgroups
                 .as_ref()
@@ -108,6 +115,12 @@ impl Procfs {
             image: Arc::new(image),
         })
     }
+}
+
+/// Nanoseconds since the epoch; 0 for a time before it.
+fn nanoseconds(seconds: i64, nanoseconds: i64) -> u64 {
+    let nanos = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
+    u64::try_from(nanos).unwrap_or(0)
 }
 
 fn read_some(path: &Path) -> Vec<u8> {

@@ -23,6 +23,7 @@ pub(crate) fn processes(dir: &str) -> Result<()> {
             ("filename", &format!("{exe}|{exe}")),
         ],
     );
+    executable(&exe)?;
     expect(
         "@procexit",
         &[("status", "0"), ("cmdline", &format!("{name} idle with space "))],
@@ -91,6 +92,50 @@ pub(crate) fn processes(dir: &str) -> Result<()> {
         );
     }
     forks()
+}
+
+/// What is said of the program's file, and that only who may write to it is said to.
+fn executable(exe: &str) -> Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
+    use std::os::unix::process::CommandExt as _;
+
+    let started = |copy: &str, uid: u32, flags: &str| -> Result<()> {
+        let data = std::fs::metadata(copy)?;
+        let nanoseconds = |s: i64, ns: i64| (i128::from(s) * 1_000_000_000 + i128::from(ns)).to_string();
+        let status = Command::new(copy)
+            .args(["idle", flags])
+            .uid(uid)
+            .gid(uid)
+            .stdin(Stdio::null())
+            .status()?;
+        assert!(status.success());
+        expect(
+            "@execve",
+            &[
+                ("res", "0"),
+                ("exe", copy),
+                ("uid", &uid.to_string()),
+                ("flags", flags),
+                ("exe_ino", &data.ino().to_string()),
+                ("exe_ino_ctime", &nanoseconds(data.ctime(), data.ctime_nsec())),
+                ("exe_ino_mtime", &nanoseconds(data.mtime(), data.mtime_nsec())),
+            ],
+        );
+        Ok(())
+    };
+    let copy = std::env::current_dir()?.join("copy");
+    let name = copy.to_string_lossy();
+    std::fs::copy(exe, &copy)?;
+    std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755))?;
+    started(&name, 0, "1")?;
+    started(&name, 65534, "0")?;
+    std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o757))?;
+    started(&name, 65534, "1")?;
+    std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o775))?;
+    std::os::unix::fs::chown(&copy, None, Some(65534))?;
+    started(&name, 65534, "1")?;
+    std::fs::remove_file(&copy)?;
+    Ok(())
 }
 
 fn forks() -> Result<()> {

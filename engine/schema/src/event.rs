@@ -80,6 +80,8 @@ pub enum ProcessField {
     CapPermitted,
     CapEffective,
     ExeIno,
+    ExeCtime,
+    ExeMtime,
     Uid,
     Gid,
     ExePath,

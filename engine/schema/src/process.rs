@@ -19,6 +19,10 @@ pub struct Image {
     pub env: Box<[u8]>,
     /// Inode number of the executable; 0 when unknown.
     pub exe_ino: u64,
+    /// When that inode was last changed, nanoseconds since the epoch; 0 when unknown.
+    pub exe_ctime: u64,
+    /// When the executable was last written to, nanoseconds since the epoch; 0 when unknown.
+    pub exe_mtime: u64,
     /// Bits of [`crate::flags::EXECVE_FLAGS`].
     pub exec_flags: u32,
     /// True when arguments or environment were longer than what was kept.
@@ -95,6 +99,8 @@ pub struct Process {
     pub start_time: u64,
     /// When it ran its program, nanoseconds since the epoch; 0 when unknown.
     pub exec_time: u64,
+    /// When the first process of its pid namespace was created, nanoseconds since the epoch; 0 when unknown.
+    pub pidns_start: u64,
     /// Id of its cgroup-v2 directory; 0 when unknown.
     pub cgroup: u64,
     /// Working directory as the process sees it, without the final slash (`/` itself is empty).

@@ -246,6 +246,7 @@ impl<'a> EventView<'a> {
         let image = &process.image;
         let signed = |value: u32| Some(ParamValue::I64(i64::from(value)));
         let unsigned = |value: u64| Some(ParamValue::U64(value));
+        let known = |value: u64| (value != 0).then_some(ParamValue::U64(value));
         match field {
             ProcessField::Exe => Some(ParamValue::Bytes(&image.exe)),
             ProcessField::Args => Some(ParamValue::Bytes(&image.args)),
@@ -265,14 +266,16 @@ impl<'a> EventView<'a> {
             ProcessField::CapInheritable => unsigned(process.cap_inheritable),
             ProcessField::CapPermitted => unsigned(process.cap_permitted),
             ProcessField::CapEffective => unsigned(process.cap_effective),
-            ProcessField::ExeIno => (image.exe_ino != 0).then_some(ParamValue::U64(image.exe_ino)),
+            ProcessField::ExeIno => known(image.exe_ino),
+            ProcessField::ExeCtime => known(image.exe_ctime),
+            ProcessField::ExeMtime => known(image.exe_mtime),
             ProcessField::Uid => unsigned(u64::from(self.uid)),
             ProcessField::Gid => unsigned(u64::from(self.gid)),
             ProcessField::ExePath => Some(ParamValue::Path {
                 raw: &image.exepath,
                 resolved: Some(&image.exepath),
             }),
-            ProcessField::PidnsStart => None,
+            ProcessField::PidnsStart => known(process.pidns_start),
         }
     }
 }

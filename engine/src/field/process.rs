@@ -231,6 +231,22 @@ fn start<'b>(of: Option<&Process>) -> Option<Value<'b>> {
     (start != 0).then_some(Value::U64(start))
 }
 
+fn known<'b>(nanos: u64) -> Option<Value<'b>> {
+    (nanos != 0).then_some(Value::U64(nanos))
+}
+
+fn change_to_start<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    let process = view.process?;
+    let (change, start) = (process.image.exe_ctime, process.start_time);
+    (change != 0 && start != 0).then(|| Value::U64(start.saturating_sub(change)))
+}
+
+fn pidns_start_to_change<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    let process = view.process?;
+    let (start, change) = (process.pidns_start, process.image.exe_ctime);
+    (start != 0 && change > start).then(|| Value::U64(change - start))
+}
+
 fn exec_flag<'b>(view: &EventView<'b>, bit: u32) -> Option<Value<'b>> {
     Some(Value::Bool(image(view)?.exec_flags & bit != 0))
 }
@@ -343,11 +359,11 @@ pub(super) static FIELDS: &[Field] = fields! {
     "proc.is_vpgid_leader" Bool None [] "The process leads its group." => Plain(|e| e.process.map(|p| Value::Bool(p.vpgid == p.vpid)));
     "proc.is_pgid_leader" Bool None [] "The process leads its group." => Plain(|e| e.process.map(|p| Value::Bool(p.pgid == p.pid)));
     "proc.exe_ino" Int64 None [] "Inode number of the program's file." => Plain(|e| Some(image(e)?.exe_ino).filter(|ino| *ino != 0).map(Value::U64));
-    "proc.exe_ino.ctime" AbsTime None [] "When that inode was last changed." => Unfilled;
-    "proc.exe_ino.mtime" AbsTime None [] "When that file was last written to." => Unfilled;
-    "proc.exe_ino.ctime_duration_proc_start" AbsTime None [] "From that change to the start of the process." => Unfilled;
-    "proc.exe_ino.ctime_duration_pidns_start" AbsTime None [] "From the start of the pid namespace to that change." => Unfilled;
-    "proc.pidns_init_start_ts" Uint64 None [] "When the pid namespace's first process started." => Unfilled;
+    "proc.exe_ino.ctime" AbsTime None [] "When that inode was last changed, nanoseconds since the epoch." => Plain(|e| known(image(e)?.exe_ctime));
+    "proc.exe_ino.mtime" AbsTime None [] "When that file was last written to, nanoseconds since the epoch." => Plain(|e| known(image(e)?.exe_mtime));
+    "proc.exe_ino.ctime_duration_proc_start" AbsTime None [] "Nanoseconds from that change to the creation of the process; 0 when it came later." => Plain(change_to_start);
+    "proc.exe_ino.ctime_duration_pidns_start" AbsTime None [] "Nanoseconds from the start of the pid namespace to that change; missing when it came earlier." => Plain(pidns_start_to_change);
+    "proc.pidns_init_start_ts" Uint64 None [] "When the pid namespace's first process was created, nanoseconds since the epoch." => Plain(|e| known(e.process?.pidns_start));
     "thread.cap_permitted" CharBuf None [] "Permitted capabilities, separated by blanks." => One(|e, _, buf| capabilities(e.process?.cap_permitted, buf));
     "thread.cap_inheritable" CharBuf None [] "Inheritable capabilities, separated by blanks." => One(|e, _, buf| capabilities(e.process?.cap_inheritable, buf));
     "thread.cap_effective" CharBuf None [] "Effective capabilities, separated by blanks." => One(|e, _, buf| capabilities(e.process?.cap_effective, buf));

@@ -90,8 +90,8 @@ const fn executed(args: Extractor, filename: Param) -> [Param; 31] {
         param!(cap_permitted: U64, Absent, state = P::CapPermitted),
         param!(cap_effective: U64, Absent, state = P::CapEffective),
         param!(exe_ino: U64, Absent, state = P::ExeIno),
-        param!(exe_ino_ctime: AbsTime, Absent),
-        param!(exe_ino_mtime: AbsTime, Absent),
+        param!(exe_ino_ctime: AbsTime, Absent, state = P::ExeCtime),
+        param!(exe_ino_mtime: AbsTime, Absent, state = P::ExeMtime),
         param!(uid: Uid, Absent, state = P::Uid),
         param!(trusted_exepath: FsPath, Absent, state = P::ExePath),
         param!(pgid: Pid, Absent, state = P::Pgid),
@@ -439,8 +439,11 @@ events! {
         cap_permitted: U64, Program;
         cap_effective: U64, Program;
         exe_ino: U64, Program;
+        exe_ctime: U64, Program;
+        exe_mtime: U64, Program;
         flags: Flags(&flags::EXECVE_FLAGS), Program;
         start_time: U64, Program;
+        pidns_start: U64, Program;
         by_descriptor: U8, Program;
         comm: CharBuf, Program;
         args: ByteBuf, Program;
