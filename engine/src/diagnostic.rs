@@ -1,6 +1,7 @@
 //! What is wrong with a rules file, where, and what to do about it.
 
 use std::fmt;
+use std::ops::Range;
 
 /// How bad a diagnostic is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,6 +149,30 @@ impl Snippet {
     /// The most characters of a line that are shown, as in Falco.
     pub const WIDTH: usize = 160;
 
+    /// The line of `text` in which the bytes `range` begin, with the caret under them.
+    pub fn of(text: &str, range: Range<usize>) -> Snippet {
+        let start = floor(text, range.start);
+        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line = text[line_start..].lines().next().unwrap_or("");
+        let caret = text[line_start..start].chars().count();
+        let end = floor(text, range.end).clamp(start, line_start + line.len().max(start - line_start));
+        let width = text[start..end].chars().count().max(1);
+        let length = line.chars().count();
+        let skip = if length <= Snippet::WIDTH {
+            0
+        } else {
+            caret
+                .saturating_sub(Snippet::WIDTH / 2)
+                .min(length - Snippet::WIDTH)
+        };
+        let shown = line.chars().skip(skip).take(Snippet::WIDTH);
+        Snippet {
+            text: shown.map(|c| if c.is_control() { ' ' } else { c }).collect(),
+            caret: caret - skip,
+            width: width.min(Snippet::WIDTH.saturating_sub(caret - skip).max(1)),
+        }
+    }
+
     /// The lines that show it, the number of the line in their margin.
     pub(crate) fn write(&self, f: &mut fmt::Formatter<'_>, number: &str) -> fmt::Result {
         let (margin, caret, width) = (number.len(), self.caret, self.width);
@@ -177,6 +202,15 @@ pub enum Part {
     Condition,
     /// Its output.
     Output,
+}
+
+/// The character of `text` in which `offset` is: where it begins.
+pub(crate) fn floor(text: &str, offset: usize) -> usize {
+    let mut offset = offset.min(text.len());
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    offset
 }
 
 /// A second place that explains the first.

@@ -11,9 +11,10 @@ use lanner_schema::process::{Process, User};
 use lanner_schema::record::Wire;
 use lanner_schema::view::{EventView, Given, SourceId, System};
 
-use crate::condition::{Program, Scratch};
+use crate::condition::{Checker, Operand, Program, Scratch, Source};
 use crate::field::FieldRef;
 use crate::output::Template;
+use crate::scope::Scope;
 use crate::value::{Class, FieldType};
 
 /// A value as somebody wrote it, before it is known of which type its field is.
@@ -68,11 +69,12 @@ impl System for GivenFields {
 /// What an output comes to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rendered {
-    /// The text; missing values are `<NA>` in it.
+    /// The text. After a `*` at the start of the output missing values are `<NA>` in it; without, it ends before the
+    /// first of them.
     pub output: String,
-    /// False when the output begins without `*` and a value is missing: Falco's formatter prints nothing then.
+    /// False when it ended before a missing value.
     pub complete: bool,
-    /// The values of its fields, by name.
+    /// The values of its fields and of its transformed fields, sorted by name; missing ones only after a `*`.
     pub fields: Vec<(Arc<str>, FieldValue)>,
 }
 
@@ -96,16 +98,30 @@ impl GivenFields {
         program.matches(&self.view(), &mut Scratch::new())
     }
 
-    /// What an output comes to, which was compiled for given values.
-    pub fn render(&self, template: &Template) -> Rendered {
-        let view = self.view();
-        let (mut output, mut fields) = (String::new(), Vec::new());
-        template.render(&view, &mut output, &mut fields);
-        Rendered {
-            output,
-            complete: template.is_complete(&view),
-            fields,
+    /// What an output comes to, which was compiled in this scope for given values.
+    pub fn render(&self, template: &Template, scope: &Scope) -> Rendered {
+        template.alone(&self.view(), scope)
+    }
+
+    /// What a check on `operand` sees: the values of a field or a transformer, none when it is missing or no field of the
+    /// scope.
+    pub fn see(&self, operand: &Operand, scope: &Scope) -> Vec<Given> {
+        let source = match Checker::new(scope).source(operand) {
+            Some(Source::Field(field)) => return System::given(self, &field.text()).to_vec(),
+            Some(source) => source,
+            None => return Vec::new(),
+        };
+        let (view, mut scratch, mut seen) = (self.view(), Scratch::new(), Vec::new());
+        if source.is_list() {
+            source.each(&view, &mut scratch, &mut |item| {
+                seen.push(Given::Bytes(item.to_vec()));
+                false
+            });
+            return seen;
         }
+        let mut buf = scratch.take();
+        seen.extend(source.get(&view, &mut scratch, &mut buf).map(Given::from));
+        seen
     }
 
     /// An event of which nothing is known but these values.
@@ -186,6 +202,9 @@ fn number(ty: FieldType, input: &Input) -> Result<Given, String> {
     if !(low..=high).contains(&number) {
         return Err(format!("has no value {number}: {low} to {high}"));
     }
+    if ty == FieldType::Double {
+        return Ok(Given::F64(number as f64));
+    }
     match (i64::try_from(number), u64::try_from(number)) {
         (_, Ok(number)) => Ok(Given::U64(number)),
         (Ok(number), _) => Ok(Given::I64(number)),
@@ -207,8 +226,7 @@ fn bytes(input: &Input) -> Result<Vec<u8>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::condition::{compile_in, parse};
-    use crate::scope::Scope;
+    use crate::condition::{compile_in, parse, parse_operand};
 
     fn scope() -> Scope {
         Scope::default().given([
@@ -291,6 +309,65 @@ mod tests {
     }
 
     #[test]
+    fn lists_of_any_type_compare_with_constants_and_with_lists() {
+        let scope = Scope::default().given([
+            ("my.list".to_owned(), FieldType::CharBuf, true),
+            ("my.other".to_owned(), FieldType::CharBuf, true),
+            ("my.missing".to_owned(), FieldType::CharBuf, true),
+            ("my.numbers".to_owned(), FieldType::Uint64, true),
+            ("my.double".to_owned(), FieldType::Double, false),
+        ]);
+        let mut given = GivenFields::default();
+        let mut insert = |name: &str, input: Input| {
+            let field = FieldRef::resolve_in(&scope, name, None).unwrap();
+            given.insert(&field, &input).unwrap();
+        };
+        insert("my.list", Input::List(vec![text("a"), text("b")]));
+        insert("my.other", Input::List(vec![text("b"), text("c"), text("a")]));
+        insert(
+            "my.numbers",
+            Input::List(vec![Input::Integer(1), Input::Integer(2)]),
+        );
+        insert("my.double", Input::Fraction(1.5));
+        for (condition, expected) in [
+            ("my.list in val(my.other)", true),
+            ("my.other in val(my.list)", false),
+            ("my.other intersects val(my.list)", true),
+            ("my.list in val(my.missing)", false),
+            ("my.numbers in (1, 2, 3)", true),
+            ("my.numbers in (1)", false),
+            ("my.numbers intersects (2)", true),
+            (
+                "my.numbers exists and len(my.numbers) = 2 and len(my.list) = 2",
+                true,
+            ),
+            ("my.double > 1 and my.double < 2 and my.double > -1", true),
+            ("my.double in (1, 2) or my.double = 1", false),
+        ] {
+            let program = compile_in(&parse(condition).unwrap(), &scope)
+                .unwrap_or_else(|errors| panic!("{condition}: {errors:?}"));
+            assert_eq!(given.satisfy(&program), expected, "{condition}");
+        }
+    }
+
+    #[test]
+    fn what_a_check_sees_is_its_left_side() {
+        let given = given(&[
+            ("proc.name", text("CAT")),
+            ("proc.aname", Input::List(vec![text("sh"), text("init")])),
+        ]);
+        let see = |operand: &str| given.see(&parse_operand(operand, 0).unwrap(), &scope());
+        let bytes = |text: &str| Given::Bytes(text.into());
+        assert_eq!(see("proc.name"), [bytes("CAT")]);
+        assert_eq!(see("tolower(proc.name)"), [bytes("cat")]);
+        assert_eq!(see("len(proc.name)"), [Given::U64(3)]);
+        assert_eq!(see("proc.aname"), [bytes("sh"), bytes("init")]);
+        assert_eq!(see("getopt(('-a', '1'), 'a:')"), [bytes("a"), bytes("1")]);
+        assert_eq!(see("proc.exepath"), []);
+        assert_eq!(see("no.such.field"), []);
+    }
+
+    #[test]
     fn values_of_another_type_are_refused() {
         let mut given = GivenFields::default();
         let mut refused = |name: &str, input: Input| {
@@ -318,10 +395,14 @@ mod tests {
             ("my.list", Input::List(vec![text("a"), text("b")])),
             ("evt.time", text("12:00:00")),
         ]);
-        let render = |template: &str| given.render(&Template::compile_in(template, &scope()).unwrap());
-        let rendered = render("%evt.time %5proc.name|%my.list %toupper(proc.name) %proc.exepath");
+        let render =
+            |template: &str| given.render(&Template::compile_in(template, &scope()).unwrap(), &scope());
+        let stopped = render("%evt.time %proc.exepath %proc.name");
+        assert_eq!(stopped.output, "12:00:00 ");
+        assert!(!stopped.complete && stopped.fields.len() == 1);
+        let rendered = render("*%evt.time %5proc.name|%my.list %toupper(proc.name) %proc.exepath");
         assert_eq!(rendered.output, "12:00:00 cat  |(a,b) CAT <NA>");
-        assert!(!rendered.complete);
+        assert!(rendered.complete);
         let fields: Vec<String> = rendered
             .fields
             .iter()
@@ -333,10 +414,29 @@ mod tests {
                 "evt.time=12:00:00",
                 "my.list=(a,b)",
                 "proc.exepath=<NA>",
-                "proc.name=cat"
+                "proc.name=cat",
+                "toupper(proc.name)=CAT"
             ]
         );
-        assert!(render("*%proc.exepath").complete);
+        let names = |template: &str| -> Vec<String> {
+            let fields = render(template).fields;
+            fields.into_iter().map(|(name, _)| name.to_string()).collect()
+        };
+        let nested = "*%toupper(join('->', (concat(proc.name, evt.time), proc.name)))";
+        assert_eq!(
+            names(nested),
+            [
+                "concat(proc.name,evt.time)",
+                "evt.time",
+                "proc.name",
+                "toupper(join(->,(concat(proc.name,evt.time),proc.name)))"
+            ]
+        );
+        assert_eq!(
+            names("%tolower(toupper(proc.name))"),
+            ["proc.name", "tolower(toupper(proc.name))"]
+        );
+        assert!(names("no fields").is_empty());
     }
 
     #[test]
@@ -349,7 +449,7 @@ mod tests {
             let given = given(&[("my.bytes", Input::Bytes(bytes.to_vec()))]);
             let render = |scope: &Scope| {
                 given
-                    .render(&Template::compile_in("%my.bytes", scope).unwrap())
+                    .render(&Template::compile_in("%my.bytes", scope).unwrap(), scope)
                     .output
             };
             assert_eq!(render(&scope()), dots);

@@ -55,6 +55,7 @@ pub(super) fn truth(check: &CheckNode, event: Event) -> Option<bool> {
             Source::Field(right) if is_decided(right, event) => Some(passes),
             _ => None,
         },
+        Matcher::InSource(_) if !is_missing(&check.left, event) => None,
         _ => Some(passes),
     }
 }

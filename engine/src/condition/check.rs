@@ -180,7 +180,7 @@ impl<'s> Checker<'s> {
             return self.fail(kind, operand.span());
         }
         if left.is_list() {
-            return self.fail(Kind::ConstantOnly(op), operand.span());
+            return Some(Matcher::InSource(Box::new(right)));
         }
         Some(Matcher::Source(op, Box::new(right)))
     }

@@ -1,5 +1,6 @@
 //! The test of one value against constants that were prepared when the condition was compiled.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use aho_corasick::AhoCorasick;
@@ -41,6 +42,8 @@ pub(super) enum Matcher {
     Many(Modifier, Box<[Matcher]>),
     /// Compared with another value of the event.
     Source(Operator, Box<Source>),
+    /// Membership in a list of the event.
+    InSource(Box<Source>),
 }
 
 /// A test of bytes.
@@ -114,8 +117,14 @@ impl Matcher {
             Matcher::BytesOrder(op, right) => {
                 matches!(value, Value::Bytes(left) if ordered(*op, *left, right))
             }
-            Matcher::Number(op, right) => value.number().is_some_and(|left| ordered(*op, &left, right)),
-            Matcher::Numbers(set) => value.number().is_some_and(|n| set.binary_search(&n).is_ok()),
+            Matcher::Number(op, right) => match value {
+                Value::F64(left) => passes(*op, left.partial_cmp(&(*right as f64))),
+                _ => value.number().is_some_and(|left| ordered(*op, &left, right)),
+            },
+            Matcher::Numbers(set) => match value {
+                Value::F64(left) => set.iter().any(|right| *left == *right as f64),
+                _ => value.number().is_some_and(|n| set.binary_search(&n).is_ok()),
+            },
             Matcher::Bool(passes) => matches!(value, Value::Bool(value) if passes[usize::from(*value)]),
             Matcher::Addresses(set) => matches!(value, Value::Ip(ip) if set.contains(ip)),
             Matcher::Networks(set) => {
@@ -137,6 +146,14 @@ impl Matcher {
                     .is_some_and(|right| compare(*op, *value, right));
                 scratch.put(buf);
                 result
+            }
+            Matcher::InSource(right) => {
+                let mut found = false;
+                right.each_value(view, scratch, &mut |item| {
+                    found = compare(Operator::Eq, *value, item);
+                    found
+                });
+                found
             }
         }
     }
@@ -195,12 +212,23 @@ fn icontains(text: &[u8], part: &[u8]) -> bool {
 
 fn ordered<T: Ord + ?Sized>(op: Operator, left: &T, right: &T) -> bool {
     match op {
+        // Equality first and by itself: most comparisons are, and it is cheaper than an order.
         Operator::Eq | Operator::In | Operator::Intersects => left == right,
         Operator::Ne => left != right,
-        Operator::Lt => left < right,
-        Operator::Le => left <= right,
-        Operator::Gt => left > right,
-        Operator::Ge => left >= right,
+        _ => passes(op, Some(left.cmp(right))),
+    }
+}
+
+/// Whether an operator is content with how its sides compare; never when they do not compare.
+fn passes(op: Operator, order: Option<Ordering>) -> bool {
+    let Some(order) = order else { return false };
+    match op {
+        Operator::Eq | Operator::In | Operator::Intersects => order.is_eq(),
+        Operator::Ne => order.is_ne(),
+        Operator::Lt => order.is_lt(),
+        Operator::Le => order.is_le(),
+        Operator::Gt => order.is_gt(),
+        Operator::Ge => order.is_ge(),
         _ => false,
     }
 }
@@ -221,6 +249,7 @@ fn compare(op: Operator, left: Value<'_>, right: Value<'_>) -> bool {
         },
         (Value::Bool(left), Value::Bool(right)) => ordered(op, &left, &right),
         (Value::Ip(left), Value::Ip(right)) => ordered(op, &left, &right),
+        (Value::F64(left), Value::F64(right)) => passes(op, left.partial_cmp(&right)),
         _ => match (left.number(), right.number()) {
             (Some(left), Some(right)) => ordered(op, &left, &right),
             _ => false,

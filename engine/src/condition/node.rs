@@ -184,9 +184,9 @@ impl CheckNode {
                 let (mut decided, mut seen) = (false, false);
                 // The elements are tested with buffers of their own: the list may be using the shared ones.
                 let mut own = Scratch::new();
-                let present = self.left.each(view, scratch, &mut |item| {
+                let present = self.left.each_value(view, scratch, &mut |item| {
                     seen = true;
-                    decided = self.matcher.test(&Value::Bytes(item), view, &mut own) == wanted;
+                    decided = self.matcher.test(&item, view, &mut own) == wanted;
                     decided
                 });
                 if matches!(self.matcher, Matcher::Exists) {

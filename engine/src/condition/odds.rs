@@ -110,6 +110,7 @@ fn matcher(matcher_of: &Matcher) -> Odds {
         Matcher::Not(test) => matcher(test).negated(),
         Matcher::Many(Modifier::AllOf, tests) => Odds::all(tests.iter().map(matcher)),
         Matcher::Many(_, tests) => Odds::any(tests.iter().map(matcher)),
+        Matcher::InSource(right) => Odds::new(10.0 + source(right), 0.2),
         Matcher::Source(_, right) => Odds::new(5.0 + source(right), 0.2),
     }
 }

@@ -14,6 +14,8 @@ use super::lex;
 pub struct SyntaxError {
     /// Where.
     pub span: Span,
+    /// The byte at which reading stopped: everything before it was understood.
+    pub stopped: usize,
     /// What is wrong, one sentence without a full stop.
     pub message: String,
     /// What to do about it.
@@ -43,6 +45,7 @@ pub fn parse_with(text: &str, origin: u32, max_depth: usize) -> Result<Expr, Syn
     if expr.depth() > max_depth.max(1) {
         return Err(SyntaxError {
             span: expr.span(),
+            stopped: text.len(),
             message: format!("exceeded max depth limit of {max_depth}"),
             hint: Some("split the condition into macros".into()),
         });
@@ -59,6 +62,7 @@ pub fn parse_operand(text: &str, origin: u32) -> Result<Operand, SyntaxError> {
         Left::Macro(name, span) => {
             return Err(SyntaxError {
                 span,
+                stopped: span.start,
                 message: format!("'{name}' is not a field"),
                 hint: Some("fields have a dot in their name, as in proc.name".into()),
             });
@@ -79,6 +83,7 @@ pub(crate) fn parse_operand_prefix(text: &str) -> Result<(Operand, usize), Synta
         Left::Operand(operand) => Ok((operand, parser.at())),
         Left::Macro(name, span) => Err(SyntaxError {
             span,
+            stopped: span.start,
             message: format!("'{name}' is not a field"),
             hint: None,
         }),
@@ -221,6 +226,7 @@ impl<'a> Parser<'a> {
     pub(super) fn error(&self, span: Span, message: impl Into<String>, hint: Option<&str>) -> SyntaxError {
         SyntaxError {
             span,
+            stopped: self.at(),
             message: message.into(),
             hint: hint.map(str::to_owned),
         }

@@ -456,6 +456,11 @@ fn transformers() {
             ("getopt(proc.args, 'n:')[n] = /etc/shadow", true),
             ("getopt(proc.args, 'x') intersects (?)", true),
             ("getopt(proc.args, 'n') in (n)", true),
+            (
+                "getopt(proc.args, 'n:') in (n, /etc/shadow) and getopt(proc.args, 'n:') intersects (n)",
+                true,
+            ),
+            ("len(getopt(('-a', '5', '-b'), 'a:b')) = 3", true),
             ("getopt(proc.args, 'n') in (x)", false),
             ("getopt(('-a', '5', '--', '-b'), 'a:b')[a] = 5", true),
             ("getopt(('-a', '5', '--', '-b'), 'a:b')[b] exists", false),

@@ -135,14 +135,7 @@ impl Source {
                 let len = of.get(view, scratch, buf)?.bytes()?.len();
                 Some(Value::U64(len as u64))
             }
-            Source::Count(list) => {
-                let mut count = 0;
-                list.each(view, scratch, &mut |_| {
-                    count += 1;
-                    false
-                })?;
-                Some(Value::U64(count))
-            }
+            Source::Count(list) => Some(Value::U64(list.count(view, scratch)?)),
             Source::Join { separator, list } => {
                 let mut between = scratch.take();
                 let mut first = true;
@@ -198,7 +191,21 @@ impl Source {
         found
     }
 
-    /// Calls `each` with every element of a list until it returns true; `None` when the list is missing.
+    /// Calls `each` with every element of a list, of whatever type, until it returns true; `None` when the list is
+    /// missing.
+    pub(crate) fn each_value(
+        &self,
+        view: &EventView<'_>,
+        scratch: &mut Scratch,
+        each: &mut dyn FnMut(Value<'_>) -> bool,
+    ) -> Option<()> {
+        match self {
+            Source::Field(field) if !is_arguments(field) => field_values(field, view, each),
+            _ => self.each(view, scratch, &mut |item| each(Value::Bytes(item))),
+        }
+    }
+
+    /// Calls `each` with every text of a list until it returns true; `None` when the list is missing.
     pub(crate) fn each(
         &self,
         view: &EventView<'_>,
@@ -213,27 +220,57 @@ impl Source {
     }
 }
 
+/// `proc.args` as a whole: text for most, taken argument by argument where a list is asked for.
+fn is_arguments(field: &FieldRef) -> bool {
+    field.row.name == "proc.args" && field.arg == Arg::None
+}
+
+/// Calls `each` with every value of a list that is a field; `None` when there is none.
+fn field_values(
+    field: &FieldRef,
+    view: &EventView<'_>,
+    each: &mut dyn FnMut(Value<'_>) -> bool,
+) -> Option<()> {
+    let mut any = None;
+    field.each(view, &mut |value| {
+        any = Some(());
+        each(value)
+    });
+    any
+}
+
 fn field_items(field: &FieldRef, view: &EventView<'_>, each: &mut dyn FnMut(&[u8]) -> bool) -> Option<()> {
-    if field.row.name == "proc.args" && field.arg == Arg::None && field.extract().is_some() {
+    if is_arguments(field) && field.extract().is_some() {
         let _ = strings(&view.process?.image.args).any(each);
         return Some(());
     }
-    if field.row.name == "proc.args" && field.arg == Arg::None {
+    if is_arguments(field) {
         // Given by hand as one text.
         let mut text = Vec::new();
         let words = field.get(view, &mut text)?.bytes()?.split(|byte| *byte == b' ');
         let _ = words.filter(|word| !word.is_empty()).any(each);
         return Some(());
     }
-    let mut any = None;
-    field.each(view, &mut |value| {
-        any = Some(());
-        value.bytes().is_some_and(&mut *each)
-    });
-    any
+    field_values(field, view, &mut |value| value.bytes().is_some_and(&mut *each))
 }
 
 impl List {
+    /// How many elements there are; `None` when the list is missing.
+    fn count(&self, view: &EventView<'_>, scratch: &mut Scratch) -> Option<u64> {
+        let mut count = 0;
+        match self {
+            List::Field(field) if !is_arguments(field) => field_values(field, view, &mut |_| {
+                count += 1;
+                false
+            }),
+            _ => self.each(view, scratch, &mut |_| {
+                count += 1;
+                false
+            }),
+        }?;
+        Some(count)
+    }
+
     fn each(
         &self,
         view: &EventView<'_>,
@@ -261,7 +298,7 @@ impl List {
 }
 
 impl Options {
-    /// The values: of options that take one the value, of others their letter.
+    /// The letter of every option, and after it the value of one that takes a value.
     fn items(
         &self,
         view: &EventView<'_>,
@@ -270,9 +307,7 @@ impl Options {
     ) -> Option<()> {
         let mut stop = false;
         self.each(view, scratch, &mut |letter, value| {
-            if !stop {
-                stop = each(value.unwrap_or(&[letter]));
-            }
+            stop = stop || each(&[letter]) || value.is_some_and(&mut *each);
         })
     }
 

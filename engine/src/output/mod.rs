@@ -1,5 +1,6 @@
 //! Output templates: `"%proc.name opened %fd.name"`.
 
+mod alone;
 mod template;
 
 pub use template::{Template, TemplateError};

@@ -47,18 +47,23 @@ impl TemplateError {
 /// A compiled output.
 #[derive(Debug)]
 pub struct Template {
-    parts: Vec<Part>,
+    pub(super) parts: Vec<Part>,
     keys: Vec<(Arc<str>, FieldRef)>,
     fields: Vec<FieldRef>,
     warnings: Vec<Warning>,
-    continues: bool,
-    base64: bool,
+    pub(super) continues: bool,
+    pub(super) base64: bool,
 }
 
 #[derive(Debug)]
-enum Part {
+pub(super) enum Part {
     Text(String),
-    Value { source: Source, width: usize },
+    Value {
+        source: Source,
+        /// As it was written.
+        operand: Operand,
+        width: usize,
+    },
 }
 
 impl Template {
@@ -117,6 +122,7 @@ impl Template {
                 self.keys_of(scope, &operand, &source);
                 self.parts.push(Part::Value {
                     source,
+                    operand,
                     width: width.into(),
                 });
                 self.fields.append(&mut checker.fields);
@@ -163,7 +169,7 @@ impl Template {
 
     /// Appends the text for one event to `out`, and the values of the plain fields (those within transformers
     /// included) to `values`, sorted by name; times are numbers there. Missing values print as `<NA>`: Falco puts the
-    /// `*` that asks for that before every rule's output. [`Template::is_complete`] tells whether one was missing.
+    /// `*` that asks for that before every rule's output.
     pub fn render(&self, view: &EventView<'_>, out: &mut String, values: &mut Vec<(Arc<str>, FieldValue)>) {
         let mut scratch = Scratch::new();
         values.extend(self.keys.iter().map(|(key, field)| {
@@ -179,25 +185,12 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
-                Part::Value { source, width } => {
+                Part::Value { source, width, .. } => {
                     let value = value_of(source, view, &mut scratch, self.base64);
                     push_value(out, &value, *width);
                 }
             }
         }
-    }
-
-    /// False when the template begins without `*` and a value is missing on this event: Falco's formatter prints
-    /// nothing then.
-    pub fn is_complete(&self, view: &EventView<'_>) -> bool {
-        let mut scratch = Scratch::new();
-        self.continues
-            || self.parts.iter().all(|part| match part {
-                Part::Text(_) => true,
-                Part::Value { source, .. } => {
-                    value_of(source, view, &mut scratch, self.base64) != FieldValue::Missing
-                }
-            })
     }
 
     /// Every field it reads.
@@ -311,7 +304,7 @@ fn unknown(text: &str, percent: usize, start: usize, failure: Option<Failure>) -
     }
 }
 
-fn push_value(out: &mut String, value: &FieldValue, width: usize) {
+pub(super) fn push_value(out: &mut String, value: &FieldValue, width: usize) {
     use std::fmt::Write;
     if width == 0 {
         // Writing to a string cannot fail.
@@ -327,7 +320,12 @@ fn push_value(out: &mut String, value: &FieldValue, width: usize) {
     out.extend(std::iter::repeat_n(' ', width - written));
 }
 
-fn value_of(source: &Source, view: &EventView<'_>, scratch: &mut Scratch, base64: bool) -> FieldValue {
+pub(super) fn value_of(
+    source: &Source,
+    view: &EventView<'_>,
+    scratch: &mut Scratch,
+    base64: bool,
+) -> FieldValue {
     if let Source::Field(field) = source {
         let mut value = typed(field, view, scratch, base64);
         if let FieldValue::U64(number) = value
@@ -350,17 +348,36 @@ fn value_of(source: &Source, view: &EventView<'_>, scratch: &mut Scratch, base64
     value
 }
 
-fn list(walk: impl FnOnce(&mut dyn FnMut(&[u8]) -> bool) -> Option<()>) -> FieldValue {
-    let (mut items, mut len) = (Vec::new(), 0);
-    let found = walk(&mut |item| {
-        len += item.len() + 1;
-        if len > MAX_LIST {
+/// The elements of a list, as many as are printed.
+#[derive(Default)]
+struct Items {
+    items: Vec<FieldValue>,
+    len: usize,
+}
+
+impl Items {
+    /// Adds one; true when the list is full.
+    fn push(&mut self, item: FieldValue) -> bool {
+        self.len += 1 + match &item {
+            FieldValue::Text(text) => text.len(),
+            other => other.to_string().len(),
+        };
+        if self.len > MAX_LIST {
             return true;
         }
-        items.push(FieldValue::Text(String::from_utf8_lossy(item).into_owned()));
+        self.items.push(item);
         false
-    });
-    found.map_or(FieldValue::Missing, |()| FieldValue::List(items))
+    }
+
+    fn finish(self) -> FieldValue {
+        FieldValue::List(self.items)
+    }
+}
+
+fn list(walk: impl FnOnce(&mut dyn FnMut(&[u8]) -> bool) -> Option<()>) -> FieldValue {
+    let mut items = Items::default();
+    let found = walk(&mut |item| items.push(FieldValue::Text(String::from_utf8_lossy(item).into_owned())));
+    found.map_or(FieldValue::Missing, |()| items.finish())
 }
 
 /// A field's value as outputs carry it.
@@ -369,16 +386,18 @@ fn typed(field: &FieldRef, view: &EventView<'_>, scratch: &mut Scratch, base64: 
         return FieldValue::Missing;
     }
     if field.list {
-        return list(|each| {
-            let mut any = None;
-            field.each(view, &mut |value| {
-                any = Some(());
-                value.bytes().is_some_and(&mut *each)
-            });
-            any
+        let class = field.ty.class();
+        let (mut items, mut any) = (Items::default(), false);
+        field.each(view, &mut |value| {
+            any = true;
+            items.push(plain(value, class, base64))
         });
+        return if any { items.finish() } else { FieldValue::Missing };
     }
-    if field.is_many() && matches!(field.extract(), Some(Extract::Ancestor(_) | Extract::Any(_))) {
+    if field.is_many()
+        && matches!(field.row.extract, Extract::Ancestor(_) | Extract::Any(_))
+        && !(field.row.name == "proc.apid" && field.extract().is_none())
+    {
         return ancestors(field, view);
     }
     let mut buf = scratch.take();

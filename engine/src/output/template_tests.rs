@@ -3,6 +3,7 @@
 use lanner_schema::alert::FieldValue;
 
 use super::Template;
+use crate::scope::Scope;
 use crate::testing::Happening;
 
 fn shadow() -> Happening {
@@ -109,7 +110,7 @@ fn values_are_typed_and_sorted() {
 fn without_a_star_a_missing_value_leaves_the_output_incomplete() {
     let complete = |template: &str| {
         let template = Template::compile(template).unwrap();
-        shadow().view(|view| template.is_complete(view))
+        shadow().view(|view| template.alone(view, &Scope::default()).complete)
     };
     assert!(complete("%proc.name"));
     assert!(!complete("%k8s.pod.name"));

@@ -1,6 +1,6 @@
 //! The texts of the rules files, and the way from a byte of a YAML scalar's value back to a line and column.
 
-use crate::diagnostic::{Code, Diagnostic, ItemName, Note, Part, Position, Snippet};
+use crate::diagnostic::{Code, Diagnostic, ItemName, Note, Part, Position, Snippet, floor};
 use std::ops::Range;
 
 /// A range of bytes of one file.
@@ -84,27 +84,8 @@ impl Report {
 
     /// The line a place is in.
     pub(crate) fn snippet(&self, place: Place) -> Option<Snippet> {
-        let text = self.text(place.file);
-        let start = floor(text, place.start);
-        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
-        let line = text[line_start..].lines().next()?;
-        let caret = text[line_start..start].chars().count();
-        let end = floor(text, place.end).clamp(start, line_start + line.len().max(start - line_start));
-        let width = text[start..end].chars().count().max(1);
-        let length = line.chars().count();
-        let skip = if length <= Snippet::WIDTH {
-            0
-        } else {
-            caret
-                .saturating_sub(Snippet::WIDTH / 2)
-                .min(length - Snippet::WIDTH)
-        };
-        let shown = line.chars().skip(skip).take(Snippet::WIDTH);
-        Some(Snippet {
-            text: shown.map(|c| if c.is_control() { ' ' } else { c }).collect(),
-            caret: caret - skip,
-            width: width.min(Snippet::WIDTH.saturating_sub(caret - skip).max(1)),
-        })
+        self.files.get(place.file)?;
+        Some(Snippet::of(self.text(place.file), place.start..place.end))
     }
 
     /// Adds a diagnostic; the caller may add notes and a hint to what it gets back.
@@ -250,14 +231,6 @@ impl Report {
 
 fn chars(bytes: &[u8]) -> usize {
     bytes.iter().filter(|b| (**b & 0xc0) != 0x80).count()
-}
-
-fn floor(text: &str, offset: usize) -> usize {
-    let mut offset = offset.min(text.len());
-    while !text.is_char_boundary(offset) {
-        offset -= 1;
-    }
-    offset
 }
 
 fn blank(c: char) -> bool {
