@@ -20,6 +20,7 @@ mod support;
 mod tally;
 mod version;
 mod watch;
+mod wrap;
 
 use std::process::ExitCode;
 

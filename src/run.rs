@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use lanner_capture::Host;
 use lanner_engine::{Ruleset, Scope};
 use lanner_outputs::{Facts, Outputs};
+use lanner_schema::tier::Tier;
 
 use crate::cli::Cli;
 use crate::config::{self, Config};
@@ -70,6 +71,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let mut screen = screen(
         &config,
         &ruleset,
+        plan.tier.chosen(),
         files.iter().map(|file| file.name.clone()).collect(),
     );
     screen.capture = plan.to_string();
@@ -111,14 +113,22 @@ pub(crate) fn configure(file: Option<&Path>, options: &[String]) -> anyhow::Resu
     Ok(config)
 }
 
-fn screen(config: &Config, ruleset: &Ruleset, rules_files: Vec<String>) -> Screen {
+/// What each rule asks for and this tier does not have.
+fn gaps(ruleset: &Ruleset, tier: Tier) -> Vec<String> {
+    let rules = ruleset.rules();
+    rules
+        .filter_map(|rule| Some(format!("{}: {}", rule.name(), rule.coverage(tier).missing()?)))
+        .collect()
+}
+
+fn screen(config: &Config, ruleset: &Ruleset, tier: Option<Tier>, rules_files: Vec<String>) -> Screen {
     let running = || ruleset.rules().filter(|rule| rule.runs());
     if running().next().is_none() {
         tracing::warn!(
             "no rule runs, so nothing alerts: every rule is disabled or below \"priority\", or there is none"
         );
     }
-    let gaps: Vec<String> = ruleset.gaps().iter().map(ToString::to_string).collect();
+    let gaps: Vec<String> = tier.map_or_else(Vec::new, |tier| gaps(ruleset, tier));
     for gap in &gaps {
         tracing::debug!("{gap}");
     }

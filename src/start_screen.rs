@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use lanner_outputs::{Choice, Kind};
 use lanner_schema::alert::Priority;
 
+use crate::wrap::wrapped;
+
 /// What the screen shows.
 #[derive(Debug, Default)]
 pub(crate) struct Screen {
@@ -59,7 +61,7 @@ impl Screen {
     fn rows(&self) -> String {
         let mut out = String::new();
         let mut row = |label: &str, text: &str| {
-            for (index, line) in text.lines().flat_map(wrapped).enumerate() {
+            for (index, line) in text.lines().flat_map(|line| wrapped(line, WIDTH)).enumerate() {
                 let _ = writeln!(out, "  {:<12} {line}", if index == 0 { label } else { "" });
             }
         };
@@ -107,23 +109,6 @@ impl Screen {
             false => "none: alerts are only counted (stdout_output.enabled)".into(),
         }
     }
-}
-
-/// A line cut between words into lines of at most [`WIDTH`] characters, where its words allow.
-fn wrapped(line: &str) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in line.split(' ') {
-        let Some(last) = lines.last_mut() else { break };
-        if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > WIDTH {
-            lines.push(word.to_owned());
-            continue;
-        }
-        if !last.is_empty() {
-            last.push(' ');
-        }
-        last.push_str(word);
-    }
-    lines
 }
 
 /// The first `most` items, and how many there are beyond.
@@ -187,14 +172,6 @@ mod tests {
             assert!(text.contains(part), "{part}\n{text}");
         }
         assert!(text.lines().count() <= 25, "{text}");
-    }
-
-    #[test]
-    fn long_lines_are_cut_between_words() {
-        let lines = wrapped(&"word ".repeat(40));
-        assert!(lines.iter().all(|line| line.len() <= WIDTH), "{lines:?}");
-        assert_eq!(lines.concat().matches("word").count(), 40);
-        assert_eq!(wrapped(&"x".repeat(200)), ["x".repeat(200)]);
     }
 
     #[test]

@@ -142,4 +142,16 @@ mod tests {
             Err(CaptureError::TierNotBuilt(Tier::Raw))
         ));
     }
+
+    #[test]
+    fn the_tiers_that_can_be_started_are_those_said_to_be_built() {
+        for tier in lanner_schema::tier::Tier::ALL {
+            let config = Config {
+                tier: Tier::parse(tier.name()).unwrap(),
+                ..Config::default()
+            };
+            let planned = plan(&host(), &Needs::default(), &config);
+            assert_eq!(planned.is_ok(), tier.is_built(), "{}", tier.name());
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use lanner_schema::tier;
+
 /// A way of getting events, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tier {
@@ -30,6 +32,17 @@ impl Tier {
             _ => return None,
         })
     }
+
+    /// The tier the tables know by this name; none before one is chosen.
+    pub fn chosen(self) -> Option<tier::Tier> {
+        match self {
+            Tier::Auto => None,
+            Tier::Trampoline => Some(tier::Tier::Trampoline),
+            Tier::SysExit => Some(tier::Tier::SysExit),
+            Tier::Raw => Some(tier::Tier::Raw),
+            Tier::None => Some(tier::Tier::None),
+        }
+    }
 }
 
 impl fmt::Display for Tier {
@@ -52,6 +65,7 @@ mod tests {
     fn tiers_read_what_they_print() {
         for tier in [Tier::Auto, Tier::Trampoline, Tier::SysExit, Tier::Raw, Tier::None] {
             assert_eq!(Tier::parse(&tier.to_string()), Some(tier));
+            assert_eq!(tier.chosen(), tier::Tier::from_name(&tier.to_string()));
         }
         assert_eq!(Tier::parse("modern_ebpf"), None);
     }

@@ -7,6 +7,7 @@
 
 mod alert_line;
 pub mod condition;
+pub mod coverage;
 mod diagnostic;
 pub mod field;
 mod file_result;
@@ -23,6 +24,7 @@ mod suggest;
 mod testing;
 pub mod value;
 
+pub use coverage::{Coverage, Place, Reason, Subject, Verdict};
 pub use diagnostic::{Code, Diagnostic, ItemKind, ItemName, Note, Part, Position, Severity, Snippet};
 pub use file_result::FileResult;
 pub use given::{GivenFields, Input, InputError, Rendered};
@@ -31,7 +33,7 @@ pub use rules::{
     BUILT_IN_PLUGINS, ENGINE_VERSION, Loaded, RulesFile, SchemaProblem, SchemaVerdict, UnusedSelection,
     Version, WhyUnused, load, load_for, rule_schema,
 };
-pub use ruleset::{Gap, Rule, Ruleset};
+pub use ruleset::{Rule, Ruleset};
 pub use scope::Scope;
 pub use settings::{AppendOutput, ExtraField, Matching, Selection, Settings};
 pub use source::{EventSource, SOURCES, SYSCALL};

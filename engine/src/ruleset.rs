@@ -2,13 +2,14 @@
 
 use crate::alert_line::{TimeNames, finish};
 use crate::condition::{EventProgram, Expr, Memory, Program};
-use crate::field::{Extract, FieldRef};
+use crate::coverage::{self, Coverage};
+use crate::field::FieldRef;
 use crate::output::Template;
 use crate::settings::{Matching, Settings};
 use lanner_schema::alert::{Alert, FieldValue, Priority};
 use lanner_schema::event::{EVENTS, Event, EventSet, Needs};
+use lanner_schema::tier::Tier;
 use lanner_schema::view::EventView;
-use std::fmt;
 use std::sync::Arc;
 
 /// Something that is added to an alert's fields.
@@ -85,39 +86,20 @@ impl Rule {
         self.program.events()
     }
 
+    /// How much of it a capture tier sees.
+    pub fn coverage(&self, tier: Tier) -> Coverage {
+        coverage::of(self, tier)
+    }
+
+    /// The fields its output and its extra fields read.
+    pub(crate) fn output_fields(&self) -> impl Iterator<Item = &FieldRef> {
+        let extra = self.extra.iter().flat_map(|extra| extra.template.fields());
+        self.template.fields().iter().chain(extra)
+    }
+
     /// How often it matched so far.
     pub fn matches(&self) -> u64 {
         self.matches
-    }
-}
-
-/// What a rule needs and Lanner does not have.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gap {
-    /// The rule's name.
-    pub rule: Arc<str>,
-    /// Events it names that are not captured.
-    pub events: Vec<String>,
-    /// Fields its condition names whose values are not filled yet.
-    pub condition_fields: Vec<String>,
-    /// Fields its output names whose values are not filled yet.
-    pub output_fields: Vec<String>,
-}
-
-impl fmt::Display for Gap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.rule)?;
-        let parts = [
-            ("events not captured", &self.events),
-            ("condition fields without value", &self.condition_fields),
-            ("output fields without value", &self.output_fields),
-        ];
-        let mut separator = "";
-        for (what, names) in parts.into_iter().filter(|(_, names)| !names.is_empty()) {
-            write!(f, "{separator} {what}: {}", names.join(", "))?;
-            separator = ";";
-        }
-        Ok(())
     }
 }
 
@@ -213,27 +195,6 @@ impl Ruleset {
             settings.rule_matching == Matching::First
         });
     }
-
-    /// What each rule needs and Lanner does not have; rules that have everything are left out.
-    pub fn gaps(&self) -> Vec<Gap> {
-        self.rules
-            .iter()
-            .map(|rule| Gap {
-                rule: Arc::clone(&rule.name),
-                events: rule
-                    .program
-                    .blind_events()
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect(),
-                condition_fields: unfilled(rule.program.fields()),
-                output_fields: unfilled(rule.template.fields()),
-            })
-            .filter(|gap| {
-                !(gap.events.is_empty() && gap.condition_fields.is_empty() && gap.output_fields.is_empty())
-            })
-            .collect()
-    }
 }
 
 fn make(rule: &Rule, event: &EventView<'_>) -> Alert {
@@ -260,16 +221,4 @@ fn make(rule: &Rule, event: &EventView<'_>) -> Alert {
         fields,
         line: String::new(),
     }
-}
-
-/// The fields that have no value yet, each once.
-fn unfilled(fields: &[FieldRef]) -> Vec<String> {
-    let mut names: Vec<String> = fields
-        .iter()
-        .filter(|field| matches!(field.extract(), Some(Extract::Unfilled)))
-        .map(FieldRef::text)
-        .collect();
-    names.sort();
-    names.dedup();
-    names
 }

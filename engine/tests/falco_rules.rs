@@ -1,6 +1,9 @@
 //! Falco's stock rules, where they are at hand: they load, and what they need and Lanner lacks is listed by name.
 
-use lanner_engine::{RulesFile, Settings, load};
+#![allow(clippy::unwrap_used)]
+
+use lanner_engine::{Place, Rule, RulesFile, Ruleset, Settings, Subject, Verdict, load};
+use lanner_schema::tier::{Tier, Why};
 use std::path::PathBuf;
 
 fn stock_rules() -> Option<RulesFile> {
@@ -31,16 +34,81 @@ fn the_stock_rules_load_and_their_gaps_are_named() {
     let ruleset = loaded.ruleset.unwrap();
     assert!(ruleset.rules().count() >= 20);
     for rule in ruleset.rules() {
-        let gap = ruleset.gaps().into_iter().find(|gap| *gap.rule == *rule.name());
-        assert!(
-            !rule.events().is_empty() || gap.is_some_and(|gap| !gap.events.is_empty()),
-            "{} sees no event and no gap says why",
+        let coverage = rule.coverage(Tier::SysExit);
+        assert_eq!(
+            coverage.verdict == Verdict::Exact,
+            coverage.reasons.is_empty(),
+            "{}",
             rule.name()
         );
+        println!("{}: {}", rule.name(), coverage.verdict);
     }
-    for gap in ruleset.gaps() {
-        println!("{gap}");
+}
+
+fn stock_ruleset() -> Option<Ruleset> {
+    load(&[stock_rules()?], &Settings::default()).ruleset
+}
+
+fn of<'r>(ruleset: &'r Ruleset, name: &str) -> &'r Rule {
+    ruleset.rules().find(|rule| rule.name() == name).unwrap()
+}
+
+#[test]
+fn the_stock_rules_are_covered_as_the_rows_say() {
+    let Some(ruleset) = stock_ruleset() else { return };
+    let count = |tier: Tier, verdict| {
+        let rules = ruleset.rules();
+        rules
+            .filter(|rule| rule.coverage(tier).verdict == verdict)
+            .count()
+    };
+    for tier in Tier::ALL {
+        let sum: usize = [Verdict::Exact, Verdict::Partial, Verdict::Blind]
+            .map(|v| count(tier, v))
+            .iter()
+            .sum();
+        assert_eq!(sum, ruleset.rules().count());
     }
+    // A better tier never sees less.
+    for rule in ruleset.rules() {
+        let verdict = |tier| rule.coverage(tier).verdict;
+        assert!(
+            verdict(Tier::Trampoline) <= verdict(Tier::SysExit),
+            "{}",
+            rule.name()
+        );
+        assert!(verdict(Tier::SysExit) <= verdict(Tier::Raw), "{}", rule.name());
+    }
+    assert_eq!(
+        count(Tier::None, Verdict::Exact),
+        0,
+        "without BPF something is always claimed"
+    );
+
+    let shell = of(&ruleset, "Terminal shell in container");
+    assert_eq!(shell.coverage(Tier::SysExit).verdict, Verdict::Exact);
+    assert_eq!(shell.coverage(Tier::Raw).verdict, Verdict::Partial);
+    assert_eq!(shell.coverage(Tier::None).verdict, Verdict::Partial);
+
+    let shadow = of(&ruleset, "Read sensitive file untrusted").coverage(Tier::SysExit);
+    assert_eq!(shadow.verdict, Verdict::Partial);
+    assert!(
+        shadow
+            .reasons
+            .iter()
+            .any(|r| r.subject == Subject::Field("fd.name".into())
+                && r.place == Place::Condition
+                && r.why == Why::PathAsPassed.text())
+    );
+    assert_eq!(shadow.missing(), None);
+
+    let logs = of(&ruleset, "Clear Log Activities");
+    assert_eq!(logs.coverage(Tier::Trampoline).verdict, Verdict::Exact);
+    assert_eq!(
+        logs.coverage(Tier::None).verdict,
+        Verdict::Blind,
+        "fanotify does not tell O_TRUNC"
+    );
 }
 
 #[test]

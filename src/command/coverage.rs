@@ -1,14 +1,27 @@
-//! `lanner coverage`: what the rules need and a capture tier can't give.
+//! `lanner coverage`: which rules a capture tier sees whole, in part or not at all, and why.
 
-use std::fmt::Write as _;
+mod json;
+mod text;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
+use lanner_capture::Host;
+use lanner_engine::{Coverage as Covered, Rule, Ruleset, Verdict};
+use lanner_schema::tier::Tier;
 
+use crate::config::Config;
 use crate::{load, log, rules, run};
 
+/// The exit code of `--strict` when a rule is blind.
+const BLIND: u8 = 3;
+
 /// Says which rules see less than they are meant to on this host, and why
+///
+/// For each rule and each way of capturing events (tier): exact when all it asks for is what the kernel says, partial when it
+/// misses something or takes a program's word for it, blind when it can never match.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub(crate) struct Coverage {
@@ -28,17 +41,101 @@ pub(crate) struct Coverage {
         allow_hyphen_values = true
     )]
     options: Vec<String>,
+
+    /// Prints JSON, for every tier
+    #[arg(long)]
+    json: bool,
+
+    /// Looks at this tier only, whether this host can run in it or not
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Tier::ALL.map(Tier::name)))]
+    tier: Option<String>,
+
+    /// Exits with 3 when an enabled rule is blind in this host's tier, or in that of --tier
+    #[arg(long)]
+    strict: bool,
+}
+
+/// What this host would use.
+#[derive(Debug)]
+struct Here {
+    /// The tier, when there is one.
+    tier: Option<Tier>,
+    /// Why that one, or why none.
+    reason: String,
+}
+
+/// A rule and what the tiers in question see of it.
+#[derive(Debug)]
+struct Row<'r> {
+    rule: &'r Rule,
+    tiers: Vec<(Tier, Covered)>,
+}
+
+impl Row<'_> {
+    fn of(&self, tier: Tier) -> Option<&Covered> {
+        self.tiers
+            .iter()
+            .find(|(candidate, _)| *candidate == tier)
+            .map(|(_, covered)| covered)
+    }
+
+    fn verdict(&self, tier: Tier) -> Option<Verdict> {
+        Some(self.of(tier)?.verdict)
+    }
 }
 
 impl Coverage {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let config = run::configure(self.config.as_deref(), &self.options)?;
         let ruleset = load::load(&rules::find(&self.rules, &config)?, &config)?;
-        let mut out = String::new();
-        for gap in ruleset.gaps() {
-            let _ = writeln!(out, "{gap}");
-        }
-        log::out(&out);
-        Ok(ExitCode::SUCCESS)
+        let here = here(&config, &ruleset);
+        let asked = self.tier.as_deref().and_then(Tier::from_name);
+        let tiers = asked.map_or_else(|| Tier::ALL.to_vec(), |tier| vec![tier]);
+        let rows: Vec<Row<'_>> = ruleset
+            .rules()
+            .map(|rule| Row {
+                rule,
+                tiers: tiers.iter().map(|tier| (*tier, rule.coverage(*tier))).collect(),
+            })
+            .collect();
+        let judged = asked.unwrap_or_else(|| judged(&here, &config));
+        log::out(&match self.json {
+            true => json::render(&tiers, &here, &rows)?,
+            false => text::render(&tiers, &here, judged, &rows),
+        });
+        let is_blind = |row: &Row<'_>| row.rule.is_enabled() && row.verdict(judged) == Some(Verdict::Blind);
+        Ok(match self.strict && rows.iter().any(is_blind) {
+            true => ExitCode::from(BLIND),
+            false => ExitCode::SUCCESS,
+        })
     }
+}
+
+/// The tier this host would use, found out by planning the capture.
+fn here(config: &Config, ruleset: &Ruleset) -> Here {
+    if let Some(message) = &config.unwatchable {
+        return Here {
+            tier: None,
+            reason: message.to_string(),
+        };
+    }
+    match lanner_capture::plan(&Host::probe(), ruleset.needs(), &config.capture) {
+        Ok(plan) => Here {
+            tier: plan.tier.chosen(),
+            reason: plan.reason,
+        },
+        Err(error) => Here {
+            tier: None,
+            reason: error.to_string(),
+        },
+    }
+}
+
+/// The tier to judge by: this host's, or the one that is asked for, or the best this build has.
+fn judged(here: &Here, config: &Config) -> Tier {
+    let built = || Tier::ALL.into_iter().find(|tier| tier.is_built());
+    here.tier
+        .or_else(|| config.capture.tier.chosen())
+        .or_else(built)
+        .unwrap_or(Tier::SysExit)
 }

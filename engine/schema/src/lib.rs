@@ -4,6 +4,7 @@
 //! * [`record`]: the bytes of one event between kernel and user space.
 //! * [`process`], [`descriptor`], [`container`]: the state around an event.
 //! * [`view`]: one event as the engine sees it.
+//! * [`tier`]: the ways of getting events, and what a value is worth in each.
 //! * [`alert`]: what a rule that matched hands to the outputs.
 
 #![forbid(unsafe_code)]
@@ -16,4 +17,5 @@ pub mod flags;
 pub mod names;
 pub mod process;
 pub mod record;
+pub mod tier;
 pub mod view;

@@ -19,6 +19,7 @@ mod parse;
 mod pattern;
 mod posix;
 mod program;
+mod remains;
 mod residual;
 mod text_set;
 mod transform;
@@ -31,6 +32,7 @@ pub use error::{CheckError, CheckErrorKind, Warning, WarningKind};
 pub use events::{EventTypes, event_types};
 pub use parse::{SyntaxError, parse, parse_operand, parse_with};
 pub use program::{Program, Scratch, compile, compile_in};
+pub(crate) use remains::{IfMissing, Remains, Truth};
 pub(crate) use {check::Checker, parse::parse_operand_prefix, program::add_params, transform::Source};
 pub(crate) use {event_program::EventProgram, memory::Memory};
 

@@ -10,7 +10,7 @@ use super::error::CheckErrorKind;
 use super::matcher::Matcher;
 use super::program::Scratch;
 use super::transform::Source;
-use crate::field::{Extract, PlainFn};
+use crate::field::{Extract, FieldRef, PlainFn};
 use crate::value::Value;
 
 /// A node.
@@ -132,6 +132,16 @@ impl CheckNode {
             // The alternate form quotes what could be read in two ways otherwise.
             text: format!("{check:#}").into(),
         }
+    }
+
+    /// The fields it reads, on both sides.
+    pub(super) fn fields(&self) -> Vec<&FieldRef> {
+        let mut fields = Vec::new();
+        self.left.fields(&mut fields);
+        if let Matcher::Source(_, right) = &self.matcher {
+            right.fields(&mut fields);
+        }
+        fields
     }
 
     /// True when the event passes.

@@ -86,6 +86,13 @@ impl Program {
         self.types.blind()
     }
 
+    /// How many of the event types it can be true on it does not name and Lanner does not capture yet.
+    pub fn unnamed_event_types(&self) -> usize {
+        self.types
+            .len()
+            .saturating_sub(self.events().len() + self.blind_events().len())
+    }
+
     /// How many of Falco's event types the condition can be true on. Falco warns (LOAD_NO_EVTTYPE) above 100.
     pub fn event_type_count(&self) -> usize {
         self.types.len()

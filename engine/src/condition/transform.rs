@@ -82,6 +82,24 @@ impl Source {
         }
     }
 
+    /// Adds the fields it reads.
+    pub(super) fn fields<'s>(&'s self, fields: &mut Vec<&'s FieldRef>) {
+        match self {
+            Source::Field(field) => fields.push(field),
+            Source::Constant(_) => {}
+            Source::Case { of, .. } | Source::B64(of) | Source::Basename(of) | Source::Len(of) => {
+                of.fields(fields)
+            }
+            Source::Count(list) => list.fields(fields),
+            Source::Join { separator, list } => {
+                separator.fields(fields);
+                list.fields(fields);
+            }
+            Source::Concat(parts) => parts.iter().for_each(|part| part.fields(fields)),
+            Source::Option { options, .. } | Source::Options(options) => options.fields(fields),
+        }
+    }
+
     /// How messages name it.
     pub(crate) fn name(&self) -> String {
         match self {
@@ -271,6 +289,14 @@ impl List {
         Some(count)
     }
 
+    fn fields<'s>(&'s self, fields: &mut Vec<&'s FieldRef>) {
+        match self {
+            List::Field(field) => fields.push(field),
+            List::Items(items) => items.iter().for_each(|item| item.fields(fields)),
+            List::Options(options) => options.fields(fields),
+        }
+    }
+
     fn each(
         &self,
         view: &EventView<'_>,
@@ -298,6 +324,11 @@ impl List {
 }
 
 impl Options {
+    fn fields<'s>(&'s self, fields: &mut Vec<&'s FieldRef>) {
+        self.list.fields(fields);
+        self.spec.fields(fields);
+    }
+
     /// The letter of every option, and after it the value of one that takes a value.
     fn items(
         &self,

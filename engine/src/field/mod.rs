@@ -8,6 +8,7 @@ mod fd;
 mod param;
 mod param_names;
 mod process;
+mod quality;
 mod resolve;
 mod time;
 
@@ -19,6 +20,7 @@ use crate::value::{FieldType, Value};
 
 pub(crate) use by_event::{is_built, is_decided};
 pub use evt::hostname;
+pub(crate) use quality::quality;
 pub(crate) use resolve::ValueOrigin;
 pub use resolve::{FieldError, FieldRef};
 pub use time::{datetime, iso8601, time_of_day};

@@ -369,14 +369,19 @@ fn path<'b>(view: &EventView<'b>, role: Role, as_passed: bool) -> Option<Value<'
     }
 }
 
-/// True when a successful event of this type has the path that the field called `name` asks for.
-pub(super) fn has_path(event: Event, name: &str) -> bool {
+/// The parameter with the path that the field called `name` asks for on a successful event of this type.
+pub(super) fn path_index_of(event: Event, name: &str) -> Option<usize> {
     let role = match name.trim_start_matches("fs.path.") {
         "source" | "sourceraw" => Role::Source,
         "target" | "targetraw" => Role::Target,
         _ => Role::Name,
     };
-    path_param(event, role).is_some()
+    path_index(event, role).map(usize::from)
+}
+
+/// True when a successful event of this type has the path that the field called `name` asks for.
+pub(super) fn has_path(event: Event, name: &str) -> bool {
+    path_index_of(event, name).is_some()
 }
 
 /// The parameter that `evt.abspath` shows: the path of the `*at` calls; `.src` and `.dst` pick a side of `renameat` and

@@ -1,0 +1,410 @@
+//! The ways of getting events, and what each of them can give.
+//!
+//! What a value is worth in a tier follows from where the rows of [`crate::event`] say that it comes from: coverage is
+//! computed from that, not written down per rule or per field.
+
+use crate::event::{Event, Extractor, FdUse, Origin, Param, ProcessField};
+
+/// A way of getting events, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Tier {
+    /// A: fexit programs on the system calls that are needed.
+    Trampoline,
+    /// B: one program on the return of every system call.
+    SysExit,
+    /// C: raw tracepoints, without the kernel's type information.
+    Raw,
+    /// D: no BPF.
+    None,
+}
+
+impl Tier {
+    /// Every tier, best first.
+    pub const ALL: [Tier; 4] = [Tier::Trampoline, Tier::SysExit, Tier::Raw, Tier::None];
+
+    /// Its name in the configuration (`engine.tier`) and in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Tier::Trampoline => "trampoline",
+            Tier::SysExit => "sys_exit",
+            Tier::Raw => "raw",
+            Tier::None => "none",
+        }
+    }
+
+    /// The tier with this name.
+    pub fn from_name(name: &str) -> Option<Tier> {
+        Tier::ALL.into_iter().find(|tier| tier.name() == name)
+    }
+
+    /// What it is, for people.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Tier::Trampoline => "BPF trampolines on the system calls that are needed",
+            Tier::SysExit => "one BPF program on the return of every system call",
+            Tier::Raw => "BPF raw tracepoints, without the kernel's type information",
+            Tier::None => "no BPF: fanotify, the process connector, /proc and seccomp notify",
+        }
+    }
+
+    /// Whether this build can run in it. What is said about the others is what they are designed to give.
+    pub const fn is_built(self) -> bool {
+        matches!(self, Tier::SysExit)
+    }
+
+    /// How well events of this type are seen. Those that are not the kernel's are the same in every tier.
+    pub fn event(self, event: Event) -> Quality {
+        if !event.row().is_kernel() {
+            return Quality::Exact;
+        }
+        match (self, without_bpf(event)) {
+            (Tier::None, NoBpf::Fanotify) => Quality::Weaker(Why::SeenByFanotify),
+            (Tier::None, NoBpf::Connector) => Quality::Weaker(Why::SeenByConnector),
+            (Tier::None, NoBpf::Seccomp) => Quality::Weaker(Why::SeenBySeccomp),
+            (Tier::None, NoBpf::Nothing) => Quality::Missing(Why::NoSource),
+            // Trampolines reach the functions that do them; fanotify sees the file.
+            (Tier::SysExit | Tier::Raw, _) if IO_URING.contains(&event) => Quality::Weaker(Why::NotByIoUring),
+            _ => Quality::Exact,
+        }
+    }
+
+    /// What the value of a parameter is worth.
+    pub fn param(self, event: Event, index: usize) -> Quality {
+        let row = event.row();
+        let Some(param) = row.params.get(index) else {
+            return Quality::Missing(Why::NotRead);
+        };
+        if !row.is_kernel() {
+            return Quality::Exact;
+        }
+        let recorded = match self {
+            Tier::None => recorded_without_bpf(event, index, param),
+            _ => self.recorded(event, index, param),
+        };
+        match (recorded, param.state) {
+            (Some(recorded), Some(state)) => recorded.and(self.state(state)),
+            (Some(recorded), None) => recorded,
+            (None, Some(state)) => self.state(state),
+            (None, None) => Quality::Missing(Why::NotRead),
+        }
+    }
+
+    /// What a BPF program records of a parameter; `None` when it records nothing.
+    fn recorded(self, event: Event, index: usize, param: &Param) -> Option<Quality> {
+        let has_types = self != Tier::Raw;
+        Some(match param.from {
+            Origin::Absent => return None,
+            Origin::Return | Origin::Arg(_) => Quality::Exact,
+            // The hook reaches the file, its directory and its flags.
+            Origin::UserPath { .. } if self == Tier::Trampoline => Quality::Exact,
+            Origin::UserU64 { .. } if self == Tier::Trampoline && is_open_flags(event, index) => {
+                Quality::Exact
+            }
+            Origin::UserPath { .. } => Quality::Weaker(Why::PathAsPassed),
+            Origin::UserString(_) | Origin::UserU64 { .. } => Quality::Weaker(Why::ReadAtReturn),
+            Origin::Program if has_types => Quality::Exact,
+            Origin::Program => Quality::Missing(Why::NeedsTypes),
+            Origin::Extractor(extractor) => match extractor {
+                Extractor::ExecveArgv | Extractor::ExecveatArgv | Extractor::SockAddr => {
+                    Quality::Weaker(Why::ReadAtReturn)
+                }
+                _ if has_types => Quality::Exact,
+                Extractor::SockTuple => Quality::Weaker(Why::AddressAsPassed),
+                _ => Quality::Weaker(Why::FromProc),
+            },
+        })
+    }
+
+    /// What is known of a process.
+    pub fn process(self) -> Quality {
+        match self {
+            Tier::Trampoline | Tier::SysExit => Quality::Exact,
+            Tier::Raw | Tier::None => Quality::Weaker(Why::FromProc),
+        }
+    }
+
+    /// What is known of the container an event belongs to.
+    pub fn container(self) -> Quality {
+        match self {
+            // The cgroup is in the record.
+            Tier::Trampoline | Tier::SysExit | Tier::Raw => Quality::Exact,
+            Tier::None => Quality::Weaker(Why::FromProc),
+        }
+    }
+
+    fn state(self, field: ProcessField) -> Quality {
+        match field {
+            ProcessField::PidnsStart => Quality::Missing(Why::NotRead),
+            ProcessField::Vtid => self.process().and(Quality::Weaker(Why::OfTheProcess)),
+            _ => self.process(),
+        }
+    }
+
+    /// Whether an open was for reading or for writing.
+    pub fn access(self, event: Event) -> Quality {
+        match (event.row().fd, self) {
+            (FdUse::Opens { .. }, Tier::None) => Quality::Weaker(Why::AccessOnly),
+            (FdUse::Opens { flags, .. }, _) => self.param(event, flags.into()),
+            _ => Quality::Exact,
+        }
+    }
+}
+
+/// What a value, or an event, is worth. Worse is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Quality {
+    /// It is what the kernel says.
+    Exact,
+    /// It is there, with a reservation.
+    Weaker(Why),
+    /// It is not there.
+    Missing(Why),
+}
+
+impl Quality {
+    /// The worse of both: the value of something that is made of both.
+    #[must_use]
+    pub fn and(self, other: Quality) -> Quality {
+        self.max(other)
+    }
+
+    /// The reservation, or the reason why it is missing.
+    pub fn why(self) -> Option<Why> {
+        match self {
+            Quality::Exact => None,
+            Quality::Weaker(why) | Quality::Missing(why) => Some(why),
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($( $(#[$doc:meta])* $name:ident $text:literal; )*) => {
+        /// Why something is not exact.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Why { $( $(#[$doc])* $name, )* }
+
+        impl Why {
+            /// Every reason.
+            pub const ALL: &'static [Why] = &[$( Why::$name ),*];
+
+            /// The reason in words, to stand behind the name of a field or an event and a colon.
+            pub const fn text(self) -> &'static str {
+                match self { $( Why::$name => $text, )* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The event is not in the table.
+    NotCaptured "not captured yet";
+    /// Nothing without BPF sees the event.
+    NoSource "nothing without BPF sees it";
+    /// No field row or parameter reads it.
+    NotRead "no value yet";
+    /// A source without BPF has no such value.
+    NotGiven "no source without BPF knows it";
+    /// It is a member of a kernel structure.
+    NeedsTypes "cannot be read without the kernel's type information";
+    /// The event names a descriptor that something else opened.
+    NoDescriptor "what the descriptor refers to is not known, descriptors are not followed from one event to the next yet";
+    /// A path from user memory.
+    PathAsPassed "the path that was passed, made absolute; symbolic links are not followed, and another thread can change it during the call";
+    /// Other user memory.
+    ReadAtReturn "read from the caller's memory when the call returns; another thread can change it during the call";
+    /// A socket's address from user memory.
+    AddressAsPassed "the address that was passed, not what the socket says";
+    /// Looked up after the event.
+    FromProc "read from /proc after the event, when it may have changed or be gone";
+    /// State that is read when a program starts.
+    AtExec "as it was when the program started; capset, setsid and setpgid are not followed yet";
+    /// State that threads have of their own.
+    OfTheProcess "threads show the value of their process";
+    /// State of the first thread only.
+    FirstThread "known of a process's first thread only";
+    /// Some of several parameters are missing.
+    SomeMissing "some of the parameters have no value";
+    /// Requests of io_uring.
+    NotByIoUring "the same done through io_uring is not seen yet";
+    /// fanotify tells reads from writes.
+    AccessOnly "only whether the file was read or written is known, not how it was opened";
+    /// A source that reports what has happened.
+    SuccessOnly "only that the call succeeded is known";
+    /// A source that reports what is about to happen.
+    Attempted "the call is seen when it begins, its result is not known; the alert says attempted";
+    /// fanotify.
+    SeenByFanotify "fanotify reports what happened to a file; failed calls are not seen, nor which of similar calls it was";
+    /// The process connector.
+    SeenByConnector "the process connector reports what happened to a process; failed calls are not seen, nor which of similar calls it was";
+    /// seccomp notify.
+    SeenBySeccomp "seen through seccomp notify, only in containers that opted in to it";
+}
+
+/// What io_uring does under these names. No tier that is built reads its requests.
+const IO_URING: [Event; 9] = [
+    Event::Openat,
+    Event::Openat2,
+    Event::Connect,
+    Event::Socket,
+    Event::Unlinkat,
+    Event::Renameat,
+    Event::Mkdirat,
+    Event::Symlinkat,
+    Event::Linkat,
+];
+
+/// What tells of an event on a host without BPF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NoBpf {
+    /// fanotify: what happened to a file, by which process.
+    Fanotify,
+    /// The process connector: forks, execs and exits.
+    Connector,
+    /// seccomp notify: the arguments of a call before it is done.
+    Seccomp,
+    /// Nothing.
+    Nothing,
+}
+
+fn without_bpf(event: Event) -> NoBpf {
+    use Event as E;
+    match event {
+        E::Open | E::Openat | E::Openat2 | E::Creat => NoBpf::Fanotify,
+        E::Mkdir | E::Mkdirat | E::Rmdir | E::Unlink | E::Unlinkat => NoBpf::Fanotify,
+        E::Rename | E::Renameat | E::Renameat2 => NoBpf::Fanotify,
+        E::Symlink | E::Symlinkat | E::Link | E::Linkat => NoBpf::Fanotify,
+        E::Execve | E::Execveat | E::Clone | E::Fork | E::Vfork | E::Clone3 | E::Procexit => NoBpf::Connector,
+        _ if event.row().x86_64.is_empty() && event.row().aarch64.is_empty() => NoBpf::Nothing,
+        _ => NoBpf::Seccomp,
+    }
+}
+
+/// What the sources of a host without BPF tell of a parameter; `None` when only the process state has it.
+fn recorded_without_bpf(event: Event, index: usize, param: &Param) -> Option<Quality> {
+    use Quality::{Exact, Missing, Weaker};
+    if param.from == Origin::Absent {
+        return None;
+    }
+    Some(match (without_bpf(event), param.from) {
+        (NoBpf::Fanotify | NoBpf::Connector, Origin::Return) => Weaker(Why::SuccessOnly),
+        // A new link is reported by its own name, not by what it is a link to.
+        (NoBpf::Fanotify, Origin::UserPath { .. }) if is_link_target(event, index) => Missing(Why::NotGiven),
+        (NoBpf::Fanotify, Origin::UserPath { .. }) => Exact,
+        (NoBpf::Fanotify, Origin::Extractor(Extractor::OpenedDev | Extractor::OpenedIno)) => Exact,
+        (NoBpf::Connector, Origin::UserPath { .. } | Origin::Extractor(_)) => Weaker(Why::FromProc),
+        (NoBpf::Connector, Origin::Program) => Exact,
+        (NoBpf::Seccomp, Origin::Return) => Weaker(Why::Attempted),
+        (NoBpf::Seccomp, Origin::Arg(_)) => Exact,
+        (NoBpf::Seccomp, Origin::UserPath { .. }) => Weaker(Why::PathAsPassed),
+        (NoBpf::Seccomp, Origin::UserString(_) | Origin::UserU64 { .. }) => Weaker(Why::ReadAtReturn),
+        (NoBpf::Seccomp, Origin::Extractor(Extractor::SockTuple | Extractor::SockAddr)) => {
+            Weaker(Why::AddressAsPassed)
+        }
+        (NoBpf::Seccomp, Origin::Extractor(Extractor::FdPath | Extractor::Cwd)) => Weaker(Why::FromProc),
+        _ => Missing(Why::NotGiven),
+    })
+}
+
+fn is_link_target(event: Event, index: usize) -> bool {
+    matches!(event, Event::Link | Event::Linkat) && event.row().param("oldpath") == Some(index)
+}
+
+/// True for the parameter with the `open(2)` flags.
+fn is_open_flags(event: Event, index: usize) -> bool {
+    matches!(event.row().fd, FdUse::Opens { flags, .. } if usize::from(flags) == index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::EVENTS;
+
+    fn of(tier: Tier, event: Event, param: &str) -> Quality {
+        tier.param(event, event.row().param(param).unwrap())
+    }
+
+    #[test]
+    fn names_are_read_as_they_are_printed() {
+        for tier in Tier::ALL {
+            assert_eq!(Tier::from_name(tier.name()), Some(tier));
+        }
+        assert_eq!(Tier::from_name("auto"), None);
+    }
+
+    #[test]
+    fn a_path_from_user_memory_is_exact_only_where_the_file_is_reached() {
+        use Tier as T;
+        let name = |tier| of(tier, Event::Openat, "name");
+        assert_eq!(name(T::Trampoline), Quality::Exact);
+        assert_eq!(name(T::SysExit), Quality::Weaker(Why::PathAsPassed));
+        assert_eq!(name(T::Raw), Quality::Weaker(Why::PathAsPassed));
+        assert_eq!(name(T::None), Quality::Exact, "fanotify has the file itself");
+    }
+
+    #[test]
+    fn numbers_are_exact_where_a_program_sees_the_call_return() {
+        for tier in [Tier::Trampoline, Tier::SysExit, Tier::Raw] {
+            assert_eq!(of(tier, Event::Openat, "fd"), Quality::Exact);
+            assert_eq!(of(tier, Event::Setuid, "uid"), Quality::Exact);
+        }
+        assert_eq!(
+            of(Tier::None, Event::Openat, "fd"),
+            Quality::Weaker(Why::SuccessOnly)
+        );
+        assert_eq!(
+            of(Tier::None, Event::Setuid, "res"),
+            Quality::Weaker(Why::Attempted)
+        );
+        assert_eq!(
+            of(Tier::None, Event::Openat, "mode"),
+            Quality::Missing(Why::NotGiven)
+        );
+    }
+
+    #[test]
+    fn kernel_objects_need_type_information() {
+        let tuple = |tier| of(tier, Event::Connect, "tuple");
+        assert_eq!(tuple(Tier::SysExit), Quality::Exact);
+        assert_eq!(tuple(Tier::Raw), Quality::Weaker(Why::AddressAsPassed));
+        assert_eq!(
+            of(Tier::Raw, Event::Procexit, "status"),
+            Quality::Missing(Why::NeedsTypes)
+        );
+    }
+
+    #[test]
+    fn what_nothing_reads_is_missing_everywhere() {
+        for tier in Tier::ALL {
+            for row in EVENTS.iter().filter(|row| !row.is_internal()) {
+                for (index, param) in row.params.iter().enumerate() {
+                    let missing = matches!(tier.param(row.event, index), Quality::Missing(Why::NotRead));
+                    let unread = param.from == Origin::Absent
+                        && matches!(param.state, None | Some(ProcessField::PidnsStart));
+                    assert_eq!(missing, unread, "{} {}.{}", tier.name(), row.name, param.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_event_has_a_source_in_every_tier() {
+        for tier in Tier::ALL {
+            for row in EVENTS.iter().filter(|row| !row.is_internal()) {
+                assert!(
+                    !matches!(tier.event(row.event), Quality::Missing(_)),
+                    "{}",
+                    row.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_worse_of_two_counts() {
+        let weaker = Quality::Weaker(Why::FromProc);
+        let missing = Quality::Missing(Why::NotRead);
+        assert_eq!(Quality::Exact.and(weaker), weaker);
+        assert_eq!(weaker.and(missing), missing);
+        assert_eq!((Quality::Exact.why(), weaker.why()), (None, Some(Why::FromProc)));
+    }
+}

@@ -1,0 +1,135 @@
+//! What remains of a condition on a type of event when some fields have no value.
+//!
+//! Every condition is looked at twice at once: as it is *meant*, with every field there, and as it *is*. Only what the
+//! meaning depends on counts: a field in a branch that the type of the event closes is no loss.
+
+use lanner_schema::event::Event;
+use lanner_schema::tier::Quality;
+
+use super::by_event;
+use super::node::{CheckNode, Node};
+use super::program::Program;
+use crate::field::FieldRef;
+
+/// Whether something is always true, never, or sometimes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Truth {
+    Always,
+    Never,
+    Sometimes,
+}
+
+/// What a check on a missing value comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IfMissing {
+    /// It is false, and its negation true.
+    False,
+    /// It is not known, and neither is its negation: both never make a rule match.
+    Unknown,
+}
+
+/// What remains of a condition.
+#[derive(Debug)]
+pub(crate) struct Remains<'p> {
+    /// With every field there.
+    pub(crate) meant: Truth,
+    /// With the fields that are there.
+    pub(crate) is: Truth,
+    /// The fields it depends on that are not exact, each use of it.
+    pub(crate) reservations: Vec<(&'p FieldRef, Quality)>,
+}
+
+impl<'p> Remains<'p> {
+    /// What remains of `program` on `event`; `quality` says what the value of a field is worth, or that the event has none
+    /// by its nature.
+    pub(crate) fn of(
+        program: &'p Program,
+        event: Event,
+        if_missing: IfMissing,
+        quality: &dyn Fn(&FieldRef) -> Option<Quality>,
+    ) -> Remains<'p> {
+        let fold = Fold {
+            event,
+            if_missing,
+            quality,
+        };
+        fold.node(&program.root, false)
+    }
+
+    fn decided(truth: bool) -> Remains<'p> {
+        let truth = if truth { Truth::Always } else { Truth::Never };
+        Remains {
+            meant: truth,
+            is: truth,
+            reservations: Vec::new(),
+        }
+    }
+}
+
+struct Fold<'f> {
+    event: Event,
+    if_missing: IfMissing,
+    quality: &'f dyn Fn(&FieldRef) -> Option<Quality>,
+}
+
+impl Fold<'_> {
+    fn node<'p>(&self, node: &'p Node, negated: bool) -> Remains<'p> {
+        match node {
+            Node::Check(check) => self.check(check, negated),
+            Node::Not(child) => self.node(child, !negated),
+            Node::And(children) => self.many(children, negated, !negated),
+            Node::Or(children) => self.many(children, negated, negated),
+        }
+    }
+
+    /// `all` of the children, or any of them.
+    fn many<'p>(&self, children: &'p [Node], negated: bool, all: bool) -> Remains<'p> {
+        let (nothing, decides) = match all {
+            true => (Truth::Always, Truth::Never),
+            false => (Truth::Never, Truth::Always),
+        };
+        let mut sum = Remains::decided(all);
+        for child in children {
+            let child = self.node(child, negated);
+            if child.meant == decides {
+                return child;
+            }
+            sum.reservations.extend(child.reservations);
+            for (sum, child) in [(&mut sum.meant, child.meant), (&mut sum.is, child.is)] {
+                *sum = match (*sum, child) {
+                    (before, child) if before == decides || child == decides => decides,
+                    (before, child) if before == nothing => child,
+                    (before, child) if child == nothing => before,
+                    _ => Truth::Sometimes,
+                };
+            }
+        }
+        sum
+    }
+
+    fn check<'p>(&self, check: &'p CheckNode, negated: bool) -> Remains<'p> {
+        let fields = check.fields();
+        let reservations: Vec<_> = fields
+            .iter()
+            .filter_map(|field| Some((*field, (self.quality)(field)?)))
+            .filter(|(_, quality)| *quality != Quality::Exact)
+            .collect();
+        let is_missing = reservations
+            .iter()
+            .any(|(_, quality)| matches!(quality, Quality::Missing(_)));
+        // A field that is never filled is decided by the type, but not meant to be.
+        if !is_missing && let Some(truth) = by_event::truth(check, self.event) {
+            return Remains::decided(truth != negated);
+        }
+        let is = match (is_missing, self.if_missing) {
+            (false, _) => Truth::Sometimes,
+            (true, IfMissing::False) if negated => Truth::Always,
+            (true, _) => Truth::Never,
+        };
+        Remains {
+            meant: Truth::Sometimes,
+            is,
+            reservations,
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! What of each rule a capture tier can see: all of it, a part, or nothing, and why.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use lanner_schema::event::{Event, EventSet};
+use lanner_schema::tier::{Quality, Tier, Why};
+
+use crate::condition::{IfMissing, Program, Remains, Truth};
+use crate::field::{Arg, FieldRef, quality};
+use crate::ruleset::Rule;
+
+/// How much of a rule a tier sees. Worse is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verdict {
+    /// Everything the rule is about, and what it prints, is what the kernel says.
+    Exact,
+    /// It can match, but misses or says something it is meant to, or takes somebody's word for it.
+    Partial,
+    /// It can never match.
+    Blind,
+}
+
+impl Verdict {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Verdict::Exact => "exact",
+            Verdict::Partial => "partial",
+            Verdict::Blind => "blind",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// What a reason is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    /// A type of event, by its name.
+    Event(String),
+    /// A field, with its argument.
+    Field(String),
+    /// The condition as a whole.
+    Condition,
+}
+
+/// Where a rule uses what a reason is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Place {
+    /// In its condition: it matches less, or more, than it is meant to.
+    Condition,
+    /// In its output only: it matches as it is meant to, and says less.
+    Output,
+}
+
+impl Place {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Place::Condition => "condition",
+            Place::Output => "output",
+        }
+    }
+}
+
+/// Why a rule is not exact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// What is not exact.
+    pub subject: Subject,
+    /// Where it is used.
+    pub place: Place,
+    /// True when it is not there at all, false when there is a reservation.
+    pub is_missing: bool,
+    /// What is the matter with it.
+    pub why: Cow<'static, str>,
+    /// For a field: the events on which it is so, when there are others on which it is not.
+    pub on: Vec<&'static str>,
+}
+
+/// What a tier sees of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coverage {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why it is not exact: the condition's reasons first.
+    pub reasons: Vec<Reason>,
+}
+
+impl Coverage {
+    /// What is not there at all, as one line; `None` when nothing is missing. The condition's part comes first.
+    pub fn missing(&self) -> Option<String> {
+        let names = |place: Place, of: fn(&Subject) -> Option<&str>| {
+            let reasons = self.reasons.iter().filter(|r| r.is_missing && r.place == place);
+            let mut names: Vec<&str> = reasons.filter_map(|r| of(&r.subject)).collect();
+            names.dedup();
+            names.join(", ")
+        };
+        let event: fn(&Subject) -> Option<&str> = |subject| match subject {
+            Subject::Event(name) => Some(name),
+            _ => None,
+        };
+        let field: fn(&Subject) -> Option<&str> = |subject| match subject {
+            Subject::Field(name) => Some(name),
+            _ => None,
+        };
+        let parts = [
+            ("events not captured", names(Place::Condition, event)),
+            ("condition fields without value", names(Place::Condition, field)),
+            ("output fields without value", names(Place::Output, field)),
+        ];
+        let parts: Vec<String> = parts
+            .into_iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(what, names)| format!("{what}: {names}"))
+            .collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+}
+
+/// What `tier` sees of `rule`.
+pub(crate) fn of(rule: &Rule, tier: Tier) -> Coverage {
+    let if_missing = match tier {
+        Tier::None => IfMissing::Unknown,
+        _ => IfMissing::False,
+    };
+    let mut reasons = Reasons::default();
+    let mut meant = EventSet::NONE;
+    let mut seen = EventSet::NONE;
+    for event in rule.program.events().iter() {
+        let remains = Remains::of(&rule.program, event, if_missing, &|field| {
+            quality(field, event, tier)
+        });
+        if remains.meant == Truth::Never {
+            continue;
+        }
+        meant.insert(event);
+        let of_event = tier.event(event);
+        reasons.event(event.name(), of_event);
+        if matches!(of_event, Quality::Missing(_)) {
+            continue;
+        }
+        if remains.is != Truth::Never {
+            seen.insert(event);
+        }
+        for (field, quality) in remains.reservations {
+            reasons.field(Place::Condition, field, event, quality);
+        }
+    }
+    for event in rule.program.blind_events() {
+        reasons.event(event, Quality::Missing(Why::NotCaptured));
+    }
+    for event in rule.program.fields().iter().filter_map(uncaptured_type) {
+        reasons.event(event, Quality::Missing(Why::NotCaptured));
+    }
+    for event in seen.iter() {
+        for field in rule.output_fields() {
+            if let Some(quality) = quality(field, event, tier) {
+                reasons.field(Place::Output, field, event, quality);
+            }
+        }
+    }
+    let is_blind = seen.is_empty();
+    let mut reasons = reasons.finish(meant, seen);
+    if rule.program.unnamed_event_types() > 0 {
+        reasons.insert(0, unnamed(&rule.program));
+    }
+    if is_blind {
+        // What takes somebody's word for it is no news when nothing is heard.
+        reasons.retain(|reason| reason.is_missing);
+        if reasons.is_empty() {
+            reasons.push(Reason {
+                subject: Subject::Condition,
+                place: Place::Condition,
+                is_missing: true,
+                why: "it is true on no event, whatever happens".into(),
+                on: Vec::new(),
+            });
+        }
+    }
+    let verdict = match (is_blind, reasons.is_empty()) {
+        (true, _) => Verdict::Blind,
+        (false, true) => Verdict::Exact,
+        (false, false) => Verdict::Partial,
+    };
+    Coverage { verdict, reasons }
+}
+
+/// The name of the type that `evt.type.is` asks for, when it is not captured.
+fn uncaptured_type(field: &FieldRef) -> Option<&str> {
+    match &field.arg {
+        Arg::Events(name, events) if events.is_empty() => Some(name),
+        _ => None,
+    }
+}
+
+fn unnamed(program: &Program) -> Reason {
+    let all = program.event_type_count();
+    let captured = program.events().len();
+    Reason {
+        subject: Subject::Condition,
+        place: Place::Condition,
+        is_missing: true,
+        why: format!("it does not say what types of events it is about: of the {all} there are for it, {captured} are captured yet")
+            .into(),
+        on: Vec::new(),
+    }
+}
+
+/// Reasons as they are found, each with the events it is found on.
+#[derive(Debug, Default)]
+struct Reasons(BTreeMap<(Place, Subject, Quality), EventSet>);
+
+impl Reasons {
+    fn event(&mut self, name: &str, quality: Quality) {
+        if quality != Quality::Exact {
+            let key = (Place::Condition, Subject::Event(name.to_owned()), quality);
+            self.0.entry(key).or_default();
+        }
+    }
+
+    fn field(&mut self, place: Place, field: &FieldRef, event: Event, quality: Quality) {
+        if quality != Quality::Exact {
+            let key = (place, Subject::Field(field.text()), quality);
+            self.0.entry(key).or_default().insert(event);
+        }
+    }
+
+    /// The reasons, and on which of the events they are to be expected on.
+    fn finish(self, meant: EventSet, seen: EventSet) -> Vec<Reason> {
+        let reasons = self.0.into_iter();
+        reasons
+            .filter_map(|((place, subject, quality), events)| {
+                let all = match place {
+                    Place::Condition => meant,
+                    Place::Output => seen,
+                };
+                let on = match events == all {
+                    true => Vec::new(),
+                    false => events.iter().map(Event::name).collect(),
+                };
+                Some(Reason {
+                    subject,
+                    place,
+                    is_missing: matches!(quality, Quality::Missing(_)),
+                    why: quality.why()?.text().into(),
+                    on,
+                })
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+#[path = "coverage_tests.rs"]
+mod tests;

@@ -1,0 +1,214 @@
+//! Verdicts on small rules, one kind of reason each.
+
+use lanner_schema::tier::{Tier, Why};
+
+use super::*;
+use crate::rules::{RulesFile, load};
+use crate::settings::Settings;
+
+/// What a tier sees of a rule with this condition and this output.
+#[track_caller]
+fn covered(condition: &str, output: &str, tier: Tier) -> Coverage {
+    let text = format!(
+        "- rule: r\n  desc: d\n  condition: >\n    {condition}\n  output: >-\n    {output}\n  priority: INFO\n"
+    );
+    let file = RulesFile {
+        name: "rules.yaml".into(),
+        text,
+    };
+    let loaded = load(&[file], &Settings::default());
+    let errors: Vec<String> = loaded.errors().map(ToString::to_string).collect();
+    assert!(errors.is_empty(), "{}", errors.join("\n"));
+    let ruleset = loaded.ruleset.unwrap();
+    ruleset.rules().next().unwrap().coverage(tier)
+}
+
+#[track_caller]
+fn verdict(condition: &str) -> Verdict {
+    covered(condition, "x", Tier::SysExit).verdict
+}
+
+fn field(name: &str, place: Place, why: Why) -> Reason {
+    Reason {
+        subject: Subject::Field(name.into()),
+        place,
+        is_missing: why == Why::NotRead,
+        why: why.text().into(),
+        on: Vec::new(),
+    }
+}
+
+fn event(name: &str, why: Why) -> Reason {
+    Reason {
+        subject: Subject::Event(name.into()),
+        place: Place::Condition,
+        is_missing: why == Why::NotCaptured,
+        why: why.text().into(),
+        on: Vec::new(),
+    }
+}
+
+#[test]
+fn what_the_kernel_says_is_exact() {
+    let coverage = covered(
+        "evt.type in (execve, execveat) and proc.name = nc and container.id != host",
+        "%proc.cmdline %user.name %evt.res",
+        Tier::SysExit,
+    );
+    assert_eq!(coverage.verdict, Verdict::Exact);
+    assert_eq!(coverage.reasons, []);
+    assert_eq!(coverage.missing(), None);
+}
+
+#[test]
+fn an_event_that_is_not_captured_blinds_or_leaves_the_others() {
+    let only = covered("evt.type = keyctl", "x", Tier::SysExit);
+    assert_eq!(only.verdict, Verdict::Blind);
+    assert_eq!(only.reasons, [event("keyctl", Why::NotCaptured)]);
+    let one_of = covered("evt.type in (execve, keyctl)", "x", Tier::SysExit);
+    assert_eq!(one_of.verdict, Verdict::Partial);
+    assert_eq!(one_of.reasons, only.reasons);
+    assert_eq!(one_of.missing().unwrap(), "events not captured: keyctl");
+    let by_field = covered("evt.type.is.keyctl = 1", "x", Tier::SysExit);
+    assert!(
+        by_field.reasons.contains(&event("keyctl", Why::NotCaptured)),
+        "{by_field:?}"
+    );
+}
+
+#[test]
+fn a_missing_field_blinds_a_conjunction_and_weakens_a_choice() {
+    let blind = covered(
+        "evt.type = setuid and container.privileged = true",
+        "x",
+        Tier::SysExit,
+    );
+    assert_eq!(blind.verdict, Verdict::Blind);
+    let reason = field("container.privileged", Place::Condition, Why::NotRead);
+    assert_eq!(&*blind.reasons, std::slice::from_ref(&reason));
+    let choice = covered(
+        "evt.type = setuid and (container.privileged = true or proc.name = su)",
+        "x",
+        Tier::SysExit,
+    );
+    assert_eq!(
+        (choice.verdict, &*choice.reasons),
+        (Verdict::Partial, &[reason][..])
+    );
+    assert_eq!(
+        choice.missing().unwrap(),
+        "condition fields without value: container.privileged"
+    );
+}
+
+#[test]
+fn a_missing_field_under_not_makes_a_rule_say_more() {
+    let negated = covered(
+        "evt.type = setuid and not container.privileged = true",
+        "x",
+        Tier::SysExit,
+    );
+    assert_eq!(negated.verdict, Verdict::Partial);
+    assert_eq!(
+        verdict("evt.type = setuid and not container.privileged exists"),
+        Verdict::Partial
+    );
+    // Without BPF what is missing is not known, and neither is its opposite.
+    let unknown = covered(
+        "evt.type = setuid and not container.privileged = true",
+        "x",
+        Tier::None,
+    );
+    assert_eq!(unknown.verdict, Verdict::Blind);
+}
+
+#[test]
+fn transformers_and_other_sides_are_looked_into() {
+    let blind = |condition: &str| assert_eq!(verdict(condition), Verdict::Blind, "{condition}");
+    blind("evt.type = setuid and toupper(container.ip) = X");
+    blind("evt.type = setuid and proc.name = val(container.image.id)");
+    blind("evt.type = setuid and concat(proc.name, container.ip) = x");
+}
+
+#[test]
+fn a_branch_that_the_event_closes_is_no_loss() {
+    assert_eq!(
+        verdict("evt.type = setuid and not (evt.num = 0 and container.privileged = true)"),
+        Verdict::Exact
+    );
+    assert_eq!(
+        verdict(
+            "(evt.type = setuid and proc.name = su) or (evt.type = ptrace and evt.type = setns and container.privileged = true)"
+        ),
+        Verdict::Exact
+    );
+    // A file has no port, here and in Falco.
+    assert_eq!(verdict("evt.type = setuid and not fd.sport = 22"), Verdict::Exact);
+}
+
+#[test]
+fn a_missing_field_of_some_events_is_named_with_them() {
+    let coverage = covered("evt.type in (fchmod, connect) and fd.ino > 0", "x", Tier::SysExit);
+    let missing: Vec<&Reason> = coverage.reasons.iter().filter(|r| r.is_missing).collect();
+    assert_eq!(missing.len(), 1, "{coverage:?}");
+    assert_eq!(missing[0].on, ["fchmod"]);
+}
+
+#[test]
+fn a_claimed_name_is_partial_and_exact_where_the_file_is_reached() {
+    let condition = "evt.type = open and fd.name = /etc/shadow";
+    let claimed = covered(condition, "x", Tier::SysExit);
+    assert_eq!(claimed.verdict, Verdict::Partial);
+    assert_eq!(
+        claimed.reasons,
+        [field("fd.name", Place::Condition, Why::PathAsPassed)]
+    );
+    assert_eq!(claimed.missing(), None, "it is there");
+    assert_eq!(covered(condition, "x", Tier::Trampoline).verdict, Verdict::Exact);
+    let without_bpf = covered(condition, "x", Tier::None);
+    assert_eq!(without_bpf.reasons, [event("open", Why::SeenByFanotify)]);
+}
+
+#[test]
+fn an_output_alone_makes_a_rule_partial_at_worst() {
+    let coverage = covered("evt.type = setuid", "%container.ip %proc.name", Tier::SysExit);
+    assert_eq!(coverage.verdict, Verdict::Partial);
+    assert_eq!(
+        coverage.reasons,
+        [field("container.ip", Place::Output, Why::NotRead)]
+    );
+    assert_eq!(
+        coverage.missing().unwrap(),
+        "output fields without value: container.ip"
+    );
+}
+
+#[test]
+fn what_io_uring_can_do_as_well_is_said() {
+    let coverage = covered("evt.type = socket", "x", Tier::SysExit);
+    assert_eq!(coverage.reasons, [event("socket", Why::NotByIoUring)]);
+    assert_eq!(
+        covered("evt.type = socket", "x", Tier::Trampoline).verdict,
+        Verdict::Exact
+    );
+}
+
+#[test]
+fn a_condition_on_any_type_of_event_says_how_few_are_captured() {
+    let coverage = covered("proc.name = nc", "x", Tier::SysExit);
+    assert_eq!(coverage.verdict, Verdict::Partial);
+    assert_eq!(coverage.reasons[0].subject, Subject::Condition);
+    assert!(
+        coverage.reasons[0].why.contains("types of events"),
+        "{coverage:?}"
+    );
+}
+
+#[test]
+fn a_condition_that_is_never_true_is_blind() {
+    for condition in ["evt.num = 0", "evt.type = setuid and evt.num = 0"] {
+        let coverage = covered(condition, "x", Tier::SysExit);
+        assert_eq!(coverage.verdict, Verdict::Blind, "{condition}");
+        assert_eq!(coverage.reasons[0].subject, Subject::Condition, "{condition}");
+    }
+}

@@ -1,0 +1,353 @@
+//! What the value of a field is worth on an event, from what the field reads and where the rows say that comes from.
+
+use lanner_schema::event::{Event, EventRow, FdUse, Origin, ParamType};
+use lanner_schema::tier::{Quality, Tier, Why};
+
+use super::{Extract, FieldRef, ValueOrigin, evt, param};
+
+/// What the value of `field` on `event` is worth in `tier`; `None` when no such event has a value by its nature, as a
+/// file has no port.
+pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Quality> {
+    if field.origin != ValueOrigin::Event {
+        return Some(Quality::Exact);
+    }
+    let is_filled = !matches!(field.row.extract, Extract::Unfilled);
+    if !event.row().is_kernel() {
+        return Some(match is_filled {
+            true => Quality::Exact,
+            false => Quality::Missing(Why::NotRead),
+        });
+    }
+    let name = field.row.name;
+    let about = About::of(name)?;
+    if !is_filled {
+        return match about {
+            About::Nothing => None,
+            About::Descriptor if !has_descriptor(event.row()) => None,
+            About::Descriptors if event.row().param("fds").is_none() => None,
+            About::Data if !has_data(event.row()) => None,
+            _ => Some(Quality::Missing(Why::NotRead)),
+        };
+    }
+    match about {
+        About::Nothing => None,
+        About::Record | About::Data | About::Descriptors => Some(Quality::Exact),
+        About::Result => result(event, tier),
+        About::Param => of_param(field, event, tier),
+        About::Params => Some(all_params(event, tier)),
+        About::Access => evt::is_open(event).then(|| tier.access(event)),
+        About::Creation => creation(event, tier),
+        About::Path => path(name, event, tier),
+        About::Descriptor => descriptor(name, event, tier),
+        About::Process => Some(process(name, event, tier)),
+        About::Container => Some(tier.container()),
+    }
+}
+
+/// What a field is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    /// What no event of a system call has; Falco has no value either.
+    Nothing,
+    /// The record itself: type, time, CPU, thread.
+    Record,
+    /// What a call read or wrote.
+    Data,
+    /// The result of the call.
+    Result,
+    /// One parameter.
+    Param,
+    /// All of them.
+    Params,
+    /// How a file was opened.
+    Access,
+    /// Whether an open created the file.
+    Creation,
+    /// Paths of file operations.
+    Path,
+    /// The descriptor.
+    Descriptor,
+    /// The descriptors of a poll.
+    Descriptors,
+    /// The process, its kin and its user.
+    Process,
+    /// The container.
+    Container,
+}
+
+impl About {
+    /// Every field has to be named here, by its name or its class; a test looks.
+    fn of(name: &str) -> Option<About> {
+        Some(match name {
+            "evt.res" | "evt.rawres" | "evt.failed" => About::Result,
+            "evt.arg" | "evt.rawarg" | "evt.abspath" => About::Param,
+            "evt.buffer" | "evt.buflen" | "evt.io_dir" => About::Data,
+            "evt.args" | "evt.info" => About::Params,
+            "evt.is_open_read" | "evt.is_open_write" => About::Access,
+            "evt.is_open_exec" | "evt.is_open_create" => About::Creation,
+            "evt.pluginname" | "evt.plugininfo" | "evt.asynctype" => About::Nothing,
+            // Deprecated, and without a value in Falco too.
+            "container.healthcheck" | "container.liveness_probe" | "container.readiness_probe" => {
+                About::Nothing
+            }
+            _ => match name.split('.').next()? {
+                "evt" if name.starts_with("evt.count.error") => About::Result,
+                "evt" | "syscall" => About::Record,
+                "fs" => About::Path,
+                "fd" => About::Descriptor,
+                "fdlist" => About::Descriptors,
+                "proc" if name.starts_with("proc.is_container_") => About::Nothing,
+                "proc" | "thread" | "user" | "group" => About::Process,
+                "k8s" if !name.starts_with("k8s.pod.") && name != "k8s.ns.name" => About::Nothing,
+                "container" | "k8s" => About::Container,
+                _ => return None,
+            },
+        })
+    }
+}
+
+fn result(event: Event, tier: Tier) -> Option<Quality> {
+    let has_result = event
+        .row()
+        .params
+        .first()
+        .is_some_and(|p| p.from == Origin::Return);
+    has_result.then(|| tier.param(event, 0))
+}
+
+fn of_param(field: &FieldRef, event: Event, tier: Tier) -> Option<Quality> {
+    let index = match field.row.name {
+        "evt.abspath" => event.row().param(param::absolute_param(event, &field.arg)?)?,
+        _ => param::index(event, &field.arg)?,
+    };
+    let quality = tier.param(event, index);
+    Some(match field.row.name {
+        "evt.rawarg" => as_passed(quality),
+        _ => quality,
+    })
+}
+
+/// A path that is wanted as it was passed need not be the file's own.
+fn as_passed(quality: Quality) -> Quality {
+    match quality {
+        Quality::Weaker(Why::PathAsPassed) => Quality::Weaker(Why::ReadAtReturn),
+        other => other,
+    }
+}
+
+fn all_params(event: Event, tier: Tier) -> Quality {
+    let row = event.row();
+    let shown = (0..row.params.len()).filter(|index| !row.params[*index].hidden);
+    let worst = shown.map(|index| match tier.param(event, index) {
+        // The others are printed.
+        Quality::Missing(_) => Quality::Weaker(Why::SomeMissing),
+        quality => quality,
+    });
+    worst.fold(Quality::Exact, Quality::and)
+}
+
+fn named(event: Event, tier: Tier, name: &str) -> Quality {
+    match event.row().param(name) {
+        Some(index) => tier.param(event, index),
+        None => Quality::Exact,
+    }
+}
+
+fn creation(event: Event, tier: Tier) -> Option<Quality> {
+    let opens = evt::is_open(event) || event == Event::Creat;
+    opens.then(|| {
+        let how = match event {
+            Event::Creat => Quality::Exact,
+            _ => named(event, tier, "flags"),
+        };
+        how.and(named(event, tier, "mode"))
+    })
+}
+
+fn path(name: &str, event: Event, tier: Tier) -> Option<Quality> {
+    let index = param::path_index_of(event, name)?;
+    let path = tier.param(event, index);
+    let path = if name.ends_with("raw") {
+        as_passed(path)
+    } else {
+        path
+    };
+    Some(path.and(result(event, tier)?))
+}
+
+/// True when the call takes or gives a descriptor that `fd.*` is about.
+fn has_descriptor(row: &EventRow) -> bool {
+    row.fd != FdUse::None
+        || row
+            .params
+            .iter()
+            .enumerate()
+            .any(|(index, p)| p.ty == ParamType::Fd && (index == 0 || p.name == "fd"))
+}
+
+/// True when the call moves data.
+fn has_data(row: &EventRow) -> bool {
+    row.params
+        .iter()
+        .any(|p| p.name == "data" && p.ty == ParamType::ByteBuf)
+}
+
+fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
+    let row = event.row();
+    let kind = match name {
+        "fd.num" | "fd.uid" => Part::Number,
+        "fd.type" | "fd.typechar" | "fd.sockfamily" => Part::Kind,
+        "fd.name" | "fd.containername" => Part::Name,
+        "fd.directory" | "fd.filename" | "fd.containerdirectory" => Part::Path,
+        "fd.nameraw" => Part::RawPath,
+        "fd.dev" | "fd.dev.major" | "fd.dev.minor" => Part::File("dev"),
+        "fd.ino" => Part::File("ino"),
+        "fd.connected" => Part::Connected,
+        _ => Part::Address,
+    };
+    let param = |index: u8| tier.param(event, index.into());
+    match (row.fd, kind) {
+        (FdUse::None, _) => has_descriptor(row).then_some(Quality::Missing(Why::NoDescriptor)),
+        (FdUse::Opens { .. }, Part::Number) => Some(param(0)),
+        // A directory is told from a file by the flags of the call, as in Falco.
+        (FdUse::Opens { flags, .. }, Part::Kind) => Some(match row.params[usize::from(flags)].from {
+            Origin::Absent => Quality::Exact,
+            _ if tier == Tier::None => Quality::Exact,
+            _ => param(flags),
+        }),
+        (FdUse::Opens { path, .. }, Part::Name | Part::Path) => Some(param(path)),
+        (FdUse::Opens { path, .. }, Part::RawPath) => Some(as_passed(param(path))),
+        (FdUse::Socket { fd, .. } | FdUse::File { fd, .. }, Part::Number) => Some(param(fd)),
+        (FdUse::Socket { tuple, .. }, Part::Kind | Part::Name | Part::Address) => Some(param(tuple)),
+        (FdUse::Socket { tuple, .. }, Part::Connected) => Some(param(tuple).and(result(event, tier)?)),
+        (FdUse::File { path, .. }, Part::Kind | Part::Name | Part::Path) => Some(param(path)),
+        (FdUse::Opens { .. } | FdUse::File { .. }, Part::File(name)) => Some(match row.param(name) {
+            Some(index) => tier.param(event, index),
+            None => Quality::Missing(Why::NotRead),
+        }),
+        _ => None,
+    }
+}
+
+/// What a field tells of a descriptor.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Number,
+    Kind,
+    Name,
+    Path,
+    RawPath,
+    File(&'static str),
+    Connected,
+    Address,
+}
+
+fn process(name: &str, event: Event, tier: Tier) -> Quality {
+    let known = tier.process();
+    // An exec reads the state anew.
+    let is_fresh = matches!(event, Event::Execve | Event::Execveat);
+    match name {
+        // The kernel's side does not tell it.
+        "proc.is_exe_writable" => Quality::Missing(Why::NotRead),
+        "thread.tid" | "thread.ismain" | "proc.pid" => Quality::Exact,
+        "thread.vtid" => known.and(Quality::Weaker(Why::FirstThread)),
+        _ if !is_fresh && is_state_of_start(name) => known.and(Quality::Weaker(Why::AtExec)),
+        _ => known,
+    }
+}
+
+/// True for what a process can change without starting a program, unnoticed.
+fn is_state_of_start(name: &str) -> bool {
+    name.starts_with("thread.cap_")
+        || name.starts_with("proc.sid")
+        || name.starts_with("proc.pgid")
+        || name.starts_with("proc.vpgid")
+        || matches!(
+            name,
+            "proc.sname" | "proc.is_sid_leader" | "proc.is_pgid_leader" | "proc.is_vpgid_leader"
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(field: &str, event: Event, tier: Tier) -> Option<Quality> {
+        quality(&FieldRef::resolve(field, None).unwrap(), event, tier)
+    }
+
+    #[test]
+    fn every_field_is_about_something() {
+        let unclassified: Vec<&str> = super::super::all()
+            .map(|field| field.name)
+            .filter(|name| About::of(name).is_none())
+            .collect();
+        assert!(unclassified.is_empty(), "{unclassified:?}");
+    }
+
+    #[test]
+    fn a_field_is_worth_what_it_reads_is_worth() {
+        use Event as E;
+        use Quality::{Exact, Missing, Weaker};
+        use Tier::{None as D, Raw as C, SysExit as B, Trampoline as A};
+        for (field, event, tier, expected) in [
+            ("evt.type", E::Openat, D, Some(Exact)),
+            ("evt.rawres", E::Openat, B, Some(Exact)),
+            ("evt.rawres", E::Procexit, B, None),
+            ("evt.is_open_write", E::Openat, B, Some(Exact)),
+            (
+                "evt.is_open_write",
+                E::Openat2,
+                B,
+                Some(Weaker(Why::ReadAtReturn)),
+            ),
+            ("evt.is_open_write", E::Openat2, A, Some(Exact)),
+            ("evt.is_open_write", E::Openat, D, Some(Weaker(Why::AccessOnly))),
+            ("evt.is_open_write", E::Connect, B, None),
+            ("evt.is_open_create", E::Creat, B, Some(Exact)),
+            ("evt.arg.name", E::Openat, B, Some(Weaker(Why::PathAsPassed))),
+            ("evt.rawarg.name", E::Openat, B, Some(Weaker(Why::ReadAtReturn))),
+            ("evt.arg.name", E::Connect, B, None),
+            ("evt.arg.vtid", E::Clone, B, Some(Weaker(Why::OfTheProcess))),
+            ("evt.arg.addr", E::Ptrace, A, Some(Missing(Why::NotRead))),
+            ("evt.args", E::Ptrace, B, Some(Weaker(Why::SomeMissing))),
+            ("evt.args", E::Setuid, B, Some(Exact)),
+            ("evt.abspath", E::Openat, C, Some(Weaker(Why::PathAsPassed))),
+            ("fd.name", E::Openat, A, Some(Exact)),
+            ("fd.name", E::Openat, B, Some(Weaker(Why::PathAsPassed))),
+            ("fd.nameraw", E::Openat, B, Some(Weaker(Why::ReadAtReturn))),
+            ("fd.name", E::Fchmod, B, Some(Exact)),
+            ("fd.name", E::Listen, B, Some(Missing(Why::NoDescriptor))),
+            ("fd.name", E::Unlink, B, None),
+            ("fd.typechar", E::Creat, B, Some(Exact)),
+            ("fd.sip", E::Openat, B, None),
+            ("fd.sip", E::Connect, B, Some(Exact)),
+            ("fd.sip", E::Connect, C, Some(Weaker(Why::AddressAsPassed))),
+            ("fd.sip.name", E::Connect, B, Some(Missing(Why::NotRead))),
+            ("fd.sip.name", E::Execve, B, None),
+            ("fdlist.names", E::Openat, B, None),
+            ("evt.buffer", E::Openat, B, None),
+            ("evt.buffer", E::Ptrace, B, None),
+            ("fd.ino", E::Fchmod, B, Some(Missing(Why::NotRead))),
+            ("fs.path.name", E::Unlink, B, Some(Weaker(Why::PathAsPassed))),
+            ("fs.path.name", E::Unlink, A, Some(Exact)),
+            ("fs.path.name", E::Connect, B, None),
+            ("proc.name", E::Openat, B, Some(Exact)),
+            ("proc.name", E::Openat, D, Some(Weaker(Why::FromProc))),
+            ("proc.sid", E::Openat, B, Some(Weaker(Why::AtExec))),
+            ("proc.sid", E::Execve, B, Some(Exact)),
+            ("proc.is_exe_writable", E::Execve, B, Some(Missing(Why::NotRead))),
+            ("container.id", E::Openat, C, Some(Exact)),
+            ("container.id", E::Openat, D, Some(Weaker(Why::FromProc))),
+            ("container.privileged", E::Openat, B, Some(Missing(Why::NotRead))),
+            ("k8s.rc.name", E::Openat, B, None),
+        ] {
+            assert_eq!(
+                of(field, event, tier),
+                expected,
+                "{field} on {event:?} in {}",
+                tier.name()
+            );
+        }
+    }
+}
