@@ -2,8 +2,9 @@
 
 use lanner_engine::condition::{Program, Scratch, Transformer, compile, parse};
 use lanner_engine::{
-    AppendOutput, Diagnostic, ExtraField, Loaded, Matching, Rule, RulesFile, Ruleset, Settings, load,
+    AppendOutput, Diagnostic, ExtraField, Loaded, Matching, Rule, RulesFile, Ruleset, Settings, Verdict, load,
 };
+use lanner_schema::tier::Tier;
 
 use crate::events;
 
@@ -101,9 +102,15 @@ fn alone(rule: &Rule) -> Option<(String, bool, Program)> {
 }
 
 fn evaluate(mut ruleset: Ruleset) {
-    let _ = (ruleset.gaps(), ruleset.needs());
+    let _ = ruleset.needs();
     if ruleset.rules().count() > MOST_RULES {
         return;
+    }
+    for rule in ruleset.rules() {
+        for tier in Tier::ALL {
+            let coverage = rule.coverage(tier);
+            assert_eq!(coverage.verdict == Verdict::Exact, coverage.reasons.is_empty());
+        }
     }
     let Some(rules) = ruleset.rules().map(alone).collect::<Option<Vec<_>>>() else {
         return;

@@ -105,11 +105,15 @@ impl Tier {
             Origin::Program if has_types => Quality::Exact,
             Origin::Program => Quality::Missing(Why::NeedsTypes),
             Origin::Extractor(extractor) => match extractor {
-                Extractor::ExecveArgv | Extractor::ExecveatArgv | Extractor::SockAddr => {
+                Extractor::SendToTuple | Extractor::SendMsgTuple if has_types => {
                     Quality::Weaker(Why::ReadAtReturn)
                 }
+                Extractor::SockTuple if has_types => Quality::Exact,
+                Extractor::SockTuple | Extractor::SendToTuple | Extractor::SendMsgTuple => {
+                    Quality::Weaker(Why::AddressAsPassed)
+                }
+                extractor if reads_user_memory(extractor) => Quality::Weaker(Why::ReadAtReturn),
                 _ if has_types => Quality::Exact,
-                Extractor::SockTuple => Quality::Weaker(Why::AddressAsPassed),
                 _ => Quality::Weaker(Why::FromProc),
             },
         })
@@ -241,11 +245,13 @@ reasons! {
 }
 
 /// What io_uring does under these names. No tier that is built reads its requests.
-const IO_URING: [Event; 9] = [
+const IO_URING: [Event; 11] = [
     Event::Openat,
     Event::Openat2,
     Event::Connect,
     Event::Socket,
+    Event::Sendto,
+    Event::Sendmsg,
     Event::Unlinkat,
     Event::Renameat,
     Event::Mkdirat,
@@ -297,12 +303,26 @@ fn recorded_without_bpf(event: Event, index: usize, param: &Param) -> Option<Qua
         (NoBpf::Seccomp, Origin::Arg(_)) => Exact,
         (NoBpf::Seccomp, Origin::UserPath { .. }) => Weaker(Why::PathAsPassed),
         (NoBpf::Seccomp, Origin::UserString(_) | Origin::UserU64 { .. }) => Weaker(Why::ReadAtReturn),
-        (NoBpf::Seccomp, Origin::Extractor(Extractor::SockTuple | Extractor::SockAddr)) => {
-            Weaker(Why::AddressAsPassed)
-        }
-        (NoBpf::Seccomp, Origin::Extractor(Extractor::FdPath | Extractor::Cwd)) => Weaker(Why::FromProc),
+        (NoBpf::Seccomp, Origin::Extractor(extractor)) => match extractor {
+            Extractor::SockTuple | Extractor::SendToTuple | Extractor::SendMsgTuple => {
+                Weaker(Why::AddressAsPassed)
+            }
+            extractor if reads_user_memory(extractor) => Weaker(Why::ReadAtReturn),
+            _ => Weaker(Why::FromProc),
+        },
         _ => Missing(Why::NotGiven),
     })
+}
+
+/// True for what only follows pointers of the caller. Destinations of datagrams are such too, but fall back on the socket.
+fn reads_user_memory(extractor: Extractor) -> bool {
+    use Extractor as X;
+    match extractor {
+        X::SockAddr | X::ExecveArgv | X::ExecveatArgv | X::SentData | X::SentMsgData | X::MsgSize => true,
+        X::SockTuple | X::SendToTuple | X::SendMsgTuple => false,
+        X::FdPath | X::OpenedDev | X::OpenedIno | X::Cwd => false,
+        X::Object | X::ObjectPath | X::ObjectTuple => false,
+    }
 }
 
 fn is_link_target(event: Event, index: usize) -> bool {

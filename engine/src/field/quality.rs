@@ -31,7 +31,9 @@ pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Qual
     }
     match about {
         About::Nothing => None,
-        About::Record | About::Data | About::Descriptors => Some(Quality::Exact),
+        // The rows do not tell reads and writes from other calls yet: these fields say of every event that it is none.
+        About::Moves if has_data(event.row()) => Some(Quality::Missing(Why::NotRead)),
+        About::Record | About::Moves | About::Data | About::Descriptors => Some(Quality::Exact),
         About::Result => result(event, tier),
         About::Param => of_param(field, event, tier),
         About::Params => Some(all_params(event, tier)),
@@ -51,6 +53,8 @@ enum About {
     Nothing,
     /// The record itself: type, time, CPU, thread.
     Record,
+    /// Whether a call reads or writes.
+    Moves,
     /// What a call read or wrote.
     Data,
     /// The result of the call.
@@ -82,6 +86,7 @@ impl About {
             "evt.res" | "evt.rawres" | "evt.failed" => About::Result,
             "evt.arg" | "evt.rawarg" | "evt.abspath" => About::Param,
             "evt.buffer" | "evt.buflen" | "evt.io_dir" => About::Data,
+            "evt.is_io" | "evt.is_io_read" | "evt.is_io_write" => About::Moves,
             "evt.args" | "evt.info" => About::Params,
             "evt.is_open_read" | "evt.is_open_write" => About::Access,
             "evt.is_open_exec" | "evt.is_open_create" => About::Creation,
@@ -217,14 +222,21 @@ fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
         }),
         (FdUse::Opens { path, .. }, Part::Name | Part::Path) => Some(param(path)),
         (FdUse::Opens { path, .. }, Part::RawPath) => Some(as_passed(param(path))),
+        (FdUse::Copies { .. }, Part::Number) => Some(param(0)),
+        (FdUse::Copies { object, .. }, Part::Kind) => Some(param(object)),
+        (FdUse::Copies { path, tuple, .. }, Part::Name) => Some(param(path).and(param(tuple))),
+        (FdUse::Copies { path, .. }, Part::Path) => Some(param(path)),
+        (FdUse::Copies { tuple, .. }, Part::Address | Part::Connected) => Some(param(tuple)),
         (FdUse::Socket { fd, .. } | FdUse::File { fd, .. }, Part::Number) => Some(param(fd)),
         (FdUse::Socket { tuple, .. }, Part::Kind | Part::Name | Part::Address) => Some(param(tuple)),
         (FdUse::Socket { tuple, .. }, Part::Connected) => Some(param(tuple).and(result(event, tier)?)),
         (FdUse::File { path, .. }, Part::Kind | Part::Name | Part::Path) => Some(param(path)),
-        (FdUse::Opens { .. } | FdUse::File { .. }, Part::File(name)) => Some(match row.param(name) {
-            Some(index) => tier.param(event, index),
-            None => Quality::Missing(Why::NotRead),
-        }),
+        (FdUse::Opens { .. } | FdUse::File { .. } | FdUse::Copies { .. }, Part::File(name)) => {
+            Some(match row.param(name) {
+                Some(index) => tier.param(event, index),
+                None => Quality::Missing(Why::NotRead),
+            })
+        }
         _ => None,
     }
 }
@@ -328,6 +340,14 @@ mod tests {
             ("fdlist.names", E::Openat, B, None),
             ("evt.buffer", E::Openat, B, None),
             ("evt.buffer", E::Ptrace, B, None),
+            ("evt.buffer", E::Sendto, B, Some(Missing(Why::NotRead))),
+            ("evt.is_io_write", E::Sendto, B, Some(Missing(Why::NotRead))),
+            ("evt.is_io_write", E::Openat, B, Some(Exact)),
+            ("fd.sip", E::Sendto, B, Some(Weaker(Why::ReadAtReturn))),
+            ("fd.l4proto", E::Sendto, C, Some(Weaker(Why::AddressAsPassed))),
+            ("fd.name", E::Dup2, B, Some(Exact)),
+            ("fd.type", E::Dup, C, Some(Weaker(Why::FromProc))),
+            ("fd.sip", E::Dup3, D, Some(Weaker(Why::FromProc))),
             ("fd.ino", E::Fchmod, B, Some(Missing(Why::NotRead))),
             ("fs.path.name", E::Unlink, B, Some(Weaker(Why::PathAsPassed))),
             ("fs.path.name", E::Unlink, A, Some(Exact)),
