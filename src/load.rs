@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{anyhow, bail};
+use anyhow::anyhow;
+use lanner_engine::describe::Description;
 use lanner_engine::{Diagnostic, FileResult, Loaded, Matching, RulesFile, Ruleset, Settings};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::config::Config;
-use crate::{log, rules, schema};
+use crate::{list, log, rules, schema};
 
 /// The engine's settings, from the configuration.
 pub(crate) fn settings(config: &Config) -> Settings {
@@ -50,8 +51,24 @@ fn hostname() -> String {
 /// When the rules are refused; the diagnostics were printed.
 pub(crate) fn load(files: &[RulesFile], config: &Config) -> anyhow::Result<Ruleset> {
     let loaded = lanner_engine::load(files, &settings(config));
+    report(&loaded, config);
+    loaded.ruleset.ok_or_else(|| refused(&loaded.diagnostics))
+}
+
+/// Loads the rules as [`load`] does, and describes them.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn describe(files: &[RulesFile], config: &Config) -> anyhow::Result<Description> {
+    let (loaded, description) = lanner_engine::load_described(files, &settings(config));
+    report(&loaded, config);
+    description.ok_or_else(|| refused(&loaded.diagnostics))
+}
+
+/// Prints what is wrong with the rules.
+fn report(loaded: &Loaded, config: &Config) {
     if config.log_stderr {
-        schema::report(&loaded, None);
+        schema::report(loaded, None);
     }
     for unused in &loaded.unused_selections {
         let hint = unused.hint().map(|hint| format!(" ({hint})"));
@@ -59,29 +76,32 @@ pub(crate) fn load(files: &[RulesFile], config: &Config) -> anyhow::Result<Rules
             tracing::warn!("{}: rules: {unused}{}", placed.at, hint.unwrap_or_default());
         }
     }
-    let Loaded {
-        ruleset, diagnostics, ..
-    } = loaded;
-    for diagnostic in &diagnostics {
+    for diagnostic in &loaded.diagnostics {
         // Whole, with their snippets: the log's own form would put all of it on one line.
         if config.log_stderr || diagnostic.is_error() {
             log::err(&format!("{diagnostic}\n"));
         }
     }
-    match ruleset {
-        Some(ruleset) => Ok(ruleset),
-        None => {
-            let errors = diagnostics.iter().filter(|d| d.is_error()).count();
-            bail!("the rules are not loaded: {}", count(errors, "error"));
-        }
-    }
+}
+
+fn refused(diagnostics: &[Diagnostic]) -> anyhow::Error {
+    let errors = diagnostics.iter().filter(|d| d.is_error()).count();
+    anyhow!("the rules are not loaded: {}", count(errors, "error"))
+}
+
+/// What `-V` found.
+#[derive(Debug, Default)]
+pub(crate) struct Validated {
+    /// One result per file, in order.
+    pub(crate) results: Vec<FileResult>,
+    /// The files that can be loaded together.
+    files: Vec<RulesFile>,
 }
 
 /// `-V`: checks each file, and each of a directory, together with those before it, as a start with all of them would load
 /// them; one that is refused is left out for the next.
-pub(crate) fn validate(paths: &[PathBuf], config: &Config) -> Vec<FileResult> {
-    let mut results = Vec::new();
-    let mut together = Vec::new();
+pub(crate) fn validate(paths: &[PathBuf], config: &Config) -> Validated {
+    let mut all = Validated::default();
     for path in paths {
         let files = match rules::paths(path) {
             Ok(files) if files.is_empty() => Err(anyhow!("the directory has no .yaml or .yml file")),
@@ -90,16 +110,17 @@ pub(crate) fn validate(paths: &[PathBuf], config: &Config) -> Vec<FileResult> {
         match files {
             Ok(files) => {
                 for file in files {
-                    results.push(match rules::read_file(&file) {
-                        Ok(file) => check(file, &mut together, config),
+                    let result = match rules::read_file(&file) {
+                        Ok(file) => check(file, &mut all.files, config),
                         Err(error) => unreadable(&file, error),
-                    });
+                    };
+                    all.results.push(result);
                 }
             }
-            Err(error) => results.push(unreadable(path, error)),
+            Err(error) => all.results.push(unreadable(path, error)),
         }
     }
-    results
+    all
 }
 
 fn unreadable(path: &Path, error: anyhow::Error) -> FileResult {
@@ -123,25 +144,49 @@ fn check(file: RulesFile, together: &mut Vec<RulesFile>, config: &Config) -> Fil
     result
 }
 
-/// Prints what `-V` found. Text goes to standard output, warnings to standard error as in Falco; with `json_output`
-/// standard output is one JSON object, and the text goes to standard error.
-pub(crate) fn print(results: &[FileResult], config: &Config) {
-    let out = match config.json_output {
-        true => log::err,
-        false => log::out,
-    };
-    for result in results {
-        out(&format!("{}: {}\n", result.name, result.verdict()));
-        for diagnostic in &result.diagnostics {
-            match diagnostic.is_error() {
-                true => out(&format!("{diagnostic}\n")),
-                false => log::err(&format!("{diagnostic}\n")),
+impl Validated {
+    /// Whether every file can be loaded.
+    pub(crate) fn successful(&self) -> bool {
+        self.results.iter().all(|result| result.successful)
+    }
+
+    /// Prints what was found and, where all is well and `asked` for, what the rules are (`-V` with `-L` or `-l`). Text goes
+    /// to standard output, warnings to standard error as in Falco; with `json_output` standard output is one JSON object,
+    /// and the text goes to standard error.
+    ///
+    /// # Errors
+    /// When the rule that is asked for is not loaded.
+    pub(crate) fn print(&self, asked: Option<Option<&str>>, config: &Config) -> anyhow::Result<()> {
+        let out = match config.json_output {
+            true => log::err,
+            false => log::out,
+        };
+        for result in &self.results {
+            out(&format!("{}: {}\n", result.name, result.verdict()));
+            for diagnostic in &result.diagnostics {
+                match diagnostic.is_error() {
+                    true => out(&format!("{diagnostic}\n")),
+                    false => log::err(&format!("{diagnostic}\n")),
+                }
             }
         }
-    }
-    if config.json_output {
-        let results: Vec<serde_json::Value> = results.iter().map(FileResult::as_json).collect();
-        log::out(&format!("{}\n", json!({ "falco_load_results": results })));
+        let described = match asked.filter(|_| self.successful()) {
+            Some(rule) => lanner_engine::load_described(&self.files, &settings(config))
+                .1
+                .map(|description| (description, rule)),
+            None => None,
+        };
+        if config.json_output {
+            let results: Vec<Value> = self.results.iter().map(FileResult::as_json).collect();
+            let mut all = json!({ "falco_load_results": results });
+            if let Some((description, rule)) = &described {
+                all["falco_describe_results"] = list::rules_as_json(description, *rule)?;
+            }
+            log::out(&format!("{all}\n"));
+        } else if let Some((description, rule)) = &described {
+            log::out(&format!("\n{}", list::rules_as_text(description, *rule)?));
+        }
+        Ok(())
     }
 }
 

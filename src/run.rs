@@ -13,6 +13,7 @@ use lanner_schema::tier::Tier;
 
 use crate::cli::Cli;
 use crate::config::{self, Config};
+use crate::list::Form;
 use crate::pidfile::Pidfile;
 use crate::start_screen::Screen;
 use crate::{falco_options, list, load, log, rules, schema, support, version, watch};
@@ -40,10 +41,16 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let scope = Scope::default().with_static_fields(&config.static_fields);
     falco_options::apply(&cli.falco, &scope, &mut config.append_output)?;
     falco_options::sources(&cli.falco)?;
+    // Every rule, or the one that is named.
+    let asked = cli
+        .describe
+        .as_deref()
+        .map(Some)
+        .or_else(|| cli.list_rules.then_some(None));
     if !cli.validate.is_empty() {
-        let results = load::validate(&cli.validate, &config);
-        load::print(&results, &config);
-        return Ok(match results.iter().all(|result| result.successful) {
+        let validated = load::validate(&cli.validate, &config);
+        validated.print(asked, &config)?;
+        return Ok(match validated.successful() {
             true => ExitCode::SUCCESS,
             false => ExitCode::FAILURE,
         });
@@ -53,15 +60,16 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         log::out(&support::report(&config, &files)?);
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(rule) = asked {
+        let description = load::describe(&files, &config)?;
+        let is_json = config.json_output || cli.falco.form() == Form::Json;
+        log::out(&match is_json {
+            true => format!("{}\n", list::rules_as_json(&description, rule)?),
+            false => list::rules_as_text(&description, rule)?,
+        });
+        return Ok(ExitCode::SUCCESS);
+    }
     let ruleset = load::load(&files, &config)?;
-    if cli.list_rules {
-        log::out(&list::rules(&ruleset));
-        return Ok(ExitCode::SUCCESS);
-    }
-    if let Some(name) = &cli.describe {
-        log::out(&list::rule(&ruleset, name)?);
-        return Ok(ExitCode::SUCCESS);
-    }
 
     if let Some(message) = &config.unwatchable {
         bail!("{message}");

@@ -43,8 +43,12 @@ fn content(path: &Path) -> String {
 }
 
 fn rules_file(file: &RulesFile) -> Value {
+    let required = lanner_engine::required_engine_version(file).unwrap_or_default();
     json!({
         "name": file.name,
-        "variants": [{ "content": file.text }],
+        "variants": [{
+            "required_engine_version": required.to_string(),
+            "content": file.text,
+        }],
     })
 }

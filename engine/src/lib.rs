@@ -8,6 +8,7 @@
 mod alert_line;
 pub mod condition;
 pub mod coverage;
+pub mod describe;
 mod diagnostic;
 pub mod field;
 mod file_result;
@@ -31,7 +32,7 @@ pub use given::{GivenFields, Input, InputError, Rendered};
 pub use lanner_schema::alert::{Alert, FieldValue, Priority};
 pub use rules::{
     BUILT_IN_PLUGINS, ENGINE_VERSION, Loaded, RulesFile, SchemaProblem, SchemaVerdict, UnusedSelection,
-    Version, WhyUnused, load, load_for, rule_schema,
+    Version, WhyUnused, load, load_described, load_for, required_engine_version, rule_schema,
 };
 pub use ruleset::{Rule, Ruleset};
 pub use scope::Scope;

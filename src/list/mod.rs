@@ -6,7 +6,7 @@ mod rules;
 
 pub(crate) use events::{events, not_captured};
 pub(crate) use fields::{fields, names};
-pub(crate) use rules::{rule, rules};
+pub(crate) use rules::{as_json as rules_as_json, as_text as rules_as_text};
 
 use clap::ValueEnum;
 use serde_json::Value;

@@ -47,6 +47,7 @@ impl TemplateError {
 /// A compiled output.
 #[derive(Debug)]
 pub struct Template {
+    text: String,
     pub(super) parts: Vec<Part>,
     keys: Vec<(Arc<str>, FieldRef)>,
     fields: Vec<FieldRef>,
@@ -82,6 +83,7 @@ impl Template {
     /// The first token that is no field.
     pub fn compile_in(text: &str, scope: &Scope) -> Result<Template, TemplateError> {
         let mut template = Template {
+            text: text.to_owned(),
             parts: Vec::new(),
             keys: Vec::new(),
             fields: Vec::new(),
@@ -204,6 +206,16 @@ impl Template {
                     value_of(source, view, &mut scratch, self.base64) != FieldValue::Missing
                 }
             })
+    }
+
+    /// The text it was compiled from.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The names of its plain fields, those within transformers included, sorted.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|(name, _)| &**name)
     }
 
     /// Every field it reads.

@@ -22,6 +22,7 @@ use std::sync::Arc;
 pub(crate) fn compile(
     report: &mut Report,
     definitions: &Definitions,
+    conditions: &mut Conditions<'_>,
     settings: &Settings,
     sources: &[&'static EventSource],
 ) -> Vec<Rule> {
@@ -32,18 +33,17 @@ pub(crate) fn compile(
     };
     let scopes: Vec<Scope> = sources.iter().map(scope).collect();
     plugins(report, definitions);
-    let mut conditions = Conditions::new(definitions);
     conditions.macros(report);
     let mut rules = Vec::new();
     for definition in definitions.rules.iter() {
-        rules.extend(rule(report, &mut conditions, definition, settings, &scopes));
+        rules.extend(rule(report, conditions, definition, settings, &scopes));
     }
     for (rank, rule) in (0..).zip(&mut rules) {
         rule.rank = rank;
     }
     // What an error kept from being compiled may be what uses them.
     if report.errors() == 0 {
-        unused(report, definitions, &conditions);
+        unused(report, definitions, conditions);
     }
     rules
 }

@@ -1,6 +1,7 @@
 //! What the rules files define, after every append and override is applied.
 
 use super::source::{Place, Scalar};
+use super::version::Version;
 use super::yaml::Node;
 use lanner_schema::alert::Priority;
 use std::collections::{HashMap, HashSet};
@@ -53,6 +54,9 @@ pub(crate) struct RuleDef {
     pub(crate) enabled: bool,
     pub(crate) warn_event_types: bool,
     pub(crate) skip_if_unknown: bool,
+    pub(crate) capture: bool,
+    /// Milliseconds.
+    pub(crate) capture_duration: u64,
     pub(crate) tags: Vec<String>,
     pub(crate) exceptions: Vec<Exception>,
 }
@@ -116,6 +120,8 @@ pub(crate) struct Definitions {
     pub(crate) macros: Named<MacroDef>,
     pub(crate) rules: Named<RuleDef>,
     pub(crate) plugins: Vec<PluginRequirement>,
+    /// Engines that the files require.
+    pub(crate) engines: Vec<Version>,
     /// Names whose definition failed: an append to them needs no second error.
     pub(crate) broken: HashSet<String>,
     /// Items read so far.

@@ -155,6 +155,11 @@ impl<'d> Conditions<'d> {
         notes
     }
 
+    /// The condition of a macro with everything put in; nothing before it was compiled or after an error in it.
+    pub(crate) fn resolved(&self, name: &str) -> Option<&Expr> {
+        self.resolved.get(name)?.as_ref().map(|resolved| &resolved.expr)
+    }
+
     fn resolve_macro(
         &mut self,
         report: &mut Report,

@@ -297,7 +297,7 @@ impl<'d> Lists<'d> {
     }
 
     /// The items of the list called `name`.
-    fn expand(&mut self, name: &str) -> Result<Option<Rc<[Rc<Scalar>]>>, ListError> {
+    pub(crate) fn expand(&mut self, name: &str) -> Result<Option<Rc<[Rc<Scalar>]>>, ListError> {
         if self.all.get(name).is_none() {
             return Ok(None);
         }

@@ -2,6 +2,7 @@
 
 mod compile;
 mod definition;
+mod describe;
 mod exception;
 mod item;
 mod keys;
@@ -15,11 +16,13 @@ mod source;
 mod version;
 mod yaml;
 
+use crate::describe::Description;
 use crate::diagnostic::Diagnostic;
 use crate::ruleset::Ruleset;
 use crate::settings::Settings;
 use crate::source::{EventSource, SOURCES};
 use definition::Definitions;
+use macros::Conditions;
 pub use schema::{SchemaProblem, SchemaVerdict, rule_schema};
 pub use selection::{UnusedSelection, WhyUnused};
 use source::{Report, SourceFile};
@@ -74,6 +77,33 @@ pub fn load(files: &[RulesFile], settings: &Settings) -> Loaded {
 
 /// Loads rules files for these sources of events; rules of any other are skipped, with a warning.
 pub fn load_for(sources: &[&'static EventSource], files: &[RulesFile], settings: &Settings) -> Loaded {
+    load_with(sources, files, settings, false).0
+}
+
+/// Loads rules files as [`load`] does and describes what they define; there is no description when there is an error.
+pub fn load_described(files: &[RulesFile], settings: &Settings) -> (Loaded, Option<Description>) {
+    load_with(SOURCES, files, settings, true)
+}
+
+/// The engine that a file requires, whether or not it can be loaded.
+pub fn required_engine_version(file: &RulesFile) -> Option<Version> {
+    let mut report = Report::default();
+    let mut definitions = Definitions::default();
+    report
+        .files
+        .push(SourceFile::new(file.name.clone(), file.text.clone()));
+    for document in yaml::read(&mut report, 0) {
+        read::document(&mut report, &mut definitions, &document);
+    }
+    definitions.engines.into_iter().max()
+}
+
+fn load_with(
+    sources: &[&'static EventSource],
+    files: &[RulesFile],
+    settings: &Settings,
+    described: bool,
+) -> (Loaded, Option<Description>) {
     let mut report = Report::default();
     let mut definitions = Definitions::default();
     let mut schemas = Vec::with_capacity(files.len());
@@ -95,16 +125,20 @@ pub fn load_for(sources: &[&'static EventSource], files: &[RulesFile], settings:
             read::document(&mut report, &mut definitions, document);
         }
     }
-    let mut rules = compile::compile(&mut report, &definitions, settings, sources);
+    let mut conditions = Conditions::new(&definitions);
+    let mut rules = compile::compile(&mut report, &definitions, &mut conditions, settings, sources);
+    let description = (described && report.errors() == 0)
+        .then(|| describe::describe(&definitions, &mut conditions, &rules, sources));
     let mut unused_selections = Vec::new();
     let ruleset = (report.errors() == 0).then(|| {
         unused_selections = selection::apply(&mut rules, settings);
         Ruleset::new(rules, sources.len(), settings)
     });
-    Loaded {
+    let loaded = Loaded {
         ruleset,
         diagnostics: report.finish(),
         schemas,
         unused_selections,
-    }
+    };
+    (loaded, description)
 }

@@ -65,7 +65,7 @@ fn item(report: &mut Report, definitions: &mut Definitions, entries: &[(Node, No
     };
     let mut item = Item::new(entries, first_line(at), kind);
     match kind {
-        ItemKind::RequiredEngineVersion => engine_version(report, &item),
+        ItemKind::RequiredEngineVersion => engine_version(report, definitions, &item),
         ItemKind::RequiredPluginVersions => plugin_versions(report, definitions, &item),
         _ => {
             let Some(name) = item.text(report, word) else {
@@ -177,7 +177,7 @@ fn macro_(report: &mut Report, definitions: &mut Definitions, item: &Item<'_>, n
     Some(())
 }
 
-fn engine_version(report: &mut Report, item: &Item<'_>) {
+fn engine_version(report: &mut Report, definitions: &mut Definitions, item: &Item<'_>) {
     let Some(text) = item.text(report, "required_engine_version") else {
         return;
     };
@@ -187,6 +187,7 @@ fn engine_version(report: &mut Report, item: &Item<'_>) {
             Some("write an integer such as 31 (which means 0.31.0) or x.y.z".into());
         return;
     };
+    definitions.engines.push(required);
     if !version::ENGINE.satisfies(required) {
         let message = format!(
             "the file requires rules engine {required}, this one is compatible with {}",

@@ -20,9 +20,9 @@ pub(crate) fn rule(
 ) -> Option<()> {
     item.warn_unknown_keys(report);
     let changes = item.changes(report)?;
-    capture_keys(report, item)?;
+    let capture = capture(report, item)?;
     if !changes.keys.is_empty() {
-        return overridden(report, definitions, item, name, &changes.keys);
+        return overridden(report, definitions, item, name, &changes.keys, capture);
     }
     if changes.append {
         return appended(report, definitions, item, name);
@@ -52,6 +52,8 @@ pub(crate) fn rule(
         enabled: enabled?,
         warn_event_types: warn_event_types?,
         skip_if_unknown: skip_if_unknown?,
+        capture: capture.0,
+        capture_duration: capture.1,
         tags: tags?,
         exceptions: exceptions?,
     };
@@ -119,21 +121,24 @@ fn tags(report: &mut Report, item: &Item<'_>) -> Option<Vec<String>> {
     }
 }
 
-/// Falco's keys for capture files: read so that mistakes are found, but Lanner writes no capture files.
-fn capture_keys(report: &mut Report, item: &Item<'_>) -> Option<()> {
-    if item.boolean(report, "capture", false)? {
+/// Falco's keys for capture files, `capture` and `capture_duration`: read so that mistakes are found, but Lanner writes no
+/// capture files.
+fn capture(report: &mut Report, item: &Item<'_>) -> Option<(bool, u64)> {
+    let capture = item.boolean(report, "capture", false)?;
+    if capture {
         let message = "`capture` has no effect: Lanner writes no capture files";
         item.report(report, Code::Extension, item.at("capture"), message);
     }
     if item.has("capture_duration") {
         let text = item.text(report, "capture_duration")?;
-        if text.text.trim().parse::<u64>().is_err() {
+        let Ok(duration) = text.text.trim().parse() else {
             let message = "`capture_duration` must be a number of milliseconds";
             item.report(report, Code::YamlValidate, text.at, message);
             return None;
-        }
+        };
+        return Some((capture, duration));
     }
-    Some(())
+    Some((capture, 0))
 }
 
 /// A rule that an item changes must be there and be of the same source.
@@ -199,6 +204,7 @@ fn overridden(
     item: &Item<'_>,
     name: &Scalar,
     changes: &[(&'static str, Change)],
+    capture: (bool, u64),
 ) -> Option<()> {
     let mut rule = target(report, definitions, item, name)?.clone();
     for (key, change) in changes {
@@ -239,6 +245,8 @@ fn overridden(
             "enabled" => rule.enabled = item.boolean(report, key, true)?,
             "warn_evttypes" => rule.warn_event_types = item.boolean(report, key, true)?,
             "skip-if-unknown-filter" => rule.skip_if_unknown = item.boolean(report, key, false)?,
+            "capture" => rule.capture = capture.0,
+            "capture_duration" => rule.capture_duration = capture.1,
             _ => {}
         }
     }

@@ -10,7 +10,7 @@ pub const ENGINE: Version = Version(0, 63, 0);
 pub const BUILT_IN_PLUGINS: [(&str, Version); 1] = [("container", Version(0, u32::MAX, 0))];
 
 /// `major.minor.patch`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Version(pub u32, pub u32, pub u32);
 
 impl fmt::Display for Version {
