@@ -4,6 +4,7 @@ use super::ast::{
     Check, Expr, FieldName, Literal, Modifier, Operand, Operator, Right, Test, Transform, TransformArg,
     Transformer,
 };
+use super::habits;
 use super::lex::{self, QuotedError};
 use super::parse::{Left, Parsed, Parser};
 
@@ -29,15 +30,22 @@ impl<'a> Parser<'a> {
     pub(super) fn operand_or_macro(&mut self) -> Parsed<Left> {
         let start = self.at();
         let Some(name) = self.lex(lex::dotted) else {
-            return Err(self.error_here(format!(
+            let mut error = self.error_here(format!(
                 "expected a field, a macro, 'not' or '(', found {}",
                 self.found()
-            )));
+            ));
+            if self.rest.starts_with(['"', '\'']) {
+                error.hint =
+                    Some("each check names its field; several values are compared with in (a, b)".into());
+            }
+            return Err(error);
         };
         if self.rest.starts_with('(') && !name.contains('.') {
             let span = self.span_from(start);
             let Some(transformer) = Transformer::from_word(name) else {
-                let hint = if name == "val" {
+                let hint = if let Some(hint) = habits::instead_of_word(name) {
+                    hint
+                } else if name == "val" {
                     "val() is for the right side of a comparison"
                 } else {
                     "the transformers are toupper, tolower, b64, basename, len, join, concat and getopt"
@@ -105,7 +113,12 @@ impl<'a> Parser<'a> {
             Some(Err(QuotedError::Unterminated)) => Err(self.error(
                 self.span(start, self.text.len()),
                 "this quoted string never ends",
-                Some("a quote after a backslash does not end a string, even when the backslash is itself escaped"),
+                Some(match self.rest.contains('\\') {
+                    true => {
+                        "a quote after a backslash does not end a string, even when the backslash is itself escaped"
+                    }
+                    false => "add the closing quote",
+                }),
             )),
             Some(Err(QuotedError::Escape { at, len })) => {
                 let (from, to) = (start + at, (start + at + len).min(self.text.len()));
@@ -215,13 +228,7 @@ impl<'a> Parser<'a> {
                 "expected an operator after '{left}', found {}",
                 self.found()
             ));
-            if error.hint.is_none() {
-                error.hint = Some(
-                    "operators: = != < <= > >= contains icontains bcontains startswith bstartswith endswith glob \
-                     iglob regex in intersects pmatch exists"
-                        .into(),
-                );
-            }
+            error.hint = Some(habits::instead_of_operator(&left.to_string(), self.word_here()));
             return Err(error);
         };
         let op_span = self.span_from(start);
@@ -345,7 +352,12 @@ impl<'a> Parser<'a> {
                     span: self.span_from(start),
                 })),
                 None => {
-                    Err(self.error_here(format!("expected a number after '{op}', found {}", self.found())))
+                    let mut error =
+                        self.error_here(format!("expected a number after '{op}', found {}", self.found()));
+                    if op == Operator::Lt && self.rest.starts_with('>') {
+                        error.hint = Some("write '!='".into());
+                    }
+                    Err(error)
                 }
             };
         }
@@ -358,6 +370,10 @@ impl<'a> Parser<'a> {
                     error.hint = Some(format!(
                         "write '{op} anyof (...)' or 'in (...)' to compare with a list"
                     ));
+                } else if self.rest.starts_with('=') {
+                    error.hint = Some(format!("write '{op}'"));
+                } else if self.rest.is_empty() || self.rest.starts_with(')') {
+                    error.hint = Some("the empty text is written \"\"".into());
                 }
                 Err(error)
             }
@@ -387,9 +403,12 @@ impl<'a> Parser<'a> {
             loop {
                 self.blanks();
                 let Some(item) = self.literal()? else {
-                    return Err(
-                        self.error_here(format!("expected a value of the list, found {}", self.found()))
-                    );
+                    let mut error =
+                        self.error_here(format!("expected a value of the list, found {}", self.found()));
+                    if self.rest.starts_with([',', ')']) {
+                        error.hint = Some("there is one comma too many".into());
+                    }
+                    return Err(error);
                 };
                 items.push(item);
                 self.blanks();
@@ -401,6 +420,12 @@ impl<'a> Parser<'a> {
                         self.error_here(format!("expected ',' or ')' in the list, found {}", self.found()));
                     if self.rest.starts_with('(') {
                         error.hint = Some("transformers cannot stand in a list of values".into());
+                    } else if self.rest.is_empty() {
+                        error.hint = Some("add the missing ')'".into());
+                    } else if error.hint.is_none() {
+                        error.hint = Some(
+                            "values are separated by commas, and one with blanks in it is quoted".into(),
+                        );
                     }
                     return Err(error);
                 }

@@ -9,6 +9,7 @@ mod display;
 mod error;
 mod event_program;
 mod events;
+mod habits;
 mod leaf;
 mod lex;
 mod matcher;

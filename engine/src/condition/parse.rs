@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::MAX_DEPTH;
 use super::ast::{Expr, Operand, Span};
-use super::lex;
+use super::{habits, lex};
 
 /// A condition that does not follow the grammar.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,7 +233,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The word at the current position, for messages.
-    fn word_here(&self) -> &'a str {
+    pub(super) fn word_here(&self) -> &'a str {
         let mut rest = self.rest;
         if let Ok(word) = lex::bare(&mut rest) {
             return word;
@@ -245,15 +245,7 @@ impl<'a> Parser<'a> {
     pub(super) fn error_here(&self, message: impl Into<String>) -> SyntaxError {
         let start = self.at();
         let word = self.word_here();
-        let hint = match word {
-            w if w.starts_with("&&") => Some("write 'and'"),
-            w if w.starts_with("||") => Some("write 'or'"),
-            w if w.starts_with('!') => Some("write 'not'"),
-            w if w.starts_with('#') => Some("a condition has no comments"),
-            "AND" | "OR" | "NOT" | "IN" => Some("keywords are lower case"),
-            "notin" => Some("write 'not FIELD in (...)'"),
-            _ => None,
-        };
+        let hint = habits::instead_of_word(word);
         self.error(self.span(start, start + word.len()), message, hint)
     }
 
@@ -292,7 +284,12 @@ impl<'a> Parser<'a> {
                 stack.push(std::mem::replace(&mut frame, Frame::new(open)));
                 continue;
             }
+            self.operand_belongs_here()?;
             let check = self.check()?;
+            let lone = match &check {
+                Expr::Macro { name, span } => Some((name.clone(), *span)),
+                _ => None,
+            };
             frame.push(check);
             // After a complete operand: the end, a closing parenthesis, or 'and'/'or' and the next operand.
             loop {
@@ -325,6 +322,9 @@ impl<'a> Parser<'a> {
                 let is_or = self.rest.starts_with("or");
                 if self.eat("and") || self.eat("or") {
                     let word = if is_or { "or" } else { "and" };
+                    if self.rest.is_empty() || self.rest.starts_with(')') {
+                        return Err(self.nothing_follows(word, self.span_from(start)));
+                    }
                     if !self.rest.starts_with(|c| lex::is_blank(c) || c == '(') {
                         return Err(self.error(
                             self.span_from(start),
@@ -337,19 +337,95 @@ impl<'a> Parser<'a> {
                     }
                     break;
                 }
-                let hint_list = self.rest.starts_with(',');
-                let mut error = self.error_here(format!(
-                    "unexpected token {}, expecting 'or', 'and'",
-                    self.found()
-                ));
-                if error.hint.is_none() && hint_list {
-                    error.hint = Some("a list needs parentheses around it: in (a, b)".into());
-                } else if error.hint.is_none() && self.rest.starts_with(')') {
-                    error.hint = Some("there is one ')' too many".into());
-                }
-                return Err(error);
+                return Err(self.unexpected(lone));
             }
         }
+    }
+
+    /// What follows a complete check and is no 'and' or 'or'; `lone` is the check when it was a name alone.
+    fn unexpected(&self, lone: Option<(String, Span)>) -> SyntaxError {
+        let message = format!("unexpected token {}, expecting 'or', 'and'", self.found());
+        let mut error = self.error_here(message);
+        let before = self.text[..self.at()].trim_end_matches(lex::is_blank);
+        let last = before
+            .rsplit(|c| lex::is_blank(c) || c == '(')
+            .next()
+            .unwrap_or("");
+        let hint = match (self.rest.chars().next(), &lone) {
+            (Some(','), _) => "a list needs parentheses around it: in (a, b)".into(),
+            (Some(')'), _) => "there is one ')' too many".into(),
+            (_, Some((name, span))) => {
+                if let Some(hint) = habits::instead_of_word(name) {
+                    error.span = *span;
+                    error.message = format!("'{name}' is read as a macro");
+                    hint.into()
+                } else {
+                    format!("'{name}' is read as a macro; fields have a dot in their name, as in proc.name")
+                }
+            }
+            _ if last.contains("=~") || before.ends_with("= ~") => "write 'regex' instead of '=~'".into(),
+            _ => match habits::instead_of_word(last) {
+                Some(hint) => hint.into(),
+                None => "a value with blanks in it needs quotes; checks are joined by 'and' or 'or'".into(),
+            },
+        };
+        error.hint.get_or_insert(hint);
+        error
+    }
+
+    fn nothing_follows(&self, word: &str, span: Span) -> SyntaxError {
+        let hint = format!("remove '{word}', or write what belongs after it");
+        self.error(span, format!("nothing follows '{word}'"), Some(&hint))
+    }
+
+    /// Finds keywords that have nothing on one of their sides.
+    fn operand_belongs_here(&self) -> Parsed<()> {
+        let at = self.at();
+        let before = self.text[..at].trim_end_matches(lex::is_blank);
+        if self.rest.is_empty() || self.rest.starts_with(')') {
+            for word in ["and", "or", "not"] {
+                if let Some(rest) = before.strip_suffix(word)
+                    && rest
+                        .chars()
+                        .next_back()
+                        .is_none_or(|c| lex::is_blank(c) || matches!(c, '(' | ')'))
+                {
+                    return Err(self.nothing_follows(word, self.span(rest.len(), before.len())));
+                }
+            }
+            if let Some(inner) = before.strip_suffix('(')
+                && self.rest.starts_with(')')
+            {
+                let span = self.span(inner.len(), at + 1);
+                return Err(self.error(span, "there is nothing between the parentheses", None));
+            }
+            return Ok(());
+        }
+        for word in ["and", "or", "not"] {
+            let Some(rest) = self.rest.strip_prefix(word) else {
+                continue;
+            };
+            let span = self.span(at, at + word.len());
+            if rest.is_empty() || rest.starts_with(')') {
+                return Err(self.nothing_follows(word, span));
+            }
+            if word == "not" || !rest.starts_with(|c| lex::is_blank(c) || c == '(') {
+                continue;
+            }
+            if before.is_empty() {
+                return Err(self.error(
+                    span,
+                    format!("the condition begins with '{word}'"),
+                    Some("to add it to the condition of an earlier definition, say so: override: {condition: append}"),
+                ));
+            }
+            return Err(self.error(
+                span,
+                format!("nothing stands before '{word}'"),
+                Some("a keyword too many, or a check too few"),
+            ));
+        }
+        Ok(())
     }
 
     fn nots(&mut self, frame: &mut Frame) {

@@ -308,7 +308,10 @@ fn unknown(text: &str, percent: usize, start: usize, failure: Option<Failure>) -
         return TemplateError {
             span,
             message: "invalid formatting token: '%' has to be followed by a field".into(),
-            hint: Some("there is no way to print a '%'".into()),
+            hint: Some(match text[start..].starts_with(['(', '{']) {
+                true => "a field stands after the % without brackets, as in %proc.name".into(),
+                false => "there is no way to print a '%'".into(),
+            }),
             unknown_name: false,
         };
     }

@@ -252,6 +252,29 @@ fn has_checks(expr: &Expr) -> bool {
     found
 }
 
+/// Warns of an output that names fields and prints none: their `%` was forgotten.
+fn plain_fields(report: &mut Report, mapped: &Mapped, item: &ItemName, scope: &Scope) {
+    if mapped.text.contains('%') {
+        return;
+    }
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    let words = mapped
+        .text
+        .split(|c| !is_name(c))
+        .map(|word| word.trim_matches('.'));
+    let Some(name) = words
+        .filter(|word| word.contains('.'))
+        .find(|word| scope.source().field(word).is_some())
+    else {
+        return;
+    };
+    let at = mapped.text.find(name).unwrap_or(0);
+    let place = mapped.locate(report, at..at + name.len()).place;
+    let message = format!("the output prints the word '{name}', not the field");
+    report.add(Code::Extension, place, Some(item), message).hint =
+        Some(format!("a field stands after a %: %{name}"));
+}
+
 /// The output with what the configuration adds to it, and the extra fields.
 fn output(
     report: &mut Report,
@@ -261,6 +284,7 @@ fn output(
     scope: &Scope,
 ) -> Option<(Template, Vec<Extra>)> {
     let mut mapped = Mapped::joined(&definition.output);
+    plain_fields(report, &mapped, item, scope);
     if let Some(at) = mapped.text.find("%container.info") {
         let place = mapped.locate(report, at..at + "%container.info".len()).place;
         let message = "`%container.info` is deprecated and removed from the output";

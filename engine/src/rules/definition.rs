@@ -65,6 +65,7 @@ pub(crate) struct RuleDef {
 #[derive(Debug)]
 pub(crate) struct Named<T> {
     all: Vec<T>,
+    names: Vec<String>,
     index: HashMap<String, usize>,
 }
 
@@ -72,6 +73,7 @@ impl<T> Default for Named<T> {
     fn default() -> Self {
         Named {
             all: Vec::new(),
+            names: Vec::new(),
             index: HashMap::new(),
         }
     }
@@ -92,6 +94,7 @@ impl<T> Named<T> {
             Some(existing) => *existing = value,
             None => {
                 self.index.insert(name.to_owned(), self.all.len());
+                self.names.push(name.to_owned());
                 self.all.push(value);
             }
         }
@@ -102,7 +105,7 @@ impl<T> Named<T> {
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.index.keys().map(String::as_str)
+        self.names.iter().map(String::as_str)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::definition::{Definitions, MacroDef};
 use super::mapped::{Lists, Mapped};
+use super::misuse::{Doubts, ListUse};
 use super::source::{Report, Scalar};
-use crate::condition::{Expr, MAX_DEPTH, MacroError, Span, parse_with};
+use crate::condition::{Expr, MAX_DEPTH, MacroError, Span, SyntaxError, parse_with};
 use crate::diagnostic::{Code, Diagnostic, ItemKind, ItemName, Note, Part};
 use crate::suggest::nearest;
 use std::collections::{HashMap, HashSet};
@@ -39,6 +40,7 @@ pub(crate) struct Conditions<'d> {
     /// By name; nothing for a macro that has an error.
     parsed: HashMap<&'d str, Option<(Expr, u32)>>,
     resolved: HashMap<&'d str, Option<Resolved>>,
+    doubts: Doubts<'d>,
     pub(crate) used: HashSet<String>,
 }
 
@@ -50,6 +52,7 @@ impl<'d> Conditions<'d> {
             texts: Vec::new(),
             parsed: HashMap::new(),
             resolved: HashMap::new(),
+            doubts: Doubts::new(definitions),
             used: HashSet::new(),
         }
     }
@@ -68,12 +71,12 @@ impl<'d> Conditions<'d> {
     }
 
     /// Puts lists in and parses; `None` after an error.
-    fn parse(&mut self, report: &mut Report, mapped: Mapped, item: ItemName) -> Option<(Expr, u32)> {
+    fn parse(&mut self, report: &mut Report, written: Mapped, item: ItemName) -> Option<(Expr, u32)> {
         let origin = u32::try_from(self.texts.len()).ok()?;
-        let mapped = match mapped.with_lists(report, &mut self.lists) {
+        let mapped = match written.with_lists(report, &mut self.lists) {
             Ok(mapped) => mapped,
             Err(error) => {
-                let place = mapped.locate(report, 0..mapped.text.len()).place;
+                let place = written.locate(report, 0..written.text.len()).place;
                 report.add(Code::Validate, place, Some(&item), error.to_string());
                 return None;
             }
@@ -87,16 +90,49 @@ impl<'d> Conditions<'d> {
                 .collect(),
             Err(_) => Vec::new(),
         };
+        let doubts = match &parsed {
+            Ok(expr) => self.doubts.of(expr, &mapped),
+            Err(_) => Vec::new(),
+        };
         self.texts.push(Text { mapped, item, uses });
+        for (doubt, span) in doubts {
+            let diagnostic = self.report(report, Code::ConditionWarning, span, origin, doubt.message());
+            diagnostic.hint = Some(doubt.hint());
+        }
         match parsed {
             Ok(expr) => Some((expr, origin)),
             Err(error) => {
-                let diagnostic =
-                    self.report(report, Code::CompileCondition, error.span, origin, error.message);
-                diagnostic.hint = error.hint;
+                self.syntax_error(report, error, origin, &written);
                 None
             }
         }
+    }
+
+    /// Reports what does not follow the grammar: where a list was put in, what it was written like.
+    fn syntax_error(&self, report: &mut Report, error: SyntaxError, origin: u32, written: &Mapped) {
+        let text = self.texts.get(origin as usize);
+        let item = text.map(|text| text.item.clone());
+        let list = text
+            .map(|text| text.mapped.locate(report, error.span.start..error.span.end))
+            .and_then(|located| located.list);
+        let misused = written.misused_lists(report, &self.lists).into_iter();
+        let is_empty = |name: &str| {
+            self.definitions
+                .lists
+                .get(name)
+                .is_some_and(|l| l.items.is_empty())
+        };
+        let misused = { misused }.find(|(name, place, _)| match &list {
+            Some((_, used)) => used == place,
+            None => is_empty(name),
+        });
+        if let Some((name, place, used)) = misused {
+            let diagnostic = report.add(Code::CompileCondition, place, item.as_ref(), used.message(&name));
+            diagnostic.hint = Some(used.hint(&name));
+            return;
+        }
+        let diagnostic = self.report(report, Code::CompileCondition, error.span, origin, error.message);
+        diagnostic.hint = error.hint;
     }
 
     /// Adds a diagnostic about a span, with the way from the condition `root` to it.
@@ -251,15 +287,27 @@ impl<'d> Conditions<'d> {
     }
 
     fn undefined(&self, report: &mut Report, name: &str, span: Span, origin: u32) {
-        let meant = nearest(name, self.definitions.macros.names());
-        let hint = match meant {
-            Some(meant) => format!("did you mean '{meant}'?"),
-            None => "a name without a dot is a macro; fields have one, as in proc.name".into(),
-        };
         if self.definitions.broken.contains(name) {
             // Its own error is reported already.
             return;
         }
+        // A list of one item reads like a macro once it is put in.
+        let text = self.texts.get(origin as usize);
+        let located = text.map(|text| (text.mapped.locate(report, span.start..span.end), &text.item));
+        if let Some((located, item)) = located
+            && let Some((list, used)) = located.list
+        {
+            let diagnostic = report.add(Code::Validate, used, Some(item), ListUse::Check.message(&list));
+            diagnostic.hint = Some(ListUse::Check.hint(&list));
+            return;
+        }
+        let meant = nearest(name, self.definitions.macros.names());
+        let hint = match (meant, name) {
+            (Some(meant), _) => format!("did you mean '{meant}'?"),
+            (None, "true") => "what is always true is 'evt.num > 0'".into(),
+            (None, "false") => "what is never true is 'evt.num = 0'".into(),
+            (None, _) => "a name without a dot is a macro; fields have one, as in proc.name".into(),
+        };
         let message = format!("undefined macro '{name}' used in filter");
         self.report(report, Code::Validate, span, origin, message).hint = Some(hint);
     }

@@ -1,6 +1,7 @@
 //! A condition or output put together from pieces of the files, and the way back from its bytes to them.
 
 use super::definition::{ListDef, Named};
+use super::misuse::{ListUse, list_use};
 use super::source::{Place, Report, Scalar};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -190,6 +191,25 @@ impl Mapped {
         }
         out.copy(self, done..self.text.len());
         Ok(out)
+    }
+
+    /// True when the byte `at` is of an item of a list.
+    pub(crate) fn is_list_item(&self, at: usize) -> bool {
+        self.piece_at(at)
+            .is_some_and(|(piece, _)| matches!(piece.origin, Origin::Item { .. }))
+    }
+
+    /// The lists that are named in a way that can not work, before they are put in: name, place and way.
+    pub(crate) fn misused_lists(&self, report: &Report, lists: &Lists<'_>) -> Vec<(String, Place, ListUse)> {
+        let odd = Rc::clone(&lists.odd);
+        words(&self.text, &odd)
+            .filter_map(|range| {
+                let word = &self.text[range.clone()];
+                lists.all.get(word)?;
+                let used = list_use(&self.text, &range)?;
+                Some((word.to_owned(), self.locate(report, range).place, used))
+            })
+            .collect()
     }
 
     /// A copy without the words `word`.

@@ -8,6 +8,7 @@ mod item;
 mod keys;
 mod macros;
 mod mapped;
+mod misuse;
 mod read;
 mod rule_item;
 mod schema;
