@@ -3,10 +3,13 @@
 /// The candidate nearest to `word`, when it is near enough to be a slip of the keyboard: neighbours that changed places
 /// count as one slip, upper and lower case as none. Of equally near ones the first.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).min(4);
+    let length = word.chars().count();
+    let limit = (length / 3).min(4);
     let word = word.to_ascii_lowercase();
     candidates
         .into_iter()
+        // The distance is at least this, and costs the product of the lengths.
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= limit)
         .map(|candidate| {
             (
                 strsim::osa_distance(&word, &candidate.to_ascii_lowercase()),

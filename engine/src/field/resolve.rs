@@ -140,6 +140,15 @@ impl FieldRef {
         Ok(field)
     }
 
+    /// False when nothing of this name can be resolved; cheaper than to try.
+    pub(crate) fn may_resolve(scope: &Scope, name: &str) -> bool {
+        let dots = name.match_indices('.').map(|(dot, _)| &name[..dot]);
+        scope.added(name).is_some()
+            || std::iter::once(name)
+                .chain(dots)
+                .any(|name| scope.source().field(name).is_some())
+    }
+
     fn added(added: &Added, name: &str, arg: Option<&str>) -> Result<FieldRef, FieldError> {
         match added {
             Added::Constant(_) if arg.is_some() => Err(FieldError::ArgRefused {

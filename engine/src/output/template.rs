@@ -17,6 +17,9 @@ use crate::value::{Class, Value};
 /// Lists are cut here, as in Falco.
 const MAX_LIST: usize = 1023;
 
+/// Names that text follows without a blank are looked for up to this length.
+const MAX_NAME: usize = 256;
+
 /// An output that does not compile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -286,8 +289,9 @@ fn longest(scope: &Scope, text: &str) -> Found {
     let name = text
         .find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.')
         .map_or(text, |end| &text[..end]);
-    for end in (1..=name.len()).rev() {
-        if let Ok((operand @ Operand::Field(_), len)) = parse_operand_prefix(&name[..end])
+    for end in (1..=name.len().min(MAX_NAME)).rev() {
+        if FieldRef::may_resolve(scope, &name[..end])
+            && let Ok((operand @ Operand::Field(_), len)) = parse_operand_prefix(&name[..end])
             && len == end
             && let Operand::Field(field) = &operand
             && FieldRef::resolve_in(scope, &field.name, None).is_ok()
