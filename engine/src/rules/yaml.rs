@@ -6,13 +6,18 @@
 use super::source::{Place, Report, Scalar};
 use crate::diagnostic::{Code, Snippet};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_yaml::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
-use serde_yaml::{Location, Spanned};
+use serde_yaml::Spanned;
+use serde_yaml::budget::BudgetBreach;
+use serde_yaml::options::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy};
 use std::collections::HashMap;
 use std::fmt;
 
 /// The longest rules file that is read, in bytes.
 const MAX_FILE: usize = 16 * 1024 * 1024;
+/// The most values a file may have, what its aliases stand for counted each time.
+const MAX_NODES: usize = 1_000_000;
+/// How deep sequences and maps may stand in each other: rules need eight levels, and the parser works by recursion.
+const MAX_NESTING: usize = 24;
 
 /// A node.
 #[derive(Debug, Clone)]
@@ -68,13 +73,22 @@ pub(crate) fn read(report: &mut Report, file: usize) -> Vec<Node> {
         report.add_file(Code::YamlParse, file, message);
         return Vec::new();
     }
-    // The library's default budget (depth, nodes, aliases, documents) stays on: it bounds what a file can cost.
     let options = serde_yaml::options! {
+        budget: serde_yaml::budget! {
+            max_depth: MAX_NESTING,
+            max_nodes: MAX_NODES,
+            max_events: 4 * MAX_NODES,
+            max_documents: MAX_NODES,
+            // What bounds the cost of aliases is what they stand for.
+            enforce_alias_anchor_ratio: false,
+        },
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        // As in Falco, where `<<` is a key without meaning.
+        merge_keys: MergeKeyPolicy::AsOrdinary,
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
         strict_booleans: true,
     };
-    match serde_yaml::from_multiple_with_options::<Spanned<Raw>>(text, options) {
+    match serde_yaml::from_multiple_with_options::<RawNode>(text, options) {
         Ok(documents) => {
             let nodes: Vec<Node> = documents
                 .into_iter()
@@ -87,7 +101,9 @@ pub(crate) fn read(report: &mut Report, file: usize) -> Vec<Node> {
         Err(error) => {
             let error = error.without_snippet();
             let location = error.location();
-            let message = bare_message(&error.to_string());
+            let limit = limit(&error);
+            let is_limit = limit.is_some();
+            let message = limit.unwrap_or_else(|| bare_message(&error.to_string()));
             match location.filter(|l| l.line() > 0) {
                 Some(location) => {
                     let start = byte_of(text, location.line(), location.column());
@@ -96,7 +112,8 @@ pub(crate) fn read(report: &mut Report, file: usize) -> Vec<Node> {
                         start,
                         end: start + 1,
                     };
-                    report.add(Code::YamlParse, place, None, message).hint = yaml_hint(text, start);
+                    let hint = if is_limit { None } else { yaml_hint(text, start) };
+                    report.add(Code::YamlParse, place, None, message).hint = hint;
                 }
                 None => {
                     report.add_file(Code::YamlParse, file, message);
@@ -105,6 +122,36 @@ pub(crate) fn read(report: &mut Report, file: usize) -> Vec<Node> {
             Vec::new()
         }
     }
+}
+
+/// The message about a limit of ours that the file exceeds.
+fn limit(error: &serde_yaml::Error) -> Option<String> {
+    use serde_yaml::Error as E;
+    Some(match error {
+        E::AliasError { error, .. } | E::WithSnippet { error, .. } => return limit(error),
+        E::Budget { breach, .. } => match breach {
+            BudgetBreach::Depth { .. } => {
+                format!("sequences and maps stand in each other more than {MAX_NESTING} deep")
+            }
+            BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. } => {
+                format!("the file has more than {MAX_NODES} values (aliases count as what they stand for)")
+            }
+            BudgetBreach::ScalarBytes { .. }
+            | BudgetBreach::RecordedAnchorBytes { .. }
+            | BudgetBreach::RecordedAnchorEvents { .. } => {
+                "the file is too large with what its aliases stand for".into()
+            }
+            BudgetBreach::Aliases { .. } | BudgetBreach::Anchors { .. } => {
+                "the file has too many aliases".into()
+            }
+            _ => return None,
+        },
+        E::AliasReplayLimitExceeded { .. } | E::AliasReplayStackDepthExceeded { .. } => {
+            "the file is too large with what its aliases stand for".into()
+        }
+        E::RecursiveReferencesRequireWeakTypes { .. } => "this alias stands for what it is part of".into(),
+        _ => return None,
+    })
 }
 
 /// The library's message without its own position and severity, which the diagnostic prints itself.
@@ -186,20 +233,12 @@ fn warn_duplicates(report: &mut Report, node: &Node) {
     }
 }
 
-fn place(location: Location, file: usize) -> Place {
-    let span = location.span();
-    let number = |value: Option<_>| value.map_or(0, |v: u64| usize::try_from(v).unwrap_or(usize::MAX));
-    let start = number(span.byte_offset());
-    let length = number(span.byte_len());
-    Place {
+fn node(raw: RawNode, text: &str, file: usize) -> Node {
+    let mut at = Place {
         file,
-        start,
-        end: start.saturating_add(length),
-    }
-}
-
-fn node(raw: Spanned<Raw>, text: &str, file: usize) -> Node {
-    let mut at = place(raw.defined, file);
+        start: raw.start as usize,
+        end: raw.end as usize,
+    };
     let written = || text.get(at.start..at.end).unwrap_or("").to_owned();
     let value = match raw.value {
         Raw::Null => Value::Null(written()),
@@ -244,8 +283,29 @@ enum Raw {
     Null,
     Number,
     Text(String),
-    Sequence(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<Raw>, Spanned<Raw>)>),
+    Sequence(Vec<RawNode>),
+    Map(Vec<(RawNode, RawNode)>),
+}
+
+/// That, and the bytes it stands at: the library's own locations are several times as large as all the rest.
+struct RawNode {
+    start: u32,
+    end: u32,
+    value: Raw,
+}
+
+impl<'de> Deserialize<'de> for RawNode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RawNode, D::Error> {
+        let Spanned { value, defined, .. } = Spanned::<Raw>::deserialize(deserializer)?;
+        let number = |value: Option<u64>| value.and_then(|v| u32::try_from(v).ok()).unwrap_or(0);
+        let span = defined.span();
+        let start = number(span.byte_offset());
+        Ok(RawNode {
+            start,
+            end: start.saturating_add(number(span.byte_len())),
+            value,
+        })
+    }
 }
 
 impl<'de> Deserialize<'de> for Raw {
