@@ -4,6 +4,7 @@ use super::definition::{Definitions, RuleDef};
 use super::exception;
 use super::macros::{Conditions, name};
 use super::mapped::Mapped;
+use super::misuse;
 use super::rule_item::source_name;
 use super::source::{Place, Report};
 use super::version;
@@ -33,6 +34,7 @@ pub(crate) fn compile(
     };
     let scopes: Vec<Scope> = sources.iter().map(scope).collect();
     plugins(report, definitions);
+    misuse::names(report, definitions);
     conditions.macros(report);
     let mut rules = Vec::new();
     for definition in definitions.rules.iter() {

@@ -129,6 +129,7 @@ impl<'d> Conditions<'d> {
         if let Some((name, place, used)) = misused {
             let diagnostic = report.add(Code::CompileCondition, place, item.as_ref(), used.message(&name));
             diagnostic.hint = Some(used.hint(&name));
+            diagnostic.part = Part::Condition;
             return;
         }
         let diagnostic = self.report(report, Code::CompileCondition, error.span, origin, error.message);
@@ -299,6 +300,7 @@ impl<'d> Conditions<'d> {
         {
             let diagnostic = report.add(Code::Validate, used, Some(item), ListUse::Check.message(&list));
             diagnostic.hint = Some(ListUse::Check.hint(&list));
+            diagnostic.part = Part::Condition;
             return;
         }
         let meant = nearest(name, self.definitions.macros.names());

@@ -1,9 +1,51 @@
 //! Lists and macros that stand where the other belongs, and names that are nearly theirs.
 
 use super::definition::{Definitions, Named};
+use super::macros::name as name_of;
 use super::mapped::Mapped;
-use crate::condition::{Expr, Literal, Right, Span, Test};
+use super::source::Report;
+use crate::condition::{Expr, Literal, Operator, Right, Span, Test, Transformer};
+use crate::diagnostic::{Code, ItemKind};
 use std::ops::Range;
+
+/// Warns of names that stand for something else in every condition.
+pub(crate) fn names(report: &mut Report, definitions: &Definitions) {
+    let keyword = |word: &str| {
+        let words = ["and", "or", "not", "oneof", "anyof", "allof", "val"];
+        words.contains(&word) || Operator::parse(word).is_some() || Transformer::from_word(word).is_some()
+    };
+    for list in definitions.lists.iter().filter(|list| keyword(&list.name.text)) {
+        let item = name_of(ItemKind::List, &list.name);
+        let message = format!(
+            "list '{0}' takes the place of the word '{0}' in every condition",
+            list.name.text
+        );
+        report
+            .add(Code::Extension, list.name.at, Some(&item), message)
+            .hint = Some("give it a name that is no word of conditions".into());
+    }
+    for definition in definitions.macros.iter() {
+        let name = &definition.name;
+        let item = name_of(ItemKind::Macro, name);
+        if let Some(list) = definitions.lists.get(&name.text) {
+            let note = report.note(list.name.at, "the list is here");
+            let message = format!(
+                "'{}' is a list too: in conditions the name means the list",
+                name.text
+            );
+            let diagnostic = report.add(Code::Extension, name.at, Some(&item), message);
+            diagnostic.notes.push(note);
+            diagnostic.hint = Some("give one of them another name".into());
+        } else if matches!(name.text.as_str(), "and" | "or" | "not") {
+            let message = format!(
+                "macro '{}' can not be used: the name is a word of conditions",
+                name.text
+            );
+            report.add(Code::Extension, name.at, Some(&item), message).hint =
+                Some("give it another name".into());
+        }
+    }
+}
 
 /// How a list is misused in a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]

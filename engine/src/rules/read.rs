@@ -112,6 +112,26 @@ pub(crate) fn no_target(report: &mut Report, definitions: &Definitions, item: &I
     item.report(report, Code::Validate, item.at, message).hint = Some(hint);
 }
 
+/// A definition in the place of one from the same file. A later file may replace what it likes: that is what local files
+/// are for; within a file it is mostly a name used twice.
+pub(crate) fn replaced(report: &mut Report, item: &Item<'_>, before: Place) {
+    if before.file != item.at.file {
+        return;
+    }
+    let (kind, name) = (item.name.kind.word(), &item.name.name);
+    let note = report.note(before, "which is not used any more");
+    let message = format!("{kind} '{name}' takes the place of an earlier one in this file");
+    let key = match item.name.kind {
+        ItemKind::List => "items",
+        _ => "condition",
+    };
+    let diagnostic = item.report(report, Code::Extension, item.at, message);
+    diagnostic.notes.push(note);
+    diagnostic.hint = Some(format!(
+        "give one of them another name; to change the earlier one say so, as in `override: {{{key}: replace}}`"
+    ));
+}
+
 fn list(report: &mut Report, definitions: &mut Definitions, item: &Item<'_>, name: &Scalar) -> Option<()> {
     item.warn_unknown_keys(report);
     if !name.text.chars().all(mapped::is_bare_char) {
@@ -132,7 +152,10 @@ fn list(report: &mut Report, definitions: &mut Definitions, item: &Item<'_>, nam
             no_target(report, definitions, item);
             return None;
         }
-        _ => {
+        (change, existing) => {
+            if let (None, Some(existing)) = (change, existing) {
+                replaced(report, item, existing.name.at);
+            }
             let list = ListDef {
                 name: name.clone(),
                 items,
@@ -164,7 +187,10 @@ fn macro_(report: &mut Report, definitions: &mut Definitions, item: &Item<'_>, n
             no_target(report, definitions, item);
             return None;
         }
-        (_, existing) => {
+        (change, existing) => {
+            if let (None, Some(existing)) = (change, &existing) {
+                replaced(report, item, existing.name.at);
+            }
             let definition = MacroDef {
                 name: name.clone(),
                 condition: vec![condition],

@@ -3,7 +3,7 @@
 use super::definition::{Definitions, RuleDef};
 use super::exception;
 use super::item::{Change, Item};
-use super::read::no_target;
+use super::read::{no_target, replaced};
 use super::source::{Report, Scalar};
 use super::yaml::Node;
 use crate::diagnostic::Code;
@@ -70,6 +70,9 @@ pub(crate) fn rule(
             .notes
             .push(note);
         return None;
+    }
+    if let Some(existing) = definitions.rules.get(&name.text) {
+        replaced(report, item, existing.name.at);
     }
     definitions.rules.put(&name.text, rule);
     Some(())

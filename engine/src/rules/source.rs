@@ -1,6 +1,7 @@
 //! The texts of the rules files, and the way from a byte of a YAML scalar's value back to a line and column.
 
 use crate::diagnostic::{Code, Diagnostic, ItemName, Note, Part, Position, Snippet, floor};
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// A range of bytes of one file.
@@ -196,11 +197,9 @@ impl Report {
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         self.diagnostics
             .sort_by_key(|(file, d)| (*file, d.line, d.column, d.severity));
-        self.diagnostics.dedup_by(|(_, next), (_, kept)| {
-            next.code == kept.code
-                && next.message == kept.message
-                && (&next.file, next.offset) == (&kept.file, kept.offset)
-        });
+        let mut seen = HashSet::new();
+        self.diagnostics
+            .retain(|(file, d)| seen.insert((*file, d.offset, d.code, d.message.clone())));
         self.diagnostics.into_iter().map(|(_, d)| d).collect()
     }
 

@@ -73,6 +73,80 @@ fn files_in_order() {
 }
 
 #[test]
+fn names_used_twice() {
+    let list = "- list: l\n  items: [a]\n";
+    let twice = format!("{RULE}{}", RULE.replace("open", "creat"));
+    let both = format!("{list}{list}{}", rule("evt.type = open and proc.name in (l)"));
+    let macros = format!(
+        "- macro: m\n  condition: evt.type = open\n- macro: m\n  condition: evt.type = creat\n{}",
+        rule("m")
+    );
+    holds(&[
+        (
+            "a rule that is defined twice in a file is warned of",
+            &[&twice],
+            &["LOAD_WARNING_EXTENSION 1:6:9 «R»", "R: evt.type = creat"],
+        ),
+        (
+            "a list",
+            &[&both],
+            &[
+                "LOAD_WARNING_EXTENSION 1:3:9 «l»",
+                "R: (evt.type = open and proc.name in (a))",
+            ],
+        ),
+        (
+            "a macro",
+            &[&macros],
+            &["LOAD_WARNING_EXTENSION 1:3:10 «m»", "R: evt.type = creat"],
+        ),
+        (
+            "in another document too",
+            &[&format!("{RULE}---\n{RULE}")],
+            &["LOAD_WARNING_EXTENSION 1:7:9 «R»", "R: evt.type = open"],
+        ),
+        (
+            "not in another file, as local files are made of that",
+            &[RULE, RULE],
+            &["R: evt.type = open"],
+        ),
+        (
+            "nor when it says that it replaces",
+            &[&format!(
+                "{RULE}- rule: R\n  condition: evt.type = creat\n  override: {{condition: replace}}\n"
+            )],
+            &["R: evt.type = creat"],
+        ),
+        (
+            "a list and a macro of one name",
+            &[&format!(
+                "- macro: l\n  condition: evt.type = open\n{list}{}",
+                rule("evt.type = open and proc.name in (l)")
+            )],
+            &[
+                "LOAD_WARNING_EXTENSION 1:1:10 «l»",
+                "LOAD_UNUSED_MACRO 1:1:10 «l»",
+                "R: (evt.type = open and proc.name in (a))",
+            ],
+        ),
+        (
+            "a list whose name is a word of conditions",
+            &[&format!(
+                "- list: contains\n  items: [startswith]\n{}",
+                rule("evt.type = open and proc.name contains x")
+            )],
+            &[
+                "LOAD_WARNING_EXTENSION 1:1:9 «contains»",
+                "R: (evt.type = open and proc.name startswith x)",
+            ],
+        ),
+    ]);
+    let loaded = loaded_with(&[&twice], &Settings::default());
+    let note = &loaded.diagnostics[0].notes[0];
+    assert_eq!((note.line, note.column), (1, 9), "the earlier one is named");
+}
+
+#[test]
 fn any_error_refuses_all_files() {
     assert!(
         loaded_with(&[RULE, "- rule: S\n"], &Settings::default())
