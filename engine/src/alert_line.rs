@@ -144,7 +144,14 @@ pub(crate) fn finish(settings: &Settings, names: &TimeNames, mut alert: Alert) -
     };
     alert.fields.push((Arc::clone(name), FieldValue::U64(alert.time)));
     alert.fields.sort_by(|(a, _), (b, _)| a.cmp(b));
-    alert.fields.dedup_by(|(a, _), (b, _)| a == b);
+    // Of one name the last counts: what `append_output` adds goes before what the output names, as in Falco.
+    alert.fields.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same {
+            std::mem::swap(next, kept);
+        }
+        same
+    });
     let text = text_line(settings, alert.time, alert.priority, &alert.message);
     alert.line = if settings.json_output {
         json_line(settings, &alert, &text)

@@ -140,6 +140,20 @@ fn what_the_configuration_adds_is_in_text_and_fields() {
                 suggested_output: true,
                 ..AppendOutput::default()
             },
+            // What a later entry says about the same name counts, also before what the output itself names.
+            AppendOutput {
+                extra_fields: vec![
+                    ExtraField::Format {
+                        name: "both".into(),
+                        format: "%proc.pname %fd.sip".into(),
+                    },
+                    ExtraField::Format {
+                        name: "fd.name".into(),
+                        format: "the file".into(),
+                    },
+                ],
+                ..AppendOutput::default()
+            },
             AppendOutput {
                 rule: Some("Other".into()),
                 extra_output: Some("never".into()),
@@ -161,7 +175,8 @@ fn what_the_configuration_adds_is_in_text_and_fields() {
             .map(|(_, value)| value.clone())
     };
     assert_eq!(field("proc.aname[2]"), Some(FieldValue::Text("sshd".into())));
-    assert_eq!(field("both"), Some(FieldValue::Text("cat of bash".into())));
+    assert_eq!(field("both"), Some(FieldValue::Text("bash <NA>".into())));
+    assert_eq!(field("fd.name"), Some(FieldValue::Text("the file".into())));
     assert_eq!(&all[0].tags[..], ["a", "z"]);
     let sorted = all[0].fields.is_sorted_by(|(a, _), (b, _)| a < b);
     assert!(sorted, "{:?}", all[0].fields);

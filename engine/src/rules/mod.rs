@@ -18,7 +18,7 @@ mod version;
 mod yaml;
 
 use crate::describe::Description;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::ruleset::Ruleset;
 use crate::settings::Settings;
 use crate::source::{EventSource, SOURCES};
@@ -27,6 +27,7 @@ use macros::Conditions;
 pub use schema::{SchemaProblem, SchemaVerdict, rule_schema};
 pub use selection::{UnusedSelection, WhyUnused};
 use source::{Report, SourceFile};
+use std::collections::HashSet;
 pub use version::{BUILT_IN_PLUGINS, ENGINE as ENGINE_VERSION, Version};
 
 /// A rules file that was read.
@@ -57,15 +58,18 @@ impl Loaded {
         self.diagnostics.iter().filter(|d| d.is_error())
     }
 
-    /// Where the files differ from the rule schema and no diagnostic is about the same place.
+    /// Where the files differ from the rule schema and no diagnostic says so already: unknown keys and items, and what is
+    /// an error.
     pub fn schema_problems(&self) -> impl Iterator<Item = &SchemaProblem> {
+        let says_so = |d: &Diagnostic| d.is_error() || matches!(d.code, Code::UnknownKey | Code::UnknownItem);
+        let said: HashSet<(&str, usize, usize)> = self
+            .diagnostics
+            .iter()
+            .filter(|d| says_so(d))
+            .map(|d| (d.file.as_str(), d.line, d.column))
+            .collect();
         let problems = self.schemas.iter().flat_map(|schema| &schema.problems);
-        problems.filter(|problem| {
-            !self
-                .diagnostics
-                .iter()
-                .any(|d| (&d.file, d.line, d.column) == (&problem.file, problem.line, problem.column))
-        })
+        problems.filter(move |problem| !said.contains(&(&problem.file, problem.line, problem.column)))
     }
 }
 

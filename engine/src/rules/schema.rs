@@ -8,6 +8,9 @@ use crate::diagnostic::Snippet;
 use crate::shape::{Content, Problem, Shape, Tree};
 use std::fmt;
 
+/// The most differences that are told of one file.
+const MOST: usize = 100;
+
 /// The JSON schema of rules files (`--rule-schema`).
 pub fn rule_schema() -> serde_json::Value {
     keys::document().json_schema()
@@ -94,7 +97,11 @@ pub(super) fn check(
     shape: &Shape,
     documents: Option<&Vec<Node>>,
 ) -> SchemaVerdict {
-    let problems = documents.into_iter().flatten().flat_map(|node| shape.check(node));
+    let problems = documents
+        .into_iter()
+        .flatten()
+        .flat_map(|node| shape.check(node))
+        .take(MOST);
     SchemaVerdict {
         file: report.file_name(file).to_owned(),
         checked: documents.is_some(),
