@@ -175,10 +175,28 @@ pub(super) static FIELDS: &[Field] = fields! {
     "evt.count.error.memory" Uint32 None [] "The same, of memory events." => Unfilled;
     "evt.count.error.other" Uint32 None [] "The same, of all other events." => Plain(|e| count_error(e, |c| !matches!(c, Category::File | Category::Net)));
     "evt.count.exit" Uint32 None [] "Always 1." => Plain(|_| Some(Value::U64(1)));
+    "evt.count.procinfo" Uint32 None [hidden] "1 for news of a process that was there before." => Unfilled;
+    "evt.count.threadinfo" Uint32 None [hidden] "1 for news of a thread that was there before." => Unfilled;
     "evt.around" Uint64 RequiredKey [filter_only no_rhs no_transformer] "Within so many milliseconds of the time in the brackets." => Unfilled;
     "evt.abspath" CharBuf Side [] "The absolute path of a call that takes a directory; .src and .dst pick one of two." => One(|e, arg, _| param::absolute(e, arg));
+    "evt.buflen.in" Uint64 None [hidden] "evt.buflen of reads." => Unfilled;
+    "evt.buflen.out" Uint64 None [hidden] "evt.buflen of writes." => Unfilled;
+    "evt.buflen.file" Uint64 None [hidden] "evt.buflen of files." => Unfilled;
+    "evt.buflen.file.in" Uint64 None [hidden] "evt.buflen of reads from files." => Unfilled;
+    "evt.buflen.file.out" Uint64 None [hidden] "evt.buflen of writes to files." => Unfilled;
+    "evt.buflen.net" Uint64 None [hidden] "evt.buflen of sockets." => Unfilled;
+    "evt.buflen.net.in" Uint64 None [hidden] "evt.buflen of reads from sockets." => Unfilled;
+    "evt.buflen.net.out" Uint64 None [hidden] "evt.buflen of writes to sockets." => Unfilled;
     "evt.is_open_read" Bool None [] "A file was opened for reading." => Plain(|e| opens(e, [0, 2]));
     "evt.is_open_write" Bool None [] "A file was opened for writing." => Plain(|e| opens(e, [1, 2]));
+    "evt.infra.docker.name" CharBuf None [hidden] "Never has a value." => Unfilled;
+    "evt.infra.docker.container.id" CharBuf None [hidden] "Never has a value." => Unfilled;
+    "evt.infra.docker.container.name" CharBuf None [hidden] "Never has a value." => Unfilled;
+    "evt.infra.docker.container.image" CharBuf None [hidden] "Never has a value." => Unfilled;
     "evt.is_open_exec" Bool None [] "A file was created that can be executed." => Plain(|e| Some(Value::Bool(makes_executable(e))));
     "evt.is_open_create" Bool None [] "The open created the file." => Plain(|e| Some(Value::Bool(creates(e))));
+};
+
+pub(super) static UTIL_FIELDS: &[Field] = fields! {
+    "util.cnt" Uint64 None [hidden] "Never has a value." => Unfilled;
 };

@@ -240,6 +240,13 @@ pub static FIELDS: &[FieldClass] = &[
         fields: fd::FIELDS,
     },
     FieldClass {
+        name: "util",
+        scope: "",
+        doc: "For Falco's own tests.",
+        plugin: "",
+        fields: evt::UTIL_FIELDS,
+    },
+    FieldClass {
         name: "fs.path",
         scope: "",
         doc: "The paths of file operations that succeeded.",

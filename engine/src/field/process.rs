@@ -382,6 +382,7 @@ pub(super) static FIELDS: &[Field] = fields! {
     "thread.totexectime" RelTime None [] "CPU time altogether." => Unfilled;
     "thread.cgroups" CharBuf None [] "Every cgroup as subsystem=path." => Unfilled;
     "thread.cgroup" CharBuf DotName [] "The cgroup of one subsystem." => Unfilled;
+    "thread.nametid" CharBuf None [hidden] "proc.name and thread.tid, one after the other." => Unfilled;
     "proc.nthreads" Uint64 None [] "How many threads the process has." => Unfilled;
     "proc.nchilds" Uint64 None [] "How many threads besides the first." => Unfilled;
     "thread.cpu" Double None [] "CPU use." => Unfilled;
@@ -389,6 +390,8 @@ pub(super) static FIELDS: &[Field] = fields! {
     "thread.cpu.system" Double None [] "CPU use in the kernel." => Unfilled;
     "thread.vmsize" Uint64 None [] "proc.vmsize on the first thread." => Unfilled;
     "thread.vmrss" Uint64 None [] "proc.vmrss on the first thread." => Unfilled;
+    "thread.vmsize.b" Uint64 None [hidden] "thread.vmsize in bytes." => Unfilled;
+    "thread.vmrss.b" Uint64 None [hidden] "thread.vmrss in bytes." => Unfilled;
     "proc.stdin.type" CharBuf None [] "Type of descriptor 0." => Unfilled;
     "proc.stdout.type" CharBuf None [] "Type of descriptor 1." => Unfilled;
     "proc.stderr.type" CharBuf None [] "Type of descriptor 2." => Unfilled;
