@@ -99,6 +99,7 @@ impl Machine {
             image: Some("docker.io/library/nginx:1.27".into()),
             digest: None,
             runtime: "containerd",
+            privileged: Some(true),
             start_ts: Some(40),
             labels: labels.clone(),
             pod: Some(Pod {

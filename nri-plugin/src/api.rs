@@ -221,9 +221,64 @@ pub(crate) struct Image {
 /// `LinuxContainer`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct LinuxContainer {
+    #[prost(message, optional, tag = "3")]
+    pub(crate) resources: Option<LinuxResources>,
     /// `/parent/id` (cgroupfs) or `slice:prefix:name` (systemd).
     #[prost(string, tag = "5")]
     pub(crate) cgroups_path: String,
+}
+
+/// `LinuxResources`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct LinuxResources {
+    #[prost(message, repeated, tag = "7")]
+    pub(crate) devices: Vec<LinuxDeviceCgroup>,
+}
+
+/// `LinuxDeviceCgroup`: which devices may be used, or not.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct LinuxDeviceCgroup {
+    #[prost(bool, tag = "1")]
+    pub(crate) allow: bool,
+    /// `a` or nothing is every type.
+    #[prost(string, tag = "2")]
+    pub(crate) kind: String,
+    /// Missing, or −1, is every number.
+    #[prost(message, optional, tag = "3")]
+    pub(crate) major: Option<OptionalInt64>,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) minor: Option<OptionalInt64>,
+    #[prost(string, tag = "5")]
+    pub(crate) access: String,
+}
+
+/// `OptionalInt64`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct OptionalInt64 {
+    #[prost(int64, tag = "1")]
+    pub(crate) value: i64,
+}
+
+impl LinuxDeviceCgroup {
+    /// True when the rule gives every device away.
+    fn gives_all(&self) -> bool {
+        let every = |number: &Option<OptionalInt64>| number.as_ref().is_none_or(|n| n.value == -1);
+        let access = ['r', 'w', 'm'].into_iter().all(|c| self.access.contains(c));
+        self.allow
+            && access
+            && matches!(self.kind.as_str(), "" | "a")
+            && every(&self.major)
+            && every(&self.minor)
+    }
+}
+
+impl LinuxContainer {
+    /// True for a privileged container. The runtime does not say so in as many words; it gives every device away, which it
+    /// does for no other reason. `None` when it told of no devices at all.
+    pub(crate) fn privileged(&self) -> Option<bool> {
+        let devices = &self.resources.as_ref()?.devices;
+        (!devices.is_empty()).then(|| devices.iter().any(LinuxDeviceCgroup::gives_all))
+    }
 }
 
 #[cfg(test)]
@@ -264,5 +319,32 @@ mod tests {
             ..image
         };
         assert_eq!(with(odd.encode_to_vec()).image(), None);
+    }
+
+    #[test]
+    fn a_container_that_is_given_every_device_is_privileged() {
+        let rule = |allow, kind: &str, major: Option<i64>, access: &str| LinuxDeviceCgroup {
+            allow,
+            kind: kind.into(),
+            major: major.map(|value| OptionalInt64 { value }),
+            minor: None,
+            access: access.into(),
+        };
+        let with = |devices| LinuxContainer {
+            resources: Some(LinuxResources { devices }),
+            ..LinuxContainer::default()
+        };
+        let nothing = rule(false, "", None, "rwm");
+        let null = rule(true, "c", Some(1), "rwm");
+        assert_eq!(
+            with(vec![nothing.clone(), null.clone()]).privileged(),
+            Some(false)
+        );
+        assert_eq!(with(vec![rule(true, "", None, "rwm")]).privileged(), Some(true));
+        let all = rule(true, "a", Some(-1), "rwm");
+        assert_eq!(with(vec![nothing, null, all]).privileged(), Some(true));
+        assert_eq!(with(vec![rule(true, "a", None, "r")]).privileged(), Some(false));
+        assert_eq!(with(vec![]).privileged(), None);
+        assert_eq!(LinuxContainer::default().privileged(), None);
     }
 }

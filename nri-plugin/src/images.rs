@@ -22,6 +22,8 @@ use crate::status::Status;
 
 /// The containerd namespace of everything that CRI runs.
 const NAMESPACE: &str = "k8s.io";
+/// What CRI keeps with a container, as JSON.
+const CRI_METADATA: &str = "io.cri-containerd.container.metadata";
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(5);
 /// Attempts per digest: an image may be recorded a moment after its container is created.
@@ -188,7 +190,14 @@ impl Images {
             if self.with(|registry| registry.knows(&known.id)) {
                 continue;
             }
-            let container = from_labels(known.id, known.image, known.labels.into_iter().collect(), pid);
+            let privileged = known
+                .extensions
+                .get(CRI_METADATA)
+                .and_then(|metadata| privileged(&metadata.value));
+            let container = Container {
+                privileged,
+                ..from_labels(known.id, known.image, known.labels.into_iter().collect(), pid)
+            };
             debug!(container = container.id(), "NRI did not tell of this container");
             self.with(|registry| registry.reconciled(container));
         }
@@ -221,6 +230,7 @@ fn from_labels(
         digest: None,
         image: Some(image).filter(|image| !image.is_empty()),
         runtime: "containerd",
+        privileged: None,
         start_ts: None,
         labels,
         pod,
@@ -229,6 +239,21 @@ fn from_labels(
         pid,
         learnt: Learnt::Synchronize,
     }
+}
+
+/// Whether the configuration a container was created with asks for a privileged one; `None` when it can't be read.
+fn privileged(metadata: &[u8]) -> Option<bool> {
+    let metadata: serde_json::Value = serde_json::from_slice(metadata).ok()?;
+    let config = metadata.get("Metadata")?.get("Config")?.as_object()?;
+    // What is false is left out.
+    let asked = || {
+        config
+            .get("linux")?
+            .get("security_context")?
+            .get("privileged")?
+            .as_bool()
+    };
+    Some(asked().unwrap_or(false))
 }
 
 /// The digest a reference resolves to; `None` when containerd has no such image.
@@ -262,5 +287,22 @@ async fn call<T>(
     match tokio::time::timeout(CALL, answer).await {
         Ok(answer) => answer.map(containerd_client::tonic::Response::into_inner),
         Err(_) => Err(RpcStatus::deadline_exceeded("containerd gave no answer")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cri_keeps_says_whether_a_container_is_privileged() {
+        let of = |config: &str| privileged(format!(r#"{{"Version":"v1","Metadata":{config}}}"#).as_bytes());
+        let yes = r#"{"ID":"a","Config":{"linux":{"security_context":{"privileged":true}}}}"#;
+        assert_eq!(of(yes), Some(true));
+        assert_eq!(of(r#"{"Config":{"linux":{"security_context":{}}}}"#), Some(false));
+        assert_eq!(of(r#"{"Config":{}}"#), Some(false));
+        assert_eq!(of("{}"), None);
+        assert_eq!(privileged(b"not json"), None);
+        assert_eq!(privileged(b""), None);
     }
 }

@@ -261,6 +261,7 @@ impl Registry {
             container.digest = container.digest.or_else(|| old_container.digest.clone());
             container.start_ts = old_container.start_ts.or(container.start_ts);
             container.image = container.image.or_else(|| old_container.image.clone());
+            container.privileged = container.privileged.or(old_container.privileged);
             container.pod = container.pod.or_else(|| old_container.pod.clone());
             if cgroups_path.is_empty() {
                 cgroups_path.clone_from(&old.cgroups_path);
@@ -372,6 +373,7 @@ fn draft_container(pod: Option<&api::PodSandbox>, container: &api::Container, le
             image,
             digest,
             runtime: RUNTIME,
+            privileged: container.linux.as_ref().and_then(api::LinuxContainer::privileged),
             start_ts: told(container.started_at),
             labels: sorted(&container.labels),
             pod: pod.map(pod_of),
@@ -398,6 +400,7 @@ fn draft_sandbox(pod: &api::PodSandbox, learnt: Learnt) -> Draft {
             digest: pinned(image.as_deref()),
             image,
             runtime: RUNTIME,
+            privileged: None,
             start_ts: None,
             labels: sorted(&pod.labels),
             pod: Some(pod_of(pod)),

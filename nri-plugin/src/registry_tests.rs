@@ -94,6 +94,7 @@ pub(crate) fn container(letter: char, pid: u32) -> api::Container {
         annotations: HashMap::from([(IMAGE_NAME.into(), "docker.io/library/nginx:1.27".into())]),
         linux: Some(api::LinuxContainer {
             cgroups_path: format!("/k8s.io/{}", id(letter)),
+            ..api::LinuxContainer::default()
         }),
         pid,
         ..api::Container::default()

@@ -85,6 +85,8 @@ pub(crate) struct Run<'a> {
     pub(crate) command: &'a [&'a str],
     /// Whether it has a terminal.
     pub(crate) tty: bool,
+    /// Whether it is privileged, which its pod must be too.
+    pub(crate) privileged: bool,
 }
 
 impl<'a> Run<'a> {
@@ -95,6 +97,7 @@ impl<'a> Run<'a> {
             image,
             command: &[],
             tty: false,
+            privileged: false,
         }
     }
 }
@@ -220,6 +223,15 @@ impl Containerd {
 
     /// Starts a pod named `name` in the namespace `namespace`. It uses the machine's network.
     pub(crate) fn pod(&self, namespace: &str, name: &str) -> Pod {
+        self.pod_that_may(namespace, name, false)
+    }
+
+    /// The same, whose containers may be privileged.
+    pub(crate) fn privileged_pod(&self, namespace: &str, name: &str) -> Pod {
+        self.pod_that_may(namespace, name, true)
+    }
+
+    fn pod_that_may(&self, namespace: &str, name: &str, privileged: bool) -> Pod {
         let number = self.pods.fetch_add(1, Ordering::Relaxed);
         let uid = format!("00000000-0000-4000-8000-{:08x}{number:04x}", std::process::id());
         let log_directory = self.base.join("logs").join(format!("{namespace}_{name}_{uid}"));
@@ -248,7 +260,7 @@ impl Containerd {
                         pid: cri::NAMESPACE_CONTAINER,
                         ipc: cri::NAMESPACE_POD,
                     }),
-                    privileged: false,
+                    privileged,
                 }),
             }),
         };
@@ -283,7 +295,7 @@ impl Containerd {
             tty: run.tty,
             linux: Some(cri::LinuxContainerConfig {
                 security_context: Some(cri::LinuxContainerSecurityContext {
-                    privileged: false,
+                    privileged: run.privileged,
                     namespace_options: pod
                         .config
                         .linux

@@ -170,6 +170,7 @@ impl Host {
                 image: Some("docker.io/library/nginx:1.27".into()),
                 digest: None,
                 runtime: "containerd",
+                privileged: None,
                 start_ts: Some(NOW - 3_600_000_000_000),
                 labels: BTreeMap::new(),
                 pod: None,

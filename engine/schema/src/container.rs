@@ -54,6 +54,8 @@ pub struct Container {
     pub digest: Option<String>,
     /// `container.type`: the runtime (`containerd`, `docker`, …).
     pub runtime: &'static str,
+    /// `container.privileged`: it may use every device, the mark of a privileged container; `None` when nobody said.
+    pub privileged: Option<bool>,
     /// `container.start_ts`: nanoseconds since the epoch.
     pub start_ts: Option<u64>,
     /// Labels of the container itself.
@@ -269,6 +271,7 @@ mod tests {
             image: None,
             digest: None,
             runtime: "containerd",
+            privileged: None,
             start_ts: None,
             labels: BTreeMap::new(),
             pod: None,

@@ -239,6 +239,7 @@ impl Random {
         }
         let container = Container {
             image: self.repository.map(str::to_owned),
+            privileged: [None, Some(false), Some(true)][self.numbers[3] % 3],
             start_ts: Some(now - self.number(4) * 1_000_000_000),
             ..Machine::container()
         };

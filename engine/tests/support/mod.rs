@@ -96,6 +96,7 @@ pub(crate) fn container(command: &str) -> Scene {
         image: Some("docker.io/library/nginx:1.27".into()),
         digest: None,
         runtime: "containerd",
+        privileged: None,
         start_ts: Some(NOW - 60_000_000_000),
         labels: BTreeMap::new(),
         pod: Some(Pod {
