@@ -17,7 +17,7 @@ const RULES: &str = "\
 - rule: Partial rule
   desc: A name that was passed
   condition: evt.type = open and fd.name = /etc/shadow
-  output: shadow %fd.name %container.ip
+  output: shadow %fd.name %thread.exectime
   priority: WARNING
 - rule: Blind rule
   desc: An event nobody sees
@@ -64,7 +64,7 @@ fn a_person_is_told_which_rules_and_why() {
         "\n3 rules: 1 exact, 1 partial, 1 blind ",
         "\nBlind rule: blind\n  add_key, keyctl: not captured yet\n",
         "\nPartial rule: partial\n  fd.name: the path that was passed, made absolute",
-        "\n  only in the output: container.ip: no value yet\n",
+        "\n  only in the output: thread.exectime: no value yet\n",
     ] {
         assert!(out.contains(part), "{part}\n{out}");
     }
@@ -156,7 +156,7 @@ fn json_has_every_rule_in_every_tier() {
             .any(|reason| reason["field"] == field && reason["in"] == place && reason["why"].is_string())
     };
     assert!(
-        place("fd.name", "condition") && place("container.ip", "output"),
+        place("fd.name", "condition") && place("thread.exectime", "output"),
         "{partial}"
     );
     let blind = &rules[2]["tiers"]["sys_exit"];

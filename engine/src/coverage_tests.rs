@@ -3,10 +3,11 @@
 use lanner_schema::tier::{Tier, Why};
 
 use super::*;
+use crate::field::Extract;
 use crate::rules::{RulesFile, load};
 use crate::settings::Settings;
 
-/// What a tier sees of a rule with this condition and this output.
+/// What a tier sees of a rule with this condition and this output. `UNFILLED` in them is a field that no event fills.
 #[track_caller]
 fn covered(condition: &str, output: &str, tier: Tier) -> Coverage {
     let text = format!(
@@ -14,13 +15,28 @@ fn covered(condition: &str, output: &str, tier: Tier) -> Coverage {
     );
     let file = RulesFile {
         name: "rules.yaml".into(),
-        text,
+        text: text.replace("UNFILLED", unfilled()),
     };
     let loaded = load(&[file], &Settings::default());
     let errors: Vec<String> = loaded.errors().map(ToString::to_string).collect();
     assert!(errors.is_empty(), "{}", errors.join("\n"));
     let ruleset = loaded.ruleset.unwrap();
     ruleset.rules().next().unwrap().coverage(tier)
+}
+
+/// A text field that the fields of no event fill yet.
+fn unfilled() -> &'static str {
+    let fields = crate::field::all();
+    let mut unfilled = fields.filter(|field| {
+        matches!(field.extract, Extract::Unfilled)
+            && ["proc.", "thread.", "container."]
+                .iter()
+                .any(|class| field.name.starts_with(class))
+            && !field.flags.deprecated
+            && field.arg == crate::field::ArgForm::None
+            && field.ty == crate::value::FieldType::CharBuf
+    });
+    unfilled.next().unwrap().name
 }
 
 #[track_caller]
@@ -30,7 +46,7 @@ fn verdict(condition: &str) -> Verdict {
 
 fn field(name: &str, place: Place, why: Why) -> Reason {
     Reason {
-        subject: Subject::Field(name.into()),
+        subject: Subject::Field(name.replace("UNFILLED", unfilled())),
         place,
         is_missing: why == Why::NotRead,
         why: why.text().into(),
@@ -78,16 +94,12 @@ fn an_event_that_is_not_captured_blinds_or_leaves_the_others() {
 
 #[test]
 fn a_missing_field_blinds_a_conjunction_and_weakens_a_choice() {
-    let blind = covered(
-        "evt.type = setuid and container.privileged = true",
-        "x",
-        Tier::SysExit,
-    );
+    let blind = covered("evt.type = setuid and UNFILLED = x", "x", Tier::SysExit);
     assert_eq!(blind.verdict, Verdict::Blind);
-    let reason = field("container.privileged", Place::Condition, Why::NotRead);
+    let reason = field("UNFILLED", Place::Condition, Why::NotRead);
     assert_eq!(&*blind.reasons, std::slice::from_ref(&reason));
     let choice = covered(
-        "evt.type = setuid and (container.privileged = true or proc.name = su)",
+        "evt.type = setuid and (UNFILLED = x or proc.name = su)",
         "x",
         Tier::SysExit,
     );
@@ -97,48 +109,40 @@ fn a_missing_field_blinds_a_conjunction_and_weakens_a_choice() {
     );
     assert_eq!(
         choice.missing().unwrap(),
-        "condition fields without value: container.privileged"
+        format!("condition fields without value: {}", unfilled())
     );
 }
 
 #[test]
 fn a_missing_field_under_not_makes_a_rule_say_more() {
-    let negated = covered(
-        "evt.type = setuid and not container.privileged = true",
-        "x",
-        Tier::SysExit,
-    );
+    let negated = covered("evt.type = setuid and not UNFILLED = x", "x", Tier::SysExit);
     assert_eq!(negated.verdict, Verdict::Partial);
     assert_eq!(
-        verdict("evt.type = setuid and not container.privileged exists"),
+        verdict("evt.type = setuid and not UNFILLED exists"),
         Verdict::Partial
     );
     // Without BPF what is missing is not known, and neither is its opposite.
-    let unknown = covered(
-        "evt.type = setuid and not container.privileged = true",
-        "x",
-        Tier::None,
-    );
+    let unknown = covered("evt.type = setuid and not UNFILLED = x", "x", Tier::None);
     assert_eq!(unknown.verdict, Verdict::Blind);
 }
 
 #[test]
 fn transformers_and_other_sides_are_looked_into() {
     let blind = |condition: &str| assert_eq!(verdict(condition), Verdict::Blind, "{condition}");
-    blind("evt.type = setuid and toupper(container.ip) = X");
-    blind("evt.type = setuid and proc.name = val(container.image.id)");
-    blind("evt.type = setuid and concat(proc.name, container.ip) = x");
+    blind("evt.type = setuid and toupper(UNFILLED) = X");
+    blind("evt.type = setuid and proc.name = val(UNFILLED)");
+    blind("evt.type = setuid and concat(proc.name, UNFILLED) = x");
 }
 
 #[test]
 fn a_branch_that_the_event_closes_is_no_loss() {
     assert_eq!(
-        verdict("evt.type = setuid and not (evt.num = 0 and container.privileged = true)"),
+        verdict("evt.type = setuid and not (evt.num = 0 and UNFILLED = x)"),
         Verdict::Exact
     );
     assert_eq!(
         verdict(
-            "(evt.type = setuid and proc.name = su) or (evt.type = ptrace and evt.type = setns and container.privileged = true)"
+            "(evt.type = setuid and proc.name = su) or (evt.type = ptrace and evt.type = setns and UNFILLED = x)"
         ),
         Verdict::Exact
     );
@@ -171,15 +175,12 @@ fn a_claimed_name_is_partial_and_exact_where_the_file_is_reached() {
 
 #[test]
 fn an_output_alone_makes_a_rule_partial_at_worst() {
-    let coverage = covered("evt.type = setuid", "%container.ip %proc.name", Tier::SysExit);
+    let coverage = covered("evt.type = setuid", "%UNFILLED %proc.name", Tier::SysExit);
     assert_eq!(coverage.verdict, Verdict::Partial);
-    assert_eq!(
-        coverage.reasons,
-        [field("container.ip", Place::Output, Why::NotRead)]
-    );
+    assert_eq!(coverage.reasons, [field("UNFILLED", Place::Output, Why::NotRead)]);
     assert_eq!(
         coverage.missing().unwrap(),
-        "output fields without value: container.ip"
+        format!("output fields without value: {}", unfilled())
     );
 }
 

@@ -101,18 +101,18 @@ impl Tier {
                 Quality::Exact
             }
             Origin::UserPath { .. } => Quality::Weaker(Why::PathAsPassed),
-            Origin::UserString(_) | Origin::UserU64 { .. } => Quality::Weaker(Why::ReadAtReturn),
+            Origin::UserString(_) | Origin::UserU64 { .. } => Quality::Weaker(Why::FromCaller),
             Origin::Program if has_types => Quality::Exact,
             Origin::Program => Quality::Missing(Why::NeedsTypes),
             Origin::Extractor(extractor) => match extractor {
                 Extractor::SendToTuple | Extractor::SendMsgTuple if has_types => {
-                    Quality::Weaker(Why::ReadAtReturn)
+                    Quality::Weaker(Why::FromCaller)
                 }
                 Extractor::SockTuple if has_types => Quality::Exact,
                 Extractor::SockTuple | Extractor::SendToTuple | Extractor::SendMsgTuple => {
                     Quality::Weaker(Why::AddressAsPassed)
                 }
-                extractor if reads_user_memory(extractor) => Quality::Weaker(Why::ReadAtReturn),
+                extractor if reads_user_memory(extractor) => Quality::Weaker(Why::FromCaller),
                 _ if has_types => Quality::Exact,
                 _ => Quality::Weaker(Why::FromProc),
             },
@@ -121,6 +121,14 @@ impl Tier {
 
     /// What is known of a process.
     pub fn process(self) -> Quality {
+        match self {
+            Tier::Trampoline | Tier::SysExit => Quality::Exact,
+            Tier::Raw | Tier::None => Quality::Weaker(Why::FromProc),
+        }
+    }
+
+    /// What is known of a socket itself: its kind, its protocol and its own end.
+    pub fn socket(self) -> Quality {
         match self {
             Tier::Trampoline | Tier::SysExit => Quality::Exact,
             Tier::Raw | Tier::None => Quality::Weaker(Why::FromProc),
@@ -215,7 +223,7 @@ reasons! {
     /// A path from user memory.
     PathAsPassed "the path that was passed, made absolute; symbolic links are not followed, and another thread can change it during the call";
     /// Other user memory.
-    ReadAtReturn "read from the caller's memory when the call returns; another thread can change it during the call";
+    FromCaller "read from the caller's memory; another thread can change it during the call";
     /// A socket's address from user memory.
     AddressAsPassed "the address that was passed, not what the socket says";
     /// Looked up after the event.
@@ -302,12 +310,12 @@ fn recorded_without_bpf(event: Event, index: usize, param: &Param) -> Option<Qua
         (NoBpf::Seccomp, Origin::Return) => Weaker(Why::Attempted),
         (NoBpf::Seccomp, Origin::Arg(_)) => Exact,
         (NoBpf::Seccomp, Origin::UserPath { .. }) => Weaker(Why::PathAsPassed),
-        (NoBpf::Seccomp, Origin::UserString(_) | Origin::UserU64 { .. }) => Weaker(Why::ReadAtReturn),
+        (NoBpf::Seccomp, Origin::UserString(_) | Origin::UserU64 { .. }) => Weaker(Why::FromCaller),
         (NoBpf::Seccomp, Origin::Extractor(extractor)) => match extractor {
             Extractor::SockTuple | Extractor::SendToTuple | Extractor::SendMsgTuple => {
                 Weaker(Why::AddressAsPassed)
             }
-            extractor if reads_user_memory(extractor) => Weaker(Why::ReadAtReturn),
+            extractor if reads_user_memory(extractor) => Weaker(Why::FromCaller),
             _ => Weaker(Why::FromProc),
         },
         _ => Missing(Why::NotGiven),

@@ -51,4 +51,6 @@ mod random_events;
 #[cfg(test)]
 mod random_tests;
 #[cfg(test)]
+mod remains_tests;
+#[cfg(test)]
 mod same_result_tests;

@@ -117,7 +117,7 @@ fn likely() -> impl Strategy<Value = String> {
     prop_oneof![1 => numbered, 3 => path, 3 => name, 8 => fixed, 1 => check()]
 }
 
-fn condition() -> impl Strategy<Value = String> {
+pub(super) fn condition() -> impl Strategy<Value = String> {
     likely().prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             2 => proptest::collection::vec(inner.clone(), 2..5).prop_map(|c| format!("({})", c.join(" and "))),

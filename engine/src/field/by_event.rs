@@ -17,7 +17,7 @@ pub(crate) fn is_decided(field: &FieldRef, event: Event) -> bool {
     match name {
         "evt.type" | "evt.type.is" | "syscall.type" | "evt.category" | "evt.dir" => true,
         "evt.count" | "evt.count.exit" | "evt.is_async" | "evt.is_wait" | "evt.is_syslog" => true,
-        "evt.is_io" | "evt.is_io_read" | "evt.is_io_write" => true,
+        "evt.is_io" | "evt.is_io_read" | "evt.is_io_write" | "evt.io_dir" => true,
         "evt.rawres" | "evt.res" | "evt.failed" | "evt.count.error" => !has_result,
         "evt.count.error.file" => !has_result || row.category != Category::File,
         "evt.count.error.net" => !has_result || row.category != Category::Net,

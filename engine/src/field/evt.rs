@@ -112,6 +112,11 @@ fn creates(view: &EventView<'_>) -> bool {
         })
 }
 
+/// True for calls that move data; those that are captured all write.
+fn writes(event: Event) -> bool {
+    matches!(event, Event::Sendto | Event::Sendmsg)
+}
+
 const NO: super::Extract = Plain(|_| Some(Value::Bool(false)));
 const ZERO: super::Extract = Plain(|_| Some(Value::U64(0)));
 
@@ -161,10 +166,10 @@ pub(super) static FIELDS: &[Field] = fields! {
     "evt.res" CharBuf None [] "SUCCESS, or the name of the error." => Plain(result);
     "evt.rawres" Int64 None [] "The result as a number." => Plain(|e| return_value(e).map(Value::I64));
     "evt.failed" Bool None [] "The call failed." => Plain(|e| failed(e).map(Value::Bool));
-    "evt.is_io" Bool None [] "The event reads or writes." => NO;
+    "evt.is_io" Bool None [] "The event reads or writes." => Plain(|e| Some(Value::Bool(writes(e.event))));
     "evt.is_io_read" Bool None [] "The event reads." => NO;
-    "evt.is_io_write" Bool None [] "The event writes." => NO;
-    "evt.io_dir" CharBuf None [] "read or write." => Unfilled;
+    "evt.is_io_write" Bool None [] "The event writes." => Plain(|e| Some(Value::Bool(writes(e.event))));
+    "evt.io_dir" CharBuf None [] "read or write." => Plain(|e| writes(e.event).then(|| Value::text("write")));
     "evt.is_wait" Bool None [] "The call is one that waits." => NO;
     "evt.wait_latency" RelTime None [deprecated] "Always 0." => ZERO;
     "evt.is_syslog" Bool None [] "The event writes to the system's log." => NO;

@@ -31,9 +31,7 @@ pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Qual
     }
     match about {
         About::Nothing => None,
-        // The rows do not tell reads and writes from other calls yet: these fields say of every event that it is none.
-        About::Moves if has_data(event.row()) => Some(Quality::Missing(Why::NotRead)),
-        About::Record | About::Moves | About::Data | About::Descriptors => Some(Quality::Exact),
+        About::Record | About::Data | About::Descriptors => Some(Quality::Exact),
         About::Result => result(event, tier),
         About::Param => of_param(field, event, tier),
         About::Params => Some(all_params(event, tier)),
@@ -53,8 +51,6 @@ enum About {
     Nothing,
     /// The record itself: type, time, CPU, thread.
     Record,
-    /// Whether a call reads or writes.
-    Moves,
     /// What a call read or wrote.
     Data,
     /// The result of the call.
@@ -85,18 +81,21 @@ impl About {
         Some(match name {
             "evt.res" | "evt.rawres" | "evt.failed" => About::Result,
             "evt.arg" | "evt.rawarg" | "evt.abspath" => About::Param,
-            "evt.buffer" | "evt.buflen" | "evt.io_dir" => About::Data,
-            "evt.is_io" | "evt.is_io_read" | "evt.is_io_write" => About::Moves,
+            "evt.buffer" => About::Data,
             "evt.args" | "evt.info" => About::Params,
             "evt.is_open_read" | "evt.is_open_write" => About::Access,
             "evt.is_open_exec" | "evt.is_open_create" => About::Creation,
             "evt.pluginname" | "evt.plugininfo" | "evt.asynctype" => About::Nothing,
+            "evt.count.procinfo" | "evt.count.threadinfo" => About::Nothing,
             // Deprecated, and without a value in Falco too.
             "container.healthcheck" | "container.liveness_probe" | "container.readiness_probe" => {
                 About::Nothing
             }
             _ => match name.split('.').next()? {
                 "evt" if name.starts_with("evt.count.error") => About::Result,
+                "evt" if name.starts_with("evt.buflen") => About::Data,
+                "evt" if name.starts_with("evt.infra.") => About::Nothing,
+                "util" => About::Nothing,
                 "evt" | "syscall" => About::Record,
                 "fs" => About::Path,
                 "fd" => About::Descriptor,
@@ -135,7 +134,7 @@ fn of_param(field: &FieldRef, event: Event, tier: Tier) -> Option<Quality> {
 /// A path that is wanted as it was passed need not be the file's own.
 fn as_passed(quality: Quality) -> Quality {
     match quality {
-        Quality::Weaker(Why::PathAsPassed) => Quality::Weaker(Why::ReadAtReturn),
+        Quality::Weaker(Why::PathAsPassed) => Quality::Weaker(Why::FromCaller),
         other => other,
     }
 }
@@ -207,6 +206,8 @@ fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
         "fd.nameraw" => Part::RawPath,
         "fd.dev" | "fd.dev.major" | "fd.dev.minor" => Part::File("dev"),
         "fd.ino" => Part::File("ino"),
+        "fd.l4proto" | "fd.is_server" => Part::Socket,
+        "fd.lip" | "fd.lport" | "fd.lnet" | "fd.lproto" | "fd.lip.name" => Part::Socket,
         "fd.connected" => Part::Connected,
         _ => Part::Address,
     };
@@ -226,9 +227,10 @@ fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
         (FdUse::Copies { object, .. }, Part::Kind) => Some(param(object)),
         (FdUse::Copies { path, tuple, .. }, Part::Name) => Some(param(path).and(param(tuple))),
         (FdUse::Copies { path, .. }, Part::Path) => Some(param(path)),
-        (FdUse::Copies { tuple, .. }, Part::Address | Part::Connected) => Some(param(tuple)),
+        (FdUse::Copies { tuple, .. }, Part::Address | Part::Connected | Part::Socket) => Some(param(tuple)),
         (FdUse::Socket { fd, .. } | FdUse::File { fd, .. }, Part::Number) => Some(param(fd)),
-        (FdUse::Socket { tuple, .. }, Part::Kind | Part::Name | Part::Address) => Some(param(tuple)),
+        (FdUse::Socket { .. }, Part::Kind | Part::Socket) => Some(tier.socket()),
+        (FdUse::Socket { tuple, .. }, Part::Name | Part::Address) => Some(param(tuple)),
         (FdUse::Socket { tuple, .. }, Part::Connected) => Some(param(tuple).and(result(event, tier)?)),
         (FdUse::File { path, .. }, Part::Kind | Part::Name | Part::Path) => Some(param(path)),
         (FdUse::Opens { .. } | FdUse::File { .. } | FdUse::Copies { .. }, Part::File(name)) => {
@@ -251,6 +253,9 @@ enum Part {
     RawPath,
     File(&'static str),
     Connected,
+    /// The socket itself and its own end.
+    Socket,
+    /// Either end, or the other.
     Address,
 }
 
@@ -259,8 +264,6 @@ fn process(name: &str, event: Event, tier: Tier) -> Quality {
     // An exec reads the state anew.
     let is_fresh = matches!(event, Event::Execve | Event::Execveat);
     match name {
-        // The kernel's side does not tell it.
-        "proc.is_exe_writable" => Quality::Missing(Why::NotRead),
         "thread.tid" | "thread.ismain" | "proc.pid" => Quality::Exact,
         "thread.vtid" => known.and(Quality::Weaker(Why::FirstThread)),
         _ if !is_fresh && is_state_of_start(name) => known.and(Quality::Weaker(Why::AtExec)),
@@ -307,18 +310,13 @@ mod tests {
             ("evt.rawres", E::Openat, B, Some(Exact)),
             ("evt.rawres", E::Procexit, B, None),
             ("evt.is_open_write", E::Openat, B, Some(Exact)),
-            (
-                "evt.is_open_write",
-                E::Openat2,
-                B,
-                Some(Weaker(Why::ReadAtReturn)),
-            ),
+            ("evt.is_open_write", E::Openat2, B, Some(Weaker(Why::FromCaller))),
             ("evt.is_open_write", E::Openat2, A, Some(Exact)),
             ("evt.is_open_write", E::Openat, D, Some(Weaker(Why::AccessOnly))),
             ("evt.is_open_write", E::Connect, B, None),
             ("evt.is_open_create", E::Creat, B, Some(Exact)),
             ("evt.arg.name", E::Openat, B, Some(Weaker(Why::PathAsPassed))),
-            ("evt.rawarg.name", E::Openat, B, Some(Weaker(Why::ReadAtReturn))),
+            ("evt.rawarg.name", E::Openat, B, Some(Weaker(Why::FromCaller))),
             ("evt.arg.name", E::Connect, B, None),
             ("evt.arg.vtid", E::Clone, B, Some(Weaker(Why::OfTheProcess))),
             ("evt.arg.addr", E::Ptrace, A, Some(Missing(Why::NotRead))),
@@ -327,7 +325,7 @@ mod tests {
             ("evt.abspath", E::Openat, C, Some(Weaker(Why::PathAsPassed))),
             ("fd.name", E::Openat, A, Some(Exact)),
             ("fd.name", E::Openat, B, Some(Weaker(Why::PathAsPassed))),
-            ("fd.nameraw", E::Openat, B, Some(Weaker(Why::ReadAtReturn))),
+            ("fd.nameraw", E::Openat, B, Some(Weaker(Why::FromCaller))),
             ("fd.name", E::Fchmod, B, Some(Exact)),
             ("fd.name", E::Listen, B, Some(Missing(Why::NoDescriptor))),
             ("fd.name", E::Unlink, B, None),
@@ -341,10 +339,13 @@ mod tests {
             ("evt.buffer", E::Openat, B, None),
             ("evt.buffer", E::Ptrace, B, None),
             ("evt.buffer", E::Sendto, B, Some(Missing(Why::NotRead))),
-            ("evt.is_io_write", E::Sendto, B, Some(Missing(Why::NotRead))),
+            ("evt.is_io_write", E::Sendto, B, Some(Exact)),
             ("evt.is_io_write", E::Openat, B, Some(Exact)),
-            ("fd.sip", E::Sendto, B, Some(Weaker(Why::ReadAtReturn))),
-            ("fd.l4proto", E::Sendto, C, Some(Weaker(Why::AddressAsPassed))),
+            ("fd.sip", E::Sendto, B, Some(Weaker(Why::FromCaller))),
+            ("fd.sip", E::Sendto, C, Some(Weaker(Why::AddressAsPassed))),
+            ("fd.l4proto", E::Sendto, B, Some(Exact)),
+            ("fd.typechar", E::Sendto, B, Some(Exact)),
+            ("fd.lport", E::Sendto, C, Some(Weaker(Why::FromProc))),
             ("fd.name", E::Dup2, B, Some(Exact)),
             ("fd.type", E::Dup, C, Some(Weaker(Why::FromProc))),
             ("fd.sip", E::Dup3, D, Some(Weaker(Why::FromProc))),
@@ -356,10 +357,9 @@ mod tests {
             ("proc.name", E::Openat, D, Some(Weaker(Why::FromProc))),
             ("proc.sid", E::Openat, B, Some(Weaker(Why::AtExec))),
             ("proc.sid", E::Execve, B, Some(Exact)),
-            ("proc.is_exe_writable", E::Execve, B, Some(Missing(Why::NotRead))),
             ("container.id", E::Openat, C, Some(Exact)),
             ("container.id", E::Openat, D, Some(Weaker(Why::FromProc))),
-            ("container.privileged", E::Openat, B, Some(Missing(Why::NotRead))),
+            ("thread.exectime", E::Openat, A, Some(Missing(Why::NotRead))),
             ("k8s.rc.name", E::Openat, B, None),
         ] {
             assert_eq!(

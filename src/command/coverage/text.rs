@@ -12,8 +12,10 @@ use crate::wrap::wrapped;
 /// Characters of a line.
 const WIDTH: usize = 100;
 
-const LEGEND: &str =
-    "Partial: it misses something, or takes a program's word for it. Blind: it can never match.\n";
+const LEGEND: &str = "\
+Partial: it misses something, or takes a program's word for it. Blind: it can never match.
+Events that are lost under load are not foreseen here; Lanner counts them while it watches.
+";
 
 pub(super) fn render(tiers: &[Tier], here: &Here, judged: Tier, rows: &[Row<'_>]) -> String {
     let mut out = String::new();
@@ -24,13 +26,17 @@ pub(super) fn render(tiers: &[Tier], here: &Here, judged: Tier, rows: &[Row<'_>]
             .filter(|row| row.verdict(judged) == Some(verdict))
             .count()
     };
+    let disabled = match rows.iter().filter(|row| !row.rule.is_enabled()).count() {
+        0 => String::new(),
+        disabled => format!(" ({disabled} disabled)"),
+    };
     let place = match here.tier == Some(judged) {
         true => "here".to_owned(),
         false => format!("in tier {}", judged.name()),
     };
     let _ = writeln!(
         out,
-        "\n{}: {} exact, {} partial, {} blind {place}.",
+        "\n{}{disabled}: {} exact, {} partial, {} blind {place}.",
         count(rows.len(), "rule"),
         of(Verdict::Exact),
         of(Verdict::Partial),
