@@ -20,6 +20,9 @@ macro_rules! codes {
         pub enum Code { $( $(#[$doc])* $variant, )* }
 
         impl Code {
+            /// Every code, errors first.
+            pub const ALL: &[Code] = &[ $( Code::$variant, )* ];
+
             /// The code as Falco prints it.
             pub fn as_str(self) -> &'static str {
                 match self { $( Code::$variant => $text, )* }

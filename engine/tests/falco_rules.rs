@@ -30,6 +30,7 @@ fn the_stock_rules_load_and_their_gaps_are_named() {
     let loaded = load(&[file], &Settings::default());
     let errors: Vec<String> = loaded.errors().map(ToString::to_string).collect();
     assert!(errors.is_empty(), "{}", errors.join("\n"));
+    assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
     assert_eq!(loaded.schemas[0].status(), "ok");
     let ruleset = loaded.ruleset.unwrap();
     assert!(ruleset.rules().count() >= 20);

@@ -200,7 +200,8 @@ impl<'d> Doubts<'d> {
             if mapped.is_list_item(span.start) {
                 continue;
             }
-            if in_list && self.definitions.macros.get(&name).is_some() {
+            // Words such as `dup` are system calls, programs and fine names of macros.
+            if in_list && name.contains('_') && self.definitions.macros.get(&name).is_some() {
                 doubts.push((Doubt::Macro(name), span));
             } else if let Some(list) = self.nearly(&name, &self.definitions.lists) {
                 doubts.push((Doubt::Nearly(name, list), span));
