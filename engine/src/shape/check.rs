@@ -102,14 +102,31 @@ impl Shape {
     /// Compares a document with this shape: every place where it differs, in order, up to a hundred.
     pub fn check<T: Tree>(&self, root: &T) -> Vec<Problem<T::Place>> {
         let mut problems = Vec::new();
-        check(self, root, "<root>", &mut problems);
+        check(self, root, &Way::Root, &mut problems);
         problems.truncate(MOST);
         problems
     }
 }
 
+/// The way from the root to a node, written out only for a problem.
+enum Way<'w> {
+    Root,
+    Key(&'w Way<'w>, &'w str),
+    Item(&'w Way<'w>, usize),
+}
+
+impl fmt::Display for Way<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Way::Root => f.write_str("<root>"),
+            Way::Key(above, name) => write!(f, "{above}[{name}]"),
+            Way::Item(above, index) => write!(f, "{above}[{index}]"),
+        }
+    }
+}
+
 /// Each call descends into the shape, so the depth of the document does not matter.
-fn check<T: Tree>(shape: &Shape, node: &T, path: &str, problems: &mut Vec<Problem<T::Place>>) {
+fn check<T: Tree>(shape: &Shape, node: &T, way: &Way<'_>, problems: &mut Vec<Problem<T::Place>>) {
     if problems.len() >= MOST {
         return;
     }
@@ -117,13 +134,13 @@ fn check<T: Tree>(shape: &Shape, node: &T, path: &str, problems: &mut Vec<Proble
     match (shape, &content) {
         (Shape::List(item), Content::List(items)) => {
             for (index, node) in items.iter().enumerate() {
-                check(item, *node, &format!("{path}[{index}]"), problems);
+                check(item, *node, &Way::Item(way, index), problems);
             }
         }
-        (Shape::Map(shape), Content::Map(entries)) => map(shape, node, entries, path, problems),
-        (Shape::Either(shapes), _) => either(shapes, node, &content, path, problems),
+        (Shape::Map(shape), Content::Map(entries)) => map(shape, node, entries, way, problems),
+        (Shape::Either(shapes), _) => either(shapes, node, &content, way, problems),
         _ if fits(shape, &content) => {}
-        _ => problems.push(wrong(shape, node, &content, path)),
+        _ => problems.push(wrong(shape, node, &content, way)),
     }
 }
 
@@ -131,13 +148,13 @@ fn map<T: Tree>(
     shape: &MapShape,
     node: &T,
     entries: &[(&str, T::Place, &T)],
-    path: &str,
+    way: &Way<'_>,
     problems: &mut Vec<Problem<T::Place>>,
 ) {
     let add = |problems: &mut Vec<_>, place, mismatch| {
         problems.push(Problem {
             place,
-            path: path.to_owned(),
+            path: way.to_string(),
             mismatch,
         });
     };
@@ -152,7 +169,7 @@ fn map<T: Tree>(
     for (name, place, value) in entries {
         let known = shape.keys.iter().find(|(key, _)| key == name);
         match known.map(|(_, shape)| shape).or(shape.others.as_deref()) {
-            Some(shape) => check(shape, *value, &format!("{path}[{name}]"), problems),
+            Some(shape) => check(shape, *value, &Way::Key(way, name), problems),
             None => {
                 let meant = nearest(name, shape.keys.iter().map(|(key, _)| *key));
                 let key = short(name);
@@ -167,13 +184,13 @@ fn either<T: Tree>(
     shapes: &[Shape],
     node: &T,
     content: &Content<'_, T>,
-    path: &str,
+    way: &Way<'_>,
     problems: &mut Vec<Problem<T::Place>>,
 ) {
     let mut nearest = None;
     for shape in shapes {
         let mut found = Vec::new();
-        check(shape, node, path, &mut found);
+        check(shape, node, way, &mut found);
         if found.is_empty() {
             return;
         }
@@ -187,7 +204,7 @@ fn either<T: Tree>(
     }
     match nearest {
         Some(found) => problems.extend(found),
-        None => problems.push(wrong(&Shape::Either(shapes.to_vec()), node, content, path)),
+        None => problems.push(wrong(&Shape::Either(shapes.to_vec()), node, content, way)),
     }
 }
 
@@ -204,7 +221,7 @@ fn fits<T: Tree>(shape: &Shape, content: &Content<'_, T>) -> bool {
     }
 }
 
-fn wrong<T: Tree>(shape: &Shape, node: &T, content: &Content<'_, T>, path: &str) -> Problem<T::Place> {
+fn wrong<T: Tree>(shape: &Shape, node: &T, content: &Content<'_, T>, way: &Way<'_>) -> Problem<T::Place> {
     let (found, meant) = match content {
         Content::Nothing => ("nothing".to_owned(), None),
         Content::Scalar(text) => (format!("\"{}\"", short(text)), word_for(shape, text)),
@@ -213,7 +230,7 @@ fn wrong<T: Tree>(shape: &Shape, node: &T, content: &Content<'_, T>, path: &str)
     };
     Problem {
         place: node.place(),
-        path: path.to_owned(),
+        path: way.to_string(),
         mismatch: Mismatch::Value {
             expected: shape.words(),
             found,
