@@ -7,7 +7,7 @@ use lanner_engine::describe::Description;
 use lanner_engine::{Diagnostic, FileResult, Loaded, Matching, RulesFile, Ruleset, Settings};
 use serde_json::{Value, json};
 
-use crate::config::Config;
+use crate::config::{Config, Placed};
 use crate::{list, log, rules, schema};
 
 /// The engine's settings, from the configuration.
@@ -69,6 +69,16 @@ pub(crate) fn describe(files: &[RulesFile], config: &Config) -> anyhow::Result<D
 fn report(loaded: &Loaded, config: &Config) {
     if config.log_stderr {
         schema::report(loaded, None);
+    }
+    for Placed { selection, .. } in &config.selections {
+        // Falco's words.
+        let what = if selection.enable { "Enabling" } else { "Disabling" };
+        if let Some(name) = &selection.rule {
+            tracing::info!("{what} rules with name: {name}");
+        }
+        if let Some(tag) = &selection.tag {
+            tracing::info!("{what} rules with tag: {tag}");
+        }
     }
     for unused in &loaded.unused_selections {
         let hint = unused.hint().map(|hint| format!(" ({hint})"));

@@ -107,6 +107,8 @@ fn a_selection_that_fits_no_rule_is_warned_of() {
     ];
     let text = warnings(&rules, &options);
     for part in [
+        "Disabling rules with name: *",
+        "Enabling rules with tag: regoin",
         "-o rules[].disable.rule=Shadow raed: rules: no rule is called \"Shadow raed\" (did you mean \"Shadow read\"?)",
         "-o rules[].enable.tag=regoin: rules: no rule has the tag \"regoin\" (did you mean \"region\"?)",
     ] {

@@ -101,7 +101,7 @@ pub(crate) fn read(report: &mut Report, file: usize) -> Vec<Node> {
         Err(error) => {
             let error = error.without_snippet();
             let location = error.location();
-            let limit = limit(&error);
+            let limit = limit(error);
             let is_limit = limit.is_some();
             let message = limit.unwrap_or_else(|| bare_message(&error.to_string()));
             match location.filter(|l| l.line() > 0) {
