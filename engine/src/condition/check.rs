@@ -9,6 +9,9 @@ use crate::field::FieldRef;
 use crate::scope::Scope;
 use crate::value::{Class, FieldType};
 
+/// The most errors of a condition, and the most warnings.
+pub(super) const MOST: usize = 20;
+
 /// Collects what a compilation finds.
 #[derive(Debug)]
 pub(crate) struct Checker<'s> {
@@ -29,7 +32,14 @@ impl<'s> Checker<'s> {
     }
 
     pub(crate) fn error(&mut self, kind: Kind, span: Span) {
-        self.errors.push(CheckError { kind, span });
+        if !self.is_full() {
+            self.errors.push(CheckError { kind, span });
+        }
+    }
+
+    /// True when so much is wrong that no more is looked for.
+    pub(super) fn is_full(&self) -> bool {
+        self.errors.len() >= MOST
     }
 
     pub(super) fn fail<T>(&mut self, kind: Kind, span: Span) -> Option<T> {

@@ -1,6 +1,8 @@
 //! Constants: what they have to look like for a type, and the tables they become.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
 use memchr::memmem::Finder;
@@ -32,6 +34,9 @@ impl Checker<'_> {
     ) -> Option<Matcher> {
         let errors = self.errors.len();
         for item in items {
+            if self.is_full() {
+                return None;
+            }
             self.looks_like(item);
             if let Source::Field(field) = left
                 && field.row.name == "evt.type"
@@ -339,20 +344,26 @@ fn port(text: &str) -> Option<u16> {
         ("https", 443),
         ("syslog", 514),
     ];
-    let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
-    services
-        .lines()
-        .find_map(|line| {
-            let line = line.split('#').next()?;
-            let mut words = line.split_whitespace();
-            let name = words.next()?;
-            let port = words.next()?.split('/').next()?;
-            (name == text || words.any(|alias| alias == text)).then(|| port.parse().ok())?
-        })
-        .or_else(|| {
-            KNOWN
-                .iter()
-                .find(|(name, _)| *name == text)
-                .map(|(_, port)| *port)
-        })
+    static SERVICES: OnceLock<HashMap<String, u16>> = OnceLock::new();
+    let services = SERVICES.get_or_init(|| {
+        let mut services = HashMap::new();
+        for line in std::fs::read_to_string("/etc/services")
+            .unwrap_or_default()
+            .lines()
+        {
+            let mut words = line.split('#').next().unwrap_or("").split_whitespace();
+            if let (Some(name), Some(port)) = (words.next(), words.next())
+                && let Some(Ok(port)) = port.split('/').next().map(str::parse)
+            {
+                for name in std::iter::once(name).chain(words) {
+                    services.entry(name.to_owned()).or_insert(port);
+                }
+            }
+        }
+        for (name, port) in KNOWN {
+            services.entry(name.to_owned()).or_insert(port);
+        }
+        services
+    });
+    services.get(text).copied()
 }

@@ -75,6 +75,7 @@ pub(super) fn compile_node(expr: &Expr, checker: &mut Checker<'_>) -> Option<Nod
                 checker.error(CheckErrorKind::UnresolvedMacro(name.clone()), *span);
                 nodes.push(None);
             }
+            Step::Visit(Expr::Check(_)) if checker.is_full() => nodes.push(None),
             Step::Visit(Expr::Check(check)) => {
                 nodes.push(checker.check(check).map(|node| Node::Check(Arc::new(node))));
             }

@@ -4,7 +4,7 @@ use lanner_schema::event::{EventSet, Needs};
 use lanner_schema::view::EventView;
 
 use super::ast::Expr;
-use super::check::Checker;
+use super::check::{Checker, MOST};
 use super::error::{CheckError, Warning};
 use super::events::TypeSet;
 use super::node::{Node, compile_node};
@@ -60,10 +60,11 @@ pub fn compile_in(expr: &Expr, scope: &Scope) -> Result<Program, Vec<CheckError>
     let root = compile_node(expr, &mut checker);
     let Checker {
         errors,
-        warnings,
+        mut warnings,
         fields,
         ..
     } = checker;
+    warnings.truncate(MOST);
     match root {
         Some(root) if errors.is_empty() => Ok(Program {
             root,

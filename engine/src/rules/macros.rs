@@ -8,9 +8,12 @@ use crate::condition::{Expr, MAX_DEPTH, MacroError, Span, SyntaxError, parse_wit
 use crate::diagnostic::{Code, Diagnostic, ItemKind, ItemName, Note, Part};
 use crate::suggest::nearest;
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 /// The most nodes a condition may have with its macros put in: macros that name macros grow exponentially.
 const MAX_NODES: usize = 200_000;
+/// The most nodes all conditions may have together with their macros put in.
+const MAX_ALL_NODES: usize = 3_000_000;
 /// How deep macros may name macros.
 const MAX_CHAIN: usize = 200;
 
@@ -39,8 +42,10 @@ pub(crate) struct Conditions<'d> {
     texts: Vec<Text>,
     /// By name; nothing for a macro that has an error.
     parsed: HashMap<&'d str, Option<(Expr, u32)>>,
-    resolved: HashMap<&'d str, Option<Resolved>>,
+    resolved: HashMap<&'d str, Option<Rc<Resolved>>>,
     doubts: Doubts<'d>,
+    /// How many nodes all conditions have so far.
+    nodes: usize,
     pub(crate) used: HashSet<String>,
 }
 
@@ -53,6 +58,7 @@ impl<'d> Conditions<'d> {
             parsed: HashMap::new(),
             resolved: HashMap::new(),
             doubts: Doubts::new(definitions),
+            nodes: 0,
             used: HashSet::new(),
         }
     }
@@ -202,14 +208,16 @@ impl<'d> Conditions<'d> {
         report: &mut Report,
         definition: &'d MacroDef,
         chain: &mut Vec<&'d str>,
-    ) -> Option<Resolved> {
+    ) -> Option<Rc<Resolved>> {
         let name = definition.name.text.as_str();
         if let Some(done) = self.resolved.get(name) {
             return done.clone();
         }
         let (expr, origin) = self.parsed.get(name)?.clone()?;
         chain.push(name);
-        let resolved = self.resolve(report, &expr, origin, Some(definition), chain);
+        let resolved = self
+            .resolve(report, &expr, origin, Some(definition), chain)
+            .map(Rc::new);
         chain.pop();
         self.resolved.insert(name, resolved.clone());
         resolved
@@ -227,7 +235,7 @@ impl<'d> Conditions<'d> {
         let mut nodes: usize = 0;
         expr.walk(&mut |_| nodes += 1);
         let mut broken = false;
-        let mut ready: HashMap<String, Resolved> = HashMap::new();
+        let mut ready: HashMap<String, Rc<Resolved>> = HashMap::new();
         for (name, span) in expr.macros() {
             self.used.insert(name.to_owned());
             let definition = self.definitions.macros.get(name);
@@ -273,6 +281,24 @@ impl<'d> Conditions<'d> {
             }
         }
         if broken {
+            return None;
+        }
+        self.nodes = self.nodes.saturating_add(nodes);
+        let too_large = match (nodes > MAX_NODES, self.nodes > MAX_ALL_NODES) {
+            (true, _) => Some(format!("the condition has more than {MAX_NODES} checks")),
+            (_, true) => Some(format!(
+                "with the macros put in, the conditions have more than {MAX_ALL_NODES} checks together"
+            )),
+            _ => None,
+        };
+        if let Some(message) = too_large {
+            let start = expr.span().start;
+            let span = Span {
+                end: start + 1,
+                ..expr.span()
+            };
+            self.report(report, Code::Validate, span, origin, message).hint =
+                Some("lists of values cost less than checks joined by 'or'".into());
             return None;
         }
         match expr.resolve_macros(&mut |name, _| ready.get(name).map(|r| r.expr.clone())) {

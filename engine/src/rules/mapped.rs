@@ -9,6 +9,10 @@ use std::rc::Rc;
 
 /// The most items a list may have with every list it names put in.
 const MAX_ITEMS: usize = 100_000;
+/// The most items that are put in all together.
+const MAX_ALL_ITEMS: usize = 2_000_000;
+/// How deep lists may name lists.
+const MAX_CHAIN: usize = 200;
 
 /// Text and where each piece of it is from.
 #[derive(Debug, Clone, Default)]
@@ -226,7 +230,9 @@ impl Mapped {
 
     fn truncate(&mut self, length: usize) {
         self.text.truncate(length);
-        self.pieces.retain(|piece| piece.start < length);
+        while self.pieces.last().is_some_and(|piece| piece.start >= length) {
+            self.pieces.pop();
+        }
     }
 }
 
@@ -293,6 +299,12 @@ pub(crate) enum ListError {
     /// Lists that name lists that name lists can hold exponentially many items.
     #[error("list '{0}' has more than {MAX_ITEMS} items with the lists it names put in")]
     TooLong(String),
+    /// Many conditions that name long lists.
+    #[error("with list '{0}', more than {MAX_ALL_ITEMS} list items are put into the conditions")]
+    TooMany(String),
+    /// A chain of lists.
+    #[error("lists name lists more than {MAX_CHAIN} deep")]
+    TooDeep,
 }
 
 /// The lists, with those that were used and their items with the lists they name put in.
@@ -302,6 +314,8 @@ pub(crate) struct Lists<'d> {
     /// Names that hold characters which end a word elsewhere.
     odd: Rc<[&'d str]>,
     expanded: HashMap<String, Rc<[Rc<Scalar>]>>,
+    /// How many items were put in so far.
+    put_in: usize,
     pub(crate) used: HashSet<String>,
 }
 
@@ -312,6 +326,7 @@ impl<'d> Lists<'d> {
             all,
             odd: names.filter(|name| !name.chars().all(is_bare_char)).collect(),
             expanded: HashMap::new(),
+            put_in: 0,
             used: HashSet::new(),
         }
     }
@@ -321,15 +336,24 @@ impl<'d> Lists<'d> {
         if self.all.get(name).is_none() {
             return Ok(None);
         }
-        if let Some(items) = self.expanded.get(name) {
-            self.used.insert(name.to_owned());
-            return Ok(Some(Rc::clone(items)));
+        let items = match self.expanded.get(name) {
+            Some(items) => {
+                self.used.insert(name.to_owned());
+                Rc::clone(items)
+            }
+            None => {
+                let mut items = Vec::new();
+                self.collect(name, &mut Vec::new(), &mut items, &mut 0)?;
+                let items: Rc<[Rc<Scalar>]> = items.into();
+                self.expanded.insert(name.to_owned(), Rc::clone(&items));
+                items
+            }
+        };
+        self.put_in += items.len();
+        match self.put_in > MAX_ALL_ITEMS {
+            true => Err(ListError::TooMany(name.to_owned())),
+            false => Ok(Some(items)),
         }
-        let mut items = Vec::new();
-        self.collect(name, &mut Vec::new(), &mut items)?;
-        let items: Rc<[Rc<Scalar>]> = items.into();
-        self.expanded.insert(name.to_owned(), Rc::clone(&items));
-        Ok(Some(items))
     }
 
     /// Falco puts in only one level; here every level is. A list that is named within itself stays a word.
@@ -338,7 +362,11 @@ impl<'d> Lists<'d> {
         name: &str,
         chain: &mut Vec<String>,
         out: &mut Vec<Rc<Scalar>>,
+        steps: &mut usize,
     ) -> Result<(), ListError> {
+        if chain.len() >= MAX_CHAIN {
+            return Err(ListError::TooDeep);
+        }
         let Some(list) = self.all.get(name) else {
             return Ok(());
         };
@@ -346,11 +374,13 @@ impl<'d> Lists<'d> {
         chain.push(name.to_owned());
         for item in list.items.iter().filter(|item| !item.text.is_empty()) {
             if self.all.get(&item.text).is_some() && !chain.contains(&item.text) {
-                self.collect(&item.text, chain, out)?;
+                self.collect(&item.text, chain, out, steps)?;
             } else {
                 out.push(Rc::new(item.clone()));
             }
-            if out.len() > MAX_ITEMS {
+            // Lists of empty lists are long too, for who puts them in.
+            *steps += 1;
+            if *steps > MAX_ITEMS {
                 return Err(ListError::TooLong(chain[0].clone()));
             }
         }
@@ -419,10 +449,9 @@ mod tests {
         assert_eq!(put_in("f in (none, none, b)", &[none]), "f in (  b)");
     }
 
-    #[test]
-    fn lists_of_lists_can_not_explode() {
+    fn explosion(of: &[&str]) {
         let mut named = Named::default();
-        named.put("l0", list("l0", &["x"; 10]));
+        named.put("l0", list("l0", of));
         for level in 1..20 {
             let below = format!("l{}", level - 1);
             let name = format!("l{level}");
@@ -434,5 +463,24 @@ mod tests {
         };
         let error = Mapped::joined(&[scalar]).with_lists(&Report::default(), &mut Lists::new(&named));
         assert!(matches!(error, Err(ListError::TooLong(_))));
+    }
+
+    #[test]
+    fn lists_of_lists_can_not_explode() {
+        explosion(&["x"; 10]);
+        explosion(&[]);
+    }
+
+    #[test]
+    fn chains_of_lists_end() {
+        let mut named = Named::default();
+        named.put("l0", list("l0", &["x"]));
+        for level in 1..100_000 {
+            let name = format!("l{level}");
+            named.put(&name, list(&name, &[&format!("l{}", level - 1)]));
+        }
+        let mut lists = Lists::new(&named);
+        assert_eq!(lists.expand("l150").unwrap().unwrap().len(), 1);
+        assert!(matches!(lists.expand("l99999"), Err(ListError::TooDeep)));
     }
 }

@@ -1,7 +1,7 @@
 //! The texts of the rules files, and the way from a byte of a YAML scalar's value back to a line and column.
 
-use crate::diagnostic::{Code, Diagnostic, ItemName, Note, Part, Position, Snippet, floor};
-use std::collections::HashSet;
+use crate::diagnostic::{Code, Diagnostic, ItemName, Note, Part, Position, Severity, Snippet, floor};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 /// A range of bytes of one file.
@@ -46,11 +46,17 @@ impl SourceFile {
     }
 }
 
+/// The most errors of one file that are reported, and the most warnings.
+const MOST: usize = 1000;
+/// The most characters of a message, or of a name in one.
+const LONGEST: usize = 1000;
+
 /// How much was found up to some moment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark {
     diagnostics: usize,
     errors: usize,
+    left_out: usize,
 }
 
 /// Every file that is being loaded, and what was found wrong so far.
@@ -58,7 +64,13 @@ pub(crate) struct Mark {
 pub(crate) struct Report {
     pub(crate) files: Vec<SourceFile>,
     diagnostics: Vec<(usize, Diagnostic)>,
-    /// How many of them are errors.
+    /// How often each file has an error or a warning among them.
+    kept: HashMap<(usize, bool), usize>,
+    /// What was left out because there are too many: file and code.
+    left_out: Vec<(usize, Code)>,
+    /// Takes what is written about a diagnostic that is left out.
+    spare: Option<Diagnostic>,
+    /// How many errors there were, those included that are left out.
     errors: usize,
 }
 
@@ -97,12 +109,22 @@ impl Report {
         item: Option<&ItemName>,
         message: impl Into<String>,
     ) -> &mut Diagnostic {
+        let is_error = code.severity() == Severity::Error;
+        self.errors += usize::from(is_error);
+        if self.is_full(code, place.file) {
+            self.left_out.push((place.file, code));
+            return self.spare.get_or_insert_with(|| nothing(code));
+        }
+        *self.kept.entry((place.file, is_error)).or_default() += 1;
         let (line, column) = self.position(place);
         let diagnostic = Diagnostic {
             severity: code.severity(),
             code,
-            message: message.into(),
-            item: item.cloned(),
+            message: readable(&message.into()),
+            item: item.map(|item| ItemName {
+                kind: item.kind,
+                name: readable(&item.name),
+            }),
             item_at: item.and_then(|_| self.item_before(place)),
             part: Part::Item,
             file: self.file_name(place.file).to_owned(),
@@ -114,10 +136,15 @@ impl Report {
             hint: None,
             deprecated_field: None,
         };
-        self.errors += usize::from(diagnostic.is_error());
         self.diagnostics.push((place.file, diagnostic));
         let last = self.diagnostics.len() - 1;
         &mut self.diagnostics[last].1
+    }
+
+    /// True when no more of this severity is reported for the file.
+    fn is_full(&self, code: Code, file: usize) -> bool {
+        let key = (file, code.severity() == Severity::Error);
+        self.kept.get(&key).is_some_and(|kept| *kept >= MOST)
     }
 
     /// Adds a diagnostic about a whole file.
@@ -184,23 +211,51 @@ impl Report {
         Mark {
             diagnostics: self.diagnostics.len(),
             errors: self.errors,
+            left_out: self.left_out.len(),
         }
     }
 
     /// Forgets what was found since.
     pub(crate) fn rewind(&mut self, mark: Mark) {
-        self.diagnostics.truncate(mark.diagnostics);
+        for (file, diagnostic) in self.diagnostics.drain(mark.diagnostics..) {
+            if let Some(kept) = self.kept.get_mut(&(file, diagnostic.is_error())) {
+                *kept -= 1;
+            }
+        }
+        self.left_out.truncate(mark.left_out);
         self.errors = mark.errors;
     }
 
-    /// Every diagnostic once, by file and position.
+    /// Every diagnostic once, by file and position, and last how many were left out.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
+        let more = self.more();
         self.diagnostics
             .sort_by_key(|(file, d)| (*file, d.line, d.column, d.severity));
         let mut seen = HashSet::new();
         self.diagnostics
             .retain(|(file, d)| seen.insert((*file, d.offset, d.code, d.message.clone())));
-        self.diagnostics.into_iter().map(|(_, d)| d).collect()
+        self.diagnostics.into_iter().map(|(_, d)| d).chain(more).collect()
+    }
+
+    /// One diagnostic for all that were left out of a file.
+    fn more(&self) -> Vec<Diagnostic> {
+        let mut counts: BTreeMap<(usize, bool), (Code, usize)> = BTreeMap::new();
+        for (file, code) in &self.left_out {
+            let key = (*file, code.severity() == Severity::Error);
+            counts.entry(key).or_insert((*code, 0)).1 += 1;
+        }
+        let more = counts
+            .into_iter()
+            .map(|((file, is_error), (code, count))| Diagnostic {
+                message: format!(
+                    "and {count} more {}",
+                    if is_error { "errors" } else { "warnings" }
+                ),
+                file: self.file_name(file).to_owned(),
+                hint: Some("begin with the first ones: the others may follow from them".into()),
+                ..nothing(code)
+            });
+        more.collect()
     }
 
     /// Where bytes `range` of a scalar's value are in its file.
@@ -226,6 +281,49 @@ impl Report {
             end: at.start + end.max(start),
         }
     }
+}
+
+fn nothing(code: Code) -> Diagnostic {
+    Diagnostic {
+        severity: code.severity(),
+        code,
+        message: String::new(),
+        item: None,
+        item_at: None,
+        part: Part::Item,
+        file: String::new(),
+        line: 0,
+        column: 0,
+        offset: 0,
+        snippet: None,
+        notes: Vec::new(),
+        hint: None,
+        deprecated_field: None,
+    }
+}
+
+/// What a rules file may say about itself on a terminal: not too much, and nothing the terminal would obey.
+fn readable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(LONGEST));
+    for (index, c) in text.chars().enumerate() {
+        if index == LONGEST {
+            out.push('…');
+            break;
+        }
+        match c {
+            // Controls, and marks that turn the direction of what follows or can't be seen.
+            c if c.is_control() => out.extend(c.escape_default()),
+            '\u{a0}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{feff}' => {
+                out.extend(c.escape_unicode());
+            }
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 fn chars(bytes: &[u8]) -> usize {

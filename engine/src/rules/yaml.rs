@@ -83,6 +83,7 @@ pub(crate) fn read(report: &mut Report, file: usize) -> Vec<Node> {
             enforce_alias_anchor_ratio: false,
         },
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        alias_limits: serde_yaml::alias_limits! { max_total_replayed_events: MAX_NODES / 4 },
         // As in Falco, where `<<` is a key without meaning.
         merge_keys: MergeKeyPolicy::AsOrdinary,
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
@@ -130,9 +131,7 @@ fn limit(error: &serde_yaml::Error) -> Option<String> {
     Some(match error {
         E::AliasError { error, .. } | E::WithSnippet { error, .. } => return limit(error),
         E::Budget { breach, .. } => match breach {
-            BudgetBreach::Depth { .. } => {
-                format!("sequences and maps stand in each other more than {MAX_NESTING} deep")
-            }
+            BudgetBreach::Depth { .. } => too_deep(),
             BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. } => {
                 format!("the file has more than {MAX_NODES} values (aliases count as what they stand for)")
             }
@@ -154,6 +153,10 @@ fn limit(error: &serde_yaml::Error) -> Option<String> {
     })
 }
 
+fn too_deep() -> String {
+    format!("sequences and maps stand in each other more than {MAX_NESTING} deep")
+}
+
 /// The library's message without its own position and severity, which the diagnostic prints itself.
 fn bare_message(text: &str) -> String {
     let first = text.lines().next().unwrap_or(text);
@@ -167,6 +170,9 @@ fn bare_message(text: &str) -> String {
         Some((message, position)) if position.contains(", column ") => message,
         _ => rest,
     };
+    if rest == "recursion limit exceeded" {
+        return too_deep();
+    }
     rest.chars().take(Snippet::WIDTH * 2).collect()
 }
 
@@ -175,7 +181,9 @@ fn yaml_hint(text: &str, at: usize) -> Option<String> {
     let mut lines = text.get(start..)?.lines();
     let line = lines.next()?;
     let tab = |line: &str| line[..line.len() - line.trim_start().len()].contains('\t');
-    let hint = if tab(line) {
+    let hint = if text[at..].starts_with('\0') {
+        "the file has NUL characters: is it a text file, and not UTF-16? Save it as UTF-8"
+    } else if tab(line) {
         "YAML is indented with spaces; this line has a tab"
     } else if lines.next().is_some_and(tab) {
         "YAML is indented with spaces; the line after this one has a tab"
