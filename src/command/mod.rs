@@ -1,6 +1,9 @@
 //! Subcommands, for what Falco lacks: a variant and a file each.
 
 mod coverage;
+mod filter;
+mod format;
+mod workbench;
 
 use std::process::ExitCode;
 
@@ -10,6 +13,8 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Coverage(coverage::Coverage),
+    Filter(filter::Filter),
+    Format(format::Format),
 }
 
 impl Command {
@@ -20,6 +25,8 @@ impl Command {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         match self {
             Command::Coverage(coverage) => coverage.run(),
+            Command::Filter(filter) => filter.run(),
+            Command::Format(format) => format.run(),
         }
     }
 }
