@@ -102,6 +102,11 @@ fn a_host_without_rights_is_no_obstacle() {
     );
     assert!(out.contains("blind in tier raw."), "{out}");
     let document = json(&run(dir.path(), RULES, &["-o", "engine.tier=raw", "--json"]));
+    assert!(document["host"]["tier"].is_null(), "{document}");
+    assert!(
+        document["host"]["reason"].as_str().unwrap().contains("raw"),
+        "{document}"
+    );
     let here = |tier: &Value| tier["here"] == true;
     assert!(
         !document["tiers"].as_array().unwrap().iter().any(here),

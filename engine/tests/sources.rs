@@ -8,6 +8,7 @@ use lanner_engine::{Code, EventSource, Loaded, RulesFile, SYSCALL, Settings, loa
 use lanner_schema::container::Owner;
 use lanner_schema::event::Event;
 use lanner_schema::record::{Wire, WireBuilder};
+use lanner_schema::tier::Tier;
 use lanner_schema::view::{EventView, NoState, ParamValue, SourceId};
 
 /// `verb path`, as the records of this source are written.
@@ -126,6 +127,22 @@ fn happens(bytes: &[u8], look: impl FnOnce(&EventView<'_>)) {
         owner: Owner::Host,
         system: &NoState,
     });
+}
+
+#[test]
+fn what_is_not_the_kernels_is_the_same_in_every_tier() {
+    let ruleset = loaded(RULES, &Settings::default()).ruleset.unwrap();
+    for rule in ruleset.rules().filter(|rule| rule.source() == "doors") {
+        for tier in Tier::ALL {
+            assert_eq!(
+                rule.coverage(tier).reasons,
+                [],
+                "{} in {}",
+                rule.name(),
+                tier.name()
+            );
+        }
+    }
 }
 
 #[test]

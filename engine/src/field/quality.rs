@@ -36,7 +36,7 @@ pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Qual
         About::Param => of_param(field, event, tier),
         About::Params => Some(all_params(event, tier)),
         About::Access => evt::is_open(event).then(|| tier.access(event)),
-        About::Creation => creation(event, tier),
+        About::Creation => creation(name, event, tier),
         About::Path => path(name, event, tier),
         About::Descriptor => descriptor(name, event, tier),
         About::Process => Some(process(name, event, tier)),
@@ -157,14 +157,13 @@ fn named(event: Event, tier: Tier, name: &str) -> Quality {
     }
 }
 
-fn creation(event: Event, tier: Tier) -> Option<Quality> {
+fn creation(name: &str, event: Event, tier: Tier) -> Option<Quality> {
     let opens = evt::is_open(event) || event == Event::Creat;
-    opens.then(|| {
-        let how = match event {
-            Event::Creat => Quality::Exact,
-            _ => named(event, tier, "flags"),
-        };
-        how.and(named(event, tier, "mode"))
+    opens.then(|| match (name, event) {
+        // creat always creates; what matters is whom it lets execute.
+        ("evt.is_open_exec", Event::Creat) => named(event, tier, "mode"),
+        ("evt.is_open_exec", _) => named(event, tier, "flags").and(named(event, tier, "mode")),
+        _ => named(event, tier, "flags"),
     })
 }
 
@@ -314,7 +313,9 @@ mod tests {
             ("evt.is_open_write", E::Openat2, A, Some(Exact)),
             ("evt.is_open_write", E::Openat, D, Some(Weaker(Why::AccessOnly))),
             ("evt.is_open_write", E::Connect, B, None),
-            ("evt.is_open_create", E::Creat, B, Some(Exact)),
+            ("evt.is_open_exec", E::Creat, B, Some(Exact)),
+            ("evt.is_open_create", E::Creat, B, Some(Missing(Why::NotRead))),
+            ("evt.is_open_create", E::Openat, B, Some(Exact)),
             ("evt.arg.name", E::Openat, B, Some(Weaker(Why::PathAsPassed))),
             ("evt.rawarg.name", E::Openat, B, Some(Weaker(Why::FromCaller))),
             ("evt.arg.name", E::Connect, B, None),

@@ -10,8 +10,16 @@ use super::{Here, Row};
 
 #[derive(Serialize)]
 struct Document<'a> {
+    host: HostJson<'a>,
     tiers: Vec<TierJson>,
     rules: Vec<RuleJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct HostJson<'a> {
+    /// The tier this host would use; null when it can use none.
+    tier: Option<&'static str>,
+    reason: &'a str,
 }
 
 #[derive(Serialize)]
@@ -56,6 +64,10 @@ struct ReasonJson<'a> {
 
 pub(super) fn render(tiers: &[Tier], here: &Here, rows: &[Row<'_>]) -> anyhow::Result<String> {
     let document = Document {
+        host: HostJson {
+            tier: here.tier.map(Tier::name),
+            reason: &here.reason,
+        },
         tiers: tiers
             .iter()
             .map(|tier| TierJson {
