@@ -10,7 +10,7 @@ use memchr::memmem::Finder;
 use super::ast::{Literal, Modifier, Operator, Transformer};
 use super::check::Checker;
 use super::error::{CheckErrorKind as Kind, Warning, WarningKind};
-use super::matcher::{BytesTest, Matcher, Network};
+use super::matcher::{BytesTest, Matcher, Needles, Network};
 use super::pattern::{Glob, PathSet};
 use super::posix::{self, Posix};
 use super::text_set::TextSet;
@@ -150,7 +150,11 @@ impl Checker<'_> {
     fn any_needle(&mut self, ty: FieldType, items: &[Literal]) -> Option<Matcher> {
         let needles: Vec<Box<[u8]>> = items.iter().filter_map(|item| self.bytes(ty, item)).collect();
         match AhoCorasick::new(&needles) {
-            Ok(automaton) => Some(Matcher::Bytes(BytesTest::ContainsAny(automaton))),
+            Ok(automaton) => {
+                let texts = needles.into();
+                let needles = Box::new(Needles { automaton, texts });
+                Some(Matcher::Bytes(BytesTest::ContainsAny(needles)))
+            }
             Err(_) => {
                 // Too large for one automaton: search one by one.
                 let tests = items

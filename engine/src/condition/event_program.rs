@@ -10,6 +10,8 @@ use std::sync::Arc;
 use lanner_schema::event::Event;
 use lanner_schema::view::EventView;
 
+use super::choice::choose;
+use super::index::Index;
 use super::memory::Memory;
 use super::node::CheckNode;
 use super::program::Program;
@@ -19,13 +21,22 @@ use super::residual::{Residual, Residuals, Shape};
 const BLOCK: usize = 64;
 /// From how many checks of a value on it is kept instead of built for each: most checks are not reached.
 const MANY: usize = 8;
+/// Up to so many conditions of a block are evaluated one by one.
+const FEW: u32 = 8;
+/// From so many conditions on it is not worked out whether an index pays: it does.
+const MANY_CONDITIONS: usize = 512;
+/// What it costs to pass over a step, in nanoseconds.
+const STEP: f32 = 0.5;
 /// How many steps are ordered with care, which takes the square of their number.
 const MOST_ORDERED: usize = 200;
 
 /// The conditions that can be true on one type of event.
 #[derive(Debug, Default)]
 pub(crate) struct EventProgram {
+    /// Conditions that are evaluated on every event.
     blocks: Box<[Block]>,
+    /// Conditions that are evaluated when the index says that they may hold.
+    indexed: Option<Indexed>,
     nodes: Box<[Op]>,
     /// How many answers are remembered.
     answers: usize,
@@ -33,12 +44,29 @@ pub(crate) struct EventProgram {
     values: usize,
 }
 
+/// Conditions and where they are looked up; a word of the index is a block.
+#[derive(Debug)]
+struct Indexed {
+    index: Index,
+    blocks: Box<[Block]>,
+}
+
 /// Up to 64 conditions, in order.
 #[derive(Debug)]
 struct Block {
     /// What the caller calls them.
     ids: Box<[u32]>,
+    /// What all of them need.
     steps: Box<[Step]>,
+    /// What each of them needs, where few of them may have to be evaluated.
+    own: Box<[Box<[u32]>]>,
+}
+
+/// Conditions of a block that hold.
+#[derive(Debug, Clone, Copy)]
+struct Holding<'p> {
+    ids: &'p [u32],
+    left: u64,
 }
 
 /// A node that has to hold for some conditions.
@@ -75,40 +103,115 @@ impl EventProgram {
         conditions: impl Iterator<Item = (u32, &'p Program)>,
     ) -> EventProgram {
         let mut residuals = Residuals::new(event);
-        let mut possible: Vec<(u32, Box<[u32]>)> = Vec::new();
+        let mut possible: Vec<Condition> = Vec::new();
         for (id, program) in conditions {
             match residuals.add(&program.root, false) {
-                Residual::True => possible.push((id, [].into())),
+                Residual::True => possible.push(Condition {
+                    id,
+                    nodes: [].into(),
+                    root: None,
+                }),
                 Residual::False => {}
-                Residual::Node(node) => possible.push((id, residuals.conjuncts(node))),
+                Residual::Node(node) => possible.push(Condition {
+                    id,
+                    nodes: residuals.conjuncts(node),
+                    root: Some(node),
+                }),
             }
         }
-        let blocks: Box<[Block]> = possible
-            .chunks(BLOCK)
-            .map(|chunk| Block::new(chunk, &residuals))
-            .collect();
-        Layout::default().finish(blocks, &residuals)
+        let (always, indexed) = split(possible, &residuals);
+        Layout::default().finish(always, indexed, &residuals)
     }
 
     /// Calls `found` with the conditions the event satisfies, in order, until it returns true.
     pub(crate) fn run(&self, view: &EventView<'_>, memory: &mut Memory, found: &mut dyn FnMut(u32) -> bool) {
         memory.begin(self.answers, self.values);
-        for block in &self.blocks {
-            let mut left = u64::MAX >> (BLOCK - block.ids.len());
-            for step in &block.steps {
-                if left & step.needed_by != 0 && !self.holds(step.node, view, memory) {
-                    left &= !step.needed_by;
-                    if left == 0 {
-                        break;
+        let Some(indexed) = &self.indexed else {
+            for block in &self.blocks {
+                let mut holding = self.together(block, block.every(), view, memory);
+                while let Some(id) = holding.first() {
+                    if found(id) {
+                        return;
                     }
+                    holding.drop_first();
                 }
             }
-            for index in bits(left) {
-                if block.ids.get(index).is_some_and(|id| found(*id)) {
-                    return;
+            return;
+        };
+        memory.candidates.grow(indexed.blocks.len());
+        indexed
+            .index
+            .look(view, &mut memory.scratch, &mut memory.candidates);
+        let (mut always, mut picked) = (Holding::NONE, Holding::NONE);
+        let mut blocks = self.blocks.iter();
+        loop {
+            // Both come in order, and no more of either is evaluated than it takes to tell which is next.
+            while always.left == 0
+                && let Some(block) = blocks.next()
+            {
+                always = self.together(block, block.every(), view, memory);
+            }
+            while picked.left == 0
+                && let Some((word, candidates)) = memory.candidates.take_first()
+                && let Some(block) = indexed.blocks.get(word)
+            {
+                picked = match candidates.count_ones() > FEW {
+                    true => self.together(block, candidates, view, memory),
+                    false => self.one_by_one(block, candidates, view, memory),
+                };
+            }
+            let next = match (always.first(), picked.first()) {
+                (Some(a), Some(b)) if a < b => &mut always,
+                (Some(_), None) => &mut always,
+                (_, Some(_)) => &mut picked,
+                (None, None) => return,
+            };
+            if next.first().is_some_and(&mut *found) {
+                memory.candidates.clear();
+                return;
+            }
+            next.drop_first();
+        }
+    }
+
+    /// Those of the conditions `left` of a block that hold; what they share is evaluated once.
+    #[inline]
+    fn together<'p>(
+        &self,
+        block: &'p Block,
+        mut left: u64,
+        view: &EventView<'_>,
+        memory: &mut Memory,
+    ) -> Holding<'p> {
+        for step in &block.steps {
+            if left & step.needed_by != 0 && !self.holds(step.node, view, memory) {
+                left &= !step.needed_by;
+                if left == 0 {
+                    break;
                 }
             }
         }
+        let ids = &block.ids;
+        Holding { ids, left }
+    }
+
+    /// The same, one condition after the other.
+    fn one_by_one<'p>(
+        &self,
+        block: &'p Block,
+        candidates: u64,
+        view: &EventView<'_>,
+        memory: &mut Memory,
+    ) -> Holding<'p> {
+        let mut left = 0;
+        for at in bits(candidates) {
+            let mut nodes = block.own.get(at).into_iter().flatten();
+            if nodes.all(|node| self.holds(*node, view, memory)) {
+                left |= 1 << at;
+            }
+        }
+        let ids = &block.ids;
+        Holding { ids, left }
     }
 
     #[inline]
@@ -149,11 +252,71 @@ impl EventProgram {
     }
 }
 
+impl Holding<'_> {
+    const NONE: Holding<'static> = Holding { ids: &[], left: 0 };
+
+    fn first(&self) -> Option<u32> {
+        // No bit set is bit 64, which no block has.
+        self.ids.get(self.left.trailing_zeros() as usize).copied()
+    }
+
+    fn drop_first(&mut self) {
+        self.left &= self.left.wrapping_sub(1);
+    }
+}
+
+/// A condition that can be true on the event.
+#[derive(Debug)]
+struct Condition {
+    id: u32,
+    /// What has to hold.
+    nodes: Box<[u32]>,
+    /// The node that is all of that, unless nothing has to.
+    root: Option<u32>,
+}
+
+/// Conditions that are evaluated on every event, and those that are looked up, when that is likely to be faster.
+fn split(conditions: Vec<Condition>, residuals: &Residuals) -> (Box<[Block]>, Option<Indexed>) {
+    let blocks = |conditions: &[&Condition]| -> Box<[Block]> {
+        conditions
+            .chunks(BLOCK)
+            .map(|chunk| Block::new(chunk, residuals))
+            .collect()
+    };
+    let all: Vec<&Condition> = conditions.iter().collect();
+    let roots: Vec<u32> = conditions.iter().filter_map(|condition| condition.root).collect();
+    let choice = choose(residuals, &roots);
+    if choice.checks.iter().all(|checks| checks.is_empty()) {
+        return (blocks(&all), None);
+    }
+    let mut checks = choice.checks.iter();
+    let (picked, always): (Vec<&Condition>, Vec<&Condition>) = conditions.iter().partition(|condition| {
+        condition.root.is_some() && checks.next().is_some_and(|checks| !checks.is_empty())
+    });
+    let always = blocks(&always);
+    if conditions.len() < MANY_CONDITIONS {
+        let together = blocks(&all);
+        let cost = |blocks: &[Block]| blocks.iter().map(|block| block.cost(residuals)).sum::<f32>();
+        if cost(&together) <= cost(&always) + choice.cost {
+            return (together, None);
+        }
+    }
+    let picked = picked.chunks(BLOCK).map(|chunk| Block {
+        own: chunk.iter().map(|condition| condition.nodes.clone()).collect(),
+        ..Block::new(chunk, residuals)
+    });
+    let indexed = Indexed {
+        index: Index::new(residuals, &choice),
+        blocks: picked.collect(),
+    };
+    (always, Some(indexed))
+}
+
 impl Block {
-    fn new(conditions: &[(u32, Box<[u32]>)], residuals: &Residuals) -> Block {
+    fn new(conditions: &[&Condition], residuals: &Residuals) -> Block {
         let mut needed_by: HashMap<u32, u64> = HashMap::new();
-        for (index, (_, nodes)) in conditions.iter().enumerate() {
-            for node in nodes {
+        for (index, condition) in conditions.iter().enumerate() {
+            for node in &condition.nodes {
                 *needed_by.entry(*node).or_default() |= 1 << index;
             }
         }
@@ -169,9 +332,28 @@ impl Block {
             order(&mut steps, residuals);
         }
         Block {
-            ids: conditions.iter().map(|(id, _)| *id).collect(),
+            ids: conditions.iter().map(|condition| condition.id).collect(),
             steps: steps.into(),
+            own: [].into(),
         }
+    }
+
+    /// The bits of all conditions.
+    fn every(&self) -> u64 {
+        u64::MAX >> (BLOCK - self.ids.len())
+    }
+
+    /// What the steps are likely to cost together, in nanoseconds.
+    fn cost(&self, residuals: &Residuals) -> f32 {
+        let mut left = [1.0f32; BLOCK];
+        let mut sum = 0.0;
+        for step in &self.steps {
+            let expected: f32 = bits(step.needed_by).map(|condition| left[condition]).sum();
+            let odds = residuals.odds(step.node);
+            sum += STEP + expected.min(1.0) * odds.cost;
+            bits(step.needed_by).for_each(|condition| left[condition] *= odds.passes);
+        }
+        sum
     }
 }
 
@@ -225,10 +407,24 @@ enum Subject {
 }
 
 impl Layout {
-    fn finish(mut self, mut blocks: Box<[Block]>, residuals: &Residuals) -> EventProgram {
+    fn finish(
+        mut self,
+        mut blocks: Box<[Block]>,
+        mut indexed: Option<Indexed>,
+        residuals: &Residuals,
+    ) -> EventProgram {
         let shapes: Vec<&Shape> = residuals.shapes().collect();
         for step in blocks.iter_mut().flat_map(|block| &mut block.steps) {
             step.node = self.place(step.node, &shapes, residuals);
+        }
+        for block in indexed.iter_mut().flat_map(|indexed| &mut indexed.blocks) {
+            // Candidates of one block are evaluated one by one: each may ask for the same again.
+            for node in block.own.iter_mut().flatten() {
+                *node = self.place(*node, &shapes, residuals);
+            }
+            for step in &mut block.steps {
+                step.node = self.place_again(step.node, &shapes, residuals);
+            }
         }
         let mut answers: HashMap<Subject, u32> = HashMap::new();
         for (op, subject) in self.nodes.iter_mut().zip(&self.subjects) {
@@ -240,6 +436,7 @@ impl Layout {
         let values = share_values(&mut self.nodes, residuals.event());
         EventProgram {
             blocks,
+            indexed,
             nodes: self.nodes.into(),
             answers: answers.len(),
             values,
@@ -275,6 +472,14 @@ impl Layout {
         at
     }
 
+    /// Where a node is that was placed before; this use of it does not count.
+    fn place_again(&mut self, node: u32, shapes: &[&Shape], residuals: &Residuals) -> u32 {
+        match self.placed.get(&node) {
+            Some(at) => *at,
+            None => self.place(node, shapes, residuals),
+        }
+    }
+
     fn place_all(&mut self, nodes: &[u32], shapes: &[&Shape], residuals: &Residuals) -> Box<[u32]> {
         nodes
             .iter()
@@ -288,10 +493,13 @@ fn share_values(nodes: &mut [Op], event: Event) -> usize {
     let mut by_source: HashMap<Arc<str>, Vec<usize>> = HashMap::new();
     for (index, op) in nodes.iter().enumerate() {
         if let Kind::Check { check, .. } = &op.kind
-            && let Some(source) = &check.built
+            && check.built
             && check.left.is_built(event)
         {
-            by_source.entry(Arc::clone(source)).or_default().push(index);
+            by_source
+                .entry(Arc::clone(&check.left_text))
+                .or_default()
+                .push(index);
         }
     }
     let mut values = 0;

@@ -52,7 +52,7 @@ pub(super) enum BytesTest {
     Eq(Box<[u8]>),
     Set(TextSet),
     Contains(Box<Finder<'static>>),
-    ContainsAny(AhoCorasick),
+    ContainsAny(Box<Needles>),
     /// Lower case.
     IContains(Box<[u8]>),
     StartsWith(Box<[u8]>),
@@ -60,6 +60,13 @@ pub(super) enum BytesTest {
     Glob(Glob),
     Regex(Box<Posix>),
     Paths(PathSet),
+}
+
+/// Texts that are searched for at once.
+#[derive(Debug)]
+pub(super) struct Needles {
+    pub(super) automaton: AhoCorasick,
+    pub(super) texts: Box<[Box<[u8]>]>,
 }
 
 /// A network: an address and how many of its bits count.
@@ -165,7 +172,7 @@ impl BytesTest {
             BytesTest::Eq(right) => bytes == &**right,
             BytesTest::Set(set) => set.contains(bytes),
             BytesTest::Contains(finder) => finder.find(bytes).is_some(),
-            BytesTest::ContainsAny(automaton) => automaton.is_match(bytes),
+            BytesTest::ContainsAny(needles) => needles.automaton.is_match(bytes),
             BytesTest::IContains(right) => icontains(bytes, right),
             BytesTest::StartsWith(right) => bytes.starts_with(right),
             BytesTest::EndsWith(right) => {

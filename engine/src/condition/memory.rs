@@ -4,6 +4,7 @@
 
 use lanner_schema::view::EventView;
 
+use super::index::Candidates;
 use super::node::CheckNode;
 use super::program::Scratch;
 use crate::value::Value;
@@ -18,6 +19,8 @@ pub(crate) struct Memory {
     /// The number of the event an answer belongs to, and the answer in the lowest bit.
     answers: Vec<u64>,
     values: Vec<Kept>,
+    /// Empty between events.
+    pub(super) candidates: Candidates,
     event: u64,
 }
 

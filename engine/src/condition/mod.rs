@@ -1,15 +1,19 @@
 //! Conditions: text → [`Expr`] → [`Program`].
 
 mod ast;
+mod atom;
 mod by_event;
 mod call;
 mod check;
+mod choice;
 mod constant;
 mod display;
 mod error;
 mod event_program;
 mod events;
+mod grams;
 mod habits;
+mod index;
 mod leaf;
 mod lex;
 mod matcher;

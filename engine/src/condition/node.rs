@@ -28,9 +28,10 @@ pub(super) struct CheckNode {
     pub(super) left: Source,
     /// Reads the left side when that is a field which needs no buffer, or seldom does.
     plain: Option<PlainFn>,
-    /// The text of the left side when it is one value that may have to be built in a buffer: checks with the same text
-    /// look at the same value.
-    pub(super) built: Option<Arc<str>>,
+    /// True when the left side is one value that may have to be built in a buffer.
+    pub(super) built: bool,
+    /// The text of the left side: checks with the same text look at the same value.
+    pub(super) left_text: Arc<str>,
     pub(super) how: How,
     pub(super) matcher: Matcher,
     /// The text of the check, by which rules that have it in common find it.
@@ -127,7 +128,8 @@ impl CheckNode {
         CheckNode {
             left,
             plain,
-            built: built.then(|| format!("{:#}", check.left).into()),
+            built,
+            left_text: format!("{:#}", check.left).into(),
             how,
             matcher,
             // The alternate form quotes what could be read in two ways otherwise.
@@ -151,7 +153,7 @@ impl CheckNode {
         if let Some(get) = self.plain {
             match &get(view) {
                 Some(value) => return self.matcher.test(value, view, scratch),
-                None if self.built.is_none() => return false,
+                None if !self.built => return false,
                 None => {}
             }
         }

@@ -61,7 +61,7 @@ impl Odds {
     /// Of one check.
     pub(super) fn of(check: &CheckNode) -> Odds {
         let each = matcher(&check.matcher);
-        let read = source(&check.left);
+        let read = reading(&check.left);
         match check.how {
             How::One => Odds::new(read + each.cost, each.passes),
             // An ancestor or an element of a list is another place in memory.
@@ -70,7 +70,8 @@ impl Odds {
     }
 }
 
-fn source(source: &Source) -> f32 {
+/// Nanoseconds to read a value.
+pub(super) fn reading(source: &Source) -> f32 {
     match source {
         Source::Field(field) => match field.row.extract {
             Extract::Unfilled => 1.0,
@@ -110,8 +111,8 @@ fn matcher(matcher_of: &Matcher) -> Odds {
         Matcher::Not(test) => matcher(test).negated(),
         Matcher::Many(Modifier::AllOf, tests) => Odds::all(tests.iter().map(matcher)),
         Matcher::Many(_, tests) => Odds::any(tests.iter().map(matcher)),
-        Matcher::InSource(right) => Odds::new(10.0 + source(right), 0.2),
-        Matcher::Source(_, right) => Odds::new(5.0 + source(right), 0.2),
+        Matcher::InSource(right) => Odds::new(10.0 + reading(right), 0.2),
+        Matcher::Source(_, right) => Odds::new(5.0 + reading(right), 0.2),
     }
 }
 

@@ -120,10 +120,47 @@ impl Glob {
         }
     }
 
+    /// The longest text that everything it matches begins with, ends with, is, or has inside; nothing when that is less
+    /// than two bytes.
+    pub(super) fn literal(&self) -> Option<Literal> {
+        if self.fold {
+            return None;
+        }
+        if self.is_literal() {
+            return Some(Literal::Whole(self.prefix.clone()));
+        }
+        let byte = |token: &Token| match token {
+            Token::Byte(byte) => Some(*byte),
+            _ => None,
+        };
+        let inside: Box<[u8]> = self
+            .tokens
+            .split(|token| byte(token).is_none())
+            .max_by_key(|run| run.len())
+            .map(|run| run.iter().filter_map(byte).collect())
+            .unwrap_or_default();
+        let longest = inside.len();
+        match longest {
+            0 | 1 => None,
+            _ if self.prefix.len() == longest => Some(Literal::Start(self.prefix.clone())),
+            _ if self.suffix.len() == longest => Some(Literal::End(self.suffix.clone())),
+            _ => Some(Literal::Inside(inside)),
+        }
+    }
+
     /// True when it has no special characters.
     fn is_literal(&self) -> bool {
         self.tokens.iter().all(|token| matches!(token, Token::Byte(_)))
     }
+}
+
+/// Text that every match of a pattern has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Literal {
+    Whole(Box<[u8]>),
+    Start(Box<[u8]>),
+    End(Box<[u8]>),
+    Inside(Box<[u8]>),
 }
 
 /// A bracket expression whose content starts at `at`: the token and where it ends.
@@ -225,6 +262,27 @@ impl PathSet {
         set
     }
 
+    /// What a path has to begin with, one of these, to be in the set, when it [`is_normal`]; nothing when that says too
+    /// little.
+    pub(super) fn beginnings(&self) -> Option<Vec<Box<[u8]>>> {
+        if self.everything {
+            return None;
+        }
+        let mut all: Vec<Box<[u8]>> = self.literal.iter().map(Into::into).collect();
+        for globs in &self.patterns {
+            let mut text = Vec::new();
+            for glob in globs {
+                text.push(b'/');
+                text.extend_from_slice(&glob.prefix);
+                if !glob.is_literal() {
+                    break;
+                }
+            }
+            all.push(text.into());
+        }
+        all.iter().all(|text| text.len() > 1).then_some(all)
+    }
+
     /// True when `path`, or a directory it is in, is in the set. `buf` is used for paths with needless slashes.
     pub(crate) fn matches(&self, path: &[u8], buf: &mut Vec<u8>) -> bool {
         if self.everything {
@@ -243,9 +301,7 @@ impl PathSet {
         if self.literal.is_empty() {
             return false;
         }
-        let is_normal =
-            path.first() == Some(&b'/') && !memchr_iter(b'/', path).any(|at| path.get(at + 1) == Some(&b'/'));
-        if !is_normal {
+        if !is_normal(path) {
             // Rare: kernel paths have no double slashes.
             normal(path, buf);
             return self.prefixes(buf);
@@ -258,6 +314,11 @@ impl PathSet {
         ends.chain([path.len()])
             .any(|end| self.literal.contains(&path[..end]))
     }
+}
+
+/// True when the path begins with a slash and has no needless ones.
+pub(super) fn is_normal(path: &[u8]) -> bool {
+    path.first() == Some(&b'/') && !memchr_iter(b'/', path).any(|at| path.get(at + 1) == Some(&b'/'))
 }
 
 /// `/a/b`: one slash before every component. Replaces what is in `out`.
@@ -304,6 +365,25 @@ mod tests {
             Glob::new(b"?", false).matches(b"\xff"),
             "one byte, valid UTF-8 or not"
         );
+    }
+
+    #[test]
+    fn every_match_has_the_literal_of_its_pattern() {
+        for (pattern, expected) in [
+            ("/etc/x", Some(Literal::Whole(b"/etc/x".as_slice().into()))),
+            ("/etc/*.conf", Some(Literal::Start(b"/etc/".as_slice().into()))),
+            ("/a*.conf", Some(Literal::End(b".conf".as_slice().into()))),
+            ("*secret?x", Some(Literal::Inside(b"secret".as_slice().into()))),
+            ("*[ab]?x", None),
+            ("*", None),
+        ] {
+            assert_eq!(
+                Glob::new(pattern.as_bytes(), false).literal(),
+                expected,
+                "{pattern}"
+            );
+        }
+        assert_eq!(Glob::new(b"/etc/*", true).literal(), None);
     }
 
     #[test]

@@ -67,6 +67,11 @@ impl Residuals {
         &self.checks[index as usize]
     }
 
+    /// The estimate of a check.
+    pub(super) fn check_odds(&self, index: u32) -> Odds {
+        self.odds[index as usize]
+    }
+
     /// Every node, children before parents.
     pub(super) fn shapes(&self) -> impl Iterator<Item = &Shape> {
         self.shapes.iter().map(|(shape, _)| shape)

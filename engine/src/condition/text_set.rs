@@ -1,7 +1,7 @@
 //! A set of byte strings that is asked often and never changes.
 
 /// The longest length that has a bit of its own; all longer ones share the last bit.
-const LAST_LENGTH: usize = 63;
+pub(super) const LAST_LENGTH: usize = 63;
 const EMPTY: u32 = u32::MAX;
 
 /// A hash table whose texts lie one after the other. Lengths that no text has are refused before anything is hashed.
@@ -10,9 +10,9 @@ pub(crate) struct TextSet {
     /// One bit for each length that occurs.
     lengths: u64,
     /// Indexes of `entries`, at most half of them used; a text is at its hash or in the places after it.
-    table: Box<[u32]>,
-    entries: Box<[Entry]>,
-    texts: Box<[u8]>,
+    table: Vec<u32>,
+    entries: Vec<Entry>,
+    texts: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,21 +52,72 @@ fn hash(text: &[u8]) -> u32 {
 
 impl TextSet {
     /// True when the text is in the set.
+    #[inline]
     pub(crate) fn contains(&self, text: &[u8]) -> bool {
+        self.find(text).is_some()
+    }
+
+    /// Which text of the set it is, counted in the order they were given.
+    #[inline]
+    pub(crate) fn find(&self, text: &[u8]) -> Option<usize> {
         if self.lengths & length_bit(text) == 0 {
-            return false;
+            return None;
         }
-        let hash = hash(text);
-        let mask = self.table.len() - 1;
+        self.find_hashed(text, hash(text))
+    }
+
+    #[inline]
+    fn find_hashed(&self, text: &[u8], hash: u32) -> Option<usize> {
+        let mask = self.table.len().wrapping_sub(1);
         let mut at = hash as usize & mask;
         // Half of the table is empty: the search ends.
-        while let Some(entry) = self.entries.get(self.table[at] as usize) {
+        loop {
+            let index = *self.table.get(at)? as usize;
+            let entry = self.entries.get(index)?;
             if entry.hash == hash && self.text(entry) == text {
-                return true;
+                return Some(index);
             }
             at = (at + 1) & mask;
         }
-        false
+    }
+
+    /// Adds a text unless it is there; says which text of the set it is.
+    pub(crate) fn insert(&mut self, text: &[u8]) -> usize {
+        let hash = hash(text);
+        if let Some(index) = self.find_hashed(text, hash) {
+            return index;
+        }
+        let index = self.entries.len();
+        if (index + 1) * 2 > self.table.len() {
+            self.table = vec![EMPTY; (self.table.len() * 2).max(4)];
+            for index in 0..self.entries.len() {
+                self.place(index);
+            }
+        }
+        let start = self.texts.len() as u32;
+        self.texts.extend_from_slice(text);
+        self.lengths |= length_bit(text);
+        self.entries.push(Entry {
+            hash,
+            start,
+            end: self.texts.len() as u32,
+        });
+        self.place(index);
+        index
+    }
+
+    fn place(&mut self, index: usize) {
+        let mask = self.table.len() - 1;
+        let mut at = self.entries[index].hash as usize & mask;
+        while self.table[at] != EMPTY {
+            at = (at + 1) & mask;
+        }
+        self.table[at] = index as u32;
+    }
+
+    /// The lengths that occur, as bits; those of [`LAST_LENGTH`] and more share the last.
+    pub(super) fn lengths(&self) -> u64 {
+        self.lengths
     }
 
     /// How many texts.
@@ -91,37 +142,13 @@ impl TextSet {
 
 impl<T: AsRef<[u8]>> FromIterator<T> for TextSet {
     fn from_iter<I: IntoIterator<Item = T>>(texts: I) -> TextSet {
-        let mut unique: Vec<T> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
+        let mut set = TextSet::default();
         for text in texts {
-            if seen.insert(Box::<[u8]>::from(text.as_ref())) {
-                unique.push(text);
-            }
+            set.insert(text.as_ref());
         }
-        let mut set = TextSet {
-            table: vec![EMPTY; (unique.len() * 2).next_power_of_two()].into(),
-            ..TextSet::default()
-        };
-        let (mut all, mut entries) = (Vec::new(), Vec::with_capacity(unique.len()));
-        for (index, text) in unique.iter().map(AsRef::as_ref).enumerate() {
-            let start = all.len() as u32;
-            all.extend_from_slice(text);
-            let hash = hash(text);
-            set.lengths |= length_bit(text);
-            let mask = set.table.len() - 1;
-            let mut at = hash as usize & mask;
-            while set.table[at] != EMPTY {
-                at = (at + 1) & mask;
-            }
-            set.table[at] = index as u32;
-            entries.push(Entry {
-                hash,
-                start,
-                end: all.len() as u32,
-            });
-        }
-        set.texts = all.into();
-        set.entries = entries.into();
+        set.table.shrink_to_fit();
+        set.entries.shrink_to_fit();
+        set.texts.shrink_to_fit();
         set
     }
 }
@@ -152,6 +179,9 @@ mod tests {
             prop_assert_eq!(set.len(), expected.len());
             for text in texts.iter().chain(&others) {
                 prop_assert_eq!(set.contains(text.as_bytes()), expected.contains(text.as_bytes()), "{}", text);
+            }
+            for (index, text) in set.iter().enumerate() {
+                prop_assert_eq!(set.find(text), Some(index));
             }
         }
     }
