@@ -97,6 +97,34 @@ fn the_stock_rules_allocate_nothing() {
 }
 
 #[test]
+fn many_rules_that_are_looked_up_allocate_nothing() {
+    let condition = |n: usize| match n % 12 {
+        0 => format!("fd.name = /srv/{n} or proc.exepath = /opt/{n}"),
+        1 => format!("proc.name in (tool{n}, helper{n})"),
+        2 => format!("fd.name startswith /srv/{n}/"),
+        3 => format!("fd.name endswith '{n}.so'"),
+        4 => format!("proc.cmdline contains 'task={n}'"),
+        5 => format!("fd.name pmatch (/srv/{n}, /opt/*/{n})"),
+        6 => format!("fd.name glob *{n}.conf"),
+        7 => format!("proc.aname = tool{n}"),
+        8 => format!("fd.port = {} or fd.sip = 192.0.2.{}", 20000 + n, n % 250),
+        9 => format!("basename(fd.name) = file{n}"),
+        10 => format!("getopt(proc.args, 'q:') intersects (q{n})"),
+        // Found on many events, and then refused.
+        _ => format!("proc.name in (ls, make, nginx, rm, mv, tool{n}) and proc.cmdline = 'x {n}'"),
+    };
+    let rule = |n: usize| {
+        format!(
+            "- rule: R{n}\n  desc: d\n  condition: evt.num > 0 and ({})\n  output: o\n  priority: INFO\n  \
+             warn_evttypes: false\n",
+            condition(n)
+        )
+    };
+    let text: String = (0..600).map(rule).collect();
+    evaluates_without_allocating(ruleset("rules.yaml", &text));
+}
+
+#[test]
 fn every_kind_of_test_allocates_nothing() {
     let conditions = [
         "evt.type = openat and not proc.name in (a, b, c)",

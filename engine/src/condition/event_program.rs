@@ -10,6 +10,7 @@ use std::sync::Arc;
 use lanner_schema::event::Event;
 use lanner_schema::view::EventView;
 
+use super::block::{BLOCK, Block, Condition, bits};
 use super::choice::choose;
 use super::index::Index;
 use super::memory::Memory;
@@ -17,18 +18,12 @@ use super::node::CheckNode;
 use super::program::Program;
 use super::residual::{Residual, Residuals, Shape};
 
-/// Conditions evaluated together: one bit each.
-const BLOCK: usize = 64;
 /// From how many checks of a value on it is kept instead of built for each: most checks are not reached.
 const MANY: usize = 8;
 /// Up to so many conditions of a block are evaluated one by one.
 const FEW: u32 = 8;
 /// From so many conditions on it is not worked out whether an index pays: it does.
 const MANY_CONDITIONS: usize = 512;
-/// What it costs to pass over a step, in nanoseconds.
-const STEP: f32 = 0.5;
-/// How many steps are ordered with care, which takes the square of their number.
-const MOST_ORDERED: usize = 200;
 
 /// The conditions that can be true on one type of event.
 #[derive(Debug, Default)]
@@ -51,29 +46,11 @@ struct Indexed {
     blocks: Box<[Block]>,
 }
 
-/// Up to 64 conditions, in order.
-#[derive(Debug)]
-struct Block {
-    /// What the caller calls them.
-    ids: Box<[u32]>,
-    /// What all of them need.
-    steps: Box<[Step]>,
-    /// What each of them needs, where few of them may have to be evaluated.
-    own: Box<[Box<[u32]>]>,
-}
-
 /// Conditions of a block that hold.
 #[derive(Debug, Clone, Copy)]
 struct Holding<'p> {
     ids: &'p [u32],
     left: u64,
-}
-
-/// A node that has to hold for some conditions.
-#[derive(Debug)]
-struct Step {
-    node: u32,
-    needed_by: u64,
 }
 
 #[derive(Debug)]
@@ -121,6 +98,12 @@ impl EventProgram {
         }
         let (always, indexed) = split(possible, &residuals);
         Layout::default().finish(always, indexed, &residuals)
+    }
+
+    /// Whether any of its conditions are looked up.
+    #[cfg(test)]
+    pub(super) fn is_indexed(&self) -> bool {
+        self.indexed.is_some()
     }
 
     /// Calls `found` with the conditions the event satisfies, in order, until it returns true.
@@ -265,16 +248,6 @@ impl Holding<'_> {
     }
 }
 
-/// A condition that can be true on the event.
-#[derive(Debug)]
-struct Condition {
-    id: u32,
-    /// What has to hold.
-    nodes: Box<[u32]>,
-    /// The node that is all of that, unless nothing has to.
-    root: Option<u32>,
-}
-
 /// Conditions that are evaluated on every event, and those that are looked up, when that is likely to be faster.
 fn split(conditions: Vec<Condition>, residuals: &Residuals) -> (Box<[Block]>, Option<Indexed>) {
     let blocks = |conditions: &[&Condition]| -> Box<[Block]> {
@@ -310,81 +283,6 @@ fn split(conditions: Vec<Condition>, residuals: &Residuals) -> (Box<[Block]>, Op
         blocks: picked.collect(),
     };
     (always, Some(indexed))
-}
-
-impl Block {
-    fn new(conditions: &[&Condition], residuals: &Residuals) -> Block {
-        let mut needed_by: HashMap<u32, u64> = HashMap::new();
-        for (index, condition) in conditions.iter().enumerate() {
-            for node in &condition.nodes {
-                *needed_by.entry(*node).or_default() |= 1 << index;
-            }
-        }
-        let mut steps: Vec<Step> = needed_by
-            .into_iter()
-            .map(|(node, needed_by)| Step { node, needed_by })
-            .collect();
-        steps.sort_by(|a, b| {
-            let rank = |step: &Step| residuals.odds(step.node).rank_to_fail();
-            rank(a).total_cmp(&rank(b)).then(a.node.cmp(&b.node))
-        });
-        if steps.len() <= MOST_ORDERED {
-            order(&mut steps, residuals);
-        }
-        Block {
-            ids: conditions.iter().map(|condition| condition.id).collect(),
-            steps: steps.into(),
-            own: [].into(),
-        }
-    }
-
-    /// The bits of all conditions.
-    fn every(&self) -> u64 {
-        u64::MAX >> (BLOCK - self.ids.len())
-    }
-
-    /// What the steps are likely to cost together, in nanoseconds.
-    fn cost(&self, residuals: &Residuals) -> f32 {
-        let mut left = [1.0f32; BLOCK];
-        let mut sum = 0.0;
-        for step in &self.steps {
-            let expected: f32 = bits(step.needed_by).map(|condition| left[condition]).sum();
-            let odds = residuals.odds(step.node);
-            sum += STEP + expected.min(1.0) * odds.cost;
-            bits(step.needed_by).for_each(|condition| left[condition] *= odds.passes);
-        }
-        sum
-    }
-}
-
-/// Puts first what strikes out most for its cost, given what the steps before it are likely to have left.
-fn order(steps: &mut [Step], residuals: &Residuals) {
-    // How likely each condition is to be still there.
-    let mut left = [1.0f32; BLOCK];
-    for at in 0..steps.len() {
-        let (mut best, mut best_score) = (at, 0.0);
-        for (index, step) in steps.iter().enumerate().skip(at) {
-            let expected: f32 = bits(step.needed_by).map(|condition| left[condition]).sum();
-            // A step is only taken when a condition is left that needs it.
-            let score = expected.max(1.0) / residuals.odds(step.node).rank_to_fail();
-            if score > best_score {
-                (best, best_score) = (index, score);
-            }
-        }
-        // The others stay in their order.
-        steps[at..=best].rotate_right(1);
-        let passes = residuals.odds(steps[at].node).passes;
-        bits(steps[at].needed_by).for_each(|condition| left[condition] *= passes);
-    }
-}
-
-/// The indexes of the bits that are set.
-fn bits(mut set: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let index = (set != 0).then(|| set.trailing_zeros() as usize)?;
-        set &= set - 1;
-        Some(index)
-    })
 }
 
 /// Lays out the nodes that the blocks use.

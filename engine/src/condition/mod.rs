@@ -2,6 +2,7 @@
 
 mod ast;
 mod atom;
+mod block;
 mod by_event;
 mod call;
 mod check;
@@ -44,6 +45,8 @@ pub(crate) use {event_program::EventProgram, memory::Memory};
 /// How deeply parentheses, transformers and resolved macros may nest: Falco's limit for rules.
 pub const MAX_DEPTH: usize = 1000;
 
+#[cfg(test)]
+mod index_tests;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]
