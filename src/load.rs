@@ -7,8 +7,8 @@ use lanner_engine::describe::Description;
 use lanner_engine::{Diagnostic, FileResult, Loaded, Matching, RulesFile, Ruleset, Settings};
 use serde_json::{Value, json};
 
-use crate::config::{Config, Placed};
-use crate::{list, log, rules, schema};
+use crate::config::Config;
+use crate::{list, log, rule_names, rules, schema};
 
 /// The engine's settings, from the configuration.
 pub(crate) fn settings(config: &Config) -> Settings {
@@ -70,22 +70,7 @@ fn report(loaded: &Loaded, config: &Config) {
     if config.log_stderr {
         schema::report(loaded, None);
     }
-    for Placed { selection, .. } in &config.selections {
-        // Falco's words.
-        let what = if selection.enable { "Enabling" } else { "Disabling" };
-        if let Some(name) = &selection.rule {
-            tracing::info!("{what} rules with name: {name}");
-        }
-        if let Some(tag) = &selection.tag {
-            tracing::info!("{what} rules with tag: {tag}");
-        }
-    }
-    for unused in &loaded.unused_selections {
-        let hint = unused.hint().map(|hint| format!(" ({hint})"));
-        if let Some(placed) = config.selections.get(unused.index) {
-            tracing::warn!("{}: rules: {unused}{}", placed.at, hint.unwrap_or_default());
-        }
-    }
+    rule_names::report(loaded, config);
     for diagnostic in &loaded.diagnostics {
         // Whole, with their snippets: the log's own form would put all of it on one line.
         if config.log_stderr || diagnostic.is_error() {

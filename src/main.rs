@@ -12,6 +12,7 @@ mod load;
 mod log;
 mod pidfile;
 mod plugin;
+mod rule_names;
 mod rules;
 mod run;
 mod schema;

@@ -104,6 +104,8 @@ fn a_selection_that_fits_no_rule_is_warned_of() {
         "rules[].disable.rule=Shadow raed",
         "rules[].enable.tag=regoin",
         "rules[].disable.rule=*",
+        "append_output[].match.rule=Shadow Read",
+        "append_output[].match.rule=Shadow read",
     ];
     let text = warnings(&rules, &options);
     for part in [
@@ -111,9 +113,12 @@ fn a_selection_that_fits_no_rule_is_warned_of() {
         "Enabling rules with tag: regoin",
         "-o rules[].disable.rule=Shadow raed: rules: no rule is called \"Shadow raed\" (did you mean \"Shadow read\"?)",
         "-o rules[].enable.tag=regoin: rules: no rule has the tag \"regoin\" (did you mean \"region\"?)",
+        "-o append_output[].match.rule=Shadow Read: append_output: no rule is called \"Shadow Read\" (did you mean \"Shadow \
+         read\"?)",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
+    assert_eq!(text.matches("append_output: no rule").count(), 1, "{text}");
     assert_eq!(text.matches("rules: no rule").count(), 2, "{text}");
     let config = write(
         dir.path(),

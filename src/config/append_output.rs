@@ -3,15 +3,30 @@
 use lanner_engine::output::Template;
 use lanner_engine::{AppendOutput, ExtraField, SOURCES, Scope};
 
-use super::message::{Level, Messages};
+use super::message::{Level, Messages, Place};
 use super::tree::{Node, Value, Wrong};
 
+/// Names of rules, and where they are named.
+type Rules = Vec<(String, Place)>;
+
 /// Reads the list. What is wrong inside an entry is added to the messages: there it has a place. Unknown keys are warned of
-/// elsewhere, with those of every other map.
-pub(super) fn read(node: &Node, scope: &Scope, messages: &mut Messages) -> Result<Vec<AppendOutput>, Wrong> {
+/// elsewhere, with those of every other map. Also gives the rules that entries match by name, each with its place.
+pub(super) fn read(
+    node: &Node,
+    scope: &Scope,
+    messages: &mut Messages,
+) -> Result<(Vec<AppendOutput>, Rules), Wrong> {
     match &node.value {
-        Value::Null => Ok(Vec::new()),
-        Value::List(items) => Ok(items.iter().map(|item| entry(item, scope, messages)).collect()),
+        Value::Null => Ok(Default::default()),
+        Value::List(items) => {
+            let entries: Vec<AppendOutput> = items.iter().map(|item| entry(item, scope, messages)).collect();
+            let named = entries.iter().zip(items).filter_map(|(entry, item)| {
+                let at = item.get("match")?.get("rule")?.at.clone();
+                Some((entry.rule.clone()?, at))
+            });
+            let named = named.collect();
+            Ok((entries, named))
+        }
         _ => Err(Wrong::new("a list of entries")
             .with_hint("write \"append_output:\" and below it \"  - extra_output: …\"")),
     }
@@ -161,7 +176,7 @@ mod tests {
         let mut messages = Messages::default();
         let node = parse_file(text, Path::new("f")).unwrap();
         let scope = Scope::default().with_static_fields(&[("region".into(), "eu".into())]);
-        let entries = read(&node, &scope, &mut messages).unwrap();
+        let (entries, _) = read(&node, &scope, &mut messages).unwrap();
         (entries, messages.0.iter().map(ToString::to_string).collect())
     }
 

@@ -128,7 +128,10 @@ static ROWS: &[Row] = &[
     Row("json_include_message_property", Truth, Read(|s, n| { s.config.json_message_property = n.truth()?; Ok(()) })),
     Row("json_include_output_fields_property", Truth, Read(|s, n| { s.config.json_fields_property = n.truth()?; Ok(()) })),
     Row("json_include_tags_property", Truth, Read(|s, n| { s.config.json_tags_property = n.truth()?; Ok(()) })),
-    Row("append_output", Made(shape::append_output), Read(|s, n| { s.config.append_output = append_output::read(n, &s.scope, &mut s.messages)?; Ok(()) })),
+    Row("append_output", Made(shape::append_output), Read(|s, n| {
+        (s.config.append_output, s.config.append_output_rules) = append_output::read(n, &s.scope, &mut s.messages)?;
+        Ok(())
+    })),
     Row("static_fields", Made(shape::static_fields), Read(|s, n| { s.config.static_fields = static_fields(n)?; Ok(()) })),
 
     Row("buffered_outputs", Truth, Read(|s, n| { s.config.outputs.buffered = n.truth()?; Ok(()) })),
@@ -366,7 +369,7 @@ fn unknown(path: &str, full: &str, name: &str, at: &Place, messages: &mut Messag
 }
 
 /// The candidate that differs least from `word`, when that is no more than a slip of the keyboard.
-pub(super) fn nearest(word: &str, candidates: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+pub(crate) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     let limit = (word.chars().count() / 3).clamp(1, 3);
     candidates
         .map(|candidate| (strsim::osa_distance(word, candidate), candidate))

@@ -20,6 +20,7 @@ use lanner_engine::AppendOutput;
 use lanner_schema::alert::Priority;
 use tracing::level_filters::LevelFilter;
 
+pub(crate) use keys::nearest;
 pub(crate) use message::{ConfigError, Level, Messages};
 use message::{Message, Place};
 pub(crate) use selections::Placed;
@@ -46,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) match_all: bool,
     /// `append_output`.
     pub(crate) append_output: Vec<AppendOutput>,
+    /// The rules that its entries match by name, and where each is named.
+    pub(crate) append_output_rules: Vec<(String, Place)>,
     /// `rules`: entries that switch rules on and off.
     pub(crate) selections: Vec<Placed>,
     /// `static_fields`: names and texts.
@@ -110,6 +113,7 @@ impl Default for Config {
             priority: Priority::Debug,
             match_all: false,
             append_output: Vec::new(),
+            append_output_rules: Vec::new(),
             selections: Vec::new(),
             static_fields: Vec::new(),
             buffer_base64: false,
