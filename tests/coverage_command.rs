@@ -3,6 +3,9 @@
 // Failing to set up is failing the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -111,6 +114,39 @@ fn a_host_without_rights_is_no_obstacle() {
     assert!(
         !document["tiers"].as_array().unwrap().iter().any(here),
         "{document}"
+    );
+}
+
+#[test]
+fn an_ordinary_user_gets_the_same_answer() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!(
+            "skipped: only root can become somebody else; the other tests run as an ordinary user here"
+        );
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let rules = dir.path().join("rules.yaml");
+    std::fs::write(&rules, RULES).unwrap();
+    for path in [dir.path(), &rules] {
+        std::fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lanner"));
+    command.args(["coverage", "-r"]).arg(&rules);
+    let output = match command.uid(65534).gid(65534).stdin(Stdio::null()).output() {
+        Ok(output) => output,
+        Err(error) => {
+            eprintln!("skipped: nobody cannot run the binary where it lies: {error}");
+            return;
+        }
+    };
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let out = text(&output.stdout);
+    assert!(out.starts_with("Lanner cannot watch this host now: "), "{out}");
+    assert!(out.contains("\nWhat follows is for tier sys_exit.\n"), "{out}");
+    assert!(
+        out.contains("\n3 rules: 1 exact, 1 partial, 1 blind in tier sys_exit.\n"),
+        "{out}"
     );
 }
 

@@ -86,7 +86,7 @@ impl About {
             "evt.is_open_read" | "evt.is_open_write" => About::Access,
             "evt.is_open_exec" | "evt.is_open_create" => About::Creation,
             "evt.pluginname" | "evt.plugininfo" | "evt.asynctype" => About::Nothing,
-            "evt.count.procinfo" | "evt.count.threadinfo" => About::Nothing,
+            "evt.count.procinfo" | "evt.count.threadinfo" | "evt.count.error.memory" => About::Nothing,
             // Deprecated, and without a value in Falco too.
             "container.healthcheck" | "container.liveness_probe" | "container.readiness_probe" => {
                 About::Nothing

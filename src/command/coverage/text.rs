@@ -14,7 +14,7 @@ const WIDTH: usize = 100;
 
 const LEGEND: &str = "\
 Partial: it misses something, or takes a program's word for it. Blind: it can never match.
-Events that are lost under load are not foreseen here; Lanner counts them while it watches.
+Events lost under load, or that a preemptible kernel withholds, are not foreseen but counted while Lanner watches.
 ";
 
 pub(super) fn render(tiers: &[Tier], here: &Here, judged: Tier, rows: &[Row<'_>]) -> String {
