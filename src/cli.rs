@@ -52,7 +52,7 @@ pub(crate) struct Cli {
     pub(crate) validate: Vec<PathBuf>,
 
     /// Lists the rules and exits
-    #[arg(short = 'L', conflicts_with = "describe")]
+    #[arg(short = 'L')]
     pub(crate) list_rules: bool,
 
     /// Describes one rule and exits
@@ -71,7 +71,7 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) list_events: bool,
 
-    /// Loads configuration and rules and plans the capture, but does not watch
+    /// Loads configuration and rules and plans the capture, but does not watch; fails only where they are wrong
     #[arg(long)]
     pub(crate) dry_run: bool,
 
@@ -138,7 +138,7 @@ pub(crate) struct FalcoOptions {
     pub(crate) format: Option<Form>,
 
     /// The older way to say --format markdown
-    #[arg(long, conflicts_with = "format")]
+    #[arg(long)]
     pub(crate) markdown: bool,
 
     /// Prints what a report of a problem should have, as JSON, and exits: versions, system, configuration and rules

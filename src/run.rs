@@ -74,16 +74,19 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     if let Some(message) = &config.unwatchable {
         bail!("{message}");
     }
-    let plan = lanner_capture::plan(&Host::probe(), ruleset.needs(), &config.capture)
-        .context("cannot watch this host")?;
+    let plan = lanner_capture::plan(&Host::probe(), ruleset.needs(), &config.capture);
     let mut screen = screen(
         &config,
         &ruleset,
-        plan.tier.chosen(),
+        plan.as_ref().ok().and_then(|plan| plan.tier.chosen()),
         files.iter().map(|file| file.name.clone()).collect(),
     );
-    screen.capture = plan.to_string();
     if cli.dry_run {
+        // Configuration and rules are tried where they are written, too, and there the kernel is another.
+        screen.capture = match &plan {
+            Ok(plan) => plan.to_string(),
+            Err(error) => format!("this host cannot be watched: {error}"),
+        };
         screen.outputs = lanner_outputs::choose(&config.outputs, Facts::probe(&config.outputs));
         screen.containers = match config.nri.enabled {
             true => format!("NRI: {}", config.nri.socket_path.display()),
@@ -92,6 +95,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         log::err(&screen.render_dry());
         return Ok(ExitCode::SUCCESS);
     }
+    let plan = plan.context("cannot watch this host")?;
+    screen.capture = plan.to_string();
     let pidfile = cli.pidfile.as_deref().map(Pidfile::write).transpose()?;
     let outputs = Outputs::start(&config.outputs)?;
     screen.outputs = outputs.choices().to_vec();

@@ -52,7 +52,7 @@ impl Screen {
     /// The same for `--dry-run`.
     pub(crate) fn render_dry(&self) -> String {
         format!(
-            "\nLanner {} would watch this host; this was a dry run.\n\n{}\n",
+            "\nLanner {} tried configuration and rules; this was a dry run.\n\n{}\n",
             env!("CARGO_PKG_VERSION"),
             self.rows()
         )

@@ -3,6 +3,8 @@
 // Failing to set up is failing the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -577,4 +579,70 @@ fn valid_files_are_described_along_with_their_results() {
     assert_eq!(output.status.code(), Some(1));
     let refused: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(keys(&refused), ["falco_load_results"]);
+}
+
+/// Continuous integration tries a configuration without being root, on whatever kernel it has.
+#[test]
+fn a_dry_run_needs_no_rights_and_fails_only_where_something_is_wrong() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: becoming another user needs root");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let good = write(dir.path(), "good.yaml", RULES);
+    let bad = write(dir.path(), "bad.yaml", &RULES.replace("WARNING", "LOUD"));
+    let dry_run = |rules: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lanner"));
+        command
+            .args(["--dry-run", "-r", rules])
+            .uid(65534)
+            .gid(65534)
+            .stdin(Stdio::null());
+        command.output()
+    };
+    let output = match dry_run(&good) {
+        Ok(output) => output,
+        Err(error) => return eprintln!("skipped: another user can't run the program: {error}"),
+    };
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(
+        stderr.contains("this was a dry run") && stderr.contains("this host cannot be watched: "),
+        "{stderr}"
+    );
+    assert_eq!(dry_run(&bad).unwrap().status.code(), Some(1));
+}
+
+/// As in Falco: JSON is what `-V` prints; a start that fails says why in text.
+#[test]
+fn errors_of_a_start_are_text_whatever_the_alerts_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let bad = write(dir.path(), "bad.yaml", &RULES.replace("WARNING", "LOUD"));
+    let output = run(&["--dry-run", "-r", &bad, "-o", "json_output=true"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.contains("error[LOAD_ERR_YAML_VALIDATE]: 'LOUD' is not a priority"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_configuration_given_as_rules_is_said_to_be_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = write(dir.path(), "falco.yaml", "rules_files:\n  - rules.yaml\n");
+    let (value, success) = validated(&[&config]);
+    assert!(!success);
+    let error = &value["falco_load_results"][0]["errors"][0];
+    assert_eq!(error["code"], "LOAD_ERR_YAML_VALIDATE");
+    assert!(error["hint"].as_str().unwrap().contains("--dry-run"), "{error}");
+    let kinds: Vec<&Value> = error["context"]["locations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|location| &location["item_type"])
+        .collect();
+    assert_eq!(kinds, ["rules content", "rules content item"]);
 }

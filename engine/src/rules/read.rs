@@ -24,7 +24,14 @@ pub(crate) fn document(report: &mut Report, definitions: &mut Definitions, docum
         let message = format!("a rules file is a sequence of items, not {}", document.kind());
         report
             .add(Code::YamlValidate, first_line(document.at), None, message)
-            .hint = Some("each item begins with `- rule:`, `- macro:` or `- list:`".into());
+            .hint = Some(match document.value {
+            Value::Map(_) => {
+                "each item begins with `- rule:`, `- macro:` or `- list:`; a configuration is checked with \
+                              `lanner -c FILE --dry-run`"
+                    .into()
+            }
+            _ => "each item begins with `- rule:`, `- macro:` or `- list:`".into(),
+        });
         return;
     };
     for node in items.iter().filter(|node| !node.is_null()) {
