@@ -9,4 +9,7 @@ mount_kernel_filesystems
 cd "$ROOT"
 cargo build --release --locked -p lanner-capture --example empty_hook
 [ -f benches/cost.rs ] || stop "benches/cost.rs is not there"
+say "the engine alone: loading, compiling, evaluating, formatting"
+cargo bench --locked -p lanner-engine --bench engine -- --quiet
+say "what watching costs"
 exec cargo bench --locked --bench cost -- "$@"
