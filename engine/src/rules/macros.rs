@@ -154,6 +154,10 @@ impl<'d> Conditions<'d> {
         let Some(text) = usize::try_from(span.origin).ok().and_then(|o| self.texts.get(o)) else {
             return report.add_file(code, 0, message);
         };
+        let message = message.into();
+        if report.is_said(code, span, &message) {
+            return report.again(code);
+        }
         let located = text.mapped.locate(report, span.start..span.end);
         let mut notes = Vec::new();
         if let Some((list, used)) = &located.list {
@@ -233,7 +237,7 @@ impl<'d> Conditions<'d> {
         chain: &mut Vec<&'d str>,
     ) -> Option<Resolved> {
         let mut nodes: usize = 0;
-        expr.walk(&mut |_| nodes += 1);
+        expr.walk(&mut |node| nodes += usize::from(!matches!(node, Expr::Macro { .. })));
         let mut broken = false;
         let mut ready: HashMap<String, Rc<Resolved>> = HashMap::new();
         for (name, span) in expr.macros() {
@@ -283,7 +287,12 @@ impl<'d> Conditions<'d> {
         if broken {
             return None;
         }
+        let before = self.nodes;
         self.nodes = self.nodes.saturating_add(nodes);
+        if before > MAX_ALL_NODES {
+            // It was said.
+            return None;
+        }
         let too_large = match (nodes > MAX_NODES, self.nodes > MAX_ALL_NODES) {
             (true, _) => Some(format!("the condition has more than {MAX_NODES} checks")),
             (_, true) => Some(format!(
@@ -321,6 +330,7 @@ impl<'d> Conditions<'d> {
         // A list of one item reads like a macro once it is put in.
         let text = self.texts.get(origin as usize);
         let located = text.map(|text| (text.mapped.locate(report, span.start..span.end), &text.item));
+        let file = located.as_ref().map(|(located, _)| located.place.file);
         if let Some((located, item)) = located
             && let Some((list, used)) = located.list
         {
@@ -329,7 +339,12 @@ impl<'d> Conditions<'d> {
             diagnostic.part = Part::Condition;
             return;
         }
-        let meant = nearest(name, self.definitions.macros.names());
+        let is_shown = file.is_some_and(|file| !report.is_full(Code::Validate, file));
+        let names = is_shown
+            .then(|| self.definitions.macros.names())
+            .into_iter()
+            .flatten();
+        let meant = nearest(name, names);
         let hint = match (meant, name) {
             (Some(meant), _) => format!("did you mean '{meant}'?"),
             (None, "true") => "what is always true is 'evt.num > 0'".into(),

@@ -298,13 +298,13 @@ fn words<'t>(text: &'t str, odd: &'t [&str]) -> impl Iterator<Item = Range<usize
 pub(crate) enum ListError {
     /// Lists that name lists that name lists can hold exponentially many items.
     #[error("list '{0}' has more than {MAX_ITEMS} items with the lists it names put in")]
-    TooLong(String),
+    Long(String),
     /// Many conditions that name long lists.
     #[error("with list '{0}', more than {MAX_ALL_ITEMS} list items are put into the conditions")]
-    TooMany(String),
+    Many(String),
     /// A chain of lists.
     #[error("lists name lists more than {MAX_CHAIN} deep")]
-    TooDeep,
+    Deep,
 }
 
 /// The lists, with those that were used and their items with the lists they name put in.
@@ -351,7 +351,7 @@ impl<'d> Lists<'d> {
         };
         self.put_in += items.len();
         match self.put_in > MAX_ALL_ITEMS {
-            true => Err(ListError::TooMany(name.to_owned())),
+            true => Err(ListError::Many(name.to_owned())),
             false => Ok(Some(items)),
         }
     }
@@ -365,7 +365,7 @@ impl<'d> Lists<'d> {
         steps: &mut usize,
     ) -> Result<(), ListError> {
         if chain.len() >= MAX_CHAIN {
-            return Err(ListError::TooDeep);
+            return Err(ListError::Deep);
         }
         let Some(list) = self.all.get(name) else {
             return Ok(());
@@ -381,7 +381,7 @@ impl<'d> Lists<'d> {
             // Lists of empty lists are long too, for who puts them in.
             *steps += 1;
             if *steps > MAX_ITEMS {
-                return Err(ListError::TooLong(chain[0].clone()));
+                return Err(ListError::Long(chain[0].clone()));
             }
         }
         chain.pop();
@@ -462,7 +462,7 @@ mod tests {
             at: Place::default(),
         };
         let error = Mapped::joined(&[scalar]).with_lists(&Report::default(), &mut Lists::new(&named));
-        assert!(matches!(error, Err(ListError::TooLong(_))));
+        assert!(matches!(error, Err(ListError::Long(_))));
     }
 
     #[test]
@@ -481,6 +481,6 @@ mod tests {
         }
         let mut lists = Lists::new(&named);
         assert_eq!(lists.expand("l150").unwrap().unwrap().len(), 1);
-        assert!(matches!(lists.expand("l99999"), Err(ListError::TooDeep)));
+        assert!(matches!(lists.expand("l99999"), Err(ListError::Deep)));
     }
 }

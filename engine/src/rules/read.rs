@@ -107,6 +107,7 @@ pub(crate) fn no_target(report: &mut Report, definitions: &Definitions, item: &I
     }
     let kind = item.name.kind;
     let defined: Vec<&str> = match kind {
+        _ if report.is_full(Code::Validate, item.at.file) => Vec::new(),
         ItemKind::List => definitions.lists.names().collect(),
         ItemKind::Macro => definitions.macros.names().collect(),
         _ => definitions.rules.names().collect(),

@@ -209,7 +209,8 @@ fn overridden(
     changes: &[(&'static str, Change)],
     capture: (bool, u64),
 ) -> Option<()> {
-    let mut rule = target(report, definitions, item, name)?.clone();
+    // What goes wrong on the way may leave it half changed: then nothing of the files is loaded.
+    let rule = target(report, definitions, item, name)?;
     for (key, change) in changes {
         let append = *change == Change::Append;
         match *key {
@@ -239,7 +240,7 @@ fn overridden(
             "exceptions" => {
                 let exceptions = exception::read(report, item, append)?;
                 if append {
-                    exception::append(report, item, &mut rule, exceptions)?;
+                    exception::append(report, item, rule, exceptions)?;
                 } else {
                     rule.exceptions = exceptions;
                 }
@@ -253,7 +254,6 @@ fn overridden(
             _ => {}
         }
     }
-    definitions.rules.put(&name.text, rule);
     Some(())
 }
 

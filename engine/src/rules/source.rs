@@ -1,7 +1,9 @@
 //! The texts of the rules files, and the way from a byte of a YAML scalar's value back to a line and column.
 
+use crate::condition::Span;
 use crate::diagnostic::{Code, Diagnostic, ItemName, Note, Part, Position, Severity, Snippet, floor};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::Range;
 
 /// A range of bytes of one file.
@@ -70,6 +72,8 @@ pub(crate) struct Report {
     left_out: Vec<(usize, Code)>,
     /// Takes what is written about a diagnostic that is left out.
     spare: Option<Diagnostic>,
+    /// What was said about conditions: many rules may use a macro, and it costs to find where something is.
+    said: HashSet<(Code, Span, u64)>,
     /// How many errors there were, those included that are left out.
     errors: usize,
 }
@@ -141,8 +145,21 @@ impl Report {
         &mut self.diagnostics[last].1
     }
 
+    /// True when this was said before about these bytes of a condition; then nothing has to be found out about it.
+    pub(crate) fn is_said(&mut self, code: Code, span: Span, message: &str) -> bool {
+        let mut hasher = DefaultHasher::new();
+        message.hash(&mut hasher);
+        !self.said.insert((code, span, hasher.finish()))
+    }
+
+    /// Counts what was said before.
+    pub(crate) fn again(&mut self, code: Code) -> &mut Diagnostic {
+        self.errors += usize::from(code.severity() == Severity::Error);
+        self.spare.get_or_insert_with(|| nothing(code))
+    }
+
     /// True when no more of this severity is reported for the file.
-    fn is_full(&self, code: Code, file: usize) -> bool {
+    pub(crate) fn is_full(&self, code: Code, file: usize) -> bool {
         let key = (file, code.severity() == Severity::Error);
         self.kept.get(&key).is_some_and(|kept| *kept >= MOST)
     }
@@ -223,6 +240,7 @@ impl Report {
             }
         }
         self.left_out.truncate(mark.left_out);
+        self.said.clear();
         self.errors = mark.errors;
     }
 
