@@ -84,11 +84,16 @@ impl GivenFields {
     /// # Errors
     /// When the value is none of the field's type.
     pub fn insert(&mut self, field: &FieldRef, input: &Input) -> Result<(), InputError> {
-        let values = convert(field, input).map_err(|problem| InputError {
+        let error = |problem| InputError {
             field: field.text(),
             ty: field.ty.name(),
             problem,
-        })?;
+        };
+        let values = convert(field, input).map_err(error)?;
+        if let (Input::List(items), Some(arguments)) = (input, field.arguments()) {
+            let items: Result<_, _> = items.iter().map(|item| value(field.ty, item)).collect();
+            self.values.insert(arguments.to_owned(), items.map_err(error)?);
+        }
         self.values.insert(field.text(), values);
         Ok(())
     }
@@ -275,7 +280,7 @@ mod tests {
             ("fd.ip", both),
             (
                 "proc.args",
-                Input::List(vec![text("-n"), text("x"), text("/etc")]),
+                Input::List(vec![text("-n"), text("x y"), text("/etc")]),
             ),
             ("my.text", text("a b")),
             ("my.list", Input::List(vec![text("a"), text("b")])),
@@ -293,8 +298,9 @@ mod tests {
                 ("proc.aname[2] = sshd and not proc.aname[1] exists", true),
                 ("fd.ip = 10.0.0.1 and fd.ip != 10.0.0.2", true),
                 ("fd.ip != 10.0.0.1", false),
-                ("proc.args = '-n x /etc'", true),
-                ("getopt(proc.args, 'n:')[n] = x", true),
+                ("proc.args = '-n x y /etc'", true),
+                ("getopt(proc.args, 'n:')[n] = 'x y'", true),
+                ("join('|', proc.args) = '-n|x y|/etc'", true),
                 ("my.text startswith a and my.text != val(proc.name)", true),
                 ("my.list in (a, b, c) and my.list intersects (b)", true),
                 ("my.list in (a)", false),

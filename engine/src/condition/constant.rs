@@ -85,7 +85,7 @@ impl Checker<'_> {
             WarningKind::LooksLikeTransformer(text.into_owned())
         } else if text.contains('.') && {
             let name = trimmed.split('[').next().unwrap_or(trimmed);
-            self.scope.source().field(name).is_some()
+            self.scope.source().field(name).is_some() || self.scope.added(name).is_some()
         } {
             WarningKind::LooksLikeField(text.into_owned())
         } else {

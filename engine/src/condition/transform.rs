@@ -6,7 +6,7 @@ use lanner_schema::view::EventView;
 
 use super::ast::Transformer;
 use super::program::Scratch;
-use crate::field::{Arg, FieldRef, is_built};
+use crate::field::{FieldRef, is_built};
 use crate::value::{FieldType, Value};
 
 /// A value that depends on the event.
@@ -240,7 +240,7 @@ impl Source {
 
 /// `proc.args` as a whole: text for most, taken argument by argument where a list is asked for.
 fn is_arguments(field: &FieldRef) -> bool {
-    field.row.name == "proc.args" && field.arg == Arg::None
+    field.arguments().is_some()
 }
 
 /// Calls `each` with every value of a list that is a field; `None` when there is none.
@@ -262,7 +262,13 @@ fn field_items(field: &FieldRef, view: &EventView<'_>, each: &mut dyn FnMut(&[u8
         let _ = strings(&view.process?.image.args).any(each);
         return Some(());
     }
-    if is_arguments(field) {
+    if let Some(arguments) = field.arguments() {
+        let given = view.system.given(arguments);
+        if !given.is_empty() {
+            let mut words = given.iter().filter_map(|word| Value::from(word).bytes());
+            let _ = words.any(each);
+            return Some(());
+        }
         // Given by hand as one text.
         let mut text = Vec::new();
         let words = field.get(view, &mut text)?.bytes()?.split(|byte| *byte == b' ');

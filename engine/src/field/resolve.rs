@@ -282,6 +282,12 @@ impl FieldRef {
         }
     }
 
+    /// Under which text the values of `proc.args` are given when they are given argument by argument: it is the one field
+    /// that is a text for most and a list where one is asked for. `None` for every other field.
+    pub(crate) fn arguments(&self) -> Option<&'static str> {
+        (self.row.name == "proc.args" && self.arg == Arg::None).then_some("proc.args[]")
+    }
+
     /// How the field is read from the event; `None` when its values come from elsewhere.
     pub(crate) fn extract(&self) -> Option<Extract> {
         (self.origin == ValueOrigin::Event).then_some(self.row.extract)

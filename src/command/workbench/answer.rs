@@ -196,13 +196,28 @@ fn is_type_name(field: &FieldName) -> bool {
     matches!(field.name.as_str(), "evt.type" | "syscall.type")
 }
 
+/// What Falco takes out of outputs.
+const REMOVED: &str = "%container.info";
+
+/// Where a byte of the output without [`REMOVED`] is in the text with it.
+fn before_removal(text: &str, mut at: usize) -> usize {
+    for (start, removed) in text.match_indices(REMOVED) {
+        if start <= at {
+            at += removed.len();
+        }
+    }
+    at
+}
+
 /// What an output comes to, and its warnings.
 pub(super) fn format(request: &Request) -> Result<(Rendered, Vec<Warning>), Problem> {
     let bench = Bench::new(request)?;
-    let template = Template::compile_in(&request.text, &bench.scope).map_err(|error| {
+    let text = request.text.replace(REMOVED, "");
+    let template = Template::compile_in(&text, &bench.scope).map_err(|error| {
+        let span = error.span();
         Problem::new(error.to_string())
             .maybe_hint(error.hint())
-            .at(error.span())
+            .at(before_removal(&request.text, span.start)..before_removal(&request.text, span.end))
     })?;
     let given = bench.given(&request.fields)?;
     let warnings = template.warnings().to_vec();
