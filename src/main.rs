@@ -7,6 +7,7 @@ mod command;
 mod config;
 mod exit_report;
 mod falco_options;
+mod host_names;
 mod list;
 mod load;
 mod log;

@@ -20,6 +20,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::config::Config;
 use crate::exit_report::{self, Report};
+use crate::host_names;
 use crate::log;
 use crate::pidfile::Pidfile;
 use crate::start_screen::Screen;
@@ -65,7 +66,19 @@ pub(crate) fn watch(
     let capture = Capture::start(plan, &config.capture, &table).context("cannot start capture")?;
     let status = Arc::new(Status::default());
     let (stop_runtime, stopped) = watch::channel(false);
-    start_nri(&runtime, config, &table, capture.cgroup_map(), &status, stopped);
+    start_nri(
+        &runtime,
+        config,
+        &table,
+        capture.cgroup_map(),
+        &status,
+        stopped.clone(),
+    );
+    runtime.spawn(host_names::keep(
+        ruleset.host_names(),
+        capture.host_names(),
+        stopped,
+    ));
 
     let stop = Arc::new(AtomicBool::new(false));
     let (ended, capture_ended) = oneshot::channel();

@@ -8,7 +8,7 @@ mod support;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use support::containerd::{BUSYBOX, Containerd, Run};
 use support::lanner::{self, Lanner, field};
@@ -16,7 +16,10 @@ use support::skip;
 
 const REDIRECT: &str = "Redirect STDOUT/STDIN to Network Connection in Container";
 const DEBUGFS: &str = "Debugfs Launched in Privileged Container";
+const API_SERVER_CALLED: &str = "Contact K8S API Server From Container";
 const DROPPED: &str = "Drop and execute new binary in container";
+
+const API_SERVER: &str = "127.0.0.9";
 
 /// Where the stock rules are; or why they are not at hand.
 fn stock_rules() -> Result<PathBuf, String> {
@@ -44,7 +47,12 @@ fn machine() -> Result<(Containerd, Lanner), String> {
         "-o".to_owned(),
         "append_output[].suggested_output=true".to_owned(),
     ]);
-    let lanner = Lanner::start(&arguments);
+    let mut command = std::process::Command::new(lanner::PROGRAM);
+    // What a pod is told of its cluster: 127.0.0.9 is the API server's address.
+    command
+        .args(&arguments)
+        .env("KUBERNETES_SERVICE_HOST", API_SERVER);
+    let lanner = Lanner::start_command(command);
     lanner.wait_for_log("that the runtime knows it", |line| {
         line.contains("connected to containerd")
     });
@@ -88,6 +96,23 @@ fn rules_about_descriptors_and_privileged_containers_are_set_off() {
     containerd.exec(&plain, &["nc", "127.0.0.1", &port, "-e", "sh"]);
     assert_eq!(attacker.join().unwrap(), "I am in\n");
 
+    // The API server is told by its name, which the rules mention; Lanner has to have looked it up.
+    let (api, other) = (
+        TcpListener::bind((API_SERVER, 0)).unwrap(),
+        TcpListener::bind("127.0.0.1:0").unwrap(),
+    );
+    let port_of = |listener: &TcpListener| listener.local_addr().unwrap().port().to_string();
+    let (api_port, other_port) = (port_of(&api), port_of(&other));
+    containerd.exec(&plain, &["nc", "127.0.0.1", &other_port, "-e", "true"]);
+    let called = support::wait_for("an alert about the API server", Duration::from_secs(30), || {
+        containerd.exec(&plain, &["nc", API_SERVER, &api_port, "-e", "true"]);
+        let alerts = lanner.alerts();
+        alerts
+            .into_iter()
+            .find(|alert| alert["rule"] == API_SERVER_CALLED)
+    });
+    assert_eq!(field(&called, "fd.rport"), api_port, "{called}");
+
     let of = |rule: &'static str, container: &str| {
         let id = container[..12].to_owned();
         move |alert: &serde_json::Value| alert["rule"] == rule && field(alert, "container.id") == id
@@ -117,5 +142,9 @@ fn rules_about_descriptors_and_privileged_containers_are_set_off() {
         !alerts.iter().any(of(DEBUGFS, &plain)),
         "the plain container is not privileged: {alerts:?}"
     );
+    let elsewhere = |alert: &serde_json::Value| {
+        alert["rule"] == API_SERVER_CALLED && field(alert, "fd.rport") == other_port
+    };
+    assert!(!alerts.iter().any(elsewhere), "{alerts:?}");
     assert_eq!(lanner.stop().status.code(), Some(0));
 }

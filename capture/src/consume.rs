@@ -1,6 +1,7 @@
 //! The consumer: one thread that reads the ring in place, keeps the state, and shows each event.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use lanner_schema::container::{CgroupMap, ContainerTable, Owner};
 use lanner_schema::event::{Event, EventSet, Needs, param_index};
+use lanner_schema::host_names::{AddressNames, HostNames};
 use lanner_schema::process::{Process, User};
 use lanner_schema::record::{HEADER_LEN, Header, Wire};
 use lanner_schema::view::{EventView, ResolvedPath, SourceId, System};
@@ -53,6 +55,7 @@ pub struct Capture {
     probes: Probes,
     plan: Plan,
     cgroup_map: Arc<ContainerCgroups>,
+    host_names: Arc<HostNames>,
     consumer: RefCell<Consumer>,
 }
 
@@ -74,11 +77,14 @@ impl Capture {
         }
         let mut processes = ProcessTable::new(config.process_limit, Procfs::new(cgroups.clone()));
         processes.fill();
+        let host_names = Arc::<HostNames>::default();
         let consumer = Consumer {
             state: State {
                 processes,
                 users: Users::read("/etc".as_ref()),
+                names: Arc::default(),
             },
+            host_names: Arc::clone(&host_names),
             owners: Owners::new(cgroups, containers),
             shown: plan.shown,
             paths: PathParams::new(),
@@ -96,6 +102,7 @@ impl Capture {
             probes,
             plan,
             cgroup_map,
+            host_names,
             consumer: RefCell::new(consumer),
         })
     }
@@ -103,6 +110,11 @@ impl Capture {
     /// What was attached.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The names of addresses that events are shown with: for whoever looks them up. A change is seen within seconds.
+    pub fn host_names(&self) -> Arc<HostNames> {
+        Arc::clone(&self.host_names)
     }
 
     /// The kernel's set of container cgroups.
@@ -222,6 +234,7 @@ impl Capture {
 struct State {
     processes: ProcessTable,
     users: Users,
+    names: Arc<AddressNames>,
 }
 
 impl System for State {
@@ -234,11 +247,15 @@ impl System for State {
     fn group(&self, gid: u32) -> Option<&str> {
         self.users.group(gid)
     }
+    fn names_of(&self, address: IpAddr) -> &[Box<str>] {
+        self.names.of(address)
+    }
 }
 
 #[derive(Debug)]
 struct Consumer {
     state: State,
+    host_names: Arc<HostNames>,
     owners: Owners,
     shown: EventSet,
     paths: PathParams,
@@ -408,6 +425,7 @@ impl Consumer {
     /// What need not be done per event.
     fn chores(&mut self) {
         self.state.users.refresh();
+        self.state.names = self.host_names.snapshot();
         self.boot = boot_time();
     }
 }

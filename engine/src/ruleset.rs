@@ -10,6 +10,7 @@ use lanner_schema::alert::{Alert, FieldValue, Priority};
 use lanner_schema::event::{EVENTS, Event, EventSet, Needs};
 use lanner_schema::tier::Tier;
 use lanner_schema::view::EventView;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Something that is added to an alert's fields.
@@ -158,6 +159,16 @@ impl Ruleset {
     /// What the rules that run need to see.
     pub fn needs(&self) -> &Needs {
         &self.needs
+    }
+
+    /// The host names that the rules that run compare addresses with, each once: somebody has to look up their addresses
+    /// ([`lanner_schema::host_names`]).
+    pub fn host_names(&self) -> Vec<String> {
+        let running = self.rules.iter().filter(|rule| rule.runs);
+        let names: BTreeSet<&str> = running
+            .flat_map(|rule| rule.program.host_names().iter().map(AsRef::as_ref))
+            .collect();
+        names.into_iter().map(str::to_owned).collect()
     }
 
     /// Every rule, in the order of definition.

@@ -8,6 +8,7 @@ use lanner_schema::container::{Container, Learnt, Owner, Pod};
 use lanner_schema::descriptor::{Descriptor, DescriptorKind};
 use lanner_schema::event::Event;
 use lanner_schema::flags::O_F_CREATED;
+use lanner_schema::host_names::AddressNames;
 use lanner_schema::process::{Image, Process, User};
 use lanner_schema::record::{AF_INET, AF_INET6, SocketTuple, Wire, WireBuilder};
 use lanner_schema::view::{EventView, ResolvedPath, SourceId, System};
@@ -19,6 +20,7 @@ use lanner_schema::view::{EventView, ResolvedPath, SourceId, System};
 pub(crate) struct Machine {
     pub(crate) processes: HashMap<u32, Process>,
     users: HashMap<u32, User>,
+    names: AddressNames,
 }
 
 impl System for Machine {
@@ -30,6 +32,9 @@ impl System for Machine {
     }
     fn group(&self, gid: u32) -> Option<&str> {
         (gid == 0).then_some("root")
+    }
+    fn names_of(&self, address: IpAddr) -> &[Box<str>] {
+        self.names.of(address)
     }
 }
 
@@ -81,9 +86,14 @@ impl Machine {
             home: home.into(),
             shell: "/bin/bash".into(),
         };
+        let mut names = AddressNames::default();
+        for name in ["kubernetes.default", "api.example.org"] {
+            names.insert(IpAddr::from([1, 1, 1, 1]), name);
+        }
         Machine {
             processes,
             users: [(0, user("root", "/root")), (1000, user("ann", "/home/ann"))].into(),
+            names,
         }
     }
 

@@ -3,6 +3,7 @@
 //! * [`event`]: one row per event; the C header of the BPF programs, the decoder and `--list-events` come from it.
 //! * [`record`]: the bytes of one event between kernel and user space.
 //! * [`process`], [`descriptor`], [`container`]: the state around an event.
+//! * [`host_names`]: the addresses that names in rules stand for.
 //! * [`view`]: one event as the engine sees it.
 //! * [`tier`]: the ways of getting events, and what a value is worth in each.
 //! * [`alert`]: what a rule that matched hands to the outputs.
@@ -14,6 +15,7 @@ pub mod container;
 pub mod descriptor;
 pub mod event;
 pub mod flags;
+pub mod host_names;
 pub mod names;
 pub mod process;
 pub mod record;

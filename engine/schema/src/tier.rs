@@ -146,7 +146,6 @@ impl Tier {
 
     fn state(self, field: ProcessField) -> Quality {
         match field {
-            ProcessField::PidnsStart => Quality::Missing(Why::NotRead),
             ProcessField::Vtid => self.process().and(Quality::Weaker(Why::OfTheProcess)),
             _ => self.process(),
         }
@@ -234,6 +233,8 @@ reasons! {
     OfTheProcess "threads show the value of their process";
     /// State of the first thread only.
     FirstThread "known of a process's first thread only";
+    /// Names are not looked up for an address, but addresses for the names in rules.
+    NamesInRules "the names in rules are looked up, every minute and on this host, and an address has those it was among the addresses of";
     /// Some of several parameters are missing.
     SomeMissing "some of the parameters have no value";
     /// Requests of io_uring.
@@ -406,8 +407,7 @@ mod tests {
             for row in EVENTS.iter().filter(|row| !row.is_internal()) {
                 for (index, param) in row.params.iter().enumerate() {
                     let missing = matches!(tier.param(row.event, index), Quality::Missing(Why::NotRead));
-                    let unread = param.from == Origin::Absent
-                        && matches!(param.state, None | Some(ProcessField::PidnsStart));
+                    let unread = param.from == Origin::Absent && param.state.is_none();
                     assert_eq!(missing, unread, "{} {}.{}", tier.name(), row.name, param.name);
                 }
             }

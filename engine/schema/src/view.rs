@@ -1,5 +1,7 @@
 //! One event as the engine sees it: a borrowed view of its record, its process, its descriptor and its owner.
 
+use std::net::IpAddr;
+
 use crate::container::Owner;
 use crate::descriptor::Descriptor;
 use crate::event::{Event, Origin, Param, ParamType, ProcessField};
@@ -14,6 +16,10 @@ pub trait System {
     fn user(&self, uid: u32) -> Option<&User>;
     /// The group with this id, likewise.
     fn group(&self, gid: u32) -> Option<&str>;
+    /// The names in rules that stand for this address.
+    fn names_of(&self, _: IpAddr) -> &[Box<str>] {
+        &[]
+    }
     /// The values somebody gave by hand for the field with this text, for conditions that are tried without an event.
     /// Only fields that were compiled for given values ask.
     fn given(&self, _field: &str) -> &[Given] {

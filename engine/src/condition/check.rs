@@ -19,6 +19,8 @@ pub(crate) struct Checker<'s> {
     pub(crate) errors: Vec<CheckError>,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) fields: Vec<FieldRef>,
+    /// Host names that addresses are compared with.
+    pub(super) host_names: Vec<Box<str>>,
 }
 
 impl<'s> Checker<'s> {
@@ -28,6 +30,7 @@ impl<'s> Checker<'s> {
             errors: Vec::new(),
             warnings: Vec::new(),
             fields: Vec::new(),
+            host_names: Vec::new(),
         }
     }
 
@@ -83,6 +86,7 @@ impl<'s> Checker<'s> {
             return self.fail(Kind::PrintOnly(field.text()), check.left.span());
         }
         let many = matches!(&left, Source::Field(field) if field.is_many());
+        let names = matches!(&left, Source::Field(field) if field.is_names());
         let Test::Compare {
             op,
             modifier,
@@ -92,7 +96,8 @@ impl<'s> Checker<'s> {
         else {
             let how = match (left.is_list(), many) {
                 (true, _) => How::ListAny,
-                (_, true) => How::Any,
+                // An address is one whether or not it has a name.
+                (_, true) if !names => How::Any,
                 _ => How::One,
             };
             return Some(CheckNode::new(check, left, how, Matcher::Exists));
@@ -120,6 +125,15 @@ impl<'s> Checker<'s> {
                 _ => How::One,
             }
         };
+        if names {
+            let literals = match right {
+                Right::Literal(literal) => std::slice::from_ref(literal),
+                Right::List(items, _) => items.as_slice(),
+                Right::Operand(_) => &[],
+            };
+            let texts = literals.iter().filter_map(|l| std::str::from_utf8(&l.bytes).ok());
+            self.host_names.extend(texts.map(Box::from));
+        }
         let matcher = match right {
             Right::Operand(operand) => self.dynamic(&left, *op, *modifier, operand, *op_span)?,
             Right::Literal(literal) => {

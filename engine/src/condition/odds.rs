@@ -81,7 +81,7 @@ pub(super) fn reading(source: &Source) -> f32 {
                 "fd.directory" | "fd.filename" | "container.image.repository" | "evt.is_open_exec" => 8.0,
                 _ => 2.0,
             },
-            Extract::Ancestor(_) | Extract::Any(_) | Extract::Ends(_) => 15.0,
+            Extract::Ancestor(_) | Extract::Any(_) | Extract::Ends(_) | Extract::Names(_) => 15.0,
             Extract::Mostly(..) => 2.0,
             Extract::One(_) => match field.row.name {
                 "fd.nameraw" | "proc.args" => 6.0,

@@ -40,6 +40,7 @@ pub struct Program {
     pub(super) root: Node,
     types: TypeSet,
     fields: Vec<FieldRef>,
+    host_names: Vec<Box<str>>,
     warnings: Vec<Warning>,
 }
 
@@ -62,6 +63,7 @@ pub fn compile_in(expr: &Expr, scope: &Scope) -> Result<Program, Vec<CheckError>
         errors,
         mut warnings,
         fields,
+        host_names,
         ..
     } = checker;
     warnings.truncate(MOST);
@@ -70,6 +72,7 @@ pub fn compile_in(expr: &Expr, scope: &Scope) -> Result<Program, Vec<CheckError>
             root,
             types: TypeSet::of(expr, scope.source()),
             fields,
+            host_names,
             warnings,
         }),
         _ => Err(errors),
@@ -108,6 +111,11 @@ impl Program {
     /// The fields it reads, each use of it.
     pub fn fields(&self) -> &[FieldRef] {
         &self.fields
+    }
+
+    /// The host names it compares addresses with.
+    pub fn host_names(&self) -> &[Box<str>] {
+        &self.host_names
     }
 
     /// What is not wrong, but perhaps not meant.

@@ -335,6 +335,31 @@ fn sockets_match_at_either_end() {
             ("fd.net = 2001:db8::/32", true),
         ],
     );
+    // The server's address has two of the names that rules mention, the client's none.
+    table(
+        &connect,
+        &[
+            ("fd.sip.name = kubernetes.default", true),
+            ("fd.sip.name = api.example.org", true),
+            ("fd.sip.name = example.org", false),
+            ("fd.sip.name in (example.org, api.example.org)", true),
+            ("fd.sip.name != kubernetes.default", false),
+            ("fd.sip.name != example.org", true),
+            ("fd.sip.name exists", true),
+            ("fd.cip.name = kubernetes.default", false),
+            ("fd.cip.name != kubernetes.default", true),
+            ("fd.cip.name exists", false),
+            ("fd.rip.name endswith .org", true),
+            ("fd.lip.name endswith .org", false),
+        ],
+    );
+    table(
+        &shadow(),
+        &[
+            ("fd.sip.name != kubernetes.default", false),
+            ("fd.sip.name = kubernetes.default", false),
+        ],
+    );
     // A datagram from a socket that is bound to no address: it has a port of its own, and no address.
     table(
         &Happening::connect(("0.0.0.0", 40000), ("1.1.1.1", 53)),

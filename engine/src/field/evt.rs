@@ -117,6 +117,22 @@ fn writes(event: Event) -> bool {
     matches!(event, Event::Sendto | Event::Sendmsg)
 }
 
+/// How much a call moved.
+fn moved(view: &EventView<'_>) -> Option<u64> {
+    let result = return_value(view).filter(|_| writes(view.event))?;
+    u64::try_from(result).ok()
+}
+
+fn data<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    if !writes(view.event) {
+        return None;
+    }
+    match view.param_named("data")? {
+        ParamValue::Bytes(bytes) => Some(Value::Bytes(bytes)),
+        _ => None,
+    }
+}
+
 const NO: super::Extract = Plain(|_| Some(Value::Bool(false)));
 const ZERO: super::Extract = Plain(|_| Some(Value::U64(0)));
 
@@ -161,8 +177,8 @@ pub(super) static FIELDS: &[Field] = fields! {
     "evt.arg" CharBuf Param [] "One parameter as text, with names instead of numbers where there are any." => One(param::text);
     "evt.rawarg" Dyn ParamName [no_rhs no_transformer] "One parameter as it is." => One(param::raw);
     "evt.info" CharBuf None [] "The same as evt.args." => One(param::all);
-    "evt.buffer" ByteBuf None [] "The data of a read or write." => Unfilled;
-    "evt.buflen" Uint64 None [] "How much a read or write moved." => Unfilled;
+    "evt.buffer" ByteBuf None [] "The first bytes of what a read or write moved." => Plain(data);
+    "evt.buflen" Uint64 None [] "How much a read or write moved." => Plain(|e| moved(e).map(Value::U64));
     "evt.res" CharBuf None [] "SUCCESS, or the name of the error." => Plain(result);
     "evt.rawres" Int64 None [] "The result as a number." => Plain(|e| return_value(e).map(Value::I64));
     "evt.failed" Bool None [] "The call failed." => Plain(|e| failed(e).map(Value::Bool));

@@ -7,7 +7,7 @@ use lanner_schema::view::{EventView, ParamValue};
 use memchr::{memchr_iter, memrchr};
 use std::net::IpAddr;
 
-use super::Extract::{Ends, Mostly, One, Plain, Unfilled};
+use super::Extract::{Ends, Mostly, Names, One, Plain, Unfilled};
 use super::{Field, fields, param};
 use crate::value::Value;
 
@@ -38,21 +38,20 @@ fn server(view: &EventView<'_>) -> Option<End> {
     }
 }
 /// The process's own address. A socket that is bound to no address in particular has none: `0.0.0.0` would be a false one.
-fn local_ip<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
-    let (ip, _) = local(view).filter(|(ip, _)| !ip.is_unspecified())?;
-    Some(Value::Ip(ip))
+fn local_ip(view: &EventView<'_>) -> Option<IpAddr> {
+    local(view).map(|(ip, _)| ip).filter(|ip| !ip.is_unspecified())
 }
-fn remote_ip<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
-    remote(view).map(|(ip, _)| Value::Ip(ip))
+fn remote_ip(view: &EventView<'_>) -> Option<IpAddr> {
+    remote(view).map(|(ip, _)| ip)
 }
-fn client_ip<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+fn client_ip(view: &EventView<'_>) -> Option<IpAddr> {
     if view.descriptor?.is_server {
         remote_ip(view)
     } else {
         local_ip(view)
     }
 }
-fn server_ip<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+fn server_ip(view: &EventView<'_>) -> Option<IpAddr> {
     if view.descriptor?.is_server {
         local_ip(view)
     } else {
@@ -184,7 +183,7 @@ fn family<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
 }
 
 fn addresses<'b>(view: &EventView<'b>) -> [Option<Value<'b>>; 2] {
-    [local_ip(view), remote_ip(view)]
+    [local_ip(view).map(Value::Ip), remote_ip(view).map(Value::Ip)]
 }
 fn ports<'b>(view: &EventView<'b>) -> [Option<Value<'b>>; 2] {
     [port(local(view)), port(remote(view))]
@@ -198,10 +197,10 @@ pub(super) static FIELDS: &[Field] = fields! {
     "fd.directory" CharBuf None [] "The directory a file is in." => Plain(|e| directory(e).map(Value::Bytes));
     "fd.filename" CharBuf None [] "The last part of a file's path." => Plain(file_name);
     "fd.ip" IpAddr None [filter_only no_rhs no_transformer] "Either address of a socket." => Ends(addresses);
-    "fd.cip" IpAddr None [] "Address of the client." => Plain(client_ip);
-    "fd.sip" IpAddr None [] "Address of the server." => Plain(server_ip);
-    "fd.lip" IpAddr None [] "The process's own address." => Plain(local_ip);
-    "fd.rip" IpAddr None [] "Address of the other end." => Plain(remote_ip);
+    "fd.cip" IpAddr None [] "Address of the client." => Plain(|e| client_ip(e).map(Value::Ip));
+    "fd.sip" IpAddr None [] "Address of the server." => Plain(|e| server_ip(e).map(Value::Ip));
+    "fd.lip" IpAddr None [] "The process's own address." => Plain(|e| local_ip(e).map(Value::Ip));
+    "fd.rip" IpAddr None [] "Address of the other end." => Plain(|e| remote_ip(e).map(Value::Ip));
     "fd.port" Port None [filter_only no_rhs no_transformer] "Either port of a socket." => Ends(ports);
     "fd.cport" Port None [] "Port of the client." => Plain(|e| port(client(e)));
     "fd.sport" Port None [] "Port of the server." => Plain(|e| port(server(e)));
@@ -223,16 +222,16 @@ pub(super) static FIELDS: &[Field] = fields! {
     "fd.lproto" CharBuf None [] "The process's own port as text (service names are not looked up)." => One(|e, _, buf| port_text(local(e), buf));
     "fd.rproto" CharBuf None [] "The other end's port as text (service names are not looked up)." => One(|e, _, buf| port_text(remote(e), buf));
     "fd.net" IpNet None [filter_only no_rhs no_transformer] "Either address, against networks." => Ends(addresses);
-    "fd.cnet" IpNet None [filter_only no_rhs no_transformer] "Address of the client, against networks." => Plain(client_ip);
-    "fd.snet" IpNet None [filter_only no_rhs no_transformer] "Address of the server, against networks." => Plain(server_ip);
-    "fd.lnet" IpNet None [filter_only no_rhs no_transformer] "The process's own address, against networks." => Plain(local_ip);
-    "fd.rnet" IpNet None [filter_only no_rhs no_transformer] "Address of the other end, against networks." => Plain(remote_ip);
+    "fd.cnet" IpNet None [filter_only no_rhs no_transformer] "Address of the client, against networks." => Plain(|e| client_ip(e).map(Value::Ip));
+    "fd.snet" IpNet None [filter_only no_rhs no_transformer] "Address of the server, against networks." => Plain(|e| server_ip(e).map(Value::Ip));
+    "fd.lnet" IpNet None [filter_only no_rhs no_transformer] "The process's own address, against networks." => Plain(|e| local_ip(e).map(Value::Ip));
+    "fd.rnet" IpNet None [filter_only no_rhs no_transformer] "Address of the other end, against networks." => Plain(|e| remote_ip(e).map(Value::Ip));
     "fd.connected" Bool None [] "The socket is connected, to the other end the event is about." => Plain(|e| Some(Value::Bool(e.descriptor?.connected)));
     "fd.name_changed" Bool None [] "The event changed the descriptor's name: an open, a connect, a datagram to another peer than the last." => Plain(|e| Some(Value::Bool(e.descriptor?.name_changed)));
-    "fd.cip.name" CharBuf None [no_rhs no_transformer] "Name of the client's host." => Unfilled;
-    "fd.sip.name" CharBuf None [no_rhs no_transformer] "Name of the server's host." => Unfilled;
-    "fd.lip.name" CharBuf None [no_rhs no_transformer] "Name of the process's own host." => Unfilled;
-    "fd.rip.name" CharBuf None [no_rhs no_transformer] "Name of the other end's host." => Unfilled;
+    "fd.cip.name" CharBuf None [no_rhs no_transformer] "Host name of the client: of those the rules mention, any whose addresses include it." => Names(client_ip);
+    "fd.sip.name" CharBuf None [no_rhs no_transformer] "Host name of the server, likewise." => Names(server_ip);
+    "fd.lip.name" CharBuf None [no_rhs no_transformer] "Host name of the process's own address, likewise." => Names(local_ip);
+    "fd.rip.name" CharBuf None [no_rhs no_transformer] "Host name of the other end, likewise." => Names(remote_ip);
     "fd.dev" Int32 None [hex] "Number of the device the file is on." => Plain(|e| number_param(e, "dev").map(Value::U64));
     "fd.dev.major" Int32 None [] "Its major number." => Plain(|e| number_param(e, "dev").map(|dev| Value::U64((dev >> 8) & 0xfff)));
     "fd.dev.minor" Int32 None [] "Its minor number." => Plain(|e| number_param(e, "dev").map(|dev| Value::U64(dev & 0xff | (dev >> 12) & 0xfff00)));

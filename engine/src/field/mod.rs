@@ -12,6 +12,8 @@ mod quality;
 mod resolve;
 mod time;
 
+use std::net::IpAddr;
+
 use lanner_schema::event::EventSet;
 use lanner_schema::process::Process;
 use lanner_schema::view::EventView;
@@ -154,6 +156,9 @@ pub enum Extract {
     Ancestor(for<'b> fn(&'b Process) -> Value<'b>),
     /// Several values, of which any may match; the callback returns true to stop.
     Any(EachFn),
+    /// The host names of an address, of which any may match, or with `!=` none. An address without a name differs from
+    /// every name.
+    Names(fn(&EventView<'_>) -> Option<IpAddr>),
     /// Both ends of a socket: one has to match, or with `!=` both.
     Ends(for<'b> fn(&EventView<'b>) -> [Option<Value<'b>>; 2]),
 }

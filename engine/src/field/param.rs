@@ -33,6 +33,7 @@ pub(super) fn reads(name: &str) -> Reads {
         "evt.arg" => Reads::Indexed,
         "fd.dev" | "fd.dev.major" | "fd.dev.minor" => Reads::Named("dev"),
         "fd.ino" => Reads::Named("ino"),
+        "evt.buffer" => Reads::Named("data"),
         _ => Reads::None,
     }
 }

@@ -31,6 +31,7 @@ pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Qual
     }
     match about {
         About::Nothing => None,
+        About::Data if !has_data(event.row()) => None,
         About::Record | About::Data | About::Descriptors => Some(Quality::Exact),
         About::Result => result(event, tier),
         About::Param => of_param(field, event, tier),
@@ -38,7 +39,10 @@ pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Qual
         About::Access => evt::is_open(event).then(|| tier.access(event)),
         About::Creation => creation(name, event, tier),
         About::Path => path(name, event, tier),
-        About::Descriptor => descriptor(name, event, tier),
+        About::Descriptor => match descriptor(name, event, tier) {
+            Some(address) if field.is_names() => Some(address.and(Quality::Weaker(Why::NamesInRules))),
+            known => known,
+        },
         About::Process => Some(process(name, event, tier)),
         About::Container => Some(tier.container()),
     }
@@ -334,12 +338,12 @@ mod tests {
             ("fd.sip", E::Openat, B, None),
             ("fd.sip", E::Connect, B, Some(Exact)),
             ("fd.sip", E::Connect, C, Some(Weaker(Why::AddressAsPassed))),
-            ("fd.sip.name", E::Connect, B, Some(Missing(Why::NotRead))),
+            ("fd.sip.name", E::Connect, B, Some(Weaker(Why::NamesInRules))),
             ("fd.sip.name", E::Execve, B, None),
             ("fdlist.names", E::Openat, B, None),
             ("evt.buffer", E::Openat, B, None),
             ("evt.buffer", E::Ptrace, B, None),
-            ("evt.buffer", E::Sendto, B, Some(Missing(Why::NotRead))),
+            ("evt.buffer", E::Sendto, B, Some(Exact)),
             ("evt.is_io_write", E::Sendto, B, Some(Exact)),
             ("evt.is_io_write", E::Openat, B, Some(Exact)),
             ("fd.sip", E::Sendto, B, Some(Weaker(Why::FromCaller))),

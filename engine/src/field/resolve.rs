@@ -312,6 +312,11 @@ impl FieldRef {
                 first
             }
             (ValueOrigin::Event, Extract::Ends(ends), _) => ends(view).into_iter().flatten().next(),
+            (ValueOrigin::Event, Extract::Names(of), _) => view
+                .system
+                .names_of(of(view)?)
+                .first()
+                .map(|name| Value::text(name)),
             (ValueOrigin::Given(text), ..) => view.system.given(text).first().map(Value::from),
             (ValueOrigin::Constant { text, .. }, ..) => {
                 buf.extend_from_slice(text.as_bytes());
@@ -324,14 +329,19 @@ impl FieldRef {
     pub fn is_many(&self) -> bool {
         match self.row.extract {
             Extract::Ancestor(_) => !matches!(self.arg, Arg::Index(_)),
-            Extract::Any(_) | Extract::Ends(_) => true,
+            Extract::Any(_) | Extract::Ends(_) | Extract::Names(_) => true,
             Extract::Unfilled | Extract::Plain(_) | Extract::Mostly(..) | Extract::One(_) => false,
         }
     }
 
-    /// True for both ends of a socket: `!=` needs both of them to differ.
+    /// True for both ends of a socket and for host names: `!=` needs all of them to differ.
     pub fn is_ends(&self) -> bool {
-        matches!(self.row.extract, Extract::Ends(_))
+        matches!(self.row.extract, Extract::Ends(_) | Extract::Names(_))
+    }
+
+    /// True for host names.
+    pub fn is_names(&self) -> bool {
+        matches!(self.row.extract, Extract::Names(_))
     }
 
     /// Calls `each` with every value of a field with several, until it returns true.
@@ -347,6 +357,18 @@ impl FieldRef {
         match self.row.extract {
             Extract::Ancestor(get) => process::ancestors(view, &mut |p| each(get(p))),
             Extract::Any(walk) => walk(view, &self.arg, each),
+            Extract::Names(of) => {
+                let Some(address) = of(view) else { return };
+                let names = view.system.names_of(address);
+                if names.is_empty() {
+                    each(Value::text(""));
+                }
+                for name in names {
+                    if each(Value::text(name)) {
+                        return;
+                    }
+                }
+            }
             Extract::Ends(ends) => {
                 for value in ends(view).into_iter().flatten() {
                     if each(value) {
