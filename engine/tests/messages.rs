@@ -145,6 +145,29 @@ fn what_is_missing_or_too_much() {
 }
 
 #[test]
+fn conditions_put_together() {
+    let rule = "- rule: R\n  desc: d\n  condition: evt.type = open\n  output: o\n  priority: INFO\n";
+    let exception = "  exceptions: [{name: e, fields: proc.name, values: [a]}]\n";
+    let append = |condition: &str| {
+        format!("{rule}- rule: R\n  condition: {condition}\n  override: {{condition: append}}\n")
+    };
+    let files = [
+        append("fd.num = 1"),
+        append(">\n    fd.num = 1"),
+        append("and fd.num ="),
+        format!("{}{exception}", rule.replace("= open", "= open)")),
+        format!("{}{exception}", rule.replace("evt.type", "(evt.type")),
+        format!("{}{exception}", rule.replace("= open", "= open and")),
+        format!("{rule}  exceptions: [{{name: e, fields: proc.name, values: [a=b]}}]\n"),
+        format!(
+            "- list: l\n  items: [a, b=c]\n{}",
+            rule.replace("= open", "= open and proc.name in (l)")
+        ),
+    ];
+    insta::assert_snapshot!(files.map(|file| about(&file, |_| true)).concat());
+}
+
+#[test]
 fn outputs() {
     let output = |output: &str| {
         let text = format!(

@@ -424,7 +424,7 @@ impl<'a> Parser<'a> {
                         error.hint = Some("add the missing ')'".into());
                     } else if error.hint.is_none() {
                         error.hint = Some(
-                            "values are separated by commas, and one with blanks in it is quoted".into(),
+                            "values are separated by commas, and one with a blank, = or a parenthesis in it is quoted".into(),
                         );
                     }
                     return Err(error);

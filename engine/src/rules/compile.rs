@@ -122,12 +122,13 @@ fn rule(
     };
     let errors = report.errors();
     exception::check_fields(report, definition, &item, scope);
-    let mut mapped = Mapped::joined(&definition.condition);
+    let own = Mapped::joined(&definition.condition);
+    let mut mapped = own.clone();
     exception::apply(report, definition, &item, &mut mapped);
     if report.errors() > errors {
         return None;
     }
-    let resolved = conditions.rule(report, mapped, &item);
+    let resolved = conditions.rule(report, &mapped, &own, &item);
     let before = report.mark();
     let output = output(report, definition, &item, settings, scope);
     report.about(before, Part::Output);
@@ -220,9 +221,10 @@ fn skip_source(
     let Some(source) = &definition.source else { return };
     // Whether the rule would run without its source line; what is wrong with it otherwise is not worth a line.
     let before = report.mark();
-    let mut mapped = Mapped::joined(&definition.condition);
+    let own = Mapped::joined(&definition.condition);
+    let mut mapped = own.clone();
     exception::apply(report, definition, item, &mut mapped);
-    let resolved = conditions.rule(report, mapped, item);
+    let resolved = conditions.rule(report, &mapped, &own, item);
     report.rewind(before);
     let compiles = |expr: &Expr, scope: &Scope| condition::compile_in(expr, scope).is_ok();
     let fits = resolved

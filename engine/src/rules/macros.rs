@@ -68,7 +68,7 @@ impl<'d> Conditions<'d> {
         for definition in self.definitions.macros.iter() {
             let item = name(ItemKind::Macro, &definition.name);
             let mapped = Mapped::joined(&definition.condition);
-            let parsed = self.parse(report, mapped, item);
+            let parsed = self.parse(report, &mapped, item);
             self.parsed.insert(&definition.name.text, parsed);
         }
         for definition in self.definitions.macros.iter() {
@@ -77,7 +77,7 @@ impl<'d> Conditions<'d> {
     }
 
     /// Puts lists in and parses; `None` after an error.
-    fn parse(&mut self, report: &mut Report, written: Mapped, item: ItemName) -> Option<(Expr, u32)> {
+    fn parse(&mut self, report: &mut Report, written: &Mapped, item: ItemName) -> Option<(Expr, u32)> {
         let origin = u32::try_from(self.texts.len()).ok()?;
         let mapped = match written.with_lists(report, &mut self.lists) {
             Ok(mapped) => mapped,
@@ -108,7 +108,7 @@ impl<'d> Conditions<'d> {
         match parsed {
             Ok(expr) => Some((expr, origin)),
             Err(error) => {
-                self.syntax_error(report, error, origin, &written);
+                self.syntax_error(report, error, origin, written);
                 None
             }
         }
@@ -138,8 +138,17 @@ impl<'d> Conditions<'d> {
             diagnostic.part = Part::Condition;
             return;
         }
+        let appended = text.is_some_and(|text| text.mapped.begins_appended(error.span.start));
+        let hint = match (list, appended) {
+            (Some(_), _) => Some(
+                "an item with a blank or one of ( ) = , \" ' in it needs quotes of its own, as in '\"a=b\"'"
+                    .into(),
+            ),
+            (None, true) => Some("what is appended to a condition begins with 'and' or 'or'".into()),
+            (None, false) => error.hint,
+        };
         let diagnostic = self.report(report, Code::CompileCondition, error.span, origin, error.message);
-        diagnostic.hint = error.hint;
+        diagnostic.hint = hint;
     }
 
     /// Adds a diagnostic about a span, with the way from the condition `root` to it.
@@ -355,14 +364,26 @@ impl<'d> Conditions<'d> {
         self.report(report, Code::Validate, span, origin, message).hint = Some(hint);
     }
 
-    /// The condition of a rule: parsed and resolved, and the origin of its text.
+    /// The condition of a rule: parsed and resolved, and the origin of its text. `own` is the condition without what its
+    /// exceptions add: a mistake in it is told better without them.
     pub(crate) fn rule(
         &mut self,
         report: &mut Report,
-        mapped: Mapped,
+        mapped: &Mapped,
+        own: &Mapped,
         item: &ItemName,
     ) -> Option<(Resolved, u32)> {
-        let (expr, origin) = self.parse(report, mapped, item.clone())?;
+        let before = report.mark();
+        let parsed = self.parse(report, mapped, item.clone());
+        let (expr, origin) = match parsed {
+            Some(parsed) => parsed,
+            None if mapped.text == own.text => return None,
+            None => {
+                report.rewind(before);
+                self.parse(report, own, item.clone())?;
+                self.parse(report, mapped, item.clone())?
+            }
+        };
         let resolved = self.resolve(report, &expr, origin, None, &mut Vec::new())?;
         Some((resolved, origin))
     }

@@ -203,6 +203,18 @@ impl Mapped {
             .is_some_and(|(piece, _)| matches!(piece.origin, Origin::Item { .. }))
     }
 
+    /// True when the byte `at` is the first visible one of a scalar that is joined to another.
+    pub(crate) fn begins_appended(&self, at: usize) -> bool {
+        let Some((piece, _)) = self.piece_at(at).filter(|(piece, _)| piece.start > 0) else {
+            return false;
+        };
+        let blank = self
+            .text
+            .get(piece.start..at)
+            .is_some_and(|t| t.trim().is_empty());
+        blank && matches!(piece.origin, Origin::Scalar { offset: 0, .. })
+    }
+
     /// The lists that are named in a way that can not work, before they are put in: name, place and way.
     pub(crate) fn misused_lists(&self, report: &Report, lists: &Lists<'_>) -> Vec<(String, Place, ListUse)> {
         let odd = Rc::clone(&lists.odd);

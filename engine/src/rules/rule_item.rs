@@ -134,12 +134,15 @@ fn capture(report: &mut Report, item: &Item<'_>) -> Option<(bool, u64)> {
     }
     if item.has("capture_duration") {
         let text = item.text(report, "capture_duration")?;
-        let Ok(duration) = text.text.trim().parse() else {
+        let Ok(duration) = text.text.trim().parse::<u32>() else {
             let message = "`capture_duration` must be a number of milliseconds";
-            item.report(report, Code::YamlValidate, text.at, message);
+            item.report(report, Code::YamlValidate, text.at, message).hint = Some(format!(
+                "a whole number up to {}; 0 is what the configuration says",
+                u32::MAX
+            ));
             return None;
         };
-        return Some((capture, duration));
+        return Some((capture, duration.into()));
     }
     Some((capture, 0))
 }
