@@ -28,10 +28,16 @@ pub(crate) fn answer(cli: &Cli) -> anyhow::Result<Option<String>> {
     } else if asked.page_size {
         Some(format!("Your system page size is: {}\n", page_size()?))
     } else if let Some(source) = &cli.list {
-        Some(match cli.names_only {
-            true => list::names(source, asked.form())?,
-            false => list::fields(source, asked.form(), asked.verbose > 0)?,
-        })
+        // A configuration that can't be read adds nothing to the list, and keeps nobody from it.
+        let config = config::load(cli.config.as_deref(), &cli.options);
+        let static_fields = config.map(|(config, _)| config.static_fields).unwrap_or_default();
+        Some(list::fields(list::Asked {
+            source,
+            form: asked.form(),
+            names_only: cli.names_only,
+            types: asked.verbose > 0,
+            static_fields: &static_fields,
+        })?)
     } else if let Some(name) = &asked.plugin_info {
         Some(plugin::info(name)?)
     } else if asked.list_plugins {

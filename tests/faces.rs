@@ -141,6 +141,8 @@ fn fields_are_listed_in_every_form() {
     assert_eq!(keys(&names), ["fieldnames"]);
     assert_eq!(names["fieldnames"].as_array().unwrap().len(), in_json);
     assert_eq!(text(&["--list", "-N"]).lines().count(), in_json);
+    let with_static = text(&["--list", "-N", "-o", "static_fields={cluster: west}"]);
+    assert!(with_static.ends_with("\nstatic.cluster\n"), "{with_static}");
     let wrong = run(&["--list=k8s_audit"]);
     assert_eq!(wrong.status.code(), Some(1));
     let stderr = String::from_utf8_lossy(&wrong.stderr).into_owned();

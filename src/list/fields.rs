@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use anyhow::bail;
-use lanner_engine::field::{Extract, Field, FieldClass};
+use lanner_engine::field::{Extract, Field};
 use lanner_engine::{EventSource, SOURCES};
 use serde_json::{Value, json};
 
@@ -16,14 +16,39 @@ const WIDTH: usize = 120;
 /// Narrower than this, wrapped text is a column of single words.
 const NARROWEST: usize = 60;
 
-/// A class, and the sources that have it.
+/// A class as it is listed.
 struct Listed {
-    class: &'static FieldClass,
+    name: &'static str,
+    scope: &'static str,
+    doc: &'static str,
     sources: Vec<&'static str>,
+    rows: Vec<Row>,
 }
 
-/// The classes of a source, or of all when the name is empty: each once, whatever number of sources has it.
-fn classes(source: &str) -> anyhow::Result<Vec<Listed>> {
+/// A field as it is listed.
+struct Row {
+    name: String,
+    ty: &'static str,
+    list: bool,
+    tags: Vec<&'static str>,
+    doc: String,
+}
+
+impl Row {
+    fn new(field: &Field) -> Row {
+        Row {
+            name: field.name.to_owned(),
+            ty: field.ty.name(),
+            list: field.list,
+            tags: tags(field),
+            doc: documented(field),
+        }
+    }
+}
+
+/// The classes of a source, or of all when the name is empty: each once, whatever number of sources has it. Every source
+/// has the fields of `static_fields`.
+fn classes(source: &str, static_fields: &[(String, String)]) -> anyhow::Result<Vec<Listed>> {
     let asked: Vec<&'static EventSource> = SOURCES
         .iter()
         .copied()
@@ -37,32 +62,76 @@ fn classes(source: &str) -> anyhow::Result<Vec<Listed>> {
         );
     }
     let mut all: Vec<Listed> = Vec::new();
-    for source in asked {
-        for class in source
-            .classes()
-            .iter()
-            .filter(|class| class.fields.iter().any(listed))
-        {
-            let same = |seen: &&mut Listed| (seen.class.name, seen.class.scope) == (class.name, class.scope);
+    for source in &asked {
+        for class in source.classes() {
+            let same = |seen: &&mut Listed| (seen.name, seen.scope) == (class.name, class.scope);
             match all.iter_mut().find(same) {
                 Some(seen) => seen.sources.push(source.name()),
                 None => all.push(Listed {
-                    class,
+                    name: class.name,
+                    scope: class.scope,
+                    doc: class.doc,
                     sources: vec![source.name()],
+                    rows: class
+                        .fields
+                        .iter()
+                        .filter(|field| listed(field))
+                        .map(Row::new)
+                        .collect(),
                 }),
             }
         }
     }
+    all.push(Listed {
+        name: "static",
+        scope: "",
+        doc: "What static_fields of the configuration adds.",
+        sources: asked.iter().map(|source| source.name()).collect(),
+        rows: static_fields
+            .iter()
+            .map(|(name, value)| Row {
+                name: format!("static.{name}"),
+                ty: "CHARBUF",
+                list: false,
+                tags: vec!["EPF_FORMAT_SUGGESTED"],
+                doc: format!("Always {value}."),
+            })
+            .collect(),
+    });
+    all.retain(|class| !class.rows.is_empty());
     Ok(all)
 }
 
-/// Every field with its class and what it is; `types` adds their types to the text (`-v`).
+/// What `--list` is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Asked<'a> {
+    /// The name of a source; empty for all of them.
+    pub(crate) source: &'a str,
+    /// The form.
+    pub(crate) form: Form,
+    /// Names alone (`-N`).
+    pub(crate) names_only: bool,
+    /// Types in the text, too (`-v`).
+    pub(crate) types: bool,
+    /// Names and values of the configuration's `static_fields`.
+    pub(crate) static_fields: &'a [(String, String)],
+}
+
+/// Every field with its class and what it is, or its name alone.
 ///
 /// # Errors
-/// When there is no source of that name; the empty name is all of them.
-pub(crate) fn fields(source: &str, form: Form, types: bool) -> anyhow::Result<String> {
-    let classes = classes(source)?;
-    Ok(match form {
+/// When there is no source of that name.
+pub(crate) fn fields(asked: Asked<'_>) -> anyhow::Result<String> {
+    let classes = classes(asked.source, asked.static_fields)?;
+    if asked.names_only {
+        let rows = classes.iter().flat_map(|class| &class.rows);
+        let names = rows.map(|row| row.name.as_str());
+        return Ok(match asked.form {
+            Form::Json => document(&json!({ "fieldnames": names.collect::<Vec<_>>() })),
+            Form::Text | Form::Markdown => names.map(|name| format!("{name}\n")).collect(),
+        });
+    }
+    Ok(match asked.form {
         Form::Json => {
             let classes: Vec<Value> = classes.iter().map(as_json).collect();
             document(&json!({ "fieldclasses": classes }))
@@ -70,26 +139,11 @@ pub(crate) fn fields(source: &str, form: Form, types: bool) -> anyhow::Result<St
         Form::Markdown => classes.iter().map(|class| as_markdown(class) + "\n").collect(),
         Form::Text => {
             let width = width();
-            let text = classes.iter().map(|class| as_text(class, types, width) + "\n");
+            let text = classes
+                .iter()
+                .map(|class| as_text(class, asked.types, width) + "\n");
             text.collect()
         }
-    })
-}
-
-/// The fields' names alone (`-N`).
-///
-/// # Errors
-/// As [`fields`].
-pub(crate) fn names(source: &str, form: Form) -> anyhow::Result<String> {
-    let classes = classes(source)?;
-    let names = classes
-        .iter()
-        .flat_map(|listed| listed.class.fields)
-        .filter(|field| listed(field))
-        .map(|field| field.name);
-    Ok(match form {
-        Form::Json => document(&json!({ "fieldnames": names.collect::<Vec<_>>() })),
-        Form::Text | Form::Markdown => names.map(|name| format!("{name}\n")).collect(),
     })
 }
 
@@ -108,85 +162,76 @@ fn listed(field: &Field) -> bool {
 }
 
 /// The class's name, and what sets it apart.
-fn title(class: &FieldClass) -> String {
+fn title(class: &Listed) -> String {
     match class.scope {
         "" => class.name.to_owned(),
         scope => format!("{} ({scope})", class.name),
     }
 }
 
-fn as_text(Listed { class, sources }: &Listed, types: bool, width: usize) -> String {
+fn as_text(class: &Listed, types: bool, width: usize) -> String {
     let mut out = "-------------------------------\n".to_owned();
     let _ = writeln!(out, "{:<INDENT$}{}", "Field Class:", title(class));
     let _ = write!(out, "{:<INDENT$}", "Description:");
     wrap(&mut out, class.doc, INDENT, width);
-    let _ = writeln!(out, "\n{:<INDENT$}{} \n", "Event Sources:", sources.join(" "));
-    for field in class.fields.iter().filter(|field| listed(field)) {
-        if field.name.len() > INDENT {
-            let _ = write!(out, "{}\n{:INDENT$}", field.name, "");
+    let _ = writeln!(
+        out,
+        "\n{:<INDENT$}{} \n",
+        "Event Sources:",
+        class.sources.join(" ")
+    );
+    for row in &class.rows {
+        if row.name.len() > INDENT {
+            let _ = write!(out, "{}\n{:INDENT$}", row.name, "");
         } else {
-            let _ = write!(out, "{:<INDENT$}", field.name);
+            let _ = write!(out, "{:<INDENT$}", row.name);
         }
         let mut description = String::new();
         if types {
-            let _ = write!(description, "(Type: {}) ", field.ty.name());
+            let _ = write!(description, "(Type: {}) ", row.ty);
         }
-        let tags = tags(field);
-        if !tags.is_empty() {
-            let _ = write!(description, "({}) ", tags.join(","));
+        if !row.tags.is_empty() {
+            let _ = write!(description, "({}) ", row.tags.join(","));
         }
-        description.push_str(&documented(field));
+        description.push_str(&row.doc);
         wrap(&mut out, &description, INDENT, width);
         out.push('\n');
     }
     out
 }
 
-fn as_markdown(Listed { class, sources }: &Listed) -> String {
+fn as_markdown(class: &Listed) -> String {
     let mut out = format!(
         "## Field Class: {}\n\n{}\n\nEvent Sources: {} \n\nName | Type | Description\n:----|:-----|:-----------\n",
         class.name,
         class.doc,
-        sources.join(" ")
+        class.sources.join(" ")
     );
-    for field in class.fields.iter().filter(|field| listed(field)) {
-        let ty = match field.list {
-            true => format!("LIST({})", field.ty.name()),
-            false => field.ty.name().to_owned(),
+    for row in &class.rows {
+        let ty = match row.list {
+            true => format!("LIST({})", row.ty),
+            false => row.ty.to_owned(),
         };
-        let _ = writeln!(
-            out,
-            "`{}` | {ty} | {}{}",
-            field.name,
-            documented(field),
-            match is_filled(field) {
-                true => "",
-                false => " *Not filled yet.*",
-            }
-        );
+        let note = match row.tags.contains(&UNFILLED) {
+            true => " *Not filled yet.*",
+            false => "",
+        };
+        let _ = writeln!(out, "`{}` | {ty} | {}{note}", row.name, row.doc);
     }
     out
 }
 
-fn as_json(Listed { class, sources }: &Listed) -> Value {
+fn as_json(class: &Listed) -> Value {
     let fields: Vec<Value> = class
-        .fields
+        .rows
         .iter()
-        .filter(|field| listed(field))
-        .map(|field| {
-            json!({
-                "name": field.name,
-                "desc": documented(field),
-                "data_type": field.ty.name(),
-                "tags": tags(field),
-            })
-        })
+        .map(|row| json!({ "name": row.name, "desc": row.doc, "data_type": row.ty, "tags": row.tags }))
         .collect();
     json!({
         "name": class.name,
         "desc": class.doc,
         "shortdesc": class.scope,
-        "event_sources": sources,
+        "event_sources": class.sources,
         "fields": fields,
     })
 }
@@ -199,11 +244,10 @@ fn documented(field: &Field) -> String {
     }
 }
 
-fn is_filled(field: &Field) -> bool {
-    !matches!(field.extract, Extract::Unfilled)
-}
+/// Lanner's own tag: no value of the field is known yet.
+const UNFILLED: &str = "UNFILLED";
 
-/// Falco's tags of a field, and one of Lanner's own: `UNFILLED` says that no value of it is known yet.
+/// Falco's tags of a field, and [`UNFILLED`].
 fn tags(field: &Field) -> Vec<&'static str> {
     let flags = &field.flags;
     let takes_argument = !field.arg.describe().is_empty();
@@ -216,7 +260,7 @@ fn tags(field: &Field) -> Vec<&'static str> {
         ("EPF_NO_RHS", flags.no_rhs),
         ("EPF_NO_TRANSFORMER", flags.no_transformer),
         ("FILTER_ONLY", flags.filter_only),
-        ("UNFILLED", !is_filled(field)),
+        (UNFILLED, matches!(field.extract, Extract::Unfilled)),
     ];
     all.into_iter()
         .filter(|(_, has)| *has)
@@ -229,10 +273,27 @@ mod tests {
     use super::*;
     use lanner_engine::field;
 
+    fn of(form: Form) -> String {
+        fields(Asked {
+            form,
+            ..Asked::default()
+        })
+        .unwrap()
+    }
+
+    fn names(form: Form) -> String {
+        fields(Asked {
+            form,
+            names_only: true,
+            ..Asked::default()
+        })
+        .unwrap()
+    }
+
     #[test]
     fn a_class_is_printed_as_falco_prints_it() {
-        let all = classes("syscall").unwrap();
-        let class = all.iter().find(|listed| listed.class.name == "fd").unwrap();
+        let all = classes("syscall", &[]).unwrap();
+        let class = all.iter().find(|listed| listed.name == "fd").unwrap();
         let text = as_text(class, false, WIDTH);
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("-------------------------------"));
@@ -272,21 +333,21 @@ mod tests {
 
     #[test]
     fn names_are_lines_or_an_array() {
-        let text = names("", Form::Text).unwrap();
+        let text = names(Form::Text);
         assert!(text.lines().any(|line| line == "proc.name"), "{text}");
         assert!(text.lines().all(|line| !line.contains(' ')));
         for hidden in ["evt.dir", "evt.outputtime", "evt.latency.quantized"] {
             assert!(field::all().any(|field| field.name == hidden));
             assert!(!text.lines().any(|line| line == hidden), "{hidden}");
         }
-        let json: Value = serde_json::from_str(&names("", Form::Json).unwrap()).unwrap();
+        let json: Value = serde_json::from_str(&names(Form::Json)).unwrap();
         let listed = json["fieldnames"].as_array().unwrap();
         assert_eq!(listed.len(), text.lines().count());
     }
 
     #[test]
     fn json_has_every_field_with_its_type_and_tags() {
-        let json: Value = serde_json::from_str(&fields("", Form::Json, false).unwrap()).unwrap();
+        let json: Value = serde_json::from_str(&of(Form::Json)).unwrap();
         let classes = json["fieldclasses"].as_array().unwrap();
         let field = |name: &str| {
             let mut all = classes
@@ -315,7 +376,7 @@ mod tests {
 
     #[test]
     fn markdown_is_a_table_per_class() {
-        let text = fields("syscall", Form::Markdown, false).unwrap();
+        let text = of(Form::Markdown);
         assert!(text.contains("\n`fd.types` | LIST(CHARBUF) | "), "{text}");
         assert_eq!(
             text.matches(":----|:-----|:-----------").count(),
@@ -325,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_class_of_several_kinds_says_which_and_an_unknown_source_is_refused() {
-        let text = fields("", Form::Text, false).unwrap();
+        let text = of(Form::Text);
         for title in [
             "evt (All event types)",
             "evt (Syscall events only)",
@@ -337,7 +398,26 @@ mod tests {
                 "{title}"
             );
         }
-        let error = names("k8s_audit", Form::Text).unwrap_err();
+        let error = fields(Asked {
+            source: "k8s_audit",
+            ..Asked::default()
+        })
+        .unwrap_err();
         assert!(error.to_string().contains("these are: syscall"), "{error}");
+    }
+
+    #[test]
+    fn static_fields_are_a_class_of_their_own() {
+        let static_fields = [("cluster".to_owned(), "west".to_owned())];
+        let asked = Asked {
+            static_fields: &static_fields,
+            ..Asked::default()
+        };
+        let text = fields(asked).unwrap();
+        assert!(
+            text.contains("\nstatic.cluster                (EPF_FORMAT_SUGGESTED) Always west. \n"),
+            "{text}"
+        );
+        assert!(!of(Form::Text).contains("Field Class:                  static"));
     }
 }

@@ -5,7 +5,7 @@ mod fields;
 mod rules;
 
 pub(crate) use events::{events, not_captured};
-pub(crate) use fields::{fields, names};
+pub(crate) use fields::{Asked, fields};
 pub(crate) use rules::{as_json as rules_as_json, as_text as rules_as_text};
 
 use clap::ValueEnum;

@@ -24,13 +24,9 @@ pub(crate) fn document(report: &mut Report, definitions: &mut Definitions, docum
         let message = format!("a rules file is a sequence of items, not {}", document.kind());
         report
             .add(Code::YamlValidate, first_line(document.at), None, message)
-            .hint = Some(match document.value {
-            Value::Map(_) => {
-                "each item begins with `- rule:`, `- macro:` or `- list:`; a configuration is checked with \
-                              `lanner -c FILE --dry-run`"
-                    .into()
-            }
-            _ => "each item begins with `- rule:`, `- macro:` or `- list:`".into(),
+            .hint = Some(match is_configuration(document) {
+            true => "this looks like a configuration: check it with `lanner -c FILE --dry-run`".into(),
+            false => "each item begins with `- rule:`, `- macro:` or `- list:`".into(),
         });
         return;
     };
@@ -47,6 +43,15 @@ pub(crate) fn document(report: &mut Report, definitions: &mut Definitions, docum
             }
         }
     }
+}
+
+/// Whether a document that is no sequence is a map of something else than an item.
+fn is_configuration(document: &Node) -> bool {
+    let Value::Map(entries) = &document.value else {
+        return false;
+    };
+    let probe = Item::new(entries, first_line(document.at), ItemKind::Unknown);
+    !entries.is_empty() && !KINDS.iter().any(|(key, _)| probe.has(key))
 }
 
 /// A place that shows only its first character: for nodes that may be a whole page.
