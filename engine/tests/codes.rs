@@ -109,7 +109,7 @@ fn raises(code: Code, cases: &[Case<'_>]) {
         });
         assert_eq!(shown.as_deref(), Some(*under), "{how}: {one}");
         // The offset is the byte of that line and column.
-        let start: usize = text.lines().take(line - 1).map(|line| line.len() + 1).sum();
+        let start: usize = text.split('\n').take(line - 1).map(|line| line.len() + 1).sum();
         let before: usize = text[start..].chars().take(column - 1).map(char::len_utf8).sum();
         assert_eq!(one.offset, start + before, "{how}");
     }

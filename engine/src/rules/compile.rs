@@ -128,10 +128,16 @@ fn rule(
     if report.errors() > errors {
         return None;
     }
-    let resolved = conditions.rule(report, &mapped, &own, &item);
     let before = report.mark();
     let output = output(report, definition, &item, settings, scope);
     report.about(before, Part::Output);
+    let before = report.mark();
+    let resolved = conditions.rule(report, &mapped, &own, &item);
+    if let Output::Skipped = output {
+        // What its condition uses is used; what is wrong with it is not worth a line.
+        report.rewind(before);
+        return None;
+    }
     let (resolved, origin) = resolved?;
     let program = match condition::compile_in(&resolved.expr, scope) {
         Ok(program) => program,
@@ -146,7 +152,9 @@ fn rule(
         diagnostic.hint = warning.kind.hint();
         diagnostic.deprecated_field = warning.kind.deprecated_field().map(str::to_owned);
     }
-    let (template, extra) = output?;
+    let Output::Ready(template, extra) = output else {
+        return None;
+    };
     if !program.names_event_types() && definition.warn_event_types {
         let message = "the condition names no event type: the rule runs on every event, which costs";
         let place = definition
@@ -187,7 +195,8 @@ fn warning_code(kind: &WarningKind) -> Code {
     }
 }
 
-/// Reports what is wrong with a condition, or skips the rule when it asked for that.
+/// Reports what is wrong with a condition, or skips the rule when it asked for that: Falco reads from left to right and
+/// looks no further than the first name it does not know.
 fn check_errors(
     report: &mut Report,
     conditions: &Conditions<'_>,
@@ -195,8 +204,8 @@ fn check_errors(
     origin: u32,
     errors: Vec<CheckError>,
 ) {
-    let skip = definition.skip_if_unknown && errors.iter().all(|e| e.kind.is_unknown_name());
-    for error in errors {
+    let skip = definition.skip_if_unknown && errors.first().is_some_and(|e| e.kind.is_unknown_name());
+    for error in errors.into_iter().filter(|e| !skip || e.kind.is_unknown_name()) {
         let code = if skip {
             Code::UnknownFilter
         } else {
@@ -279,6 +288,16 @@ fn plain_fields(report: &mut Report, mapped: &Mapped, item: &ItemName, scope: &S
         Some(format!("a field stands after a %: %{name}"));
 }
 
+/// What comes of a rule's output.
+enum Output {
+    /// It compiles, and so do the extra fields.
+    Ready(Template, Vec<Extra>),
+    /// It has a name that does not exist, and the rule asks to be skipped then.
+    Skipped,
+    /// It does not compile.
+    Wrong,
+}
+
 /// The output with what the configuration adds to it, and the extra fields.
 fn output(
     report: &mut Report,
@@ -286,7 +305,7 @@ fn output(
     item: &ItemName,
     settings: &Settings,
     scope: &Scope,
-) -> Option<(Template, Vec<Extra>)> {
+) -> Output {
     let mut mapped = Mapped::joined(&definition.output);
     plain_fields(report, &mapped, item, scope);
     if let Some(at) = mapped.text.find("%container.info") {
@@ -338,7 +357,10 @@ fn output(
                 diagnostic.hint = warning.kind.hint();
                 diagnostic.deprecated_field = warning.kind.deprecated_field().map(str::to_owned);
             }
-            (!failed).then_some((template, extra))
+            if failed {
+                return Output::Wrong;
+            }
+            Output::Ready(template, extra)
         }
         Err(error) => {
             let span = error.span();
@@ -357,7 +379,10 @@ fn output(
                 message.push_str("; the rule is skipped");
             }
             report.add(code, located, Some(item), message).hint = error.hint();
-            None
+            match skip && !failed {
+                true => Output::Skipped,
+                false => Output::Wrong,
+            }
         }
     }
 }

@@ -430,6 +430,19 @@ fn unknown_names_skip_a_rule_that_says_so() {
             &["LOAD_ERR_COMPILE_CONDITION 1:3:34 «evt.arg.no_such»"],
         ),
         (
+            "unless a name that does not exist stands before them",
+            &[&skipping("evt.type = open and no.such = 1 and fd.num = x", "o")],
+            &["LOAD_UNKNOWN_FILTER 1:3:34 «no.such»"],
+        ),
+        (
+            "or in the output",
+            &[&skipping(
+                "evt.type = open and fd.num = x and no_such",
+                "%no.such",
+            )],
+            &["LOAD_UNKNOWN_FILTER 1:4:12 «%no.such»"],
+        ),
+        (
             "an unknown macro too",
             &[&skipping("evt.type = open and no_such", "o")],
             &["LOAD_ERR_VALIDATE 1:3:34 «no_such»"],
