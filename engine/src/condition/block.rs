@@ -1,7 +1,6 @@
 //! Up to 64 conditions that are evaluated together: their nodes in the order in which they are tried.
 
-use std::collections::HashMap;
-
+use super::quick_hash::QuickMap;
 use super::residual::Residuals;
 
 /// Conditions evaluated together: one bit each.
@@ -15,6 +14,8 @@ const MOST_ORDERED: usize = 200;
 #[derive(Debug)]
 pub(super) struct Condition {
     pub(super) id: u32,
+    /// Its place in the order of all.
+    pub(super) place: u32,
     /// What has to hold.
     pub(super) nodes: Box<[u32]>,
     /// The node that is all of that, unless nothing has to.
@@ -26,6 +27,8 @@ pub(super) struct Condition {
 pub(super) struct Block {
     /// What the caller calls them.
     pub(super) ids: Box<[u32]>,
+    /// Their places in the order of all.
+    pub(super) places: Box<[u32]>,
     /// What all of them need.
     pub(super) steps: Box<[Step]>,
     /// What each of them needs, where few of them may have to be evaluated.
@@ -41,7 +44,7 @@ pub(super) struct Step {
 
 impl Block {
     pub(super) fn new(conditions: &[&Condition], residuals: &Residuals) -> Block {
-        let mut needed_by: HashMap<u32, u64> = HashMap::new();
+        let mut needed_by: QuickMap<u32, u64> = QuickMap::default();
         for (index, condition) in conditions.iter().enumerate() {
             for node in &condition.nodes {
                 *needed_by.entry(*node).or_default() |= 1 << index;
@@ -60,6 +63,7 @@ impl Block {
         }
         Block {
             ids: conditions.iter().map(|condition| condition.id).collect(),
+            places: conditions.iter().map(|condition| condition.place).collect(),
             steps: steps.into(),
             own: [].into(),
         }

@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use super::atom::{Atoms, Kind, atoms_of};
 use super::node::How;
 use super::odds;
+use super::quick_hash::QuickMap;
 use super::residual::{Residuals, Shape};
 
 /// How many conditions have to share a slot for it to be worth reading.
@@ -180,7 +181,7 @@ fn looking(kind: Kind) -> f32 {
 /// Lowers the estimates of checks whose atoms few others have: of the conditions that look at a value, at most those pass
 /// together whose constant it is.
 fn rarities(parts: &mut [Option<Part<'_>>], uses: &[usize], slots: &Slots<'_>) {
-    let mut having: HashMap<(u32, Kind, Cow<'_, [u8]>), usize> = HashMap::new();
+    let mut having: QuickMap<(u32, Kind, Cow<'_, [u8]>), usize> = QuickMap::default();
     for (part, uses) in parts.iter().zip(uses) {
         if let Some(Part {
             slot,

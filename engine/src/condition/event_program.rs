@@ -16,6 +16,7 @@ use super::index::Index;
 use super::memory::Memory;
 use super::node::CheckNode;
 use super::program::Program;
+use super::quick_hash::QuickMap;
 use super::residual::{Residual, Residuals, Shape};
 
 /// From how many checks of a value on it is kept instead of built for each: most checks are not reached.
@@ -50,6 +51,7 @@ struct Indexed {
 #[derive(Debug, Clone, Copy)]
 struct Holding<'p> {
     ids: &'p [u32],
+    places: &'p [u32],
     left: u64,
 }
 
@@ -81,16 +83,18 @@ impl EventProgram {
     ) -> EventProgram {
         let mut residuals = Residuals::new(event);
         let mut possible: Vec<Condition> = Vec::new();
-        for (id, program) in conditions {
+        for (place, (id, program)) in (0u32..).zip(conditions) {
             match residuals.add(&program.root, false) {
                 Residual::True => possible.push(Condition {
                     id,
+                    place,
                     nodes: [].into(),
                     root: None,
                 }),
                 Residual::False => {}
                 Residual::Node(node) => possible.push(Condition {
                     id,
+                    place,
                     nodes: residuals.conjuncts(node),
                     root: Some(node),
                 }),
@@ -143,7 +147,7 @@ impl EventProgram {
                     false => self.one_by_one(block, candidates, view, memory),
                 };
             }
-            let next = match (always.first(), picked.first()) {
+            let next = match (always.place(), picked.place()) {
                 (Some(a), Some(b)) if a < b => &mut always,
                 (Some(_), None) => &mut always,
                 (_, Some(_)) => &mut picked,
@@ -174,8 +178,11 @@ impl EventProgram {
                 }
             }
         }
-        let ids = &block.ids;
-        Holding { ids, left }
+        Holding {
+            ids: &block.ids,
+            places: &block.places,
+            left,
+        }
     }
 
     /// The same, one condition after the other.
@@ -193,8 +200,11 @@ impl EventProgram {
                 left |= 1 << at;
             }
         }
-        let ids = &block.ids;
-        Holding { ids, left }
+        Holding {
+            ids: &block.ids,
+            places: &block.places,
+            left,
+        }
     }
 
     #[inline]
@@ -236,11 +246,20 @@ impl EventProgram {
 }
 
 impl Holding<'_> {
-    const NONE: Holding<'static> = Holding { ids: &[], left: 0 };
+    const NONE: Holding<'static> = Holding {
+        ids: &[],
+        places: &[],
+        left: 0,
+    };
 
     fn first(&self) -> Option<u32> {
         // No bit set is bit 64, which no block has.
         self.ids.get(self.left.trailing_zeros() as usize).copied()
+    }
+
+    /// The place of the first in the order of all.
+    fn place(&self) -> Option<u32> {
+        self.places.get(self.left.trailing_zeros() as usize).copied()
     }
 
     fn drop_first(&mut self) {
@@ -291,8 +310,8 @@ struct Layout {
     nodes: Vec<Op>,
     /// What each node is about, and how many places ask for that.
     subjects: Vec<Subject>,
-    uses: HashMap<Subject, u32>,
-    placed: HashMap<u32, u32>,
+    uses: QuickMap<Subject, u32>,
+    placed: QuickMap<u32, u32>,
 }
 
 /// What an answer is about.
@@ -324,7 +343,7 @@ impl Layout {
                 step.node = self.place_again(step.node, &shapes, residuals);
             }
         }
-        let mut answers: HashMap<Subject, u32> = HashMap::new();
+        let mut answers: QuickMap<Subject, u32> = QuickMap::default();
         for (op, subject) in self.nodes.iter_mut().zip(&self.subjects) {
             if self.uses.get(subject).is_some_and(|uses| *uses > 1) {
                 let next = answers.len() as u32;

@@ -1,7 +1,6 @@
 //! Conditions by the constants they look for: on an event every value is read once, looked up once, and says which
 //! conditions may hold.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use lanner_schema::view::EventView;
@@ -13,6 +12,7 @@ use super::matcher::{BytesTest, Matcher};
 use super::node::{CheckNode, How};
 use super::pattern::is_normal;
 use super::program::Scratch;
+use super::quick_hash::QuickMap;
 use super::residual::Residuals;
 use super::text_set::{LAST_LENGTH, TextSet};
 use super::transform::Source;
@@ -103,7 +103,7 @@ impl Index {
     /// An index of the conditions that `choice` has checks for, numbered in their order.
     pub(super) fn new(residuals: &Residuals, choice: &Choice<'_>) -> Index {
         // The conditions of each check.
-        let mut names: HashMap<u32, u32> = HashMap::new();
+        let mut names: QuickMap<u32, u32> = QuickMap::default();
         let mut checks: Vec<(u32, Vec<(u32, u64)>)> = Vec::new();
         for (number, of_one) in (0u32..).zip(choice.checks.iter().filter(|checks| !checks.is_empty())) {
             let (word, bit) = (number / 64, 1 << (number % 64));
@@ -119,7 +119,7 @@ impl Index {
                 }
             }
         }
-        let mut slots: HashMap<u32, usize> = HashMap::new();
+        let mut slots: QuickMap<u32, usize> = QuickMap::default();
         let mut all: Vec<Slot> = Vec::new();
         for (name, (check, _)) in (0u32..).zip(&checks) {
             let Some(part) = &choice.parts[*check as usize] else {

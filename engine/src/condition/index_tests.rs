@@ -202,13 +202,16 @@ proptest! {
         events in proptest::collection::vec(random(), 1..8),
     ) {
         let rules = programs(&texts);
+        let mut ordered: Vec<(u32, &(Expr, Program))> = (0..).zip(&rules).collect();
+        ordered.reverse();
         let (mut naive, mut memory) = (Naive::default(), Memory::default());
         for random in &events {
-            let on_it = (0u32..).zip(&rules).filter(|(_, (_, program))| program.events().contains(random.event));
-            let together = EventProgram::new(random.event, on_it.map(|(id, (_, program))| (id, program)));
+            // The order is that in which they are given, whatever they are called.
+            let on_it = ordered.iter().filter(|(_, (_, program))| program.events().contains(random.event));
+            let together = EventProgram::new(random.event, on_it.map(|(id, (_, program))| (*id, program)));
             random.view(|view| {
                 let expected: Vec<u32> =
-                    (0u32..).zip(&rules).filter(|(_, (expr, _))| naive.holds(expr, view)).map(|(id, _)| id).collect();
+                    ordered.iter().filter(|(_, (expr, _))| naive.holds(expr, view)).map(|(id, _)| *id).collect();
                 // Stopping early must leave nothing for the next event.
                 for stop_after in [1, 2, usize::MAX, usize::MAX] {
                     let mut found = Vec::new();

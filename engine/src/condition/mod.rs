@@ -25,6 +25,7 @@ mod parse;
 mod pattern;
 mod posix;
 mod program;
+mod quick_hash;
 mod remains;
 mod residual;
 mod text_set;

@@ -1,5 +1,6 @@
 //! The compiled tree.
 
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
 use lanner_schema::view::EventView;
@@ -9,6 +10,7 @@ use super::check::Checker;
 use super::error::CheckErrorKind;
 use super::matcher::Matcher;
 use super::program::Scratch;
+use super::quick_hash::QuickHasher;
 use super::transform::Source;
 use crate::field::{Extract, FieldRef, PlainFn};
 use crate::value::Value;
@@ -36,6 +38,26 @@ pub(super) struct CheckNode {
     pub(super) matcher: Matcher,
     /// The text of the check, by which rules that have it in common find it.
     pub(super) text: Box<str>,
+    /// Of that text, which may be long.
+    hash: u64,
+}
+
+/// A check by its text: equal texts are the same check.
+#[derive(Debug)]
+pub(super) struct ByText(pub(super) Arc<CheckNode>);
+
+impl PartialEq for ByText {
+    fn eq(&self, other: &ByText) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.hash == other.0.hash && self.0.text == other.0.text
+    }
+}
+
+impl Eq for ByText {}
+
+impl Hash for ByText {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.hash);
+    }
 }
 
 /// How several values of the left side combine.
@@ -125,6 +147,8 @@ impl CheckNode {
             },
             _ => (None, how == How::One),
         };
+        // The alternate form quotes what could be read in two ways otherwise.
+        let text: Box<str> = format!("{check:#}").into();
         CheckNode {
             left,
             plain,
@@ -132,8 +156,8 @@ impl CheckNode {
             left_text: format!("{:#}", check.left).into(),
             how,
             matcher,
-            // The alternate form quotes what could be read in two ways otherwise.
-            text: format!("{check:#}").into(),
+            hash: BuildHasherDefault::<QuickHasher>::default().hash_one(&text),
+            text,
         }
     }
 

@@ -39,6 +39,8 @@ impl Scratch {
 pub struct Program {
     pub(super) root: Node,
     types: TypeSet,
+    /// The captured events among them, which is asked often.
+    events: EventSet,
     fields: Vec<FieldRef>,
     host_names: Vec<Box<str>>,
     warnings: Vec<Warning>,
@@ -67,10 +69,12 @@ pub fn compile_in(expr: &Expr, scope: &Scope) -> Result<Program, Vec<CheckError>
         ..
     } = checker;
     warnings.truncate(MOST);
+    let types = TypeSet::of(expr, scope.source());
     match root {
         Some(root) if errors.is_empty() => Ok(Program {
             root,
-            types: TypeSet::of(expr, scope.source()),
+            events: types.events(),
+            types,
             fields,
             host_names,
             warnings,
@@ -82,7 +86,7 @@ pub fn compile_in(expr: &Expr, scope: &Scope) -> Result<Program, Vec<CheckError>
 impl Program {
     /// The captured events on which the condition can be true. It may name more than it should, never less.
     pub fn events(&self) -> EventSet {
-        self.types.events()
+        self.events
     }
 
     /// The event types the condition asks for by name that Falco knows and Lanner does not capture yet, sorted.

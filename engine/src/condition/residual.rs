@@ -4,14 +4,14 @@
 //! parts are the same node, whichever condition they come from. Checks have no side effects and a missing value is just
 //! a check that fails, so none of this changes a result.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use lanner_schema::event::Event;
 
 use super::by_event;
-use super::node::{CheckNode, Node};
+use super::node::{ByText, CheckNode, Node};
 use super::odds::Odds;
+use super::quick_hash::QuickMap;
 
 /// What a condition comes to on an event type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +39,9 @@ pub(super) struct Residuals {
     checks: Vec<Arc<CheckNode>>,
     odds: Vec<Odds>,
     decided: Vec<Option<bool>>,
-    by_text: HashMap<Box<str>, u32>,
+    by_text: QuickMap<ByText, u32>,
     shapes: Vec<(Shape, Odds)>,
-    by_shape: HashMap<Shape, u32>,
+    by_shape: QuickMap<Shape, u32>,
 }
 
 impl Residuals {
@@ -51,9 +51,9 @@ impl Residuals {
             checks: Vec::new(),
             odds: Vec::new(),
             decided: Vec::new(),
-            by_text: HashMap::new(),
+            by_text: QuickMap::default(),
             shapes: Vec::new(),
-            by_shape: HashMap::new(),
+            by_shape: QuickMap::default(),
         }
     }
 
@@ -101,14 +101,14 @@ impl Residuals {
     }
 
     fn add_check(&mut self, check: &Arc<CheckNode>, negated: bool) -> Residual {
-        let index = match self.by_text.get(&check.text) {
+        let index = match self.by_text.get(&ByText(Arc::clone(check))) {
             Some(index) => *index,
             None => {
                 let index = self.checks.len() as u32;
                 self.checks.push(Arc::clone(check));
                 self.odds.push(Odds::of(check));
                 self.decided.push(by_event::truth(check, self.event));
-                self.by_text.insert(check.text.clone(), index);
+                self.by_text.insert(ByText(Arc::clone(check)), index);
                 index
             }
         };
