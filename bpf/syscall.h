@@ -91,6 +91,12 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 	case OP_OBJECT_TUPLE:
 		extract__sock_tuple(index, resulting_fd(s), 0, 0, 0);
 		break;
+	case OP_ARG_TUPLE:
+		extract__sock_tuple(index, (__s32)s->args[0], 0, 0, 0);
+		break;
+	case OP_RESULT_TUPLE:
+		extract__sock_tuple(index, (__s32)s->ret, 0, 0, 0);
+		break;
 	case OP_FD_PATH:
 		put_file_path(SCRATCH_SYSCALL, index, file_of((__s32)s->args[0]));
 		break;

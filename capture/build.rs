@@ -144,7 +144,8 @@ enum param_op {
 	OP_NONE, OP_RETURN, OP_ARG_S32, OP_ARG_U32, OP_ARG_64, OP_USER_STRING, OP_USER_U64, OP_USER_PATH,
 	OP_SOCK_TUPLE, OP_SOCK_ADDR, OP_FD_PATH, OP_OPENED_DEV, OP_OPENED_INO, OP_ARGV, OP_CWD,
 	OP_SENDTO_TUPLE, OP_SENDMSG_TUPLE, OP_SENT_DATA, OP_SENT_MSG_DATA, OP_MSG_SIZE,
-	OP_OBJECT, OP_OBJECT_PATH, OP_OBJECT_TUPLE,
+	OP_OBJECT, OP_OBJECT_PATH, OP_OBJECT_TUPLE, OP_ARG_TUPLE,
+	OP_RESULT_TUPLE,
 };
 
 struct param_row {
@@ -215,6 +216,8 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
             Extractor::Object => ("OP_OBJECT", 0, 0),
             Extractor::ObjectPath => ("OP_OBJECT_PATH", 0, 0),
             Extractor::ObjectTuple => ("OP_OBJECT_TUPLE", 0, 0),
+            Extractor::ArgTuple => ("OP_ARG_TUPLE", 0, 0),
+            Extractor::ResultTuple => ("OP_RESULT_TUPLE", 0, 0),
         },
         Origin::Program | Origin::Absent => return None,
     };

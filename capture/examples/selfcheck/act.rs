@@ -358,26 +358,46 @@ fn identity() -> Result<()> {
 /// Calls that would change the kernel, made so that it refuses them.
 fn kernel() -> Result<()> {
     let empty = c("")?;
-    let n = sys!(libc::SYS_socket, libc::AF_UNIX, libc::SOCK_DGRAM, 0);
+    for (domain, kind, name) in [
+        (libc::AF_UNIX, libc::SOCK_DGRAM, "unix"),
+        (libc::AF_INET, libc::SOCK_STREAM, "ipv4"),
+        (libc::AF_PACKET, libc::SOCK_RAW, "other"),
+    ] {
+        let n = sys!(libc::SYS_socket, domain, kind, 0);
+        expect(
+            "socket",
+            &[
+                ("fd", &n.to_string()),
+                ("domain", &domain.to_string()),
+                ("type", &kind.to_string()),
+                ("proto", "0"),
+                ("fd.num", &n.to_string()),
+                ("fd.type", if n < 0 { "other" } else { name }),
+                ("fd.connected", "false"),
+            ],
+        );
+        let result = sys!(libc::SYS_listen, n, 7);
+        expect(
+            "listen",
+            &[
+                ("res", &result.to_string()),
+                ("fd", &n.to_string()),
+                ("backlog", "7"),
+                ("fd.num", &n.to_string()),
+                ("fd.is_server", if name == "ipv4" { "true" } else { "false" }),
+            ],
+        );
+        close(n);
+    }
+    let refused = sys!(libc::SYS_socket, 999, 1, 0);
     expect(
         "socket",
         &[
-            ("fd", &n.to_string()),
-            ("domain", "1"),
-            ("type", "2"),
-            ("proto", "0"),
+            ("fd", &refused.to_string()),
+            ("domain", "999"),
+            ("fd.type", "other"),
         ],
     );
-    let result = sys!(libc::SYS_listen, n, 7);
-    expect(
-        "listen",
-        &[
-            ("res", &result.to_string()),
-            ("fd", &n.to_string()),
-            ("backlog", "7"),
-        ],
-    );
-    close(n);
     let result = sys!(libc::SYS_ptrace, libc::PTRACE_ATTACH, -7, 0, 0);
     expect(
         "ptrace",

@@ -126,6 +126,10 @@ pub enum Extractor {
     ObjectPath = 15,
     /// Its ends, when it is a socket.
     ObjectTuple = 16,
+    /// Both ends of the socket behind descriptor argument 0, as the kernel knows them.
+    ArgTuple = 17,
+    /// The same of the socket that is the result.
+    ResultTuple = 18,
 }
 
 /// The most bytes of data that an event carries: Falco's default.

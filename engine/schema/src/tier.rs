@@ -330,7 +330,7 @@ fn reads_user_memory(extractor: Extractor) -> bool {
         X::SockAddr | X::ExecveArgv | X::ExecveatArgv | X::SentData | X::SentMsgData | X::MsgSize => true,
         X::SockTuple | X::SendToTuple | X::SendMsgTuple => false,
         X::FdPath | X::OpenedDev | X::OpenedIno | X::Cwd => false,
-        X::Object | X::ObjectPath | X::ObjectTuple => false,
+        X::Object | X::ObjectPath | X::ObjectTuple | X::ArgTuple | X::ResultTuple => false,
     }
 }
 

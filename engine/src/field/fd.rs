@@ -72,6 +72,10 @@ pub(super) fn name_into(view: &EventView<'_>, out: &mut Vec<u8>) {
     match (fd.path, fd.tuple) {
         (Some(path), _) => out.extend_from_slice(path),
         (None, Some(mut tuple)) => {
+            // A socket that listens has one end only.
+            if fd.is_server && tuple.remote.is_none() {
+                return param::address_text(&tuple, out);
+            }
             // Client first, whichever end is the process's own.
             if fd.is_server {
                 std::mem::swap(&mut tuple.local, &mut tuple.remote);

@@ -303,7 +303,8 @@ pub(super) fn tuple_text(tuple: &SocketTuple<'_>, out: &mut Vec<u8>) {
     end(out, tuple.remote, tuple.family);
 }
 
-fn address_text(tuple: &SocketTuple<'_>, out: &mut Vec<u8>) {
+/// Appends one end of a socket, or its path.
+pub(super) fn address_text(tuple: &SocketTuple<'_>, out: &mut Vec<u8>) {
     match tuple.remote.or(tuple.local) {
         Some(address) => end(out, Some(address), tuple.family),
         None => path_text(tuple.path, out),

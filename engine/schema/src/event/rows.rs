@@ -375,18 +375,20 @@ events! {
         flags: Flags(&flags::MEMFD_CREATE_FLAGS), Arg(1);
     }
     /// `socket(2)`.
-    Socket "socket" Net x86_64 [41] i386 [359] aarch64 [198] => {
+    Socket "socket" Net x86_64 [41] i386 [359] aarch64 [198] fd FdUse::Socket { fd: 0, tuple: 5 }; => {
         fd: Fd, Return;
         domain: Enum(&flags::SOCKET_FAMILIES), Arg(0);
         type: U32, Arg(1);
         proto: U32, Arg(2);
         flags: Flags(&flags::FILE_FLAGS), Absent;
+        tuple: SockTuple, Origin::Extractor(X::ResultTuple), hidden;
     }
     /// `listen(2)`.
-    Listen "listen" Net x86_64 [50] i386 [363] aarch64 [201] => {
+    Listen "listen" Net x86_64 [50] i386 [363] aarch64 [201] fd FdUse::Socket { fd: 1, tuple: 3 }; => {
         res: Errno, Return;
         fd: Fd, Arg(0);
         backlog: I32, Arg(1);
+        tuple: SockTuple, Origin::Extractor(X::ArgTuple), hidden;
     }
     /// `ptrace(2)`; what `addr` and `data` mean depends on the request, and neither is read yet.
     Ptrace "ptrace" Process x86_64 [101] i386 [26] aarch64 [117] => {
