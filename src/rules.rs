@@ -1,7 +1,8 @@
 //! Which rules files are read, and what is said about them.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -113,8 +114,16 @@ fn directory(path: &Path) -> io::Result<Vec<PathBuf>> {
 /// A [`Diagnostic`] that says why it can't be, and where.
 pub(crate) fn read_file(path: &Path) -> anyhow::Result<RulesFile> {
     let name = path.display().to_string();
-    let bytes = fs::read(path)
+    let bytes = bytes(path)
         .map_err(|error| Diagnostic::unreadable(&name, format!("cannot read the rules: {error}"), None))?;
+    if bytes.len() > RulesFile::MAX_LENGTH {
+        return Err(Diagnostic::unreadable(&name, RulesFile::too_long(), None).into());
+    }
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        let mut diagnostic = Diagnostic::unreadable(&name, "the file is UTF-16", Some((1, 1, 0)));
+        diagnostic.hint = Some("save it as UTF-8".into());
+        return Err(diagnostic.into());
+    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
         let before = &error.as_bytes()[..offset];
@@ -126,6 +135,28 @@ pub(crate) fn read_file(path: &Path) -> anyhow::Result<RulesFile> {
         diagnostic
     })?;
     Ok(RulesFile { name, text })
+}
+
+/// The bytes of a file, at most one more than are read. Pipes are read where they are sure to have a writer: a named one
+/// would wait for it, and devices have no end.
+fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let kind = fs::metadata(path)?.file_type();
+    let is_handed_over = ["/dev/fd", "/dev/stdin", "/proc"]
+        .iter()
+        .any(|place| path.starts_with(place));
+    if !kind.is_file() && !is_handed_over {
+        let what = match () {
+            () if kind.is_fifo() => "a named pipe",
+            () if kind.is_socket() => "a socket",
+            () if kind.is_dir() => "a directory",
+            () => "a device",
+        };
+        return Err(io::Error::other(format!("it is {what}, not a file")));
+    }
+    let mut bytes = Vec::new();
+    let most = RulesFile::MAX_LENGTH as u64 + 1;
+    fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

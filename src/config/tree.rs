@@ -139,6 +139,8 @@ impl Node {
 /// Reads a YAML text; keys that are there twice stay, see [`settle_duplicates`]. Environment variables in its scalars are replaced when `expand` is set.
 pub(crate) fn parse(text: &str, place: &Place, expand: bool) -> Result<Node, Message> {
     let options = serde_yaml::options! {
+        // More than any key needs: the parser works by recursion.
+        budget: serde_yaml::budget! { max_depth: 24 },
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
     };
     match serde_yaml::from_str_with_options::<Option<Spanned<Raw>>>(text, options) {

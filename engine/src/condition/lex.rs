@@ -149,7 +149,12 @@ fn unescape(body: &[u8], quote: u8) -> Result<Vec<u8>, QuotedError> {
                     None => return Err(QuotedError::Escape { at: at + 1, len: 2 }),
                 }
             }
-            _ => return Err(QuotedError::Escape { at: at + 1, len: 2 }),
+            _ => {
+                // All of a character that takes several bytes.
+                let wide = body[at + 1..].iter().skip(1).take_while(|b| **b & 0xc0 == 0x80);
+                let len = 2 + wide.count();
+                return Err(QuotedError::Escape { at: at + 1, len });
+            }
         });
         at += len;
     }

@@ -13,7 +13,7 @@ use std::rc::Rc;
 /// The most nodes a condition may have with its macros put in: macros that name macros grow exponentially.
 const MAX_NODES: usize = 200_000;
 /// The most nodes all conditions may have together with their macros put in.
-const MAX_ALL_NODES: usize = 3_000_000;
+const MAX_ALL_NODES: usize = 1_500_000;
 /// How deep macros may name macros.
 const MAX_CHAIN: usize = 200;
 

@@ -39,6 +39,16 @@ pub struct RulesFile {
     pub text: String,
 }
 
+impl RulesFile {
+    /// The longest file that is read, in bytes.
+    pub const MAX_LENGTH: usize = 16 * 1024 * 1024;
+
+    /// The error about a file that is longer than that.
+    pub fn too_long() -> String {
+        format!("the file is longer than {} MiB", Self::MAX_LENGTH >> 20)
+    }
+}
+
 /// What came of loading rules files.
 #[derive(Debug)]
 pub struct Loaded {

@@ -252,7 +252,14 @@ impl Report {
         let mut seen = HashSet::new();
         self.diagnostics
             .retain(|(file, d)| seen.insert((*file, d.offset, d.code, d.message.clone())));
-        self.diagnostics.into_iter().map(|(_, d)| d).chain(more).collect()
+        let readable = |(_, mut diagnostic): (usize, Diagnostic)| {
+            diagnostic.hint = diagnostic.hint.as_deref().map(readable);
+            for note in &mut diagnostic.notes {
+                note.message = readable(&note.message);
+            }
+            diagnostic
+        };
+        self.diagnostics.into_iter().map(readable).chain(more).collect()
     }
 
     /// One diagnostic for all that were left out of a file.
@@ -322,24 +329,29 @@ fn nothing(code: Code) -> Diagnostic {
 
 /// What a rules file may say about itself on a terminal: not too much, and nothing the terminal would obey.
 fn readable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len().min(LONGEST));
-    for (index, c) in text.chars().enumerate() {
-        if index == LONGEST {
-            out.push('…');
-            break;
+    let mut out = String::with_capacity(text.len().min(2 * LONGEST));
+    let length = text.chars().count();
+    // What is wrong with a long word mostly stands behind it.
+    let cut = match length > LONGEST {
+        true => LONGEST * 3 / 4..length - LONGEST / 4,
+        false => length..length,
+    };
+    let mut put = |c: char| match c {
+        // Controls, and marks that turn the direction of what follows or can't be seen.
+        c if c.is_control() => out.extend(c.escape_default()),
+        '\u{a0}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{feff}' => {
+            out.extend(c.escape_unicode());
         }
-        match c {
-            // Controls, and marks that turn the direction of what follows or can't be seen.
-            c if c.is_control() => out.extend(c.escape_default()),
-            '\u{a0}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}'
-            | '\u{feff}' => {
-                out.extend(c.escape_unicode());
-            }
-            c => out.push(c),
-        }
+        c => out.push(c),
+    };
+    text.chars().take(cut.start).for_each(&mut put);
+    if !cut.is_empty() {
+        put('…');
+        text.chars().skip(cut.end).for_each(&mut put);
     }
     out
 }

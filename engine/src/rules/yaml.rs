@@ -3,6 +3,7 @@
 //! Falco reads every scalar as text and decides later what it means, so `0x1f`, `1.10` and `yes` must not become
 //! numbers or booleans here.
 
+use super::RulesFile;
 use super::source::{Place, Report, Scalar};
 use crate::diagnostic::{Code, Snippet};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -12,8 +13,6 @@ use serde_yaml::options::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPoli
 use std::collections::HashMap;
 use std::fmt;
 
-/// The longest rules file that is read, in bytes.
-const MAX_FILE: usize = 16 * 1024 * 1024;
 /// The most values a file may have, what its aliases stand for counted each time.
 const MAX_NODES: usize = 1_000_000;
 /// How deep sequences and maps may stand in each other: rules need eight levels, and the parser works by recursion.
@@ -68,9 +67,8 @@ pub(crate) fn read(report: &mut Report, file: usize) -> Vec<Node> {
     let Some(text) = report.files.get(file).map(|f| f.text.as_str()) else {
         return Vec::new();
     };
-    if text.len() > MAX_FILE {
-        let message = format!("the file is longer than {} MiB", MAX_FILE >> 20);
-        report.add_file(Code::YamlParse, file, message);
+    if text.len() > RulesFile::MAX_LENGTH {
+        report.add_file(Code::YamlParse, file, RulesFile::too_long());
         return Vec::new();
     }
     let options = serde_yaml::options! {
