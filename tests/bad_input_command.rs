@@ -132,7 +132,7 @@ fn encodings_that_are_none() {
     refused(
         &folder.write(
             "binary.yaml",
-            std::fs::read("/proc/self/exe").unwrap()[..100_000].to_vec(),
+            &std::fs::read("/proc/self/exe").unwrap()[..100_000],
         ),
         "binary.yaml:",
     );
