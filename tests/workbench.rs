@@ -499,3 +499,44 @@ fn deep_conditions_are_answered() {
     let output = run(&["filter", "parse", "--json", "--", &many]);
     assert!(output.status.success());
 }
+
+#[test]
+fn macros_and_lists_come_from_rules_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("macros.yaml");
+    let rules = "- list: shells\n  items: [sh, bash]\n- macro: shell\n  condition: proc.name in (shells)\n- macro: slip\n  condition: proc.nmae = x\n";
+    std::fs::write(&path, rules).unwrap();
+    let path = path.to_str().unwrap();
+    let fields = r#"{"proc.name":"bash","proc.pname":"sh"}"#;
+    let eval = |text: &str| {
+        answer(&[
+            "filter", "eval", "--json", "-r", path, "--fields", fields, "--", text,
+        ])
+    };
+    assert_eq!(eval("shell and proc.pname in (shells)"), json!({"result": true}));
+    assert_eq!(eval("not shell"), json!({"result": false}));
+    let own = eval("shell and proc.pnam = x");
+    assert_eq!(own["pos"]["start"]["idx"], 10);
+    assert_eq!(own["pos"]["end"]["idx"], 19);
+    let undefined = eval("shel");
+    assert_eq!(undefined["hint"], "did you mean 'shell'?");
+    let inside = eval("shell and slip");
+    assert_eq!(
+        (&inside["file"], &inside["pos"]["start"]["line"]),
+        (&json!(path), &json!(6))
+    );
+    let text = stderr(&run(&["filter", "compile", "-r", path, "shell and slip"]));
+    assert!(
+        text.contains(":6:14: error[") && text.contains("macro 'slip' is used by condition (condition:1:11)"),
+        "{text}"
+    );
+    let lines = br#"{"expr":"shell","fields":{"proc.name":"sh"}}"#.to_vec();
+    let answers = batch(&["filter", "eval", "--batch", "-r", path], lines);
+    assert_eq!(answers, [json!({"result": true})]);
+    let missing = run(&["filter", "compile", "-r", "/nonexistent/rules.yaml", "m"]);
+    assert_eq!(missing.status.code(), Some(2));
+    std::fs::write(path, "- macro: m\n  condition: a b\n").unwrap();
+    let broken = run(&["filter", "compile", "-r", path, "m"]);
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(stderr(&broken).contains(":2:16: error["), "{}", stderr(&broken));
+}

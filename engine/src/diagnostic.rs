@@ -102,6 +102,8 @@ pub enum ItemKind {
     RequiredEngineVersion,
     RequiredPluginVersions,
     Unknown,
+    /// A condition by itself.
+    Condition,
 }
 
 impl ItemKind {
@@ -114,6 +116,7 @@ impl ItemKind {
             ItemKind::RequiredEngineVersion => "required_engine_version",
             ItemKind::RequiredPluginVersions => "required_plugin_versions",
             ItemKind::Unknown => "item",
+            ItemKind::Condition => "condition",
         }
     }
 }

@@ -139,6 +139,7 @@ fn item_type(kind: ItemKind) -> &'static str {
         ItemKind::RequiredEngineVersion => "required_engine_version",
         ItemKind::RequiredPluginVersions => "required plugin versions",
         ItemKind::Unknown => "rules content item",
+        ItemKind::Condition => "condition",
     }
 }
 

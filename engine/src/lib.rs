@@ -31,8 +31,9 @@ pub use file_result::FileResult;
 pub use given::{GivenFields, Input, InputError, Rendered};
 pub use lanner_schema::alert::{Alert, FieldValue, Priority};
 pub use rules::{
-    BUILT_IN_PLUGINS, ENGINE_VERSION, Loaded, RulesFile, SchemaProblem, SchemaVerdict, UnusedSelection,
-    Version, WhyUnused, load, load_described, load_for, required_engine_version, rule_schema,
+    BUILT_IN_PLUGINS, ENGINE_VERSION, Loaded, RulesFile, SchemaProblem, SchemaVerdict, Spoken,
+    UnusedSelection, Version, Vocabulary, WhyUnused, load, load_described, load_for, required_engine_version,
+    rule_schema,
 };
 pub use ruleset::{Rule, Ruleset};
 pub use scope::Scope;

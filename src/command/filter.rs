@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::workbench::{Asked, Names, Op, Values, batch, run};
+use super::workbench::{Asked, Flags, Macros, Op, Types, Values, batch, run};
 
 const EXAMPLES: &str = r#"Examples:
   lanner filter parse 'evt.type = open and not proc.name in (cat, tac)'
@@ -12,6 +12,7 @@ const EXAMPLES: &str = r#"Examples:
   lanner filter eval --fields '{"proc.name":"cat","proc.aname":["sh","sshd"]}' 'proc.aname = sshd'
   lanner filter eval --json --types '{"my.ids":"LIST(UINT64)"}' --fields '{"my.ids":[1,2]}' -- 'my.ids in (1, 2, 3)'
   lanner filter event-types 'evt.type != close'
+  lanner filter compile -r /etc/falco/falco_rules.yaml 'spawned_process and proc.name in (shell_binaries)'
   cat condition.txt | lanner filter compile -
 
 --batch reads one JSON object per line and answers each with one line, in order, as --json does:
@@ -61,7 +62,9 @@ struct Compile {
     #[command(flatten)]
     asked: Asked,
     #[command(flatten)]
-    names: Names,
+    types: Types,
+    #[command(flatten)]
+    macros: Macros,
 }
 
 /// Tries a condition on values given by hand, and says why it is true or false
@@ -75,7 +78,9 @@ struct Eval {
     #[command(flatten)]
     values: Values,
     #[command(flatten)]
-    names: Names,
+    types: Types,
+    #[command(flatten)]
+    macros: Macros,
 
     /// Exits with 1 when the condition is false
     #[arg(long, conflicts_with = "batch")]
@@ -91,23 +96,34 @@ struct EventTypes {
     #[command(flatten)]
     asked: Asked,
     #[command(flatten)]
-    names: Names,
+    types: Types,
+    #[command(flatten)]
+    macros: Macros,
 }
 
 impl Filter {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let flags = |types, macros| Flags {
+            types: Some(types),
+            macros: Some(macros),
+            ..Flags::default()
+        };
         match &self.command {
-            None => batch(None, None, None),
-            Some(Command::Parse(Parse { asked })) => run(Op::Parse, asked, None, None, false),
-            Some(Command::Compile(Compile { asked, names })) => {
-                run(Op::Compile, asked, Some(names), None, false)
+            None => batch(None, Flags::default()),
+            Some(Command::Parse(Parse { asked })) => run(Op::Parse, asked, Flags::default()),
+            Some(Command::Compile(Compile { asked, types, macros })) => {
+                run(Op::Compile, asked, flags(types, macros))
             }
             Some(Command::Eval(eval)) => {
-                let (names, values) = (Some(&eval.names), Some(&eval.values));
-                run(Op::Eval, &eval.asked, names, values, eval.exit_code)
+                let flags = Flags {
+                    values: Some(&eval.values),
+                    exit_code: eval.exit_code,
+                    ..flags(&eval.types, &eval.macros)
+                };
+                run(Op::Eval, &eval.asked, flags)
             }
-            Some(Command::EventTypes(EventTypes { asked, names })) => {
-                run(Op::EventTypes, asked, Some(names), None, false)
+            Some(Command::EventTypes(EventTypes { asked, types, macros })) => {
+                run(Op::EventTypes, asked, flags(types, macros))
             }
         }
     }

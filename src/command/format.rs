@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::workbench::{Asked, Names, Op, Values, run};
+use super::workbench::{Asked, Flags, Op, Types, Values, run};
 
 const EXAMPLES: &str = r#"Examples:
   lanner format --fields '{"proc.name":"cat","fd.name":"/etc/shadow"}' '*%proc.name opened %fd.name in %container.name'
@@ -27,17 +27,16 @@ pub(crate) struct Format {
     #[command(flatten)]
     values: Values,
     #[command(flatten)]
-    names: Names,
+    types: Types,
 }
 
 impl Format {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
-        run(
-            Op::Format,
-            &self.asked,
-            Some(&self.names),
-            Some(&self.values),
-            false,
-        )
+        let flags = Flags {
+            types: Some(&self.types),
+            values: Some(&self.values),
+            ..Flags::default()
+        };
+        run(Op::Format, &self.asked, flags)
     }
 }

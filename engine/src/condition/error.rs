@@ -1,6 +1,7 @@
 //! What can be wrong, or suspicious, in a condition that parsed.
 
 use super::ast::{Modifier, Operator, Span, Transformer};
+use crate::diagnostic::Code;
 use crate::field::FieldError;
 
 /// What is wrong with a condition that parsed.
@@ -250,6 +251,15 @@ impl WarningKind {
         match self {
             WarningKind::UnsafeNa(field) => Some(format!("write '{field} exists', or 'not {field} exists'")),
             _ => None,
+        }
+    }
+
+    /// Falco's code of it.
+    pub fn code(&self) -> Code {
+        match self {
+            WarningKind::Deprecated(_) => Code::DeprecatedItem,
+            WarningKind::UnsafeNa(_) => Code::UnsafeNaCheck,
+            _ => Code::ConditionWarning,
         }
     }
 

@@ -8,7 +8,7 @@ use super::misuse;
 use super::rule_item::source_name;
 use super::source::{Place, Report};
 use super::version;
-use crate::condition::{self, CheckError, Expr, WarningKind};
+use crate::condition::{self, CheckError, Expr};
 use crate::diagnostic::{Code, ItemKind, ItemName, Part};
 use crate::output::Template;
 use crate::ruleset::{Extra, Rule};
@@ -147,7 +147,7 @@ fn rule(
         }
     };
     for warning in program.warnings() {
-        let (code, message) = (warning_code(&warning.kind), warning.kind.to_string());
+        let (code, message) = (warning.kind.code(), warning.kind.to_string());
         let diagnostic = conditions.report(report, code, warning.span, origin, message);
         diagnostic.hint = warning.kind.hint();
         diagnostic.deprecated_field = warning.kind.deprecated_field().map(str::to_owned);
@@ -185,14 +185,6 @@ fn rule(
         template,
         extra,
     })
-}
-
-fn warning_code(kind: &WarningKind) -> Code {
-    match kind {
-        WarningKind::Deprecated(_) => Code::DeprecatedItem,
-        WarningKind::UnsafeNa(_) => Code::UnsafeNaCheck,
-        _ => Code::ConditionWarning,
-    }
 }
 
 /// Reports what is wrong with a condition, or skips the rule when it asked for that: Falco reads from left to right and
@@ -352,7 +344,7 @@ fn output(
         Ok(template) => {
             for warning in template.warnings() {
                 let place = mapped.locate(report, warning.span.start..warning.span.end).place;
-                let (code, message) = (warning_code(&warning.kind), warning.kind.to_string());
+                let (code, message) = (warning.kind.code(), warning.kind.to_string());
                 let diagnostic = report.add(code, place, Some(item), message);
                 diagnostic.hint = warning.kind.hint();
                 diagnostic.deprecated_field = warning.kind.deprecated_field().map(str::to_owned);

@@ -1,5 +1,6 @@
 //! Rules files: YAML → items → definitions → compiled rules.
 
+mod alone;
 mod compile;
 mod definition;
 mod describe;
@@ -22,6 +23,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::ruleset::Ruleset;
 use crate::settings::Settings;
 use crate::source::{EventSource, SOURCES};
+pub use alone::{Spoken, Vocabulary};
 use definition::Definitions;
 use macros::Conditions;
 pub use schema::{SchemaProblem, SchemaVerdict, rule_schema};

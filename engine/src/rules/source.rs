@@ -25,7 +25,7 @@ pub(crate) struct Scalar {
 }
 
 /// One file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct SourceFile {
     pub(crate) name: String,
     pub(crate) text: String,

@@ -2,15 +2,14 @@
 
 use lanner_engine::condition::{
     Check, CheckErrorKind, EventTypes, Expr, FieldName, Operand, Right, Test, Transform, TransformArg,
-    Warning, WarningKind, compile_in, event_types,
+    compile_in, event_types,
 };
 use lanner_engine::output::Template;
 use lanner_engine::{Code, FieldValue, Rendered, Scope};
 use serde_json::Value;
 
-use super::bench::{Bench, parse};
+use super::bench::{Bench, Compiled, parse, warned};
 use super::object::{Object, array, json, text};
-use super::place::Lines;
 use super::problem::{Problem, Texts, error};
 use super::request::{Op, Request};
 use super::tree::tree;
@@ -46,6 +45,11 @@ pub(super) fn answer(request: &Request, id: Option<&Value>) -> (String, Outcome)
 /// The answer to what is no request.
 pub(super) fn refusal(problem: &Problem, id: Option<&Value>) -> String {
     error(start(id), std::slice::from_ref(problem), None).finish()
+}
+
+/// The answer when nothing can be asked.
+pub(super) fn refusals(problems: &[Problem]) -> String {
+    error(Object::new(), problems, None).finish()
 }
 
 /// The answer about a text that is none: `parse` and `compile` have their verdict in it.
@@ -93,17 +97,9 @@ fn compiled(object: Object, request: &Request, texts: &Texts<'_>) -> (Object, Ou
         .map_err(|problem| vec![problem])
         .and_then(|bench| bench.compile(&request.text));
     match program {
-        Ok((_, program)) => {
-            let warnings = program.warnings().iter().map(|warning| {
-                // A warning inside a macro points into its text.
-                let lines = lines_of(warning, texts);
-                Object::new()
-                    .key("code", code(&warning.kind).as_str())
-                    .key("message", warning.kind.to_string())
-                    .pos(lines, warning.span.start..warning.span.end)
-                    .finish()
-            });
-            let warnings = array(warnings);
+        Ok(Compiled { warnings, .. }) => {
+            let warnings = warnings.iter();
+            let warnings = array(warnings.map(|(code, warning)| warning.warning(*code, texts)));
             let object = object.key("ok", true).raw("error", "null");
             (object.raw("warnings", &warnings), Outcome::Fine)
         }
@@ -114,23 +110,9 @@ fn compiled(object: Object, request: &Request, texts: &Texts<'_>) -> (Object, Ou
     }
 }
 
-pub(super) fn lines_of<'t>(warning: &Warning, texts: &'t Texts<'_>) -> &'t Lines<'t> {
-    let origin = usize::try_from(warning.span.origin).unwrap_or(0);
-    let in_macro = origin.checked_sub(1).and_then(|index| texts.macros.get(index));
-    in_macro.map_or(&texts.own, |(_, lines)| lines)
-}
-
-/// Falco's code of a warning.
-pub(super) fn code(kind: &WarningKind) -> Code {
-    match kind {
-        WarningKind::Deprecated(_) => Code::DeprecatedItem,
-        _ => Code::ConditionWarning,
-    }
-}
-
 fn evaluate(request: &Request) -> Result<bool, Vec<Problem>> {
     let bench = Bench::new(request).map_err(|problem| vec![problem])?;
-    let (_, program) = bench.compile(&request.text)?;
+    let Compiled { program, .. } = bench.compile(&request.text)?;
     let given = bench.given(&request.fields).map_err(|problem| vec![problem])?;
     Ok(given.satisfy(&program))
 }
@@ -210,7 +192,7 @@ fn before_removal(text: &str, mut at: usize) -> usize {
 }
 
 /// What an output comes to, and its warnings.
-pub(super) fn format(request: &Request) -> Result<(Rendered, Vec<Warning>), Problem> {
+pub(super) fn format(request: &Request) -> Result<(Rendered, Vec<(Code, Problem)>), Problem> {
     let bench = Bench::new(request)?;
     let text = request.text.replace(REMOVED, "");
     let template = Template::compile_in(&text, &bench.scope).map_err(|error| {
@@ -220,7 +202,7 @@ pub(super) fn format(request: &Request) -> Result<(Rendered, Vec<Warning>), Prob
             .at(before_removal(&request.text, span.start)..before_removal(&request.text, span.end))
     })?;
     let given = bench.given(&request.fields)?;
-    let warnings = template.warnings().to_vec();
+    let warnings = warned(template.warnings());
     Ok((given.render(&template, &bench.scope), warnings))
 }
 

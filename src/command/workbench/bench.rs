@@ -1,13 +1,15 @@
 //! What a request means: names, types, macros and values, ready to compile with.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use lanner_engine::condition::{
-    CheckError, Expr, MacroError, Operand, Program, Span, SyntaxError, compile_in, parse_operand, parse_with,
+    CheckError, Expr, MacroError, Operand, Program, Span, SyntaxError, Warning, WarningKind, compile_in,
+    parse_operand, parse_with,
 };
 use lanner_engine::field::FieldRef;
 use lanner_engine::value::FieldType;
-use lanner_engine::{GivenFields, Input, Scope};
+use lanner_engine::{Code, Diagnostic, GivenFields, Input, Scope, Spoken, Vocabulary};
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
@@ -21,6 +23,17 @@ const MAX_NODES: usize = 200_000;
 pub(super) struct Bench {
     pub(super) scope: Scope,
     macros: HashMap<String, Expr>,
+    vocabulary: Option<Rc<Vocabulary>>,
+}
+
+/// A condition that was compiled.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    /// Its tree, macros put in.
+    pub(super) expr: Expr,
+    pub(super) program: Program,
+    /// What is not wrong, but perhaps not meant.
+    pub(super) warnings: Vec<(Code, Problem)>,
 }
 
 impl Bench {
@@ -28,9 +41,15 @@ impl Bench {
     /// When a type or a macro is wrong.
     pub(super) fn new(request: &Request) -> Result<Bench, Problem> {
         let declared: Result<Vec<_>, _> = request.types.iter().map(declared).collect();
+        if request.vocabulary.is_some() && !request.macros.is_empty() {
+            return Err(Problem::new(
+                "macros come from rules files or from JSON, not from both",
+            ));
+        }
         Ok(Bench {
             scope: Scope::default().given(declared?),
             macros: macros(&request.macros)?,
+            vocabulary: request.vocabulary.clone(),
         })
     }
 
@@ -38,10 +57,34 @@ impl Bench {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub(super) fn compile(&self, text: &str) -> Result<(Expr, Program), Vec<Problem>> {
+    pub(super) fn compile(&self, text: &str) -> Result<Compiled, Vec<Problem>> {
+        if let Some(vocabulary) = &self.vocabulary {
+            let Spoken {
+                expr,
+                program,
+                warnings,
+            } = vocabulary
+                .compile(text, &self.scope)
+                .map_err(|found| all_found(found, text))?;
+            let warnings = warnings
+                .into_iter()
+                .map(|warning| (warning.code, Problem::found(warning, text)));
+            return Ok(Compiled {
+                expr,
+                program,
+                warnings: warnings.collect(),
+            });
+        }
         let expr = self.expr(text)?;
         match compile_in(&expr, &self.scope) {
-            Ok(program) => Ok((expr, program)),
+            Ok(program) => {
+                let warnings = warned(program.warnings());
+                Ok(Compiled {
+                    expr,
+                    program,
+                    warnings,
+                })
+            }
             Err(errors) => Err(errors.into_iter().map(Problem::from).collect()),
         }
     }
@@ -51,6 +94,9 @@ impl Bench {
     /// # Errors
     /// When it does not follow the grammar, or is too large with its macros.
     pub(super) fn expr(&self, text: &str) -> Result<Expr, Vec<Problem>> {
+        if let Some(vocabulary) = &self.vocabulary {
+            return vocabulary.resolve(text).map_err(|found| all_found(found, text));
+        }
         let expr = parse(text).map_err(|problem| vec![problem])?;
         if self.macros.is_empty() {
             return Ok(expr);
@@ -91,6 +137,20 @@ impl Bench {
         FieldRef::resolve_in(&self.scope, &field, arg.as_deref())
             .map_err(|error| Problem::new(error.to_string()).maybe_hint(error.hint()))
     }
+}
+
+fn all_found(found: Vec<Diagnostic>, text: &str) -> Vec<Problem> {
+    let found = found.into_iter();
+    found.map(|diagnostic| Problem::found(diagnostic, text)).collect()
+}
+
+/// Warnings with Falco's codes.
+pub(super) fn warned(warnings: &[Warning]) -> Vec<(Code, Problem)> {
+    let problem = |kind: &WarningKind| Problem::new(kind.to_string()).maybe_hint(kind.hint());
+    warnings
+        .iter()
+        .map(|warning| (warning.kind.code(), at(problem(&warning.kind), warning.span)))
+        .collect()
 }
 
 /// Reads a condition as rules files do: a thousand levels deep at most.

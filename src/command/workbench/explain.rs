@@ -2,14 +2,12 @@
 
 use std::fmt::Write as _;
 
-use lanner_engine::condition::{
-    Check, EventTypes, Expr, Operand, Right, Test, Warning, compile_in, event_types,
-};
-use lanner_engine::{FieldValue, GivenFields};
+use lanner_engine::condition::{Check, EventTypes, Expr, Operand, Right, Test, compile_in, event_types};
+use lanner_engine::{Code, FieldValue, GivenFields};
 use lanner_schema::view::Given;
 
-use super::answer::{code, format, lines_of, types_of};
-use super::bench::{Bench, parse};
+use super::answer::{format, types_of};
+use super::bench::{Bench, Compiled, parse};
 use super::problem::{Problem, Texts};
 use super::request::{Op, Request};
 use super::{Outcome, Spoken, texts};
@@ -37,7 +35,10 @@ pub(super) fn explain(request: &Request) -> Spoken {
         },
         Err(problems) => Spoken {
             out: String::new(),
-            err: problems.iter().map(|problem| problem.explain(&texts)).collect(),
+            err: problems
+                .iter()
+                .map(|problem| problem.explain("error", &texts))
+                .collect(),
             outcome: Outcome::Wrong,
         },
     }
@@ -54,7 +55,11 @@ fn parsed(request: &Request) -> Result<String, Vec<Problem>> {
 
 fn compiled(request: &Request, texts: &Texts<'_>) -> Result<String, Vec<Problem>> {
     let bench = Bench::new(request).map_err(|problem| vec![problem])?;
-    let (expr, program) = bench.compile(&request.text)?;
+    let Compiled {
+        expr,
+        program,
+        warnings,
+    } = bench.compile(&request.text)?;
     let mut out = format!("The condition is right.\n\n{expr}\n\n");
     let mut fields: Vec<(String, String)> = program
         .fields()
@@ -80,27 +85,15 @@ fn compiled(request: &Request, texts: &Texts<'_>) -> Result<String, Vec<Problem>
             "A rule with it gets LOAD_NO_EVTTYPE: name the event types it is about (evt.type) first.\n",
         );
     }
-    out.push_str(&warned(program.warnings(), texts));
+    out.push_str(&warned(&warnings, texts));
     Ok(out)
 }
 
-fn warned(warnings: &[Warning], texts: &Texts<'_>) -> String {
-    let mut out = String::new();
-    for warning in warnings {
-        let lines = lines_of(warning, texts);
-        let place = lines.place(warning.span.start);
-        let _ = writeln!(
-            out,
-            "\n{}:{}:{}: warning[{}]: {}",
-            texts.subject,
-            place.line,
-            place.col,
-            code(&warning.kind),
-            warning.kind
-        );
-        out.push_str(&lines.show(warning.span.start..warning.span.end));
-    }
-    out
+fn warned(warnings: &[(Code, Problem)], texts: &Texts<'_>) -> String {
+    let said = warnings
+        .iter()
+        .map(|(code, warning)| format!("\n{}", warning.explain(&format!("warning[{code}]"), texts)));
+    said.collect()
 }
 
 /// The event types in a sentence.
@@ -124,7 +117,11 @@ fn sentence(types: &EventTypes) -> String {
 
 fn evaluated(request: &Request, texts: &Texts<'_>) -> Result<(String, Outcome), Vec<Problem>> {
     let bench = Bench::new(request).map_err(|problem| vec![problem])?;
-    let (expr, program) = bench.compile(&request.text)?;
+    let Compiled {
+        expr,
+        program,
+        warnings,
+    } = bench.compile(&request.text)?;
     let given = bench.given(&request.fields).map_err(|problem| vec![problem])?;
     let result = given.satisfy(&program);
     let mut lines = lines(&expr);
@@ -146,7 +143,7 @@ fn evaluated(request: &Request, texts: &Texts<'_>) -> Result<(String, Outcome), 
         };
         let _ = writeln!(out, "{}", row.trim_end());
     }
-    out.push_str(&warned(program.warnings(), texts));
+    out.push_str(&warned(&warnings, texts));
     Ok((out, if result { Outcome::Fine } else { Outcome::False }))
 }
 

@@ -2,17 +2,20 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use anyhow::Context as _;
 use clap::Args;
+use lanner_engine::Vocabulary;
 
-use super::answer::{answer, refusal};
+use super::answer::{answer, no_text, refusals};
 use super::explain::explain;
 use super::problem::Problem;
 use super::request::{Common, Op, object};
 use super::{Outcome, batch as lines};
-use crate::log;
+use crate::{log, rules};
 
 /// The flags and values are not what the command takes.
 const USAGE: u8 = 2;
@@ -33,16 +36,24 @@ pub(crate) struct Asked {
     batch: bool,
 }
 
-/// Names beside those of the source.
+/// Fields beside those of the source.
 #[derive(Debug, Args)]
-pub(crate) struct Names {
+pub(crate) struct Types {
     /// Fields to add, with their types: {"my.field":"CHARBUF","my.list":"LIST(CHARBUF)"}
     #[arg(long, value_name = "JSON")]
     types: Option<String>,
+}
 
+/// What a condition may name beside fields.
+#[derive(Debug, Args)]
+pub(crate) struct Macros {
     /// Macros, with their conditions: {"open":"evt.type in (open, openat)"}
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", conflicts_with = "rules")]
     macros: Option<String>,
+
+    /// Rules file or directory whose macros and lists the condition may name; repeatable
+    #[arg(short = 'r', value_name = "FILE|DIR")]
+    rules: Vec<PathBuf>,
 }
 
 /// Values to try with.
@@ -53,14 +64,64 @@ pub(crate) struct Values {
     fields: Option<String>,
 }
 
-fn common(names: Option<&Names>, values: Option<&Values>) -> Result<Common, Problem> {
+/// The flags of a command; what it does not have is nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Flags<'a> {
+    pub(crate) types: Option<&'a Types>,
+    pub(crate) macros: Option<&'a Macros>,
+    pub(crate) values: Option<&'a Values>,
+    /// A condition that is false is a failure.
+    pub(crate) exit_code: bool,
+}
+
+/// Why there is nothing to answer.
+struct Unusable {
+    problems: Vec<Problem>,
+    /// The flags are to blame, not what they name.
+    usage: bool,
+}
+
+impl From<Problem> for Unusable {
+    fn from(problem: Problem) -> Unusable {
+        Unusable {
+            problems: vec![problem],
+            usage: true,
+        }
+    }
+}
+
+fn common(flags: Flags<'_>) -> Result<Common, Unusable> {
     let read =
         |name, text: Option<&String>| text.map_or_else(|| Ok(Default::default()), |text| object(name, text));
     Ok(Common {
         op: None,
-        types: read("--types", names.and_then(|names| names.types.as_ref()))?,
-        macros: read("--macros", names.and_then(|names| names.macros.as_ref()))?,
-        fields: read("--fields", values.and_then(|values| values.fields.as_ref()))?,
+        types: read("--types", flags.types.and_then(|flags| flags.types.as_ref()))?,
+        macros: read("--macros", flags.macros.and_then(|flags| flags.macros.as_ref()))?,
+        fields: read("--fields", flags.values.and_then(|flags| flags.fields.as_ref()))?,
+        vocabulary: match flags.macros.map(|flags| flags.rules.as_slice()) {
+            None | Some([]) => None,
+            Some(paths) => Some(Rc::new(vocabulary(paths)?)),
+        },
+    })
+}
+
+fn vocabulary(paths: &[PathBuf]) -> Result<Vocabulary, Unusable> {
+    let read = || {
+        let mut files = Vec::new();
+        for path in paths {
+            for file in rules::paths(path)? {
+                files.push(rules::read_file(&file)?);
+            }
+        }
+        anyhow::Ok(files)
+    };
+    let files = read().map_err(|error| Problem::new(format!("{error:#}")))?;
+    Vocabulary::read(&files).map_err(|found| Unusable {
+        problems: found
+            .into_iter()
+            .map(|diagnostic| Problem::found(diagnostic, ""))
+            .collect(),
+        usage: false,
     })
 }
 
@@ -68,14 +129,10 @@ fn common(names: Option<&Names>, values: Option<&Values>) -> Result<Common, Prob
 ///
 /// # Errors
 /// When standard input cannot be read.
-pub(crate) fn batch(
-    op: Option<Op>,
-    names: Option<&Names>,
-    values: Option<&Values>,
-) -> anyhow::Result<ExitCode> {
-    match common(names, values) {
+pub(crate) fn batch(op: Option<Op>, flags: Flags<'_>) -> anyhow::Result<ExitCode> {
+    match common(flags) {
         Ok(common) => answer_lines(&Common { op, ..common }),
-        Err(problem) => Ok(usage(&problem, true)),
+        Err(unusable) => Ok(unusable.say(true)),
     }
 }
 
@@ -89,23 +146,17 @@ fn answer_lines(common: &Common) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Does what a command asks; with `exit_code` a condition that is false is a failure.
+/// Does what a command asks.
 ///
 /// # Errors
 /// When standard input cannot be read.
-pub(crate) fn run(
-    op: Op,
-    asked: &Asked,
-    names: Option<&Names>,
-    values: Option<&Values>,
-    exit_code: bool,
-) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(op: Op, asked: &Asked, flags: Flags<'_>) -> anyhow::Result<ExitCode> {
     if asked.batch {
-        return batch(Some(op), names, values);
+        return batch(Some(op), flags);
     }
-    let common = match common(names, values) {
+    let common = match common(flags) {
         Ok(common) => common,
-        Err(problem) => return Ok(usage(&problem, asked.json)),
+        Err(unusable) => return Ok(unusable.say(asked.json)),
     };
     let outcome = match text(asked.text.clone().unwrap_or_default())? {
         Ok(text) => {
@@ -122,30 +173,33 @@ pub(crate) fn run(
             }
         }
         Err(problem) => {
-            say(&problem, asked.json, matches!(op, Op::Parse | Op::Compile));
+            match (asked.json, op) {
+                (true, Op::Parse | Op::Compile) => log::out(&(no_text(&problem) + "\n")),
+                (true, _) => log::out(&(refusals(&[problem]) + "\n")),
+                (false, _) => log::err(&problem.alone()),
+            }
             Outcome::Wrong
         }
     };
     Ok(match outcome {
         Outcome::Fine => ExitCode::SUCCESS,
-        Outcome::False if !exit_code => ExitCode::SUCCESS,
+        Outcome::False if !flags.exit_code => ExitCode::SUCCESS,
         Outcome::False | Outcome::Wrong => ExitCode::FAILURE,
     })
 }
 
-fn usage(problem: &Problem, json: bool) -> ExitCode {
-    say(problem, json, false);
-    ExitCode::from(USAGE)
-}
-
-fn say(problem: &Problem, json: bool, verdict: bool) {
-    match (json, verdict) {
-        (true, true) => {
-            let answer = super::answer::no_text(problem);
-            log::out(&(answer + "\n"));
+impl Unusable {
+    fn say(&self, json: bool) -> ExitCode {
+        if json {
+            log::out(&(refusals(&self.problems) + "\n"));
+        } else {
+            let said: String = self.problems.iter().map(Problem::alone).collect();
+            log::err(&said);
         }
-        (true, false) => log::out(&(refusal(problem, None) + "\n")),
-        (false, _) => log::err(&problem.alone()),
+        match self.usage {
+            true => ExitCode::from(USAGE),
+            false => ExitCode::FAILURE,
+        }
     }
 }
 

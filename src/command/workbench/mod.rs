@@ -17,7 +17,7 @@ use place::Lines;
 use problem::Texts;
 use request::Request;
 
-pub(super) use flags::{Asked, Names, Values, batch, run};
+pub(super) use flags::{Asked, Flags, Macros, Types, Values, batch, run};
 pub(super) use request::Op;
 
 /// How an answer went.

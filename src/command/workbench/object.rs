@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::place::{Lines, Place};
+use super::place::Lines;
 
 /// An object that is being written.
 #[derive(Debug)]
@@ -31,8 +31,7 @@ impl Object {
 
     /// Adds a key with the place of a byte.
     pub(super) fn place(self, key: &str, lines: &Lines<'_>, idx: usize) -> Object {
-        let json = place(lines.place(idx));
-        self.raw(key, &json)
+        self.raw(key, &lines.place(idx).json())
     }
 
     /// Adds `pos`: where something starts and ends.
@@ -72,11 +71,7 @@ pub(super) fn bytes(bytes: &[u8]) -> String {
 /// `{"start":…,"end":…}`
 pub(super) fn pos(lines: &Lines<'_>, range: std::ops::Range<usize>) -> String {
     let (start, end) = (lines.place(range.start), lines.place(range.end));
-    format!(r#"{{"start":{},"end":{}}}"#, place(start), place(end))
-}
-
-fn place(Place { idx, line, col }: Place) -> String {
-    format!(r#"{{"idx":{idx},"line":{line},"col":{col}}}"#)
+    format!(r#"{{"start":{},"end":{}}}"#, start.json(), end.json())
 }
 
 /// A JSON array of what is JSON already.

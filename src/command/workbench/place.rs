@@ -26,6 +26,14 @@ pub(super) struct Place {
     pub(super) col: usize,
 }
 
+impl Place {
+    /// `{"idx":…,"line":…,"col":…}`
+    pub(super) fn json(self) -> String {
+        let Place { idx, line, col } = self;
+        format!(r#"{{"idx":{idx},"line":{line},"col":{col}}}"#)
+    }
+}
+
 impl<'t> Lines<'t> {
     /// Lines end with a line feed, a carriage return or both.
     pub(super) fn new(text: &'t str) -> Lines<'t> {

@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use lanner_engine::{Code, Diagnostic, ItemKind};
+
 use super::object::{Object, array, text};
-use super::place::Lines;
+use super::place::{Lines, Place};
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub(crate) struct Problem {
     pub(super) in_macro: Option<usize>,
     /// The byte at which reading stopped, when the text was not understood.
     pub(super) stopped: Option<usize>,
+    /// It is in a rules file.
+    pub(super) elsewhere: Option<Box<Diagnostic>>,
 }
 
 /// A text in which something can be wrong.
@@ -40,7 +44,27 @@ impl Problem {
             span: None,
             in_macro: None,
             stopped: None,
+            elsewhere: None,
         }
+    }
+
+    /// What was found in the condition `text` with the macros of rules files, or in one of those.
+    pub(super) fn found(diagnostic: Diagnostic, text: &str) -> Problem {
+        let problem = Problem::new(diagnostic.message.as_str()).maybe_hint(diagnostic.hint.clone());
+        if diagnostic.item.as_ref().map(|item| item.kind) != Some(ItemKind::Condition) {
+            return Problem {
+                elsewhere: Some(Box::new(diagnostic)),
+                ..problem
+            };
+        }
+        let width = diagnostic.snippet.as_ref().map_or(1, |snippet| snippet.width);
+        let meant = text
+            .get(diagnostic.offset..)
+            .unwrap_or_default()
+            .chars()
+            .take(width);
+        let end = diagnostic.offset + meant.map(char::len_utf8).sum::<usize>();
+        problem.at(diagnostic.offset..end)
     }
 
     pub(super) fn hint(self, hint: impl Into<String>) -> Problem {
@@ -64,7 +88,16 @@ impl Problem {
             Some(hint) => object.key("hint", hint),
             None => object,
         };
-        if let (Some(span), Some(texts)) = (&self.span, texts) {
+        if let Some(diagnostic) = &self.elsewhere {
+            let place = Place {
+                idx: diagnostic.offset,
+                line: diagnostic.line,
+                col: diagnostic.column,
+            };
+            object = object
+                .key("file", &diagnostic.file)
+                .raw("pos", &format!(r#"{{"start":{}}}"#, place.json()));
+        } else if let (Some(span), Some(texts)) = (&self.span, texts) {
             let (name, lines) = self.lines(texts);
             if let Some(name) = name {
                 object = object.key("macro", name);
@@ -81,9 +114,12 @@ impl Problem {
         }
     }
 
-    /// For a person: where, what, the line with carets, and what to do.
-    pub(super) fn explain(&self, texts: &Texts<'_>) -> String {
+    /// For a person: where, what, the line with carets, and what to do. `kind` is `error`, or a warning with its code.
+    pub(super) fn explain(&self, kind: &str, texts: &Texts<'_>) -> String {
         let mut out = String::new();
+        if let Some(diagnostic) = &self.elsewhere {
+            return format!("{diagnostic}\n");
+        }
         if let Some(span) = &self.span {
             let (name, lines) = self.lines(texts);
             let place = lines.place(span.start);
@@ -91,10 +127,10 @@ impl Problem {
                 Some(name) => write!(out, "macro '{name}'"),
                 None => write!(out, "{}", texts.subject),
             };
-            let _ = writeln!(out, ":{}:{}: error: {}", place.line, place.col, self.message);
+            let _ = writeln!(out, ":{}:{}: {kind}: {}", place.line, place.col, self.message);
             out.push_str(&lines.show(span.clone()));
         } else {
-            let _ = writeln!(out, "error: {}", self.message);
+            let _ = writeln!(out, "{kind}: {}", self.message);
         }
         if let Some(hint) = &self.hint {
             let _ = writeln!(out, "   = help: {hint}");
@@ -102,8 +138,19 @@ impl Problem {
         out
     }
 
+    /// A warning as an object.
+    pub(super) fn warning(&self, code: Code, texts: &Texts<'_>) -> String {
+        let object = Object::new()
+            .key("code", code.as_str())
+            .key("message", &self.message);
+        self.details(object, Some(texts)).finish()
+    }
+
     /// For a person, where there is no text to show.
     pub(crate) fn alone(&self) -> String {
+        if let Some(diagnostic) = &self.elsewhere {
+            return format!("{diagnostic}\n");
+        }
         let mut out = format!("error: {}\n", self.message);
         if let Some(hint) = &self.hint {
             let _ = writeln!(out, "   = help: {hint}");

@@ -1,5 +1,8 @@
 //! What is asked: by flags, or by a line of JSON.
 
+use std::rc::Rc;
+
+use lanner_engine::Vocabulary;
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
@@ -57,6 +60,8 @@ pub(crate) struct Request {
     pub(super) types: Map<String, Value>,
     /// Macros: their conditions, by name.
     pub(super) macros: Map<String, Value>,
+    /// The macros and lists of rules files.
+    pub(super) vocabulary: Option<Rc<Vocabulary>>,
 }
 
 /// What flags say for every request.
@@ -67,6 +72,7 @@ pub(crate) struct Common {
     pub(crate) fields: Map<String, Value>,
     pub(crate) types: Map<String, Value>,
     pub(crate) macros: Map<String, Value>,
+    pub(crate) vocabulary: Option<Rc<Vocabulary>>,
 }
 
 const KEYS: [&str; 7] = ["id", "op", "expr", "template", "fields", "types", "macros"];
@@ -92,6 +98,7 @@ impl Common {
             fields,
             types,
             macros,
+            vocabulary,
             ..
         } = self.clone();
         Request {
@@ -100,6 +107,7 @@ impl Common {
             fields,
             types,
             macros,
+            vocabulary,
         }
     }
 
