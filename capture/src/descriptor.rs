@@ -28,7 +28,8 @@ pub(crate) fn descriptor<'a>(
             let raw = wire.param(usize::from(path)).map(|p| text(p.bytes));
             let opened = number(0)?;
             Some(Descriptor {
-                number: opened,
+                // Rules ask for -1, whatever the error was.
+                number: opened.max(-1),
                 kind: file_or(directory),
                 path: path_of(path).or(raw),
                 raw_path: raw,
@@ -166,7 +167,7 @@ mod tests {
     use lanner_schema::record::{OBJECT_LEN, WireBuilder};
 
     #[test]
-    fn opens_tell_files_from_directories_and_keep_the_failed_number() {
+    fn opens_tell_files_from_directories_and_failed_ones_have_no_number() {
         let bytes = WireBuilder::new()
             .number(-2)
             .number(-100)
@@ -178,7 +179,7 @@ mod tests {
         padded.splice(10..10, [0; 4]); // the two on-demand parameters
         let wire = Wire::read(&padded, 7).unwrap();
         let descriptor = descriptor(Event::Openat, &wire, |_| None).unwrap();
-        assert_eq!(descriptor.number, -2);
+        assert_eq!(descriptor.number, -1);
         assert_eq!(descriptor.kind, DescriptorKind::Directory);
         assert_eq!(descriptor.path, Some(&b"/etc/x"[..]));
     }

@@ -93,6 +93,10 @@ impl Checker<'_> {
             }
             TransformArg::Field(field) => {
                 match FieldRef::resolve_in(self.scope, &field.name, field.arg.as_deref()) {
+                    Ok(found) if found.list && !is_len && found.ty.class() != Class::Text => {
+                        let kind = argument(name, &Source::Field(found), "it takes a list of text");
+                        self.fail(kind, field.span)
+                    }
                     Ok(found)
                         if found.list
                             || !is_len && found.row.name == "proc.args" && found.arg == Arg::None =>

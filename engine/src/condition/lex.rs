@@ -21,9 +21,9 @@ pub(super) fn is_bare(bytes: &[u8]) -> bool {
     match std::str::from_utf8(bytes) {
         Ok(text) => {
             !text.is_empty()
-                && text.chars().all(|c| is_bare_char(c) && !c.is_ascii_control() && c != '\\')
-                // A word that would be read as a modifier when a list follows.
-                && !matches!(text, "oneof" | "anyof" | "allof")
+                && text
+                    .chars()
+                    .all(|c| is_bare_char(c) && !c.is_ascii_control() && c != '\\')
         }
         Err(_) => false,
     }

@@ -53,9 +53,9 @@ fn canonical_text() {
         ("a.b startswith anyof (x, y)", "a.b startswith anyof (x, y)"),
         ("a.b != allof (x, y)", "a.b != allof (x, y)"),
         ("a.b = oneof list", "a.b = oneof list"),
-        ("a.b = oneof", "a.b = \"oneof\""),
-        ("a.b = anyof and m", "(a.b = \"anyof\" and m)"),
-        ("(a.b = allof)", "a.b = \"allof\""),
+        ("a.b = oneof", "a.b = oneof"),
+        ("a.b = anyof and m", "(a.b = anyof and m)"),
+        ("(a.b = allof)", "a.b = allof"),
         ("a.b = oneoff", "a.b = oneoff"),
     ] {
         assert_eq!(ok(text).to_string(), expected, "{text}");

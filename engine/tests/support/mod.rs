@@ -168,7 +168,8 @@ impl Scene {
             .missing();
         let mut built = Built::new(self, Event::Openat, wire);
         built.path(2, path);
-        built.fd = Fd::File(result, path.into());
+        // As capture does: -1 for every error.
+        built.fd = Fd::File(result.max(-1), path.into());
         built
     }
 
