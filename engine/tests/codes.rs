@@ -159,6 +159,10 @@ codes! {
         ("folded", rule!(">\n    evt.type = open\n\n    and (fd.num = 1\n      or fd.nam = 1)"), "7:10", "fd.nam"),
         ("literal", rule!("|-\n    evt.type = open and\n    fd.nam = 1"), "5:5", "fd.nam"),
         ("over several lines", rule!("evt.type = open\n    and fd.nam = 1"), "4:9", "fd.nam"),
+        ("with carriage returns", "- rule: R\r\n  desc: d\r\n  condition: >\r\n    evt.type = open\r\n    and fd.nam = 1\r\n  output: o\r\n  priority: INFO\r\n", "5:9", "fd.nam"),
+        ("after an anchor", rule!("&c evt.type = open and fd.nam = 1"), "3:37", "fd.nam"),
+        ("after a tag", rule!("!!str evt.type = open and fd.nam = 1"), "3:40", "fd.nam"),
+        ("with an indentation of its own", rule!(">2\n      evt.type = open\n    and fd.nam = 1"), "5:9", "fd.nam"),
         ("in a macro", "- macro: m\n  condition: is_before and fd.nam = 1\n- rule: R\n  desc: d\n  condition: m\n  output: o\n  priority: INFO\n", "2:28", "fd.nam"),
         ("in what is appended to a rule", "- rule: Before\n  condition: >\n    and fd.nam = 1\n  override: {condition: append}\n", "3:9", "fd.nam"),
         ("in what is appended to a macro", "- macro: is_before\n  condition: and fd.nam = 1\n  override: {condition: append}\n", "2:18", "fd.nam"),
@@ -229,7 +233,7 @@ codes! {
     warning_extension Extension [
         ("a key twice", rule!("is_before", "desc: e"), "6:3", "desc"),
         ("a name twice", "- rule: R\n  desc: d\n  condition: is_before\n  output: o\n  priority: INFO\n- rule: R\n  desc: d\n  condition: is_before\n  output: o\n  priority: INFO\n", "6:9", "R"),
-        ("an output without its %", "- rule: R\n  desc: d\n  condition: is_before\n  output: by proc.name\n  priority: INFO\n", "4:14", "proc.name"),
+        ("an output without its %", "- rule: R\n  desc: d\n  condition: is_before\n  output: by xproc.name, proc.name\n  priority: INFO\n", "4:26", "proc.name"),
     ]
     append_no_values AppendNoValues [
         ("an append without values", "- rule: Before\n  exceptions:\n  - name: e\n  override: {exceptions: append}\n", "3:11", "e"),

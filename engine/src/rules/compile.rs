@@ -273,7 +273,8 @@ fn plain_fields(report: &mut Report, mapped: &Mapped, item: &ItemName, scope: &S
     else {
         return;
     };
-    let at = mapped.text.find(name).unwrap_or(0);
+    // A word of the text is where it is in memory.
+    let at = (name.as_ptr() as usize).saturating_sub(mapped.text.as_ptr() as usize);
     let place = mapped.locate(report, at..at + name.len()).place;
     let message = format!("the output prints the word '{name}', not the field");
     report.add(Code::Extension, place, Some(item), message).hint =

@@ -132,7 +132,7 @@ pub(crate) fn replaced(report: &mut Report, item: &Item<'_>, before: Place) {
         return;
     }
     let (kind, name) = (item.name.kind.word(), &item.name.name);
-    let note = report.note(before, "which is not used any more");
+    let note = report.note(before, "the earlier one is here and not used any more");
     let message = format!("{kind} '{name}' takes the place of an earlier one in this file");
     let key = match item.name.kind {
         ItemKind::List => "items",
