@@ -308,6 +308,7 @@ fn an_error_has_its_code_and_the_way_to_its_place() {
         json!([
             { "item_type": "rules content", "item_name": "", "position": at(0, 0, 0) },
             { "item_type": "rule", "item_name": "Marker opened", "position": at(1, 2, text.find("rule:").unwrap()) },
+            { "item_type": "rule condition", "item_name": "", "position": at(3, 13, text.find("evt.type").unwrap()) },
             { "item_type": "condition expression", "item_name": "", "position": at(3, column, text.find("fd.nmae").unwrap()) },
         ])
     );
@@ -647,4 +648,37 @@ fn a_configuration_given_as_rules_is_said_to_be_one() {
         .map(|location| &location["item_type"])
         .collect();
     assert_eq!(kinds, ["rules content", "rules content item"]);
+}
+
+#[test]
+fn what_is_wrong_with_an_exception_is_said_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let exceptions = "  exceptions:\n    - name: ex1\n      fields: [not.exist]\n      values: [[a]]\n";
+    let read = write(
+        dir.path(),
+        "read.yaml",
+        &format!("{RULES}  exceptions:\n    - name: ex1\n      values: [a]\n"),
+    );
+    let compiled = write(dir.path(), "compiled.yaml", &format!("{RULES}{exceptions}"));
+    for file in [&read, &compiled] {
+        let (value, success) = validated(&[file]);
+        assert!(!success);
+        let error = &value["falco_load_results"][0]["errors"][0];
+        let locations: Vec<(&str, &str)> = error["context"]["locations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|at| {
+                (
+                    at["item_type"].as_str().unwrap(),
+                    at["item_name"].as_str().unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            locations[1..3],
+            [("rule", "Marker opened"), ("exception", "ex1")],
+            "{error}"
+        );
+    }
 }

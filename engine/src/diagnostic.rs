@@ -199,7 +199,7 @@ pub struct Position {
 }
 
 /// What part of an item a diagnostic is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Part {
     /// The item, or one of its keys.
     #[default]
@@ -208,6 +208,8 @@ pub enum Part {
     Condition,
     /// Its output.
     Output,
+    /// One of its exceptions; the name is empty when it has none.
+    Exception(String),
 }
 
 /// The character of `text` in which `offset` is: where it begins.
@@ -249,6 +251,8 @@ pub struct Diagnostic {
     pub item_at: Option<Position>,
     /// What part of it is meant.
     pub part: Part,
+    /// Where that part begins, when it is known.
+    pub part_at: Option<Position>,
     /// Name of the file.
     pub file: String,
     /// Line, from 1; 0 when the whole file is meant.
@@ -283,6 +287,7 @@ impl Diagnostic {
             item: None,
             item_at: None,
             part: Part::Item,
+            part_at: None,
             file: file.to_owned(),
             line,
             column,

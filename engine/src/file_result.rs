@@ -119,12 +119,30 @@ fn locations(issue: &Diagnostic) -> Vec<Value> {
     if let Some(ItemName { kind, name }) = &issue.item {
         all.push(location(item_type(*kind), name, issue.item_at.or(here)));
     }
-    if here.is_some() && here != issue.item_at {
-        let kind = match (issue.part, &issue.item) {
+    let is_macro = issue
+        .item
+        .as_ref()
+        .is_some_and(|item| item.kind == ItemKind::Macro);
+    let mut innermost = issue.item_at;
+    if issue.part_at.is_some() {
+        let (kind, name) = match &issue.part {
+            Part::Item => ("value for", ""),
+            Part::Condition if is_macro => ("macro condition", ""),
+            Part::Condition => ("rule condition", ""),
+            Part::Output => ("rule output", ""),
+            Part::Exception(name) => ("exception", name.as_str()),
+        };
+        all.push(location(kind, name, issue.part_at));
+        innermost = issue.part_at;
+    }
+    // What an expression is about is in it, even at its very beginning.
+    let is_expression = issue.part == Part::Condition;
+    if here.is_some() && (here != innermost || is_expression) {
+        let kind = match (&issue.part, &issue.item) {
             (Part::Condition, _) => "condition expression",
             (Part::Output, _) => "rule output",
-            (Part::Item, Some(_)) => "value for",
-            (Part::Item, None) => "rules content item",
+            (Part::Item | Part::Exception(_), Some(_)) => "value for",
+            (Part::Item | Part::Exception(_), None) => "rules content item",
         };
         all.push(location(kind, "", here));
     }

@@ -130,7 +130,7 @@ fn rule(
     }
     let before = report.mark();
     let output = output(report, definition, &item, settings, scope);
-    report.about(before, Part::Output);
+    report.about(before, &Part::Output, None);
     let before = report.mark();
     let resolved = conditions.rule(report, &mapped, &own, &item);
     if let Output::Skipped = output {

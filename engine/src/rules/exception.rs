@@ -6,7 +6,7 @@ use super::mapped::{Mapped, quoted};
 use super::source::{Place, Report, Scalar};
 use super::yaml::{Node, Value};
 use crate::condition::{Checker, Modifier, Operator, parse_operand};
-use crate::diagnostic::{Code, ItemKind, ItemName};
+use crate::diagnostic::{Code, ItemKind, ItemName, Part};
 use crate::scope::Scope;
 use std::rc::Rc;
 
@@ -25,7 +25,10 @@ pub(crate) fn read(report: &mut Report, item: &Item<'_>, append: bool) -> Option
     };
     let mut all: Vec<Exception> = Vec::new();
     for node in nodes {
-        let exception = one(report, item, node, append)?;
+        let before = report.mark();
+        let exception = one(report, item, node, append);
+        report.about(before, &part_of(node), Some(node.at));
+        let exception = exception?;
         if let Some(first) = all.iter().find(|e| e.name.text == exception.name.text) {
             let note = report.note(first.name.at, "the first is here");
             let message = format!("two exceptions are called '{}'", exception.name.text);
@@ -36,6 +39,18 @@ pub(crate) fn read(report: &mut Report, item: &Item<'_>, append: bool) -> Option
         all.push(exception);
     }
     Some(all)
+}
+
+/// What diagnostics about an exception are about.
+fn part_of(node: &Node) -> Part {
+    let Value::Map(entries) = &node.value else {
+        return Part::Item;
+    };
+    let name = entries
+        .iter()
+        .find(|(key, _)| matches!(&key.value, Value::Scalar(text) if text == "name"));
+    let name = name.and_then(|(_, value)| value.scalar());
+    Part::Exception(name.map(|name| name.text).unwrap_or_default())
 }
 
 fn one(report: &mut Report, rule: &Item<'_>, node: &Node, append: bool) -> Option<Exception> {
@@ -239,37 +254,45 @@ pub(crate) fn append(
     more: Vec<Exception>,
 ) -> Option<()> {
     for exception in more {
-        match rule
-            .exceptions
-            .iter_mut()
-            .find(|e| e.name.text == exception.name.text)
-        {
-            Some(existing) => {
-                if exception.fields.is_some() || exception.comps.is_some() {
-                    let message = format!(
-                        "only `values` can be appended to exception '{}'",
-                        exception.name.text
-                    );
-                    item.report(report, Code::Validate, exception.name.at, message)
-                        .hint = Some("remove its `fields` and `comps` here".into());
-                    return None;
-                }
-                existing.values.extend(exception.values);
-            }
-            None if exception.fields.is_none() => {
-                let message = format!("exception '{}' is new and has no `fields`", exception.name.text);
-                item.report(report, Code::Validate, exception.name.at, message);
-                return None;
-            }
-            None if exception.values.is_empty() => {
-                let message = format!("exception '{}' is new and has no `values`", exception.name.text);
+        let before = report.mark();
+        let (part, at) = (Part::Exception(exception.name.text.clone()), exception.name.at);
+        let appended = append_one(report, item, rule, exception);
+        report.about(before, &part, Some(at));
+        appended?;
+    }
+    Some(())
+}
+
+fn append_one(report: &mut Report, item: &Item<'_>, rule: &mut RuleDef, exception: Exception) -> Option<()> {
+    match rule
+        .exceptions
+        .iter_mut()
+        .find(|e| e.name.text == exception.name.text)
+    {
+        Some(existing) => {
+            if exception.fields.is_some() || exception.comps.is_some() {
+                let message = format!(
+                    "only `values` can be appended to exception '{}'",
+                    exception.name.text
+                );
                 item.report(report, Code::Validate, exception.name.at, message)
-                    .hint =
-                    Some("a rule has an exception of another name, or this one needs `values`".into());
+                    .hint = Some("remove its `fields` and `comps` here".into());
                 return None;
             }
-            None => rule.exceptions.push(exception),
+            existing.values.extend(exception.values);
         }
+        None if exception.fields.is_none() => {
+            let message = format!("exception '{}' is new and has no `fields`", exception.name.text);
+            item.report(report, Code::Validate, exception.name.at, message);
+            return None;
+        }
+        None if exception.values.is_empty() => {
+            let message = format!("exception '{}' is new and has no `values`", exception.name.text);
+            item.report(report, Code::Validate, exception.name.at, message)
+                .hint = Some("a rule has an exception of another name, or this one needs `values`".into());
+            return None;
+        }
+        None => rule.exceptions.push(exception),
     }
     Some(())
 }
@@ -348,7 +371,10 @@ fn mismatch(
         "the values of exception '{}' must be {wanted}",
         exception.name.text
     );
+    let before = report.mark();
     report.add(Code::Validate, at, Some(item), message).hint = Some(hint.into());
+    let part = Part::Exception(exception.name.text.clone());
+    report.about(before, &part, Some(exception.name.at));
 }
 
 fn comparison_text(to: &mut Mapped, field: &Scalar, comp: &Scalar) {
@@ -402,6 +428,7 @@ fn column_text(to: &mut Mapped, comp: &Scalar, value: &Node) {
 /// Finds fields of the exceptions that do not exist, which is an error even of an exception without values.
 pub(crate) fn check_fields(report: &mut Report, rule: &RuleDef, item: &ItemName, scope: &Scope) {
     for exception in &rule.exceptions {
+        let before = report.mark();
         let fields = match &exception.fields {
             Some(OneOrMany::One(field)) => std::slice::from_ref(field),
             Some(OneOrMany::Many(fields)) => fields.as_slice(),
@@ -423,5 +450,7 @@ pub(crate) fn check_fields(report: &mut Report, rule: &RuleDef, item: &ItemName,
             let message = format!("exception '{}': {message}", exception.name.text);
             report.add(Code::Validate, place, Some(item), message).hint = hint;
         }
+        let part = Part::Exception(exception.name.text.clone());
+        report.about(before, &part, Some(exception.name.at));
     }
 }

@@ -173,8 +173,10 @@ impl<'d> Conditions<'d> {
             notes.push(report.note(*used, format!("it is an item of list '{list}', named here")));
         }
         notes.extend(self.way(report, span.origin, root));
+        let part_at = text.mapped.scalar_at(span.start).map(|at| report.position_of(at));
         let diagnostic = report.add(code, located.place, Some(&text.item), message);
         diagnostic.part = Part::Condition;
+        diagnostic.part_at = part_at;
         diagnostic.notes = notes;
         diagnostic
     }

@@ -112,6 +112,14 @@ impl Mapped {
         Some((self.pieces.get(index)?, end))
     }
 
+    /// Where the scalar is that byte `at` of the text is from; none for what was put in.
+    pub(crate) fn scalar_at(&self, at: usize) -> Option<Place> {
+        match &self.piece_at(at)?.0.origin {
+            Origin::Scalar { scalar, .. } => Some(scalar.at),
+            Origin::Item { .. } | Origin::Glue(_) => None,
+        }
+    }
+
     /// Where the bytes `range` of the text are in the files.
     pub(crate) fn locate(&self, report: &Report, range: Range<usize>) -> Located {
         let Some((piece, end)) = self.piece_at(range.start) else {

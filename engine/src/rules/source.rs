@@ -131,6 +131,7 @@ impl Report {
             }),
             item_at: item.and_then(|_| self.item_before(place)),
             part: Part::Item,
+            part_at: None,
             file: self.file_name(place.file).to_owned(),
             line,
             column,
@@ -204,17 +205,28 @@ impl Report {
         let items = &self.files.get(place.file)?.items;
         let after = items.partition_point(|start| *start <= place.start);
         let offset = *items.get(after.checked_sub(1)?)?;
-        let (line, column) = self.position(Place {
+        Some(self.position_of(Place {
             start: offset,
             ..place
-        });
-        Some(Position { line, column, offset })
+        }))
     }
 
-    /// Says what part of an item everything is about that was found since.
-    pub(crate) fn about(&mut self, since: Mark, part: Part) {
+    /// Where a place begins.
+    pub(crate) fn position_of(&self, place: Place) -> Position {
+        let (line, column) = self.position(place);
+        Position {
+            line,
+            column,
+            offset: place.start,
+        }
+    }
+
+    /// Says what part of an item everything is about that was found since, and where the part begins.
+    pub(crate) fn about(&mut self, since: Mark, part: &Part, at: Option<Place>) {
+        let at = at.map(|place| self.position_of(place));
         for (_, diagnostic) in self.diagnostics.iter_mut().skip(since.diagnostics) {
-            diagnostic.part = part;
+            diagnostic.part = part.clone();
+            diagnostic.part_at = at;
         }
     }
 
@@ -316,6 +328,7 @@ fn nothing(code: Code) -> Diagnostic {
         item: None,
         item_at: None,
         part: Part::Item,
+        part_at: None,
         file: String::new(),
         line: 0,
         column: 0,
