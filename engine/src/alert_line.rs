@@ -8,22 +8,27 @@ use std::sync::Arc;
 
 /// Appends `text` as the inside of a JSON string.
 fn escape(text: &str, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c < ' ' => {
-                // Writing to a string can not fail.
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
+    // What is to be escaped is one byte, and most texts have none of it.
+    let mut done = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        if byte >= b' ' && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.push_str(&text[done..at]);
+        done = at + 1;
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            8 => out.push_str("\\b"),
+            12 => out.push_str("\\f"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            // Writing to a string can not fail.
+            _ => _ = write!(out, "\\u{byte:04x}"),
         }
     }
+    out.push_str(&text[done..]);
 }
 
 fn string(text: &str, out: &mut String) {
@@ -197,6 +202,25 @@ mod tests {
                 (Arc::from("proc.pid"), FieldValue::I64(-7)),
             ],
             line: String::new(),
+        }
+    }
+
+    #[test]
+    fn every_character_is_escaped_as_json_asks() {
+        for c in (0..=0x180).filter_map(char::from_u32) {
+            let expected = match c {
+                '"' | '\\' => format!("\\{c}"),
+                '\u{8}' => "\\b".into(),
+                '\u{c}' => "\\f".into(),
+                '\n' => "\\n".into(),
+                '\r' => "\\r".into(),
+                '\t' => "\\t".into(),
+                c if c < ' ' => format!("\\u{:04x}", u32::from(c)),
+                c => c.to_string(),
+            };
+            let mut out = String::new();
+            escape(&format!("é{c}x{c}"), &mut out);
+            assert_eq!(out, format!("é{expected}x{expected}"));
         }
     }
 

@@ -41,6 +41,7 @@ impl Template {
                     source,
                     operand,
                     width,
+                    ..
                 } => (source, operand, *width),
             };
             let value = value_of(source, view, &mut Scratch::new(), self.base64);

@@ -67,8 +67,19 @@ pub(super) enum Part {
         /// As it was written.
         operand: Operand,
         width: usize,
+        /// The key whose value it is as well, when it prints as it is.
+        key: Option<usize>,
     },
 }
+
+/// Fields whose values are numbers, and print as something else.
+const TIMES: [&str; 5] = [
+    "evt.time",
+    "evt.time.s",
+    "evt.time.iso8601",
+    "evt.datetime",
+    "evt.datetime.s",
+];
 
 impl Template {
     /// Compiles a template whose fields are those of the first source; see [`Template::compile_in`].
@@ -102,7 +113,26 @@ impl Template {
         template.push_text(&text[at..]);
         template.keys.sort_by(|a, b| a.0.cmp(&b.0));
         template.keys.dedup_by(|a, b| a.0 == b.0);
+        template.share_keys();
         Ok(template)
+    }
+
+    /// Finds the parts that print the value of a key.
+    fn share_keys(&mut self) {
+        for part in &mut self.parts {
+            if let Part::Value {
+                source: Source::Field(field),
+                operand: Operand::Field(name),
+                key,
+                ..
+            } = part
+                && !field.row.flags.padded
+                && !TIMES.contains(&field.row.name)
+            {
+                let name = name.to_string();
+                *key = self.keys.binary_search_by(|(key, _)| (**key).cmp(&name)).ok();
+            }
+        }
     }
 
     fn push_text(&mut self, text: &str) {
@@ -129,6 +159,7 @@ impl Template {
                     source,
                     operand,
                     width: width.into(),
+                    key: None,
                 });
                 self.fields.append(&mut checker.fields);
                 self.warnings
@@ -177,23 +208,27 @@ impl Template {
     /// `*` that asks for that before every rule's output.
     pub fn render(&self, view: &EventView<'_>, out: &mut String, values: &mut Vec<(Arc<str>, FieldValue)>) {
         let mut scratch = Scratch::new();
+        let first = values.len();
+        // The time is added to them later.
+        values.reserve(self.keys.len() + 1);
         values.extend(self.keys.iter().map(|(key, field)| {
             let value = match field.row.name {
-                _ if field.extract().is_none() => typed(field, view, &mut scratch, self.base64),
-                "evt.time" | "evt.time.s" | "evt.time.iso8601" | "evt.datetime" | "evt.datetime.s" => {
-                    FieldValue::U64(view.time)
-                }
+                name if field.extract().is_some() && TIMES.contains(&name) => FieldValue::U64(view.time),
                 _ => typed(field, view, &mut scratch, self.base64),
             };
             (Arc::clone(key), value)
         }));
+        // Most values are about as long as their names.
+        out.reserve(self.text.len() * 2);
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
-                Part::Value { source, width, .. } => {
-                    let value = value_of(source, view, &mut scratch, self.base64);
-                    push_value(out, &value, *width);
-                }
+                Part::Value {
+                    source, width, key, ..
+                } => match key.and_then(|key| values.get(first + key)) {
+                    Some((_, value)) => push_value(out, value, *width),
+                    None => push_value(out, &value_of(source, view, &mut scratch, self.base64), *width),
+                },
             }
         }
     }
@@ -339,8 +374,11 @@ fn unknown(text: &str, percent: usize, start: usize, failure: Option<Failure>) -
 pub(super) fn push_value(out: &mut String, value: &FieldValue, width: usize) {
     use std::fmt::Write;
     if width == 0 {
-        // Writing to a string cannot fail.
-        let _ = write!(out, "{value}");
+        match value {
+            FieldValue::Text(text) => out.push_str(text),
+            // Writing to a string cannot fail.
+            _ => _ = write!(out, "{value}"),
+        }
         return;
     }
     let text = value.to_string();

@@ -3,6 +3,7 @@
 use lanner_schema::alert::FieldValue;
 
 use super::Template;
+use super::template::Part;
 use crate::scope::Scope;
 use crate::testing::Happening;
 
@@ -25,6 +26,38 @@ fn values(happening: &Happening, template: &str) -> Vec<(String, FieldValue)> {
         .into_iter()
         .map(|(key, value)| (key.to_string(), value))
         .collect()
+}
+
+#[test]
+fn a_value_that_is_shared_with_its_key_prints_as_it_does_alone() {
+    let happenings = [
+        shadow(),
+        shadow().contained(),
+        Happening::connect(("10.0.0.1", 40000), ("1.1.1.1", 443)),
+        Happening::execve(),
+    ];
+    for field in crate::field::all() {
+        for text in [format!("%{}", field.name), format!("a %9{} b", field.name)] {
+            // Fields that need an argument do not compile.
+            let Ok(mut template) = Template::compile(&text) else {
+                continue;
+            };
+            let print = |template: &Template| {
+                happenings.each_ref().map(|happening| {
+                    let mut out = String::new();
+                    happening.view(|view| template.render(view, &mut out, &mut Vec::new()));
+                    out
+                })
+            };
+            let shared = print(&template);
+            for part in &mut template.parts {
+                if let Part::Value { key, .. } = part {
+                    *key = None;
+                }
+            }
+            assert_eq!(shared, print(&template), "{text}");
+        }
+    }
 }
 
 #[test]
