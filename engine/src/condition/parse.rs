@@ -9,6 +9,9 @@ use super::MAX_DEPTH;
 use super::ast::{Expr, Operand, Span};
 use super::{habits, lex};
 
+/// How many characters of a word a message repeats.
+const LONGEST_WORD: usize = 60;
+
 /// A condition that does not follow the grammar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyntaxError {
@@ -252,7 +255,10 @@ impl<'a> Parser<'a> {
     pub(super) fn found(&self) -> String {
         match self.word_here() {
             "" => "the end of the condition".into(),
-            word => format!("'{word}'"),
+            word => match word.char_indices().nth(LONGEST_WORD) {
+                Some((end, _)) => format!("'{}…'", &word[..end]),
+                None => format!("'{word}'"),
+            },
         }
     }
 

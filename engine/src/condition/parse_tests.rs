@@ -139,6 +139,13 @@ fn mistakes_are_refused_where_they_are() {
 }
 
 #[test]
+fn a_message_does_not_repeat_a_long_word() {
+    let error = parse(&"é".repeat(100_000)).unwrap_err();
+    assert!(error.message.len() < 300, "{}", error.message.len());
+    assert_eq!((error.span.start, error.span.end, error.stopped), (0, 200_000, 0));
+}
+
+#[test]
 fn hints_say_what_to_write_instead() {
     for (text, part) in [
         ("m && n", "and"),
