@@ -134,6 +134,10 @@ fn executable(exe: &str) -> Result<()> {
     std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o775))?;
     std::os::unix::fs::chown(&copy, None, Some(65534))?;
     started(&name, 65534, "1")?;
+    // By a capability alone: somebody else's, and not even the owner may.
+    std::os::unix::fs::chown(&copy, Some(65534), None)?;
+    std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o555))?;
+    started(&name, 0, "1")?;
     std::fs::remove_file(&copy)?;
     Ok(())
 }

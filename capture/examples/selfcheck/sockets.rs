@@ -62,6 +62,7 @@ pub(crate) fn sockets(dir: &str) -> Result<()> {
         println!("skip no IPv6 here: connect to ::1");
     }
     datagrams()?;
+    datagrams_of_ipv6()?;
     streams()?;
     local_socket(dir)
 }
@@ -184,6 +185,36 @@ fn datagrams() -> Result<()> {
         ],
     );
     message(&sender, from, other)
+}
+
+/// A socket of IPv6 sends to both kinds of address; to IPv4 it is one of IPv4.
+fn datagrams_of_ipv6() -> Result<()> {
+    let (Ok(sender), Ok(near)) = (UdpSocket::bind("[::]:0"), UdpSocket::bind("[::1]:0")) else {
+        println!("skip no IPv6 here: datagrams to ::1");
+        return Ok(());
+    };
+    let v4 = UdpSocket::bind("127.0.0.1:0")?;
+    let mapped = format!("::ffff:127.0.0.1:{}", v4.local_addr()?.port());
+    let port = near.local_addr()?.port();
+    sender.send_to(b"to six", ("::1", port))?;
+    sender.send_to(b"to four", ("::ffff:127.0.0.1", v4.local_addr()?.port()))?;
+    let from = format!(":::{}", sender.local_addr()?.port());
+    for (data, tuple, kind) in [
+        ("to six", format!("{from}>::1:{port}"), "ipv6"),
+        ("to four", format!("{from}>{mapped}"), "ipv4"),
+    ] {
+        expect(
+            "sendto",
+            &[
+                ("data", data),
+                ("tuple", &tuple),
+                ("fd.type", kind),
+                ("fd.connected", "false"),
+                ("fd.name_changed", "true"),
+            ],
+        );
+    }
+    Ok(())
 }
 
 /// One message of three parts, whose last is longer than what is kept.
