@@ -13,7 +13,7 @@ pub enum Severity {
 }
 
 macro_rules! codes {
-    ($( $(#[$doc:meta])* $variant:ident $severity:ident $text:literal $description:literal; )*) => {
+    ($( $(#[$doc:meta])* $variant:ident $severity:ident $text:literal $title:literal $description:literal; )*) => {
         /// Falco's code of a diagnostic, the same words in text and in JSON.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
@@ -28,7 +28,12 @@ macro_rules! codes {
                 match self { $( Code::$variant => $text, )* }
             }
 
-            /// One line that says what the code means (`codedesc` in JSON).
+            /// What it is, in a few words.
+            pub fn title(self) -> &'static str {
+                match self { $( Code::$variant => $title, )* }
+            }
+
+            /// What it means (`codedesc` in JSON). As in Falco, a sentence or two for a warning, the title for an error.
             pub fn description(self) -> &'static str {
                 match self { $( Code::$variant => $description, )* }
             }
@@ -43,47 +48,62 @@ macro_rules! codes {
 
 codes! {
     /// A file can not be read.
-    FileRead Error "LOAD_ERR_FILE_READ" "File read error";
+    FileRead Error "LOAD_ERR_FILE_READ" "File read error" "File read error";
     /// The file is not YAML.
-    YamlParse Error "LOAD_ERR_YAML_PARSE" "YAML parse error";
+    YamlParse Error "LOAD_ERR_YAML_PARSE" "YAML parse error" "YAML parse error";
     /// The YAML does not have the shape of rules.
-    YamlValidate Error "LOAD_ERR_YAML_VALIDATE" "Error validating internal structure of YAML file";
+    YamlValidate Error "LOAD_ERR_YAML_VALIDATE" "Error validating internal structure of YAML file" "Error validating internal structure of YAML file";
     /// A condition has a syntax, name, type or value error.
-    CompileCondition Error "LOAD_ERR_COMPILE_CONDITION" "Error compiling condition";
+    CompileCondition Error "LOAD_ERR_COMPILE_CONDITION" "Error compiling condition" "Error compiling condition";
     /// An output does not compile.
-    CompileOutput Error "LOAD_ERR_COMPILE_OUTPUT" "Error compiling output";
+    CompileOutput Error "LOAD_ERR_COMPILE_OUTPUT" "Error compiling output" "Error compiling output";
     /// Items contradict each other: an undefined macro, an append without target, an engine too old.
-    Validate Error "LOAD_ERR_VALIDATE" "Error validating rule/macro/list/exception objects";
+    Validate Error "LOAD_ERR_VALIDATE" "Error validating rule/macro/list/exception objects" "Error validating rule/macro/list/exception objects";
     /// The rule's source is not served; the rule is skipped.
-    UnknownSource Warning "LOAD_UNKNOWN_SOURCE" "Unknown event source";
+    UnknownSource Warning "LOAD_UNKNOWN_SOURCE" "Unknown event source"
+        "The rule's event source is not served, as when it belongs to a plugin that is not loaded. The rule is skipped.";
     /// A condition compares a field with the text `<NA>`, which such a field has when it has no value.
-    UnsafeNaCheck Warning "LOAD_UNSAFE_NA_CHECK" "Unsafe <NA> comparison in condition";
+    UnsafeNaCheck Warning "LOAD_UNSAFE_NA_CHECK" "Unsafe <NA> comparison in condition"
+        "A comparison with <NA> also holds when the field has no value. The operator 'exists' asks whether it has one.";
     /// The rule names no event type and runs on every event.
-    NoEventType Warning "LOAD_NO_EVTTYPE" "Condition has no event-type restriction";
+    NoEventType Warning "LOAD_NO_EVTTYPE" "Condition has no event-type restriction"
+        "The condition holds for too many event types, which costs on every event. A check of evt.type confines it.";
     /// The rule is skipped because of an unknown name, as its `skip-if-unknown-filter` asks.
-    UnknownFilter Warning "LOAD_UNKNOWN_FILTER" "Unknown field or event-type in condition or output";
+    UnknownFilter Warning "LOAD_UNKNOWN_FILTER" "Unknown field or event-type in condition or output"
+        "The condition or the output names a field or an event type that does not exist. It would be an error, but the rule has skip-if-unknown-filter and is skipped.";
     /// No rule uses the macro.
-    UnusedMacro Warning "LOAD_UNUSED_MACRO" "Unused macro";
+    UnusedMacro Warning "LOAD_UNUSED_MACRO" "Unused macro"
+        "No rule and no other macro uses the macro.";
     /// No rule uses the list.
-    UnusedList Warning "LOAD_UNUSED_LIST" "Unused list";
+    UnusedList Warning "LOAD_UNUSED_LIST" "Unused list"
+        "No rule, no macro and no other list uses the list.";
     /// The item is none of Falco's kinds.
-    UnknownItem Warning "LOAD_UNKNOWN_ITEM" "Unknown rules file item";
+    UnknownItem Warning "LOAD_UNKNOWN_ITEM" "Unknown rules file item"
+        "The item is of no known kind. It is ignored.";
     /// Something works but is deprecated.
-    DeprecatedItem Warning "LOAD_DEPRECATED_ITEM" "Used deprecated item";
+    DeprecatedItem Warning "LOAD_DEPRECATED_ITEM" "Used deprecated item"
+        "A rule, a macro or a list uses something that is deprecated.";
     /// Lanner's own warnings, which Falco has no code for.
-    Extension Warning "LOAD_WARNING_EXTENSION" "Warning in extension item";
+    Extension Warning "LOAD_WARNING_EXTENSION" "Warning in extension item"
+        "Lanner warns of something that Falco has no code for.";
     /// An exception is appended without values.
-    AppendNoValues Warning "LOAD_APPEND_NO_VALUES" "Overriding/appending with no values";
+    AppendNoValues Warning "LOAD_APPEND_NO_VALUES" "Overriding/appending with no values"
+        "An exception is appended to or overridden without values, which changes nothing.";
     /// Two exceptions of a rule have one name.
-    ExceptionNameNotUnique Warning "LOAD_EXCEPTION_NAME_NOT_UNIQUE" "Multiple exceptions defined with the same name";
+    ExceptionNameNotUnique Warning "LOAD_EXCEPTION_NAME_NOT_UNIQUE" "Multiple exceptions defined with the same name"
+        "Several exceptions of the rule have the same name.";
     /// A macro's name can not be used in a condition.
-    InvalidMacroName Warning "LOAD_INVALID_MACRO_NAME" "Invalid macro name";
+    InvalidMacroName Warning "LOAD_INVALID_MACRO_NAME" "Invalid macro name"
+        "The macro's name can not be written in a condition.";
     /// A list's name can not be used in a condition.
-    InvalidListName Warning "LOAD_INVALID_LIST_NAME" "Invalid list name";
+    InvalidListName Warning "LOAD_INVALID_LIST_NAME" "Invalid list name"
+        "The list's name does not look like a name in a condition.";
     /// A condition compiles but may not mean what it says.
-    ConditionWarning Warning "LOAD_COMPILE_CONDITION" "Warning in rule condition";
+    ConditionWarning Warning "LOAD_COMPILE_CONDITION" "Warning in rule condition"
+        "The condition compiles, but may not mean what it says.";
     /// A key of an item has no meaning.
-    UnknownKey Warning "LOAD_UNKNOWN_KEY" "Unknown key";
+    UnknownKey Warning "LOAD_UNKNOWN_KEY" "Unknown key"
+        "The item has a key without meaning. It is ignored.";
 }
 
 impl fmt::Display for Code {

@@ -291,6 +291,7 @@ fn no_code_is_left_out() {
         assert!(FALCO.contains(&code.as_str()), "{code} is no code of Falco's");
         let is_error = code.as_str().starts_with("LOAD_ERR_");
         assert_eq!(code.severity() == Severity::Error, is_error, "{code}");
+        assert_eq!(code.description() == code.title(), is_error, "{code}");
         // Who opens the files raises this one.
         let elsewhere = *code == Code::FileRead;
         assert_ne!(COVERED.contains(code), elsewhere, "{code} has no case here");
