@@ -9,7 +9,7 @@ fn alerts(files: &[&str], settings: &Settings) -> Vec<String> {
         .iter()
         .enumerate()
         .map(|(index, text)| RulesFile {
-            name: format!("{index}.yaml").into(),
+            name: format!("{index}.yaml"),
             text: (*text).to_owned(),
         })
         .collect();

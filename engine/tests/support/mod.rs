@@ -2,7 +2,7 @@
 
 use lanner_schema::container::{Container, Learnt, Owner, Pod};
 use lanner_schema::descriptor::{Descriptor, DescriptorKind};
-use lanner_schema::event::Event;
+use lanner_schema::event::{Event, FdUse};
 use lanner_schema::process::{Image, Process, User};
 use lanner_schema::record::{AF_INET, AF_INET6, SocketTuple, Wire, WireBuilder};
 use lanner_schema::view::{EventView, ResolvedPath, SourceId, System};
@@ -20,6 +20,8 @@ pub(crate) struct Scene {
     processes: HashMap<u32, Process>,
     container: Option<Container>,
     user: User,
+    /// The names in rules that stand for an address.
+    names: HashMap<IpAddr, Vec<Box<str>>>,
 }
 
 impl System for Scene {
@@ -31,6 +33,9 @@ impl System for Scene {
     }
     fn group(&self, gid: u32) -> Option<&str> {
         (gid == 0).then_some("root")
+    }
+    fn names_of(&self, address: IpAddr) -> &[Box<str>] {
+        self.names.get(&address).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -67,6 +72,7 @@ pub(crate) fn host(command: &str) -> Scene {
             sid: 10,
             pgid: pid,
             start_time: NOW - 1_000_000_000,
+            cwd: b"/root/".as_slice().into(),
             image: Arc::new(Image::new(comm.as_bytes(), &argv, path.as_bytes(), b"")),
             ..Process::default()
         }
@@ -84,6 +90,7 @@ pub(crate) fn host(command: &str) -> Scene {
             home: "/root".into(),
             shell: "/bin/bash".into(),
         },
+        names: HashMap::new(),
     }
 }
 
@@ -146,6 +153,57 @@ impl Scene {
         self
     }
 
+    /// Run by this user.
+    pub(crate) fn run_by(mut self, name: &str) -> Scene {
+        self.user.name = name.into();
+        self
+    }
+
+    /// Started this many nanoseconds before the event.
+    pub(crate) fn age(mut self, nanos: u64) -> Scene {
+        self.actor().start_time = NOW - nanos;
+        self
+    }
+
+    /// In this directory.
+    pub(crate) fn within(mut self, directory: &str) -> Scene {
+        self.actor().cwd = directory.as_bytes().into();
+        self
+    }
+
+    /// With these effective capabilities (bits as in `/proc/PID/status`).
+    pub(crate) fn capable_of(mut self, capabilities: u64) -> Scene {
+        self.actor().cap_effective = capabilities;
+        self
+    }
+
+    /// With a program file of these times, in nanoseconds since the epoch.
+    pub(crate) fn program_changed(mut self, changed: u64, modified: u64) -> Scene {
+        let image = Arc::make_mut(&mut self.actor().image);
+        (image.exe_ino, image.exe_ctime, image.exe_mtime) = (99, changed, modified);
+        self
+    }
+
+    /// In a container that is privileged, or known not to be.
+    pub(crate) fn privileged(mut self, privileged: bool) -> Scene {
+        self.container.as_mut().unwrap().privileged = Some(privileged);
+        self
+    }
+
+    /// In a pod of this namespace.
+    pub(crate) fn in_namespace(mut self, namespace: &str) -> Scene {
+        let pod = self.container.as_mut().unwrap().pod.as_mut().unwrap();
+        pod.namespace = namespace.into();
+        self
+    }
+
+    /// Where `name` stands for `address`.
+    pub(crate) fn knows(mut self, name: &str, address: &str) -> Scene {
+        let names = self.names.entry(address.parse().unwrap()).or_default();
+        names.push(name.into());
+        self
+    }
+
     /// Runs its program.
     pub(crate) fn starts(self) -> Built {
         Built::new(self, Event::Execve, WireBuilder::new())
@@ -171,6 +229,68 @@ impl Scene {
         // As capture does: -1 for every error.
         built.fd = Fd::File(result.max(-1), path.into());
         built
+    }
+
+    /// Opens a file by a name that leads to `path`.
+    pub(crate) fn opens_by_name(self, name: &str, path: &str, result: i64) -> Built {
+        let wire = WireBuilder::new()
+            .number(result)
+            .number(AT_FDCWD)
+            .path(name, "/var/www")
+            .number(0)
+            .number(0)
+            .missing()
+            .missing();
+        let mut built = Built::new(self, Event::Openat, wire);
+        built.path(2, path);
+        built.fd = Fd::File(result.max(-1), path.into());
+        built.name = Some(name.into());
+        built
+    }
+
+    /// Opens a socket of an address family (`AF_*`).
+    pub(crate) fn opens_socket(self, family: i64) -> Built {
+        let wire = WireBuilder::new()
+            .number(4)
+            .number(family)
+            .number(3)
+            .number(0)
+            .missing()
+            .missing();
+        let mut built = Built::new(self, Event::Socket, wire);
+        built.fd = Fd::Other(4);
+        built
+    }
+
+    /// Makes `to` a copy of the descriptor of a connection to `address:port`.
+    pub(crate) fn copies_connection(self, address: &str, port: u16, to: i64) -> Built {
+        let wire = WireBuilder::new()
+            .number(to)
+            .number(7)
+            .number(to)
+            .missing()
+            .missing()
+            .tuple(&connection(address, port));
+        let mut built = Built::new(self, Event::Dup2, wire);
+        built.fd = Fd::Socket(to);
+        built
+    }
+
+    /// Makes a `ptrace(2)` request.
+    pub(crate) fn traces(self, request: i64) -> Built {
+        let wire = WireBuilder::new()
+            .number(0)
+            .missing()
+            .missing()
+            .number(request)
+            .number(20);
+        Built::new(self, Event::Ptrace, wire)
+    }
+
+    /// Loads a kernel module.
+    pub(crate) fn loads_module(self) -> Built {
+        let wire = WireBuilder::new().number(0).number(3).text("").number(0);
+        Built::new(self, Event::FinitModule, wire)
     }
 
     /// Removes a file.
@@ -244,23 +364,9 @@ impl Scene {
 
     /// Connects to `address:port`, with this result.
     pub(crate) fn connects(self, address: &str, port: u16, result: i64) -> Built {
-        let remote: IpAddr = address.parse().unwrap();
-        let local: IpAddr = match remote {
-            IpAddr::V4(_) => "10.0.0.9".parse().unwrap(),
-            IpAddr::V6(_) => "fd00::9".parse().unwrap(),
-        };
-        let tuple = SocketTuple {
-            family: if remote.is_ipv4() { AF_INET } else { AF_INET6 },
-            protocol: 6,
-            kind: 1,
-            local: Some((local, 40000)),
-            remote: Some((remote, port)),
-            path: b"",
-            ..SocketTuple::default()
-        };
         let wire = WireBuilder::new()
             .number(result)
-            .tuple(&tuple)
+            .tuple(&connection(address, port))
             .number(4)
             .missing();
         let mut built = Built::new(self, Event::Connect, wire);
@@ -269,11 +375,30 @@ impl Scene {
     }
 }
 
+/// A TCP connection to `address:port`.
+fn connection(address: &str, port: u16) -> SocketTuple<'static> {
+    let remote: IpAddr = address.parse().unwrap();
+    let local: IpAddr = match remote {
+        IpAddr::V4(_) => "10.0.0.9".parse().unwrap(),
+        IpAddr::V6(_) => "fd00::9".parse().unwrap(),
+    };
+    SocketTuple {
+        family: if remote.is_ipv4() { AF_INET } else { AF_INET6 },
+        protocol: 6,
+        kind: 1,
+        local: Some((local, 40000)),
+        remote: Some((remote, port)),
+        path: b"",
+        ..SocketTuple::default()
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Fd {
     None,
     File(i64, String),
     Socket(i64),
+    Other(i64),
 }
 
 /// An event and all it borrows from.
@@ -284,6 +409,8 @@ pub(crate) struct Built {
     wire: Vec<u8>,
     paths: Vec<(u8, String)>,
     fd: Fd,
+    /// The name the file was opened by, when it is not its path.
+    name: Option<String>,
 }
 
 impl Built {
@@ -294,6 +421,7 @@ impl Built {
             wire: wire.build(),
             paths: Vec::new(),
             fd: Fd::None,
+            name: None,
         }
     }
 
@@ -315,16 +443,24 @@ impl Built {
                 path: path.as_bytes(),
             })
             .collect();
-        let tuple = wire.param(1).and_then(|p| SocketTuple::read(p.bytes));
+        let tuple = match self.event.row().fd {
+            FdUse::Socket { tuple, .. } | FdUse::Copies { tuple, .. } => wire.param(tuple.into()),
+            _ => None,
+        };
+        let tuple = tuple.and_then(|p| SocketTuple::read(p.bytes));
         let descriptor = match &self.fd {
             Fd::None => None,
             Fd::File(number, path) => Some(Descriptor {
                 number: *number,
                 kind: DescriptorKind::File,
                 path: Some(path.as_bytes()),
-                raw_path: Some(path.as_bytes()),
+                raw_path: Some(self.name.as_ref().unwrap_or(path).as_bytes()),
                 tuple: None,
                 is_server: false,
+                ..Descriptor::default()
+            }),
+            Fd::Other(number) => Some(Descriptor {
+                number: *number,
                 ..Descriptor::default()
             }),
             Fd::Socket(number) => Some(Descriptor {
