@@ -17,6 +17,7 @@ use support::skip;
 const REDIRECT: &str = "Redirect STDOUT/STDIN to Network Connection in Container";
 const DEBUGFS: &str = "Debugfs Launched in Privileged Container";
 const API_SERVER_CALLED: &str = "Contact K8S API Server From Container";
+const PACKET_SOCKET: &str = "Packet socket created in container";
 const DROPPED: &str = "Drop and execute new binary in container";
 
 const API_SERVER: &str = "127.0.0.9";
@@ -82,6 +83,10 @@ fn rules_about_descriptors_and_privileged_containers_are_set_off() {
     containerd.exec(&plain, &["sh", "-c", dropped]);
     containerd.exec(&privileged, &["sh", "-c", dropped]);
 
+    // It has a packet socket, whether or not anybody answers.
+    let arping = ["busybox", "arping", "-c", "1", "-w", "1", "-I", "lo", "127.0.0.1"];
+    containerd.exec(&plain, &arping);
+
     // A reverse shell: the shell's input and output are the connection.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -125,6 +130,11 @@ fn rules_about_descriptors_and_privileged_containers_are_set_off() {
     let name = field(&redirected, "fd.name");
     assert!(name.ends_with(&format!("->{address}")), "{name}");
 
+    let packets = lanner.wait_for_alert("the packet socket", of(PACKET_SOCKET, &plain));
+    assert!(
+        field(&packets, "evt.args").contains("domain=17(AF_PACKET)"),
+        "{packets}"
+    );
     let launched = lanner.wait_for_alert("debugfs", of(DEBUGFS, &privileged));
     assert_eq!(field(&launched, "proc.name"), "debugfs");
     // The first rule that matches is the one that alerts: in the other container that was the one before.

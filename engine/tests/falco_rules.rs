@@ -42,8 +42,48 @@ fn the_stock_rules_load_and_their_gaps_are_named() {
             "{}",
             rule.name()
         );
+        assert_ne!(coverage.verdict, Verdict::Blind, "{}", rule.name());
+        assert_eq!(
+            coverage.missing(),
+            None,
+            "{} asks for what there is not",
+            rule.name()
+        );
         println!("{}: {}", rule.name(), coverage.verdict);
     }
+}
+
+#[test]
+fn the_names_that_addresses_are_compared_with_are_told_once() {
+    let text = r#"
+- macro: api
+  condition: fd.sip.name = kubernetes.default
+- rule: A
+  desc: a
+  condition: evt.type = connect and (api or fd.cip.name in (a.example, b.example))
+  output: a
+  priority: INFO
+- rule: B
+  desc: b
+  condition: evt.type = connect and api and fd.name = no.host.name and fd.rip.name != a.example
+  output: b
+  priority: INFO
+- rule: C
+  desc: c
+  condition: evt.type = connect and fd.sip.name = c.example
+  output: c
+  priority: INFO
+  enabled: false
+"#;
+    let file = RulesFile {
+        name: "names.yaml".into(),
+        text: text.into(),
+    };
+    let ruleset = load(&[file], &Settings::default()).ruleset.unwrap();
+    assert_eq!(
+        ruleset.host_names(),
+        ["a.example", "b.example", "kubernetes.default"]
+    );
 }
 
 fn stock_ruleset() -> Option<Ruleset> {
