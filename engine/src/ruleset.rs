@@ -1,13 +1,13 @@
 //! Rules that run: indexed by event, evaluated in the order of their definition.
 
 use crate::alert_line::{TimeNames, finish};
-use crate::condition::{EventProgram, Expr, Memory, Program};
+use crate::condition::{EventProgram, Expr, Memory, Program, programs};
 use crate::coverage::{self, Coverage};
 use crate::field::FieldRef;
 use crate::output::Template;
 use crate::settings::{Matching, Settings};
 use lanner_schema::alert::{Alert, FieldValue, Priority};
-use lanner_schema::event::{EVENTS, Event, EventSet, Needs};
+use lanner_schema::event::{EVENTS, EventSet, Needs};
 use lanner_schema::tier::Tier;
 use lanner_schema::view::EventView;
 use std::collections::BTreeSet;
@@ -109,7 +109,7 @@ impl Rule {
 pub struct Ruleset {
     rules: Vec<Rule>,
     /// What the rules of each source come to on each event; they are named by their index in `rules`.
-    by_source: Vec<Vec<EventProgram>>,
+    by_source: Vec<Vec<Arc<EventProgram>>>,
     needs: Needs,
     settings: Settings,
     memory: Memory,
@@ -136,14 +136,15 @@ impl Ruleset {
             .collect();
         let mut running: Vec<(u32, &Rule)> = (0u32..).zip(&rules).filter(|(_, rule)| rule.runs).collect();
         running.sort_by_key(|(_, rule)| rule.rank);
-        let program = |source: usize, event: Event| {
-            let on_it = running.iter().filter(|(_, rule)| {
-                usize::from(rule.source_index) == source && rule.program.events().contains(event)
-            });
-            EventProgram::new(event, on_it.map(|(index, rule)| (*index, &rule.program)))
-        };
         let by_source = (0..sources)
-            .map(|source| EVENTS.iter().map(|row| program(source, row.event)).collect())
+            .map(|source| {
+                let of_source = running
+                    .iter()
+                    .filter(|(_, rule)| usize::from(rule.source_index) == source);
+                let conditions: Vec<(u32, &Program)> =
+                    of_source.map(|(index, rule)| (*index, &rule.program)).collect();
+                programs(EVENTS.iter().map(|row| row.event), &conditions)
+            })
             .collect();
         Ruleset {
             rules,

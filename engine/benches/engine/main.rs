@@ -49,6 +49,9 @@ fn loading(criterion: &mut Criterion) {
             sets::generated("mixed", count)
         });
     }
+    measure("rules of every event type/1000", &|| {
+        sets::generated("mixed", 1000).replace("evt.type in (open, openat)", "evt.num > 0")
+    });
     for count in [10_000, 100_000] {
         measure(&format!("one list of items/{count}"), &|| sets::long_list(count));
     }

@@ -4,6 +4,7 @@ mod ast;
 mod atom;
 mod block;
 mod by_event;
+mod by_type;
 mod call;
 mod check;
 mod choice;
@@ -40,8 +41,8 @@ pub use events::{EventTypes, event_types};
 pub use parse::{SyntaxError, parse, parse_operand, parse_with};
 pub use program::{Program, Scratch, compile, compile_in};
 pub(crate) use remains::{IfMissing, Remains, Truth};
+pub(crate) use {by_type::programs, event_program::EventProgram, memory::Memory};
 pub(crate) use {check::Checker, parse::parse_operand_prefix, program::add_params, transform::Source};
-pub(crate) use {event_program::EventProgram, memory::Memory};
 
 /// How deeply parentheses, transformers and resolved macros may nest: Falco's limit for rules.
 pub const MAX_DEPTH: usize = 1000;
