@@ -353,6 +353,11 @@ fn outputs_are_printed() {
         "*%proc.name %fd.name",
     ]));
     assert_eq!(text, "init <NA>\n\nMissing: fd.name\n");
+    let text = stdout(&run(&["format", "a %proc.name"]));
+    assert!(
+        text.starts_with("a \n\nThe output ends before proc.name, which is missing."),
+        "{text}"
+    );
     let text = stderr(&run(&["format", "a %proc.nmae"]));
     assert!(
         text.starts_with("output:1:3: error: ") && text.contains("^^^^^^^^^^"),

@@ -74,6 +74,8 @@ pub struct Rendered {
     pub output: String,
     /// False when it ended before a missing value.
     pub complete: bool,
+    /// What that value is of.
+    pub stopped_at: Option<String>,
     /// The values of its fields and of its transformed fields, sorted by name; missing ones only after a `*`.
     pub fields: Vec<(Arc<str>, FieldValue)>,
 }
@@ -406,6 +408,7 @@ mod tests {
         let stopped = render("%evt.time %proc.exepath %proc.name");
         assert_eq!(stopped.output, "12:00:00 ");
         assert!(!stopped.complete && stopped.fields.len() == 1);
+        assert_eq!(stopped.stopped_at.as_deref(), Some("proc.exepath"));
         let rendered = render("*%evt.time %5proc.name|%my.list %toupper(proc.name) %proc.exepath");
         assert_eq!(rendered.output, "12:00:00 cat  |(a,b) CAT <NA>");
         assert!(rendered.complete);
@@ -443,6 +446,15 @@ mod tests {
             ["proc.name", "tolower(toupper(proc.name))"]
         );
         assert!(names("no fields").is_empty());
+        let mut time = GivenFields::default();
+        let field = FieldRef::resolve_in(&scope(), "evt.rawtime.ns", None).unwrap();
+        time.insert(&field, &Input::Integer(5)).unwrap();
+        let padded = time.render(
+            &Template::compile_in("%evt.rawtime.ns", &scope()).unwrap(),
+            &scope(),
+        );
+        assert_eq!(padded.output, "000000005");
+        assert_eq!(padded.fields[0].1, FieldValue::U64(5));
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use lanner_schema::alert::FieldValue;
 use lanner_schema::view::EventView;
 
-use super::template::{Part, Template, push_value, value_of};
-use crate::condition::{Checker, Operand, Scratch, Transform, TransformArg};
+use super::template::{Part, Template, push_value, typed, value_of};
+use crate::condition::{Checker, Operand, Scratch, Source, Transform, TransformArg};
 use crate::given::Rendered;
 use crate::scope::Scope;
 
@@ -30,7 +30,7 @@ impl Template {
             continues: self.continues,
             found: Vec::new(),
         };
-        let (mut output, mut complete) = (String::new(), true);
+        let (mut output, mut stopped_at) = (String::new(), None);
         for part in &self.parts {
             let (source, operand, width) = match part {
                 Part::Text(text) => {
@@ -46,7 +46,7 @@ impl Template {
             };
             let value = value_of(source, view, &mut Scratch::new(), self.base64);
             if value == FieldValue::Missing && !self.continues {
-                complete = false;
+                stopped_at = Some(operand.to_string());
                 break;
             }
             push_value(&mut output, &value, width);
@@ -57,7 +57,8 @@ impl Template {
         fields.dedup_by(|a, b| a.0 == b.0);
         Rendered {
             output,
-            complete,
+            complete: stopped_at.is_none(),
+            stopped_at,
             fields,
         }
     }
@@ -70,7 +71,12 @@ impl Values<'_, '_> {
         if own {
             let mut checker = Checker::new(self.scope);
             if let Some(source) = checker.source(operand) {
-                let value = value_of(&source, self.view, &mut Scratch::new(), self.base64);
+                let mut scratch = Scratch::new();
+                let value = match &source {
+                    // Not padded: that is for text.
+                    Source::Field(field) => typed(field, self.view, &mut scratch, self.base64),
+                    _ => value_of(&source, self.view, &mut scratch, self.base64),
+                };
                 if value != FieldValue::Missing || self.continues {
                     self.found.push((operand.to_string().into(), value));
                 }

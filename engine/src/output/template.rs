@@ -65,7 +65,7 @@ pub(super) enum Part {
     Value {
         source: Source,
         /// As it was written.
-        operand: Operand,
+        operand: Box<Operand>,
         width: usize,
         /// The key whose value it is as well, when it prints as it is.
         key: Option<usize>,
@@ -122,10 +122,11 @@ impl Template {
         for part in &mut self.parts {
             if let Part::Value {
                 source: Source::Field(field),
-                operand: Operand::Field(name),
+                operand,
                 key,
                 ..
             } = part
+                && let Operand::Field(name) = &**operand
                 && !field.row.flags.padded
                 && !TIMES.contains(&field.row.name)
             {
@@ -157,7 +158,7 @@ impl Template {
                 self.keys_of(scope, &operand, &source);
                 self.parts.push(Part::Value {
                     source,
-                    operand,
+                    operand: Box::new(operand),
                     width: width.into(),
                     key: None,
                 });
@@ -451,7 +452,12 @@ fn list(walk: impl FnOnce(&mut dyn FnMut(&[u8]) -> bool) -> Option<()>) -> Field
 }
 
 /// A field's value as outputs carry it.
-fn typed(field: &FieldRef, view: &EventView<'_>, scratch: &mut Scratch, base64: bool) -> FieldValue {
+pub(super) fn typed(
+    field: &FieldRef,
+    view: &EventView<'_>,
+    scratch: &mut Scratch,
+    base64: bool,
+) -> FieldValue {
     if field.row.flags.filter_only {
         return FieldValue::Missing;
     }

@@ -208,10 +208,11 @@ fn quoted(bytes: &[u8]) -> String {
 fn formatted(request: &Request, texts: &Texts<'_>) -> Result<String, Vec<Problem>> {
     let (rendered, warnings) = format(request).map_err(|problem| vec![problem])?;
     let mut out = format!("{}\n", rendered.output);
-    if !rendered.complete {
-        out.push_str(
-            "\nThe output ends before a field that is missing. A rule prints <NA> for it: so does an output here that begins \
-             with '*'.\n",
+    if let Some(field) = &rendered.stopped_at {
+        let _ = writeln!(
+            out,
+            "\nThe output ends before {field}, which is missing. A rule prints <NA> for it: so does an output here that \
+             begins with '*'."
         );
     }
     let missing: Vec<&str> = rendered
