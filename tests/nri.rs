@@ -322,8 +322,14 @@ fn a_container_that_nri_does_not_tell_of_is_found_through_containerd() {
     };
     // `ctr` goes past CRI, and so past NRI.
     let id = "left-out-by-nri";
-    let ran = containerd.ctr(&["run", "--detach", "--null-io", BUSYBOX, id]);
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let mighty = "left-out-and-privileged";
+    for arguments in [
+        &["run", "--detach", "--null-io", BUSYBOX, id][..],
+        &["run", "--detach", "--null-io", "--privileged", BUSYBOX, mighty],
+    ] {
+        let ran = containerd.ctr(arguments);
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -340,6 +346,9 @@ fn a_container_that_nri_does_not_tell_of_is_found_through_containerd() {
     let container = wait_for("the container", LIMIT, || plugin.container(id));
     assert_eq!(container.image.as_deref(), Some(BUSYBOX));
     assert!(container.pod.is_none());
+    assert_eq!(container.privileged, Some(false));
+    let privileged = wait_for("the other container", LIMIT, || plugin.container(mighty));
+    assert_eq!(privileged.privileged, Some(true));
     assert!(
         programs(&container)
             .iter()
@@ -349,12 +358,14 @@ fn a_container_that_nri_does_not_tell_of_is_found_through_containerd() {
     wait_for("its digest", LIMIT, || {
         (plugin.container(id)?.digest.as_deref() == Some(containerd.digest(BUSYBOX))).then_some(())
     });
-    assert_eq!(plugin.status.snapshot().reconciled, 1);
-    for arguments in [
-        &["task", "kill", "-s", "KILL", id][..],
-        &["task", "rm", "-f", id],
-        &["container", "rm", id],
-    ] {
-        containerd.ctr(arguments);
+    assert_eq!(plugin.status.snapshot().reconciled, 2);
+    for id in [id, mighty] {
+        for arguments in [
+            &["task", "kill", "-s", "KILL", id][..],
+            &["task", "rm", "-f", id],
+            &["container", "rm", id],
+        ] {
+            containerd.ctr(arguments);
+        }
     }
 }
