@@ -17,6 +17,7 @@ mod missing;
 mod modifiers;
 mod operators;
 mod patterns;
+mod properties;
 mod rows;
 mod strings;
 #[path = "../support/mod.rs"]
