@@ -1,6 +1,6 @@
 //! Transformers: how many arguments of which type.
 
-use super::ast::{Transform, TransformArg, Transformer};
+use super::ast::{Span, Transform, TransformArg, Transformer};
 use super::check::{Checker, is_event_type};
 use super::error::CheckErrorKind as Kind;
 use super::transform::{List, Options, Source};
@@ -19,7 +19,7 @@ impl Checker<'_> {
         };
         match (name, args.as_slice()) {
             (T::ToUpper | T::ToLower | T::B64 | T::Basename, [arg]) => {
-                let of = self.scalar(name, arg)?;
+                let of = self.value(name, arg)?;
                 let class = of.ty().class();
                 if class != Class::Text && !(name == T::B64 && class == Class::Bytes) {
                     return self.fail(argument(name, &of, "it takes text"), span);
@@ -112,20 +112,43 @@ impl Checker<'_> {
                     }
                 }
             }
-            TransformArg::Transform(inner)
-                if inner.name == Transformer::Getopt && inner.selector.is_none() =>
-            {
-                match self.transform(inner)? {
-                    Source::Options(options) => Some(Some(List::Options(options))),
-                    _ => Some(None),
-                }
+            TransformArg::Transform(inner) if self.gives_list(inner) => {
+                Some(match self.transform(inner)? {
+                    Source::Options(options) => Some(List::Options(options)),
+                    source => Some(List::Transformed(Box::new(source))),
+                })
             }
             TransformArg::Transform(_) | TransformArg::Literal(_) => Some(None),
         }
     }
 
+    /// True for a transformer whose result is a list.
+    fn gives_list(&self, transform: &Transform) -> bool {
+        use Transformer as T;
+        match (transform.name, transform.args.as_slice()) {
+            (T::Getopt, _) => transform.selector.is_none(),
+            (T::ToUpper | T::ToLower | T::B64 | T::Basename, [TransformArg::Transform(inner)]) => {
+                self.gives_list(inner)
+            }
+            (T::ToUpper | T::ToLower | T::B64 | T::Basename, [TransformArg::Field(field)]) => {
+                FieldRef::resolve_in(self.scope, &field.name, field.arg.as_deref())
+                    .is_ok_and(|field| field.list)
+            }
+            _ => false,
+        }
+    }
+
     /// An argument that is one value.
     fn scalar(&mut self, name: Transformer, arg: &TransformArg) -> Option<Source> {
+        let source = self.value(name, arg)?;
+        if source.is_list() {
+            return self.fail(argument(name, &source, "it takes single values"), span_of(arg));
+        }
+        Some(source)
+    }
+
+    /// An argument that is one value, or a list whose every value is transformed.
+    fn value(&mut self, name: Transformer, arg: &TransformArg) -> Option<Source> {
         let (source, span) = match arg {
             TransformArg::Field(field) => (Source::Field(self.field(field)?), field.span),
             TransformArg::Transform(inner) => (self.transform(inner)?, inner.span),
@@ -146,9 +169,6 @@ impl Checker<'_> {
         {
             return self.fail(Kind::NoTransformer(field.text()), span);
         }
-        if source.is_list() {
-            return self.fail(argument(name, &source, "it takes single values"), span);
-        }
         Some(source)
     }
 
@@ -158,13 +178,16 @@ impl Checker<'_> {
         if source.ty().class() == Class::Text {
             return Some(source);
         }
-        let span = match arg {
-            TransformArg::Field(field) => field.span,
-            TransformArg::Transform(inner) => inner.span,
-            TransformArg::Literal(literal) => literal.span,
-            TransformArg::List(_, span) => *span,
-        };
-        self.fail(argument(name, &source, "it takes text"), span)
+        self.fail(argument(name, &source, "it takes text"), span_of(arg))
+    }
+}
+
+fn span_of(arg: &TransformArg) -> Span {
+    match arg {
+        TransformArg::Field(field) => field.span,
+        TransformArg::Transform(inner) => inner.span,
+        TransformArg::Literal(literal) => literal.span,
+        TransformArg::List(_, span) => *span,
     }
 }
 

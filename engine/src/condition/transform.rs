@@ -45,6 +45,8 @@ pub(crate) enum List {
     Items(Box<[Source]>),
     /// `getopt()` without a letter.
     Options(Box<Options>),
+    /// A list whose every element is transformed.
+    Transformed(Box<Source>),
 }
 
 /// `getopt(list, spec)`.
@@ -70,6 +72,7 @@ impl Source {
         match self {
             Source::Field(field) => field.list,
             Source::Options(_) => true,
+            Source::Case { of, .. } | Source::B64(of) | Source::Basename(of) => of.is_list(),
             _ => false,
         }
     }
@@ -143,11 +146,7 @@ impl Source {
             }
             Source::Basename(of) => {
                 let bytes = of.get(view, scratch, buf)?.bytes()?;
-                let start = bytes
-                    .iter()
-                    .rposition(|b| *b == b'/')
-                    .map_or(0, |slash| slash + 1);
-                Some(Value::Bytes(&bytes[start..]))
+                Some(Value::Bytes(basename(bytes)))
             }
             Source::Len(of) => {
                 let len = of.get(view, scratch, buf)?.bytes()?.len();
@@ -233,9 +232,36 @@ impl Source {
         match self {
             Source::Field(field) => field_items(field, view, each),
             Source::Options(options) => options.items(view, scratch, each),
+            Source::Case { of, .. } | Source::B64(of) | Source::Basename(of) => {
+                let mut own = scratch.take();
+                let mut decoded = true;
+                let found = of.each(view, scratch, &mut |item| {
+                    own.clear();
+                    match self {
+                        Source::B64(_) => decoded = base64(item, &mut own),
+                        Source::Basename(_) => own.extend_from_slice(basename(item)),
+                        _ => own.extend_from_slice(item),
+                    }
+                    match self {
+                        Source::Case { upper: true, .. } => own.make_ascii_uppercase(),
+                        Source::Case { .. } => own.make_ascii_lowercase(),
+                        _ => {}
+                    }
+                    // What can not be decoded makes the list missing.
+                    !decoded || each(&own)
+                });
+                scratch.put(own);
+                found.filter(|()| decoded)
+            }
             _ => None,
         }
     }
+}
+
+/// What follows the last slash.
+fn basename(path: &[u8]) -> &[u8] {
+    let start = path.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
+    &path[start..]
 }
 
 /// `proc.args` as a whole: text for most, taken argument by argument where a list is asked for.
@@ -300,6 +326,7 @@ impl List {
             List::Field(field) => fields.push(field),
             List::Items(items) => items.iter().for_each(|item| item.fields(fields)),
             List::Options(options) => options.fields(fields),
+            List::Transformed(source) => source.fields(fields),
         }
     }
 
@@ -312,6 +339,7 @@ impl List {
         match self {
             List::Field(field) => field_items(field, view, each),
             List::Options(options) => options.items(view, scratch, each),
+            List::Transformed(source) => source.each(view, scratch, each),
             List::Items(items) => {
                 for item in items {
                     let mut buf = scratch.take();

@@ -50,6 +50,7 @@ fn an_even_number_of_nots_is_none() {
         ("not not not(a or b)", "not (a or b)"),
         ("not a.b exists", "not a.b exists"),
         ("not not a.b = c", "a.b = c"),
+        ("not (not a)", "a"),
     ]);
 }
 

@@ -167,6 +167,7 @@ fn transformers_are_tokens() {
         ("%toupper(basename(fd.name))", "SHADOW"),
         ("%concat(proc.name, ':', fd.name)", "cat:/etc/shadow"),
         ("%join('-', l.text)", "a-b"),
+        ("%toupper(l.text)", "(A,B)"),
     ]);
     let scope = scope();
     let rendered = values().render(

@@ -265,3 +265,27 @@ fn arguments_are_counted_and_typed() {
         ("t.text = val(t.text, u.text)", ""),
     ]);
 }
+
+#[test]
+fn lists_are_transformed_item_by_item() {
+    let values = given(&[("l.text", &["/A/x", "/B/y"]), ("m.text", &["-n"])]);
+    holds(
+        &values,
+        &[
+            // Falco compares lengths with the NUL in them and never matches.
+            ("tolower(l.text) intersects (/a/x)", true),
+            ("tolower(l.text) in (/a/x, /b/y)", true),
+            ("basename(l.text) in (x, y)", true),
+            ("toupper(basename(l.text)) intersects (Y)", true),
+            ("join(' ', basename(l.text)) = 'x y'", true),
+            ("len(basename(l.text)) = 2", true),
+            ("toupper(getopt(m.text, 'n')) intersects (N)", true),
+            ("b64(m.text) exists", false),
+        ],
+    );
+    refused(&[
+        ("tolower(l.text) = /a/x", "not supported for list"),
+        ("tolower(l.uint64) in (x)", "l.uint64"),
+        ("concat(tolower(l.text), 'x') = x", "single values"),
+    ]);
+}
