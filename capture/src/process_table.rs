@@ -67,8 +67,7 @@ impl ProcessTable {
 
     /// Reads every running process from /proc.
     pub(crate) fn fill(&mut self) {
-        let running: Vec<Process> = self.procfs.processes().collect();
-        for process in running {
+        for process in self.procfs.processes() {
             self.insert(process);
         }
     }

@@ -1,5 +1,6 @@
 //! Processes as /proc shows them: the state at start, and the repair of what was lost.
 
+use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -54,14 +55,33 @@ impl Procfs {
         }
     }
 
-    /// Every process there is now.
-    pub(crate) fn processes(&self) -> impl Iterator<Item = Process> {
-        fs::read_dir(&self.root)
+    /// Every process there is now, with the start of its pid namespace where that one's first process is among them.
+    pub(crate) fn processes(&self) -> Vec<Process> {
+        // Not even root may see everything of process 1; it is the first of the namespace this /proc shows.
+        let own = self.pid_namespace("self");
+        let namespace = |pid: u32| self.pid_namespace(&pid.to_string()).or(own.filter(|_| pid == 1));
+        let mut found: Vec<(Process, Option<u64>)> = fs::read_dir(&self.root)
             .into_iter()
             .flatten()
             .flatten()
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .filter_map(|pid| self.process(pid))
+            .filter_map(|pid| Some((self.process(pid)?, namespace(pid))))
+            .collect();
+        let starts: HashMap<u64, u64> = found
+            .iter()
+            .filter(|(process, _)| process.vpid == 1)
+            .filter_map(|(first, namespace)| Some(((*namespace)?, first.start_time)))
+            .collect();
+        for (process, namespace) in &mut found {
+            let start = namespace.and_then(|namespace| starts.get(&namespace));
+            process.pidns_start = start.copied().unwrap_or(0);
+        }
+        found.into_iter().map(|(process, _)| process).collect()
+    }
+
+    /// The number of a process's pid namespace.
+    fn pid_namespace(&self, pid: &str) -> Option<u64> {
+        Some(fs::metadata(self.root.join(pid).join("ns/pid")).ok()?.ino())
     }
 
     /// The parent of a process as the kernel has it now; `None` when the process is gone.
@@ -256,5 +276,23 @@ mod tests {
         );
         let cwd = std::env::current_dir().unwrap();
         assert_eq!(&*me.cwd, cwd.as_os_str().as_encoded_bytes());
+        let file = fs::metadata(&exe).unwrap();
+        assert_eq!(me.image.exe_ino, file.ino());
+        assert_eq!(me.image.exe_mtime, nanoseconds(file.mtime(), file.mtime_nsec()));
+    }
+
+    #[test]
+    fn processes_know_when_the_first_of_their_pid_namespace_started() {
+        // Only root sees the namespaces of others.
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let all = Procfs::new(None).processes();
+        let of = |pid: u32| all.iter().find(|process| process.pid == pid).unwrap();
+        let first = of(1);
+        assert_eq!(first.pidns_start, first.start_time);
+        let me = of(std::process::id());
+        assert_eq!(me.pidns_start, first.start_time);
+        assert!(me.pidns_start <= me.start_time);
     }
 }
