@@ -489,6 +489,8 @@ fn transformers_change_values() {
         ("toupper(v.text) = HELLO", true),
         ("tolower(toupper(v.text)) = hello", true),
         ("b64(v.encoded) = Hello", true),
+        ("toupper(v.list) in (A, B)", true),
+        ("toupper(v.list) intersects (a)", false),
         ("b64(v.path) exists", false),
         ("basename(v.path) = a.log", true),
         (
@@ -509,7 +511,7 @@ fn transformers_change_values() {
     }
     wrong(&[
         "toupper(v.signed) = 1",
-        "toupper(v.list) in (A)",
+        "toupper(v.list) = A",
         "toupper(v.text, v.text) = x",
         "len(v.signed) = 1",
         "join(',') = x",
