@@ -1,6 +1,7 @@
 //! The program's own log: standard error, at `log_level`.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::level_filters::LevelFilter;
 
@@ -40,10 +41,26 @@ pub(crate) fn report(messages: &Messages) {
     }
 }
 
-/// Prints to standard output. Unlike `print!` it does not panic when nobody reads (`lanner --list | head`).
+/// Whether standard output could not be written to.
+static OUT_FAILED: AtomicBool = AtomicBool::new(false);
+
+/// Prints to standard output. Unlike `print!` it does not panic when nobody reads (`lanner --list | head`); any other
+/// failure is told on standard error, once, and by [`failed`].
 pub(crate) fn out(text: &str) {
     let mut stdout = io::stdout();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            if !OUT_FAILED.swap(true, Ordering::Relaxed) {
+                err(&format!("lanner: cannot write to standard output: {error}\n"));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// True when something that was to be printed to standard output is lost, other than because its reader went away.
+pub(crate) fn failed() -> bool {
+    OUT_FAILED.load(Ordering::Relaxed)
 }
 
 /// Prints to standard error, past the log; see [`out`].

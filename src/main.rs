@@ -31,6 +31,7 @@ use clap::Parser as _;
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     match run::run(&cli) {
+        Ok(_) if log::failed() => ExitCode::FAILURE,
         Ok(code) => code,
         Err(error) => {
             // Not through the log: log_stderr and log_level are about a Lanner that runs.

@@ -48,7 +48,7 @@ pub(crate) fn as_json() -> Value {
 pub(crate) fn as_text() -> String {
     let plugins: Vec<String> = BUILT_IN_PLUGINS
         .iter()
-        .map(|(name, version)| format!("{name} {version}, built in"))
+        .map(|(name, version)| format!("{name} {version}, built in (counts as any {}.x)", version.0))
         .collect();
     let plugins = plugins.join("; ");
     format!(

@@ -175,6 +175,9 @@ pub(crate) fn of(rule: &Rule, tier: Tier) -> Coverage {
         // What takes somebody's word for it is no news when nothing is heard.
         reasons.retain(|reason| reason.is_missing);
         if reasons.is_empty() {
+            reasons = without_value(rule, tier);
+        }
+        if reasons.is_empty() {
             reasons.push(Reason {
                 subject: Subject::Condition,
                 place: Place::Condition,
@@ -190,6 +193,31 @@ pub(crate) fn of(rule: &Rule, tier: Tier) -> Coverage {
         (false, false) => Verdict::Partial,
     };
     Coverage { verdict, reasons }
+}
+
+/// The fields of a condition that no event it names has a value for: what keeps it from ever being true.
+fn without_value(rule: &Rule, tier: Tier) -> Vec<Reason> {
+    let events = rule.program.events();
+    let silent = |field: &&FieldRef| {
+        !events.is_empty() && events.iter().all(|event| quality(field, event, tier).is_none())
+    };
+    let mut fields: Vec<String> = rule
+        .program
+        .fields()
+        .iter()
+        .filter(silent)
+        .map(FieldRef::text)
+        .collect();
+    fields.sort();
+    fields.dedup();
+    let reason = |field: String| Reason {
+        subject: Subject::Field(field),
+        place: Place::Condition,
+        is_missing: true,
+        why: "it has no value on the events that the condition names".into(),
+        on: Vec::new(),
+    };
+    fields.into_iter().map(reason).collect()
 }
 
 /// The name of the type that `evt.type.is` asks for, when it is not captured.

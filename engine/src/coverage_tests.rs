@@ -213,3 +213,19 @@ fn a_condition_that_is_never_true_is_blind() {
         assert_eq!(coverage.reasons[0].subject, Subject::Condition, "{condition}");
     }
 }
+
+#[test]
+fn a_field_without_value_on_every_event_is_named() {
+    for (condition, name) in [
+        ("evt.type = unlinkat and fd.name contains x", "fd.name"),
+        (
+            "evt.type in (openat, open) and evt.arg.oldpath = x",
+            "evt.arg.oldpath",
+        ),
+    ] {
+        let coverage = covered(condition, "x", Tier::SysExit);
+        assert_eq!(coverage.verdict, Verdict::Blind, "{condition}");
+        let subjects: Vec<&Subject> = coverage.reasons.iter().map(|reason| &reason.subject).collect();
+        assert_eq!(subjects, [&Subject::Field(name.into())], "{condition}");
+    }
+}

@@ -474,4 +474,15 @@ mod tests {
             assert_eq!(render(&scope().with_base64(true)), base64);
         }
     }
+
+    #[test]
+    fn the_text_of_a_long_list_is_cut_and_its_value_is_whole() {
+        let long = "a".repeat(700);
+        let given = given(&[("my.list", Input::List(vec![text(&long), text(&long)]))]);
+        let template = Template::compile_in("%my.list", &scope()).unwrap();
+        let rendered = given.render(&template, &scope());
+        assert_eq!(rendered.output.len(), 1023);
+        let expected = FieldValue::List(vec![FieldValue::Text(long.clone()), FieldValue::Text(long)]);
+        assert_eq!(rendered.fields, [("my.list".into(), expected)]);
+    }
 }

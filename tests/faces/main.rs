@@ -52,3 +52,27 @@ const RULES: &str = "\
   output: marker %fd.name
   priority: WARNING
 ";
+
+#[test]
+fn a_full_disk_is_told() {
+    for arguments in [
+        &["--list"][..],
+        &["--rule-schema"],
+        &["filter", "parse", "--json", "--", "a"],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_lanner"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            stderr.contains("cannot write to standard output: No space left"),
+            "{stderr}"
+        );
+    }
+}

@@ -245,10 +245,18 @@ impl<'a> Parser<'a> {
         &self.rest[..len]
     }
 
+    /// What to do about a blank that is none: text copied from a page has them, and nobody sees them.
+    fn invisible_blank(&self) -> Option<&'static str> {
+        let next = self.rest.chars().next()?;
+        (next.is_whitespace() || matches!(next, '\u{200b}' | '\u{feff}')).then_some(
+            "an invisible character that is no plain blank stands here, such as a no-break space; type the blank again",
+        )
+    }
+
     pub(super) fn error_here(&self, message: impl Into<String>) -> SyntaxError {
         let start = self.at();
         let word = self.word_here();
-        let hint = habits::instead_of_word(word);
+        let hint = self.invisible_blank().or_else(|| habits::instead_of_word(word));
         self.error(self.span(start, start + word.len()), message, hint)
     }
 
@@ -335,7 +343,7 @@ impl<'a> Parser<'a> {
                         return Err(self.error(
                             self.span_from(start),
                             format!("expected blank or '(' after '{word}'"),
-                            None,
+                            self.invisible_blank(),
                         ));
                     }
                     if is_or {

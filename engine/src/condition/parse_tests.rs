@@ -101,6 +101,7 @@ fn mistakes_are_refused_where_they_are() {
         ("m n", 2, "unexpected token 'n', expecting 'or', 'and'"),
         ("m andn", 2, "expected blank or '(' after 'and'"),
         ("m orn", 2, "expected blank or '(' after 'or'"),
+        ("m and\u{a0}n", 2, "expected blank or '(' after 'and'"),
         ("m and", 2, "nothing follows 'and'"),
         ("m and ", 2, "nothing follows 'and'"),
         ("(m or) and m", 3, "nothing follows 'or'"),

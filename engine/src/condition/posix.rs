@@ -13,6 +13,15 @@ pub(crate) struct Posix {
     regex: Regex,
 }
 
+/// The names between `[:` and `:]`.
+const CLASSES: [&str; 14] = [
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
+    "upper", "word", "xdigit",
+];
+
+/// The most that `{n}` may repeat, as in RE2.
+const MAX_REPEAT: u32 = 1000;
+
 /// Bytes the compiled program may take: enough for rules, too little to exhaust memory.
 const SIZE_LIMIT: usize = 8 << 20;
 
@@ -112,6 +121,14 @@ fn translate(pattern: &str) -> Result<String, String> {
             }
             '{' => match repetition(&chars, at) {
                 Some(end) => {
+                    let numbers = chars[at + 1..end - 1].split(|c| *c == ',');
+                    let too_many = |digits: &[char]| {
+                        let digits: String = digits.iter().collect();
+                        !digits.is_empty() && digits.parse::<u32>().map_or(true, |n| n > MAX_REPEAT)
+                    };
+                    if numbers.into_iter().any(too_many) {
+                        return Err(format!("nothing is repeated more than {MAX_REPEAT} times"));
+                    }
                     let Some(from) = atom_start else {
                         return Err("nothing to repeat before '{'".into());
                     };
@@ -219,6 +236,13 @@ fn class(chars: &[char], mut at: usize, out: &mut String) -> Result<usize, Strin
                 let Some(end) = rest.find(":]") else {
                     return Err("a '[:' is never closed".into());
                 };
+                let name = rest[2..end].trim_start_matches('^');
+                if !CLASSES.contains(&name) {
+                    return Err(format!(
+                        "there is no class [:{name}:]; there are {}",
+                        CLASSES.join(", ")
+                    ));
+                }
                 out.push_str(&rest[..end + 2]);
                 at += end + 2;
             }
@@ -323,6 +347,10 @@ mod tests {
             "*a",
             "a\\",
             "a{2000}{2000}",
+            "a{1001}",
+            "a{1,1001}",
+            "[[:digits:]]+",
+            "[[:alpha:][::]]",
         ] {
             assert!(Posix::new(pattern).is_err(), "{pattern}");
         }

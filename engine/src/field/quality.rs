@@ -32,6 +32,8 @@ pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Qual
     match about {
         About::Nothing => None,
         About::Data if !has_data(event.row()) => None,
+        // The bytes are the parameter's, and worth as much.
+        About::Data if name == "evt.buffer" => event.row().param("data").map(|data| tier.param(event, data)),
         About::Record | About::Data | About::Descriptors => Some(Quality::Exact),
         About::Result => result(event, tier),
         About::Param => of_param(field, event, tier),
@@ -345,7 +347,8 @@ mod tests {
             ("fdlist.names", E::Openat, B, None),
             ("evt.buffer", E::Openat, B, None),
             ("evt.buffer", E::Ptrace, B, None),
-            ("evt.buffer", E::Sendto, B, Some(Exact)),
+            ("evt.buffer", E::Sendto, B, Some(Weaker(Why::FromCaller))),
+            ("evt.arg.data", E::Sendto, B, Some(Weaker(Why::FromCaller))),
             ("evt.is_io_write", E::Sendto, B, Some(Exact)),
             ("evt.is_io_write", E::Openat, B, Some(Exact)),
             ("fd.sip", E::Sendto, B, Some(Weaker(Why::FromCaller))),

@@ -14,7 +14,7 @@ use crate::field::{Extract, FieldRef};
 use crate::scope::Scope;
 use crate::value::{Class, Value};
 
-/// Lists are cut here, as in Falco.
+/// The text of a list is cut here, as in Falco; among an alert's fields it is whole.
 const MAX_LIST: usize = 1023;
 
 /// Names that text follows without a blank are looked for up to this length.
@@ -377,6 +377,10 @@ pub(super) fn push_value(out: &mut String, value: &FieldValue, width: usize) {
     if width == 0 {
         match value {
             FieldValue::Text(text) => out.push_str(text),
+            FieldValue::List(_) => {
+                let text = value.to_string();
+                out.push_str(&text[..text.floor_char_boundary(MAX_LIST)]);
+            }
             // Writing to a string cannot fail.
             _ => _ = write!(out, "{value}"),
         }
@@ -419,36 +423,13 @@ pub(super) fn value_of(
     value
 }
 
-/// The elements of a list, as many as are printed.
-#[derive(Default)]
-struct Items {
-    items: Vec<FieldValue>,
-    len: usize,
-}
-
-impl Items {
-    /// Adds one; true when the list is full.
-    fn push(&mut self, item: FieldValue) -> bool {
-        self.len += 1 + match &item {
-            FieldValue::Text(text) => text.len(),
-            other => other.to_string().len(),
-        };
-        if self.len > MAX_LIST {
-            return true;
-        }
-        self.items.push(item);
-        false
-    }
-
-    fn finish(self) -> FieldValue {
-        FieldValue::List(self.items)
-    }
-}
-
 fn list(walk: impl FnOnce(&mut dyn FnMut(&[u8]) -> bool) -> Option<()>) -> FieldValue {
-    let mut items = Items::default();
-    let found = walk(&mut |item| items.push(FieldValue::Text(String::from_utf8_lossy(item).into_owned())));
-    found.map_or(FieldValue::Missing, |()| items.finish())
+    let mut items = Vec::new();
+    let found = walk(&mut |item| {
+        items.push(FieldValue::Text(String::from_utf8_lossy(item).into_owned()));
+        false
+    });
+    found.map_or(FieldValue::Missing, |()| FieldValue::List(items))
 }
 
 /// A field's value as outputs carry it.
@@ -463,12 +444,15 @@ pub(super) fn typed(
     }
     if field.list {
         let class = field.ty.class();
-        let (mut items, mut any) = (Items::default(), false);
+        let mut items = Vec::new();
         field.each(view, &mut |value| {
-            any = true;
-            items.push(plain(value, class, base64))
+            items.push(plain(value, class, base64));
+            false
         });
-        return if any { items.finish() } else { FieldValue::Missing };
+        return match items.is_empty() {
+            true => FieldValue::Missing,
+            false => FieldValue::List(items),
+        };
     }
     if field.is_many()
         && matches!(field.row.extract, Extract::Ancestor(_) | Extract::Any(_))

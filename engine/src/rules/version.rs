@@ -6,8 +6,8 @@ use std::fmt;
 pub const ENGINE: Version = Version(0, 63, 0);
 
 /// What is built in of Falco's plugins, and the version it counts as: the container plugin's fields, whatever version of it a
-/// rules file asks for.
-pub const BUILT_IN_PLUGINS: [(&str, Version); 1] = [("container", Version(0, u32::MAX, 0))];
+/// rules file asks for: a minor version that it will not reach.
+pub const BUILT_IN_PLUGINS: [(&str, Version); 1] = [("container", Version(0, 999, 0))];
 
 /// `major.minor.patch`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
