@@ -49,10 +49,10 @@ static OUT_FAILED: AtomicBool = AtomicBool::new(false);
 pub(crate) fn out(text: &str) {
     let mut stdout = io::stdout();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            if !OUT_FAILED.swap(true, Ordering::Relaxed) {
-                err(&format!("lanner: cannot write to standard output: {error}\n"));
-            }
+        Err(error)
+            if error.kind() != io::ErrorKind::BrokenPipe && !OUT_FAILED.swap(true, Ordering::Relaxed) =>
+        {
+            err(&format!("lanner: cannot write to standard output: {error}\n"));
         }
         _ => {}
     }
