@@ -37,9 +37,10 @@ pub(crate) async fn keep(names: Vec<String>, table: Arc<HostNames>, mut stopped:
             if addresses.is_empty() {
                 failed.push(name.clone());
             }
+            // Told at once: the next name may be long in coming.
             known.answered(name, &addresses, Instant::now());
+            table.replace(known.names(Instant::now()));
         }
-        table.replace(known.names(Instant::now()));
         if !failed.is_empty() && failed != unresolved {
             tracing::warn!(
                 "no address is known for {}: what rules compare with it does not match while this host cannot resolve it",

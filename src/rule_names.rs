@@ -1,8 +1,8 @@
 //! What the configuration says about rules by their names and tags, held against the rules that were loaded.
 
-use lanner_engine::{Loaded, Ruleset};
+use lanner_engine::{Loaded, Ruleset, nearest};
 
-use crate::config::{Config, Placed, nearest};
+use crate::config::{Config, Placed};
 
 /// Logs which rules the configuration switches on and off, and what of it fits no rule.
 pub(crate) fn report(loaded: &Loaded, config: &Config) {

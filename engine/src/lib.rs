@@ -39,6 +39,7 @@ pub use ruleset::{Rule, Ruleset};
 pub use scope::Scope;
 pub use settings::{AppendOutput, ExtraField, Matching, Selection, Settings};
 pub use source::{EventSource, SOURCES, SYSCALL};
+pub use suggest::nearest;
 
 /// The rules that run when no file is configured: `rules/lanner_rules.yaml`.
 pub const BUILT_IN_RULES: &str = include_str!("../../rules/lanner_rules.yaml");

@@ -2,7 +2,7 @@
 
 /// The candidate nearest to `word`, when it is near enough to be a slip of the keyboard: neighbours that changed places
 /// count as one slip, upper and lower case as none. Of equally near ones the first.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = word.chars().count();
     let limit = (length / 3).min(4);
     let word = word.to_ascii_lowercase();

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use lanner_engine::Scope;
 use lanner_engine::shape::Shape;
+use lanner_engine::{Scope, nearest};
 
 use super::message::{Level, Messages, Place};
 use super::tree::{Node, Value, Wrong};
@@ -366,14 +366,4 @@ fn unknown(path: &str, full: &str, name: &str, at: &Place, messages: &mut Messag
     };
     let hint = gone.or_else(near).or_else(elsewhere);
     messages.add(Level::Warning, at, format!("unknown key {full}, ignored"), hint);
-}
-
-/// The candidate that differs least from `word`, when that is no more than a slip of the keyboard.
-pub(crate) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
-    let limit = (word.chars().count() / 3).clamp(1, 3);
-    candidates
-        .map(|candidate| (strsim::osa_distance(word, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, candidate)| candidate)
 }

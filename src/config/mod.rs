@@ -20,7 +20,6 @@ use lanner_engine::AppendOutput;
 use lanner_schema::alert::Priority;
 use tracing::level_filters::LevelFilter;
 
-pub(crate) use keys::nearest;
 pub(crate) use message::{ConfigError, Level, Messages};
 use message::{Message, Place};
 pub(crate) use selections::Placed;

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Fuzzes the parsers for FUZZ_SECONDS (60) each, all targets at once, from what earlier runs found: `fuzz.sh [TARGET...]`.
+# FUZZ_SEED makes a run repeat (`make test` sets it: a change is judged by what it changed); without it every run differs.
 # No nightly toolchain is needed: the coverage counters come from LLVM's own pass.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -33,7 +34,7 @@ running=()
 for target in "${targets[@]}"; do
     mkdir -p "$folder/corpus/$target" "$folder/crashes"
     "$folder/target/$host/fuzz/$target" "$folder/corpus/$target" "$folder/seeds/$target" -dict="$folder/seeds/$target.dict" \
-        -max_total_time="$seconds" -timeout="$input_seconds" -rss_limit_mb="$megabytes" -max_len=8192 -print_final_stats=1 \
+        -seed="${FUZZ_SEED:-0}" -max_total_time="$seconds" -timeout="$input_seconds" -rss_limit_mb="$megabytes" -max_len=8192 -print_final_stats=1 \
         -artifact_prefix="$folder/crashes/$target-" >"$folder/$target.log" 2>&1 &
     running+=($!)
 done

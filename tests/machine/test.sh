@@ -45,7 +45,7 @@ cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$log" || outcome=$?
 skips=$(grep -c '^skipped: ' "$log" || true)
 
 say "fuzzing"
-FUZZ_SECONDS=${FUZZ_SECONDS:-60} tests/machine/fuzz.sh 2>&1 | tee -a "$log" || [ "${PIPESTATUS[0]}" = 77 ] || outcome=1
+FUZZ_SEED=${FUZZ_SEED:-1} FUZZ_SECONDS=${FUZZ_SECONDS:-60} tests/machine/fuzz.sh 2>&1 | tee -a "$log" || [ "${PIPESTATUS[0]}" = 77 ] || outcome=1
 
 say "done"
 if grep -q '^skipped: ' "$log"; then

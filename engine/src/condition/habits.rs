@@ -37,6 +37,9 @@ pub(super) fn instead_of_operator(left: &str, word: &str) -> String {
         return format!("write '{}'", instead.replace('…', left));
     }
     let words = || Operator::ALL.iter().map(|op| op.word());
+    if let Some(op) = words().find(|op| *op == word) {
+        return format!("write a value after '{op}'");
+    }
     if let Some(op) = words().find(|op| *op == lower) {
         return format!("operators are lower case: {op}");
     }
@@ -79,6 +82,7 @@ mod tests {
             "'not' stands before the field: not proc.name in (a, b)"
         );
         assert_eq!(hint("CONTAINS"), "operators are lower case: contains");
+        assert_eq!(hint("startswith"), "write a value after 'startswith'");
         assert_eq!(hint("starts_with"), "did you mean 'startswith'?");
         assert_eq!(hint("contians"), "did you mean 'contains'?");
         assert_eq!(hint(""), "to ask whether it has a value write 'proc.name exists'");

@@ -165,7 +165,7 @@ impl CheckNode {
     pub(super) fn fields(&self) -> Vec<&FieldRef> {
         let mut fields = Vec::new();
         self.left.fields(&mut fields);
-        if let Matcher::Source(_, right) = &self.matcher {
+        if let Matcher::Source(_, right) | Matcher::InSource(right) = &self.matcher {
             right.fields(&mut fields);
         }
         fields

@@ -233,7 +233,8 @@ fn class(chars: &[char], mut at: usize, out: &mut String) -> Result<usize, Strin
             }
             '[' if chars.get(at + 1) == Some(&':') => {
                 let rest: String = chars[at..].iter().take(12).collect();
-                let Some(end) = rest.find(":]") else {
+                // The colon of '[:' does not close it as well: `[[:]` is no class without a name.
+                let Some(end) = rest[2..].find(":]").map(|end| end + 2) else {
                     return Err("a '[:' is never closed".into());
                 };
                 let name = rest[2..end].trim_start_matches('^');
@@ -351,6 +352,7 @@ mod tests {
             "a{1,1001}",
             "[[:digits:]]+",
             "[[:alpha:][::]]",
+            "[[:]icit:]]+",
         ] {
             assert!(Posix::new(pattern).is_err(), "{pattern}");
         }

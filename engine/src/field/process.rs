@@ -247,8 +247,15 @@ fn pidns_start_to_change<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
     (start != 0 && change > start).then(|| Value::U64(change - start))
 }
 
+/// The bit of `EXECVE_FLAGS` for programs in memory, which the name in /proc tells as well.
+const EXE_FROM_MEMFD: u32 = 4;
+
+/// What the kernel said of the program's file when it was started. Of programs that ran before Lanner only what /proc
+/// tells is known.
 fn exec_flag<'b>(view: &EventView<'b>, bit: u32) -> Option<Value<'b>> {
-    Some(Value::Bool(image(view)?.exec_flags & bit != 0))
+    let process = view.process?;
+    let is_known = process.exec_time != 0 || bit == EXE_FROM_MEMFD;
+    is_known.then(|| Value::Bool(process.image.exec_flags & bit != 0))
 }
 
 fn capabilities<'b>(set: u64, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
@@ -354,7 +361,7 @@ pub(super) static FIELDS: &[Field] = fields! {
     "proc.is_exe_writable" Bool None [] "The program's file can be written to by the user who runs it." => Plain(|e| exec_flag(e, 1));
     "proc.is_exe_upper_layer" Bool None [] "The program's file is in the upper layer of an overlay: not from the image." => Plain(|e| exec_flag(e, 2));
     "proc.is_exe_lower_layer" Bool None [] "The program's file is in a lower layer of an overlay." => Plain(|e| exec_flag(e, 8));
-    "proc.is_exe_from_memfd" Bool None [] "The program's file exists in memory only." => Plain(|e| exec_flag(e, 4));
+    "proc.is_exe_from_memfd" Bool None [] "The program's file exists in memory only." => Plain(|e| exec_flag(e, EXE_FROM_MEMFD));
     "proc.is_sid_leader" Bool None [] "The process leads its session." => Plain(|e| e.process.map(|p| Value::Bool(p.sid == p.pid)));
     "proc.is_vpgid_leader" Bool None [] "The process leads its group." => Plain(|e| e.process.map(|p| Value::Bool(p.vpgid == p.vpid)));
     "proc.is_pgid_leader" Bool None [] "The process leads its group." => Plain(|e| e.process.map(|p| Value::Bool(p.pgid == p.pid)));

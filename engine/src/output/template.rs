@@ -234,19 +234,6 @@ impl Template {
         }
     }
 
-    /// False when the template begins without `*` and a value is missing on this event: Falco's formatter ends the text
-    /// before it.
-    pub fn is_complete(&self, view: &EventView<'_>) -> bool {
-        let mut scratch = Scratch::new();
-        self.continues
-            || self.parts.iter().all(|part| match part {
-                Part::Text(_) => true,
-                Part::Value { source, .. } => {
-                    value_of(source, view, &mut scratch, self.base64) != FieldValue::Missing
-                }
-            })
-    }
-
     /// The text it was compiled from.
     pub fn text(&self) -> &str {
         &self.text

@@ -4,15 +4,18 @@ use super::definition::{Definitions, Named};
 use super::macros::name as name_of;
 use super::mapped::Mapped;
 use super::source::Report;
-use crate::condition::{Expr, Literal, Operator, Right, Span, Test, Transformer};
+use crate::condition::{Expr, Literal, Modifier, Operator, Right, Span, Test, Transformer};
 use crate::diagnostic::{Code, ItemKind};
 use std::ops::Range;
 
 /// Warns of names that stand for something else in every condition.
 pub(crate) fn names(report: &mut Report, definitions: &Definitions) {
     let keyword = |word: &str| {
-        let words = ["and", "or", "not", "oneof", "anyof", "allof", "val"];
-        words.contains(&word) || Operator::parse(word).is_some() || Transformer::from_word(word).is_some()
+        let words = ["and", "or", "not", "val"];
+        words.contains(&word)
+            || Modifier::from_word(word).is_some()
+            || Operator::parse(word).is_some()
+            || Transformer::from_word(word).is_some()
     };
     for list in definitions.lists.iter().filter(|list| keyword(&list.name.text)) {
         let item = name_of(ItemKind::List, &list.name);
@@ -96,8 +99,7 @@ pub(crate) fn list_use(text: &str, range: &Range<usize>) -> Option<ListUse> {
         text.get(start..).unwrap_or("").to_owned()
     };
     let takes_list = |word: &str| {
-        let words = ["in", "intersects", "pmatch", "oneof", "anyof", "allof"];
-        words.contains(&word)
+        Modifier::from_word(word).is_some() || Operator::from_word(word).is_some_and(Operator::takes_list)
     };
     if let Some(outside) = before.strip_suffix('(') {
         let word = word_of(outside.trim_end());
@@ -117,18 +119,7 @@ pub(crate) fn list_use(text: &str, range: &Range<usize>) -> Option<ListUse> {
     if word.ends_with('=') {
         return Some(ListUse::OneValue("=".into()));
     }
-    let one_value = [
-        "contains",
-        "icontains",
-        "startswith",
-        "endswith",
-        "glob",
-        "iglob",
-        "regex",
-        "bcontains",
-        "bstartswith",
-    ];
-    match one_value.contains(&word.as_str()) {
+    match Operator::from_word(&word).is_some_and(Operator::takes_modifier) {
         true => Some(ListUse::OneValue(word)),
         false => Some(ListUse::Check),
     }

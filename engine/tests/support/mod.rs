@@ -133,8 +133,9 @@ impl Scene {
         self
     }
 
-    /// With these bits of the exec flags.
+    /// With these bits of the exec flags, of a program whose start was seen.
     pub(crate) fn exec_flags(mut self, flags: u32) -> Scene {
+        self.actor().exec_time = NOW;
         Arc::make_mut(&mut self.actor().image).exec_flags = flags;
         self
     }
