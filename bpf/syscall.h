@@ -185,7 +185,7 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	if (!entry)
 		return 0;
 	compat = is_compat();
-	row = compat ? entry >> 8 : entry & 0xff;
+	row = compat ? entry >> 16 : entry & 0xffff;
 	if (!row || bpf_get_current_pid_tgid() >> 32 == config.self_pid)
 		return 0;
 	if (row == SOCKETCALL) {

@@ -123,7 +123,7 @@ const LIMITS: &str = "
 #define RECORDS_PER_QUERY 32 /* of one stream on one CPU; a query of the ring costs as much as a small record */
 #define SYSCALLS 512
 #define SOCKETCALLS 32
-#define SOCKETCALL 255       /* in config.syscalls: i386 socketcall(2) */
+#define SOCKETCALL 0xffff    /* in config.syscalls: i386 socketcall(2) */
 #define ROW_FAILURES_ONLY 1
 
 ";
@@ -161,8 +161,8 @@ struct event_row {
 struct config {
 	__u32 self_pid;             /* calls of this process are not reported */
 	__u32 thread_exits;         /* report the end of every thread, not only of processes */
-	__u16 syscalls[SYSCALLS];   /* by number: row + 1 for native callers, row + 1 for 32-bit callers << 8 */
-	__u8 socketcalls[SOCKETCALLS];
+	__u32 syscalls[SYSCALLS];   /* by number: row + 1 for native callers, row + 1 for 32-bit callers << 16 */
+	__u16 socketcalls[SOCKETCALLS];
 	__u32 params[ROWS];         /* on-demand parameters that are read */
 };
 

@@ -23,7 +23,7 @@ const SYSCALLS: usize = 512;
 const SOCKETCALLS: usize = 32;
 const ROWS: usize = EVENT_COUNT.next_power_of_two();
 /// Marks i386 `socketcall(2)` in the table of system calls.
-const SOCKETCALL: u16 = 255;
+const SOCKETCALL: u32 = 0xffff;
 const I386_SOCKETCALL: usize = 102;
 
 /// The loaded and attached programs.
@@ -188,10 +188,10 @@ fn per_cpu(map: &Result<MapHandle, CaptureError>, count: usize) -> Vec<Vec<u64>>
 
 /// `struct config` as build.rs declares it.
 fn config_bytes(plan: &Plan, self_pid: u32) -> Vec<u8> {
-    let mut syscalls = [0u16; SYSCALLS];
-    let mut socketcalls = [0u8; SOCKETCALLS];
+    let mut syscalls = [0u32; SYSCALLS];
+    let mut socketcalls = [0u16; SOCKETCALLS];
     for row in EVENTS.iter().filter(|row| plan.captured.contains(row.event)) {
-        let entry = row.event as u16 + 1;
+        let entry = row.event as u32 + 1;
         for nr in native(row) {
             if let Some(slot) = syscalls.get_mut(usize::from(*nr)) {
                 *slot |= entry;
@@ -200,21 +200,21 @@ fn config_bytes(plan: &Plan, self_pid: u32) -> Vec<u8> {
         if cfg!(target_arch = "x86_64") {
             for nr in row.i386 {
                 if let Some(slot) = syscalls.get_mut(usize::from(*nr)) {
-                    *slot |= entry << 8;
+                    *slot |= entry << 16;
                 }
             }
             if let Some(call) = socketcall(row.event) {
-                socketcalls[call] = u8::try_from(entry).unwrap_or(0);
-                syscalls[I386_SOCKETCALL] = (syscalls[I386_SOCKETCALL] & 0xff) | (SOCKETCALL << 8);
+                socketcalls[call] = u16::try_from(entry).unwrap_or(0);
+                syscalls[I386_SOCKETCALL] = (syscalls[I386_SOCKETCALL] & 0xffff) | (SOCKETCALL << 16);
             }
         }
     }
     let thread_exits = u32::from(plan.shown.contains(Event::Procexit));
-    let mut bytes = Vec::with_capacity(8 + SYSCALLS * 2 + SOCKETCALLS + ROWS * 4);
+    let mut bytes = Vec::with_capacity(8 + SYSCALLS * 4 + SOCKETCALLS * 2 + ROWS * 4);
     bytes.extend(self_pid.to_ne_bytes());
     bytes.extend(thread_exits.to_ne_bytes());
     bytes.extend(syscalls.iter().flat_map(|s| s.to_ne_bytes()));
-    bytes.extend(socketcalls);
+    bytes.extend(socketcalls.iter().flat_map(|s| s.to_ne_bytes()));
     bytes.extend((0..ROWS).flat_map(|row| plan.params.get(row).copied().unwrap_or(0).to_ne_bytes()));
     bytes
 }
@@ -334,12 +334,12 @@ mod tests {
             params: [0; EVENT_COUNT],
         };
         let bytes = config_bytes(&plan, 7);
-        assert_eq!(bytes.len(), 8 + 2 * SYSCALLS + SOCKETCALLS + 4 * ROWS);
-        let slot = |nr: usize| u16::from_ne_bytes([bytes[8 + 2 * nr], bytes[9 + 2 * nr]]);
+        assert_eq!(bytes.len(), 8 + 4 * SYSCALLS + 2 * SOCKETCALLS + 4 * ROWS);
+        let slot = |nr: usize| u32::from_ne_bytes(*bytes[8 + 4 * nr..].first_chunk().unwrap());
         if cfg!(target_arch = "x86_64") {
-            assert_eq!(slot(257), Event::Openat as u16 + 1);
-            assert_eq!(slot(295), (Event::Openat as u16 + 1) << 8);
-            assert_eq!(slot(I386_SOCKETCALL), SOCKETCALL << 8);
+            assert_eq!(slot(257), Event::Openat as u32 + 1);
+            assert_eq!(slot(295), (Event::Openat as u32 + 1) << 16);
+            assert_eq!(slot(I386_SOCKETCALL), SOCKETCALL << 16);
         }
         assert_eq!(slot(2), 0, "open is not wanted");
     }

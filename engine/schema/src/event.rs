@@ -283,7 +283,7 @@ impl EventRow {
     }
 
     /// True for events that only Lanner's own state needs: never the value of `evt.type`.
-    pub fn is_internal(&self) -> bool {
+    pub const fn is_internal(&self) -> bool {
         matches!(self.category, Category::Internal)
     }
 
@@ -328,69 +328,93 @@ impl Event {
     }
 }
 
+/// 64-bit words of an [`EventSet`].
+const SET_WORDS: usize = EVENT_COUNT.div_ceil(64);
+
 /// A set of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub struct EventSet(u128);
-
-const _: () = assert!(EVENT_COUNT <= 128, "EventSet holds 128 events; widen it");
+pub struct EventSet([u64; SET_WORDS]);
 
 impl EventSet {
     /// No event.
-    pub const NONE: EventSet = EventSet(0);
+    pub const NONE: EventSet = EventSet([0; SET_WORDS]);
+
+    const ALL: EventSet = {
+        let (mut words, mut index) = ([0; SET_WORDS], 0);
+        while index < EVENT_COUNT {
+            if !EVENTS[index].is_internal() {
+                words[index / 64] |= 1 << (index % 64);
+            }
+            index += 1;
+        }
+        EventSet(words)
+    };
 
     /// Every event a rule can name.
     pub fn all() -> EventSet {
-        EVENTS
-            .iter()
-            .filter(|row| !row.is_internal())
-            .map(|row| row.event)
-            .collect()
+        EventSet::ALL
     }
 
     /// Adds one event.
     pub fn insert(&mut self, event: Event) {
-        self.0 |= 1 << event as u16;
+        self.0[event as usize / 64] |= 1 << (event as usize % 64);
     }
 
     /// True when `event` is in the set.
     pub fn contains(self, event: Event) -> bool {
-        self.0 & (1 << event as u16) != 0
+        self.0[event as usize / 64] & (1 << (event as usize % 64)) != 0
     }
 
     /// Events in either set.
     #[must_use]
     pub fn union(self, other: EventSet) -> EventSet {
-        EventSet(self.0 | other.0)
+        self.combine(other, |a, b| a | b)
     }
 
     /// Events in both sets.
     #[must_use]
     pub fn intersection(self, other: EventSet) -> EventSet {
-        EventSet(self.0 & other.0)
+        self.combine(other, |a, b| a & b)
+    }
+
+    /// Events of this set that are not in the other.
+    #[must_use]
+    pub fn difference(self, other: EventSet) -> EventSet {
+        self.combine(other, |a, b| a & !b)
     }
 
     /// Every event a rule can name that is not in the set.
     #[must_use]
     pub fn complement(self) -> EventSet {
-        EventSet(EventSet::all().0 & !self.0)
+        EventSet::ALL.difference(self)
+    }
+
+    fn combine(mut self, other: EventSet, of: impl Fn(u64, u64) -> u64) -> EventSet {
+        for (word, other) in self.0.iter_mut().zip(other.0) {
+            *word = of(*word, other);
+        }
+        self
     }
 
     /// True when the set has no event.
     pub fn is_empty(self) -> bool {
-        self.0 == 0
+        self == EventSet::NONE
     }
 
     /// How many events are in the set.
     pub fn len(self) -> usize {
-        self.0.count_ones() as usize
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
 
     /// The events, in table order.
     pub fn iter(self) -> impl Iterator<Item = Event> {
-        EVENTS
-            .iter()
-            .map(|row| row.event)
-            .filter(move |event| self.contains(*event))
+        (0..).zip(self.0).flat_map(|(at, word)| {
+            let first: usize = at * 64;
+            std::iter::successors(Some(word), |word| Some(word & word.wrapping_sub(1)))
+                .take_while(|word| *word != 0)
+                .filter_map(move |word| EVENTS.get(first + word.trailing_zeros() as usize))
+                .map(|row| row.event)
+        })
     }
 }
 
