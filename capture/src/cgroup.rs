@@ -3,53 +3,65 @@
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+#[cfg(test)]
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::outside::{Ask, Outside};
 
 /// The cgroup-v2 hierarchy.
 #[derive(Debug)]
 pub(crate) struct Cgroups {
-    mount: PathBuf,
-    dir: File,
+    outside: Outside,
+    /// Where the hierarchy is mounted, and that directory; `None` where a recording stands for it.
+    mount: Option<(PathBuf, File)>,
 }
 
 impl Cgroups {
     /// Finds the hierarchy through mountinfo; `None` on a host without cgroup v2.
-    pub(crate) fn find() -> Option<Cgroups> {
-        let mount = cgroup2_mount(&fs::read_to_string("/proc/self/mountinfo").ok()?)?;
-        Some(Cgroups {
-            dir: File::open(&mount).ok()?,
-            mount,
-        })
+    pub(crate) fn find(outside: Outside) -> Option<Cgroups> {
+        let mut mount = None;
+        let has = outside.ask(Ask::HasCgroups, b"", || {
+            let path = cgroup2_mount(&fs::read_to_string("/proc/self/mountinfo").ok()?)?;
+            let directory = File::open(&path).ok()?;
+            mount = Some((path, directory));
+            Some(Vec::new())
+        });
+        has.map(|_| Cgroups { outside, mount })
     }
 
     /// Where the hierarchy is mounted.
     #[cfg(test)]
     pub(crate) fn mount(&self) -> &Path {
-        &self.mount
+        &self.mount.as_ref().unwrap().0
     }
 
     /// The id of the cgroup a `/proc/PID/cgroup` names.
-    pub(crate) fn id_of_process(&self, file: &Path) -> Option<u64> {
-        let text = fs::read_to_string(file).ok()?;
-        let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
-        fs::metadata(self.mount.join(path.trim_start_matches('/')))
-            .ok()
-            .map(|m| m.ino())
+    pub(crate) fn id_of_process(&self, text: &[u8]) -> Option<u64> {
+        let path = text
+            .split(|b| *b == b'\n')
+            .find_map(|line| line.strip_prefix(b"0::"))?;
+        self.id_of(std::str::from_utf8(path).ok()?)
     }
 
     /// The path of a cgroup below the mount, `/` for the root; `None` when it is gone.
     pub(crate) fn path_of(&self, id: u64) -> Option<String> {
-        let fd = open_by_id(&self.dir, id)?;
-        let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
-        let below = path.strip_prefix(&self.mount).ok()?;
-        Some(format!("/{}", below.to_str()?.trim_end_matches(" (deleted)")))
+        let path = self.outside.ask(Ask::CgroupPath, &id.to_le_bytes(), || {
+            let (mount, directory) = self.mount.as_ref()?;
+            let fd = open_by_id(directory, id)?;
+            let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
+            let below = path.strip_prefix(mount).ok()?;
+            Some(format!("/{}", below.to_str()?.trim_end_matches(" (deleted)")).into_bytes())
+        })?;
+        String::from_utf8(path).ok()
     }
 
     /// The id of the cgroup with this path below the mount.
     pub(crate) fn id_of(&self, path: &str) -> Option<u64> {
-        fs::metadata(self.mount.join(path.trim_start_matches('/')))
-            .ok()
-            .map(|m| m.ino())
+        self.outside.ask_number(Ask::CgroupId, path.as_bytes(), || {
+            let (mount, _) = self.mount.as_ref()?;
+            Some(fs::metadata(mount.join(path.trim_start_matches('/'))).ok()?.ino())
+        })
     }
 }
 

@@ -24,10 +24,11 @@ use crate::decode::PathParams;
 use crate::descriptor;
 use crate::error::CaptureError;
 use crate::last_peer::LastPeers;
+use crate::outside::{self, Outside};
 use crate::owner::Owners;
 use crate::plan::{Config, Plan};
 use crate::process_table::{ProcessTable, param};
-use crate::procfs::{Procfs, boot_time};
+use crate::procfs::Procfs;
 use crate::stats::{Delivered, Sequences, Stats};
 use crate::users::Users;
 
@@ -71,33 +72,14 @@ impl Capture {
     ) -> Result<Capture, CaptureError> {
         let probes = Probes::start(&plan, config)?;
         let cgroup_map = probes.cgroup_map()?;
-        let cgroups = Cgroups::find().map(Arc::new);
-        if cgroups.is_none() {
-            tracing::warn!("this host has no cgroup v2: containers can't be told from the host yet");
-        }
-        let mut processes = ProcessTable::new(config.process_limit, Procfs::new(cgroups.clone()));
-        processes.fill();
         let host_names = Arc::<HostNames>::default();
-        let consumer = Consumer {
-            state: State {
-                processes,
-                users: Users::read("/etc".as_ref()),
-                names: Arc::default(),
-            },
-            host_names: Arc::clone(&host_names),
-            owners: Owners::new(cgroups, containers),
-            shown: plan.shown,
-            paths: PathParams::new(),
-            peers: LastPeers::new(),
-            arena: Vec::with_capacity(16 << 10),
-            boot: boot_time(),
-            number: 0,
-            sequences: Sequences::default(),
-            delivered: Delivered::default(),
-            truncated: 0,
-            undecodable: 0,
-            unresolved_paths: 0,
-        };
+        let consumer = Consumer::new(
+            plan.shown,
+            config,
+            containers,
+            Arc::clone(&host_names),
+            Outside::default(),
+        );
         Ok(Capture {
             probes,
             plan,
@@ -167,7 +149,7 @@ impl Capture {
             let read = ring.consume_raw_n(BATCH);
             if chores.elapsed() > CHORES {
                 chores = Instant::now();
-                consumer.borrow_mut().chores();
+                consumer.borrow_mut().chores(outside::now());
                 losses.report(&self.probes.drops());
             }
             if stopping {
@@ -257,6 +239,7 @@ struct Consumer {
     state: State,
     host_names: Arc<HostNames>,
     owners: Owners,
+    outside: Outside,
     shown: EventSet,
     paths: PathParams,
     peers: LastPeers,
@@ -271,6 +254,44 @@ struct Consumer {
 }
 
 impl Consumer {
+    /// Reads the state there already is.
+    fn new(
+        shown: EventSet,
+        config: &Config,
+        containers: &Arc<ContainerTable>,
+        host_names: Arc<HostNames>,
+        outside: Outside,
+    ) -> Consumer {
+        let cgroups = Cgroups::find(outside.clone()).map(Arc::new);
+        if cgroups.is_none() {
+            tracing::warn!("this host has no cgroup v2: containers can't be told from the host yet");
+        }
+        let procfs = Procfs::new(cgroups.clone(), outside.clone());
+        let mut processes = ProcessTable::new(config.process_limit, procfs);
+        processes.fill();
+        Consumer {
+            state: State {
+                processes,
+                users: Users::read("/etc".as_ref(), outside.clone()),
+                names: Arc::default(),
+            },
+            host_names,
+            owners: Owners::new(cgroups, containers, outside.clone()),
+            shown,
+            paths: PathParams::new(),
+            peers: LastPeers::new(),
+            arena: Vec::with_capacity(16 << 10),
+            boot: outside.boot_time(),
+            outside,
+            number: 0,
+            sequences: Sequences::default(),
+            delivered: Delivered::default(),
+            truncated: 0,
+            undecodable: 0,
+            unresolved_paths: 0,
+        }
+    }
+
     /// One record, in place.
     fn record(&mut self, bytes: &[u8], on_event: &mut dyn FnMut(&EventView<'_>)) {
         let Some((header, event, wire)) = split(bytes) else {
@@ -422,11 +443,12 @@ impl Consumer {
         });
     }
 
-    /// What need not be done per event.
-    fn chores(&mut self) {
-        self.state.users.refresh();
+    /// What need not be done per event. `now` is in nanoseconds since boot.
+    fn chores(&mut self, now: u64) {
+        self.state.users.refresh(now);
         self.state.names = self.host_names.snapshot();
-        self.boot = boot_time();
+        self.outside.address_names(&self.state.names);
+        self.boot = self.outside.boot_time();
     }
 }
 

@@ -12,6 +12,7 @@ mod error;
 mod host;
 mod id_map;
 mod last_peer;
+mod outside;
 mod owner;
 mod plan;
 mod process_table;

@@ -6,6 +6,7 @@ use lanner_schema::container::{Container, ContainerReader, ContainerTable, Learn
 
 use crate::cgroup::Cgroups;
 use crate::id_map::IdMap;
+use crate::outside::Outside;
 
 /// A container's id in the last components of a cgroup path, and the runtime its form tells of: what is left to know
 /// of containers no runtime told us about.
@@ -52,14 +53,20 @@ pub(crate) struct Owners {
     cgroups: Option<Arc<Cgroups>>,
     reader: ContainerReader,
     known: IdMap<u64, Known>,
+    outside: Outside,
     /// Cgroups that were gone before they could be asked about.
     pub(crate) vanished: u64,
 }
 
 impl Owners {
-    pub(crate) fn new(cgroups: Option<Arc<Cgroups>>, table: &Arc<ContainerTable>) -> Owners {
+    pub(crate) fn new(
+        cgroups: Option<Arc<Cgroups>>,
+        table: &Arc<ContainerTable>,
+        outside: Outside,
+    ) -> Owners {
         Owners {
             cgroups,
+            outside,
             reader: table.reader(),
             known: IdMap::default(),
             vanished: 0,
@@ -70,7 +77,11 @@ impl Owners {
     /// gone: who starts a process in a container is in it, but for the runtime.
     pub(crate) fn ensure(&mut self, cgroup: u64, parent: impl FnOnce() -> Option<u64>) {
         // Cgroups come and go for ever; what is forgotten is looked up again.
-        if self.reader.refresh() || self.known.len() >= REMEMBERED {
+        let changed = self.reader.refresh();
+        if changed {
+            self.outside.containers(self.reader.containers());
+        }
+        if changed || self.known.len() >= REMEMBERED {
             self.known.clear();
         }
         if self.known.contains_key(&cgroup) {
@@ -175,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_cgroup_is_found_by_its_id_and_by_the_container_above_it() {
-        let Some(cgroups) = Cgroups::find().map(Arc::new) else {
+        let Some(cgroups) = Cgroups::find(Outside::default()).map(Arc::new) else {
             eprintln!("skipped: this host has no cgroup v2");
             return;
         };
@@ -188,7 +199,7 @@ mod tests {
         let id = |path: &Path| fs::metadata(path).unwrap().ino();
         let (outer_id, inner_id) = (id(&outer), id(&outer.join("inner")));
         let table = ContainerTable::new();
-        let mut owners = Owners::new(Some(Arc::clone(&cgroups)), &table);
+        let mut owners = Owners::new(Some(Arc::clone(&cgroups)), &table, Outside::default());
         owners.ensure(inner_id, || None);
         assert_eq!(owners.get(inner_id), Owner::Host);
         let known = container(ID, outer_id);
@@ -204,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_the_runtime_does_in_a_created_container_is_the_containers() {
-        let Some(cgroups) = Cgroups::find().map(Arc::new) else {
+        let Some(cgroups) = Cgroups::find(Outside::default()).map(Arc::new) else {
             eprintln!("skipped: this host has no cgroup v2");
             return;
         };
@@ -222,7 +233,7 @@ mod tests {
                 ..container(&id, 0)
             }))
         });
-        let mut owners = Owners::new(Some(cgroups), &table);
+        let mut owners = Owners::new(Some(cgroups), &table, Outside::default());
         owners.ensure(cgroup, || None);
         fs::remove_dir(dir).unwrap();
         assert!(matches!(owners.get(cgroup), Owner::Container(c) if c.name.as_deref() == Some("web")));

@@ -1,19 +1,19 @@
 //! Processes as /proc shows them: the state at start, and the repair of what was lost.
 
 use std::collections::HashMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lanner_schema::process::{Image, Process};
-use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 
 use crate::cgroup::Cgroups;
+use crate::outside::Outside;
 
 /// The most of arguments or environment that is kept, as in the BPF programs.
-const STRING_MAX: usize = 4096;
+const STRING_MAX: u64 = 4096;
+/// The most of any other file: a cgroup file has a line per hierarchy.
+const FILE_MAX: u64 = 64 << 10;
 
 /// A procfs and what its numbers mean.
 #[derive(Debug)]
@@ -22,22 +22,14 @@ pub(crate) struct Procfs {
     /// Nanoseconds per clock tick.
     tick: u64,
     cgroups: Option<Arc<Cgroups>>,
-}
-
-/// Nanoseconds since the epoch at which the host booted.
-pub(crate) fn boot_time() -> u64 {
-    let nanoseconds = |clock| {
-        clock_gettime(clock).map_or(0, |t| {
-            u64::try_from(t.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(t.tv_nsec()).unwrap_or(0)
-        })
-    };
-    nanoseconds(ClockId::CLOCK_REALTIME).saturating_sub(nanoseconds(ClockId::CLOCK_BOOTTIME))
+    outside: Outside,
 }
 
 impl Procfs {
-    pub(crate) fn new(cgroups: Option<Arc<Cgroups>>) -> Procfs {
+    pub(crate) fn new(cgroups: Option<Arc<Cgroups>>, outside: Outside) -> Procfs {
         Procfs {
             cgroups,
+            outside,
             ..Procfs::at("/proc")
         }
     }
@@ -52,6 +44,7 @@ impl Procfs {
             root: root.into(),
             tick: 1_000_000_000 / hertz.max(1),
             cgroups: None,
+            outside: Outside::default(),
         }
     }
 
@@ -60,11 +53,10 @@ impl Procfs {
         // Not even root may see everything of process 1; it is the first of the namespace this /proc shows.
         let own = self.pid_namespace("self");
         let namespace = |pid: u32| self.pid_namespace(&pid.to_string()).or(own.filter(|_| pid == 1));
-        let mut found: Vec<(Process, Option<u64>)> = fs::read_dir(&self.root)
+        let mut found: Vec<(Process, Option<u64>)> = self
+            .outside
+            .numbers(&self.root)
             .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
             .filter_map(|pid| Some((self.process(pid)?, namespace(pid))))
             .collect();
         let starts: HashMap<u64, u64> = found
@@ -81,31 +73,37 @@ impl Procfs {
 
     /// The number of a process's pid namespace.
     fn pid_namespace(&self, pid: &str) -> Option<u64> {
-        Some(fs::metadata(self.root.join(pid).join("ns/pid")).ok()?.ino())
+        Some(self.outside.facts(&self.root.join(pid).join("ns/pid"))?.ino)
     }
 
     /// The parent of a process as the kernel has it now; `None` when the process is gone.
     pub(crate) fn parent(&self, pid: u32) -> Option<u32> {
-        Some(Stat::parse(&fs::read(self.root.join(pid.to_string()).join("stat")).ok()?)?.ppid)
+        let stat = self.root.join(pid.to_string()).join("stat");
+        Some(Stat::parse(&self.outside.read(&stat, FILE_MAX)?)?.ppid)
     }
 
     /// One process; `None` when it is gone.
     pub(crate) fn process(&self, pid: u32) -> Option<Process> {
         let dir = self.root.join(pid.to_string());
-        let stat = Stat::parse(&fs::read(dir.join("stat")).ok()?)?;
-        let status = Status::parse(&fs::read_to_string(dir.join("status")).ok()?);
-        let argv = read_some(&dir.join("cmdline"));
-        let exepath = link(&dir.join("exe"));
-        let mut image = Image::new(&stat.comm, &argv, &exepath, &read_some(&dir.join("environ")));
+        let file = |name: &str| self.outside.read(&dir.join(name), FILE_MAX);
+        let strings = |name: &str| {
+            self.outside
+                .read(&dir.join(name), STRING_MAX - 1)
+                .unwrap_or_default()
+        };
+        let stat = Stat::parse(&file("stat")?)?;
+        let status = Status::parse(&String::from_utf8_lossy(&file("status")?));
+        let exepath = self.link(&dir.join("exe"));
+        let mut image = Image::new(&stat.comm, &strings("cmdline"), &exepath, &strings("environ"));
         if exepath.starts_with(b"/memfd:") {
             image.exec_flags |= 4;
         }
-        if let Ok(exe) = fs::metadata(dir.join("exe")) {
-            image.exe_ino = exe.ino();
-            image.exe_ctime = nanoseconds(exe.ctime(), exe.ctime_nsec());
-            image.exe_mtime = nanoseconds(exe.mtime(), exe.mtime_nsec());
+        if let Some(exe) = self.outside.facts(&dir.join("exe")) {
+            image.exe_ino = exe.ino;
+            image.exe_ctime = exe.ctime;
+            image.exe_mtime = exe.mtime;
         }
-        let cwd = link(&dir.join("cwd"));
+        let cwd = self.link(&dir.join("cwd"));
         Some(Process {
             pid,
             vpid: status.vpid.unwrap_or(pid),
@@ -115,53 +113,37 @@ impl Procfs {
             vpgid: status.vpgid.unwrap_or(stat.pgid),
             uid: status.euid,
             gid: status.egid,
-            loginuid: fs::read_to_string(dir.join("loginuid"))
-                .ok()
-                .and_then(|s| s.trim().parse().ok())
+            loginuid: file("loginuid")
+                .and_then(|text| std::str::from_utf8(&text).ok()?.trim().parse().ok())
                 .unwrap_or(u32::MAX),
             tty: stat.tty,
             cap_inheritable: status.capabilities[0],
             cap_permitted: status.capabilities[1],
             cap_effective: status.capabilities[2],
-            start_time: boot_time().wrapping_add(stat.start_ticks * self.tick),
+            start_time: self
+                .outside
+                .boot_time()
+                .wrapping_add(stat.start_ticks * self.tick),
             exec_time: 0,
             pidns_start: 0,
             cgroup: self
                 .cgroups
                 .as_ref()
-                .and_then(|cgroups| cgroups.id_of_process(&dir.join("cgroup")))
+                .and_then(|cgroups| cgroups.id_of_process(&file("cgroup")?))
                 .unwrap_or(0),
             cwd: cwd.strip_suffix(b"/").unwrap_or(&cwd).into(),
             image: Arc::new(image),
         })
     }
-}
 
-/// Nanoseconds since the epoch; 0 for a time before it.
-fn nanoseconds(seconds: i64, nanoseconds: i64) -> u64 {
-    let nanos = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
-    u64::try_from(nanos).unwrap_or(0)
-}
-
-fn read_some(path: &Path) -> Vec<u8> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    if let Ok(file) = fs::File::open(path) {
-        // A process that ends while it is read gives what it gave so far.
-        let _ = file.take(STRING_MAX as u64 - 1).read_to_end(&mut bytes);
+    /// Where a link of a process leads; nothing when it can't be read.
+    fn link(&self, path: &Path) -> Vec<u8> {
+        let bytes = self.outside.link(path).unwrap_or_default();
+        bytes
+            .strip_suffix(b" (deleted)")
+            .map(<[u8]>::to_vec)
+            .unwrap_or(bytes)
     }
-    bytes
-}
-
-fn link(path: &Path) -> Vec<u8> {
-    use std::os::unix::ffi::OsStringExt as _;
-    let bytes = fs::read_link(path)
-        .map(|p| p.into_os_string().into_vec())
-        .unwrap_or_default();
-    bytes
-        .strip_suffix(b" (deleted)")
-        .map(<[u8]>::to_vec)
-        .unwrap_or(bytes)
 }
 
 /// What is used of /proc/PID/stat (proc_pid_stat(5)).
@@ -238,6 +220,7 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::MetadataExt as _;
 
     #[test]
     fn a_name_with_parentheses_is_a_name() {
@@ -260,7 +243,9 @@ mod tests {
 
     #[test]
     fn this_process_is_as_it_knows_itself() {
-        let me = Procfs::new(None).process(std::process::id()).unwrap();
+        let me = Procfs::new(None, Outside::default())
+            .process(std::process::id())
+            .unwrap();
         assert_eq!(me.pid, std::process::id());
         assert_eq!(me.ppid, std::os::unix::process::parent_id());
         let exe = std::env::current_exe().unwrap();
@@ -276,9 +261,12 @@ mod tests {
         );
         let cwd = std::env::current_dir().unwrap();
         assert_eq!(&*me.cwd, cwd.as_os_str().as_encoded_bytes());
-        let file = fs::metadata(&exe).unwrap();
+        let file = std::fs::metadata(&exe).unwrap();
         assert_eq!(me.image.exe_ino, file.ino());
-        assert_eq!(me.image.exe_mtime, nanoseconds(file.mtime(), file.mtime_nsec()));
+        assert_eq!(
+            me.image.exe_mtime,
+            u64::try_from(file.mtime() * 1_000_000_000 + file.mtime_nsec()).unwrap()
+        );
     }
 
     #[test]
@@ -287,7 +275,7 @@ mod tests {
         if !nix::unistd::geteuid().is_root() {
             return;
         }
-        let all = Procfs::new(None).processes();
+        let all = Procfs::new(None, Outside::default()).processes();
         let of = |pid: u32| all.iter().find(|process| process.pid == pid).unwrap();
         let first = of(1);
         assert_eq!(first.pidns_start, first.start_time);

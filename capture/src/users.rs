@@ -5,31 +5,35 @@ use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
 
 use lanner_schema::process::User;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::{Mode, fstat};
 
 use crate::id_map::IdMap;
+use crate::outside::{Ask, Outside};
 
-/// The most of a passwd or group file that is read.
+/// The most of a container's passwd or group file that is read.
 const FILE_MAX: u64 = 1 << 20;
+/// The most of the host's, where every user of an organisation may be.
+const HOST_FILE_MAX: u64 = 8 << 20;
 /// The most containers whose users are remembered.
 const CONTAINERS: usize = 4096;
-/// A container's files are read again after this long.
-const STALE: Duration = Duration::from_secs(60);
+/// A container's files are read again after this long, in nanoseconds.
+const STALE: u64 = 60_000_000_000;
 
 /// Users and groups by id, of whoever was selected last.
 #[derive(Debug)]
 pub(crate) struct Users {
     passwd: PathBuf,
     group: PathBuf,
-    read_at: [Option<SystemTime>; 2],
+    /// When each was last written to, as of the last look.
+    written: [Option<u64>; 2],
     host: Names,
     containers: IdMap<u64, Names>,
     selected: Option<u64>,
-    forget_at: Instant,
+    forget_at: u64,
+    outside: Outside,
 }
 
 /// What one passwd and one group file say.
@@ -41,33 +45,35 @@ struct Names {
 
 impl Users {
     /// Reads the host's files below `etc`.
-    pub(crate) fn read(etc: &Path) -> Users {
+    pub(crate) fn read(etc: &Path, outside: Outside) -> Users {
         let mut users = Users {
             passwd: etc.join("passwd"),
             group: etc.join("group"),
-            read_at: [None; 2],
+            written: [None; 2],
             host: Names::default(),
             containers: IdMap::default(),
             selected: None,
-            forget_at: Instant::now() + STALE,
+            forget_at: 0,
+            outside,
         };
-        users.refresh();
+        users.refresh(0);
         users
     }
 
-    /// Reads the host's files again when they changed, and forgets the containers' from time to time.
-    pub(crate) fn refresh(&mut self) {
-        if Instant::now() >= self.forget_at || self.containers.len() >= CONTAINERS {
-            self.forget_at = Instant::now() + STALE;
+    /// Reads the host's files again when they changed, and forgets the containers' from time to time. `now` is in
+    /// nanoseconds.
+    pub(crate) fn refresh(&mut self, now: u64) {
+        if now >= self.forget_at || self.containers.len() >= CONTAINERS {
+            self.forget_at = now.saturating_add(STALE);
             self.containers.clear();
         }
-        let changed = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok();
-        let now = [changed(&self.passwd), changed(&self.group)];
-        if now == self.read_at && now[0].is_some() {
+        let written = |path: &Path| Some(self.outside.facts(path)?.mtime);
+        let written = [written(&self.passwd), written(&self.group)];
+        if written == self.written && written[0].is_some() {
             return;
         }
-        self.read_at = now;
-        let text = |path: &Path| fs::read(path).unwrap_or_default();
+        self.written = written;
+        let text = |path: &Path| self.outside.read(path, HOST_FILE_MAX).unwrap_or_default();
         self.host = Names::parse(&text(&self.passwd), &text(&self.group));
     }
 
@@ -83,8 +89,13 @@ impl Users {
             return;
         }
         // Not yet or no longer to be had: its users have no names then, and the next event tries again.
-        if let Ok(Some(names)) = Names::below(Path::new(&format!("/proc/{pid}/root"))) {
-            self.containers.insert(cgroup, names);
+        let files = self.outside.ask(Ask::Users, &pid.to_le_bytes(), || {
+            files_below(Path::new(&format!("/proc/{pid}/root")))
+                .ok()
+                .flatten()
+        });
+        if let Some(files) = files {
+            self.containers.insert(cgroup, Names::of_files(&files));
         }
     }
 
@@ -125,20 +136,32 @@ impl Names {
         }
     }
 
-    /// The files below another process's root. `None` while that root is our own: the runtime has not entered the
-    /// container's yet.
-    fn below(root: &Path) -> io::Result<Option<Names>> {
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let root = open(root, flags, Mode::empty())?;
-        let (theirs, ours) = (fstat(&root)?, fs::metadata("/")?);
-        if (theirs.st_dev, theirs.st_ino) == (ours.dev(), ours.ino()) {
-            return Ok(None);
-        }
-        Ok(Some(Names::parse(
-            &read_below(&root, "etc/passwd"),
-            &read_below(&root, "etc/group"),
-        )))
+    /// What [`files_below`] found.
+    fn of_files(files: &[u8]) -> Names {
+        let length = files.first_chunk().map_or(0, |b| u32::from_le_bytes(*b)) as usize;
+        let (passwd, group) = files
+            .get(4..)
+            .and_then(|both| both.split_at_checked(length))
+            .unwrap_or_default();
+        Names::parse(passwd, group)
     }
+}
+
+/// The passwd and group files below another process's root: the length of the first in four bytes, and both. `None` while
+/// that root is our own: the runtime has not entered the container's yet.
+fn files_below(root: &Path) -> io::Result<Option<Vec<u8>>> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root = open(root, flags, Mode::empty())?;
+    let (theirs, ours) = (fstat(&root)?, fs::metadata("/")?);
+    if (theirs.st_dev, theirs.st_ino) == (ours.dev(), ours.ino()) {
+        return Ok(None);
+    }
+    let passwd = read_below(&root, "etc/passwd");
+    // FILE_MAX is far below what four bytes hold.
+    let mut files = u32::try_from(passwd.len()).unwrap_or(0).to_le_bytes().to_vec();
+    files.extend(passwd);
+    files.extend(read_below(&root, "etc/group"));
+    Ok(Some(files))
 }
 
 /// A regular file below a root that somebody else fills: links stay inside, and nothing there can hold us up.
@@ -172,6 +195,11 @@ fn lines<T>(text: &[u8], row: impl Fn(&[&str]) -> Option<(u32, T)>) -> IdMap<u32
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::SystemTime;
+
+    fn below(root: &Path) -> Option<Names> {
+        files_below(root).unwrap().map(|files| Names::of_files(&files))
+    }
 
     #[test]
     fn files_are_read_again_when_they_change() {
@@ -182,7 +210,7 @@ mod tests {
         )
         .unwrap();
         fs::write(dir.path().join("group"), "adm:x:4:syslog\n").unwrap();
-        let mut users = Users::read(dir.path());
+        let mut users = Users::read(dir.path(), Outside::default());
         assert_eq!(users.user(0).unwrap().name, "root");
         assert_eq!(users.group(4), Some("adm"));
         assert_eq!(users.user(1000), None);
@@ -195,7 +223,7 @@ mod tests {
             .unwrap()
             .set_modified(later)
             .unwrap();
-        users.refresh();
+        users.refresh(1);
         assert_eq!(users.user(1000).unwrap().name, "eve");
     }
 
@@ -208,16 +236,16 @@ mod tests {
         // An absolute link is the container's own; a fifo is not waited for.
         std::os::unix::fs::symlink("/real", root.join("etc")).unwrap();
         nix::unistd::mkfifo(&root.join("real/group"), Mode::S_IRWXU).unwrap();
-        let names = Names::below(&root).unwrap().unwrap();
+        let names = below(&root).unwrap();
         assert_eq!(names.users.get(&1000).unwrap().name, "node");
         assert!(names.groups.is_empty());
         fs::remove_file(root.join("etc")).unwrap();
         std::os::unix::fs::symlink("../../../../etc", root.join("etc")).unwrap();
         assert!(
-            Names::below(&root).unwrap().unwrap().users.is_empty(),
+            below(&root).unwrap().users.is_empty(),
             "a link that leads out stays inside"
         );
-        assert!(Names::below(Path::new("/")).unwrap().is_none());
+        assert!(below(Path::new("/")).is_none());
     }
 
     #[test]
@@ -228,7 +256,7 @@ mod tests {
             "alice:x:1000:1000::/home/alice:/bin/sh\n",
         )
         .unwrap();
-        let mut users = Users::read(dir.path());
+        let mut users = Users::read(dir.path(), Outside::default());
         users
             .containers
             .insert(7, Names::parse(b"node:x:1000:1000::/:/bin/sh\n", b""));

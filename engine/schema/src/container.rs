@@ -208,7 +208,7 @@ impl ContainerReader {
     }
 
     /// The containers as of the last [`ContainerReader::refresh`].
-    pub fn containers(&self) -> &Containers {
+    pub fn containers(&self) -> &Arc<Containers> {
         &self.snapshot
     }
 }

@@ -1,0 +1,302 @@
+//! What the consumer asks the host beside the records: files below /proc, passwd files, cgroups, the clock.
+//!
+//! Everything of that kind goes through [`Outside`] and nothing else does, so that a recording can keep the answers and a
+//! replay can give them. A new question needs no format of its own: it is its kind, its key and bytes.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use lanner_schema::container::Containers;
+use lanner_schema::host_names::AddressNames;
+use nix::time::{ClockId, clock_gettime};
+
+/// What is asked: the first byte of a question in a recording, so that a number keeps its meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Ask {
+    /// The content of the file with this path.
+    File = 1,
+    /// Where the symbolic link with this path leads.
+    Link = 2,
+    /// [`FileFacts`] of the file with this path, links followed.
+    Facts = 3,
+    /// The names in the directory with this path, each ended by NUL.
+    Names = 4,
+    /// The passwd and group files below the root of the process with this id.
+    Users = 5,
+    /// The path of the cgroup with this id.
+    CgroupPath = 6,
+    /// The id of the cgroup with this path.
+    CgroupId = 7,
+    /// When the host booted, nanoseconds since the epoch.
+    Boot = 8,
+    /// Whether the host has cgroups that can be asked about.
+    HasCgroups = 9,
+}
+
+/// Keeps or gives the answers.
+pub(crate) trait Tape: std::fmt::Debug + Send + Sync {
+    /// The answer to `question`; `live` asks the host. `None` when the host has none.
+    fn answer(&self, question: &[u8], live: &mut dyn FnMut() -> Option<Vec<u8>>) -> Option<Vec<u8>>;
+    /// These containers are known from here on.
+    fn containers(&self, known: &Arc<Containers>);
+    /// These names of addresses are known from here on.
+    fn address_names(&self, known: &Arc<AddressNames>);
+}
+
+/// The host, or a recording of it. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outside(Option<Arc<dyn Tape>>);
+
+/// What is used of a file's metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct FileFacts {
+    pub(crate) dev: u64,
+    pub(crate) ino: u64,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// Nanoseconds since the epoch; 0 for a time before it.
+    pub(crate) ctime: u64,
+    /// Likewise.
+    pub(crate) mtime: u64,
+}
+
+impl FileFacts {
+    const LEN: usize = 44;
+
+    fn of(facts: &fs::Metadata) -> FileFacts {
+        FileFacts {
+            dev: facts.dev(),
+            ino: facts.ino(),
+            mode: facts.mode(),
+            uid: facts.uid(),
+            gid: facts.gid(),
+            ctime: nanoseconds(facts.ctime(), facts.ctime_nsec()),
+            mtime: nanoseconds(facts.mtime(), facts.mtime_nsec()),
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(FileFacts::LEN);
+        for number in [self.dev, self.ino, self.ctime, self.mtime] {
+            bytes.extend(number.to_le_bytes());
+        }
+        for number in [self.mode, self.uid, self.gid] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Option<FileFacts> {
+        let wide = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+        let narrow = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+        Some(FileFacts {
+            dev: wide(0)?,
+            ino: wide(8)?,
+            ctime: wide(16)?,
+            mtime: wide(24)?,
+            mode: narrow(32)?,
+            uid: narrow(36)?,
+            gid: narrow(40)?,
+        })
+    }
+}
+
+/// Nanoseconds since the epoch; 0 for a time before it.
+fn nanoseconds(seconds: i64, nanoseconds: i64) -> u64 {
+    let nanos = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
+    u64::try_from(nanos).unwrap_or(0)
+}
+
+/// Nanoseconds since the epoch at which the host booted.
+fn boot_time() -> u64 {
+    let nanoseconds = |clock| {
+        clock_gettime(clock).map_or(0, |t| {
+            u64::try_from(t.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(t.tv_nsec()).unwrap_or(0)
+        })
+    };
+    nanoseconds(ClockId::CLOCK_REALTIME).saturating_sub(nanoseconds(ClockId::CLOCK_BOOTTIME))
+}
+
+fn number(bytes: &[u8]) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
+}
+
+impl Outside {
+    /// Asks `tape` instead of the host: recordings, which are being built.
+    #[cfg_attr(not(test), expect(dead_code))]
+    pub(crate) fn through(tape: Arc<dyn Tape>) -> Outside {
+        Outside(Some(tape))
+    }
+
+    /// The answer to a question; `live` asks the host.
+    pub(crate) fn ask(
+        &self,
+        what: Ask,
+        key: &[u8],
+        live: impl FnOnce() -> Option<Vec<u8>>,
+    ) -> Option<Vec<u8>> {
+        let Some(tape) = &self.0 else { return live() };
+        let mut question = Vec::with_capacity(1 + key.len());
+        question.push(what as u8);
+        question.extend_from_slice(key);
+        let mut live = Some(live);
+        tape.answer(&question, &mut || live.take().and_then(|live| live()))
+    }
+
+    /// As [`Outside::ask`], for a number.
+    pub(crate) fn ask_number(
+        &self,
+        what: Ask,
+        key: &[u8],
+        live: impl FnOnce() -> Option<u64>,
+    ) -> Option<u64> {
+        if self.0.is_none() {
+            return live();
+        }
+        number(&self.ask(what, key, || live().map(|n| n.to_le_bytes().to_vec()))?)
+    }
+
+    /// The first `most` bytes of a file; `None` when it can't be opened. A process that ends while it is read gives what it
+    /// gave so far.
+    pub(crate) fn read(&self, path: &Path, most: u64) -> Option<Vec<u8>> {
+        self.ask(Ask::File, path.as_os_str().as_bytes(), || {
+            let mut bytes = Vec::new();
+            let _ = File::open(path).ok()?.take(most).read_to_end(&mut bytes);
+            Some(bytes)
+        })
+    }
+
+    /// Where a symbolic link leads.
+    pub(crate) fn link(&self, path: &Path) -> Option<Vec<u8>> {
+        self.ask(Ask::Link, path.as_os_str().as_bytes(), || {
+            Some(fs::read_link(path).ok()?.into_os_string().into_vec())
+        })
+    }
+
+    /// Facts about a file, links followed.
+    pub(crate) fn facts(&self, path: &Path) -> Option<FileFacts> {
+        let live = || Some(FileFacts::of(&fs::metadata(path).ok()?));
+        if self.0.is_none() {
+            return live();
+        }
+        let bytes = self.ask(Ask::Facts, path.as_os_str().as_bytes(), || {
+            live().map(|facts| facts.bytes())
+        })?;
+        FileFacts::read(&bytes)
+    }
+
+    /// The numbers among the names in a directory: the processes in /proc, the threads in a task directory.
+    pub(crate) fn numbers(&self, directory: &Path) -> Vec<u32> {
+        let names = self.ask(Ask::Names, directory.as_os_str().as_bytes(), || {
+            let mut names = Vec::new();
+            for entry in fs::read_dir(directory).ok()?.flatten() {
+                let name = entry.file_name();
+                if name.as_bytes().first().is_some_and(u8::is_ascii_digit) {
+                    names.extend_from_slice(name.as_bytes());
+                    names.push(0);
+                }
+            }
+            Some(names)
+        });
+        let names = names.unwrap_or_default();
+        let texts = names
+            .split(|b| *b == 0)
+            .filter_map(|name| std::str::from_utf8(name).ok());
+        texts.filter_map(|name| name.parse().ok()).collect()
+    }
+
+    /// Nanoseconds since the epoch at which the host booted.
+    pub(crate) fn boot_time(&self) -> u64 {
+        self.ask_number(Ask::Boot, b"", || Some(boot_time())).unwrap_or(0)
+    }
+
+    /// Notes the containers that are known from here on.
+    pub(crate) fn containers(&self, known: &Arc<Containers>) {
+        if let Some(tape) = &self.0 {
+            tape.containers(known);
+        }
+    }
+
+    /// Notes the names of addresses that are known from here on.
+    pub(crate) fn address_names(&self, known: &Arc<AddressNames>) {
+        if let Some(tape) = &self.0 {
+            tape.address_names(known);
+        }
+    }
+}
+
+/// Nanoseconds since boot, now: the clock of the records.
+pub(crate) fn now() -> u64 {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(0, |t| {
+        u64::try_from(t.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(t.tv_nsec()).unwrap_or(0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+    use std::sync::Mutex;
+
+    /// Keeps every answer, and gives it when the host may no longer be asked.
+    #[derive(Debug, Default)]
+    struct Kept {
+        answers: Mutex<HashMap<Vec<u8>, Option<Vec<u8>>>>,
+        replaying: bool,
+    }
+
+    impl Tape for Kept {
+        fn answer(&self, question: &[u8], live: &mut dyn FnMut() -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+            let mut answers = self.answers.lock().unwrap();
+            if self.replaying {
+                return answers.get(question).cloned().flatten();
+            }
+            let answer = live();
+            answers.insert(question.to_vec(), answer.clone());
+            answer
+        }
+        fn containers(&self, _: &Arc<Containers>) {}
+        fn address_names(&self, _: &Arc<AddressNames>) {}
+    }
+
+    #[test]
+    fn what_was_answered_can_be_answered_again_without_the_host() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("7"), "content").unwrap();
+        std::fs::create_dir(dir.path().join("notes")).unwrap();
+        std::os::unix::fs::symlink("/to", dir.path().join("8")).unwrap();
+        let all = |outside: &Outside| {
+            let at = |name: &str| dir.path().join(name);
+            let mut numbers = outside.numbers(dir.path());
+            numbers.sort_unstable();
+            (
+                outside.read(&at("7"), 4),
+                outside.link(&at("8")),
+                outside.facts(&at("7")),
+                outside.facts(&at("9")),
+                numbers,
+                outside.boot_time() / 1_000_000_000,
+            )
+        };
+        let live = all(&Outside::default());
+        assert_eq!(live.0.as_deref(), Some(&b"cont"[..]));
+        assert_eq!(live.1.as_deref(), Some(&b"/to"[..]));
+        assert!(live.2.unwrap().ino != 0 && live.3.is_none());
+        assert_eq!(live.4, [7, 8]);
+        let tape = Arc::new(Kept::default());
+        assert_eq!(all(&Outside::through(Arc::clone(&tape) as Arc<dyn Tape>)), live);
+        std::fs::remove_dir_all(dir.path()).unwrap();
+        let answers = std::mem::take(&mut *tape.answers.lock().unwrap());
+        let replay = Kept {
+            answers: Mutex::new(answers),
+            replaying: true,
+        };
+        assert_eq!(all(&Outside::through(Arc::new(replay))), live);
+    }
+}
