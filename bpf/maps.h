@@ -64,7 +64,8 @@ struct scratch {
 	__u64 args[8]; /* six are used; the mask of an index is a power of two */
 	__s64 ret;
 	__u64 off; /* where the next value goes, counted from the end of the header */
-	__u64 compat;
+	__u32 compat;
+	__u32 number; /* of the system call */
 	__u8 buf[SCRATCH_LEN];
 };
 

@@ -147,13 +147,13 @@ static __always_inline long read_user_str(__u8 *to, __u32 max, const void *from)
 	return 1;
 }
 
-/* A NUL-terminated string in user memory. */
+/* A NUL-terminated string in user memory; nothing where the caller has none. */
 static __always_inline void put_user_str(struct scratch *s, __u32 index, const void *from)
 {
 	__u64 off;
 	long len;
 
-	if (!room(s, &off))
+	if (!from || !room(s, &off))
 		return;
 	len = read_user_str(data(s) + off, STRING_MAX, from);
 	if (len <= 0)

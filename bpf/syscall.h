@@ -2,7 +2,7 @@
 /* System calls: one program for all of them, walking the row of the event table. */
 #pragma once
 
-#include "extract.h"
+#include "process.h"
 
 /* The flags of an open, with a bit of our own when the call created its file. */
 static __always_inline __u64 open_flags(struct scratch *s, __u64 flags)
@@ -43,10 +43,19 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 	case OP_ARG_64:
 		put_u64(s, index, s->compat ? (__u64)(__u32)value : value);
 		break;
+	case OP_ARG_ID:
+		put_id(s, index, value);
+		break;
 	case OP_USER_STRING:
 		put_user_str(s, index, (void *)value);
 		break;
+	case OP_RESULT_U64:
+		if (s->ret < 0)
+			break;
+		/* fallthrough */
 	case OP_USER_U64:
+		if (!value)
+			break;
 		if (bpf_probe_read_user(&value, sizeof(value), (void *)value + param->extra))
 			count_miss(MISS_USER_MEMORY);
 		else
@@ -96,6 +105,30 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 		break;
 	case OP_RESULT_TUPLE:
 		extract__sock_tuple(index, (__s32)s->ret, 0, 0, 0);
+		break;
+	case OP_CAPABILITIES:
+		extract__capabilities(s, index, param->extra);
+		break;
+	case OP_MOUNT_FLAGS:
+		extract__mount_flags(s, index, value);
+		break;
+	case OP_PRCTL_NAME:
+		extract__prctl(index, 1);
+		break;
+	case OP_PRCTL_NUMBER:
+		extract__prctl(index, 0);
+		break;
+	case OP_LIMIT:
+		extract__limit(index, value, param->extra);
+		break;
+	case OP_PTRACE_ADDR:
+		put_u64(s, index, s->ret < 0 ? 0 : value);
+		break;
+	case OP_PTRACE_DATA:
+		extract__ptrace_data(index);
+		break;
+	case OP_MODULE_IMAGE:
+		extract__module_image(index, value, s->args[1]);
 		break;
 	case OP_FD_PATH:
 		put_file_path(SCRATCH_SYSCALL, index, file_of((__s32)s->args[0]));
@@ -222,6 +255,7 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 		s->compat = compat;
 		load_args(s, regs);
 	}
+	s->number = nr;
 	/* An i386 result is 32 bits wide, sign included. */
 	s->ret = compat ? (__s64)(__s32)ret : ret;
 	for (int i = 0; i < MAX_WALKED; i++) {

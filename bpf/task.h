@@ -2,7 +2,7 @@
 /* The life of processes: exec, fork, exit. */
 #pragma once
 
-#include "extract.h"
+#include "process.h"
 
 /* A pid's number in its own namespace. */
 static __always_inline __u32 number_inside(struct pid *pid)
@@ -35,14 +35,6 @@ static __always_inline __u32 tty_number(struct signal_struct *signal)
 	major = BPF_CORE_READ(driver, major);
 	minor = BPF_CORE_READ(driver, minor_start) + BPF_CORE_READ(tty, index);
 	return (minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12);
-}
-
-static __always_inline __u64 capabilities(const void *at)
-{
-	__u64 value = 0;
-
-	bpf_probe_read_kernel(&value, sizeof(value), at);
-	return value;
 }
 
 #define NANOSECONDS(sec, nsec) ((__u64)(sec) * 1000000000ULL + (__u64)(nsec))

@@ -146,6 +146,8 @@ enum param_op {
 	OP_SENDTO_TUPLE, OP_SENDMSG_TUPLE, OP_SENT_DATA, OP_SENT_MSG_DATA, OP_MSG_SIZE,
 	OP_OBJECT, OP_OBJECT_PATH, OP_OBJECT_TUPLE, OP_ARG_TUPLE,
 	OP_RESULT_TUPLE,
+	OP_ARG_ID, OP_RESULT_U64, OP_CAPABILITIES, OP_MOUNT_FLAGS, OP_PRCTL_NAME, OP_PRCTL_NUMBER, OP_LIMIT,
+	OP_PTRACE_ADDR, OP_PTRACE_DATA, OP_MODULE_IMAGE,
 };
 
 struct param_row {
@@ -196,9 +198,11 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
     let (op, arg, extra) = match param.from {
         Origin::Return => ("OP_RETURN", 0, 0),
         Origin::Arg(arg) => (width(param.ty), arg, 0),
+        Origin::Int(arg) => ("OP_ARG_S32", arg, 0),
         Origin::UserString(arg) => ("OP_USER_STRING", arg, 0),
         Origin::UserPath { path, dirfd } => ("OP_USER_PATH", path, dirfd.unwrap_or(u8::MAX)),
         Origin::UserU64 { arg, offset } => ("OP_USER_U64", arg, offset),
+        Origin::ResultU64 { arg, offset } => ("OP_RESULT_U64", arg, offset),
         Origin::Extractor(extractor) => match extractor {
             Extractor::SockTuple => ("OP_SOCK_TUPLE", 0, 0),
             Extractor::SockAddr => ("OP_SOCK_ADDR", 0, 0),
@@ -218,6 +222,17 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
             Extractor::ObjectTuple => ("OP_OBJECT_TUPLE", 0, 0),
             Extractor::ArgTuple => ("OP_ARG_TUPLE", 0, 0),
             Extractor::ResultTuple => ("OP_RESULT_TUPLE", 0, 0),
+            Extractor::CapInheritable => ("OP_CAPABILITIES", 0, 0),
+            Extractor::CapPermitted => ("OP_CAPABILITIES", 0, 1),
+            Extractor::CapEffective => ("OP_CAPABILITIES", 0, 2),
+            Extractor::MountFlags => ("OP_MOUNT_FLAGS", 3, 0),
+            Extractor::PrctlName => ("OP_PRCTL_NAME", 1, 0),
+            Extractor::PrctlNumber => ("OP_PRCTL_NUMBER", 1, 0),
+            Extractor::LimitSoft => ("OP_LIMIT", 1, 0),
+            Extractor::LimitHard => ("OP_LIMIT", 1, 1),
+            Extractor::PtraceAddr => ("OP_PTRACE_ADDR", 2, 0),
+            Extractor::PtraceData => ("OP_PTRACE_DATA", 3, 0),
+            Extractor::ModuleImage => ("OP_MODULE_IMAGE", 0, 0),
         },
         Origin::Program | Origin::Absent => return None,
     };
@@ -233,6 +248,7 @@ fn width(ty: ParamType) -> &'static str {
     match ty {
         ParamType::Errno | ParamType::Fd | ParamType::Pid | ParamType::I32 => "OP_ARG_S32",
         ParamType::U64 | ParamType::I64 | ParamType::AbsTime => "OP_ARG_64",
+        ParamType::Uid | ParamType::Gid => "OP_ARG_ID",
         // Flags of open(2), clone(2), … are ints; clone's would be 64 bits wide but has no bit above 31.
         _ => "OP_ARG_U32",
     }

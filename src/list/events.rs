@@ -189,6 +189,7 @@ fn type_name(ty: ParamType) -> (&'static str, Option<&'static FlagTable>) {
         ParamType::FsRelPath(_) => "FSRELPATH",
         ParamType::SockTuple => "SOCKTUPLE",
         ParamType::SockAddr => "SOCKADDR",
+        ParamType::PtraceWord(_) => "DYNAMIC",
     };
     (name, None)
 }

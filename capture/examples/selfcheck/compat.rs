@@ -2,6 +2,10 @@
 
 use super::*;
 
+#[cfg(target_arch = "x86_64")]
+#[path = "compat_process.rs"]
+mod compat_process;
+
 /// One call in the 32-bit convention from this 64-bit process. Its pointers must lie below 4 GiB.
 #[cfg(target_arch = "x86_64")]
 fn int80(nr: u32, args: [u32; 4]) -> i32 {
@@ -127,7 +131,8 @@ pub(crate) fn compat(dir: &str) -> Result<()> {
     close(socket.into());
     let file = std::fs::File::open("file")?;
     copies(fd_of(&file), &format!("{dir}/file"));
-    sends(page.cast())
+    sends(page.cast())?;
+    compat_process::calls(page.cast(), dir)
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -55,6 +55,9 @@ pub enum ParamType {
     SockTuple,
     /// One address.
     SockAddr,
+    /// A word of `ptrace(2)`: a number in hexadecimal; with the index of the parameter that is the request, a signal
+    /// number where the request sends a signal.
+    PtraceWord(Option<u8>),
 }
 
 /// A field of the process state that fills a parameter which is not in the record itself.
@@ -130,6 +133,29 @@ pub enum Extractor {
     ArgTuple = 17,
     /// The same of the socket that is the result.
     ResultTuple = 18,
+    /// The inheritable capabilities of the calling thread after the call, from the kernel's credentials.
+    CapInheritable,
+    /// Its permitted ones.
+    CapPermitted,
+    /// Its effective ones.
+    CapEffective,
+    /// `mount`'s flags (argument 3) without the magic number of old, which the kernel ignores.
+    MountFlags,
+    /// The name argument 1 of `prctl` points to, for the options that set or get the thread's name.
+    PrctlName,
+    /// Argument 1 of `prctl` as a number for every other option; for the one that gets the child-subreaper attribute the
+    /// `int` it points to.
+    PrctlNumber,
+    /// The soft limit of the `struct rlimit` that argument 1 points to, whose members are as wide as the caller's words.
+    LimitSoft,
+    /// The hard limit there.
+    LimitHard,
+    /// `ptrace`'s `addr` (argument 2); 0 when the call failed.
+    PtraceAddr,
+    /// Its `data` (argument 3); of a request to peek, the word that was read. 0 when the call failed.
+    PtraceData,
+    /// The first bytes of the module image that argument 0 points to, argument 1 long.
+    ModuleImage,
 }
 
 /// The most bytes of data that an event carries: Falco's default.
@@ -142,6 +168,8 @@ pub enum Origin {
     Return,
     /// Argument *n* as a number; its width is the type's.
     Arg(u8),
+    /// Argument *n*, a C `int` whatever the type is.
+    Int(u8),
     /// The NUL-terminated string argument *n* points to.
     UserString(u8),
     /// The path argument `path` points to; when it is relative, the directory it starts from
@@ -154,6 +182,13 @@ pub enum Origin {
     },
     /// The 64-bit member at this byte offset of the structure argument `arg` points to.
     UserU64 {
+        /// Argument with the pointer.
+        arg: u8,
+        /// Offset of the member.
+        offset: u8,
+    },
+    /// The same of a structure that the call fills when it succeeds.
+    ResultU64 {
         /// Argument with the pointer.
         arg: u8,
         /// Offset of the member.

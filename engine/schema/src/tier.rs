@@ -94,14 +94,16 @@ impl Tier {
         let has_types = self != Tier::Raw;
         Some(match param.from {
             Origin::Absent => return None,
-            Origin::Return | Origin::Arg(_) => Quality::Exact,
+            Origin::Return | Origin::Arg(_) | Origin::Int(_) => Quality::Exact,
             // The hook reaches the file, its directory and its flags.
             Origin::UserPath { .. } if self == Tier::Trampoline => Quality::Exact,
             Origin::UserU64 { .. } if self == Tier::Trampoline && is_open_flags(event, index) => {
                 Quality::Exact
             }
             Origin::UserPath { .. } => Quality::Weaker(Why::PathAsPassed),
-            Origin::UserString(_) | Origin::UserU64 { .. } => Quality::Weaker(Why::FromCaller),
+            Origin::UserString(_) | Origin::UserU64 { .. } | Origin::ResultU64 { .. } => {
+                Quality::Weaker(Why::FromCaller)
+            }
             Origin::Program if has_types => Quality::Exact,
             Origin::Program => Quality::Missing(Why::NeedsTypes),
             Origin::Extractor(extractor) => match extractor {
@@ -112,6 +114,7 @@ impl Tier {
                 Extractor::SockTuple | Extractor::SendToTuple | Extractor::SendMsgTuple => {
                     Quality::Weaker(Why::AddressAsPassed)
                 }
+                extractor if is_argument(extractor) => Quality::Exact,
                 extractor if reads_user_memory(extractor) => Quality::Weaker(Why::FromCaller),
                 _ if has_types => Quality::Exact,
                 _ => Quality::Weaker(Why::FromProc),
@@ -309,13 +312,14 @@ fn recorded_without_bpf(event: Event, index: usize, param: &Param) -> Option<Qua
         (NoBpf::Connector, Origin::UserPath { .. } | Origin::Extractor(_)) => Weaker(Why::FromProc),
         (NoBpf::Connector, Origin::Program) => Exact,
         (NoBpf::Seccomp, Origin::Return) => Weaker(Why::Attempted),
-        (NoBpf::Seccomp, Origin::Arg(_)) => Exact,
+        (NoBpf::Seccomp, Origin::Arg(_) | Origin::Int(_)) => Exact,
         (NoBpf::Seccomp, Origin::UserPath { .. }) => Weaker(Why::PathAsPassed),
         (NoBpf::Seccomp, Origin::UserString(_) | Origin::UserU64 { .. }) => Weaker(Why::FromCaller),
         (NoBpf::Seccomp, Origin::Extractor(extractor)) => match extractor {
             Extractor::SockTuple | Extractor::SendToTuple | Extractor::SendMsgTuple => {
                 Weaker(Why::AddressAsPassed)
             }
+            extractor if is_argument(extractor) => Exact,
             extractor if reads_user_memory(extractor) => Weaker(Why::FromCaller),
             _ => Weaker(Why::FromProc),
         },
@@ -328,10 +332,18 @@ fn reads_user_memory(extractor: Extractor) -> bool {
     use Extractor as X;
     match extractor {
         X::SockAddr | X::ExecveArgv | X::ExecveatArgv | X::SentData | X::SentMsgData | X::MsgSize => true,
+        X::PrctlName | X::PrctlNumber | X::LimitSoft | X::LimitHard | X::PtraceData | X::ModuleImage => true,
+        X::CapInheritable | X::CapPermitted | X::CapEffective => false,
+        X::MountFlags | X::PtraceAddr => false,
         X::SockTuple | X::SendToTuple | X::SendMsgTuple => false,
         X::FdPath | X::OpenedDev | X::OpenedIno | X::Cwd => false,
         X::Object | X::ObjectPath | X::ObjectTuple | X::ArgTuple | X::ResultTuple => false,
     }
+}
+
+/// True for what is an argument after all, only not of every call or not with every bit.
+fn is_argument(extractor: Extractor) -> bool {
+    matches!(extractor, Extractor::MountFlags | Extractor::PtraceAddr)
 }
 
 fn is_link_target(event: Event, index: usize) -> bool {

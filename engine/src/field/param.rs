@@ -44,7 +44,7 @@ pub(super) fn field_type(ty: ParamType) -> FieldType {
         ParamType::Errno | ParamType::Fd | ParamType::Pid | ParamType::I64 => FieldType::Int64,
         ParamType::I32 => FieldType::Int32,
         ParamType::Uid | ParamType::Gid => FieldType::Opaque,
-        ParamType::U64 => FieldType::Uint64,
+        ParamType::U64 | ParamType::PtraceWord(_) => FieldType::Uint64,
         ParamType::AbsTime => FieldType::AbsTime,
         ParamType::U8
         | ParamType::U16
@@ -147,6 +147,9 @@ fn plain(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) -> bool {
             (ParamType::Mode(_), _) | (ParamType::U32, "mode") if value != 0 => {
                 let _ = write!(out, "0{value:o}");
             }
+            (ParamType::PtraceWord(request), _) if !sends_signal(view, request) => {
+                let _ = write!(out, "{value:X}");
+            }
             (_, "dev") => {
                 let _ = write!(out, "{value:X}");
             }
@@ -223,7 +226,8 @@ fn resolved(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) -> bool {
                 out.extend_from_slice(name.as_bytes());
             });
         }
-        (ParamType::Signal, ParamValue::U64(signal)) => {
+        (ParamType::PtraceWord(request), ParamValue::U64(_)) if !sends_signal(view, request) => {}
+        (ParamType::Signal | ParamType::PtraceWord(_), ParamValue::U64(signal)) => {
             let name = usize::try_from(signal).ok().and_then(|s| SIGNALS.get(s));
             out.extend_from_slice(name.copied().unwrap_or("").as_bytes());
         }
@@ -233,6 +237,17 @@ fn resolved(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) -> bool {
         _ => {}
     }
     out.len() > before
+}
+
+/// True for `ptrace` requests whose data is the signal they let the tracee go on with. A failed call has none.
+fn sends_signal(view: &EventView<'_>, request: Option<u8>) -> bool {
+    const CONT: u64 = 7;
+    const SINGLESTEP: u64 = 9;
+    const DETACH: u64 = 17;
+    const SYSCALL: u64 = 24;
+    let request = request.and_then(|index| view.wire.number(index.into()));
+    matches!(request, Some(CONT | SINGLESTEP | DETACH | SYSCALL))
+        && evt::return_value(view).is_some_and(|result| result >= 0)
 }
 
 /// True when the descriptor of the event is the one in this parameter.
@@ -421,3 +436,7 @@ pub(super) static FS_PATH_FIELDS: &[Field] = fields! {
     "fs.path.target" CharBuf None [] "Absolute target path of a rename; of a link or symlink, what it points to." => Plain(|e| path(e, Role::Target, false));
     "fs.path.targetraw" CharBuf None [] "That path as the caller passed it." => Plain(|e| path(e, Role::Target, true));
 };
+
+#[cfg(test)]
+#[path = "param_process_tests.rs"]
+mod process_tests;

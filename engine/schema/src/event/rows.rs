@@ -48,7 +48,7 @@ macro_rules! events {
     (@fd $fd:expr) => { $fd };
 }
 
-use super::Origin::{Absent, Arg, Program, Return, UserPath, UserString, UserU64};
+use super::Origin::{Absent, Arg, Int, Program, ResultU64, Return, UserPath, UserString, UserU64};
 use super::ParamType::*;
 use Extractor as X;
 use ProcessField as P;
@@ -352,10 +352,106 @@ events! {
         fd: Fd, Arg(0);
         path: FsPath, Origin::Extractor(X::FdPath), hidden;
     }
-    /// `setuid(2)`.
+    /// `setuid(2)`; i386 has an older call with 16-bit ids, as of the others below.
     Setuid "setuid" User x86_64 [105] i386 [23, 213] aarch64 [146] => {
         res: Errno, Return;
         uid: Uid, Arg(0);
+    }
+    /// `setgid(2)`.
+    Setgid "setgid" User x86_64 [106] i386 [46, 214] aarch64 [144] => {
+        res: Errno, Return;
+        gid: Gid, Arg(0);
+    }
+    /// `setreuid(2)`.
+    Setreuid "setreuid" User x86_64 [113] i386 [70, 203] aarch64 [145] => {
+        res: Errno, Return;
+        ruid: Uid, Arg(0);
+        euid: Uid, Arg(1);
+    }
+    /// `setregid(2)`; Falco calls its ids users'.
+    Setregid "setregid" User x86_64 [114] i386 [71, 204] aarch64 [143] => {
+        res: Errno, Return;
+        rgid: Uid, Arg(0);
+        egid: Uid, Arg(1);
+    }
+    /// `setresuid(2)`.
+    Setresuid "setresuid" User x86_64 [117] i386 [164, 208] aarch64 [147] => {
+        res: Errno, Return;
+        ruid: Uid, Arg(0);
+        euid: Uid, Arg(1);
+        suid: Uid, Arg(2);
+    }
+    /// `setresgid(2)`.
+    Setresgid "setresgid" User x86_64 [119] i386 [170, 210] aarch64 [149] => {
+        res: Errno, Return;
+        rgid: Gid, Arg(0);
+        egid: Gid, Arg(1);
+        sgid: Gid, Arg(2);
+    }
+    /// `setsid(2)`.
+    Setsid "setsid" Process x86_64 [112] i386 [66] aarch64 [157] => {
+        res: Pid, Return;
+    }
+    /// `setpgid(2)`.
+    Setpgid "setpgid" Process x86_64 [109] i386 [57] aarch64 [154] => {
+        res: Pid, Return;
+        pid: Pid, Arg(0);
+        pgid: Pid, Arg(1);
+    }
+    /// `capset(2)`: the sets as they are after the call.
+    Capset "capset" Process x86_64 [126] i386 [185] aarch64 [91] => {
+        res: Errno, Return;
+        cap_inheritable: U64, Origin::Extractor(X::CapInheritable);
+        cap_permitted: U64, Origin::Extractor(X::CapPermitted);
+        cap_effective: U64, Origin::Extractor(X::CapEffective);
+    }
+    /// `prctl(2)`.
+    Prctl "prctl" Process x86_64 [157] i386 [172] aarch64 [167] => {
+        res: Errno, Return;
+        option: Enum(&flags::PRCTL_OPTIONS), Arg(0);
+        arg2_str: CharBuf, Origin::Extractor(X::PrctlName);
+        arg2_int: I64, Origin::Extractor(X::PrctlNumber);
+    }
+    /// `setrlimit(2)`.
+    Setrlimit "setrlimit" Process x86_64 [160] i386 [75] aarch64 [164] => {
+        res: Errno, Return;
+        cur: I64, Origin::Extractor(X::LimitSoft);
+        max: I64, Origin::Extractor(X::LimitHard);
+        resource: Enum(&flags::RLIMIT_RESOURCES), Arg(0);
+    }
+    /// `prlimit(2)`.
+    Prlimit "prlimit" Process x86_64 [302] i386 [340] aarch64 [261] => {
+        res: Errno, Return;
+        newcur: I64, UserU64 { arg: 2, offset: 0 };
+        newmax: I64, UserU64 { arg: 2, offset: 8 };
+        oldcur: I64, ResultU64 { arg: 3, offset: 0 };
+        oldmax: I64, ResultU64 { arg: 3, offset: 8 };
+        pid: I64, Int(0);
+        resource: Enum(&flags::RLIMIT_RESOURCES), Arg(1);
+    }
+    /// `chroot(2)`.
+    Chroot "chroot" Process x86_64 [161] i386 [61] aarch64 [51] => {
+        res: Errno, Return;
+        path: FsPath, path(0);
+    }
+    /// `mount(2)`.
+    Mount "mount" File x86_64 [165] i386 [21] aarch64 [40] => {
+        res: Errno, Return;
+        dev: CharBuf, UserString(0);
+        dir: FsPath, path(1);
+        type: CharBuf, UserString(2);
+        flags: Flags(&flags::MOUNT_FLAGS), Origin::Extractor(X::MountFlags);
+    }
+    /// i386's old `umount(2)`, without flags.
+    Umount "umount" File x86_64 [] i386 [22] aarch64 [] => {
+        res: Errno, Return;
+        name: FsPath, path(0);
+    }
+    /// `umount2(2)`.
+    Umount2 "umount2" File x86_64 [166] i386 [52] aarch64 [39] => {
+        res: Errno, Return;
+        name: FsPath, path(0);
+        flags: Flags(&flags::UMOUNT_FLAGS), Arg(1);
     }
     /// `setns(2)`.
     Setns "setns" Process x86_64 [308] i386 [346] aarch64 [268] => {
@@ -390,18 +486,18 @@ events! {
         backlog: I32, Arg(1);
         tuple: SockTuple, Origin::Extractor(X::ArgTuple), hidden;
     }
-    /// `ptrace(2)`; what `addr` and `data` mean depends on the request, and neither is read yet.
+    /// `ptrace(2)`.
     Ptrace "ptrace" Process x86_64 [101] i386 [26] aarch64 [117] => {
         res: Errno, Return;
-        addr: U64, Absent;
-        data: U64, Absent;
+        addr: PtraceWord(None), Origin::Extractor(X::PtraceAddr);
+        data: PtraceWord(Some(3)), Origin::Extractor(X::PtraceData);
         request: Enum(&flags::PTRACE_REQUESTS), Arg(0);
         pid: Pid, Arg(1);
     }
-    /// `init_module(2)`; the image itself is not read.
+    /// `init_module(2)`.
     InitModule "init_module" Other x86_64 [175] i386 [128] aarch64 [105] => {
         res: Errno, Return;
-        img: ByteBuf, Absent;
+        img: ByteBuf, Origin::Extractor(X::ModuleImage), on_demand;
         length: U64, Arg(1);
         uargs: CharBuf, UserString(2);
     }
