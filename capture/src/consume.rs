@@ -29,6 +29,7 @@ use crate::owner::Owners;
 use crate::plan::{Config, Plan};
 use crate::process_table::{ProcessTable, param};
 use crate::procfs::Procfs;
+use crate::recording::Recorder;
 use crate::stats::{Delivered, Sequences, Stats};
 use crate::users::Users;
 
@@ -70,16 +71,43 @@ impl Capture {
         config: &Config,
         containers: &Arc<ContainerTable>,
     ) -> Result<Capture, CaptureError> {
+        Self::start_with(plan, config, containers, None)
+    }
+
+    /// As [`Capture::start`], and keeps in `recorder` what comes: for a [`crate::Replay`]. Capture ends when the recording
+    /// does.
+    ///
+    /// # Errors
+    /// As those.
+    pub fn record(
+        plan: Plan,
+        config: &Config,
+        containers: &Arc<ContainerTable>,
+        recorder: Recorder,
+    ) -> Result<Capture, CaptureError> {
+        Self::start_with(plan, config, containers, Some(recorder))
+    }
+
+    fn start_with(
+        plan: Plan,
+        config: &Config,
+        containers: &Arc<ContainerTable>,
+        recorder: Option<Recorder>,
+    ) -> Result<Capture, CaptureError> {
         let probes = Probes::start(&plan, config)?;
         let cgroup_map = probes.cgroup_map()?;
         let host_names = Arc::<HostNames>::default();
-        let consumer = Consumer::new(
-            plan.shown,
-            config,
-            containers,
-            Arc::clone(&host_names),
-            Outside::default(),
-        );
+        let outside = match &recorder {
+            Some(recorder) => {
+                recorder.begin(&plan);
+                Outside::through(recorder.tape())
+            }
+            None => Outside::default(),
+        };
+        let mut consumer = Consumer::new(plan.shown, config, containers, Arc::clone(&host_names), outside);
+        if let Some(recorder) = recorder {
+            consumer.keep(recorder);
+        }
         Ok(Capture {
             probes,
             plan,
@@ -145,7 +173,7 @@ impl Capture {
         let mut idle = 0u32;
         let mut losses = Losses::default();
         loop {
-            let stopping = stop.load(Ordering::Relaxed);
+            let stopping = stop.load(Ordering::Relaxed) || consumer.borrow().recording_ended();
             let read = ring.consume_raw_n(BATCH);
             if chores.elapsed() > CHORES {
                 chores = Instant::now();
@@ -193,20 +221,12 @@ impl Capture {
         let mut sequences = consumer.sequences.clone();
         sequences.close(&self.probes.sequences());
         Stats {
-            delivered: consumer.delivered.counts(),
             drops: self.probes.drops(),
             gaps: sequences.gaps,
             recursion_misses: self.probes.recursion_misses(),
             misses: self.probes.misses(),
-            truncated: consumer.truncated,
-            undecodable: consumer.undecodable,
-            unresolved_paths: consumer.unresolved_paths,
-            processes: consumer.state.processes.len(),
-            repaired: consumer.state.processes.repaired,
-            unknown_processes: consumer.state.processes.unknown,
-            refused_processes: consumer.state.processes.refused,
-            vanished_cgroups: consumer.owners.vanished,
             cgroup_map_failures: self.cgroup_map.failures(),
+            ..consumer.stats()
         }
     }
 }
@@ -235,7 +255,7 @@ impl System for State {
 }
 
 #[derive(Debug)]
-struct Consumer {
+pub(crate) struct Consumer {
     state: State,
     host_names: Arc<HostNames>,
     owners: Owners,
@@ -251,11 +271,12 @@ struct Consumer {
     truncated: u64,
     undecodable: u64,
     unresolved_paths: u64,
+    recorder: Option<Recorder>,
 }
 
 impl Consumer {
     /// Reads the state there already is.
-    fn new(
+    pub(crate) fn new(
         shown: EventSet,
         config: &Config,
         containers: &Arc<ContainerTable>,
@@ -289,11 +310,46 @@ impl Consumer {
             truncated: 0,
             undecodable: 0,
             unresolved_paths: 0,
+            recorder: None,
+        }
+    }
+
+    /// Keeps what comes in `recorder`, through whose tape this consumer asks.
+    pub(crate) fn keep(&mut self, recorder: Recorder) {
+        self.recorder = Some(recorder);
+    }
+
+    fn recording_ended(&self) -> bool {
+        self.recorder.as_ref().is_some_and(Recorder::ended)
+    }
+
+    /// What came of the records so far.
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            delivered: self.delivered.counts(),
+            gaps: self.sequences.gaps,
+            truncated: self.truncated,
+            undecodable: self.undecodable,
+            unresolved_paths: self.unresolved_paths,
+            processes: self.state.processes.len(),
+            repaired: self.state.processes.repaired,
+            unknown_processes: self.state.processes.unknown,
+            refused_processes: self.state.processes.refused,
+            vanished_cgroups: self.owners.vanished,
+            ..Stats::default()
         }
     }
 
     /// One record, in place.
-    fn record(&mut self, bytes: &[u8], on_event: &mut dyn FnMut(&EventView<'_>)) {
+    pub(crate) fn record(&mut self, bytes: &[u8], on_event: &mut dyn FnMut(&EventView<'_>)) {
+        self.consume(bytes, on_event);
+        if let Some(recorder) = &self.recorder {
+            // After what it made the consumer ask.
+            recorder.record(bytes);
+        }
+    }
+
+    fn consume(&mut self, bytes: &[u8], on_event: &mut dyn FnMut(&EventView<'_>)) {
         let Some((header, event, wire)) = split(bytes) else {
             self.undecodable += 1;
             return;
@@ -444,11 +500,14 @@ impl Consumer {
     }
 
     /// What need not be done per event. `now` is in nanoseconds since boot.
-    fn chores(&mut self, now: u64) {
+    pub(crate) fn chores(&mut self, now: u64) {
         self.state.users.refresh(now);
         self.state.names = self.host_names.snapshot();
         self.outside.address_names(&self.state.names);
         self.boot = self.outside.boot_time();
+        if let Some(recorder) = &self.recorder {
+            recorder.chores(now);
+        }
     }
 }
 
@@ -487,7 +546,8 @@ fn wait(ring: &RingBuffer<'_>, limit: Duration) {
     let _ = poll(&mut [PollFd::new(epoll, PollFlags::POLLIN)], limit);
 }
 
-fn split(bytes: &[u8]) -> Option<(Header, Event, Wire<'_>)> {
+/// Takes a record apart; `None` when it is none.
+pub(crate) fn split(bytes: &[u8]) -> Option<(Header, Event, Wire<'_>)> {
     let header = Header::read(bytes)?;
     let event = Event::from_index(header.event)?;
     let wire = Wire::read(&bytes[HEADER_LEN..], event.row().params.len())?;

@@ -1,7 +1,8 @@
 //! Where events come from: BPF probes, decoding, process and descriptor state.
 //!
 //! [`Host::probe`] gathers facts, [`plan`] decides, [`Capture::start`] applies, [`Capture::run`] consumes the ring on the
-//! calling thread and shows each event to a closure as a borrowed [`lanner_schema::view::EventView`].
+//! calling thread and shows each event to a closure as a borrowed [`lanner_schema::view::EventView`]. [`Capture::record`]
+//! keeps what comes in a file besides, and [`Replay`] consumes such a file instead of the ring.
 
 mod bpf;
 mod cgroup;
@@ -17,6 +18,8 @@ mod owner;
 mod plan;
 mod process_table;
 mod procfs;
+mod recording;
+mod replay;
 mod stats;
 mod tier;
 mod users;
@@ -25,5 +28,7 @@ pub use consume::Capture;
 pub use error::CaptureError;
 pub use host::Host;
 pub use plan::{Config, Plan, plan};
+pub use recording::{Facts, Limits, Recorder, RecordingError, Written};
+pub use replay::{End, Replay, ReplayCounts};
 pub use stats::Stats;
 pub use tier::Tier;

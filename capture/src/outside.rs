@@ -128,8 +128,7 @@ fn number(bytes: &[u8]) -> Option<u64> {
 }
 
 impl Outside {
-    /// Asks `tape` instead of the host: recordings, which are being built.
-    #[cfg_attr(not(test), expect(dead_code))]
+    /// Asks `tape` instead of the host.
     pub(crate) fn through(tape: Arc<dyn Tape>) -> Outside {
         Outside(Some(tape))
     }

@@ -142,6 +142,11 @@ impl Containers {
         self.by_id.get(full_id)
     }
 
+    /// Every container, running or only created.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Container>> {
+        self.by_id.values()
+    }
+
     /// Every container that runs.
     pub fn running(&self) -> impl Iterator<Item = &Arc<Container>> {
         self.by_cgroup.values()

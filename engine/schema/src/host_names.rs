@@ -25,6 +25,13 @@ impl AddressNames {
         self.0.get(&address).map_or(&[], Vec::as_slice)
     }
 
+    /// Every address with each of its names.
+    pub fn iter(&self) -> impl Iterator<Item = (IpAddr, &str)> {
+        self.0
+            .iter()
+            .flat_map(|(address, names)| names.iter().map(|name| (*address, &**name)))
+    }
+
     /// True when no address has a name.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -24,6 +24,9 @@
 
 use std::net::IpAddr;
 
+/// Number of this layout, for records that are kept: it changes when the header, or the form of any kind of value, does.
+/// Rows and parameters that come or go do not change it.
+pub const LAYOUT: u16 = 1;
 /// Bytes before the lengths.
 pub const HEADER_LEN: usize = 48;
 /// Top bit of a length: the value was longer.
@@ -115,6 +118,17 @@ pub struct WireParam<'a> {
     pub bytes: &'a [u8],
     /// True when the value was longer than what was kept.
     pub truncated: bool,
+}
+
+impl WireParam<'_> {
+    /// Its length as a record has it.
+    pub fn length(&self) -> u16 {
+        let length = u16::try_from(self.bytes.len()).unwrap_or(0) & !TRUNCATED;
+        match self.truncated {
+            true => length | TRUNCATED,
+            false => length,
+        }
+    }
 }
 
 impl<'a> Wire<'a> {

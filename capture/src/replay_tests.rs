@@ -1,0 +1,443 @@
+use super::*;
+use std::fs;
+use std::io::Cursor;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use lanner_schema::container::Learnt;
+use lanner_schema::event::{EVENT_COUNT, Needs};
+use lanner_schema::host_names::AddressNames;
+use lanner_schema::record::{HEADER_LEN, Header, WireBuilder};
+use proptest::prelude::*;
+
+use crate::plan::Plan;
+use crate::recording::{Limits, Recorder};
+use crate::tier::Tier;
+
+fn plan() -> Plan {
+    let needs = Needs {
+        events: [Event::Openat, Event::Execve, Event::Procexit, Event::Chdir]
+            .into_iter()
+            .collect(),
+        ..Needs::default()
+    };
+    Plan {
+        tier: Tier::SysExit,
+        reason: String::new(),
+        shown: needs.events,
+        captured: needs.events,
+        params: [0; EVENT_COUNT],
+    }
+}
+
+fn facts() -> Facts {
+    Facts {
+        lanner: "1.0".into(),
+        hostname: "node-7".into(),
+        kernel: "6.18".into(),
+        arch: "x86_64".into(),
+        cpus: 2,
+        started: 1,
+    }
+}
+
+fn record(event: Event, pid: u32, sequence: u64, cgroup: u64, wire: WireBuilder) -> Vec<u8> {
+    let header = Header {
+        event: event as u16,
+        sequence,
+        time: 1_000_000 + sequence,
+        tid: pid,
+        pid,
+        cgroup,
+        ..Header::default()
+    };
+    let mut bytes = Vec::new();
+    header.write(&mut bytes);
+    let params = event.row().params.len();
+    let mut wire = wire.build();
+    // Parameters the test does not care about are missing.
+    let lengths = wire_lengths(&wire, params);
+    wire.splice(0..lengths.0, lengths.1);
+    bytes.extend(wire);
+    bytes
+}
+
+/// How many bytes of lengths are there, and the lengths with those of the missing parameters.
+fn wire_lengths(wire: &[u8], params: usize) -> (usize, Vec<u8>) {
+    let mut given = 0;
+    let mut data = 0;
+    while given * 2 + data < wire.len() {
+        data += usize::from(u16::from_le_bytes([wire[given * 2], wire[given * 2 + 1]]));
+        given += 1;
+    }
+    let mut lengths = wire[..given * 2].to_vec();
+    lengths.resize(params * 2, 0);
+    (given * 2, lengths)
+}
+
+fn open(pid: u32, sequence: u64, cgroup: u64, path: &str) -> Vec<u8> {
+    let wire = WireBuilder::new().number(3).number(-100).path(path, "").number(0);
+    record(Event::Openat, pid, sequence, cgroup, wire)
+}
+
+fn container(id: &str, cgroup: u64) -> Arc<Container> {
+    Arc::new(Container {
+        full_id: id.into(),
+        name: Some("web".into()),
+        image: Some("reg/web:1".into()),
+        digest: None,
+        runtime: "containerd",
+        privileged: None,
+        start_ts: None,
+        labels: Default::default(),
+        pod: None,
+        cgroup,
+        cgroup_path: String::new(),
+        pid: 0,
+        learnt: Learnt::Start,
+    })
+}
+
+/// What a rule could say of an event.
+fn said(view: &EventView<'_>) -> String {
+    let process = view
+        .process
+        .map(|p| (&p.image.comm, &p.image.env, p.ppid, p.start_time));
+    let user = view.system.user(view.uid);
+    let names = view.system.names_of("10.0.0.1".parse().unwrap());
+    format!(
+        "{} {:?} {} {:?} {:?} {:?} {user:?} {:?} {names:?}",
+        view.number,
+        view.event,
+        view.time,
+        process,
+        view.owner,
+        view.descriptor.map(|d| d.path),
+        view.paths,
+    )
+}
+
+struct Recorded {
+    _dir: tempfile::TempDir,
+    path: PathBuf,
+    /// What was said while it was recorded.
+    live: Vec<String>,
+}
+
+/// Records a small story on this host, with its own /proc and users.
+fn story() -> Recorded {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("story");
+    let recorder = Recorder::create(&path, facts(), Limits::default()).unwrap();
+    recorder.begin(&plan());
+    let table = ContainerTable::new();
+    let host_names = Arc::<HostNames>::default();
+    let mut consumer = Consumer::new(
+        plan().shown,
+        &Config::default(),
+        &table,
+        Arc::clone(&host_names),
+        Outside::through(recorder.tape()),
+    );
+    consumer.keep(recorder.clone());
+    let me = std::process::id();
+    let mut live = Vec::new();
+    let mut feed = |consumer: &mut Consumer, record: &[u8]| {
+        consumer.record(record, &mut |view| live.push(said(view)));
+    };
+    feed(&mut consumer, &open(me, 0, 7, "/etc/shadow"));
+    // A process that only /proc can know: it was born after the start.
+    let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+    feed(&mut consumer, &open(child.id(), 1, 7, "/etc/passwd"));
+    table.update(|known| known.insert(container("0123456789abcdef", 99)));
+    feed(&mut consumer, &open(me, 2, 99, "/etc/hosts"));
+    consumer.chores(5_000_000_000);
+    let mut names = AddressNames::default();
+    names.insert("10.0.0.1".parse().unwrap(), "api");
+    host_names.replace(names);
+    consumer.chores(6_000_000_000);
+    feed(&mut consumer, &open(me, 3, 99, "/a"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Nobody knows this one any more.
+    feed(&mut consumer, &open(u32::MAX - 1, 5, 98, "/b"));
+    let fork = [i64::from(me) + 1_000_000, 1, i64::from(me), 9, 1, 1, 1];
+    let fork = fork.into_iter().fold(WireBuilder::new(), WireBuilder::number);
+    feed(&mut consumer, &record(Event::TaskFork, me, 6, 7, fork));
+    feed(&mut consumer, &open(me + 1_000_000, 7, 7, "/by/the/child"));
+    table.update(|known| known.remove("0123456789abcdef"));
+    feed(&mut consumer, &open(me, 8, 99, "/c"));
+    feed(&mut consumer, b"no record");
+    let stats = consumer.stats();
+    drop(consumer);
+    let written = recorder.finish(&stats).unwrap();
+    assert_eq!(written.records, 9);
+    assert_eq!(written.bytes, fs::metadata(&path).unwrap().len());
+    Recorded {
+        _dir: dir,
+        path,
+        live,
+    }
+}
+
+/// A recording without a state at the start: small enough to try everything with it.
+fn small() -> &'static [u8] {
+    static SMALL: LazyLock<Vec<u8>> = LazyLock::new(record_small);
+    &SMALL
+}
+
+fn record_small() -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("small");
+    let recorder = Recorder::create(&path, facts(), Limits::default()).unwrap();
+    recorder.begin(&plan());
+    let tape = recorder.tape();
+    tape.answer(b"\x01/proc/7/stat", &mut || Some(b"7 (a) S".to_vec()));
+    let table = ContainerTable::new();
+    table.update(|known| known.insert(container("0123456789abcdef", 99)));
+    tape.containers(&table.snapshot());
+    recorder.record(&open(7, 0, 99, "/etc/shadow"));
+    recorder.chores(1);
+    recorder.record(&open(7, 1, 99, "/etc/hosts"));
+    let stats = Stats {
+        gaps: 4,
+        ..Stats::default()
+    };
+    recorder.finish(&stats).unwrap();
+    fs::read(&path).unwrap()
+}
+
+type Replayed = (Vec<String>, Result<End, RecordingError>);
+
+fn replay_all(bytes: &[u8]) -> Result<Replayed, RecordingError> {
+    let config = Config {
+        process_limit: 1000,
+        ..Config::default()
+    };
+    let mut replay = Replay::read(Path::new("test"), Box::new(Cursor::new(bytes.to_vec())), &config)?;
+    let mut shown = Vec::new();
+    let end = replay.run(&AtomicBool::new(false), &mut |view| shown.push(said(view)));
+    let _ = (replay.stats(), replay.counts());
+    Ok((shown, end))
+}
+
+#[test]
+fn a_replay_shows_what_was_seen() {
+    let story = story();
+    let mut replay = Replay::open(&story.path, &Config::default()).unwrap();
+    assert_eq!(replay.facts(), &facts());
+    assert_eq!(replay.events(), plan().shown);
+    assert!(replay.unknown_events().is_empty());
+    let mut shown = Vec::new();
+    let end = replay
+        .run(&AtomicBool::new(false), &mut |view| shown.push(said(view)))
+        .unwrap();
+    assert_eq!(end, End::Whole);
+    assert_eq!(shown, story.live);
+    assert_eq!(shown.len(), 7);
+    assert!(
+        shown[1].contains("[115, 108, 101, 101, 112]"),
+        "sleep: {}",
+        shown[1]
+    );
+    assert!(shown[2].contains("Container(") && !shown[0].contains("Container("));
+    assert!(shown[3].contains("api") && !shown[2].contains("api"));
+    let stats = replay.stats();
+    assert_eq!(
+        (stats.undecodable, stats.repaired, stats.unknown_processes),
+        (1, 1, 1)
+    );
+    let counts = replay.counts();
+    assert_eq!((counts.forgotten_answers, counts.unknown_records), (0, 0));
+    assert!(counts.recorder.contains(&("records not decoded".into(), 1)));
+    // Once more, without looking at anything.
+    let mut replay = Replay::open(&story.path, &Config::default()).unwrap();
+    assert_eq!(replay.run_decoding().unwrap(), 8);
+}
+
+#[test]
+fn a_recording_that_is_cut_anywhere_is_replayed_up_to_there() {
+    let bytes = small();
+    let (whole, end) = replay_all(bytes).unwrap();
+    assert_eq!((whole.len(), end.unwrap()), (2, End::Whole));
+    let mut lengths = std::collections::BTreeSet::new();
+    for length in 0..bytes.len() {
+        match replay_all(&bytes[..length]) {
+            Ok((shown, end)) => {
+                let End::Cut(at) = end.unwrap() else {
+                    panic!("cut at {length}, and not noticed");
+                };
+                assert!(at <= length as u64);
+                assert_eq!(shown, whole[..shown.len()]);
+                lengths.insert(shown.len());
+            }
+            Err(RecordingError::Short(_) | RecordingError::NotARecording) => {}
+            Err(other) => panic!("cut at {length}: {other}"),
+        }
+    }
+    assert_eq!(lengths.into_iter().collect::<Vec<_>>(), [0, 1, 2]);
+}
+
+#[test]
+fn no_byte_can_be_changed_without_notice() {
+    let bytes = small();
+    let (whole, _) = replay_all(bytes).unwrap();
+    for at in 0..bytes.len() {
+        for change in [1, 0x80, 0xff] {
+            let mut damaged = bytes.to_vec();
+            damaged[at] ^= change;
+            match replay_all(&damaged) {
+                Err(_) => {}
+                Ok((shown, end)) => {
+                    let error = end.unwrap_err();
+                    assert!(
+                        matches!(error, RecordingError::Damaged { .. }),
+                        "byte {at}: {error}"
+                    );
+                    assert_eq!(shown, whole[..shown.len()], "byte {at}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn damage_is_said_with_its_place() {
+    let mut bytes = small().to_vec();
+    let at = bytes.windows(4).position(|w| w == b"DATA").unwrap();
+    bytes[at + 30] ^= 1;
+    let error = match replay_all(&bytes) {
+        Err(error) => error,
+        Ok((shown, end)) => {
+            assert!(shown.is_empty());
+            end.unwrap_err()
+        }
+    };
+    assert_eq!(
+        error.to_string(),
+        format!("the recording is damaged at byte {at}: the checksum of a chunk does not fit")
+    );
+    // A chunk that is taken out whole.
+    let bytes = small();
+    let starts: Vec<usize> = (0..bytes.len() - 4)
+        .filter(|i| &bytes[*i..i + 4] == b"DATA")
+        .collect();
+    let missing = [&bytes[..starts[0]], &bytes[starts[1]..]].concat();
+    let error = replay_all(&missing)
+        .map(|(_, end)| end.unwrap_err())
+        .unwrap_or_else(|e| e);
+    assert!(error.to_string().contains("a chunk is missing"), "{error}");
+    // Something behind the end.
+    let longer = [bytes, b"x"].concat();
+    let (shown, end) = replay_all(&longer).unwrap();
+    assert!(shown.len() == 2 && end.unwrap_err().to_string().contains("follows the end"));
+}
+
+#[test]
+fn what_is_no_recording_or_a_newer_one_is_told() {
+    let error = |bytes: &[u8]| replay_all(bytes).unwrap_err().to_string();
+    assert!(error(b"").contains("not a recording"));
+    assert!(error(b"#!/bin/sh\n").contains("not a recording"));
+    assert!(error(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0, 0]).contains(".scap"));
+    assert!(error(b"\x0a\x0d\x0d\x0a\x1c\0\0\0").contains(".scap"));
+    let mut newer = small().to_vec();
+    newer[8..10].copy_from_slice(&9u16.to_le_bytes());
+    let checksum = crc32fast::hash(&newer[..12]);
+    newer[12..16].copy_from_slice(&checksum.to_le_bytes());
+    assert!(error(&newer).contains("has version 9"), "{}", error(&newer));
+}
+
+#[test]
+fn a_recording_that_may_not_grow_ends_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("limited");
+    let limits = Limits {
+        bytes: Some(1 << 20),
+        replace: false,
+    };
+    let recorder = Recorder::create(&path, facts(), limits).unwrap();
+    recorder.begin(&plan());
+    let mut fed = 0;
+    while !recorder.ended() {
+        recorder.record(&open(7, fed, 1, "/a/path/that/takes/some/room"));
+        fed += 1;
+    }
+    assert!(recorder.is_full());
+    let written = recorder.finish(&Stats::default()).unwrap();
+    assert!(
+        written.bytes <= 1 << 20 && written.bytes > 512 << 10,
+        "{written:?}"
+    );
+    assert!(written.records < fed);
+    let (shown, end) = replay_all(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!((shown.len() as u64, end.unwrap()), (written.records, End::Whole));
+}
+
+#[test]
+fn a_disk_that_is_full_ends_the_recording_with_an_error() {
+    let full = Path::new("/dev/full");
+    assert!(matches!(
+        Recorder::create(full, facts(), Limits::default()),
+        Err(RecordingError::NotAFile(_))
+    ));
+}
+
+/// A chunk with its checksums.
+fn chunk(kind: [u8; 4], number: u32, payload: &[u8]) -> Vec<u8> {
+    let mut out = crate::recording::chunk_header(kind, number, payload).to_vec();
+    out.extend_from_slice(payload);
+    out
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(256)
+    })]
+
+    /// Whatever a chunk with fitting checksums says: no panic.
+    #[test]
+    fn hostile_items_do_no_harm(
+        items in proptest::collection::vec(
+            (0u8..10, proptest::collection::vec(any::<u8>(), 0..200)),
+            0..20,
+        ),
+        head in any::<bool>(),
+    ) {
+        let mut payload = Vec::new();
+        for (kind, mut body) in items {
+            if kind == 1 && head && body.len() > HEADER_LEN {
+                // A record that gets as far as its parameters.
+                let event = u16::from(body[0]) % u16::try_from(EVENT_COUNT).unwrap();
+                body[..2].copy_from_slice(&event.to_le_bytes());
+                for length in body[HEADER_LEN..].iter_mut().skip(1).step_by(2) {
+                    *length &= 0x80;
+                }
+            }
+            let head = u32::try_from(body.len()).unwrap() << 8 | u32::from(kind);
+            payload.extend(head.to_le_bytes());
+            payload.extend(body);
+        }
+        let small = small();
+        let at = small.windows(4).position(|w| w == b"DATA").unwrap();
+        let mut bytes = small[..at].to_vec();
+        bytes.extend(chunk(*b"DATA", 2, &payload));
+        bytes.extend(chunk(*b"CNTR", 3, &payload));
+        bytes.extend(chunk(*b"END ", 4, b""));
+        if let Ok((_, end)) = replay_all(&bytes) {
+            prop_assert!(matches!(end, Ok(End::Whole) | Err(RecordingError::Damaged { .. })), "{:?}", end);
+        }
+    }
+
+    #[test]
+    fn a_hostile_table_does_no_harm(table in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let small = small();
+        let at = small.windows(4).position(|w| w == b"EVNT").unwrap();
+        let mut bytes = small[..at].to_vec();
+        let mut payload = lanner_schema::record::LAYOUT.to_le_bytes().to_vec();
+        payload.extend([3, 0]);
+        payload.extend(table);
+        bytes.extend(chunk(*b"EVNT", 1, &payload));
+        let _ = replay_all(&bytes);
+    }
+}
