@@ -39,6 +39,27 @@ static __always_inline struct scratch *syscall_scratch(void)
 	return bpf_map_lookup_elem(&scratches, &which);
 }
 
+/*
+ * The kernel's addresses of a local socket and its peer. An accepted one has the name of the one that listens, and its
+ * peer mostly none; one that listens says so.
+ */
+static __always_inline void read_unix_socket(struct tuple *t, struct sock *sk)
+{
+	struct unix_sock *own = (void *)sk, *peer;
+	bool named;
+
+	*(__u64 *)t->local = (__u64)sk;
+	/* The protocol may be a module, and its types unknown. */
+	if (!bpf_core_type_exists(struct unix_sock))
+		return;
+	peer = (void *)BPF_CORE_READ(own, peer);
+	*(__u64 *)t->remote = (__u64)peer;
+	named = BPF_CORE_READ(own, addr);
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN ||
+	    (t->type != SOCK_DGRAM && named && peer && !BPF_CORE_READ(peer, addr)))
+		t->state |= SOCKET_ACCEPTED;
+}
+
 /* Both ends from the kernel's socket; what of the socket is not known stays 0. */
 static __always_inline void read_socket(struct tuple *t, struct file *file)
 {
@@ -52,9 +73,13 @@ static __always_inline void read_socket(struct tuple *t, struct file *file)
 	t->inode = BPF_CORE_READ(file, f_inode, i_ino);
 	if (connected >> (BPF_CORE_READ(sk, __sk_common.skc_state) & 31) & 1)
 		t->state |= SOCKET_CONNECTED;
+	if (t->family == AF_UNIX)
+		return read_unix_socket(t, sk);
 	/* listen() sets it, and an accepted socket is a copy of the one that listens; nothing else does. */
 	if (t->type == SOCK_STREAM && BPF_CORE_READ(sk, sk_max_ack_backlog))
 		t->state |= SOCKET_ACCEPTED;
+	if (t->type == SOCK_DGRAM && BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & SOCK_BINDPORT_LOCK)
+		t->state |= SOCKET_BOUND;
 	if (t->family == AF_INET || t->family == AF_INET6) {
 		t->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
 		t->remote_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
@@ -107,32 +132,36 @@ static __always_inline void read_address(struct tuple *t, struct user_sockaddr *
 	__builtin_memcpy(t->remote, remote, 16);
 }
 
-/* The path of a local socket behind the tuple: what the caller named, else its peer's, else its own. */
-static __always_inline void put_unix_path(struct scratch *s, __u32 index, struct file *file, __u64 addr, __u64 addrlen)
+/*
+ * The path of a local socket behind the tuple: what the caller named, else its peer's, else its own. What comes in is
+ * known by the way it comes: its own, else the sender's.
+ */
+static __always_inline void put_unix_path(struct scratch *s, __u32 index, struct file *file, __u64 addr, __u64 addrlen,
+					  bool incoming)
 {
 	struct unix_address *name = NULL;
 	__u64 off, path;
 	long error;
 
-	if (addr) {
-		path = addrlen;
-	} else {
+	/* The protocol may be a module, and its types unknown. */
+	if (file && (incoming || !addr) && bpf_core_type_exists(struct unix_sock)) {
 		struct socket *sock = BPF_CORE_READ(file, private_data);
-		struct unix_sock *sk, *peer;
+		struct unix_sock *sk = (void *)BPF_CORE_READ(sock, sk);
+		struct unix_sock *peer = (void *)BPF_CORE_READ(sk, peer);
 
-		/* The protocol may be a module, and its types unknown. */
-		if (!file || !bpf_core_type_exists(struct unix_sock))
-			return;
-		sk = (void *)BPF_CORE_READ(sock, sk);
-		peer = (void *)BPF_CORE_READ(sk, peer);
-		if (peer)
+		if (peer && !incoming)
 			name = BPF_CORE_READ(peer, addr);
 		if (!name)
 			name = BPF_CORE_READ(sk, addr);
-		if (!name)
-			return;
-		path = (__u32)BPF_CORE_READ(name, len);
+		if (!name && peer && !addr)
+			name = BPF_CORE_READ(peer, addr);
 	}
+	if (name)
+		path = (__u32)BPF_CORE_READ(name, len);
+	else if (addr)
+		path = addrlen;
+	else
+		return;
 	if (path <= 2)
 		return;
 	path -= 2;
@@ -151,11 +180,16 @@ static __always_inline void put_unix_path(struct scratch *s, __u32 index, struct
 		advance(s, index, path, false);
 }
 
+/* What the address of a call is to its socket: where to connect to, where to send to, where something came from. */
+#define ADDRESS_CONNECTS 0
+#define ADDRESS_SENDS 1
+#define ADDRESS_RECEIVED 2
+
 /*
- * Both ends of the socket behind descriptor `fd`, or nothing when it is no socket and there is no address. `sends`: the
- * address is one to send to. A TCP connection keeps its peer whatever address it is given; a datagram goes there.
+ * Both ends of the socket behind descriptor `fd`, or nothing when it is no socket and there is no address. A TCP
+ * connection keeps its peer whatever address it is given; a datagram goes there, or came from there.
  */
-__noinline int extract__sock_tuple(__u32 index, __s32 fd, __u64 addr, __u64 addrlen, __u32 sends)
+__noinline int extract__sock_tuple(__u32 index, __s32 fd, __u64 addr, __u64 addrlen, __u32 use)
 {
 	struct scratch *s = syscall_scratch();
 	struct tuple t = {};
@@ -170,12 +204,15 @@ __noinline int extract__sock_tuple(__u32 index, __s32 fd, __u64 addr, __u64 addr
 		read_socket(&t, file);
 	else
 		file = NULL;
+	/* Nothing came from a socket without a name; what is in the caller's memory is rubbish then. */
+	if (use == ADDRESS_RECEIVED && addrlen < sizeof(ua.family))
+		addr = 0;
 	if (addr) {
 		if (bpf_probe_read_user(&ua.family, sizeof(ua.family), (void *)addr)) {
 			count_miss(MISS_USER_MEMORY);
 			addr = 0;
 		} else {
-			read_address(&t, &ua, addr, sends && t.type != SOCK_STREAM);
+			read_address(&t, &ua, addr, use != ADDRESS_CONNECTS && t.type != SOCK_STREAM);
 		}
 	}
 	if (!t.family || !room(s, &off))
@@ -183,19 +220,29 @@ __noinline int extract__sock_tuple(__u32 index, __s32 fd, __u64 addr, __u64 addr
 	__builtin_memcpy(data(s) + off, &t, sizeof(t));
 	advance(s, index, sizeof(t), false);
 	if (t.family == AF_UNIX)
-		put_unix_path(s, index, file, addr, addrlen);
+		put_unix_path(s, index, file, addr, addrlen, use == ADDRESS_RECEIVED);
 	return 0;
 }
 
 /* An address by itself, as connect() takes it. */
 static __always_inline void extract__sock_addr(__u32 index, __u64 addr, __u64 addrlen)
 {
-	extract__sock_tuple(index, -1, addr, addrlen, 0);
+	extract__sock_tuple(index, -1, addr, addrlen, ADDRESS_CONNECTS);
+}
+
+/* As extract__sock_tuple(), of what was received from an address whose length the kernel left at `lenp`. */
+static __always_inline void extract__received_tuple(struct scratch *s, __u32 index, __u64 addr, __u64 lenp)
+{
+	__u32 len = 0;
+
+	if (s->ret < 0 || !addr || bpf_probe_read_user(&len, sizeof(len), (void *)lenp))
+		addr = 0;
+	extract__sock_tuple(index, (__s32)s->args[0], addr, len, ADDRESS_RECEIVED);
 }
 
 /* The members of a struct msghdr that matter. */
 struct message {
-	__u64 name, namelen, iov, iovlen;
+	__u64 name, namelen, iov, iovlen, control, controllen;
 };
 
 static __always_inline bool read_message(struct scratch *s, struct message *m, __u64 at)
@@ -203,21 +250,25 @@ static __always_inline bool read_message(struct scratch *s, struct message *m, _
 	long error;
 
 	if (s->compat) {
-		__u32 words[4] = {};
+		__u32 words[6] = {};
 
 		error = bpf_probe_read_user(words, sizeof(words), (void *)at);
 		m->name = words[0];
 		m->namelen = words[1];
 		m->iov = words[2];
 		m->iovlen = words[3];
+		m->control = words[4];
+		m->controllen = words[5];
 	} else {
-		__u64 words[4] = {};
+		__u64 words[6] = {};
 
 		error = bpf_probe_read_user(words, sizeof(words), (void *)at);
 		m->name = words[0];
 		m->namelen = (__u32)words[1]; /* an int, and padding */
 		m->iov = words[2];
 		m->iovlen = words[3];
+		m->control = words[4];
+		m->controllen = words[5];
 	}
 	if (error)
 		count_miss(MISS_USER_MEMORY);
@@ -244,13 +295,28 @@ static __always_inline bool read_iovec(struct scratch *s, const struct message *
 	return true;
 }
 
-__noinline int extract__msg_tuple(__u32 index)
+__noinline int extract__msg_tuple(__u32 index, __u32 use)
 {
 	struct scratch *s = syscall_scratch();
 	struct message m = {};
 
-	if (s && read_message(s, &m, s->args[1]))
-		extract__sock_tuple(index, (__s32)s->args[0], m.name, m.namelen, 1);
+	if (!s)
+		return 0;
+	/* The names in a message are only written by a call that receives one. */
+	if (!read_message(s, &m, s->args[1]) || (use == ADDRESS_RECEIVED && s->ret < 0))
+		m.name = m.namelen = 0;
+	extract__sock_tuple(index, (__s32)s->args[0], m.name, m.namelen, use);
+	return 0;
+}
+
+/* The control data that came with a message. */
+__noinline int extract__msg_control(__u32 index)
+{
+	struct scratch *s = syscall_scratch();
+	struct message m = {};
+
+	if (s && s->ret > 0 && read_message(s, &m, s->args[1]) && m.control)
+		put_user_bytes(s, index, m.control, m.control + m.controllen);
 	return 0;
 }
 
@@ -315,6 +381,110 @@ __noinline int extract__msg_size(__u32 index)
 	}
 	put_u64(s, index, size);
 	return 0;
+}
+
+/* The queue of the socket that listens. */
+static __always_inline void extract__queue(struct scratch *s, __u32 index, __u8 op)
+{
+	struct file *file = s->ret >= 0 ? file_of((__s32)s->args[0]) : NULL;
+	struct socket *sock = BPF_CORE_READ(file, private_data);
+	struct sock *sk = BPF_CORE_READ(sock, sk);
+	__u64 length = BPF_CORE_READ(sk, sk_ack_backlog), max = BPF_CORE_READ(sk, sk_max_ack_backlog);
+
+	if (op == OP_QUEUE_PERCENT)
+		length = max ? length * 100 / max : 0;
+	put_u64(s, index, op == OP_QUEUE_MAX ? max : length);
+}
+
+/* One of the two descriptors that a socketpair() made, -1 when it made none. */
+static __always_inline __s32 pair_fd(struct scratch *s, __u32 which)
+{
+	__s32 fd = -1;
+
+	if (s->ret >= 0 && bpf_probe_read_user(&fd, sizeof(fd), (void *)s->args[3] + (which & 1) * sizeof(fd)))
+		count_miss(MISS_USER_MEMORY);
+	return fd;
+}
+
+/* The kernel's address of the first one's socket, or of its peer. */
+static __noinline int extract__pair_socket(struct scratch *s, __u32 index, bool of_peer)
+{
+	struct file *file = s->ret >= 0 ? file_of(pair_fd(s, 0)) : NULL;
+	struct socket *sock = BPF_CORE_READ(file, private_data);
+	struct unix_sock *sk = (void *)BPF_CORE_READ(sock, sk);
+
+	if (!of_peer)
+		put_u64(s, index, (__u64)sk);
+	else if (bpf_core_type_exists(struct unix_sock))
+		put_u64(s, index, (__u64)BPF_CORE_READ(sk, peer));
+	return 0;
+}
+
+/* Options of SOL_SOCKET that are a number of 32 bits: all but SO_LINGER, SO_PEERCRED, SO_ATTACH_FILTER, SO_PEERNAME. */
+#define NUMBER_OPTIONS (((1ULL << 50) - 2) & ~(1ULL << 13 | 1ULL << 17 | 1ULL << 26 | 1ULL << 28))
+
+/* The value of a socket option, a byte that says of which type it is before it (record.rs, DYN_*). */
+__noinline int extract__sockopt(__u32 index)
+{
+	struct scratch *s = syscall_scratch();
+	__u64 off, at, value = 0;
+	__u32 option, len = 0;
+	__s32 number = 0;
+	__u8 kind = DYN_NUMBER;
+	long error = 0;
+
+	if (!s || !room(s, &off))
+		return 0;
+	at = s->args[3];
+	option = s->args[2];
+	if ((__u32)s->args[1] != SOL_SOCKET)
+		option = 0;
+	if (option == SO_ERROR) {
+		kind = DYN_ERRNO;
+		error = bpf_probe_read_user(&number, sizeof(number), (void *)at);
+		value = -(__s64)number;
+	} else if (option == SO_COOKIE) {
+		error = bpf_probe_read_user(&value, sizeof(value), (void *)at);
+	} else if (option == SO_RCVTIMEO_OLD || option == SO_SNDTIMEO_OLD || option == SO_RCVTIMEO_NEW ||
+		   option == SO_SNDTIMEO_NEW) {
+		__s64 time[2] = {};
+
+		if (s->compat && option < SO_RCVTIMEO_NEW) {
+			__s32 old[2] = {};
+
+			error = bpf_probe_read_user(old, sizeof(old), (void *)at);
+			time[0] = old[0];
+			time[1] = old[1];
+		} else {
+			error = bpf_probe_read_user(time, sizeof(time), (void *)at);
+		}
+		value = time[0] * 1000000000LL + time[1] * 1000;
+	} else if (option < 64 && NUMBER_OPTIONS >> option & 1) {
+		error = bpf_probe_read_user(&number, sizeof(number), (void *)at);
+		value = (__u32)number;
+	} else {
+		kind = DYN_BYTES;
+		error = bpf_probe_read_user(&len, sizeof(len), (void *)s->args[4]);
+	}
+	if (error) {
+		count_miss(MISS_USER_MEMORY);
+		return 0;
+	}
+	data(s)[off] = kind;
+	advance(s, index, 1, false);
+	if (kind == DYN_BYTES)
+		put_user_bytes(s, index, at, at + len);
+	else
+		put_u64(s, index, value);
+	return 0;
+}
+
+static __always_inline void extract__sockopt_len(struct scratch *s, __u32 index)
+{
+	__u32 len = 0;
+
+	bpf_probe_read_user(&len, sizeof(len), (void *)s->args[4]);
+	put_u64(s, index, len);
 }
 
 /* Layout of what a descriptor refers to: record.rs, Object. */

@@ -223,7 +223,8 @@ struct sock_common {
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_type, sk_protocol;
-	__u32 sk_max_ack_backlog;
+	__u32 sk_ack_backlog, sk_max_ack_backlog;
+	__u8 sk_userlocks : 4;
 };
 struct sockaddr_un {
 	__u16 sun_family;
@@ -264,11 +265,23 @@ struct socket {
 #define SOCK_STREAM 1
 #define SOCK_DGRAM 2
 #define SOCK_RAW 3
+#define SOCK_NONBLOCK 04000    /* as O_NONBLOCK */
+#define SOCK_CLOEXEC 02000000  /* as O_CLOEXEC */
+#define SOCK_BINDPORT_LOCK 8   /* sk_userlocks: the program chose the port */
+#define SOL_SOCKET 1
+#define SOL_TCP 6
+#define SO_ERROR 4
+#define SO_RCVTIMEO_OLD 20
+#define SO_SNDTIMEO_OLD 21
+#define SO_COOKIE 57
+#define SO_RCVTIMEO_NEW 66
+#define SO_SNDTIMEO_NEW 67
 /* enum of include/net/tcp_states.h; a connected datagram socket is in the first. */
 #define TCP_ESTABLISHED 1
 #define TCP_FIN_WAIT1 4
 #define TCP_FIN_WAIT2 5
 #define TCP_CLOSE_WAIT 8
+#define TCP_LISTEN 10
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10

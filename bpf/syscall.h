@@ -70,16 +70,16 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 		break;
 	}
 	case OP_SOCK_TUPLE:
-		extract__sock_tuple(index, (__s32)s->args[0], s->args[1], s->args[2], 0);
+		extract__sock_tuple(index, (__s32)s->args[0], s->args[1], s->args[2], ADDRESS_CONNECTS);
 		break;
 	case OP_SOCK_ADDR:
 		extract__sock_addr(index, s->args[1], s->args[2]);
 		break;
 	case OP_SENDTO_TUPLE:
-		extract__sock_tuple(index, (__s32)s->args[0], s->args[4], s->args[5], 1);
+		extract__sock_tuple(index, (__s32)s->args[0], s->args[4], s->args[5], ADDRESS_SENDS);
 		break;
 	case OP_SENDMSG_TUPLE:
-		extract__msg_tuple(index);
+		extract__msg_tuple(index, ADDRESS_SENDS);
 		break;
 	case OP_SENT_DATA:
 		/* What was sent is the result; what a failed call meant to send, its argument. */
@@ -129,6 +129,55 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 		break;
 	case OP_MODULE_IMAGE:
 		extract__module_image(index, value, s->args[1]);
+	case OP_RECVFROM_TUPLE:
+		extract__received_tuple(s, index, s->args[4], s->args[5]);
+		break;
+	case OP_RECVMSG_TUPLE:
+		extract__msg_tuple(index, ADDRESS_RECEIVED);
+		break;
+	case OP_RECEIVED_DATA:
+		if (s->ret > 0)
+			extract__data(index, s->args[1], s->ret);
+		break;
+	case OP_RECEIVED_MSG_DATA:
+		if (s->ret > 0)
+			extract__msg_data(index);
+		break;
+	case OP_RECEIVED_SIZE:
+		put_u64(s, index, s->ret > 0 ? s->ret : 0);
+		break;
+	case OP_MSG_CONTROL:
+		extract__msg_control(index);
+		break;
+	case OP_QUEUE_PERCENT:
+	case OP_QUEUE_LENGTH:
+	case OP_QUEUE_MAX:
+		extract__queue(s, index, param->op);
+		break;
+	case OP_PAIR_FD:
+		put_u64(s, index, (__s64)pair_fd(s, param->extra));
+		break;
+	case OP_PAIR_SOCKET:
+		extract__pair_socket(s, index, param->extra);
+		break;
+	case OP_PAIR_TUPLE:
+		extract__sock_tuple(index, pair_fd(s, 0), 0, 0, 0);
+		break;
+	case OP_SOCKOPT_LEVEL:
+		value = (__u32)value;
+		put_u64(s, index, value == SOL_SOCKET || value == SOL_TCP ? value : 0);
+		break;
+	case OP_SOCKOPT_NAME:
+		put_u64(s, index, (__u32)s->args[1] == SOL_SOCKET ? (__u32)value : 0);
+		break;
+	case OP_SOCKOPT_VALUE:
+		extract__sockopt(index);
+		break;
+	case OP_SOCKOPT_LEN:
+		extract__sockopt_len(s, index);
+		break;
+	case OP_SOCKET_FLAGS:
+		put_u64(s, index, value & (SOCK_CLOEXEC | SOCK_NONBLOCK));
 		break;
 	case OP_FD_PATH:
 		put_file_path(SCRATCH_SYSCALL, index, file_of((__s32)s->args[0]));

@@ -66,6 +66,10 @@ fn header() -> String {
     define(&mut out, "OBJECT_INTERNAL", record::OBJECT_INTERNAL);
     define(&mut out, "SOCKET_CONNECTED", record::SOCKET_CONNECTED);
     define(&mut out, "SOCKET_ACCEPTED", record::SOCKET_ACCEPTED);
+    define(&mut out, "SOCKET_BOUND", record::SOCKET_BOUND);
+    define(&mut out, "DYN_BYTES", record::DYN_BYTES);
+    define(&mut out, "DYN_ERRNO", record::DYN_ERRNO);
+    define(&mut out, "DYN_NUMBER", record::DYN_NUMBER);
     define(&mut out, "SNAPLEN", SNAPLEN);
     define(&mut out, "LENGTH_CUT", record::TRUNCATED);
     define(&mut out, "FLAG_COMPAT", record::FLAG_COMPAT);
@@ -145,9 +149,11 @@ enum param_op {
 	OP_SOCK_TUPLE, OP_SOCK_ADDR, OP_FD_PATH, OP_OPENED_DEV, OP_OPENED_INO, OP_ARGV, OP_CWD,
 	OP_SENDTO_TUPLE, OP_SENDMSG_TUPLE, OP_SENT_DATA, OP_SENT_MSG_DATA, OP_MSG_SIZE,
 	OP_OBJECT, OP_OBJECT_PATH, OP_OBJECT_TUPLE, OP_ARG_TUPLE,
-	OP_RESULT_TUPLE,
 	OP_ARG_ID, OP_RESULT_U64, OP_CAPABILITIES, OP_MOUNT_FLAGS, OP_PRCTL_NAME, OP_PRCTL_NUMBER, OP_LIMIT,
 	OP_PTRACE_ADDR, OP_PTRACE_DATA, OP_MODULE_IMAGE,
+	OP_RESULT_TUPLE, OP_RECVFROM_TUPLE, OP_RECVMSG_TUPLE, OP_RECEIVED_DATA, OP_RECEIVED_MSG_DATA, OP_RECEIVED_SIZE,
+	OP_MSG_CONTROL, OP_QUEUE_PERCENT, OP_QUEUE_LENGTH, OP_QUEUE_MAX, OP_PAIR_FD, OP_PAIR_SOCKET, OP_PAIR_TUPLE,
+	OP_SOCKOPT_LEVEL, OP_SOCKOPT_NAME, OP_SOCKOPT_VALUE, OP_SOCKOPT_LEN, OP_SOCKET_FLAGS,
 };
 
 struct param_row {
@@ -221,7 +227,6 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
             Extractor::ObjectPath => ("OP_OBJECT_PATH", 0, 0),
             Extractor::ObjectTuple => ("OP_OBJECT_TUPLE", 0, 0),
             Extractor::ArgTuple => ("OP_ARG_TUPLE", 0, 0),
-            Extractor::ResultTuple => ("OP_RESULT_TUPLE", 0, 0),
             Extractor::CapInheritable => ("OP_CAPABILITIES", 0, 0),
             Extractor::CapPermitted => ("OP_CAPABILITIES", 0, 1),
             Extractor::CapEffective => ("OP_CAPABILITIES", 0, 2),
@@ -233,6 +238,27 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
             Extractor::PtraceAddr => ("OP_PTRACE_ADDR", 2, 0),
             Extractor::PtraceData => ("OP_PTRACE_DATA", 3, 0),
             Extractor::ModuleImage => ("OP_MODULE_IMAGE", 0, 0),
+            Extractor::ResultTuple | Extractor::AcceptedTuple => ("OP_RESULT_TUPLE", 0, 0),
+            Extractor::RecvTuple => ("OP_ARG_TUPLE", 0, 0),
+            Extractor::RecvFromTuple => ("OP_RECVFROM_TUPLE", 0, 0),
+            Extractor::RecvMsgTuple => ("OP_RECVMSG_TUPLE", 0, 0),
+            Extractor::ReceivedData => ("OP_RECEIVED_DATA", 0, 0),
+            Extractor::ReceivedMsgData => ("OP_RECEIVED_MSG_DATA", 0, 0),
+            Extractor::ReceivedSize => ("OP_RECEIVED_SIZE", 0, 0),
+            Extractor::MsgControl => ("OP_MSG_CONTROL", 0, 0),
+            Extractor::QueuePercent => ("OP_QUEUE_PERCENT", 0, 0),
+            Extractor::QueueLength => ("OP_QUEUE_LENGTH", 0, 0),
+            Extractor::QueueMax => ("OP_QUEUE_MAX", 0, 0),
+            Extractor::PairFirst => ("OP_PAIR_FD", 0, 0),
+            Extractor::PairSecond => ("OP_PAIR_FD", 0, 1),
+            Extractor::PairSource => ("OP_PAIR_SOCKET", 0, 0),
+            Extractor::PairPeer => ("OP_PAIR_SOCKET", 0, 1),
+            Extractor::PairTuple => ("OP_PAIR_TUPLE", 0, 0),
+            Extractor::SockOptLevel => ("OP_SOCKOPT_LEVEL", 1, 0),
+            Extractor::SockOptName => ("OP_SOCKOPT_NAME", 2, 0),
+            Extractor::SockOptValue => ("OP_SOCKOPT_VALUE", 0, 0),
+            Extractor::SockOptLen => ("OP_SOCKOPT_LEN", 0, 0),
+            Extractor::SocketFlags => ("OP_SOCKET_FLAGS", 1, 0),
         },
         Origin::Program | Origin::Absent => return None,
     };

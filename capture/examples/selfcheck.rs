@@ -6,7 +6,7 @@
 #[path = "selfcheck/act.rs"]
 mod act;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
@@ -31,6 +31,25 @@ struct Seen {
     descriptor: Vec<(&'static str, String)>,
 }
 
+impl Seen {
+    /// What an expectation calls `key`.
+    fn value(&self, key: &str) -> Option<&str> {
+        match key {
+            "exepath" => Some(&self.exepath),
+            "cmdline" => Some(&self.cmdline),
+            "parent" => Some(&self.parent),
+            _ if key.starts_with("fd.") => {
+                let found = self.descriptor.iter().find(|(k, _)| *k == key);
+                found.map(|(_, value)| value.as_str())
+            }
+            _ => {
+                let found = self.params.iter().find(|(k, _)| k == key);
+                found.map(|(_, value)| value.as_str())
+            }
+        }
+    }
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -39,6 +58,13 @@ fn words(value: ParamValue<'_>) -> String {
     match value {
         ParamValue::I64(n) => n.to_string(),
         ParamValue::U64(n) => n.to_string(),
+        ParamValue::Bytes(bytes)
+            if bytes
+                .iter()
+                .any(|b| *b != 0 && *b != b'\n' && b.is_ascii_control()) =>
+        {
+            bytes.escape_ascii().to_string()
+        }
         ParamValue::Bytes(bytes) => text(bytes).replace('\0', " "),
         ParamValue::Path { raw, resolved } => format!("{}|{}", text(raw), resolved.map_or("?".into(), text)),
         ParamValue::Tuple(t) => {
@@ -57,9 +83,17 @@ fn words(value: ParamValue<'_>) -> String {
 
 fn seen(view: &EventView<'_>) -> Seen {
     let row = view.event.row();
-    let params = (0..row.params.len())
-        .filter_map(|i| Some((row.params[i].name.to_owned(), words(view.param(i)?))))
-        .collect();
+    let mut params = Vec::new();
+    for (index, param) in row.params.iter().enumerate() {
+        let Some(value) = view.param(index) else { continue };
+        params.push((param.name.to_owned(), words(value)));
+        if let ParamValue::Tuple(tuple) = value
+            && tuple.kernel != (0, 0)
+        {
+            params.push((format!("{}.own", param.name), tuple.kernel.0.to_string()));
+            params.push((format!("{}.peer", param.name), tuple.kernel.1.to_string()));
+        }
+    }
     let image = view.process.map(|p| &p.image);
     let parent = view.process.and_then(|p| view.system.process(p.ppid));
     Seen {
@@ -142,14 +176,21 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// Every line of the script the acting process printed is one expectation: `EVENT name=value …`, with `skip REASON`
-/// for what this machine can't do. A value that must not be there is `<none>`. `@child` events belong to another process than the acting one.
+/// for what this machine can't do and `omit EVENT` for an event it can't perform. A value that must not be there is
+/// `<none>`; `$name` is any but 0, the same wherever the name stands. `@child` events belong to another process than the
+/// acting one.
 fn check(script: &str, pid: u32, events: &[Seen], stats: &lanner_capture::Stats) -> ExitCode {
     let (mut passed, mut failed, mut skipped) = (0u32, 0u32, 0u32);
     let mut covered = BTreeSet::new();
+    let mut names: HashMap<&str, String> = HashMap::new();
     for line in script.lines() {
         if let Some(reason) = line.strip_prefix("skip ") {
             println!("SKIP {reason}");
             skipped += 1;
+            continue;
+        }
+        if let Some(event) = line.strip_prefix("omit ") {
+            covered.insert(event.to_owned());
             continue;
         }
         let mut words = line.split('\t');
@@ -164,19 +205,21 @@ fn check(script: &str, pid: u32, events: &[Seen], stats: &lanner_capture::Stats)
             .filter(|e| e.event.name() == name && (e.pid == pid) == own)
             .collect();
         let matches = |event: &&&Seen| {
-            wanted.iter().all(|(key, value)| match *key {
-                "exepath" => event.exepath == *value,
-                "cmdline" => event.cmdline == *value,
-                "parent" => event.parent == *value,
-                key if key.starts_with("fd.") => {
-                    event.descriptor.iter().any(|(k, v)| *k == key && v == value)
-                }
-                _ if *value == "<none>" => event.params.iter().all(|(k, _)| k != key),
-                _ => event.params.iter().any(|(k, v)| k == key && v == value),
-            })
+            wanted
+                .iter()
+                .all(|(key, value)| match (event.value(key), value.strip_prefix('$')) {
+                    (None, _) => *value == "<none>",
+                    (Some(seen), Some(name)) => names.get(name).map_or(seen != "0", |known| *known == seen),
+                    (Some(seen), None) => seen == *value,
+                })
         };
         covered.insert(name.to_owned());
-        if candidates.iter().any(|e| matches(&e)) {
+        if let Some(event) = candidates.iter().find(matches) {
+            for (key, value) in &wanted {
+                if let (Some(name), Some(seen)) = (value.strip_prefix('$'), event.value(key)) {
+                    names.insert(name, seen.to_owned());
+                }
+            }
             println!("ok   {}", line.replace('\t', " "));
             passed += 1;
         } else {

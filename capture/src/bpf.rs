@@ -231,10 +231,20 @@ fn native(row: &EventRow) -> &'static [u16] {
 fn socketcall(event: Event) -> Option<usize> {
     match event {
         Event::Socket => Some(1),
+        Event::Bind => Some(2),
         Event::Connect => Some(3),
         Event::Listen => Some(4),
+        Event::Accept => Some(5),
+        Event::Socketpair => Some(8),
+        Event::Send => Some(9),
+        Event::Recv => Some(10),
         Event::Sendto => Some(11),
+        Event::Recvfrom => Some(12),
+        Event::Shutdown => Some(13),
+        Event::Getsockopt => Some(15),
         Event::Sendmsg => Some(16),
+        Event::Recvmsg => Some(17),
+        Event::Accept4 => Some(18),
         _ => None,
     }
 }

@@ -444,7 +444,10 @@ impl Consumer {
         let path_of = |param| paths.iter().find(|p| p.param == param).map(|p| p.path);
         let mut descriptor = descriptor::descriptor(event, &wire, path_of);
         if let Some(descriptor) = &mut descriptor
-            && matches!(event, Event::Sendto | Event::Sendmsg)
+            && matches!(
+                event,
+                Event::Sendto | Event::Sendmsg | Event::Recvfrom | Event::Recvmsg | Event::Send | Event::Recv
+            )
             && wire.number(0).is_some_and(|result| result.cast_signed() >= 0)
             && let Some(tuple) = &descriptor.tuple
         {

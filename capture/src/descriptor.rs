@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use lanner_schema::descriptor::{Descriptor, DescriptorKind};
-use lanner_schema::event::{Event, FdUse};
+use lanner_schema::event::{Event, FdUse, param_index};
 use lanner_schema::record::{AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, Object, SocketTuple, Wire};
 
 const O_DIRECTORY: u64 = 0o200000;
@@ -11,6 +11,7 @@ const S_IFMT: u16 = 0o170000;
 const S_IFDIR: u16 = 0o040000;
 const S_IFIFO: u16 = 0o010000;
 const S_IFSOCK: u16 = 0o140000;
+const EINPROGRESS: i64 = 115;
 
 /// The descriptor an event is about.
 pub(crate) fn descriptor<'a>(
@@ -39,19 +40,28 @@ pub(crate) fn descriptor<'a>(
         }
         FdUse::Socket { fd, tuple } => {
             let tuple = tuple_of(wire, tuple);
-            let connects = event == Event::Connect;
-            let succeeded = number(0).is_some_and(|result| result >= 0);
+            let result = number(0);
+            let succeeded = result.is_some_and(|result| result >= 0);
+            let named = match event {
+                // It goes on by itself, to where it was asked to.
+                Event::Connect => succeeded || result == Some(-EINPROGRESS),
+                Event::Bind | Event::Accept | Event::Accept4 => succeeded,
+                _ => false,
+            };
             Some(Descriptor {
-                number: number(fd)?,
+                // A failed call gave none; rules ask for -1, whatever the error was.
+                number: if fd == 0 { result?.max(-1) } else { number(fd)? },
                 kind: socket_kind(tuple.as_ref()),
                 tuple,
-                is_server: !connects && tuple.is_some_and(|t| t.accepted),
-                connected: if connects {
-                    succeeded
-                } else {
-                    tuple.is_some_and(|t| t.connected)
+                is_server: match event {
+                    Event::Connect => tuple.is_some_and(|t| t.bound),
+                    Event::Accept | Event::Accept4 => succeeded,
+                    // A port of its own choice is one to be found at.
+                    Event::Bind => succeeded && bound_to_port(wire),
+                    _ => tuple.is_some_and(|t| t.is_server()),
                 },
-                name_changed: connects && succeeded,
+                connected: tuple.is_some_and(|t| t.connected),
+                name_changed: named,
                 ..Descriptor::default()
             })
         }
@@ -84,12 +94,19 @@ pub(crate) fn descriptor<'a>(
                 // A memfd has a name, if no path.
                 path: path.or_else(|| (kind == DescriptorKind::Memfd).then_some(object?.name)),
                 tuple,
-                is_server: tuple.is_some_and(|t| t.accepted),
+                is_server: tuple.is_some_and(|t| t.is_server()),
                 connected: tuple.is_some_and(|t| t.connected),
                 ..Descriptor::default()
             })
         }
     }
+}
+
+/// True when the address a `bind` was given names a port.
+fn bound_to_port(wire: &Wire<'_>) -> bool {
+    const ADDR: usize = param_index(Event::Bind, "addr");
+    let address = wire.param(ADDR).and_then(|p| SocketTuple::read(p.bytes));
+    address.and_then(|a| a.remote).is_some_and(|(_, port)| port != 0)
 }
 
 fn file_or(directory: bool) -> DescriptorKind {

@@ -189,7 +189,7 @@ fn type_name(ty: ParamType) -> (&'static str, Option<&'static FlagTable>) {
         ParamType::FsRelPath(_) => "FSRELPATH",
         ParamType::SockTuple => "SOCKTUPLE",
         ParamType::SockAddr => "SOCKADDR",
-        ParamType::PtraceWord(_) => "DYNAMIC",
+        ParamType::PtraceWord(_) | ParamType::Dyn => "DYNAMIC",
     };
     (name, None)
 }

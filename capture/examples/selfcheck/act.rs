@@ -1,6 +1,8 @@
 //! The acting process: performs every event and prints what must be seen of it.
 
 mod compat;
+#[cfg(target_arch = "x86_64")]
+mod compat_sockets;
 mod copies;
 mod credentials;
 mod processes;
@@ -57,6 +59,11 @@ fn close(fd: i64) {
 fn expect(event: &str, params: &[(&str, &str)]) {
     let params: String = params.iter().map(|(k, v)| format!("\t{k}={v}")).collect();
     println!("{event}{params}");
+}
+
+/// Says that this machine can't perform the event.
+fn omit(event: &str) {
+    println!("omit {event}");
 }
 
 fn act(dir: &str) -> Result<()> {
@@ -377,7 +384,7 @@ fn kernel() -> Result<()> {
                 ("domain", &domain.to_string()),
                 ("type", &kind.to_string()),
                 ("proto", "0"),
-                ("fd.num", &n.to_string()),
+                ("fd.num", &n.max(-1).to_string()),
                 ("fd.type", if n < 0 { "other" } else { name }),
                 ("fd.connected", "false"),
             ],

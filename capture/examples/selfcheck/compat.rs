@@ -8,12 +8,12 @@ mod compat_process;
 
 /// One call in the 32-bit convention from this 64-bit process. Its pointers must lie below 4 GiB.
 #[cfg(target_arch = "x86_64")]
-fn int80(nr: u32, args: [u32; 4]) -> i32 {
+pub(super) fn int80(nr: u32, args: [u32; 4]) -> i32 {
     int80_six(nr, [args[0], args[1], args[2], args[3], 0, 0])
 }
 
 #[cfg(target_arch = "x86_64")]
-fn int80_six(nr: u32, args: [u32; 6]) -> i32 {
+pub(super) fn int80_six(nr: u32, args: [u32; 6]) -> i32 {
     let result: u64;
     // SAFETY: int 0x80 clobbers nothing but rax here (and r8 to r11, declared); rbx and rbp are LLVM's, so they are
     // swapped in and out. Pointers in `args` are the caller's low mapping, which is alive.
@@ -40,6 +40,8 @@ fn int80_six(nr: u32, args: [u32; 6]) -> i32 {
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) fn compat(_dir: &str) -> Result<()> {
     println!("skip 32-bit callers are checked on x86-64 only");
+    omit("send");
+    omit("recv");
     Ok(())
 }
 
@@ -58,6 +60,8 @@ pub(crate) fn compat(dir: &str) -> Result<()> {
     unsafe { libc::waitpid(child, &mut status, 0) };
     if status != 0 {
         println!("skip this kernel has no 32-bit emulation");
+        omit("send");
+        omit("recv");
         return Ok(());
     }
     // SAFETY: a new anonymous mapping in the low 4 GiB.
@@ -132,7 +136,8 @@ pub(crate) fn compat(dir: &str) -> Result<()> {
     let file = std::fs::File::open("file")?;
     copies(fd_of(&file), &format!("{dir}/file"));
     sends(page.cast())?;
-    compat_process::calls(page.cast(), dir)
+    compat_process::calls(page.cast(), dir)?;
+    super::compat_sockets::sockets(page.cast())
 }
 
 #[cfg(target_arch = "x86_64")]

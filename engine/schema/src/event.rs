@@ -58,6 +58,9 @@ pub enum ParamType {
     /// A word of `ptrace(2)`: a number in hexadecimal; with the index of the parameter that is the request, a signal
     /// number where the request sends a signal.
     PtraceWord(Option<u8>),
+    /// A value whose type differs from event to event: a byte of the record says which ([`crate::record::DYN_BYTES`] and
+    /// its kin), the value follows.
+    Dyn,
 }
 
 /// A field of the process state that fills a parameter which is not in the record itself.
@@ -156,6 +159,48 @@ pub enum Extractor {
     PtraceData,
     /// The first bytes of the module image that argument 0 points to, argument 1 long.
     ModuleImage,
+    /// The same of the socket an `accept` gave, as its client's way in.
+    AcceptedTuple,
+    /// As [`Extractor::SendToTuple`] for `recvfrom`: a datagram came from the address argument 4 when the call succeeded.
+    RecvFromTuple,
+    /// The same for `recvmsg`, whose address is a member of the message.
+    RecvMsgTuple,
+    /// The first bytes that were received into argument 1, at most [`SNAPLEN`]; nothing when the call failed.
+    ReceivedData,
+    /// The same of the `struct iovec`s of the message.
+    ReceivedMsgData,
+    /// How many bytes were received, 0 when the call failed.
+    ReceivedSize,
+    /// The control data of the message that was received.
+    MsgControl,
+    /// How full the queue of the listening socket argument 0 is, in percent; 0 when the call failed.
+    QueuePercent,
+    /// How many connections wait in it.
+    QueueLength,
+    /// How many it holds.
+    QueueMax,
+    /// The first of the two descriptors argument 3 points to, -1 when the call failed.
+    PairFirst,
+    /// The second.
+    PairSecond,
+    /// The kernel's address of the first descriptor's socket, 0 when the call failed.
+    PairSource,
+    /// The kernel's address of its peer.
+    PairPeer,
+    /// The ends of the first descriptor's socket.
+    PairTuple,
+    /// Argument 1, the level of a socket option, when it is `SOL_SOCKET` or `SOL_TCP`, else 0.
+    SockOptLevel,
+    /// Argument 2, the name of an option, when its level is `SOL_SOCKET`, else 0.
+    SockOptName,
+    /// The value of an option: argument 3, argument 4 points to its length.
+    SockOptValue,
+    /// The 32-bit number that argument 4 points to, 0 when it can't be read.
+    SockOptLen,
+    /// `SOCK_CLOEXEC` and `SOCK_NONBLOCK` in argument 1, which are `O_CLOEXEC` and `O_NONBLOCK`.
+    SocketFlags,
+    /// The ends of the socket argument 0, as the way of what came in.
+    RecvTuple,
 }
 
 /// The most bytes of data that an event carries: Falco's default.
@@ -227,10 +272,27 @@ pub enum Category {
     Net,
     Process,
     User,
+    IoRead,
+    IoWrite,
     IoOther,
     Other,
     Plugin,
     Internal,
+}
+
+impl Param {
+    /// True for a tuple that reads from the other end to the process's own, as what comes in does.
+    pub const fn is_inbound(&self) -> bool {
+        matches!(
+            self.from,
+            Origin::Extractor(
+                Extractor::AcceptedTuple
+                    | Extractor::RecvTuple
+                    | Extractor::RecvFromTuple
+                    | Extractor::RecvMsgTuple
+            )
+        )
+    }
 }
 
 impl Category {
@@ -241,7 +303,8 @@ impl Category {
             Category::Net => "net",
             Category::Process => "process",
             Category::User => "user",
-            Category::IoOther | Category::Other => "other",
+            // What it is of says what the descriptor refers to.
+            Category::IoRead | Category::IoWrite | Category::IoOther | Category::Other => "other",
             Category::Plugin => "plugin",
             Category::Internal => "internal",
         }

@@ -85,6 +85,13 @@ pub static FILE_FLAGS: FlagTable = FlagTable {
     ],
 };
 
+/// Those of them that calls take which make descriptors of other kinds; no access mode among them.
+pub static DESCRIPTOR_FLAGS: FlagTable = FlagTable {
+    name: "file_flags",
+    kind: FlagKind::Bits,
+    names: &[("O_NONBLOCK", 0o4000), ("O_CLOEXEC", 0o2000000)],
+};
+
 /// `openat2(2)`'s `resolve`.
 pub static OPENAT2_FLAGS: FlagTable = FlagTable {
     name: "openat2_flags",
@@ -212,6 +219,84 @@ pub static SOCKET_FAMILIES: FlagTable = FlagTable {
         ("AF_BLUETOOTH", 31),
         ("AF_ALG", 38),
         ("AF_NFC", 39),
+    ],
+};
+
+/// `shutdown(2)`: which ways.
+pub static SHUTDOWN_HOW: FlagTable = FlagTable {
+    name: "shutdown_how",
+    kind: FlagKind::Code,
+    names: &[("SHUT_RDWR", 2), ("SHUT_WR", 1), ("SHUT_RD", 0)],
+};
+
+/// Levels of socket options. Those of other protocols are recorded as 0.
+pub static SOCKOPT_LEVELS: FlagTable = FlagTable {
+    name: "sockopt_levels",
+    kind: FlagKind::Code,
+    names: &[("SOL_SOCKET", 1), ("SOL_TCP", 6), ("UNKNOWN", 0)],
+};
+
+/// Socket options of the level `SOL_SOCKET`. Those of other levels are recorded as 0.
+pub static SOCKOPT_OPTIONS: FlagTable = FlagTable {
+    name: "sockopt_options",
+    kind: FlagKind::Code,
+    names: &[
+        ("SO_COOKIE", 57),
+        ("SO_MEMINFO", 55),
+        ("SO_PEERGROUPS", 59),
+        ("SO_ATTACH_BPF", 50),
+        ("SO_INCOMING_CPU", 49),
+        ("SO_BPF_EXTENSIONS", 48),
+        ("SO_MAX_PACING_RATE", 47),
+        ("SO_BUSY_POLL", 46),
+        ("SO_SELECT_ERR_QUEUE", 45),
+        ("SO_LOCK_FILTER", 44),
+        ("SO_NOFCS", 43),
+        ("SO_PEEK_OFF", 42),
+        ("SO_WIFI_STATUS", 41),
+        ("SO_RXQ_OVFL", 40),
+        ("SO_DOMAIN", 39),
+        ("SO_PROTOCOL", 38),
+        ("SO_TIMESTAMPING", 37),
+        ("SO_MARK", 36),
+        ("SO_TIMESTAMPNS", 35),
+        ("SO_PASSSEC", 34),
+        ("SO_PEERSEC", 31),
+        ("SO_ACCEPTCONN", 30),
+        ("SO_TIMESTAMP", 29),
+        ("SO_PEERNAME", 28),
+        ("SO_DETACH_FILTER", 27),
+        ("SO_ATTACH_FILTER", 26),
+        ("SO_BINDTODEVICE", 25),
+        ("SO_SECURITY_ENCRYPTION_NETWORK", 24),
+        ("SO_SECURITY_ENCRYPTION_TRANSPORT", 23),
+        ("SO_SECURITY_AUTHENTICATION", 22),
+        ("SO_SNDTIMEO", 21),
+        ("SO_SNDTIMEO", 67),
+        ("SO_RCVTIMEO", 20),
+        ("SO_RCVTIMEO", 66),
+        ("SO_SNDLOWAT", 19),
+        ("SO_RCVLOWAT", 18),
+        ("SO_PEERCRED", 17),
+        ("SO_PASSCRED", 16),
+        ("SO_REUSEPORT", 15),
+        ("SO_BSDCOMPAT", 14),
+        ("SO_LINGER", 13),
+        ("SO_PRIORITY", 12),
+        ("SO_NO_CHECK", 11),
+        ("SO_OOBINLINE", 10),
+        ("SO_KEEPALIVE", 9),
+        ("SO_RCVBUFFORCE", 33),
+        ("SO_SNDBUFFORCE", 32),
+        ("SO_RCVBUF", 8),
+        ("SO_SNDBUF", 7),
+        ("SO_BROADCAST", 6),
+        ("SO_DONTROUTE", 5),
+        ("SO_ERROR", 4),
+        ("SO_TYPE", 3),
+        ("SO_REUSEADDR", 2),
+        ("SO_DEBUG", 1),
+        ("UNKNOWN", 0),
     ],
 };
 

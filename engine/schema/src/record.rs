@@ -280,7 +280,8 @@ fn components(path: &str) -> Vec<u8> {
 /// 4  u16 local port      6  u16 remote port           8  local address (16 bytes)   24  remote address (16 bytes)
 /// 40 u32 inode           44 u8 state (SOCKET_*)       48 path of an AF_UNIX peer, without NUL
 /// ```
-/// An IPv4 address fills the first four bytes of its sixteen. Ports are in host byte order.
+/// An IPv4 address fills the first four bytes of its sixteen. Ports are in host byte order. What stands for the address of
+/// an AF_UNIX socket is where the kernel keeps it (eight bytes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SocketTuple<'a> {
     /// `AF_*`.
@@ -297,8 +298,12 @@ pub struct SocketTuple<'a> {
     pub inode: u32,
     /// The socket is connected, and `remote` is its peer.
     pub connected: bool,
-    /// The socket came from one that listens.
+    /// The socket came from one that listens, or listens itself.
     pub accepted: bool,
+    /// The program chose the port of this datagram socket.
+    pub bound: bool,
+    /// Where the kernel keeps a socket of `AF_UNIX`, and its peer; 0 when there is none.
+    pub kernel: (u64, u64),
     /// The path of an `AF_UNIX` peer; an abstract one begins with NUL.
     pub path: &'a [u8],
 }
@@ -317,6 +322,15 @@ pub const TUPLE_LEN: usize = 48;
 pub const SOCKET_CONNECTED: u8 = 1;
 /// Bit of a socket's state: it was accepted from one that listens (or listens itself).
 pub const SOCKET_ACCEPTED: u8 = 2;
+/// Bit of a datagram socket's state: its program chose the port it is bound to, as servers do.
+pub const SOCKET_BOUND: u8 = 4;
+
+/// First byte of a parameter whose type differs: bytes follow.
+pub const DYN_BYTES: u8 = 0;
+/// A result follows: zero, or `-errno`; eight bytes.
+pub const DYN_ERRNO: u8 = 1;
+/// A number follows; eight bytes.
+pub const DYN_NUMBER: u8 = 2;
 
 /// What a descriptor refers to, as the record carries it.
 ///
@@ -380,18 +394,28 @@ impl<'a> SocketTuple<'a> {
             inode: u32_at(fixed, 40)?,
             connected: fixed[44] & SOCKET_CONNECTED != 0,
             accepted: fixed[44] & SOCKET_ACCEPTED != 0,
+            bound: fixed[44] & SOCKET_BOUND != 0,
+            kernel: match family {
+                AF_UNIX => (u64_at(fixed, 8)?, u64_at(fixed, 24)?),
+                _ => (0, 0),
+            },
             path,
         })
     }
 
+    /// True for the end that a server owns.
+    pub fn is_server(&self) -> bool {
+        self.accepted || self.bound
+    }
+
     /// Appends the tuple's bytes.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let octets = |end: Option<(IpAddr, u16)>| -> [u8; 16] {
+        let octets = |end: Option<(IpAddr, u16)>, kernel: u64| -> [u8; 16] {
             let mut bytes = [0; 16];
             match end {
                 Some((IpAddr::V4(ip), _)) => bytes[..4].copy_from_slice(&ip.octets()),
                 Some((IpAddr::V6(ip), _)) => bytes = ip.octets(),
-                None => {}
+                None => bytes[..8].copy_from_slice(&kernel.to_le_bytes()),
             }
             bytes
         };
@@ -400,12 +424,13 @@ impl<'a> SocketTuple<'a> {
         out.push(self.kind);
         out.extend(self.local.map_or(0, |(_, port)| port).to_le_bytes());
         out.extend(self.remote.map_or(0, |(_, port)| port).to_le_bytes());
-        out.extend(octets(self.local));
-        out.extend(octets(self.remote));
+        out.extend(octets(self.local, self.kernel.0));
+        out.extend(octets(self.remote, self.kernel.1));
         out.extend(self.inode.to_le_bytes());
         let state = [
             (self.connected, SOCKET_CONNECTED),
             (self.accepted, SOCKET_ACCEPTED),
+            (self.bound, SOCKET_BOUND),
         ];
         let state = state
             .iter()
@@ -464,12 +489,23 @@ mod tests {
             inode: 4711,
             connected: true,
             accepted: false,
+            bound: true,
+            kernel: (0, 0),
             path: b"",
         };
         let mut bytes = Vec::new();
         tuple.write(&mut bytes);
         assert_eq!(bytes.len(), TUPLE_LEN);
         assert_eq!(SocketTuple::read(&bytes), Some(tuple));
+        let local = SocketTuple {
+            family: AF_UNIX,
+            kernel: (0xffff_8880_0000_0040, 0xffff_8880_0000_0080),
+            path: b"/run/x",
+            ..SocketTuple::default()
+        };
+        let mut written = Vec::new();
+        local.write(&mut written);
+        assert_eq!(SocketTuple::read(&written), Some(local));
         assert_eq!(SocketTuple::read(&bytes[..TUPLE_LEN - 1]), None);
     }
 

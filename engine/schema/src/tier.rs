@@ -107,14 +107,10 @@ impl Tier {
             Origin::Program if has_types => Quality::Exact,
             Origin::Program => Quality::Missing(Why::NeedsTypes),
             Origin::Extractor(extractor) => match extractor {
-                Extractor::SendToTuple | Extractor::SendMsgTuple if has_types => {
-                    Quality::Weaker(Why::FromCaller)
-                }
                 Extractor::SockTuple if has_types => Quality::Exact,
-                Extractor::SockTuple | Extractor::SendToTuple | Extractor::SendMsgTuple => {
-                    Quality::Weaker(Why::AddressAsPassed)
-                }
                 extractor if is_argument(extractor) => Quality::Exact,
+                extractor if takes_address(extractor) && has_types => Quality::Weaker(Why::FromCaller),
+                extractor if takes_address(extractor) => Quality::Weaker(Why::AddressAsPassed),
                 extractor if reads_user_memory(extractor) => Quality::Weaker(Why::FromCaller),
                 _ if has_types => Quality::Exact,
                 _ => Quality::Weaker(Why::FromProc),
@@ -257,13 +253,20 @@ reasons! {
 }
 
 /// What io_uring does under these names. No tier that is built reads its requests.
-const IO_URING: [Event; 11] = [
+const IO_URING: [Event; 18] = [
     Event::Openat,
     Event::Openat2,
     Event::Connect,
     Event::Socket,
     Event::Sendto,
     Event::Sendmsg,
+    Event::Accept,
+    Event::Accept4,
+    Event::Bind,
+    Event::Listen,
+    Event::Recvfrom,
+    Event::Recvmsg,
+    Event::Shutdown,
     Event::Unlinkat,
     Event::Renameat,
     Event::Mkdirat,
@@ -316,10 +319,8 @@ fn recorded_without_bpf(event: Event, index: usize, param: &Param) -> Option<Qua
         (NoBpf::Seccomp, Origin::UserPath { .. }) => Weaker(Why::PathAsPassed),
         (NoBpf::Seccomp, Origin::UserString(_) | Origin::UserU64 { .. }) => Weaker(Why::FromCaller),
         (NoBpf::Seccomp, Origin::Extractor(extractor)) => match extractor {
-            Extractor::SockTuple | Extractor::SendToTuple | Extractor::SendMsgTuple => {
-                Weaker(Why::AddressAsPassed)
-            }
             extractor if is_argument(extractor) => Exact,
+            extractor if takes_address(extractor) => Weaker(Why::AddressAsPassed),
             extractor if reads_user_memory(extractor) => Weaker(Why::FromCaller),
             _ => Weaker(Why::FromProc),
         },
@@ -335,15 +336,34 @@ fn reads_user_memory(extractor: Extractor) -> bool {
         X::PrctlName | X::PrctlNumber | X::LimitSoft | X::LimitHard | X::PtraceData | X::ModuleImage => true,
         X::CapInheritable | X::CapPermitted | X::CapEffective => false,
         X::MountFlags | X::PtraceAddr => false,
-        X::SockTuple | X::SendToTuple | X::SendMsgTuple => false,
+        X::ReceivedData | X::ReceivedMsgData | X::MsgControl => true,
+        X::PairFirst | X::PairSecond | X::SockOptValue | X::SockOptLen => true,
+        X::SockTuple | X::SendToTuple | X::SendMsgTuple | X::RecvFromTuple | X::RecvMsgTuple => false,
         X::FdPath | X::OpenedDev | X::OpenedIno | X::Cwd => false,
         X::Object | X::ObjectPath | X::ObjectTuple | X::ArgTuple | X::ResultTuple => false,
+        X::AcceptedTuple | X::RecvTuple | X::PairTuple | X::PairSource | X::PairPeer => false,
+        X::QueuePercent | X::QueueLength | X::QueueMax => false,
+        X::ReceivedSize | X::SockOptLevel | X::SockOptName | X::SocketFlags => false,
     }
 }
 
-/// True for what is an argument after all, only not of every call or not with every bit.
+/// True for the ends of a socket that take one from the caller's memory.
+fn takes_address(extractor: Extractor) -> bool {
+    use Extractor as X;
+    matches!(
+        extractor,
+        X::SockTuple | X::SendToTuple | X::SendMsgTuple | X::RecvFromTuple | X::RecvMsgTuple
+    )
+}
+
+/// True for what is an argument or the result after all, only not of every call or not with every bit.
 fn is_argument(extractor: Extractor) -> bool {
-    matches!(extractor, Extractor::MountFlags | Extractor::PtraceAddr)
+    use Extractor as X;
+    matches!(extractor, X::MountFlags | X::PtraceAddr)
+        || matches!(
+            extractor,
+            X::ReceivedSize | X::SockOptLevel | X::SockOptName | X::SocketFlags
+        )
 }
 
 fn is_link_target(event: Event, index: usize) -> bool {

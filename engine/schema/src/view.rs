@@ -6,7 +6,7 @@ use crate::container::Owner;
 use crate::descriptor::Descriptor;
 use crate::event::{Event, Origin, Param, ParamType, ProcessField};
 use crate::process::{Process, User};
-use crate::record::{SocketTuple, Wire};
+use crate::record::{DYN_ERRNO, DYN_NUMBER, SocketTuple, Wire};
 
 /// The state around an event that a field may have to look up.
 pub trait System {
@@ -157,6 +157,17 @@ fn text(bytes: &[u8]) -> &[u8] {
     bytes.split(|b| *b == 0).next().unwrap_or(bytes)
 }
 
+/// The value of a [`ParamType::Dyn`]: its first byte says what it is.
+fn dynamic(bytes: &[u8]) -> Option<ParamValue<'_>> {
+    let (kind, value) = bytes.split_first()?;
+    let number = || value.first_chunk().map(|b| u64::from_le_bytes(*b));
+    Some(match *kind {
+        DYN_ERRNO => ParamValue::I64(number()?.cast_signed()),
+        DYN_NUMBER => ParamValue::U64(number()?),
+        _ => ParamValue::Bytes(value),
+    })
+}
+
 impl<'a> EventView<'a> {
     /// Parameter `index` in the row's order; `None` when it has no value.
     pub fn param(&self, index: usize) -> Option<ParamValue<'a>> {
@@ -220,6 +231,7 @@ impl<'a> EventView<'a> {
             ParamType::ByteBuf => ParamValue::Bytes(bytes),
             ParamType::FsPath | ParamType::FsRelPath(_) => self.path(index, bytes),
             ParamType::SockTuple | ParamType::SockAddr => ParamValue::Tuple(SocketTuple::read(bytes)?),
+            ParamType::Dyn => dynamic(bytes)?,
             _ => ParamValue::U64(number()?),
         })
     }

@@ -9,18 +9,24 @@ pub(crate) fn is_decided(field: &FieldRef, event: Event) -> bool {
     let row = event.row();
     let has_result = row.params.first().is_some_and(|p| p.from == Origin::Return);
     let name = field.row.name;
+    // Their class is that of what they move data to or from.
+    let moves = matches!(
+        row.category,
+        Category::IoRead | Category::IoWrite | Category::IoOther
+    );
     match field.extract() {
         Some(Extract::Unfilled) => return true,
         Some(_) => {}
         None => return matches!(field.origin, ValueOrigin::Constant { .. }),
     }
     match name {
-        "evt.type" | "evt.type.is" | "syscall.type" | "evt.category" | "evt.dir" => true,
+        "evt.type" | "evt.type.is" | "syscall.type" | "evt.dir" => true,
+        "evt.category" => !moves,
         "evt.count" | "evt.count.exit" | "evt.is_async" | "evt.is_wait" | "evt.is_syslog" => true,
         "evt.is_io" | "evt.is_io_read" | "evt.is_io_write" | "evt.io_dir" => true,
         "evt.rawres" | "evt.res" | "evt.failed" | "evt.count.error" => !has_result,
-        "evt.count.error.file" => !has_result || row.category != Category::File,
-        "evt.count.error.net" => !has_result || row.category != Category::Net,
+        "evt.count.error.file" => !has_result || !(moves || row.category == Category::File),
+        "evt.count.error.net" => !has_result || !(moves || row.category == Category::Net),
         "evt.count.error.other" => !has_result || matches!(row.category, Category::File | Category::Net),
         "evt.is_open_read" | "evt.is_open_write" => !evt::is_open(event),
         "evt.is_open_exec" | "evt.is_open_create" => !evt::is_open(event) && event != Event::Creat,

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use lanner_schema::descriptor::DescriptorKind;
 use lanner_schema::event::{Category, Event, FdUse, Origin};
 use lanner_schema::flags::{self, O_F_CREATED};
 use lanner_schema::view::{EventView, ParamValue};
@@ -57,8 +58,8 @@ fn failed(view: &EventView<'_>) -> Option<bool> {
     return_value(view).map(|result| result < 0)
 }
 
-fn count_error<'b>(view: &EventView<'b>, of: impl FnOnce(Category) -> bool) -> Option<Value<'b>> {
-    if !of(view.event.row().category) {
+fn count_error<'b>(view: &EventView<'b>, of: impl FnOnce(&str) -> bool) -> Option<Value<'b>> {
+    if !of(category(view)) {
         return None;
     }
     failed(view).map(|failed| Value::U64(failed.into()))
@@ -112,19 +113,49 @@ fn creates(view: &EventView<'_>) -> bool {
         })
 }
 
-/// True for calls that move data; those that are captured all write.
+fn reads(event: Event) -> bool {
+    event.row().category == Category::IoRead
+}
+
 fn writes(event: Event) -> bool {
-    matches!(event, Event::Sendto | Event::Sendmsg)
+    event.row().category == Category::IoWrite
+}
+
+/// True for calls that move data.
+fn moves(event: Event) -> bool {
+    reads(event) || writes(event)
 }
 
 /// How much a call moved.
 fn moved(view: &EventView<'_>) -> Option<u64> {
-    let result = return_value(view).filter(|_| writes(view.event))?;
+    let result = return_value(view).filter(|_| moves(view.event))?;
     u64::try_from(result).ok()
 }
 
+/// The class of an event; of one that moves data, what it moves it to or from.
+fn category(view: &EventView<'_>) -> &'static str {
+    use DescriptorKind as K;
+    match (view.event.row().category, view.descriptor.map(|fd| fd.kind)) {
+        (Category::IoRead | Category::IoWrite | Category::IoOther, Some(kind)) => match kind {
+            K::File | K::Directory => "file",
+            K::Ipv4 | K::Ipv6 => "net",
+            K::Unix | K::Pipe | K::Event | K::Signal | K::Inotify => "ipc",
+            _ => "other",
+        },
+        (category, _) => category.name(),
+    }
+}
+
+fn direction(event: Event) -> Option<&'static str> {
+    match event.row().category {
+        Category::IoRead => Some("read"),
+        Category::IoWrite => Some("write"),
+        _ => None,
+    }
+}
+
 fn data<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
-    if !writes(view.event) {
+    if !moves(view.event) {
         return None;
     }
     match view.param_named("data")? {
@@ -171,7 +202,7 @@ pub(super) static FIELDS: &[Field] = fields! {
     "evt.type" CharBuf None [] "The event's name, as in open." => Plain(event_type);
     "evt.type.is" Uint32 EventType [] "1 when the event is of that type, else 0." => One(|e, arg, _| is_type(e, arg));
     "syscall.type" CharBuf None [] "The system call's name; missing when the event is none." => Plain(syscall_type);
-    "evt.category" CharBuf None [] "The class of the event: file, net, process, ..." => Plain(|e| Some(Value::text(e.event.row().category.name())));
+    "evt.category" CharBuf None [] "The class of the event: file, net, process, ..." => Plain(|e| Some(Value::text(category(e))));
     "evt.cpu" Int16 None [] "The CPU it happened on." => Plain(|e| Some(Value::U64(e.cpu.into())));
     "evt.args" CharBuf None [] "All parameters as name=value." => One(param::all);
     "evt.arg" CharBuf Param [] "One parameter as text, with names instead of numbers where there are any." => One(param::text);
@@ -182,19 +213,19 @@ pub(super) static FIELDS: &[Field] = fields! {
     "evt.res" CharBuf None [] "SUCCESS, or the name of the error." => Plain(result);
     "evt.rawres" Int64 None [] "The result as a number." => Plain(|e| return_value(e).map(Value::I64));
     "evt.failed" Bool None [] "The call failed." => Plain(|e| failed(e).map(Value::Bool));
-    "evt.is_io" Bool None [] "The event reads or writes." => Plain(|e| Some(Value::Bool(writes(e.event))));
-    "evt.is_io_read" Bool None [] "The event reads." => NO;
+    "evt.is_io" Bool None [] "The event reads or writes." => Plain(|e| Some(Value::Bool(moves(e.event))));
+    "evt.is_io_read" Bool None [] "The event reads." => Plain(|e| Some(Value::Bool(reads(e.event))));
     "evt.is_io_write" Bool None [] "The event writes." => Plain(|e| Some(Value::Bool(writes(e.event))));
-    "evt.io_dir" CharBuf None [] "read or write." => Plain(|e| writes(e.event).then(|| Value::text("write")));
+    "evt.io_dir" CharBuf None [] "read or write." => Plain(|e| direction(e.event).map(Value::text));
     "evt.is_wait" Bool None [] "The call is one that waits." => NO;
     "evt.wait_latency" RelTime None [deprecated] "Always 0." => ZERO;
     "evt.is_syslog" Bool None [] "The event writes to the system's log." => NO;
     "evt.count" Uint32 None [] "Always 1." => Plain(|_| Some(Value::U64(1)));
     "evt.count.error" Uint32 None [] "1 when the call failed, else 0." => Plain(|e| count_error(e, |_| true));
-    "evt.count.error.file" Uint32 None [] "The same, of file events." => Plain(|e| count_error(e, |c| c == Category::File));
-    "evt.count.error.net" Uint32 None [] "The same, of network events." => Plain(|e| count_error(e, |c| c == Category::Net));
+    "evt.count.error.file" Uint32 None [] "The same, of file events." => Plain(|e| count_error(e, |c| c == "file"));
+    "evt.count.error.net" Uint32 None [] "The same, of network events." => Plain(|e| count_error(e, |c| c == "net"));
     "evt.count.error.memory" Uint32 None [] "The same, of memory events." => Unfilled;
-    "evt.count.error.other" Uint32 None [] "The same, of all other events." => Plain(|e| count_error(e, |c| !matches!(c, Category::File | Category::Net)));
+    "evt.count.error.other" Uint32 None [] "The same, of all other events." => Plain(|e| count_error(e, |c| !matches!(c, "file" | "net")));
     "evt.count.exit" Uint32 None [] "Always 1." => Plain(|_| Some(Value::U64(1)));
     "evt.count.procinfo" Uint32 None [hidden] "1 for news of a process that was there before." => Unfilled;
     "evt.count.threadinfo" Uint32 None [hidden] "1 for news of a thread that was there before." => Unfilled;

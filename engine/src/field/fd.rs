@@ -71,16 +71,13 @@ pub(super) fn name_into(view: &EventView<'_>, out: &mut Vec<u8>) {
     let Some(fd) = view.descriptor else { return };
     match (fd.path, fd.tuple) {
         (Some(path), _) => out.extend_from_slice(path),
-        (None, Some(mut tuple)) => {
-            // A socket that listens has one end only.
-            if fd.is_server && tuple.remote.is_none() {
+        (None, Some(tuple)) => {
+            // A socket that is bound and not connected has one end only.
+            if tuple.local.is_some() && tuple.remote.is_none() {
                 return param::address_text(&tuple, out);
             }
             // Client first, whichever end is the process's own.
-            if fd.is_server {
-                std::mem::swap(&mut tuple.local, &mut tuple.remote);
-            }
-            param::tuple_text(&tuple, out);
+            param::tuple_text(&tuple, fd.is_server, out);
         }
         (None, None) => {}
     }

@@ -55,6 +55,8 @@ pub(super) fn field_type(ty: ParamType) -> FieldType {
         | ParamType::Mode(_) => FieldType::Uint32,
         ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath(_) => FieldType::CharBuf,
         ParamType::ByteBuf | ParamType::SockTuple | ParamType::SockAddr => FieldType::ByteBuf,
+        // The most frequent of its types.
+        ParamType::Dyn => FieldType::Int64,
     }
 }
 
@@ -72,13 +74,14 @@ pub(super) fn index(event: Event, arg: &Arg) -> Option<usize> {
 
 /// `evt.rawarg.NAME`.
 pub(super) fn raw<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
-    match view.param(index(view.event, arg)?)? {
+    let index = index(view.event, arg)?;
+    match view.param(index)? {
         ParamValue::I64(value) => Some(Value::I64(value)),
         ParamValue::U64(value) => Some(Value::U64(value)),
         ParamValue::Bytes(bytes) => Some(Value::Bytes(bytes)),
         ParamValue::Path { raw, .. } => Some(Value::Bytes(raw)),
         ParamValue::Tuple(tuple) => {
-            tuple_text(&tuple, buf);
+            tuple_text(&tuple, view.event.row().params[index].is_inbound(), buf);
             Some(Value::Bytes(buf))
         }
     }
@@ -156,7 +159,7 @@ fn plain(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) -> bool {
             _ => number(out, value),
         },
         ParamValue::Path { raw, .. } => out.extend_from_slice(raw),
-        ParamValue::Bytes(bytes) if param.ty == ParamType::ByteBuf => {
+        ParamValue::Bytes(bytes) if matches!(param.ty, ParamType::ByteBuf | ParamType::Dyn) => {
             if matches!(param.name, "args" | "env" | "cgroups") {
                 for string in strings(bytes) {
                     out.extend_from_slice(string);
@@ -174,7 +177,7 @@ fn plain(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) -> bool {
         }
         ParamValue::Bytes(bytes) => out.extend_from_slice(bytes),
         ParamValue::Tuple(tuple) if param.ty == ParamType::SockAddr => address_text(&tuple, out),
-        ParamValue::Tuple(tuple) => tuple_text(&tuple, out),
+        ParamValue::Tuple(tuple) => tuple_text(&tuple, param.is_inbound(), out),
     }
     true
 }
@@ -187,7 +190,7 @@ fn resolved(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) -> bool {
     let before = out.len();
     match (view.event.row().params[index].ty, value) {
         (ParamType::Fd, ParamValue::I64(-100)) => out.extend_from_slice(b"AT_FDCWD"),
-        (ParamType::Errno | ParamType::Fd, ParamValue::I64(value)) if value < 0 => {
+        (ParamType::Errno | ParamType::Fd | ParamType::Dyn, ParamValue::I64(value)) if value < 0 => {
             out.extend_from_slice(flags::errno_name(value.unsigned_abs()).unwrap_or("").as_bytes());
         }
         (ParamType::Fd, ParamValue::I64(value)) => {
@@ -307,15 +310,25 @@ fn end(out: &mut Vec<u8>, end: Option<(IpAddr, u16)>, family: u16) {
     let _ = write!(out, "{ip}:{port}");
 }
 
-/// Appends `local->remote` of a socket, or its path.
-pub(super) fn tuple_text(tuple: &SocketTuple<'_>, out: &mut Vec<u8>) {
-    if tuple.local.is_none() && tuple.remote.is_none() {
+/// Appends both ends of a socket, `local->remote`, or the other way round for what comes in. A local socket shows where the
+/// kernel keeps the socket and its peer, in Falco's order, and its path.
+pub(super) fn tuple_text(tuple: &SocketTuple<'_>, inbound: bool, out: &mut Vec<u8>) {
+    let (mut from, mut to) = (tuple.local, tuple.remote);
+    if from.is_none() && to.is_none() {
+        let (own, peer) = tuple.kernel;
+        if own | peer != 0 {
+            let (from, to) = if inbound { (own, peer) } else { (peer, own) };
+            let _ = write!(out, "{from:x}->{to:x} ");
+        }
         path_text(tuple.path, out);
         return;
     }
-    end(out, tuple.local, tuple.family);
+    if inbound {
+        std::mem::swap(&mut from, &mut to);
+    }
+    end(out, from, tuple.family);
     out.extend_from_slice(b"->");
-    end(out, tuple.remote, tuple.family);
+    end(out, to, tuple.family);
 }
 
 /// Appends one end of a socket, or its path.

@@ -197,7 +197,7 @@ events! {
         addr: SockAddr, Origin::Extractor(X::SockAddr);
     }
     /// `sendto(2)`, and `send(3)`, which is the same call without an address.
-    Sendto "sendto" Net x86_64 [44] i386 [369] aarch64 [206] fd FdUse::Socket { fd: 2, tuple: 4 }; => {
+    Sendto "sendto" IoWrite x86_64 [44] i386 [369] aarch64 [206] fd FdUse::Socket { fd: 2, tuple: 4 }; => {
         res: Errno, Return;
         data: ByteBuf, Origin::Extractor(X::SentData), on_demand;
         fd: Fd, Arg(0);
@@ -205,7 +205,7 @@ events! {
         tuple: SockTuple, Origin::Extractor(X::SendToTuple);
     }
     /// `sendmsg(2)`.
-    Sendmsg "sendmsg" Net x86_64 [46] i386 [370] aarch64 [211] fd FdUse::Socket { fd: 2, tuple: 4 }; => {
+    Sendmsg "sendmsg" IoWrite x86_64 [46] i386 [370] aarch64 [211] fd FdUse::Socket { fd: 2, tuple: 4 }; => {
         res: Errno, Return;
         data: ByteBuf, Origin::Extractor(X::SentMsgData), on_demand;
         fd: Fd, Arg(0);
@@ -476,7 +476,7 @@ events! {
         domain: Enum(&flags::SOCKET_FAMILIES), Arg(0);
         type: U32, Arg(1);
         proto: U32, Arg(2);
-        flags: Flags(&flags::FILE_FLAGS), Absent;
+        flags: Flags(&flags::DESCRIPTOR_FLAGS), Origin::Extractor(X::SocketFlags), on_demand;
         tuple: SockTuple, Origin::Extractor(X::ResultTuple), hidden;
     }
     /// `listen(2)`.
@@ -485,6 +485,92 @@ events! {
         fd: Fd, Arg(0);
         backlog: I32, Arg(1);
         tuple: SockTuple, Origin::Extractor(X::ArgTuple), hidden;
+    }
+    /// `bind(2)`.
+    Bind "bind" Net x86_64 [49] i386 [361] aarch64 [200] fd FdUse::Socket { fd: 2, tuple: 3 }; => {
+        res: Errno, Return;
+        addr: SockAddr, Origin::Extractor(X::SockAddr);
+        fd: Fd, Arg(0);
+        tuple: SockTuple, Origin::Extractor(X::ArgTuple), hidden;
+    }
+    /// `accept(2)`; i386 has it in `socketcall(2)` only.
+    Accept "accept" Net x86_64 [43] i386 [] aarch64 [202] fd FdUse::Socket { fd: 0, tuple: 1 }; => {
+        fd: Fd, Return;
+        tuple: SockTuple, Origin::Extractor(X::AcceptedTuple);
+        queuepct: U8, Origin::Extractor(X::QueuePercent), on_demand;
+        queuelen: U32, Origin::Extractor(X::QueueLength), on_demand;
+        queuemax: U32, Origin::Extractor(X::QueueMax), on_demand;
+    }
+    /// `accept4(2)`.
+    Accept4 "accept4" Net x86_64 [288] i386 [364] aarch64 [242] fd FdUse::Socket { fd: 0, tuple: 1 }; => {
+        fd: Fd, Return;
+        tuple: SockTuple, Origin::Extractor(X::AcceptedTuple);
+        queuepct: U8, Origin::Extractor(X::QueuePercent), on_demand;
+        queuelen: U32, Origin::Extractor(X::QueueLength), on_demand;
+        queuemax: U32, Origin::Extractor(X::QueueMax), on_demand;
+        flags: I32, Arg(3);
+    }
+    /// `socketpair(2)`; `fd.*` is about the first of the two.
+    Socketpair "socketpair" Net x86_64 [53] i386 [360] aarch64 [199] fd FdUse::Socket { fd: 1, tuple: 8 }; => {
+        res: Errno, Return;
+        fd1: Fd, Origin::Extractor(X::PairFirst);
+        fd2: Fd, Origin::Extractor(X::PairSecond);
+        source: U64, Origin::Extractor(X::PairSource), on_demand;
+        peer: U64, Origin::Extractor(X::PairPeer), on_demand;
+        domain: Enum(&flags::SOCKET_FAMILIES), Arg(0);
+        type: U32, Arg(1);
+        proto: U32, Arg(2);
+        tuple: SockTuple, Origin::Extractor(X::PairTuple), hidden;
+    }
+    /// `shutdown(2)`.
+    Shutdown "shutdown" Net x86_64 [48] i386 [373] aarch64 [210] fd FdUse::Socket { fd: 1, tuple: 3 }; => {
+        res: Errno, Return;
+        fd: Fd, Arg(0);
+        how: Enum(&flags::SHUTDOWN_HOW), Arg(1);
+        tuple: SockTuple, Origin::Extractor(X::ArgTuple), hidden;
+    }
+    /// `getsockopt(2)`.
+    Getsockopt "getsockopt" Net x86_64 [55] i386 [365] aarch64 [209] fd FdUse::Socket { fd: 1, tuple: 6 }; => {
+        res: Errno, Return;
+        fd: Fd, Arg(0);
+        level: Enum(&flags::SOCKOPT_LEVELS), Origin::Extractor(X::SockOptLevel);
+        optname: Enum(&flags::SOCKOPT_OPTIONS), Origin::Extractor(X::SockOptName);
+        val: Dyn, Origin::Extractor(X::SockOptValue), on_demand;
+        optlen: U32, Origin::Extractor(X::SockOptLen);
+        tuple: SockTuple, Origin::Extractor(X::ArgTuple), hidden;
+    }
+    /// `recvfrom(2)`, and `recv(3)`, which is the same call without an address.
+    Recvfrom "recvfrom" IoRead x86_64 [45] i386 [371] aarch64 [207] fd FdUse::Socket { fd: 3, tuple: 2 }; => {
+        res: Errno, Return;
+        data: ByteBuf, Origin::Extractor(X::ReceivedData), on_demand;
+        tuple: SockTuple, Origin::Extractor(X::RecvFromTuple);
+        fd: Fd, Arg(0);
+        size: U32, Arg(2);
+    }
+    /// `recvmsg(2)`.
+    Recvmsg "recvmsg" IoRead x86_64 [47] i386 [372] aarch64 [212] fd FdUse::Socket { fd: 5, tuple: 3 }; => {
+        res: Errno, Return;
+        size: U32, Origin::Extractor(X::ReceivedSize);
+        data: ByteBuf, Origin::Extractor(X::ReceivedMsgData), on_demand;
+        tuple: SockTuple, Origin::Extractor(X::RecvMsgTuple);
+        msgcontrol: ByteBuf, Origin::Extractor(X::MsgControl), on_demand;
+        fd: Fd, Arg(0);
+    }
+    /// `send(2)`, which is a call of its own in i386 `socketcall(2)` only.
+    Send "send" IoWrite x86_64 [] i386 [] aarch64 [] fd FdUse::Socket { fd: 2, tuple: 4 }; => {
+        res: Errno, Return;
+        data: ByteBuf, Origin::Extractor(X::SentData), on_demand;
+        fd: Fd, Arg(0);
+        size: U32, Arg(2);
+        tuple: SockTuple, Origin::Extractor(X::ArgTuple);
+    }
+    /// `recv(2)`, as [`Event::Send`].
+    Recv "recv" IoRead x86_64 [] i386 [] aarch64 [] fd FdUse::Socket { fd: 2, tuple: 4 }; => {
+        res: Errno, Return;
+        data: ByteBuf, Origin::Extractor(X::ReceivedData), on_demand;
+        fd: Fd, Arg(0);
+        size: U32, Arg(2);
+        tuple: SockTuple, Origin::Extractor(X::RecvTuple);
     }
     /// `ptrace(2)`.
     Ptrace "ptrace" Process x86_64 [101] i386 [26] aarch64 [117] => {
