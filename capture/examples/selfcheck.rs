@@ -58,11 +58,7 @@ fn words(value: ParamValue<'_>) -> String {
     match value {
         ParamValue::I64(n) => n.to_string(),
         ParamValue::U64(n) => n.to_string(),
-        ParamValue::Bytes(bytes)
-            if bytes
-                .iter()
-                .any(|b| *b != 0 && *b != b'\n' && b.is_ascii_control()) =>
-        {
+        ParamValue::Bytes(bytes) if bytes.iter().any(|b| *b < b' ' && !matches!(b, 0 | b'\n')) => {
             bytes.escape_ascii().to_string()
         }
         ParamValue::Bytes(bytes) => text(bytes).replace('\0', " "),
