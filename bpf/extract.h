@@ -490,8 +490,9 @@ static __always_inline void extract__sockopt_len(struct scratch *s, __u32 index)
 /* Layout of what a descriptor refers to: record.rs, Object. */
 struct object {
 	__u16 mode, flags;
-	__u32 unused;
+	__u32 dev;
 	__u64 inode;
+	__u32 magic, unused;
 };
 _Static_assert(sizeof(struct object) == OBJECT_LEN, "object layout");
 
@@ -500,32 +501,64 @@ static __always_inline bool is_internal(struct file *file)
 	return BPF_CORE_READ(file, f_path.mnt, mnt_flags) & MNT_INTERNAL;
 }
 
+/* A device's number as new_encode_dev() writes it, and stat(2) shows it. */
+static __always_inline __u32 device_number(struct inode *inode)
+{
+	struct super_block___dev *sb = (void *)BPF_CORE_READ(inode, i_sb);
+	__u32 dev = BPF_CORE_READ(sb, s_dev);
+	__u32 major = dev >> 20, minor = dev & 0xfffff;
+
+	return (minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12);
+}
+
+/* True for an inode of an overlay whose file is in the upper layer. */
+static __always_inline bool is_upper(struct inode *inode)
+{
+	/* struct ovl_inode: the inode, then __upperdentry. overlayfs may be a module, so its type may be unknown. */
+	struct dentry *upper = NULL;
+
+	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode));
+	return upper;
+}
+
+/* The kind of a namespace behind a file of nsfs: net, pid, … */
+static __always_inline const char *namespace_name(struct inode *inode)
+{
+	struct ns_common *ns = BPF_CORE_READ(inode, i_private);
+
+	return BPF_CORE_READ(ns, ops, name);
+}
+
+/* What descriptor `fd` of the current task refers to: nothing when it is not open. */
 __noinline int extract__object(__u32 index, __s32 fd)
 {
 	struct scratch *s = syscall_scratch();
 	struct file *file = file_of(fd);
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	struct object o = {};
 	__u64 off;
 
 	if (!s || !file)
 		return 0;
-	o.mode = BPF_CORE_READ(file, f_inode, i_mode);
-	o.inode = BPF_CORE_READ(file, f_inode, i_ino);
-	o.flags = is_internal(file) ? OBJECT_INTERNAL : 0;
+	o.mode = BPF_CORE_READ(inode, i_mode);
+	o.inode = BPF_CORE_READ(inode, i_ino);
+	o.dev = device_number(inode);
+	o.magic = BPF_CORE_READ(inode, i_sb, s_magic);
+	if (is_internal(file))
+		o.flags = OBJECT_INTERNAL;
+	else if (o.magic == OVERLAYFS_SUPER_MAGIC)
+		o.flags = is_upper(inode) ? OBJECT_UPPER : OBJECT_LOWER;
 	if (!room(s, &off))
 		return 0;
 	__builtin_memcpy(data(s) + off, &o, sizeof(o));
 	advance(s, index, sizeof(o), false);
-	if (o.flags & OBJECT_INTERNAL)
+	if ((o.mode & S_IFMT) == S_IFSOCK)
+		extract__sock_tuple(index, fd, 0, 0, 0);
+	else if (o.magic == NSFS_MAGIC)
+		put_kernel_str(s, index, namespace_name(inode), NAME_MAX_LEN);
+	else if (o.flags & OBJECT_INTERNAL)
 		put_kernel_str(s, index, BPF_CORE_READ(file, f_path.dentry, d_name.name), NAME_MAX_LEN);
-	return 0;
-}
-
-__noinline int extract__object_path(__u32 index, __s32 fd)
-{
-	struct file *file = file_of(fd);
-
-	if (file && !is_internal(file))
+	else
 		put_file_path(SCRATCH_SYSCALL, index, file);
 	return 0;
 }
@@ -538,13 +571,7 @@ static __noinline int extract__opened(struct scratch *s, __u32 index, bool want_
 	if (!file)
 		return 0;
 	inode = BPF_CORE_READ(file, f_inode);
-	if (want_dev) {
-		struct super_block___dev *sb = (void *)BPF_CORE_READ(inode, i_sb);
-
-		put_u64(s, index, BPF_CORE_READ(sb, s_dev));
-	} else {
-		put_u64(s, index, BPF_CORE_READ(inode, i_ino));
-	}
+	put_u64(s, index, want_dev ? device_number(inode) : BPF_CORE_READ(inode, i_ino));
 	return 0;
 }
 

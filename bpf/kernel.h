@@ -85,6 +85,7 @@ struct inode {
 	unsigned int i_flags;
 	struct super_block *i_sb;
 	unsigned long i_ino;
+	void *i_private;
 	/* Since 6.11, 3aa63a569c64. */
 	__s64 i_mtime_sec, i_ctime_sec;
 	__u32 i_mtime_nsec, i_ctime_nsec;
@@ -98,6 +99,12 @@ struct inode___old {
 };
 struct super_block___dev {
 	__u32 s_dev;
+};
+struct proc_ns_operations {
+	const char *name;
+};
+struct ns_common {
+	const struct proc_ns_operations *ops;
 };
 struct dentry {
 	struct dentry *d_parent;

@@ -17,10 +17,12 @@ static __always_inline __u64 open_flags(struct scratch *s, __u64 flags)
 	return flags;
 }
 
-/* The descriptor a copying call is about: the new one, or what was to be copied. */
-static __always_inline __s32 resulting_fd(struct scratch *s)
+/* The descriptor an object is read from: an argument, or the result where the row says so (`of`). */
+static __always_inline __s32 described_fd(struct scratch *s, __u64 arg, __u8 of)
 {
-	return s->ret >= 0 ? (__s32)s->ret : (__s32)s->args[0];
+	if (of == OBJECT_OF_RESULT || (of == OBJECT_OF_COPY && s->ret >= 0))
+		return (__s32)s->ret;
+	return (__s32)arg;
 }
 
 /* One parameter. A subprogram of its own, so that the verifier's work grows with the rows and not with their product. */
@@ -92,13 +94,7 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 		extract__msg_size(index);
 		break;
 	case OP_OBJECT:
-		extract__object(index, resulting_fd(s));
-		break;
-	case OP_OBJECT_PATH:
-		extract__object_path(index, resulting_fd(s));
-		break;
-	case OP_OBJECT_TUPLE:
-		extract__sock_tuple(index, resulting_fd(s), 0, 0, 0);
+		extract__object(index, described_fd(s, value, param->extra));
 		break;
 	case OP_ARG_TUPLE:
 		extract__sock_tuple(index, (__s32)s->args[0], 0, 0, 0);
@@ -178,9 +174,6 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 		break;
 	case OP_SOCKET_FLAGS:
 		put_u64(s, index, value & (SOCK_CLOEXEC | SOCK_NONBLOCK));
-		break;
-	case OP_FD_PATH:
-		put_file_path(SCRATCH_SYSCALL, index, file_of((__s32)s->args[0]));
 		break;
 	case OP_OPENED_DEV:
 		extract__opened(s, index, true);

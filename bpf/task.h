@@ -148,13 +148,8 @@ static __always_inline __u64 exec_flags(struct file *exe)
 	char name[8] = {};
 	__u64 flags = file__is_writable((__u64)exe) ? EXE_WRITABLE : 0;
 
-	if (BPF_CORE_READ(inode, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC) {
-		/* struct ovl_inode: the inode, then __upperdentry. overlayfs may be a module, so its type may be unknown. */
-		struct dentry *upper = NULL;
-
-		bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode));
-		flags |= upper ? EXE_UPPER_LAYER : EXE_LOWER_LAYER;
-	}
+	if (BPF_CORE_READ(inode, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC)
+		flags |= is_upper(inode) ? EXE_UPPER_LAYER : EXE_LOWER_LAYER;
 	/* memfd_create(): a file of the internal shmem mount called "memfd:NAME", its own parent. */
 	if (dentry == BPF_CORE_READ(dentry, d_parent)) {
 		bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(dentry, d_name.name));

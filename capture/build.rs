@@ -8,8 +8,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use lanner_schema::event::{
-    EVENT_COUNT, EVENTS, Event, EventRow, Extractor, FdUse, MAX_PARAMS, MAX_WALKED_PARAMS, Origin, Param,
-    ParamType, SNAPLEN,
+    EVENT_COUNT, EVENTS, Event, EventRow, Extractor, FdUse, Holder, MAX_PARAMS, MAX_WALKED_PARAMS, Origin,
+    Param, ParamType, SNAPLEN,
 };
 use lanner_schema::record;
 
@@ -64,6 +64,9 @@ fn header() -> String {
     define(&mut out, "TUPLE_LEN", record::TUPLE_LEN);
     define(&mut out, "OBJECT_LEN", record::OBJECT_LEN);
     define(&mut out, "OBJECT_INTERNAL", record::OBJECT_INTERNAL);
+    define(&mut out, "OBJECT_UPPER", record::OBJECT_UPPER);
+    define(&mut out, "OBJECT_LOWER", record::OBJECT_LOWER);
+    define(&mut out, "NSFS_MAGIC", lanner_schema::descriptor::NSFS_MAGIC);
     define(&mut out, "SOCKET_CONNECTED", record::SOCKET_CONNECTED);
     define(&mut out, "SOCKET_ACCEPTED", record::SOCKET_ACCEPTED);
     define(&mut out, "SOCKET_BOUND", record::SOCKET_BOUND);
@@ -129,6 +132,8 @@ const LIMITS: &str = "
 #define SOCKETCALLS 32
 #define SOCKETCALL 0xffff    /* in config.syscalls: i386 socketcall(2) */
 #define ROW_FAILURES_ONLY 1
+#define OBJECT_OF_RESULT 1     /* param_row.extra of an object: the argument, */
+#define OBJECT_OF_COPY 2       /* the result, the result unless it failed */
 
 ";
 
@@ -146,9 +151,9 @@ _Static_assert(sizeof(struct header) == HEADER_LEN, \"header layout\");
 
 enum param_op {
 	OP_NONE, OP_RETURN, OP_ARG_S32, OP_ARG_U32, OP_ARG_64, OP_USER_STRING, OP_USER_U64, OP_USER_PATH,
-	OP_SOCK_TUPLE, OP_SOCK_ADDR, OP_FD_PATH, OP_OPENED_DEV, OP_OPENED_INO, OP_ARGV, OP_CWD,
+	OP_SOCK_TUPLE, OP_SOCK_ADDR, OP_OPENED_DEV, OP_OPENED_INO, OP_ARGV, OP_CWD,
 	OP_SENDTO_TUPLE, OP_SENDMSG_TUPLE, OP_SENT_DATA, OP_SENT_MSG_DATA, OP_MSG_SIZE,
-	OP_OBJECT, OP_OBJECT_PATH, OP_OBJECT_TUPLE, OP_ARG_TUPLE,
+	OP_OBJECT, OP_ARG_TUPLE,
 	OP_ARG_ID, OP_RESULT_U64, OP_CAPABILITIES, OP_MOUNT_FLAGS, OP_PRCTL_NAME, OP_PRCTL_NUMBER, OP_LIMIT,
 	OP_PTRACE_ADDR, OP_PTRACE_DATA, OP_MODULE_IMAGE,
 	OP_RESULT_TUPLE, OP_RECVFROM_TUPLE, OP_RECVMSG_TUPLE, OP_RECEIVED_DATA, OP_RECEIVED_MSG_DATA, OP_RECEIVED_SIZE,
@@ -212,7 +217,6 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
         Origin::Extractor(extractor) => match extractor {
             Extractor::SockTuple => ("OP_SOCK_TUPLE", 0, 0),
             Extractor::SockAddr => ("OP_SOCK_ADDR", 0, 0),
-            Extractor::FdPath => ("OP_FD_PATH", 0, 0),
             Extractor::OpenedDev => ("OP_OPENED_DEV", 0, 0),
             Extractor::OpenedIno => ("OP_OPENED_INO", 0, 0),
             Extractor::ExecveArgv => ("OP_ARGV", 1, 0),
@@ -223,9 +227,6 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
             Extractor::SentData => ("OP_SENT_DATA", 0, 0),
             Extractor::SentMsgData => ("OP_SENT_MSG_DATA", 0, 0),
             Extractor::MsgSize => ("OP_MSG_SIZE", 0, 0),
-            Extractor::Object => ("OP_OBJECT", 0, 0),
-            Extractor::ObjectPath => ("OP_OBJECT_PATH", 0, 0),
-            Extractor::ObjectTuple => ("OP_OBJECT_TUPLE", 0, 0),
             Extractor::ArgTuple => ("OP_ARG_TUPLE", 0, 0),
             Extractor::CapInheritable => ("OP_CAPABILITIES", 0, 0),
             Extractor::CapPermitted => ("OP_CAPABILITIES", 0, 1),
@@ -260,6 +261,9 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
             Extractor::SockOptLen => ("OP_SOCKOPT_LEN", 0, 0),
             Extractor::SocketFlags => ("OP_SOCKET_FLAGS", 1, 0),
         },
+        Origin::Object(Holder::Arg(arg)) => ("OP_OBJECT", arg, 0),
+        Origin::Object(Holder::Result) => ("OP_OBJECT", 0, 1),
+        Origin::Object(Holder::Copy(arg)) => ("OP_OBJECT", arg, 2),
         Origin::Program | Origin::Absent => return None,
     };
     let on_demand = u8::from(param.on_demand);

@@ -111,6 +111,13 @@ fn described(fd: &Descriptor<'_>) -> Vec<(&'static str, String)> {
         ("fd.connected", fd.connected.to_string()),
         ("fd.name_changed", fd.name_changed.to_string()),
         ("fd.is_server", fd.is_server.to_string()),
+        ("fd.dev", fd.dev.map_or_else(String::new, |dev| dev.to_string())),
+        ("fd.ino", fd.ino.map_or_else(String::new, |ino| ino.to_string())),
+        (
+            "fd.tuple",
+            fd.tuple
+                .map_or_else(String::new, |tuple| words(ParamValue::Tuple(tuple))),
+        ),
     ]
 }
 

@@ -1,9 +1,11 @@
 //! From the bytes of a record to absolute paths.
 
+use std::io::Write as _;
 use std::ops::Range;
 
+use lanner_schema::descriptor::NSFS_MAGIC;
 use lanner_schema::event::{EVENTS, Event, Origin, ParamType};
-use lanner_schema::record::Wire;
+use lanner_schema::record::{Object, Wire};
 use smallvec::SmallVec;
 
 /// How a path parameter is written in the record.
@@ -13,6 +15,8 @@ enum PathForm {
     User,
     /// Components only.
     Kernel,
+    /// What a descriptor refers to, with components when it has a path.
+    Object,
 }
 
 /// The path parameters of every row, found once.
@@ -27,6 +31,7 @@ impl PathParams {
                 .map(|row| {
                     let form = |from: Origin, ty: ParamType| match (from, ty) {
                         (Origin::UserPath { .. }, _) => Some(PathForm::User),
+                        (Origin::Object(_), _) => Some(PathForm::Object),
                         (
                             Origin::Extractor(_) | Origin::Program,
                             ParamType::FsPath | ParamType::FsRelPath(_),
@@ -57,7 +62,11 @@ impl PathParams {
                 continue;
             };
             let start = arena.len();
+            if form == PathForm::Object && !push_object_path(arena, param.bytes) {
+                continue;
+            }
             let ok = match form {
+                PathForm::Object => true,
                 PathForm::Kernel => {
                     push_components(arena, param.bytes);
                     true
@@ -85,6 +94,25 @@ pub(crate) fn push_components(arena: &mut Vec<u8>, bytes: &[u8]) {
         arena.push(b'/');
         arena.extend_from_slice(name);
     }
+}
+
+/// Appends the name by which the object of a descriptor is found, if there is one: a path, or what `/proc/PID/fd` says of
+/// a namespace.
+fn push_object_path(arena: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    let Some(object) = Object::read(bytes) else {
+        return false;
+    };
+    if let Some(components) = object.components() {
+        push_components(arena, components);
+        return true;
+    }
+    if object.magic == NSFS_MAGIC {
+        arena.extend_from_slice(object.name());
+        // Writing to a vector cannot fail.
+        let _ = write!(arena, ":[{}]", object.inode);
+        return true;
+    }
+    false
 }
 
 /// Appends a path as it was passed, made absolute; false when the directory it starts from is not in the record.
@@ -143,7 +171,7 @@ mod tests {
                 .number(-100)
                 .path(raw, base)
                 .number(0o755)
-                .build();
+                .build_for(Event::Mkdirat);
             resolved(Event::Mkdirat, &bytes)
         };
         assert_eq!(path("a/./b", "/srv/x"), [(2, "/srv/x/a/b".to_owned())]);
@@ -160,8 +188,8 @@ mod tests {
             .number(-100)
             .text("rel")
             .number(0)
-            .build();
-        let wire = Wire::read(&bytes, 4).unwrap();
+            .build_for(Event::Mkdirat);
+        let wire = Wire::read(&bytes, 5).unwrap();
         let (mut arena, mut unresolved) = (Vec::new(), 0);
         let found = PathParams::new().resolve(Event::Mkdirat, &wire, &mut arena, &mut unresolved);
         assert!(found.is_empty());

@@ -1,16 +1,10 @@
 //! The descriptor an event is about, from the event's own parameters.
 
-use std::net::IpAddr;
-
-use lanner_schema::descriptor::{Descriptor, DescriptorKind};
+use lanner_schema::descriptor::{Descriptor, DescriptorKind, unmapped};
 use lanner_schema::event::{Event, FdUse, param_index};
-use lanner_schema::record::{AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, Object, SocketTuple, Wire};
+use lanner_schema::record::{Object, SocketTuple, Wire};
 
 const O_DIRECTORY: u64 = 0o200000;
-const S_IFMT: u16 = 0o170000;
-const S_IFDIR: u16 = 0o040000;
-const S_IFIFO: u16 = 0o010000;
-const S_IFSOCK: u16 = 0o140000;
 const EINPROGRESS: i64 = 115;
 
 /// The descriptor an event is about.
@@ -31,15 +25,25 @@ pub(crate) fn descriptor<'a>(
             Some(Descriptor {
                 // Rules ask for -1, whatever the error was.
                 number: opened.max(-1),
-                kind: file_or(directory),
+                kind: match directory {
+                    true => DescriptorKind::Directory,
+                    false => DescriptorKind::File,
+                },
                 path: path_of(path).or(raw),
                 raw_path: raw,
                 name_changed: opened >= 0,
+                layer: match event.row().object_of(0).and_then(|index| wire.param(index)) {
+                    Some(object) => Object::read(object.bytes).and_then(|object| object.layer()),
+                    None => None,
+                },
                 ..Descriptor::default()
             })
         }
         FdUse::Socket { fd, tuple } => {
-            let tuple = tuple_of(wire, tuple);
+            let tuple = wire
+                .param(usize::from(tuple))
+                .and_then(|p| SocketTuple::read(p.bytes))
+                .map(unmapped);
             let result = number(0);
             let succeeded = result.is_some_and(|result| result >= 0);
             let named = match event {
@@ -51,7 +55,9 @@ pub(crate) fn descriptor<'a>(
             Some(Descriptor {
                 // A failed call gave none; rules ask for -1, whatever the error was.
                 number: if fd == 0 { result?.max(-1) } else { number(fd)? },
-                kind: socket_kind(tuple.as_ref()),
+                kind: tuple
+                    .as_ref()
+                    .map_or(DescriptorKind::Other, DescriptorKind::of_socket),
                 tuple,
                 is_server: match event {
                     Event::Connect => tuple.is_some_and(|t| t.bound),
@@ -65,39 +71,23 @@ pub(crate) fn descriptor<'a>(
                 ..Descriptor::default()
             })
         }
-        FdUse::File { fd, path, directory } => Some(Descriptor {
-            number: number(fd)?,
-            kind: file_or(directory),
-            path: path_of(path),
-            ..Descriptor::default()
+        FdUse::Makes { .. } if event == Event::Bpf && !makes_descriptor(wire) => None,
+        FdUse::Makes { object, kind } => Some(Descriptor {
+            // The others have no name.
+            name_changed: number(0)? >= 0 && kind == DescriptorKind::Memfd,
+            ..of_object(wire, object, number(0)?.max(-1), kind, path_of)
         }),
-        FdUse::Copies {
-            old,
+        FdUse::Described { fd, object } => Some(of_object(
+            wire,
             object,
-            path,
-            tuple,
-        } => {
+            number(fd)?,
+            DescriptorKind::Other,
+            path_of,
+        )),
+        FdUse::Copies { old, object } => {
             let copy = number(0).filter(|result| *result >= 0);
             let number = copy.or_else(|| number(old))?;
-            let object = wire
-                .param(usize::from(object))
-                .and_then(|p| Object::read(p.bytes));
-            let tuple = tuple_of(wire, tuple);
-            let path = path_of(path);
-            let kind = object.map_or(DescriptorKind::Other, |object| match object.mode & S_IFMT {
-                S_IFSOCK => socket_kind(tuple.as_ref()),
-                _ => object_kind(&object),
-            });
-            Some(Descriptor {
-                number,
-                kind,
-                // A memfd has a name, if no path.
-                path: path.or_else(|| (kind == DescriptorKind::Memfd).then_some(object?.name)),
-                tuple,
-                is_server: tuple.is_some_and(|t| t.is_server()),
-                connected: tuple.is_some_and(|t| t.connected),
-                ..Descriptor::default()
-            })
+            Some(of_object(wire, object, number, DescriptorKind::Other, path_of))
         }
     }
 }
@@ -109,79 +99,41 @@ fn bound_to_port(wire: &Wire<'_>) -> bool {
     address.and_then(|a| a.remote).is_some_and(|(_, port)| port != 0)
 }
 
-fn file_or(directory: bool) -> DescriptorKind {
-    if directory {
-        DescriptorKind::Directory
-    } else {
-        DescriptorKind::File
+/// The descriptor with this number, whose object is parameter `index` if anybody asked for it.
+fn of_object<'a>(
+    wire: &Wire<'a>,
+    index: u8,
+    number: i64,
+    otherwise: DescriptorKind,
+    path_of: impl Fn(u8) -> Option<&'a [u8]>,
+) -> Descriptor<'a> {
+    let object = wire.param(usize::from(index)).and_then(|p| Object::read(p.bytes));
+    match object {
+        Some(object) => Descriptor::of_object(number, &object, path_of(index)),
+        None => Descriptor {
+            number,
+            kind: otherwise,
+            ..Descriptor::default()
+        },
     }
 }
 
-fn tuple_of<'a>(wire: &Wire<'a>, index: u8) -> Option<SocketTuple<'a>> {
-    wire.param(usize::from(index))
-        .and_then(|p| SocketTuple::read(p.bytes))
-        .map(unmapped)
-}
+/// The commands of `bpf(2)` whose result is a descriptor.
+const BPF_MAKES: [u64; 14] = [0, 5, 7, 13, 14, 17, 18, 19, 28, 30, 32, 33, 36, 38];
 
-fn socket_kind(tuple: Option<&SocketTuple<'_>>) -> DescriptorKind {
-    match tuple.map(|t| t.family) {
-        Some(AF_INET) => DescriptorKind::Ipv4,
-        Some(AF_INET6) => DescriptorKind::Ipv6,
-        Some(AF_UNIX) => DescriptorKind::Unix,
-        Some(AF_NETLINK) => DescriptorKind::Netlink,
-        _ => DescriptorKind::Other,
-    }
-}
-
-/// What an object that is no socket is called. Those without a path go by the name the kernel gave them.
-fn object_kind(object: &Object<'_>) -> DescriptorKind {
-    if !object.internal {
-        return file_or(object.mode & S_IFMT == S_IFDIR);
-    }
-    if object.mode & S_IFMT == S_IFIFO {
-        return DescriptorKind::Pipe;
-    }
-    match object.name {
-        name if name.starts_with(b"memfd:") => DescriptorKind::Memfd,
-        b"[eventfd]" => DescriptorKind::Event,
-        b"[signalfd]" => DescriptorKind::Signal,
-        b"[eventpoll]" => DescriptorKind::EventPoll,
-        b"inotify" => DescriptorKind::Inotify,
-        b"[timerfd]" => DescriptorKind::Timer,
-        b"[userfaultfd]" => DescriptorKind::UserFault,
-        b"[io_uring]" => DescriptorKind::IoUring,
-        b"[pidfd]" => DescriptorKind::Pidfd,
-        name if name.starts_with(b"bpf-") => DescriptorKind::Bpf,
-        _ => DescriptorKind::Other,
-    }
+fn makes_descriptor(wire: &Wire<'_>) -> bool {
+    wire.number(param_index(Event::Bpf, "cmd"))
+        .is_some_and(|cmd| BPF_MAKES.contains(&cmd))
 }
 
 fn text(bytes: &[u8]) -> &[u8] {
     bytes.split(|b| *b == 0).next().unwrap_or(bytes)
 }
 
-/// An IPv6 socket that talks IPv4 (`::ffff:a.b.c.d`) is an IPv4 socket to rules, as in Falco.
-fn unmapped(mut tuple: SocketTuple<'_>) -> SocketTuple<'_> {
-    let v4 = |end: Option<(IpAddr, u16)>| match end {
-        Some((IpAddr::V6(ip), port)) => ip.to_ipv4_mapped().map(|v4| (IpAddr::V4(v4), port)),
-        _ => None,
-    };
-    if let Some(remote) = v4(tuple.remote) {
-        tuple.family = AF_INET;
-        tuple.remote = Some(remote);
-        tuple.local = v4(tuple.local).or_else(|| {
-            tuple
-                .local
-                .map(|(_, port)| (IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), port))
-        });
-    }
-    tuple
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lanner_schema::record::{OBJECT_LEN, WireBuilder};
+    use lanner_schema::record::{AF_INET, AF_INET6, OBJECT_INTERNAL, WireBuilder};
 
     #[test]
     fn opens_tell_files_from_directories_and_failed_ones_have_no_number() {
@@ -193,8 +145,8 @@ mod tests {
             .number(0)
             .build();
         let mut padded = bytes.clone();
-        padded.splice(10..10, [0; 4]); // the two on-demand parameters
-        let wire = Wire::read(&padded, 7).unwrap();
+        padded.splice(10..10, [0; 8]); // the on-demand parameters
+        let wire = Wire::read(&padded, 9).unwrap();
         let descriptor = descriptor(Event::Openat, &wire, |_| None).unwrap();
         assert_eq!(descriptor.number, -1);
         assert_eq!(descriptor.kind, DescriptorKind::Directory);
@@ -202,14 +154,32 @@ mod tests {
     }
 
     #[test]
-    fn fchdir_is_about_a_directory() {
-        let bytes = WireBuilder::new().number(0).number(5).kernel_path("/srv").build();
-        let wire = Wire::read(&bytes, 3).unwrap();
+    fn a_descriptor_is_what_its_object_is() {
+        let bytes = WireBuilder::new()
+            .number(0)
+            .number(5)
+            .file_object(0o040755, "/srv")
+            .missing()
+            .build();
+        let wire = Wire::read(&bytes, 4).unwrap();
         let descriptor = descriptor(Event::Fchdir, &wire, |_| Some(b"/srv")).unwrap();
         assert_eq!(
             (descriptor.number, descriptor.kind),
             (5, DescriptorKind::Directory)
         );
+        assert_eq!(descriptor.path, Some(&b"/srv"[..]));
+    }
+
+    #[test]
+    fn a_new_descriptor_has_a_kind_before_anybody_looks_at_it() {
+        let made = |result: i64, cmd: i64| {
+            let bytes = WireBuilder::new().number(result).number(cmd).missing().build();
+            let wire = Wire::read(&bytes, 3).unwrap();
+            descriptor(Event::Bpf, &wire, |_| None).map(|fd| (fd.number, fd.kind))
+        };
+        assert_eq!(made(7, 0), Some((7, DescriptorKind::Bpf)));
+        assert_eq!(made(-13, 5), Some((-1, DescriptorKind::Bpf)));
+        assert_eq!(made(0, 2), None, "the result of an update is no descriptor");
     }
 
     #[test]
@@ -239,39 +209,32 @@ mod tests {
         assert_eq!(descriptor.number, 5);
     }
 
-    /// `dup2(3, 0) = result` of an object with this mode, flags and name.
-    fn copied(
-        result: i64,
-        mode: u16,
-        internal: bool,
-        name: &[u8],
-        tuple: Option<&SocketTuple<'_>>,
-    ) -> Vec<u8> {
-        let mut object = vec![0; OBJECT_LEN];
-        object[..2].copy_from_slice(&mode.to_le_bytes());
-        object[2] = u8::from(internal);
-        object.extend_from_slice(name);
-        let wire = WireBuilder::new()
-            .number(result)
-            .number(3)
-            .number(0)
-            .bytes(&object)
-            .missing();
-        match tuple {
-            Some(tuple) => wire.tuple(tuple).build(),
-            None => wire.missing().build(),
-        }
+    /// `dup2(3, 0) = result` of an object with this mode and flags, followed by `rest`.
+    fn copied(result: i64, mode: u16, internal: bool, rest: &[u8]) -> Vec<u8> {
+        let object = Object {
+            mode,
+            flags: if internal { OBJECT_INTERNAL } else { 0 },
+            dev: 0x10302,
+            inode: 99,
+            rest,
+            ..Object::default()
+        };
+        let mut bytes = Vec::new();
+        object.write(&mut bytes);
+        let wire = WireBuilder::new().number(result).number(3).number(0);
+        wire.bytes(&bytes).build()
     }
 
     #[test]
     fn a_copy_is_about_the_new_descriptor_and_a_failed_one_about_the_old() {
-        let bytes = copied(0, 0o100644, false, b"", None);
-        let wire = Wire::read(&bytes, 6).unwrap();
+        let bytes = copied(0, 0o100644, false, b"shadow\0etc\0");
+        let wire = Wire::read(&bytes, 4).unwrap();
         let copy = descriptor(Event::Dup2, &wire, |_| Some(b"/etc/shadow")).unwrap();
         assert_eq!((copy.number, copy.kind), (0, DescriptorKind::File));
         assert_eq!(copy.path, Some(&b"/etc/shadow"[..]));
-        let bytes = copied(-9, 0o100644, false, b"", None);
-        let wire = Wire::read(&bytes, 6).unwrap();
+        assert_eq!((copy.dev, copy.ino), (Some(0x10302), Some(99)));
+        let bytes = copied(-9, 0o100644, false, b"");
+        let wire = Wire::read(&bytes, 4).unwrap();
         assert_eq!(descriptor(Event::Dup2, &wire, |_| None).unwrap().number, 3);
     }
 
@@ -287,8 +250,10 @@ mod tests {
             accepted: true,
             ..SocketTuple::default()
         };
-        let bytes = copied(1, 0o140777, true, b"TCP\0", Some(&tuple));
-        let wire = Wire::read(&bytes, 6).unwrap();
+        let mut rest = Vec::new();
+        tuple.write(&mut rest);
+        let bytes = copied(1, 0o140777, true, &rest);
+        let wire = Wire::read(&bytes, 4).unwrap();
         let copy = descriptor(Event::Dup2, &wire, |_| None).unwrap();
         assert_eq!((copy.number, copy.kind), (1, DescriptorKind::Ipv4));
         assert_eq!(copy.tuple, Some(tuple));
@@ -305,8 +270,8 @@ mod tests {
             (0o600, b"bpf-map\0", DescriptorKind::Bpf),
             (0o600, b"[perf_event]\0", DescriptorKind::Other),
         ] {
-            let bytes = copied(9, mode, true, name, None);
-            let wire = Wire::read(&bytes, 6).unwrap();
+            let bytes = copied(9, mode, true, name);
+            let wire = Wire::read(&bytes, 4).unwrap();
             let copy = descriptor(Event::Dup2, &wire, |_| None).unwrap();
             assert_eq!(copy.kind, kind, "{}", String::from_utf8_lossy(name));
             let memfd = (kind == DescriptorKind::Memfd).then_some(&b"memfd:x"[..]);

@@ -151,7 +151,7 @@ impl Happening {
             event,
             pid: 30,
             container: None,
-            wire: wire.build(),
+            wire: wire.build_for(event),
             paths: Vec::new(),
             descriptor: None,
         }

@@ -190,6 +190,7 @@ fn type_name(ty: ParamType) -> (&'static str, Option<&'static FlagTable>) {
         ParamType::SockTuple => "SOCKTUPLE",
         ParamType::SockAddr => "SOCKADDR",
         ParamType::PtraceWord(_) | ParamType::Dyn => "DYNAMIC",
+        ParamType::Object(_) => "OBJECT",
     };
     (name, None)
 }

@@ -13,6 +13,7 @@ mod tracing;
 use std::error::Error;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::process::{Command, ExitCode, Stdio};
 
 use libc::{c_int, c_long};
@@ -321,7 +322,10 @@ fn modes(dir: &str, fd: c_int, at: &str) -> Result<()> {
             ("res", "0"),
             ("fd", &open.as_raw_fd().to_string()),
             ("mode", "384"),
-            ("path", &format!("{dir}/file|{dir}/file")),
+            ("fd.path", &format!("{dir}/file")),
+            ("fd.type", "file"),
+            ("fd.ino", &open.metadata()?.ino().to_string()),
+            ("fd.dev", &open.metadata()?.dev().to_string()),
         ],
     );
     assert_eq!(sys!(libc::SYS_fchmodat, fd, file.as_ptr(), 0o644), 0);
@@ -346,7 +350,13 @@ fn directories(dir: &str, fd: c_int, at: &str) -> Result<()> {
     assert_eq!(sys!(libc::SYS_fchdir, fd), 0);
     expect(
         "fchdir",
-        &[("res", "0"), ("fd", at), ("path", &format!("{dir}|{dir}"))],
+        &[
+            ("res", "0"),
+            ("fd", at),
+            ("cwd", &format!("{dir}|{dir}")),
+            ("fd.path", dir),
+            ("fd.type", "directory"),
+        ],
     );
     Ok(())
 }

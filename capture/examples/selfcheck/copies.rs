@@ -108,7 +108,7 @@ fn connections() -> Result<()> {
                 ("res", &result.to_string()),
                 ("oldfd", &old.to_string()),
                 ("newfd", "78"),
-                ("tuple", &tuple),
+                ("fd.tuple", &tuple),
                 ("fd.num", "78"),
                 ("fd.type", "ipv4"),
                 ("fd.connected", connected),
@@ -140,7 +140,7 @@ fn connections() -> Result<()> {
             "dup",
             &[
                 ("res", &copy.to_string()),
-                ("tuple", &format!("{}:{}>?", address.ip(), address.port())),
+                ("fd.tuple", &format!("{}:{}>?", address.ip(), address.port())),
                 ("fd.type", "ipv6"),
                 ("fd.connected", "false"),
             ],

@@ -463,7 +463,7 @@ fn accepts() -> Result<()> {
         "listen",
         &[
             ("backlog", "7"),
-            ("tuple", &format!("{here}>?")),
+            ("fd.tuple", &format!("{here}>?")),
             ("fd.is_server", "true"),
         ],
     );

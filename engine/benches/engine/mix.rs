@@ -194,7 +194,7 @@ impl Host {
         let made = |event, wire: WireBuilder, paths, result| Made {
             event,
             pid,
-            wire: wire.build(),
+            wire: wire.build_for(event),
             paths,
             result,
         };

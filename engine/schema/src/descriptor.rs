@@ -1,6 +1,8 @@
 //! The descriptor an event is about.
 
-use crate::record::SocketTuple;
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::record::{AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, Layer, Object, SocketTuple};
 
 /// What a descriptor refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -93,6 +95,77 @@ impl DescriptorKind {
     }
 }
 
+/// `S_IFDIR`.
+const S_IFDIR: u16 = 0o040000;
+/// `S_IFIFO`.
+const S_IFIFO: u16 = 0o010000;
+/// Of the file system of pidfds, since Linux 6.9.
+const PID_FS_MAGIC: u32 = 0x5049_4446;
+/// Of the file system of namespaces.
+pub const NSFS_MAGIC: u32 = 0x6e73_6673;
+
+impl DescriptorKind {
+    /// What a socket is.
+    pub fn of_socket(tuple: &SocketTuple<'_>) -> DescriptorKind {
+        match tuple.family {
+            AF_INET => DescriptorKind::Ipv4,
+            AF_INET6 => DescriptorKind::Ipv6,
+            AF_UNIX => DescriptorKind::Unix,
+            AF_NETLINK => DescriptorKind::Netlink,
+            _ => DescriptorKind::Other,
+        }
+    }
+
+    /// What a descriptor's object is. Those that have no path go by the name the kernel gave them.
+    pub fn of_object(object: &Object<'_>) -> DescriptorKind {
+        if let Some(tuple) = object.tuple() {
+            return DescriptorKind::of_socket(&unmapped(tuple));
+        }
+        if object.is_socket() {
+            return DescriptorKind::Other;
+        }
+        match object.file_type() {
+            S_IFIFO => return DescriptorKind::Pipe,
+            S_IFDIR => return DescriptorKind::Directory,
+            _ if !object.is_internal() => return DescriptorKind::File,
+            _ if object.magic == PID_FS_MAGIC => return DescriptorKind::Pidfd,
+            _ if object.magic == NSFS_MAGIC => return DescriptorKind::File,
+            _ => {}
+        }
+        match object.name() {
+            name if name.starts_with(b"memfd:") => DescriptorKind::Memfd,
+            b"[eventfd]" => DescriptorKind::Event,
+            b"[signalfd]" => DescriptorKind::Signal,
+            b"[eventpoll]" => DescriptorKind::EventPoll,
+            b"inotify" => DescriptorKind::Inotify,
+            b"[timerfd]" => DescriptorKind::Timer,
+            b"[userfaultfd]" => DescriptorKind::UserFault,
+            b"[io_uring]" => DescriptorKind::IoUring,
+            b"[pidfd]" => DescriptorKind::Pidfd,
+            name if name.starts_with(b"bpf-") || name.starts_with(b"bpf_") => DescriptorKind::Bpf,
+            _ => DescriptorKind::Other,
+        }
+    }
+}
+
+/// An IPv6 socket that talks IPv4 (`::ffff:a.b.c.d`) is an IPv4 socket to rules, as in Falco.
+pub fn unmapped(mut tuple: SocketTuple<'_>) -> SocketTuple<'_> {
+    let v4 = |end: Option<(IpAddr, u16)>| match end {
+        Some((IpAddr::V6(ip), port)) => ip.to_ipv4_mapped().map(|v4| (IpAddr::V4(v4), port)),
+        _ => None,
+    };
+    if let Some(remote) = v4(tuple.remote) {
+        tuple.family = AF_INET;
+        tuple.remote = Some(remote);
+        tuple.local = v4(tuple.local).or_else(|| {
+            tuple
+                .local
+                .map(|(_, port)| (IpAddr::V4(Ipv4Addr::UNSPECIFIED), port))
+        });
+    }
+    tuple
+}
+
 /// The descriptor an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Descriptor<'a> {
@@ -112,4 +185,31 @@ pub struct Descriptor<'a> {
     pub connected: bool,
     /// True when the event gave the descriptor another name than it had.
     pub name_changed: bool,
+    /// Number of the device of the file.
+    pub dev: Option<u32>,
+    /// Inode number of the file.
+    pub ino: Option<u64>,
+    /// The layer of the overlay that the file is on.
+    pub layer: Option<Layer>,
+}
+
+impl<'a> Descriptor<'a> {
+    /// A descriptor from what it refers to; `path` is the object's, made text.
+    pub fn of_object(number: i64, object: &Object<'a>, path: Option<&'a [u8]>) -> Descriptor<'a> {
+        let kind = DescriptorKind::of_object(object);
+        let tuple = object.tuple().map(unmapped);
+        Descriptor {
+            number,
+            kind,
+            // A memfd has a name, if no path.
+            path: path.or_else(|| (kind == DescriptorKind::Memfd).then_some(object.name())),
+            tuple,
+            is_server: tuple.is_some_and(|t| t.is_server()),
+            connected: tuple.is_some_and(|t| t.connected),
+            dev: Some(object.dev),
+            ino: Some(object.inode),
+            layer: object.layer(),
+            ..Descriptor::default()
+        }
+    }
 }

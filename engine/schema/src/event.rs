@@ -4,6 +4,7 @@
 //! comes from, so that a system call whose parameters are plain arguments needs a row and nothing else: capture's
 //! build script turns the rows into the C table that the BPF walker reads, and the decoder reads the same rows.
 
+use crate::descriptor::DescriptorKind;
 use crate::flags::FlagTable;
 
 mod rows;
@@ -61,6 +62,9 @@ pub enum ParamType {
     /// A value whose type differs from event to event: a byte of the record says which ([`crate::record::DYN_BYTES`] and
     /// its kin), the value follows.
     Dyn,
+    /// What the descriptor in the parameter with this index refers to: [`crate::record::Object`]. Hidden, and read on
+    /// demand: where a rule reads a field of that descriptor, or prints it.
+    Object(u8),
 }
 
 /// A field of the process state that fills a parameter which is not in the record itself.
@@ -103,8 +107,6 @@ pub enum Extractor {
     SockTuple = 1,
     /// The `struct sockaddr` that argument 1 points to, argument 2 long.
     SockAddr = 2,
-    /// Path of the file behind the descriptor argument 0 (dentry and mount walk).
-    FdPath = 3,
     /// Device number of the file that was opened (the result is its descriptor).
     OpenedDev = 4,
     /// Inode number of the file that was opened.
@@ -126,16 +128,10 @@ pub enum Extractor {
     SentMsgData = 12,
     /// The length of those `struct iovec`s together.
     MsgSize = 13,
-    /// What the result of a `dup` refers to (argument 0 when it failed): [`crate::record::Object`].
-    Object = 14,
-    /// Its path, when it is a file that has one.
-    ObjectPath = 15,
-    /// Its ends, when it is a socket.
-    ObjectTuple = 16,
     /// Both ends of the socket behind descriptor argument 0, as the kernel knows them.
-    ArgTuple = 17,
+    ArgTuple,
     /// The same of the socket that is the result.
-    ResultTuple = 18,
+    ResultTuple,
     /// The inheritable capabilities of the calling thread after the call, from the kernel's credentials.
     CapInheritable,
     /// Its permitted ones.
@@ -203,6 +199,17 @@ pub enum Extractor {
     RecvTuple,
 }
 
+/// Where the descriptor is that an object is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// Argument *n*.
+    Arg(u8),
+    /// The result of the system call.
+    Result,
+    /// The result of a call that copies the descriptor argument *n*; the original when it failed.
+    Copy(u8),
+}
+
 /// The most bytes of data that an event carries: Falco's default.
 pub const SNAPLEN: usize = 80;
 
@@ -241,6 +248,9 @@ pub enum Origin {
     },
     /// A named extractor.
     Extractor(Extractor),
+    /// What a descriptor refers to when the call returns, from the kernel's table of open files: the file, its path, the
+    /// ends of a socket. However the process came by the descriptor.
+    Object(Holder),
     /// Written by the program of this event itself (process life: `bpf/task.h`).
     Program,
     /// Not in the record: [`Param::state`] fills it, or nothing does yet.
@@ -330,27 +340,67 @@ pub enum FdUse {
         /// Index of the tuple parameter.
         tuple: u8,
     },
-    /// The descriptor parameter `fd` is a file whose path is the hidden parameter `path`.
-    File {
+    /// The result is a new descriptor, of this kind. Of a failed call nothing else is known.
+    Makes {
+        /// Index of the [`Origin::Object`].
+        object: u8,
+        /// What it refers to.
+        kind: DescriptorKind,
+    },
+    /// What the descriptor parameter `fd` refers to is the parameter `object`. Rows with a parameter of that name need
+    /// not say it.
+    Described {
         /// Index of the descriptor parameter.
         fd: u8,
-        /// Index of the path parameter.
-        path: u8,
-        /// True when only a directory can be meant.
-        directory: bool,
+        /// Index of the [`Origin::Object`].
+        object: u8,
     },
-    /// The result is a copy of a descriptor: what it refers to is in hidden parameters. A failed call is about the
-    /// descriptor it was to copy.
+    /// The result is a copy of a descriptor, or another number of the same. A failed call is about the descriptor it was
+    /// to copy.
     Copies {
         /// Index of the parameter with the descriptor that is copied.
         old: u8,
-        /// Index of the [`Extractor::Object`].
+        /// Index of the [`Origin::Object`].
         object: u8,
-        /// Index of the [`Extractor::ObjectPath`].
-        path: u8,
-        /// Index of the [`Extractor::ObjectTuple`].
-        tuple: u8,
     },
+}
+
+impl FdUse {
+    /// What a row that does not say it means by its parameters: `object` describes the descriptor the event is about.
+    pub const fn of(params: &[Param]) -> FdUse {
+        let mut index = 0;
+        while index < params.len() {
+            if let ParamType::Object(fd) = params[index].ty
+                && is_same(params[index].name, "object")
+            {
+                return FdUse::Described {
+                    fd,
+                    object: index as u8,
+                };
+            }
+            index += 1;
+        }
+        FdUse::None
+    }
+
+    /// The index of the object parameter that says what the event's descriptor refers to.
+    pub const fn object(self) -> Option<u8> {
+        match self {
+            FdUse::Makes { object, .. } | FdUse::Described { object, .. } | FdUse::Copies { object, .. } => {
+                Some(object)
+            }
+            FdUse::None | FdUse::Opens { .. } | FdUse::Socket { .. } => None,
+        }
+    }
+}
+
+const fn is_same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
 }
 
 /// One event.
@@ -378,6 +428,13 @@ impl EventRow {
     /// The index of the parameter called `name`.
     pub fn param(&self, name: &str) -> Option<usize> {
         self.params.iter().position(|p| p.name == name)
+    }
+
+    /// The index of the parameter that says what the descriptor in parameter `fd` refers to.
+    pub fn object_of(&self, fd: usize) -> Option<usize> {
+        self.params
+            .iter()
+            .position(|p| matches!(p.ty, ParamType::Object(of) if usize::from(of) == fd))
     }
 
     /// True for events that only Lanner's own state needs: never the value of `evt.type`.
@@ -526,15 +583,10 @@ impl FromIterator<Event> for EventSet {
 
 /// The index of the parameter called `name`, for constants: `usize::MAX`, which no record has, when there is none.
 pub const fn param_index(event: Event, name: &str) -> usize {
-    let (params, name) = (EVENTS[event as usize].params, name.as_bytes());
+    let params = EVENTS[event as usize].params;
     let mut index = 0;
     while index < params.len() {
-        let candidate = params[index].name.as_bytes();
-        let mut same = 0;
-        while same < name.len() && same < candidate.len() && name[same] == candidate[same] {
-            same += 1;
-        }
-        if same == name.len() && same == candidate.len() {
+        if is_same(params[index].name, name) {
             return index;
         }
         index += 1;
@@ -585,6 +637,13 @@ mod tests {
                         row.name,
                         param.name
                     );
+                }
+                if let ParamType::Object(fd) = param.ty {
+                    // A new descriptor is an errno by Falco's table in some rows.
+                    let fd = row.params[usize::from(fd)].ty;
+                    assert!(matches!(fd, ParamType::Fd | ParamType::Errno), "{}", row.name);
+                    assert!(param.hidden && param.on_demand, "{}", row.name);
+                    assert!(matches!(param.from, Origin::Object(_)), "{}", row.name);
                 }
             }
         }

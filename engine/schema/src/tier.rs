@@ -104,6 +104,8 @@ impl Tier {
             Origin::UserString(_) | Origin::UserU64 { .. } | Origin::ResultU64 { .. } => {
                 Quality::Weaker(Why::FromCaller)
             }
+            Origin::Object(_) if has_types => Quality::Exact,
+            Origin::Object(_) => Quality::Weaker(Why::FromProc),
             Origin::Program if has_types => Quality::Exact,
             Origin::Program => Quality::Missing(Why::NeedsTypes),
             Origin::Extractor(extractor) => match extractor {
@@ -318,6 +320,7 @@ fn recorded_without_bpf(event: Event, index: usize, param: &Param) -> Option<Qua
         (NoBpf::Seccomp, Origin::Arg(_) | Origin::Int(_)) => Exact,
         (NoBpf::Seccomp, Origin::UserPath { .. }) => Weaker(Why::PathAsPassed),
         (NoBpf::Seccomp, Origin::UserString(_) | Origin::UserU64 { .. }) => Weaker(Why::FromCaller),
+        (NoBpf::Fanotify | NoBpf::Seccomp, Origin::Object(_)) => Weaker(Why::FromProc),
         (NoBpf::Seccomp, Origin::Extractor(extractor)) => match extractor {
             extractor if is_argument(extractor) => Exact,
             extractor if takes_address(extractor) => Weaker(Why::AddressAsPassed),
@@ -339,8 +342,8 @@ fn reads_user_memory(extractor: Extractor) -> bool {
         X::ReceivedData | X::ReceivedMsgData | X::MsgControl => true,
         X::PairFirst | X::PairSecond | X::SockOptValue | X::SockOptLen => true,
         X::SockTuple | X::SendToTuple | X::SendMsgTuple | X::RecvFromTuple | X::RecvMsgTuple => false,
-        X::FdPath | X::OpenedDev | X::OpenedIno | X::Cwd => false,
-        X::Object | X::ObjectPath | X::ObjectTuple | X::ArgTuple | X::ResultTuple => false,
+        X::OpenedDev | X::OpenedIno | X::Cwd => false,
+        X::ArgTuple | X::ResultTuple => false,
         X::AcceptedTuple | X::RecvTuple | X::PairTuple | X::PairSource | X::PairPeer => false,
         X::QueuePercent | X::QueueLength | X::QueueMax => false,
         X::ReceivedSize | X::SockOptLevel | X::SockOptName | X::SocketFlags => false,

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use crate::container::Owner;
 use crate::descriptor::Descriptor;
-use crate::event::{Event, Origin, Param, ParamType, ProcessField};
+use crate::event::{Event, FdUse, Origin, Param, ParamType, ProcessField};
 use crate::process::{Process, User};
-use crate::record::{DYN_ERRNO, DYN_NUMBER, SocketTuple, Wire};
+use crate::record::{DYN_ERRNO, DYN_NUMBER, Object, SocketTuple, Wire};
 
 /// The state around an event that a field may have to look up.
 pub trait System {
@@ -232,8 +232,41 @@ impl<'a> EventView<'a> {
             ParamType::FsPath | ParamType::FsRelPath(_) => self.path(index, bytes),
             ParamType::SockTuple | ParamType::SockAddr => ParamValue::Tuple(SocketTuple::read(bytes)?),
             ParamType::Dyn => dynamic(bytes)?,
+            ParamType::Object(_) => match self.resolved(index) {
+                Some(path) => ParamValue::Path {
+                    raw: path,
+                    resolved: Some(path),
+                },
+                None => match Object::read(bytes)?.tuple() {
+                    Some(tuple) => ParamValue::Tuple(tuple),
+                    None => ParamValue::Bytes(Object::read(bytes)?.name()),
+                },
+            },
             _ => ParamValue::U64(number()?),
         })
+    }
+
+    /// The descriptor in parameter `fd`, as far as it is known what it refers to: the event's own, or one with an object
+    /// parameter of its own that was read.
+    pub fn described(&self, fd: usize) -> Option<Descriptor<'a>> {
+        let row = self.event.row();
+        let own = match row.fd {
+            FdUse::None => None,
+            FdUse::Opens { .. } | FdUse::Makes { .. } => Some(0),
+            FdUse::Socket { fd, .. } | FdUse::Described { fd, .. } => Some(fd),
+            // The copy, the original, and the number that was asked for are all the same.
+            FdUse::Copies { .. } => {
+                let number = self.wire.number(fd)?.cast_signed();
+                return self.descriptor.copied().filter(|copy| copy.number == number);
+            }
+        };
+        if own.is_some_and(|own| usize::from(own) == fd) {
+            return self.descriptor.copied();
+        }
+        let index = row.object_of(fd)?;
+        let object = Object::read(self.wire.param(index)?.bytes)?;
+        let number = self.wire.number(fd)?.cast_signed();
+        Some(Descriptor::of_object(number, &object, self.resolved(index)))
     }
 
     fn resolved(&self, index: usize) -> Option<&'a [u8]> {

@@ -7,7 +7,7 @@ use lanner_schema::descriptor::{Descriptor, DescriptorKind};
 use lanner_schema::event::{EVENTS, Event, FdUse, Origin, ParamType};
 use lanner_schema::flags::O_F_CREATED;
 use lanner_schema::process::{Image, Process};
-use lanner_schema::record::{AF_INET, AF_INET6, SocketTuple, Wire, WireBuilder};
+use lanner_schema::record::{AF_INET, AF_INET6, Object, SocketTuple, Wire, WireBuilder};
 use lanner_schema::view::{EventView, ResolvedPath, SourceId, System};
 use proptest::prelude::*;
 
@@ -175,32 +175,35 @@ fn parameters(event: Event, values: &[(usize, usize, u8)]) -> (Vec<u8>, Vec<(u8,
                 _ => wire.text(path),
             },
             ParamType::ByteBuf => wire.bytes(b"a\0bc\0"),
-            ParamType::SockTuple | ParamType::SockAddr => {
-                let (family, address) = match kind % 2 {
-                    0 => (
-                        AF_INET,
-                        ["10.0.0.1", "127.0.0.1"][number.unsigned_abs() as usize % 2],
-                    ),
-                    _ => (
-                        AF_INET6,
-                        ["2001:db8::1", "::1"][number.unsigned_abs() as usize % 2],
-                    ),
-                };
-                let end = (address.parse().unwrap(), number as u16);
-                wire.tuple(&SocketTuple {
-                    family,
-                    protocol: [6, 17][usize::from(*kind) / 4],
-                    kind: 1,
-                    local: Some(end),
-                    remote: (*kind > 2).then_some(end),
-                    path: b"",
-                    ..SocketTuple::default()
-                })
+            ParamType::Object(_) if *kind < 4 => {
+                paths.push((index as u8, path));
+                wire.file_object([0o100644, 0o040755, 0o010600][usize::from(*kind) % 3], path)
             }
+            ParamType::Object(_) => wire.socket_object(&tuple(number, *kind)),
+            ParamType::SockTuple | ParamType::SockAddr => wire.tuple(&tuple(number, *kind)),
             _ => wire.number(number),
         };
     }
     (wire.build(), paths)
+}
+
+/// A socket of either family.
+fn tuple(number: i64, kind: u8) -> SocketTuple<'static> {
+    let at = number.unsigned_abs() as usize % 2;
+    let (family, address) = match kind % 2 {
+        0 => (AF_INET, ["10.0.0.1", "127.0.0.1"][at]),
+        _ => (AF_INET6, ["2001:db8::1", "::1"][at]),
+    };
+    let end = (address.parse().unwrap(), number as u16);
+    SocketTuple {
+        family,
+        protocol: [6, 17][usize::from(kind) / 4],
+        kind: 1,
+        local: Some(end),
+        remote: (kind > 2).then_some(end),
+        path: b"",
+        ..SocketTuple::default()
+    }
 }
 
 impl Random {
@@ -267,13 +270,19 @@ impl Random {
             is_server: false,
             ..Descriptor::default()
         };
+        let described = |number, index: u8| {
+            let object = Object::read(wire.param(index.into())?.bytes)?;
+            Some(Descriptor::of_object(number, &object, path_of(index)))
+        };
         // What capture gives: nothing where the row has no use for a descriptor.
         let descriptor = match self.event.row().fd {
             FdUse::None => None,
             FdUse::Opens { path, .. } => Some(file(number_of(0), path)),
-            FdUse::File { fd, path, .. } => Some(file(number_of(fd), path)),
-            FdUse::Copies { path, .. } if self.number(4) % 2 == 1 => Some(file(number_of(0), path)),
-            FdUse::Copies { old: fd, tuple, .. } | FdUse::Socket { fd, tuple } => {
+            FdUse::Makes { object, .. } => described(number_of(0), object),
+            FdUse::Described { fd, object } | FdUse::Copies { old: fd, object } => {
+                described(number_of(fd), object)
+            }
+            FdUse::Socket { fd, tuple } => {
                 let tuple = wire.param(tuple.into()).and_then(|p| SocketTuple::read(p.bytes));
                 Some(Descriptor {
                     number: number_of(fd),
@@ -288,6 +297,7 @@ impl Random {
                     is_server: self.number(5) % 2 == 1,
                     connected: tuple.is_some_and(|t| t.connected),
                     name_changed: self.number(5) % 3 == 1,
+                    ..Descriptor::default()
                 })
             }
         };

@@ -46,7 +46,7 @@ pub(crate) fn is_decided(field: &FieldRef, event: Event) -> bool {
 pub(crate) fn is_built(field: &FieldRef, event: Event) -> bool {
     match field.row.extract {
         _ if field.origin != ValueOrigin::Event => true,
-        Extract::Mostly(..) => matches!(event.row().fd, FdUse::Socket { .. } | FdUse::Copies { .. }),
+        Extract::Mostly(..) => !matches!(event.row().fd, FdUse::None | FdUse::Opens { .. }),
         Extract::One(_) | Extract::Ancestor(_) => true,
         _ => false,
     }

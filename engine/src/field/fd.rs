@@ -2,7 +2,7 @@
 
 use lanner_schema::container::Owner;
 use lanner_schema::descriptor::{Descriptor, DescriptorKind};
-use lanner_schema::record::SocketTuple;
+use lanner_schema::record::{Layer, SocketTuple};
 use lanner_schema::view::{EventView, ParamValue};
 use memchr::{memchr_iter, memrchr};
 use std::net::IpAddr;
@@ -67,8 +67,7 @@ fn port_text<'b>(end: Option<End>, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
 }
 
 /// Appends `fd.name`; nothing when it has none.
-pub(super) fn name_into(view: &EventView<'_>, out: &mut Vec<u8>) {
-    let Some(fd) = view.descriptor else { return };
+pub(super) fn name_into(fd: &Descriptor<'_>, out: &mut Vec<u8>) {
     match (fd.path, fd.tuple) {
         (Some(path), _) => out.extend_from_slice(path),
         (None, Some(tuple)) => {
@@ -88,8 +87,11 @@ fn name<'b>(view: &EventView<'b>, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
     if let Some(path) = fd.path {
         return Some(Value::Bytes(path));
     }
-    fd.tuple?;
-    name_into(view, buf);
+    // Pipes and anonymous inodes are known to have no name.
+    if fd.kind == DescriptorKind::Other && fd.tuple.is_none() {
+        return None;
+    }
+    name_into(fd, buf);
     Some(Value::Bytes(buf))
 }
 
@@ -145,23 +147,35 @@ fn container_id<'b>(view: &EventView<'b>) -> &'b str {
 }
 
 fn in_container<'b>(view: &EventView<'b>, dir: bool, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
-    view.descriptor?;
+    let fd = view.descriptor?;
     buf.extend_from_slice(container_id(view).as_bytes());
     buf.push(b':');
     if dir {
         buf.extend_from_slice(directory(view)?);
     } else {
-        name_into(view, buf);
+        name_into(fd, buf);
     }
     Some(Value::Bytes(buf))
 }
 
-fn number_param(view: &EventView<'_>, name: &str) -> Option<u64> {
-    view.descriptor?;
-    match view.param_named(name)? {
-        ParamValue::U64(value) => Some(value),
-        _ => None,
+/// A number of the file, from the parameter that opens have for it, or from what the descriptor refers to.
+fn number_param(view: &EventView<'_>, name: &str, known: Option<u64>) -> Option<u64> {
+    match view.param_named(name) {
+        Some(ParamValue::U64(value)) => Some(value),
+        _ => known,
     }
+}
+
+fn dev(view: &EventView<'_>) -> Option<u64> {
+    number_param(view, "dev", view.descriptor?.dev.map(u64::from))
+}
+
+fn ino(view: &EventView<'_>) -> Option<u64> {
+    number_param(view, "ino", view.descriptor?.ino)
+}
+
+fn is_in(view: &EventView<'_>, layer: Layer) -> Option<Value<'static>> {
+    Some(Value::Bool(view.descriptor?.layer == Some(layer)))
 }
 
 fn protocol<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
@@ -233,14 +247,14 @@ pub(super) static FIELDS: &[Field] = fields! {
     "fd.sip.name" CharBuf None [no_rhs no_transformer] "Host name of the server, likewise." => Names(server_ip);
     "fd.lip.name" CharBuf None [no_rhs no_transformer] "Host name of the process's own address, likewise." => Names(local_ip);
     "fd.rip.name" CharBuf None [no_rhs no_transformer] "Host name of the other end, likewise." => Names(remote_ip);
-    "fd.dev" Int32 None [hex] "Number of the device the file is on." => Plain(|e| number_param(e, "dev").map(Value::U64));
-    "fd.dev.major" Int32 None [] "Its major number." => Plain(|e| number_param(e, "dev").map(|dev| Value::U64((dev >> 8) & 0xfff)));
-    "fd.dev.minor" Int32 None [] "Its minor number." => Plain(|e| number_param(e, "dev").map(|dev| Value::U64(dev & 0xff | (dev >> 12) & 0xfff00)));
-    "fd.ino" Int64 None [] "The file's inode number." => Plain(|e| number_param(e, "ino").map(Value::U64));
+    "fd.dev" Int32 None [hex] "Number of the device the file is on." => Plain(|e| dev(e).map(Value::U64));
+    "fd.dev.major" Int32 None [] "Its major number." => Plain(|e| dev(e).map(|dev| Value::U64((dev >> 8) & 0xfff)));
+    "fd.dev.minor" Int32 None [] "Its minor number." => Plain(|e| dev(e).map(|dev| Value::U64(dev & 0xff | (dev >> 12) & 0xfff00)));
+    "fd.ino" Int64 None [] "The file's inode number." => Plain(|e| ino(e).map(Value::U64));
     "fd.nameraw" CharBuf None [] "The path as it was passed, double slashes removed." => Mostly(clean_raw_name, |e, _, buf| raw_name(e, buf));
     "fd.types" CharBuf Index [list no_rhs] "Types of all open descriptors, or of one." => Unfilled;
-    "fd.is_upper_layer" Bool None [] "The file is in the upper layer of an overlay." => Unfilled;
-    "fd.is_lower_layer" Bool None [] "The file is in a lower layer of an overlay." => Unfilled;
+    "fd.is_upper_layer" Bool None [] "The file is in the upper layer of an overlay." => Plain(|e| is_in(e, Layer::Upper));
+    "fd.is_lower_layer" Bool None [] "The file is in a lower layer of an overlay." => Plain(|e| is_in(e, Layer::Lower));
 };
 
 pub(super) static LIST_FIELDS: &[Field] = fields! {

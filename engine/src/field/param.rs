@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::LazyLock;
 
-use lanner_schema::event::{EVENTS, Event, FdUse, ParamType};
+use lanner_schema::event::{EVENTS, Event, ParamType};
 use lanner_schema::flags;
 use lanner_schema::process::strings;
 use lanner_schema::record::SocketTuple;
@@ -24,6 +24,14 @@ pub(super) enum Reads {
     All,
     /// The one with this name.
     Named(&'static str),
+    /// The object of the event's descriptor.
+    Object,
+    /// The object of the event's descriptor, also of one that was opened by a name.
+    Layer,
+    /// The object of the event's descriptor, where the event has no parameter of this name.
+    ObjectOr(&'static str),
+    /// The path that the field shows.
+    Path,
 }
 
 /// Which parameters the field called `name` reads.
@@ -31,9 +39,13 @@ pub(super) fn reads(name: &str) -> Reads {
     match name {
         "evt.args" | "evt.info" => Reads::All,
         "evt.arg" => Reads::Indexed,
-        "fd.dev" | "fd.dev.major" | "fd.dev.minor" => Reads::Named("dev"),
-        "fd.ino" => Reads::Named("ino"),
+        "fd.num" | "fd.uid" | "fd.name_changed" => Reads::None,
+        "fd.dev" | "fd.dev.major" | "fd.dev.minor" => Reads::ObjectOr("dev"),
+        "fd.ino" => Reads::ObjectOr("ino"),
         "evt.buffer" => Reads::Named("data"),
+        "fd.is_upper_layer" | "fd.is_lower_layer" => Reads::Layer,
+        _ if name.starts_with("fd.") => Reads::Object,
+        _ if name.starts_with("fs.path.") => Reads::Path,
         _ => Reads::None,
     }
 }
@@ -54,7 +66,9 @@ pub(super) fn field_type(ty: ParamType) -> FieldType {
         | ParamType::Enum(_)
         | ParamType::Mode(_) => FieldType::Uint32,
         ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath(_) => FieldType::CharBuf,
-        ParamType::ByteBuf | ParamType::SockTuple | ParamType::SockAddr => FieldType::ByteBuf,
+        ParamType::ByteBuf | ParamType::SockTuple | ParamType::SockAddr | ParamType::Object(_) => {
+            FieldType::ByteBuf
+        }
         // The most frequent of its types.
         ParamType::Dyn => FieldType::Int64,
     }
@@ -194,13 +208,11 @@ fn resolved(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) -> bool {
             out.extend_from_slice(flags::errno_name(value.unsigned_abs()).unwrap_or("").as_bytes());
         }
         (ParamType::Fd, ParamValue::I64(value)) => {
-            if let Some(fd) = view.descriptor.filter(|fd| fd.number == value)
-                && named_descriptor(view, index)
-            {
+            if let Some(fd) = view.described(index).filter(|fd| fd.number == value) {
                 out.push(b'<');
                 out.extend_from_slice(fd.kind.letter().as_bytes());
                 out.push(b'>');
-                super::fd::name_into(view, out);
+                super::fd::name_into(&fd, out);
             }
         }
         (ParamType::Pid, ParamValue::I64(pid)) => {
@@ -251,17 +263,6 @@ fn sends_signal(view: &EventView<'_>, request: Option<u8>) -> bool {
     let request = request.and_then(|index| view.wire.number(index.into()));
     matches!(request, Some(CONT | SINGLESTEP | DETACH | SYSCALL))
         && evt::return_value(view).is_some_and(|result| result >= 0)
-}
-
-/// True when the descriptor of the event is the one in this parameter.
-fn named_descriptor(view: &EventView<'_>, index: usize) -> bool {
-    match view.event.row().fd {
-        FdUse::None => false,
-        FdUse::Opens { .. } => index == 0,
-        FdUse::Socket { fd, .. } | FdUse::File { fd, .. } => index == usize::from(fd),
-        // The copy, the original, and the number that was asked for.
-        FdUse::Copies { .. } => true,
-    }
 }
 
 const SIGNALS: [&str; 32] = [
@@ -363,7 +364,8 @@ fn path_param(event: Event, role: Role) -> Option<&'static str> {
     use Event as E;
     match (event, role) {
         (E::Open | E::Openat | E::Openat2 | E::Creat | E::Unlinkat, Role::Name) => Some("name"),
-        (E::Mkdir | E::Mkdirat | E::Rmdir | E::Unlink | E::Fchmod, Role::Name) => Some("path"),
+        (E::Mkdir | E::Mkdirat | E::Rmdir | E::Unlink, Role::Name) => Some("path"),
+        (E::Fchmod, Role::Name) => Some("object"),
         (E::Chmod | E::Fchmodat, Role::Name) => Some("filename"),
         (E::Rename | E::Renameat | E::Renameat2, Role::Source) => Some("oldpath"),
         (E::Rename | E::Renameat | E::Renameat2, Role::Target) => Some("newpath"),

@@ -214,6 +214,7 @@ fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
         "fd.l4proto" | "fd.is_server" => Part::Socket,
         "fd.lip" | "fd.lport" | "fd.lnet" | "fd.lproto" | "fd.lip.name" => Part::Socket,
         "fd.connected" => Part::Connected,
+        "fd.is_upper_layer" | "fd.is_lower_layer" => Part::Object,
         _ => Part::Address,
     };
     let param = |index: u8| tier.param(event, index.into());
@@ -229,21 +230,22 @@ fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
         (FdUse::Opens { path, .. }, Part::Name | Part::Path) => Some(param(path)),
         (FdUse::Opens { path, .. }, Part::RawPath) => Some(as_passed(param(path))),
         (FdUse::Copies { .. }, Part::Number) => Some(param(0)),
-        (FdUse::Copies { object, .. }, Part::Kind) => Some(param(object)),
-        (FdUse::Copies { path, tuple, .. }, Part::Name) => Some(param(path).and(param(tuple))),
-        (FdUse::Copies { path, .. }, Part::Path) => Some(param(path)),
-        (FdUse::Copies { tuple, .. }, Part::Address | Part::Connected | Part::Socket) => Some(param(tuple)),
-        (FdUse::Socket { fd, .. } | FdUse::File { fd, .. }, Part::Number) => Some(param(fd)),
+        (FdUse::Makes { .. }, Part::Number | Part::Kind) => Some(param(0)),
+        (FdUse::Makes { object, .. }, Part::Name | Part::Object | Part::File(_)) => Some(param(object)),
+        (FdUse::Makes { object, .. }, Part::Address | Part::Connected | Part::Socket) => {
+            (event == Event::Socket).then(|| param(object))
+        }
+        (FdUse::Copies { .. } | FdUse::Described { .. }, Part::RawPath) => None,
+        (FdUse::Socket { fd, .. } | FdUse::Described { fd, .. }, Part::Number) => Some(param(fd)),
+        (FdUse::Copies { object, .. } | FdUse::Described { object, .. }, _) => Some(param(object)),
         (FdUse::Socket { .. }, Part::Kind | Part::Socket) => Some(tier.socket()),
         (FdUse::Socket { tuple, .. }, Part::Name | Part::Address) => Some(param(tuple)),
         (FdUse::Socket { tuple, .. }, Part::Connected) => Some(param(tuple).and(result(event, tier)?)),
-        (FdUse::File { path, .. }, Part::Kind | Part::Name | Part::Path) => Some(param(path)),
-        (FdUse::Opens { .. } | FdUse::File { .. } | FdUse::Copies { .. }, Part::File(name)) => {
-            Some(match row.param(name) {
-                Some(index) => tier.param(event, index),
-                None => Quality::Missing(Why::NotRead),
-            })
-        }
+        (FdUse::Opens { .. }, Part::Object) => row.object_of(0).map(|index| tier.param(event, index)),
+        (FdUse::Opens { .. }, Part::File(name)) => Some(match row.param(name) {
+            Some(index) => tier.param(event, index),
+            None => Quality::Missing(Why::NotRead),
+        }),
         _ => None,
     }
 }
@@ -257,6 +259,8 @@ enum Part {
     Path,
     RawPath,
     File(&'static str),
+    /// What only the object tells.
+    Object,
     Connected,
     /// The socket itself and its own end.
     Socket,
@@ -337,7 +341,9 @@ mod tests {
             ("fd.nameraw", E::Openat, B, Some(Weaker(Why::FromCaller))),
             ("fd.name", E::Fchmod, B, Some(Exact)),
             ("fd.name", E::Listen, B, Some(Exact)),
-            ("fd.name", E::FinitModule, B, Some(Missing(Why::NoDescriptor))),
+            ("fd.name", E::FinitModule, B, Some(Exact)),
+            ("fd.sip", E::MemfdCreate, B, None),
+            ("fd.typechar", E::MemfdCreate, B, Some(Exact)),
             ("fd.type", E::Socket, B, Some(Exact)),
             ("fd.name", E::Unlink, B, None),
             ("fd.typechar", E::Creat, B, Some(Exact)),
@@ -361,7 +367,9 @@ mod tests {
             ("fd.name", E::Dup2, B, Some(Exact)),
             ("fd.type", E::Dup, C, Some(Weaker(Why::FromProc))),
             ("fd.sip", E::Dup3, D, Some(Weaker(Why::FromProc))),
-            ("fd.ino", E::Fchmod, B, Some(Missing(Why::NotRead))),
+            ("fd.ino", E::Fchmod, B, Some(Exact)),
+            ("fd.ino", E::Openat, B, Some(Exact)),
+            ("fd.ino", E::Fchmod, C, Some(Weaker(Why::FromProc))),
             ("fs.path.name", E::Unlink, B, Some(Weaker(Why::PathAsPassed))),
             ("fs.path.name", E::Unlink, A, Some(Exact)),
             ("fs.path.name", E::Connect, B, None),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lanner_schema::event::{EVENT_COUNT, EVENTS, Event};
+use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, FdUse, ParamType};
 use lanner_schema::view::EventView;
 
 use super::param_names::PARAM_NAMES;
@@ -405,13 +405,31 @@ impl FieldRef {
             Some(param) if param.on_demand => 1 << index,
             _ => 0,
         };
+        let object = || row.fd.object().map_or(0, |index| bit(index.into()));
+        // A descriptor prints as what it refers to; one that was just opened has the name that was passed.
+        let printed = |index: usize| match row.fd {
+            _ if row.params[index].ty != ParamType::Fd => bit(index),
+            FdUse::Opens { .. } if index == 0 => bit(index),
+            FdUse::Copies { .. } => object(),
+            _ => row.object_of(index).map_or(0, bit),
+        };
+        let visible = |index: &usize| !row.params[*index].hidden;
         match (&self.arg, param::reads(self.row.name)) {
-            (Arg::Param(_, indexes), _) => {
-                bit(indexes.get(event as usize).copied().unwrap_or(u8::MAX).into())
+            (Arg::Param(..), param::Reads::None) => param::index(event, &self.arg).map_or(0, bit),
+            (Arg::Param(..) | Arg::Index(_), param::Reads::Indexed) => {
+                param::index(event, &self.arg).map_or(0, printed)
             }
-            (Arg::Index(n), param::Reads::Indexed) => bit(*n),
-            (_, param::Reads::All) => (0..row.params.len()).map(bit).sum(),
+            (_, param::Reads::All) => (0..row.params.len())
+                .filter(visible)
+                .fold(0, |bits, index| bits | printed(index)),
             (_, param::Reads::Named(name)) => row.param(name).map_or(0, bit),
+            (_, param::Reads::Object) => object(),
+            (_, param::Reads::Layer) => match row.fd {
+                FdUse::Opens { .. } => row.object_of(0).map_or(0, bit),
+                _ => object(),
+            },
+            (_, param::Reads::ObjectOr(name)) => row.param(name).map_or_else(object, bit),
+            (_, param::Reads::Path) => param::path_index_of(event, self.row.name).map_or(0, bit),
             _ => 0,
         }
     }
@@ -441,4 +459,70 @@ fn param_indexes(name: &str) -> Option<(Indexes, FieldType)> {
         .ok()
         .map(|at| PARAM_NAMES[at].1);
     Some((indexes, ty.or(listed)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The on-demand parameters of `event` that the field asks for, by name.
+    fn asks(field: &str, event: Event) -> Vec<&'static str> {
+        let (name, arg) = match field.strip_suffix(']').and_then(|field| field.split_once('[')) {
+            Some((name, arg)) => (name, Some(arg)),
+            None => (field, None),
+        };
+        let bits = FieldRef::resolve(name, arg).unwrap().on_demand(event);
+        let params = event.row().params.iter().enumerate();
+        params
+            .filter(|(index, _)| bits >> index & 1 == 1)
+            .map(|(_, p)| p.name)
+            .collect()
+    }
+
+    #[test]
+    fn a_descriptor_is_looked_at_only_where_a_field_is_about_it() {
+        use Event as E;
+        for (field, event, expected) in [
+            ("fd.name", E::Fchmod, &["object"][..]),
+            ("fd.typechar", E::Dup2, &["object"]),
+            ("fd.ino", E::Dup2, &["object"]),
+            ("fd.sip", E::Setns, &["object"]),
+            ("fd.num", E::Fchmod, &[]),
+            ("fd.uid", E::Dup, &[]),
+            ("fd.name", E::Connect, &[]),
+            ("fd.name", E::Unlinkat, &[]),
+            ("proc.name", E::Fchmod, &[]),
+            ("evt.type", E::Fchmod, &[]),
+            // The name of what was opened is what was passed, its type what was asked for.
+            ("fd.name", E::Openat, &[]),
+            ("fd.ino", E::Openat, &["ino"]),
+            ("fd.dev.major", E::Openat, &["dev"]),
+            ("fd.is_upper_layer", E::Openat, &["object"]),
+            ("fs.path.name", E::Fchmod, &["object"]),
+            ("fs.path.name", E::Openat, &[]),
+        ] {
+            assert_eq!(asks(field, event), expected, "{field} on {event:?}");
+        }
+    }
+
+    #[test]
+    fn a_descriptor_that_is_printed_is_looked_at() {
+        use Event as E;
+        for (field, event, expected) in [
+            ("evt.arg.fd", E::Fchmod, &["object"][..]),
+            ("evt.arg[1]", E::Fchmod, &["object"]),
+            ("evt.rawarg.fd", E::Fchmod, &[]),
+            ("evt.arg.mode", E::Fchmod, &[]),
+            ("evt.arg.oldfd", E::Dup3, &["object"]),
+            ("evt.arg.fd", E::Openat, &[]),
+            ("evt.arg.dirfd", E::Openat, &["dirfd_object"]),
+            ("evt.arg.newdir", E::Linkat, &["newdir_object"]),
+            ("evt.arg.name", E::Openat, &[]),
+            ("evt.args", E::Fchmod, &["object"]),
+            ("evt.args", E::Openat, &["dev", "ino", "dirfd_object"]),
+            ("evt.info", E::Renameat, &["olddirfd_object", "newdirfd_object"]),
+        ] {
+            assert_eq!(asks(field, event), expected, "{field} on {event:?}");
+        }
+    }
 }

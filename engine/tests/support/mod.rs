@@ -4,7 +4,7 @@ use lanner_schema::container::{Container, Learnt, Owner, Pod};
 use lanner_schema::descriptor::{Descriptor, DescriptorKind};
 use lanner_schema::event::{Event, FdUse};
 use lanner_schema::process::{Image, Process, User};
-use lanner_schema::record::{AF_INET, AF_INET6, SocketTuple, Wire, WireBuilder};
+use lanner_schema::record::{AF_INET, AF_INET6, Object, SocketTuple, Wire, WireBuilder};
 use lanner_schema::view::{EventView, ResolvedPath, SourceId, System};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -269,9 +269,7 @@ impl Scene {
             .number(to)
             .number(7)
             .number(to)
-            .missing()
-            .missing()
-            .tuple(&connection(address, port));
+            .socket_object(&connection(address, port));
         let mut built = Built::new(self, Event::Dup2, wire);
         built.fd = Fd::Socket(to);
         built
@@ -290,7 +288,12 @@ impl Scene {
 
     /// Loads a kernel module.
     pub(crate) fn loads_module(self) -> Built {
-        let wire = WireBuilder::new().number(0).number(3).text("").number(0);
+        let wire = WireBuilder::new()
+            .number(0)
+            .number(3)
+            .text("")
+            .number(0)
+            .missing();
         Built::new(self, Event::FinitModule, wire)
     }
 
@@ -419,7 +422,7 @@ impl Built {
         Built {
             scene,
             event,
-            wire: wire.build(),
+            wire: wire.build_for(event),
             paths: Vec::new(),
             fd: Fd::None,
             name: None,
@@ -445,10 +448,12 @@ impl Built {
             })
             .collect();
         let tuple = match self.event.row().fd {
-            FdUse::Socket { tuple, .. } | FdUse::Copies { tuple, .. } => wire.param(tuple.into()),
+            FdUse::Socket { tuple, .. } => wire.param(tuple.into()).and_then(|p| SocketTuple::read(p.bytes)),
+            FdUse::Copies { object, .. } => wire
+                .param(object.into())
+                .and_then(|p| Object::read(p.bytes)?.tuple()),
             _ => None,
         };
-        let tuple = tuple.and_then(|p| SocketTuple::read(p.bytes));
         let descriptor = match &self.fd {
             Fd::None => None,
             Fd::File(number, path) => Some(Descriptor {

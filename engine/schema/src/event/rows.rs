@@ -1,6 +1,7 @@
 //! The rows. To add an event, add a row here, and perform it in capture's selfcheck.
 
-use super::{Category, EventRow, Extractor, FdUse, Origin, Param, ProcessField};
+use super::{Category, EventRow, Extractor, FdUse, Holder, Origin, Param, ProcessField};
+use crate::descriptor::DescriptorKind;
 use crate::flags;
 
 macro_rules! param {
@@ -35,7 +36,7 @@ macro_rules! events {
                 x86_64: &$x,
                 i386: &$i,
                 aarch64: &$a,
-                fd: events!(@fd $($fd)?),
+                fd: events!(@fd [$($fd)?] $params),
                 params: events!(@params $params),
             },
         )* ];
@@ -44,12 +45,15 @@ macro_rules! events {
         const { &[ $( param!($param: $ty, $from $(, $key $(= $value)?)*) ),* ] }
     };
     (@params [$params:expr]) => { const { &$params } };
-    (@fd) => { FdUse::None };
-    (@fd $fd:expr) => { $fd };
+    (@fd [] $params:tt) => { const { FdUse::of(events!(@params $params)) } };
+    (@fd [$fd:expr] $params:tt) => { $fd };
 }
 
-use super::Origin::{Absent, Arg, Int, Program, ResultU64, Return, UserPath, UserString, UserU64};
+use super::Origin::{
+    Absent, Arg, Int, Object as Behind, Program, ResultU64, Return, UserPath, UserString, UserU64,
+};
 use super::ParamType::*;
+use DescriptorKind as K;
 use Extractor as X;
 use ProcessField as P;
 
@@ -136,6 +140,7 @@ events! {
         mode: U32, Arg(2);
         dev: U32, Origin::Extractor(X::OpenedDev), on_demand;
         ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
     }
     /// `openat(2)`.
     Openat "openat" File x86_64 [257] i386 [295] aarch64 [56] fd FdUse::Opens { path: 2, flags: 3 }; => {
@@ -146,6 +151,8 @@ events! {
         mode: U32, Arg(3);
         dev: U32, Origin::Extractor(X::OpenedDev), on_demand;
         ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
+        dirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `openat2(2)`; flags, mode and resolve are members of its `struct open_how`.
     Openat2 "openat2" File x86_64 [437] i386 [437] aarch64 [437] fd FdUse::Opens { path: 2, flags: 3 }; => {
@@ -157,6 +164,8 @@ events! {
         resolve: Flags(&flags::OPENAT2_FLAGS), UserU64 { arg: 2, offset: 16 };
         dev: U32, Origin::Extractor(X::OpenedDev), on_demand;
         ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
+        dirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `creat(2)`.
     Creat "creat" File x86_64 [85] i386 [8] aarch64 [] fd FdUse::Opens { path: 1, flags: 6 }; => {
@@ -167,6 +176,7 @@ events! {
         ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
         creat_flags: U16, Absent;
         flags: Flags(&flags::FILE_FLAGS), Absent, hidden;
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
     }
     /// `execve(2)`: successful ones come from `sched_process_exec`, failed ones from the return.
     Execve "execve" Process x86_64 [59] i386 [11] aarch64 [221] => [executed(X::ExecveArgv, param!(filename: FsPath, path(0)))]
@@ -213,31 +223,25 @@ events! {
         tuple: SockTuple, Origin::Extractor(X::SendMsgTuple);
     }
     /// `dup(2)`.
-    Dup "dup" IoOther x86_64 [32] i386 [41] aarch64 [23] fd FdUse::Copies { old: 1, object: 2, path: 3, tuple: 4 }; => {
+    Dup "dup" IoOther x86_64 [32] i386 [41] aarch64 [23] fd FdUse::Copies { old: 1, object: 2 }; => {
         res: Fd, Return;
         oldfd: Fd, Arg(0);
-        object: ByteBuf, Origin::Extractor(X::Object), hidden;
-        path: FsPath, Origin::Extractor(X::ObjectPath), hidden;
-        tuple: SockTuple, Origin::Extractor(X::ObjectTuple), hidden;
+        object: Object(0), Behind(Holder::Copy(0)), hidden, on_demand;
     }
     /// `dup2(2)`.
-    Dup2 "dup2" IoOther x86_64 [33] i386 [63] aarch64 [] fd FdUse::Copies { old: 1, object: 3, path: 4, tuple: 5 }; => {
+    Dup2 "dup2" IoOther x86_64 [33] i386 [63] aarch64 [] fd FdUse::Copies { old: 1, object: 3 }; => {
         res: Fd, Return;
         oldfd: Fd, Arg(0);
         newfd: Fd, Arg(1);
-        object: ByteBuf, Origin::Extractor(X::Object), hidden;
-        path: FsPath, Origin::Extractor(X::ObjectPath), hidden;
-        tuple: SockTuple, Origin::Extractor(X::ObjectTuple), hidden;
+        object: Object(0), Behind(Holder::Copy(0)), hidden, on_demand;
     }
     /// `dup3(2)`.
-    Dup3 "dup3" IoOther x86_64 [292] i386 [330] aarch64 [24] fd FdUse::Copies { old: 1, object: 4, path: 5, tuple: 6 }; => {
+    Dup3 "dup3" IoOther x86_64 [292] i386 [330] aarch64 [24] fd FdUse::Copies { old: 1, object: 4 }; => {
         res: Fd, Return;
         oldfd: Fd, Arg(0);
         newfd: Fd, Arg(1);
         flags: Flags(&flags::FILE_FLAGS), Arg(2);
-        object: ByteBuf, Origin::Extractor(X::Object), hidden;
-        path: FsPath, Origin::Extractor(X::ObjectPath), hidden;
-        tuple: SockTuple, Origin::Extractor(X::ObjectTuple), hidden;
+        object: Object(0), Behind(Holder::Copy(0)), hidden, on_demand;
     }
     /// `mkdir(2)`.
     Mkdir "mkdir" File x86_64 [83] i386 [39] aarch64 [] => {
@@ -251,6 +255,7 @@ events! {
         dirfd: Fd, Arg(0);
         path: FsRelPath(1), path_at(0, 1);
         mode: U32, Arg(2);
+        dirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `rmdir(2)`.
     Rmdir "rmdir" File x86_64 [84] i386 [40] aarch64 [] => {
@@ -268,6 +273,7 @@ events! {
         dirfd: Fd, Arg(0);
         name: FsRelPath(1), path_at(0, 1);
         flags: Flags(&flags::UNLINKAT_FLAGS), Arg(2);
+        dirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `symlink(2)`.
     Symlink "symlink" File x86_64 [88] i386 [83] aarch64 [] => {
@@ -281,6 +287,7 @@ events! {
         target: CharBuf, UserString(0);
         linkdirfd: Fd, Arg(1);
         linkpath: FsRelPath(2), path_at(1, 2);
+        linkdirfd_object: Object(2), Behind(Holder::Arg(1)), hidden, on_demand;
     }
     /// `link(2)`.
     Link "link" File x86_64 [86] i386 [9] aarch64 [] => {
@@ -296,6 +303,8 @@ events! {
         newdir: Fd, Arg(2);
         newpath: FsRelPath(3), path_at(2, 3);
         flags: Flags(&flags::LINKAT_FLAGS), Arg(4);
+        olddir_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
+        newdir_object: Object(3), Behind(Holder::Arg(2)), hidden, on_demand;
     }
     /// `rename(2)`.
     Rename "rename" File x86_64 [82] i386 [38] aarch64 [] => {
@@ -310,6 +319,8 @@ events! {
         oldpath: FsRelPath(1), path_at(0, 1);
         newdirfd: Fd, Arg(2);
         newpath: FsRelPath(3), path_at(2, 3);
+        olddirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
+        newdirfd_object: Object(3), Behind(Holder::Arg(2)), hidden, on_demand;
     }
     /// `renameat2(2)`.
     Renameat2 "renameat2" File x86_64 [316] i386 [353] aarch64 [276] => {
@@ -319,6 +330,8 @@ events! {
         newdirfd: Fd, Arg(2);
         newpath: FsRelPath(3), path_at(2, 3);
         flags: Flags(&flags::RENAMEAT2_FLAGS), Arg(4);
+        olddirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
+        newdirfd_object: Object(3), Behind(Holder::Arg(2)), hidden, on_demand;
     }
     /// `chmod(2)`.
     Chmod "chmod" File x86_64 [90] i386 [15] aarch64 [] => {
@@ -327,11 +340,11 @@ events! {
         mode: Mode(&flags::CHMOD_MODE), Arg(1);
     }
     /// `fchmod(2)`.
-    Fchmod "fchmod" File x86_64 [91] i386 [94] aarch64 [52] fd FdUse::File { fd: 1, path: 3, directory: false }; => {
+    Fchmod "fchmod" File x86_64 [91] i386 [94] aarch64 [52] => {
         res: Errno, Return;
         fd: Fd, Arg(0);
         mode: Mode(&flags::CHMOD_MODE), Arg(1);
-        path: FsPath, Origin::Extractor(X::FdPath), hidden;
+        object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `fchmodat(2)`.
     Fchmodat "fchmodat" File x86_64 [268] i386 [306] aarch64 [53] => {
@@ -339,6 +352,7 @@ events! {
         dirfd: Fd, Arg(0);
         filename: FsRelPath(1), path_at(0, 1);
         mode: Mode(&flags::CHMOD_MODE), Arg(2);
+        dirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `chdir(2)`; the process state follows it.
     Chdir "chdir" File x86_64 [80] i386 [12] aarch64 [49] => {
@@ -347,10 +361,11 @@ events! {
         cwd: FsPath, Origin::Extractor(X::Cwd), hidden;
     }
     /// `fchdir(2)`; the process state follows it.
-    Fchdir "fchdir" File x86_64 [81] i386 [133] aarch64 [50] fd FdUse::File { fd: 1, path: 2, directory: true }; => {
+    Fchdir "fchdir" File x86_64 [81] i386 [133] aarch64 [50] => {
         res: Errno, Return;
         fd: Fd, Arg(0);
-        path: FsPath, Origin::Extractor(X::FdPath), hidden;
+        object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
+        cwd: FsPath, Origin::Extractor(X::Cwd), hidden;
     }
     /// `setuid(2)`; i386 has an older call with 16-bit ids, as of the others below.
     Setuid "setuid" User x86_64 [105] i386 [23, 213] aarch64 [146] => {
@@ -458,6 +473,7 @@ events! {
         res: Errno, Return;
         fd: Fd, Arg(0);
         nstype: Flags(&flags::CLONE_FLAGS), Arg(1);
+        object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `unshare(2)`.
     Unshare "unshare" Process x86_64 [272] i386 [310] aarch64 [97] => {
@@ -465,26 +481,27 @@ events! {
         flags: Flags(&flags::CLONE_FLAGS), Arg(0);
     }
     /// `memfd_create(2)`.
-    MemfdCreate "memfd_create" File x86_64 [319] i386 [356] aarch64 [279] => {
+    MemfdCreate "memfd_create" File x86_64 [319] i386 [356] aarch64 [279] fd FdUse::Makes { object: 3, kind: K::Memfd }; => {
         fd: Fd, Return;
         name: CharBuf, UserString(0);
         flags: Flags(&flags::MEMFD_CREATE_FLAGS), Arg(1);
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
     }
     /// `socket(2)`.
-    Socket "socket" Net x86_64 [41] i386 [359] aarch64 [198] fd FdUse::Socket { fd: 0, tuple: 5 }; => {
+    Socket "socket" Net x86_64 [41] i386 [359] aarch64 [198] fd FdUse::Makes { object: 5, kind: K::Other }; => {
         fd: Fd, Return;
         domain: Enum(&flags::SOCKET_FAMILIES), Arg(0);
         type: U32, Arg(1);
         proto: U32, Arg(2);
         flags: Flags(&flags::DESCRIPTOR_FLAGS), Origin::Extractor(X::SocketFlags), on_demand;
-        tuple: SockTuple, Origin::Extractor(X::ResultTuple), hidden;
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
     }
     /// `listen(2)`.
-    Listen "listen" Net x86_64 [50] i386 [363] aarch64 [201] fd FdUse::Socket { fd: 1, tuple: 3 }; => {
+    Listen "listen" Net x86_64 [50] i386 [363] aarch64 [201] => {
         res: Errno, Return;
         fd: Fd, Arg(0);
         backlog: I32, Arg(1);
-        tuple: SockTuple, Origin::Extractor(X::ArgTuple), hidden;
+        object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `bind(2)`.
     Bind "bind" Net x86_64 [49] i386 [361] aarch64 [200] fd FdUse::Socket { fd: 2, tuple: 3 }; => {
@@ -593,16 +610,19 @@ events! {
         fd: Fd, Arg(0);
         uargs: CharBuf, UserString(1);
         flags: Flags(&flags::FINIT_MODULE_FLAGS), Arg(2);
+        object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `bpf(2)`.
-    Bpf "bpf" Other x86_64 [321] i386 [357] aarch64 [280] => {
+    Bpf "bpf" Other x86_64 [321] i386 [357] aarch64 [280] fd FdUse::Makes { object: 2, kind: K::Bpf }; => {
         fd: Fd, Return;
         cmd: Enum(&flags::BPF_COMMANDS), Arg(0);
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
     }
     /// `userfaultfd(2)`.
-    Userfaultfd "userfaultfd" File x86_64 [323] i386 [374] aarch64 [282] => {
+    Userfaultfd "userfaultfd" File x86_64 [323] i386 [374] aarch64 [282] fd FdUse::Makes { object: 2, kind: K::UserFault }; => {
         res: Errno, Return;
         flags: Flags(&flags::FILE_FLAGS), Arg(0);
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
     }
     /// What a source other than the kernel reports; its fields read `event_data`.
     PluginEvent "pluginevent" Plugin x86_64 [] i386 [] aarch64 [] => {
