@@ -38,6 +38,25 @@ struct {
 	__type(value, __u64);
 } drops SEC(".maps");
 
+/* Per CPU: all of them, to see with one look whether there are new ones. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} all_drops SEC(".maps");
+
+/*
+ * Lost records by the cgroup they came from. User space makes room when it fills up; key 0, which is no cgroup, is there
+ * from the start and counts those that found none.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LOSING_CGROUPS);
+	__type(key, __u64);
+	__type(value, __u64);
+} losing_cgroups SEC(".maps");
+
 /* Per CPU: values that could not be read although the record was delivered, by kind (MISS_*). */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -79,13 +98,30 @@ struct {
 	__type(value, struct scratch);
 } scratches SEC(".maps");
 
-static __always_inline void count_drop(__u32 event, __u32 reason)
+/* A subprogram: it is called where records are lost, and nowhere else. */
+static __noinline int count_drop(__u32 event, __u32 reason)
 {
-	__u32 key = event * DROP_REASONS + reason;
+	__u32 key = event * DROP_REASONS + reason, first = 0;
 	__u64 *value = bpf_map_lookup_elem(&drops, &key);
+	__u64 cgroup = bpf_get_current_cgroup_id(), nobody = 0, one = 1;
 
 	if (value)
 		*value += 1;
+	value = bpf_map_lookup_elem(&all_drops, &first);
+	if (value)
+		*value += 1;
+	value = bpf_map_lookup_elem(&losing_cgroups, &cgroup);
+	if (!value) {
+		if (!bpf_map_update_elem(&losing_cgroups, &cgroup, &one, BPF_NOEXIST))
+			return 0;
+		/* Another CPU was first, or there is no room. */
+		value = bpf_map_lookup_elem(&losing_cgroups, &cgroup);
+		if (!value)
+			value = bpf_map_lookup_elem(&losing_cgroups, &nobody);
+	}
+	if (value)
+		__sync_fetch_and_add(value, 1);
+	return 0;
 }
 
 static __always_inline void count_miss(__u32 kind)

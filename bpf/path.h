@@ -47,8 +47,10 @@ __noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __
 				goto done;
 			parent = NULL;
 		}
-		if (!room(s, &off))
+		if (!room(s, &off)) {
+			advance(s, index, 0, true);
 			return 0;
+		}
 		len = bpf_probe_read_kernel_str(data(s) + off, NAME_MAX_LEN, BPF_CORE_READ(dentry, d_name.name));
 		if (len <= 0) {
 			count_miss(MISS_KERNEL_MEMORY);

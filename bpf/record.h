@@ -147,6 +147,15 @@ static __always_inline long read_user_str(__u8 *to, __u32 max, const void *from)
 	return 1;
 }
 
+/* True when a string that filled STRING_MAX bytes goes on behind them: the last byte written is a NUL either way. */
+static __always_inline bool is_longer(const void *from)
+{
+	__u8 last = 1;
+
+	bpf_probe_read_user(&last, sizeof(last), from + STRING_MAX - 1);
+	return last;
+}
+
 /* A NUL-terminated string in user memory; nothing where the caller has none. */
 static __always_inline void put_user_str(struct scratch *s, __u32 index, const void *from)
 {
@@ -158,7 +167,7 @@ static __always_inline void put_user_str(struct scratch *s, __u32 index, const v
 	len = read_user_str(data(s) + off, STRING_MAX, from);
 	if (len <= 0)
 		return count_miss(MISS_USER_MEMORY);
-	advance(s, index, len & (2 * STRING_MAX - 1), len == STRING_MAX);
+	advance(s, index, len & (2 * STRING_MAX - 1), len == STRING_MAX && is_longer(from));
 }
 
 static __always_inline void put_kernel_str(struct scratch *s, __u32 index, const void *from, __u32 max)

@@ -263,6 +263,9 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	row = compat ? entry >> 16 : entry & 0xffff;
 	if (!row || bpf_get_current_pid_tgid() >> 32 == config.self_pid)
 		return 0;
+	/* Its result is 32 bits wide in the other convention. */
+	if (config.drop_failed && (compat ? (__s32)ret < 0 : ret < 0))
+		return 0;
 	if (row == SOCKETCALL) {
 		/* i386's multiplexer: the real call is the first argument. */
 #if defined(__TARGET_ARCH_x86)

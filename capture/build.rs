@@ -128,6 +128,7 @@ const LIMITS: &str = "
 #define GROUPS 32            /* of a process's supplementary groups, looked through for a file's */
 #define SIZE_IOVECS 32       /* of a message, whose lengths are added up: as many as Falco does */
 #define RECORDS_PER_QUERY 32 /* of one stream on one CPU; a query of the ring costs as much as a small record */
+#define LOSING_CGROUPS 4096
 #define SYSCALLS 512
 #define SOCKETCALLS 32
 #define SOCKETCALL 0xffff    /* in config.syscalls: i386 socketcall(2) */
@@ -174,6 +175,7 @@ struct event_row {
 struct config {
 	__u32 self_pid;             /* calls of this process are not reported */
 	__u32 thread_exits;         /* report the end of every thread, not only of processes */
+	__u32 drop_failed;          /* do not report calls that failed */
 	__u32 syscalls[SYSCALLS];   /* by number: row + 1 for native callers, row + 1 for 32-bit callers << 16 */
 	__u16 socketcalls[SOCKETCALLS];
 	__u32 params[ROWS];         /* on-demand parameters that are read */

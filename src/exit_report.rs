@@ -22,12 +22,14 @@ pub(crate) struct Report<'a> {
     pub(crate) outputs: &'a [OutputReport],
     /// The runtime's side, when it ran.
     pub(crate) containers: Option<String>,
+    /// Falco's lines about lost events.
+    pub(crate) drops: String,
 }
 
 impl Report<'_> {
     /// The part for standard error.
     fn details(&self) -> String {
-        let mut out = format!("{}\n", self.stats);
+        let mut out = format!("{}\n{}", self.stats, self.drops);
         if let Some(containers) = &self.containers {
             let _ = writeln!(out, "Container runtime: {containers}");
         }
@@ -85,6 +87,7 @@ mod tests {
         let stats = Stats {
             delivered: vec![(Event::Openat, 12)],
             drops: vec![(Event::Openat, "ring full", 3)],
+            losers: vec![(lanner_capture::Loser::Host, 3)],
             gaps: 3,
             ..Stats::default()
         };
@@ -98,11 +101,14 @@ mod tests {
             stats: &stats,
             outputs: &outputs,
             containers: Some("connected to containerd 2.1.9, 3 containers".into()),
+            drops: "Syscall event drop monitoring:\n".into(),
         };
         let text = report.details();
         for part in [
             "Events lost: 3 (missing sequence numbers: 3)",
             "ring full",
+            "Events lost by container:\n  host ",
+            "\nSyscall event drop monitoring:\n",
             "Container runtime: connected to containerd 2.1.9",
             "  syslog: 1 delivered, 2 lost (absent: 2)",
         ] {

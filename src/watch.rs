@@ -19,8 +19,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
 use crate::config::Config;
+use crate::drop_monitor::DropMonitor;
 use crate::exit_report::{self, Report};
 use crate::host_names;
+use crate::load;
 use crate::log;
 use crate::pidfile::Pidfile;
 use crate::start_screen::Screen;
@@ -87,6 +89,7 @@ pub(crate) fn watch(
         ruleset,
         alerts: outputs.sender(),
         tally: Tally::default(),
+        monitor: DropMonitor::new(&config.drops, load::settings(config)),
     };
     let thread = thread::Builder::new()
         .name("lanner-events".into())
@@ -120,8 +123,15 @@ pub(crate) fn watch(
         stats: &watched.stats,
         outputs: &outputs,
         containers: config.nri.enabled.then(|| status.to_string()),
+        drops: watched.monitor.falco_lines(),
     });
-    watched.result.context("capture ended")
+    watched.result.context("capture ended")?;
+    match watched.gave_up {
+        true => Err(anyhow!(
+            "events were lost, and syscall_event_drops.actions has \"exit\""
+        )),
+        false => Ok(()),
+    }
 }
 
 /// The event thread.
@@ -130,11 +140,15 @@ struct Watcher {
     ruleset: Ruleset,
     alerts: AlertSender,
     tally: Tally,
+    monitor: DropMonitor,
 }
 
 /// What the event thread leaves.
 struct Watched {
     tally: Tally,
+    monitor: DropMonitor,
+    /// Losses ended it.
+    gave_up: bool,
     stats: Stats,
     result: Result<(), CaptureError>,
 }
@@ -146,15 +160,28 @@ impl Watcher {
             mut ruleset,
             alerts,
             mut tally,
+            mut monitor,
         } = self;
-        let result = capture.run(stop, &mut |event| {
-            ruleset.evaluate(event, &mut |alert| {
-                tally.add(&alert);
-                alerts.send(alert);
-            });
-        });
+        let mut gave_up = false;
+        let result = capture.run_watched(
+            stop,
+            &mut |event| {
+                ruleset.evaluate(event, &mut |alert| {
+                    tally.add(&alert);
+                    alerts.send(alert);
+                });
+            },
+            // Not in the tally: as in Falco, that counts what rules detected.
+            &mut |losses| {
+                let verdict = monitor.second(losses, &mut |alert| alerts.send(alert));
+                gave_up |= verdict.is_break();
+                verdict
+            },
+        );
         Watched {
             tally,
+            monitor,
+            gave_up,
             stats: capture.stats(),
             result,
         }
@@ -275,7 +302,7 @@ impl Signals {
                     return self;
                 }
                 _ = &mut capture_ended => {
-                    tracing::error!("capture ended by itself: stopping");
+                    tracing::error!("capture ended: stopping");
                     return self;
                 }
                 _ = self.reopen.recv() => {

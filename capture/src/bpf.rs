@@ -1,7 +1,7 @@
 //! The BPF object: loading, configuring, attaching, and reading its counters.
 
 use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, Print
 use nix::sys::mman::{MapFlags as MmapFlags, ProtFlags, mmap, munmap};
 
 use crate::error::CaptureError;
-use crate::plan::{Config, Plan};
+use crate::plan::Plan;
 
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lanner.bpf.o"));
 
@@ -25,6 +25,8 @@ const ROWS: usize = EVENT_COUNT.next_power_of_two();
 /// Marks i386 `socketcall(2)` in the table of system calls.
 const SOCKETCALL: u32 = 0xffff;
 const I386_SOCKETCALL: usize = 102;
+/// Cgroups in the table of those that lose records.
+pub(crate) const LOSING_CGROUPS: usize = 4096;
 
 /// The loaded and attached programs.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ fn print(level: PrintLevel, message: String) {
 
 impl Probes {
     /// Loads and attaches what the plan needs.
-    pub(crate) fn start(plan: &Plan, config: &Config) -> Result<Probes, CaptureError> {
+    pub(crate) fn start(plan: &Plan) -> Result<Probes, CaptureError> {
         libbpf_rs::set_print(Some((PrintLevel::Debug, print)));
         let mut open = ObjectBuilder::default()
             .open_memory(OBJECT)
@@ -54,7 +56,7 @@ impl Probes {
         }
         for mut map in open.maps_mut() {
             if map.name() == "ring" {
-                let bytes = u32::try_from(config.ring_bytes.next_power_of_two().max(4096)).unwrap_or(1 << 30);
+                let bytes = u32::try_from(plan.ring_bytes).unwrap_or(1 << 30);
                 map.set_max_entries(bytes)
                     .map_err(|e| CaptureError::bpf("set the ring's size", e))?;
             }
@@ -67,6 +69,10 @@ impl Probes {
             links: Vec::new(),
         };
         probes.configure(plan)?;
+        probes
+            .map("losing_cgroups")?
+            .update(&0u64.to_ne_bytes(), &0u64.to_ne_bytes(), MapFlags::ANY)
+            .map_err(|e| CaptureError::bpf("prepare the table of losses", e))?;
         for program in probes.object.progs_mut() {
             let name = program.name().to_string_lossy().into_owned();
             let link = program
@@ -132,6 +138,33 @@ impl Probes {
         drops
     }
 
+    /// All lost records, over all CPUs.
+    pub(crate) fn lost(&self) -> u64 {
+        per_cpu(&self.map("all_drops"), 1).iter().flatten().sum()
+    }
+
+    /// Lost records by the id of their cgroup.
+    pub(crate) fn losing_cgroups(&self) -> Vec<(u64, u64)> {
+        let Ok(map) = self.map("losing_cgroups") else {
+            return Vec::new();
+        };
+        let number = |bytes: &[u8]| bytes.first_chunk().map(|b| u64::from_ne_bytes(*b));
+        map.keys()
+            .filter_map(|key| {
+                let count = map.lookup(&key, MapFlags::ANY).ok().flatten()?;
+                Some((number(&key)?, number(&count)?))
+            })
+            .collect()
+    }
+
+    /// Takes a cgroup out of the table of those that lose records.
+    pub(crate) fn forget_losing_cgroup(&self, cgroup: u64) {
+        if let Ok(map) = self.map("losing_cgroups") {
+            // Absent is what is wanted.
+            let _ = map.delete(&cgroup.to_ne_bytes());
+        }
+    }
+
     /// Values the programs could not read, by kind.
     pub(crate) fn misses(&self) -> Vec<(&'static str, u64)> {
         let counters = per_cpu(&self.map("misses"), record::MISS_KINDS.len());
@@ -153,6 +186,17 @@ impl Probes {
             .filter(|info| ids.contains(&info.id) && info.ty == ProgramType::Tracing)
             .map(|info| (info.name.to_string_lossy().into_owned(), info.recursion_misses))
             .collect()
+    }
+
+    /// All of [`Probes::recursion_misses`], without looking at every program of the host.
+    pub(crate) fn refused(&self) -> u64 {
+        let of = |program: libbpf_rs::Program<'_>| {
+            let path = format!("/proc/self/fdinfo/{}", program.as_fd().as_raw_fd());
+            let text = std::fs::read_to_string(path).ok()?;
+            let count = text.lines().find_map(|l| l.strip_prefix("recursion_misses:"))?;
+            count.trim().parse::<u64>().ok()
+        };
+        self.object.progs().filter_map(of).sum()
     }
 
     /// The map of container cgroups, for the runtime's side.
@@ -210,9 +254,10 @@ fn config_bytes(plan: &Plan, self_pid: u32) -> Vec<u8> {
         }
     }
     let thread_exits = u32::from(plan.shown.contains(Event::Procexit));
-    let mut bytes = Vec::with_capacity(8 + SYSCALLS * 4 + SOCKETCALLS * 2 + ROWS * 4);
+    let mut bytes = Vec::with_capacity(12 + SYSCALLS * 4 + SOCKETCALLS * 2 + ROWS * 4);
     bytes.extend(self_pid.to_ne_bytes());
     bytes.extend(thread_exits.to_ne_bytes());
+    bytes.extend(u32::from(plan.drop_failed).to_ne_bytes());
     bytes.extend(syscalls.iter().flat_map(|s| s.to_ne_bytes()));
     bytes.extend(socketcalls.iter().flat_map(|s| s.to_ne_bytes()));
     bytes.extend((0..ROWS).flat_map(|row| plan.params.get(row).copied().unwrap_or(0).to_ne_bytes()));
@@ -342,10 +387,12 @@ mod tests {
             shown: [Event::Openat, Event::Connect].into_iter().collect(),
             captured: [Event::Openat, Event::Connect].into_iter().collect(),
             params: [0; EVENT_COUNT],
+            drop_failed: false,
+            ring_bytes: 4096,
         };
         let bytes = config_bytes(&plan, 7);
-        assert_eq!(bytes.len(), 8 + 4 * SYSCALLS + 2 * SOCKETCALLS + 4 * ROWS);
-        let slot = |nr: usize| u32::from_ne_bytes(*bytes[8 + 4 * nr..].first_chunk().unwrap());
+        assert_eq!(bytes.len(), 12 + 4 * SYSCALLS + 2 * SOCKETCALLS + 4 * ROWS);
+        let slot = |nr: usize| u32::from_ne_bytes(*bytes[12 + 4 * nr..].first_chunk().unwrap());
         if cfg!(target_arch = "x86_64") {
             assert_eq!(slot(257), Event::Openat as u32 + 1);
             assert_eq!(slot(295), (Event::Openat as u32 + 1) << 16);

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,13 +25,14 @@ use crate::decode::PathParams;
 use crate::descriptor;
 use crate::error::CaptureError;
 use crate::last_peer::LastPeers;
+use crate::losses::{LossWatch, Losses};
 use crate::outside::{self, Outside};
 use crate::owner::Owners;
 use crate::plan::{Config, Plan};
 use crate::process_table::{ProcessTable, param};
 use crate::procfs::Procfs;
 use crate::recording::Recorder;
-use crate::stats::{Delivered, Sequences, Stats};
+use crate::stats::{Cut, Delivered, Sequences, Stats};
 use crate::users::Users;
 
 /// Records read before the loop looks at anything else.
@@ -44,8 +46,6 @@ const NAPS: u32 = 40;
 const SLEEP: Duration = Duration::from_millis(250);
 /// How long to wait between looks at the end.
 const DRAIN: Duration = Duration::from_millis(1);
-/// How long a loss that goes on is not reported again.
-const QUIET: Duration = Duration::from_secs(10);
 /// How long to wait for the last records when capture stops.
 const DRAIN_AT_END: Duration = Duration::from_millis(500);
 /// How often users and the clock are looked at again.
@@ -94,7 +94,7 @@ impl Capture {
         containers: &Arc<ContainerTable>,
         recorder: Option<Recorder>,
     ) -> Result<Capture, CaptureError> {
-        let probes = Probes::start(&plan, config)?;
+        let probes = Probes::start(&plan)?;
         let cgroup_map = probes.cgroup_map()?;
         let host_names = Arc::<HostNames>::default();
         let outside = match &recorder {
@@ -156,6 +156,19 @@ impl Capture {
         stop: &AtomicBool,
         on_event: &mut dyn FnMut(&EventView<'_>),
     ) -> Result<(), CaptureError> {
+        self.run_watched(stop, on_event, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// As [`Capture::run`], and about once a second tells what was lost. Breaking off there stops as `stop` does.
+    ///
+    /// # Errors
+    /// When the ring can't be read.
+    pub fn run_watched(
+        &mut self,
+        stop: &AtomicBool,
+        on_event: &mut dyn FnMut(&EventView<'_>),
+        on_losses: &mut dyn FnMut(&Losses) -> ControlFlow<()>,
+    ) -> Result<(), CaptureError> {
         let ring_map = self.probes.map("ring")?;
         let sleep_flag = self.probes.sleep_flag()?;
         let consumer = &self.consumer;
@@ -171,14 +184,14 @@ impl Capture {
             .map_err(|e| CaptureError::bpf("use the ring buffer", e))?;
         let mut chores = Instant::now();
         let mut idle = 0u32;
-        let mut losses = Losses::default();
         loop {
-            let stopping = stop.load(Ordering::Relaxed) || consumer.borrow().recording_ended();
+            let mut stopping = stop.load(Ordering::Relaxed) || consumer.borrow().recording_ended();
             let read = ring.consume_raw_n(BATCH);
             if chores.elapsed() > CHORES {
                 chores = Instant::now();
                 consumer.borrow_mut().chores(outside::now());
-                losses.report(&self.probes.drops());
+                let losses = consumer.borrow_mut().losses(&self.probes);
+                stopping |= on_losses(&losses).is_break();
             }
             if stopping {
                 break;
@@ -207,8 +220,12 @@ impl Capture {
             while ring.consume_raw_n(BATCH) > 0 {}
             let mut sequences = consumer.borrow().sequences.clone();
             sequences.close(&self.probes.sequences());
-            let lost: u64 = self.probes.drops().iter().map(|(_, _, count)| count).sum();
+            let lost = self.probes.lost();
             if sequences.gaps <= lost || Instant::now() > deadline {
+                let losses = consumer.borrow_mut().losses(&self.probes);
+                if losses.lost + losses.refused > 0 {
+                    let _ = on_losses(&losses);
+                }
                 return Ok(());
             }
             thread::sleep(DRAIN);
@@ -268,7 +285,8 @@ pub(crate) struct Consumer {
     number: u64,
     sequences: Sequences,
     delivered: Delivered,
-    truncated: u64,
+    losses: LossWatch,
+    cut: Cut,
     undecodable: u64,
     unresolved_paths: u64,
     recorder: Option<Recorder>,
@@ -307,7 +325,8 @@ impl Consumer {
             number: 0,
             sequences: Sequences::default(),
             delivered: Delivered::default(),
-            truncated: 0,
+            losses: LossWatch::default(),
+            cut: Cut::default(),
             undecodable: 0,
             unresolved_paths: 0,
             recorder: None,
@@ -328,7 +347,8 @@ impl Consumer {
         Stats {
             delivered: self.delivered.counts(),
             gaps: self.sequences.gaps,
-            truncated: self.truncated,
+            cut: self.cut.counts(),
+            losers: self.losses.by_loser(),
             undecodable: self.undecodable,
             unresolved_paths: self.unresolved_paths,
             processes: self.state.processes.len(),
@@ -356,7 +376,9 @@ impl Consumer {
         };
         self.sequences.see(header.cpu, header.stream, header.sequence);
         self.delivered.add(event);
-        self.truncated += wire.truncated() as u64;
+        if wire.truncated() > 0 {
+            self.cut.add(event, &wire);
+        }
         match event {
             Event::TaskFork => self.state.processes.fork(&header, &wire, self.boot),
             Event::TaskExec => {
@@ -512,31 +534,9 @@ impl Consumer {
             recorder.chores(now);
         }
     }
-}
 
-/// Says that events are being lost while it happens, not only at the end.
-#[derive(Debug, Default)]
-struct Losses {
-    reported: u64,
-    last: Option<Instant>,
-}
-
-impl Losses {
-    /// One line per burst, and one every ten seconds while it lasts.
-    fn report(&mut self, drops: &[(Event, &'static str, u64)]) {
-        let total: u64 = drops.iter().map(|(.., count)| count).sum();
-        if total == self.reported || self.last.is_some_and(|at| at.elapsed() < QUIET) {
-            return;
-        }
-        let most = drops.iter().max_by_key(|(.., count)| *count);
-        tracing::warn!(
-            lost = total - self.reported,
-            since_start = total,
-            most = most.map(|(event, reason, _)| format!("{} ({reason})", event.name())),
-            "events were lost; a larger engine.modern_ebpf.buf_size_preset holds longer bursts"
-        );
-        self.reported = total;
-        self.last = Some(Instant::now());
+    fn losses(&mut self, probes: &Probes) -> Losses {
+        self.losses.look(probes, &self.owners)
     }
 }
 

@@ -87,19 +87,32 @@ impl Owners {
         if self.known.contains_key(&cgroup) {
             return;
         }
-        let found = match self.reader.containers().get(cgroup) {
-            Some(container) => Known::Container(Arc::clone(container)),
-            None => match self.look_up(cgroup) {
-                Some(known) => known,
-                None => {
-                    self.vanished += 1;
-                    parent()
-                        .and_then(|p| self.known.get(&p).cloned())
-                        .unwrap_or(Known::Host)
-                }
-            },
-        };
+        let found = self.find(cgroup).unwrap_or_else(|| {
+            self.vanished += 1;
+            parent()
+                .and_then(|p| self.known.get(&p).cloned())
+                .unwrap_or(Known::Host)
+        });
         self.known.insert(cgroup, found);
+    }
+
+    /// Shows the owner of a cgroup that may be gone; `None` when nobody remembers it. It remembers nothing itself.
+    pub(crate) fn recall<T>(&self, cgroup: u64, show: impl FnOnce(&Owner<'_>) -> T) -> Option<T> {
+        let found = match self.known.get(&cgroup) {
+            Some(known) => known.clone(),
+            None => self.find(cgroup)?,
+        };
+        Some(show(&match &found {
+            Known::Host => Owner::Host,
+            Known::Container(container) => Owner::Container(container),
+        }))
+    }
+
+    fn find(&self, cgroup: u64) -> Option<Known> {
+        match self.reader.containers().get(cgroup) {
+            Some(container) => Some(Known::Container(Arc::clone(container))),
+            None => self.look_up(cgroup),
+        }
     }
 
     pub(crate) fn get(&self, cgroup: u64) -> Owner<'_> {

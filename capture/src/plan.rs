@@ -11,20 +11,27 @@ use crate::tier::Tier;
 /// What the operator may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Size of the ring buffer in bytes; rounded up to a power of two.
+    /// Size of a ring buffer in bytes; rounded up to a power of two.
     pub ring_bytes: usize,
+    /// How many CPUs share a ring of that size; 0 for all of them. There is one ring all the same: it is as large as they
+    /// would be together.
+    pub cpus_for_each_buffer: usize,
     /// The tier to use.
     pub tier: Tier,
     /// The most processes that are remembered.
     pub process_limit: usize,
+    /// Calls that failed are not captured.
+    pub drop_failed: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Config {
             ring_bytes: 8 << 20,
+            cpus_for_each_buffer: 0,
             tier: Tier::Auto,
             process_limit: 262_144,
+            drop_failed: false,
         }
     }
 }
@@ -42,6 +49,25 @@ pub struct Plan {
     pub captured: EventSet,
     /// Per event, the on-demand parameters that are read.
     pub params: [u32; EVENT_COUNT],
+    /// Calls that failed are not captured.
+    pub drop_failed: bool,
+    /// Size of the ring buffer in bytes, a power of two.
+    pub ring_bytes: usize,
+}
+
+/// The most memory a ring is given.
+const RING_MAX: usize = 512 << 20;
+
+/// Size of the one ring that holds what rings shared by `each` CPUs would.
+fn ring_bytes(config: &Config, cpus: usize) -> usize {
+    let rings = match config.cpus_for_each_buffer {
+        0 => 1,
+        each => cpus.div_ceil(each),
+    };
+    let most = RING_MAX.max(config.ring_bytes);
+    let bytes = config.ring_bytes.saturating_mul(rings.max(1)).min(most);
+    // A page at least, and a power of two.
+    bytes.clamp(4096, 1 << 30).next_power_of_two()
 }
 
 /// Events the process state follows, whatever the rules say.
@@ -79,6 +105,8 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         shown: needs.events,
         captured,
         params: needs.params,
+        drop_failed: config.drop_failed,
+        ring_bytes: ring_bytes(config, host.cpus),
     })
 }
 
@@ -86,12 +114,20 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "tier {}: {}; {} event types for rules, {} in all, plus the life of processes",
+            "tier {}: {}; {} event types for rules, {} in all, plus the life of processes; a ring of {}",
             self.tier,
             self.reason,
             self.shown.len(),
-            self.captured.len()
-        )
+            self.captured.len(),
+            match self.ring_bytes >> 20 {
+                0 => format!("{} KiB", self.ring_bytes >> 10),
+                mebibytes => format!("{mebibytes} MiB"),
+            }
+        )?;
+        match self.drop_failed {
+            true => f.write_str("; calls that fail are not captured (drop_failed_exit)"),
+            false => Ok(()),
+        }
     }
 }
 
@@ -118,6 +154,28 @@ mod tests {
         assert_eq!(plan.tier, Tier::SysExit);
         assert!(plan.captured.contains(Event::Chdir) && plan.captured.contains(Event::Openat));
         assert_eq!(plan.shown, needs.events);
+    }
+
+    #[test]
+    fn one_ring_is_as_large_as_all_would_be() {
+        let bytes = |config: Config, cpus: usize| {
+            let host = Host { cpus, ..host() };
+            plan(&host, &Needs::default(), &config).unwrap().ring_bytes
+        };
+        let each = |cpus_for_each_buffer| Config {
+            cpus_for_each_buffer,
+            ..Config::default()
+        };
+        assert_eq!(bytes(each(0), 64), 8 << 20);
+        assert_eq!(bytes(each(2), 2), 8 << 20);
+        assert_eq!(bytes(each(2), 3), 16 << 20);
+        assert_eq!(bytes(each(2), 12), 64 << 20, "48 MiB, rounded up");
+        assert_eq!(bytes(each(1), 1000), RING_MAX);
+        let odd = Config {
+            ring_bytes: 1,
+            ..Config::default()
+        };
+        assert_eq!(bytes(odd, 2), 4096);
     }
 
     #[test]

@@ -27,6 +27,8 @@ fn plan() -> Plan {
         shown: needs.events,
         captured: needs.events,
         params: [0; EVENT_COUNT],
+        drop_failed: false,
+        ring_bytes: 4096,
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use lanner_schema::event::{EVENT_COUNT, EVENTS, Event};
+use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, ParamType};
+use lanner_schema::record::Wire;
+
+use crate::losses::Loser;
 
 /// Counts of one run of capture.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,6 +14,8 @@ pub struct Stats {
     pub delivered: Vec<(Event, u64)>,
     /// Records the kernel side lost, by event and reason.
     pub drops: Vec<(Event, &'static str, u64)>,
+    /// The same by whose they were, most first.
+    pub losers: Vec<(Loser, u64)>,
     /// Missing sequence numbers: what the consumer saw of the loss.
     pub gaps: u64,
     /// Runs the kernel refused because the program was running on that CPU already, by program: events that have no
@@ -18,8 +23,8 @@ pub struct Stats {
     pub recursion_misses: Vec<(String, u64)>,
     /// Values the programs could not read, by kind.
     pub misses: Vec<(&'static str, u64)>,
-    /// Parameters that were cut.
-    pub truncated: u64,
+    /// Values that were longer than what a record keeps of them, by kind.
+    pub cut: Vec<(&'static str, u64)>,
     /// Records that could not be decoded.
     pub undecodable: u64,
     /// Paths whose directory is not known.
@@ -65,6 +70,12 @@ impl fmt::Display for Stats {
         for (event, reason, count) in &self.drops {
             writeln!(f, "  {:<18} {reason:<20} {count:>12}", event.name())?;
         }
+        if self.lost() > 0 {
+            writeln!(f, "Events lost by container:")?;
+        }
+        for (loser, count) in &self.losers {
+            writeln!(f, "  {loser:<39} {count:>12}")?;
+        }
         let recursion: u64 = self.recursion_misses.iter().map(|(_, count)| count).sum();
         if recursion > 0 {
             writeln!(
@@ -79,8 +90,12 @@ impl fmt::Display for Stats {
             .misses
             .iter()
             .map(|(kind, count)| (format!("values not read: {kind}"), *count))
+            .chain(
+                self.cut
+                    .iter()
+                    .map(|(kind, count)| (format!("values cut: {kind}"), *count)),
+            )
             .chain([
-                ("values cut".to_owned(), self.truncated),
                 ("records not decoded".to_owned(), self.undecodable),
                 ("paths without their directory".to_owned(), self.unresolved_paths),
                 ("processes read from /proc".to_owned(), self.repaired),
@@ -152,6 +167,39 @@ impl Delivered {
             .iter()
             .map(|row| (row.event, self.0[row.event as usize]))
             .filter(|(_, count)| *count > 0)
+            .collect()
+    }
+}
+
+/// Values that were cut, by kind.
+#[derive(Debug, Default)]
+pub(crate) struct Cut([u64; CUT_KINDS.len()]);
+
+/// What can be cut: names of files, arguments of programs, their environment, and bytes or text of anything else.
+const CUT_KINDS: [&str; 4] = ["path", "args", "env", "data"];
+
+impl Cut {
+    /// Counts the values of a record that were cut.
+    #[cold]
+    pub(crate) fn add(&mut self, event: Event, wire: &Wire<'_>) {
+        for (index, param) in event.row().params.iter().enumerate() {
+            if wire.param(index).is_some_and(|value| value.truncated) {
+                let kind = match (param.name, param.ty) {
+                    ("args", _) => 1,
+                    ("env", _) => 2,
+                    (_, ParamType::FsPath | ParamType::FsRelPath(_)) => 0,
+                    _ => 3,
+                };
+                self.0[kind] += 1;
+            }
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Vec<(&'static str, u64)> {
+        CUT_KINDS
+            .into_iter()
+            .zip(self.0)
+            .filter(|(_, n)| *n > 0)
             .collect()
     }
 }

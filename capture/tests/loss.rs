@@ -2,11 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // tests fail by panicking
 
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lanner_capture::{Capture, Config, Host, plan};
-use lanner_schema::container::ContainerTable;
+use lanner_capture::{Capture, Config, Host, Loser, Losses, Stats, plan};
+use lanner_schema::container::{ContainerTable, Owner};
 use lanner_schema::event::{Event, Needs};
 
 const PROCESSES: u64 = 2;
@@ -49,23 +54,31 @@ fn call_and_end(calls: u64) -> ! {
     }
 }
 
-fn run(ring_bytes: usize, calls: u64) -> Option<(u64, lanner_capture::Stats)> {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+/// Capture of these events, or `None` where none is possible.
+fn start(events: &[Event], config: &Config) -> Option<Capture> {
     let host = Host::probe();
     if !host.missing_capabilities.is_empty() {
         eprintln!("skipped: capture needs {}", host.missing_capabilities.join(", "));
         return None;
     }
     let needs = Needs {
-        events: [Event::Setns].into_iter().collect(),
+        events: events.iter().copied().collect(),
         ..Needs::default()
     };
-    let config = Config {
+    let plan = plan(&host, &needs, config).unwrap();
+    Some(Capture::start(plan, config, &ContainerTable::new()).unwrap())
+}
+
+fn with_ring(ring_bytes: usize) -> Config {
+    Config {
         ring_bytes,
         ..Config::default()
-    };
-    let plan = plan(&host, &needs, &config).unwrap();
-    let mut capture = Capture::start(plan, &config, &ContainerTable::new()).unwrap();
+    }
+}
+
+fn run(ring_bytes: usize, calls: u64) -> Option<(u64, Stats)> {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut capture = start(&[Event::Setns], &with_ring(ring_bytes))?;
     let stop = Arc::new(AtomicBool::new(false));
     let worker = workload(calls, Arc::clone(&stop));
     let mut seen = 0;
@@ -117,4 +130,278 @@ fn an_ordinary_ring_loses_nothing() {
     };
     assert_eq!((stats.lost(), stats.gaps), (0, 0));
     assert_eq!(seen, CALLS * PROCESSES);
+}
+
+/// A cgroup that looks like a container's, so that its processes' events and losses are told from everyone else's.
+struct Container {
+    id: String,
+    path: PathBuf,
+}
+
+impl Container {
+    fn create() -> Option<Container> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let mount = mounts
+            .lines()
+            .find(|line| line.contains(" - cgroup2 "))
+            .and_then(|line| line.split(' ').nth(4));
+        let Some(mount) = mount else {
+            eprintln!("skipped: this host has no cgroup v2");
+            return None;
+        };
+        let mut random = [0; 32];
+        fs::File::open("/dev/urandom")
+            .unwrap()
+            .read_exact(&mut random)
+            .unwrap();
+        let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let path = PathBuf::from(mount).join(&id);
+        if let Err(error) = fs::create_dir(&path) {
+            eprintln!("skipped: no cgroup can be made here: {error}");
+            return None;
+        }
+        Some(Container { id, path })
+    }
+
+    fn add(&self, pid: u32) {
+        fs::write(self.path.join("cgroup.procs"), pid.to_string()).unwrap();
+    }
+
+    fn owns(&self, owner: &Owner<'_>) -> bool {
+        matches!(owner, Owner::Container(container) if container.full_id == self.id)
+    }
+
+    fn lost(&self, losers: &[(Loser, u64)]) -> u64 {
+        let is_mine =
+            |loser: &Loser| matches!(loser, Loser::Container { full_id, .. } if **full_id == *self.id);
+        losers
+            .iter()
+            .filter(|(loser, _)| is_mine(loser))
+            .map(|(_, n)| n)
+            .sum()
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.path);
+    }
+}
+
+/// Processes in a container that open and close a file `times` times each, once they are told to.
+struct Openers {
+    children: Vec<i32>,
+    gate: std::io::PipeWriter,
+    _gate: std::io::PipeReader,
+}
+
+impl Openers {
+    fn wait_in(container: &Container, processes: u64, times: u64) -> Openers {
+        let (mut end, gate) = std::io::pipe().unwrap();
+        let children = (0..processes)
+            .map(|_| {
+                // SAFETY: the child makes system calls on what lives in this frame, and ends without returning.
+                let child = unsafe { libc::fork() };
+                if child == 0 {
+                    let mut byte = [0];
+                    let opened = end.read(&mut byte).is_ok() && (0..times).all(|_| open_and_close());
+                    // SAFETY: ends this process.
+                    unsafe { libc::_exit(i32::from(!opened)) };
+                }
+                container.add(u32::try_from(child).unwrap());
+                child
+            })
+            .collect();
+        Openers {
+            children,
+            gate,
+            _gate: end,
+        }
+    }
+
+    /// Lets them run, and waits for their end.
+    fn run(mut self) {
+        self.gate.write_all(&vec![0; self.children.len()]).unwrap();
+        for child in self.children {
+            let mut status = 0;
+            // SAFETY: status lives here.
+            unsafe { libc::waitpid(child, &mut status, 0) };
+            assert_eq!(status, 0, "an opener ended well");
+        }
+    }
+}
+
+fn open_and_close() -> bool {
+    // SAFETY: the name is a constant, and the descriptor this process's own.
+    unsafe {
+        let fd = libc::openat(libc::AT_FDCWD, c"/dev/null".as_ptr(), libc::O_RDONLY);
+        fd >= 0 && libc::close(fd) == 0
+    }
+}
+
+/// How often each process opens and closes a file.
+const TIMES: u64 = 1_000_000;
+
+/// What is captured of an opener: its opens, its closes where the table has them, and its end.
+fn opener_events() -> (Vec<Event>, u64) {
+    let close = lanner_schema::event::EVENTS
+        .iter()
+        .find(|row| row.name == "close");
+    let events: Vec<Event> = [Event::Openat, Event::Procexit]
+        .into_iter()
+        .chain(close.map(|row| row.event))
+        .collect();
+    let calls = TIMES * (events.len() as u64 - 1);
+    (events, calls + 1)
+}
+
+fn storm(ring_bytes: usize) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(container) = Container::create() else {
+        return;
+    };
+    let (events, each) = opener_events();
+    let Some(mut capture) = start(&events, &with_ring(ring_bytes)) else {
+        return;
+    };
+    let openers = Openers::wait_in(&container, PROCESSES, TIMES);
+    let stop = Arc::new(AtomicBool::new(false));
+    let worker = std::thread::spawn({
+        let stop = Arc::clone(&stop);
+        move || {
+            openers.run();
+            stop.store(true, Ordering::Relaxed);
+        }
+    });
+    let mut seen = 0;
+    let mut told: Vec<Losses> = Vec::new();
+    capture
+        .run_watched(
+            &stop,
+            &mut |view| seen += u64::from(container.owns(&view.owner)),
+            &mut |losses| {
+                told.push(losses.clone());
+                ControlFlow::Continue(())
+            },
+        )
+        .unwrap();
+    worker.join().unwrap();
+    let stats = capture.stats();
+    println!("{stats}");
+    let lost = container.lost(&stats.losers);
+    assert_eq!(
+        stats.gaps,
+        stats.lost(),
+        "the consumer's gaps are the kernel's counters"
+    );
+    let by_loser: u64 = stats.losers.iter().map(|(_, n)| n).sum();
+    assert_eq!(by_loser, stats.lost(), "every loss is somebody's");
+    let refused: u64 = stats.recursion_misses.iter().map(|(_, n)| n).sum();
+    let done = each * PROCESSES;
+    match refused {
+        0 => assert_eq!(seen + lost, done, "{seen} delivered, {lost} lost"),
+        _ => println!("skipped the sum: the kernel refused {refused} runs, which have no cgroup"),
+    }
+    let told_lost: u64 = told.iter().map(|losses| losses.lost).sum();
+    assert_eq!(
+        told_lost,
+        stats.lost(),
+        "what was told while it ran is what is told at the end"
+    );
+    let told_by: u64 = told.iter().map(|losses| container.lost(&losses.by_loser)).sum();
+    assert_eq!(told_by, lost);
+    assert!(told.iter().all(|losses| losses.begun >= losses.lost));
+}
+
+#[test]
+fn a_million_opens_of_each_of_two_processes_are_delivered_or_counted() {
+    storm(Config::default().ring_bytes);
+}
+
+#[test]
+fn a_ring_of_64_kib_accounts_for_a_million_opens_too() {
+    storm(64 << 10);
+}
+
+#[test]
+fn after_a_storm_events_are_whole_again() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(container) = Container::create() else {
+        return;
+    };
+    let Some(mut capture) = start(&[Event::Openat], &with_ring(64 << 10)) else {
+        return;
+    };
+    let openers = Openers::wait_in(&container, PROCESSES, 100_000);
+    let stop = Arc::new(AtomicBool::new(false));
+    let worker = std::thread::spawn({
+        let stop = Arc::clone(&stop);
+        let procs = container.path.join("cgroup.procs");
+        move || {
+            openers.run();
+            // The ring empties; what is done now is one process and few events.
+            let script = format!("echo $$ >{}; exec cat /dev/null", procs.display());
+            let status = Command::new("sh").args(["-c", &script]).status().unwrap();
+            assert!(status.success());
+            stop.store(true, Ordering::Relaxed);
+        }
+    });
+    let mut found = Vec::new();
+    capture
+        .run(&stop, &mut |view| {
+            let Some(process) = view.process.filter(|_| container.owns(&view.owner)) else {
+                return;
+            };
+            if &*process.image.comm == b"cat" && view.paths.iter().any(|p| p.path == b"/dev/null") {
+                found.push((process.image.cmdline.to_vec(), process.ppid));
+            }
+        })
+        .unwrap();
+    worker.join().unwrap();
+    let stats = capture.stats();
+    println!("{stats}");
+    assert!(container.lost(&stats.losers) > 0, "there was a storm");
+    assert_eq!(found, [(b"cat /dev/null".to_vec(), std::process::id())]);
+}
+
+#[test]
+fn failed_calls_are_left_out_where_they_are_not_wanted() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(container) = Container::create() else {
+        return;
+    };
+    let config = Config {
+        drop_failed: true,
+        ..Config::default()
+    };
+    let Some(mut capture) = start(&[Event::Openat], &config) else {
+        return;
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let worker = std::thread::spawn({
+        let stop = Arc::clone(&stop);
+        let procs = container.path.join("cgroup.procs");
+        move || {
+            let script = format!(
+                "echo $$ >{}; exec cat /absent-1 /dev/null /absent-2",
+                procs.display()
+            );
+            let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(output.status.code(), Some(1), "{output:?}");
+            stop.store(true, Ordering::Relaxed);
+        }
+    });
+    let mut results = Vec::new();
+    capture
+        .run(&stop, &mut |view| {
+            if container.owns(&view.owner) {
+                results.extend(view.wire.number(0).map(u64::cast_signed));
+            }
+        })
+        .unwrap();
+    worker.join().unwrap();
+    assert!(
+        !results.is_empty() && results.iter().all(|result| *result >= 0),
+        "{results:?}"
+    );
 }

@@ -168,6 +168,55 @@ pub(crate) fn finish(settings: &Settings, names: &TimeNames, mut alert: Alert) -
     alert
 }
 
+/// The source of what Lanner says of itself.
+const INTERNAL: &str = "internal";
+
+/// An alert of Lanner's own, about itself and not about an event: source `internal`, no tags. Its line is Falco's: in text
+/// the fields follow the message in parentheses, their values as in JSON; the JSON object has no `tags`, and always
+/// `output`, which is the message alone, and `output_fields`.
+pub fn internal(
+    settings: &Settings,
+    time: u64,
+    priority: Priority,
+    rule: &str,
+    message: String,
+    mut fields: Vec<(Arc<str>, FieldValue)>,
+) -> Alert {
+    fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut alert = Alert {
+        time,
+        priority,
+        rule: rule.into(),
+        source: INTERNAL.into(),
+        tags: Arc::from([]),
+        message,
+        fields,
+        line: String::new(),
+    };
+    if settings.json_output {
+        let settings = Settings {
+            json_include_message_property: false,
+            json_include_output_property: true,
+            json_include_output_fields_property: true,
+            json_include_tags_property: false,
+            ..settings.clone()
+        };
+        alert.line = json_line(&settings, &alert, &alert.message);
+        return alert;
+    }
+    let mut line = String::new();
+    time_of_day(time, true, &mut line);
+    let _ = write!(line, ": {priority} {} (", alert.message);
+    for (index, (name, field)) in alert.fields.iter().enumerate() {
+        let blank = if index > 0 { " " } else { "" };
+        let _ = write!(line, "{blank}{name}=");
+        value(field, &mut line);
+    }
+    line.push(')');
+    alert.line = line;
+    alert
+}
+
 /// The names the event's time has in the fields, made once.
 #[derive(Debug, Clone)]
 pub(crate) struct TimeNames {
@@ -274,5 +323,40 @@ mod tests {
             alert.line,
             r#"{"hostname":"","priority":"Informational","rule":"R \"q\"","source":"syscall","time":"2023-11-14T22:13:20.000000042Z"}"#
         );
+    }
+
+    #[test]
+    fn an_alert_of_lanners_own_has_falcos_two_forms() {
+        let fields = || {
+            vec![
+                (Arc::from("n_evts"), FieldValue::Text("12".into())),
+                (Arc::from("n_drops"), FieldValue::Text("3".into())),
+            ]
+        };
+        let settings = Settings {
+            json_output: true,
+            hostname: "node".into(),
+            ..Settings::default()
+        };
+        let time = 1_700_000_000_000_000_042;
+        let make = |settings: &Settings| {
+            internal(
+                settings,
+                time,
+                Priority::Debug,
+                "Falco internal: x",
+                "3 lost.".into(),
+                fields(),
+            )
+            .line
+        };
+        assert_eq!(
+            make(&settings),
+            r#"{"hostname":"node","output":"3 lost.","output_fields":{"n_drops":"3","n_evts":"12"},"priority":"Debug","rule":"Falco internal: x","source":"internal","time":"2023-11-14T22:13:20.000000042Z"}"#
+        );
+        let text = make(&Settings::default());
+        let (time, rest) = text.split_once(": ").unwrap();
+        assert!(time.ends_with(":20.000000042"), "{time}");
+        assert_eq!(rest, r#"Debug 3 lost. (n_drops="3" n_evts="12")"#);
     }
 }

@@ -8,8 +8,8 @@ use lanner_engine::{Scope, nearest};
 use super::message::{Level, Messages, Place};
 use super::tree::{Node, Value, Wrong};
 use super::values::{
-    choice, engine_kind, journald, log_level, path, paths, plugin_index, preset, priority, size,
-    static_fields, tier,
+    choice, drop_actions, engine_kind, journald, log_level, path, paths, plugin_index, positive, preset,
+    priority, share, size, static_fields, tier,
 };
 use super::{Config, append_output, selections, shape};
 
@@ -23,6 +23,9 @@ pub(super) struct Settings {
     pub(super) kmod: bool,
     pub(super) kmod_preset: Option<u64>,
     pub(super) modern_preset: Option<u64>,
+    pub(super) cpus_for_each_buffer: usize,
+    pub(super) kmod_drop_failed: bool,
+    pub(super) modern_drop_failed: bool,
     /// The names that formats may use.
     scope: Scope,
     /// Remarks about what is inside a value.
@@ -96,10 +99,10 @@ static ROWS: &[Row] = &[
     Row("engine.kind", Text, Read(engine_kind)),
     Row("engine.tier", Text, Read(|s, n| { s.config.capture.tier = tier(n)?; Ok(()) })),
     Row("engine.kmod.buf_size_preset", Integer, Read(|s, n| { s.kmod_preset = Some(preset(n)?); Ok(()) })),
-    Row("engine.kmod.drop_failed_exit", Truth, Later),
-    Row("engine.modern_ebpf.cpus_for_each_buffer", Integer, Later),
+    Row("engine.kmod.drop_failed_exit", Truth, Read(|s, n| { s.kmod_drop_failed = n.truth()?; Ok(()) })),
+    Row("engine.modern_ebpf.cpus_for_each_buffer", Integer, Read(|s, n| { s.cpus_for_each_buffer = size(n)?; Ok(()) })),
     Row("engine.modern_ebpf.buf_size_preset", Integer, Read(|s, n| { s.modern_preset = Some(preset(n)?); Ok(()) })),
-    Row("engine.modern_ebpf.drop_failed_exit", Truth, Later),
+    Row("engine.modern_ebpf.drop_failed_exit", Truth, Read(|s, n| { s.modern_drop_failed = n.truth()?; Ok(()) })),
     Row("engine.modern_ebpf.disable_iterators", Truth, Later),
     Row("engine.replay.capture_file", Text, Later),
 
@@ -177,11 +180,11 @@ static ROWS: &[Row] = &[
     Row("libs_logger.severity", Text, Later),
 
     Row("syscall_event_timeouts.max_consecutives", Integer, Later),
-    Row("syscall_event_drops.threshold", Number, Later),
-    Row("syscall_event_drops.actions", Texts, Later),
-    Row("syscall_event_drops.rate", Number, Later),
-    Row("syscall_event_drops.max_burst", Integer, Later),
-    Row("syscall_event_drops.simulate_drops", Truth, Later),
+    Row("syscall_event_drops.threshold", Number, Read(|s, n| { s.config.drops.threshold = share(n)?; Ok(()) })),
+    Row("syscall_event_drops.actions", Texts, Read(|s, n| { s.config.drops.actions = drop_actions(n)?; Ok(()) })),
+    Row("syscall_event_drops.rate", Number, Read(|s, n| { s.config.drops.rate = positive(n)?; Ok(()) })),
+    Row("syscall_event_drops.max_burst", Integer, Read(|s, n| { s.config.drops.max_burst = positive(n)?; Ok(()) })),
+    Row("syscall_event_drops.simulate_drops", Truth, Read(|s, n| { s.config.drops.simulate = n.truth()?; Ok(()) })),
 
     Row("metrics.enabled", Truth, LaterWarn(truth, "metrics are not served yet")),
     Row("metrics.interval", Text, Later),

@@ -27,6 +27,8 @@ use shape::Verdicts;
 pub(crate) use shape::{Verdict, json as json_schema};
 use tree::{Node, Value};
 
+use crate::drop_monitor::DropConfig;
+
 /// Where the configuration is looked for when `-c` names none.
 pub(crate) const DEFAULT_FILE: &str = "/etc/lanner/lanner.yaml";
 
@@ -74,6 +76,8 @@ pub(crate) struct Config {
     pub(crate) log_stderr: bool,
     /// Capture.
     pub(crate) capture: lanner_capture::Config,
+    /// `syscall_event_drops`.
+    pub(crate) drops: DropConfig,
     /// What keeps Lanner from watching with this configuration; everything else works.
     pub(crate) unwatchable: Option<Message>,
     /// `nri`.
@@ -126,6 +130,7 @@ impl Default for Config {
             log_level: LevelFilter::INFO,
             log_stderr: true,
             capture: lanner_capture::Config::default(),
+            drops: DropConfig::default(),
             unwatchable: None,
             nri: Nri {
                 enabled: true,
@@ -235,6 +240,13 @@ fn finish(settings: keys::Settings, messages: &mut Messages) -> Config {
         true => settings.kmod_preset,
         false => settings.modern_preset,
     };
+    config.capture.drop_failed = match settings.kmod {
+        true => settings.kmod_drop_failed,
+        false => settings.modern_drop_failed,
+    };
+    if !settings.kmod {
+        config.capture.cpus_for_each_buffer = settings.cpus_for_each_buffer;
+    }
     if let Some(preset) = preset {
         // The setter allows 1 to 10 only, so this is at most 512 MiB.
         config.capture.ring_bytes = 1 << (20 + preset.saturating_sub(1).min(PRESETS - 1));

@@ -7,6 +7,8 @@ use lanner_outputs::Journald;
 use lanner_schema::alert::Priority;
 use tracing::level_filters::LevelFilter;
 
+use crate::drop_monitor::DropActions;
+
 use super::PRESETS;
 use super::keys::Settings;
 use super::message::{Level, Message};
@@ -116,6 +118,40 @@ pub(super) fn preset(node: &Node) -> Result<u64, Wrong> {
         .ok()
         .filter(|preset| (1..=PRESETS).contains(preset))
         .ok_or_else(wrong)
+}
+
+fn fraction(node: &Node, wanted: impl Fn(f64) -> bool) -> Option<f64> {
+    let number: f64 = node.text().ok()?.parse().ok()?;
+    (number.is_finite() && wanted(number)).then_some(number)
+}
+
+/// A part of the whole.
+pub(super) fn share(node: &Node) -> Result<f64, Wrong> {
+    fraction(node, |number| (0.0..=1.0).contains(&number)).ok_or_else(|| Wrong::new("a number from 0 to 1"))
+}
+
+pub(super) fn positive(node: &Node) -> Result<f64, Wrong> {
+    fraction(node, |number| number >= 0.0).ok_or_else(|| Wrong::new("a number, 0 or more"))
+}
+
+/// What is done about lost events. As in Falco `ignore` stands alone, but for `exit`.
+pub(super) fn drop_actions(node: &Node) -> Result<DropActions, Wrong> {
+    let wrong = || Wrong::new("a list of ignore, log, alert and exit");
+    let mut actions = DropActions::default();
+    let mut ignore = false;
+    for word in node.texts().map_err(|_| wrong())? {
+        match word.as_str() {
+            "ignore" => ignore = true,
+            "log" => actions.log = true,
+            "alert" => actions.alert = true,
+            "exit" => actions.exit = true,
+            other => return Err(wrong().with_hint(format!("\"{other}\" is none of them"))),
+        }
+    }
+    match ignore && (actions.log || actions.alert) {
+        true => Err(wrong().with_hint("with ignore neither log nor alert makes sense")),
+        false => Ok(actions),
+    }
 }
 
 pub(super) fn plugin_index(node: &Node) -> Result<String, Wrong> {

@@ -248,6 +248,8 @@ mod tests {
             shown: needs.events,
             captured: needs.events,
             params,
+            drop_failed: false,
+            ring_bytes: 4096,
         }
     }
 

@@ -1,0 +1,246 @@
+//! What is lost while Lanner runs: by event and reason, and by whom.
+//!
+//! The programs count a lost record by event and by cgroup at the moment they lose it. Here the counters become what has
+//! changed since the last look, and cgroups become containers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use lanner_schema::container::Owner;
+use lanner_schema::event::Event;
+
+use crate::bpf::Probes;
+use crate::id_map::IdMap;
+use crate::owner::Owners;
+
+/// Whose records were lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Loser {
+    /// Processes of the host.
+    Host,
+    /// A container's.
+    Container {
+        /// Its full id.
+        full_id: Arc<str>,
+        /// Its name, when it is known.
+        name: Option<Arc<str>>,
+    },
+    /// Nobody can tell: the cgroup was gone, or the table of cgroups was full.
+    Unknown,
+}
+
+impl Loser {
+    fn of(owner: &Owner<'_>) -> Loser {
+        match owner {
+            Owner::Host => Loser::Host,
+            Owner::Container(container) => Loser::Container {
+                full_id: container.full_id.as_str().into(),
+                name: container.name.as_deref().map(Arc::from),
+            },
+        }
+    }
+
+    /// The same one; a container's name may have become known meanwhile.
+    fn is(&self, other: &Loser) -> bool {
+        match (self, other) {
+            (Loser::Container { full_id: a, .. }, Loser::Container { full_id: b, .. }) => a == b,
+            (a, b) => a == b,
+        }
+    }
+}
+
+impl fmt::Display for Loser {
+    /// `host`, `unknown`, or the container's name and the first twelve characters of its id.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Loser::Host => f.pad("host"),
+            Loser::Unknown => f.pad("unknown"),
+            Loser::Container { full_id, name } => {
+                let id = full_id.get(..12).unwrap_or(full_id);
+                match name {
+                    Some(name) => f.pad(&format!("{name}({id})")),
+                    None => f.pad(id),
+                }
+            }
+        }
+    }
+}
+
+/// What was captured and lost between two looks, which are about a second apart.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Records that were begun, lost ones among them.
+    pub begun: u64,
+    /// Records that were lost.
+    pub lost: u64,
+    /// Runs the kernel refused because the program was running on that CPU already: events without a type.
+    pub refused: u64,
+    /// Lost records by event and reason.
+    pub by_event: Vec<(Event, &'static str, u64)>,
+    /// Lost records by whose they were, most first.
+    pub by_loser: Vec<(Loser, u64)>,
+}
+
+/// The most containers whose losses are told apart.
+const LOSERS: usize = 1024;
+/// Above so many cgroups in the kernel's table those that lose nothing now are taken out of it.
+const ROOM_FOR: usize = crate::bpf::LOSING_CGROUPS / 2;
+
+/// The counters as they were at the last look, and what was lost since the start.
+#[derive(Debug, Default)]
+pub(crate) struct LossWatch {
+    begun: u64,
+    lost: u64,
+    refused: u64,
+    by_event: Vec<(Event, &'static str, u64)>,
+    cgroups: IdMap<u64, u64>,
+    by_loser: Vec<(Loser, u64)>,
+    /// The sum of those.
+    told: u64,
+}
+
+impl LossWatch {
+    /// What changed since the last look. Three counters are read; the rest only when something was lost.
+    pub(crate) fn look(&mut self, probes: &Probes, owners: &Owners) -> Losses {
+        let lost = probes.lost();
+        let begun = probes.sequences().iter().flatten().sum();
+        let refused = probes.refused();
+        let mut losses = Losses {
+            begun: rise(&mut self.begun, begun),
+            lost: rise(&mut self.lost, lost),
+            refused: rise(&mut self.refused, refused),
+            ..Losses::default()
+        };
+        if losses.lost > 0 {
+            let drops = probes.drops();
+            losses.by_event = difference(&drops, &self.by_event);
+            self.by_event = drops;
+            losses.by_loser = self.losers(&probes.losing_cgroups(), owners, lost);
+            if self.cgroups.len() > ROOM_FOR {
+                self.make_room(probes);
+            }
+        }
+        losses
+    }
+
+    /// Lost records since the start by whose they were, most first.
+    pub(crate) fn by_loser(&self) -> Vec<(Loser, u64)> {
+        let mut losers = self.by_loser.clone();
+        losers.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        losers
+    }
+
+    /// `lost` is how many there are since the start: what no cgroup has, nobody is known to have lost. The cgroups are
+    /// read after it and may be ahead; at the end they are not.
+    fn losers(&mut self, cgroups: &[(u64, u64)], owners: &Owners, lost: u64) -> Vec<(Loser, u64)> {
+        let mut found: Vec<(Loser, u64)> = Vec::new();
+        for &(cgroup, count) in cgroups {
+            let new = rise(self.cgroups.entry(cgroup).or_default(), count);
+            if new == 0 {
+                continue;
+            }
+            self.told += new;
+            let loser = match cgroup {
+                0 => Loser::Unknown,
+                _ => owners.recall(cgroup, Loser::of).unwrap_or(Loser::Unknown),
+            };
+            add(&mut found, loser, new);
+        }
+        if let Some(untold @ 1..) = lost.checked_sub(self.told) {
+            self.told += untold;
+            add(&mut found, Loser::Unknown, untold);
+        }
+        for (loser, count) in &found {
+            add(&mut self.by_loser, loser.clone(), *count);
+        }
+        found.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        found
+    }
+
+    /// Takes cgroups that lost nothing since the last look out of the kernel's table. A loss at this very moment is then
+    /// one of nobody's.
+    fn make_room(&mut self, probes: &Probes) {
+        let now = probes.losing_cgroups();
+        for (cgroup, count) in now.into_iter().filter(|(cgroup, _)| *cgroup != 0) {
+            if self.cgroups.get(&cgroup) == Some(&count) {
+                probes.forget_losing_cgroup(cgroup);
+                self.cgroups.remove(&cgroup);
+            }
+        }
+    }
+}
+
+/// How much higher a counter is than it was.
+fn rise(was: &mut u64, now: u64) -> u64 {
+    let more = now.saturating_sub(*was);
+    *was = now;
+    more
+}
+
+fn difference(
+    now: &[(Event, &'static str, u64)],
+    was: &[(Event, &'static str, u64)],
+) -> Vec<(Event, &'static str, u64)> {
+    now.iter()
+        .map(|&(event, reason, count)| {
+            let before = was.iter().find(|(e, r, _)| (*e, *r) == (event, reason));
+            (
+                event,
+                reason,
+                count.saturating_sub(before.map_or(0, |(.., n)| *n)),
+            )
+        })
+        .filter(|(.., count)| *count > 0)
+        .collect()
+}
+
+fn add(losers: &mut Vec<(Loser, u64)>, loser: Loser, count: u64) {
+    if let Some((known, total)) = losers.iter_mut().find(|(known, _)| known.is(&loser)) {
+        *total += count;
+        *known = loser;
+    } else if losers.len() < LOSERS || loser == Loser::Unknown {
+        losers.push((loser, count));
+    } else {
+        add(losers, Loser::Unknown, count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outside::Outside;
+    use lanner_schema::container::ContainerTable;
+
+    fn container(number: usize, name: Option<&str>) -> Loser {
+        Loser::Container {
+            full_id: format!("{number:064x}").into(),
+            name: name.map(Arc::from),
+        }
+    }
+
+    #[test]
+    fn what_no_cgroup_tells_of_is_unknown_and_the_sum_is_whole() {
+        let owners = Owners::new(None, &ContainerTable::new(), Outside::default());
+        let mut watch = LossWatch::default();
+        let first = watch.losers(&[(0, 2), (7, 5)], &owners, 10);
+        assert_eq!(first, [(Loser::Unknown, 5), (Loser::Host, 5)]);
+        let ahead = watch.losers(&[(0, 2), (7, 6), (8, 3)], &owners, 12);
+        assert_eq!(ahead, [(Loser::Host, 4)]);
+        let even = watch.losers(&[(0, 2), (7, 6), (8, 4)], &owners, 15);
+        assert_eq!(even, [(Loser::Host, 1)]);
+        assert_eq!(watch.by_loser(), [(Loser::Host, 10), (Loser::Unknown, 5)]);
+    }
+
+    #[test]
+    fn losers_are_bounded_and_keep_their_latest_name() {
+        let mut losers = Vec::new();
+        for number in 0..LOSERS + 10 {
+            add(&mut losers, container(number, None), 1);
+        }
+        add(&mut losers, container(3, Some("web")), 2);
+        assert_eq!(losers.len(), LOSERS + 1);
+        assert_eq!(losers.last(), Some(&(Loser::Unknown, 10)));
+        assert_eq!(losers[3], (container(3, Some("web")), 3));
+        assert_eq!(losers[3].0.to_string(), "web(000000000000)");
+    }
+}
