@@ -1,6 +1,7 @@
 //! Reading configurations: values, places, hints, and a falco.yaml as it is shipped.
 
 use super::*;
+use crate::drop_monitor::DropActions;
 use lanner_outputs::Journald;
 
 fn lanner(text: &str, options: &[&str]) -> (Config, Messages) {
@@ -74,6 +75,60 @@ containerd: {enabled: false, address: /tmp/c.sock}
     assert_eq!(config.capture.process_limit, 1000);
     assert!(!config.nri.enabled && !config.containerd.enabled);
     assert_eq!(config.nri.plugin_index.as_deref(), Some("07"));
+}
+
+#[test]
+fn what_to_do_about_losses_is_read() {
+    let text = "\
+syscall_event_drops: {threshold: .5, actions: [log, exit], rate: 1.5, max_burst: 3, simulate_drops: true}
+engine:
+  modern_ebpf: {cpus_for_each_buffer: 2, buf_size_preset: 2, drop_failed_exit: true}
+  kmod: {buf_size_preset: 3}
+";
+    let (config, messages) = lanner(text, &[]);
+    assert!(messages.0.is_empty(), "{:?}", texts(&messages));
+    let drops = &config.drops;
+    assert_eq!((drops.threshold, drops.rate, drops.max_burst), (0.5, 1.5, 3.0));
+    assert!(drops.actions.log && !drops.actions.alert && drops.actions.exit && drops.simulate);
+    assert_eq!(
+        (config.capture.cpus_for_each_buffer, config.capture.ring_bytes),
+        (2, 2 << 20)
+    );
+    assert!(config.capture.drop_failed);
+
+    let (config, _) = lanner(text, &["engine.kind=kmod"]);
+    assert_eq!(
+        (config.capture.cpus_for_each_buffer, config.capture.ring_bytes),
+        (0, 4 << 20)
+    );
+    assert!(!config.capture.drop_failed, "the key of the other engine");
+
+    let (config, _) = lanner("syscall_event_drops: {actions: []}", &[]);
+    assert_eq!(
+        config.drops.actions,
+        DropActions::default(),
+        "an empty list is ignore, as in Falco"
+    );
+    let (config, _) = lanner("", &[]);
+    assert!(config.drops.actions.log && config.drops.actions.alert);
+    for (option, right) in [
+        ("threshold=1.1", "a number from 0 to 1"),
+        ("threshold=nan", "a number from 0 to 1"),
+        ("rate=-1", "a number, 0 or more"),
+        (
+            "actions=[ignore, log]",
+            "with ignore neither log nor alert makes sense",
+        ),
+        ("actions=[mail]", "\"mail\" is none of them"),
+    ] {
+        let (_, messages) = lanner("", &[&format!("syscall_event_drops.{option}")]);
+        assert!(messages.refused(), "{option}");
+        assert!(
+            texts(&messages).iter().any(|text| text.contains(right)),
+            "{option}: {:?}",
+            texts(&messages)
+        );
+    }
 }
 
 #[test]

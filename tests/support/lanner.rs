@@ -232,7 +232,14 @@ impl Lanner {
         }
     }
 
-    fn pid(&self) -> Pid {
+    /// Ends it as nothing but the kernel can, and waits for that.
+    pub(crate) fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(self.process.id().cast_signed())
     }
 }

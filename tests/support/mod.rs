@@ -6,6 +6,7 @@
 // A fixture that cannot be set up ends its test: these are the tests' own assertions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub(crate) mod bpf_objects;
 pub(crate) mod containerd;
 mod containerd_process;
 pub(crate) mod cri;
