@@ -97,8 +97,8 @@ fn header() -> String {
             }
         }
     }
-    for (name, bit) in lanner_schema::flags::EXECVE_FLAGS.names {
-        define(&mut out, name, bit);
+    for flag in lanner_schema::flags::EXECVE_FLAGS.names {
+        define(&mut out, flag.name, flag.bits);
     }
     define(
         &mut out,

@@ -140,9 +140,9 @@ fn params(entry: Entry, mark: &str) -> String {
         let separator = if out.is_empty() { "" } else { ", " };
         let _ = write!(out, "{separator}{name} **{}**", param.name);
         let names = flags.iter().flat_map(|table| table.names.iter());
-        for (index, (name, _)) in names.enumerate() {
+        for (index, flag) in names.enumerate() {
             let separator = if index == 0 { ": " } else { ", " };
-            let _ = write!(out, "{separator}{mark}{name}{mark}");
+            let _ = write!(out, "{separator}{mark}{}{mark}", flag.name);
         }
     }
     out
@@ -154,7 +154,7 @@ fn as_json(entry: Entry) -> Value {
             let (ty, flags) = type_name(param.ty);
             let mut value = json!({ "type": ty, "name": param.name });
             if let Some(table) = flags {
-                let names: Vec<&str> = table.names.iter().map(|(name, _)| *name).collect();
+                let names: Vec<&str> = table.names.iter().map(|flag| flag.name).collect();
                 value["flags"] = names.into();
             }
             value
@@ -177,7 +177,7 @@ fn type_name(ty: ParamType) -> (&'static str, Option<&'static FlagTable>) {
         ParamType::Gid => "GID",
         ParamType::U8 => "UINT8",
         ParamType::U16 => "UINT16",
-        ParamType::U32 => "UINT32",
+        ParamType::U32 | ParamType::CreateMode(_) => "UINT32",
         ParamType::U64 => "UINT64",
         ParamType::I32 => "INT32",
         ParamType::I64 => "INT64",

@@ -44,6 +44,9 @@ pub enum ParamType {
     Enum(&'static FlagTable),
     /// Permission bits.
     Mode(&'static FlagTable),
+    /// Permission bits of the file that an open creates: 0 unless the `open(2)` flags in the parameter with this index
+    /// ask for that, whatever the register held.
+    CreateMode(u8),
     /// Text.
     CharBuf,
     /// Bytes; for `args`, `env` and `cgroups` a sequence of NUL-terminated strings.
@@ -65,6 +68,28 @@ pub enum ParamType {
     /// What the descriptor in the parameter with this index refers to: [`crate::record::Object`]. Hidden, and read on
     /// demand: where a rule reads a field of that descriptor, or prints it.
     Object(u8),
+}
+
+/// How a number is printed where it has no name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `4097`
+    Decimal,
+    /// `1001`, letters in upper case.
+    Hex,
+    /// `644`; in `evt.arg` and `evt.args` with a leading zero.
+    Octal,
+}
+
+impl Format {
+    /// What most parameters of a type have in Falco's table; the others say so in their row.
+    const fn of(ty: ParamType) -> Format {
+        match ty {
+            ParamType::Flags(_) => Format::Hex,
+            ParamType::Mode(_) | ParamType::CreateMode(_) => Format::Octal,
+            _ => Format::Decimal,
+        }
+    }
 }
 
 /// A field of the process state that fills a parameter which is not in the record itself.
@@ -272,6 +297,8 @@ pub struct Param {
     pub on_demand: bool,
     /// Lanner's own: not printed by `evt.args`, not counted by `evt.arg[N]`.
     pub hidden: bool,
+    /// How its number is printed.
+    pub format: Format,
 }
 
 /// Falco's class of an event (`evt.category`).

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::container::Owner;
 use crate::descriptor::Descriptor;
 use crate::event::{Event, FdUse, Origin, Param, ParamType, ProcessField};
+use crate::flags;
 use crate::process::{Process, User};
 use crate::record::{DYN_ERRNO, DYN_NUMBER, Object, SocketTuple, Wire};
 
@@ -241,6 +242,10 @@ impl<'a> EventView<'a> {
                     Some(tuple) => ParamValue::Tuple(tuple),
                     None => ParamValue::Bytes(Object::read(bytes)?.name()),
                 },
+            },
+            ParamType::CreateMode(flags) => match flags::creates(self.wire.number(flags.into())?) {
+                true => ParamValue::U64(number()? & 0o7777),
+                false => ParamValue::U64(0),
             },
             _ => ParamValue::U64(number()?),
         })

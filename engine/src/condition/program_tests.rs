@@ -391,7 +391,7 @@ fn files_and_paths() {
             ("evt.arg.name = /etc/shadow", true),
             ("evt.rawarg.ino = 77", true),
             (
-                "evt.args contains 'name=/etc/shadow flags=0(O_RDONLY) mode=0644 '",
+                "evt.args contains 'name=/etc/shadow flags=1(O_RDONLY) mode=0 '",
                 true,
             ),
             (

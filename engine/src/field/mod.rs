@@ -7,6 +7,7 @@ mod evt;
 mod fd;
 mod param;
 mod param_names;
+mod param_text;
 mod process;
 mod quality;
 mod resolve;
@@ -22,6 +23,7 @@ use crate::value::{FieldType, Value};
 
 pub(crate) use by_event::{is_built, is_decided};
 pub use evt::hostname;
+pub(crate) use param::format as raw_format;
 pub(crate) use quality::quality;
 pub(crate) use resolve::ValueOrigin;
 pub use resolve::{FieldError, FieldRef};

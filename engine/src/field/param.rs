@@ -1,16 +1,13 @@
 //! Event parameters: as text (`evt.arg`), as they are (`evt.rawarg`), and the paths of file operations (`fs.path`).
 
-use std::io::Write;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::LazyLock;
 
-use lanner_schema::event::{EVENTS, Event, ParamType};
-use lanner_schema::flags;
-use lanner_schema::process::strings;
-use lanner_schema::record::SocketTuple;
+use lanner_schema::event::{EVENTS, Event, Format, ParamType};
 use lanner_schema::view::{EventView, ParamValue};
 
 use super::Extract::Plain;
+pub(super) use super::param_text::{address_text, number, tuple_text};
+use super::param_text::{falco, is_empty, plain, resolved};
 use super::{Arg, Field, evt, fields};
 use crate::value::{FieldType, Value};
 
@@ -64,6 +61,7 @@ pub(super) fn field_type(ty: ParamType) -> FieldType {
         | ParamType::Signal
         | ParamType::Flags(_)
         | ParamType::Enum(_)
+        | ParamType::CreateMode(_)
         | ParamType::Mode(_) => FieldType::Uint32,
         ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath(_) => FieldType::CharBuf,
         ParamType::ByteBuf | ParamType::SockTuple | ParamType::SockAddr | ParamType::Object(_) => {
@@ -91,7 +89,8 @@ pub(super) fn raw<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) -> 
     let index = index(view.event, arg)?;
     match view.param(index)? {
         ParamValue::I64(value) => Some(Value::I64(value)),
-        ParamValue::U64(value) => Some(Value::U64(value)),
+        ParamValue::U64(value) => Some(Value::U64(falco(view.event.row().params[index].ty, value))),
+        ParamValue::Bytes(bytes) if is_empty(view.event.row().params[index].ty, bytes) => None,
         ParamValue::Bytes(bytes) => Some(Value::Bytes(bytes)),
         ParamValue::Path { raw, .. } => Some(Value::Bytes(raw)),
         ParamValue::Tuple(tuple) => {
@@ -101,13 +100,19 @@ pub(super) fn raw<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) -> 
     }
 }
 
+/// How `evt.rawarg` prints a number of this event.
+pub(crate) fn format(view: &EventView<'_>, arg: &Arg) -> Format {
+    let param = index(view.event, arg).and_then(|index| view.event.row().params.get(index));
+    param.map_or(Format::Decimal, |param| param.format)
+}
+
 /// `evt.arg.NAME` and `evt.arg[N]`: the form with names when there is one, else the plain one.
 pub(super) fn text<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
     let index = index(view.event, arg)?;
     // The common ones without copying.
-    match view.param(index)? {
-        ParamValue::Path { raw, resolved } => return Some(Value::Bytes(resolved.unwrap_or(raw))),
-        ParamValue::Bytes(bytes) if !matches!(view.event.row().params[index].ty, ParamType::ByteBuf) => {
+    match view.param(index) {
+        Some(ParamValue::Path { raw, resolved }) => return Some(Value::Bytes(resolved.unwrap_or(raw))),
+        Some(ParamValue::Bytes(bytes)) if view.event.row().params[index].ty != ParamType::ByteBuf => {
             return Some(Value::Bytes(bytes));
         }
         _ => {}
@@ -121,20 +126,12 @@ pub(super) fn text<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) ->
 /// `evt.args`: `name=value ` for every parameter, with the form with names in parentheses after the value.
 pub(super) fn all<'b>(view: &EventView<'b>, _: &Arg, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
     let mut with_names = Vec::new();
-    for (index, param) in view
-        .event
-        .row()
-        .params
-        .iter()
-        .enumerate()
-        .filter(|(_, p)| !p.hidden)
-    {
+    let params = view.event.row().params.iter().enumerate();
+    for (index, param) in params.filter(|(_, param)| !param.hidden) {
         buf.extend_from_slice(param.name.as_bytes());
         buf.push(b'=');
         let start = buf.len();
-        if !plain(view, index, buf) {
-            buf.extend_from_slice(b"<NA>");
-        }
+        plain(view, index, buf);
         with_names.clear();
         if resolved(view, index, &mut with_names) && with_names != buf[start..] {
             buf.push(b'(');
@@ -144,211 +141,6 @@ pub(super) fn all<'b>(view: &EventView<'b>, _: &Arg, buf: &'b mut Vec<u8>) -> Op
         buf.push(b' ');
     }
     Some(Value::Bytes(buf))
-}
-
-/// Appends a number. Writing to a vector cannot fail.
-pub(super) fn number(out: &mut Vec<u8>, value: impl std::fmt::Display) {
-    let _ = write!(out, "{value}");
-}
-
-/// Appends the parameter without names; false when it has no value.
-fn plain(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) -> bool {
-    let Some(value) = view.param(index) else {
-        return false;
-    };
-    let param = &view.event.row().params[index];
-    match value {
-        ParamValue::I64(value) => number(out, value),
-        ParamValue::U64(value) => match (param.ty, param.name) {
-            (ParamType::Uid, _) if value == u64::from(u32::MAX) => number(out, -1),
-            (ParamType::Mode(_), _) | (ParamType::U32, "mode") if value != 0 => {
-                let _ = write!(out, "0{value:o}");
-            }
-            (ParamType::PtraceWord(request), _) if !sends_signal(view, request) => {
-                let _ = write!(out, "{value:X}");
-            }
-            (_, "dev") => {
-                let _ = write!(out, "{value:X}");
-            }
-            _ => number(out, value),
-        },
-        ParamValue::Path { raw, .. } => out.extend_from_slice(raw),
-        ParamValue::Bytes(bytes) if matches!(param.ty, ParamType::ByteBuf | ParamType::Dyn) => {
-            if matches!(param.name, "args" | "env" | "cgroups") {
-                for string in strings(bytes) {
-                    out.extend_from_slice(string);
-                    out.push(b'.');
-                }
-            } else {
-                out.extend(bytes.iter().map(|b| {
-                    if b.is_ascii_graphic() || *b == b' ' {
-                        *b
-                    } else {
-                        b'.'
-                    }
-                }));
-            }
-        }
-        ParamValue::Bytes(bytes) => out.extend_from_slice(bytes),
-        ParamValue::Tuple(tuple) if param.ty == ParamType::SockAddr => address_text(&tuple, out),
-        ParamValue::Tuple(tuple) => tuple_text(&tuple, param.is_inbound(), out),
-    }
-    true
-}
-
-/// Appends the parameter's form with names; false when it has none.
-fn resolved(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) -> bool {
-    let Some(value) = view.param(index) else {
-        return false;
-    };
-    let before = out.len();
-    match (view.event.row().params[index].ty, value) {
-        (ParamType::Fd, ParamValue::I64(-100)) => out.extend_from_slice(b"AT_FDCWD"),
-        (ParamType::Errno | ParamType::Fd | ParamType::Dyn, ParamValue::I64(value)) if value < 0 => {
-            out.extend_from_slice(flags::errno_name(value.unsigned_abs()).unwrap_or("").as_bytes());
-        }
-        (ParamType::Fd, ParamValue::I64(value)) => {
-            if let Some(fd) = view.described(index).filter(|fd| fd.number == value) {
-                out.push(b'<');
-                out.extend_from_slice(fd.kind.letter().as_bytes());
-                out.push(b'>');
-                super::fd::name_into(&fd, out);
-            }
-        }
-        (ParamType::Pid, ParamValue::I64(pid)) => {
-            if let Some(process) = u32::try_from(pid).ok().and_then(|pid| view.system.process(pid)) {
-                out.extend_from_slice(&process.image.comm);
-            }
-        }
-        (ParamType::Uid, ParamValue::U64(uid)) => match u32::try_from(uid) {
-            Ok(0) => out.extend_from_slice(b"root"),
-            Ok(uid) => out.extend_from_slice(view.system.user(uid).map_or("", |u| &u.name).as_bytes()),
-            Err(_) => {}
-        },
-        (ParamType::Gid, ParamValue::U64(gid)) => {
-            if let Some(name) = u32::try_from(gid).ok().and_then(|gid| view.system.group(gid)) {
-                out.extend_from_slice(name.as_bytes());
-            }
-        }
-        (
-            ParamType::Flags(table) | ParamType::Enum(table) | ParamType::Mode(table),
-            ParamValue::U64(value),
-        ) => {
-            table.for_each(value, |name| {
-                if out.len() > before {
-                    out.push(b'|');
-                }
-                out.extend_from_slice(name.as_bytes());
-            });
-        }
-        (ParamType::PtraceWord(request), ParamValue::U64(_)) if !sends_signal(view, request) => {}
-        (ParamType::Signal | ParamType::PtraceWord(_), ParamValue::U64(signal)) => {
-            let name = usize::try_from(signal).ok().and_then(|s| SIGNALS.get(s));
-            out.extend_from_slice(name.copied().unwrap_or("").as_bytes());
-        }
-        (ParamType::FsPath | ParamType::FsRelPath(_), ParamValue::Path { resolved, .. }) => {
-            out.extend_from_slice(resolved.unwrap_or_default());
-        }
-        _ => {}
-    }
-    out.len() > before
-}
-
-/// True for `ptrace` requests whose data is the signal they let the tracee go on with. A failed call has none.
-fn sends_signal(view: &EventView<'_>, request: Option<u8>) -> bool {
-    const CONT: u64 = 7;
-    const SINGLESTEP: u64 = 9;
-    const DETACH: u64 = 17;
-    const SYSCALL: u64 = 24;
-    let request = request.and_then(|index| view.wire.number(index.into()));
-    matches!(request, Some(CONT | SINGLESTEP | DETACH | SYSCALL))
-        && evt::return_value(view).is_some_and(|result| result >= 0)
-}
-
-const SIGNALS: [&str; 32] = [
-    "",
-    "SIGHUP",
-    "SIGINT",
-    "SIGQUIT",
-    "SIGILL",
-    "SIGTRAP",
-    "SIGABRT",
-    "SIGBUS",
-    "SIGFPE",
-    "SIGKILL",
-    "SIGUSR1",
-    "SIGSEGV",
-    "SIGUSR2",
-    "SIGPIPE",
-    "SIGALRM",
-    "SIGTERM",
-    "SIGSTKFLT",
-    "SIGCHLD",
-    "SIGCONT",
-    "SIGSTOP",
-    "SIGTSTP",
-    "SIGTTIN",
-    "SIGTTOU",
-    "SIGURG",
-    "SIGXCPU",
-    "SIGXFSZ",
-    "SIGVTALRM",
-    "SIGPROF",
-    "SIGWINCH",
-    "SIGIO",
-    "SIGPWR",
-    "SIGSYS",
-];
-
-fn end(out: &mut Vec<u8>, end: Option<(IpAddr, u16)>, family: u16) {
-    let (ip, port) = end.unwrap_or((
-        match family {
-            lanner_schema::record::AF_INET6 => Ipv6Addr::UNSPECIFIED.into(),
-            _ => std::net::Ipv4Addr::UNSPECIFIED.into(),
-        },
-        0,
-    ));
-    let _ = write!(out, "{ip}:{port}");
-}
-
-/// Appends both ends of a socket, `local->remote`, or the other way round for what comes in. A local socket shows where the
-/// kernel keeps the socket and its peer, in Falco's order, and its path.
-pub(super) fn tuple_text(tuple: &SocketTuple<'_>, inbound: bool, out: &mut Vec<u8>) {
-    let (mut from, mut to) = (tuple.local, tuple.remote);
-    if from.is_none() && to.is_none() {
-        let (own, peer) = tuple.kernel;
-        if own | peer != 0 {
-            let (from, to) = if inbound { (own, peer) } else { (peer, own) };
-            let _ = write!(out, "{from:x}->{to:x} ");
-        }
-        path_text(tuple.path, out);
-        return;
-    }
-    if inbound {
-        std::mem::swap(&mut from, &mut to);
-    }
-    end(out, from, tuple.family);
-    out.extend_from_slice(b"->");
-    end(out, to, tuple.family);
-}
-
-/// Appends one end of a socket, or its path.
-pub(super) fn address_text(tuple: &SocketTuple<'_>, out: &mut Vec<u8>) {
-    match tuple.remote.or(tuple.local) {
-        Some(address) => end(out, Some(address), tuple.family),
-        None => path_text(tuple.path, out),
-    }
-}
-
-/// A socket's path; the NUL that begins an abstract one prints as `@`.
-fn path_text(path: &[u8], out: &mut Vec<u8>) {
-    match path.split_first() {
-        Some((0, rest)) => {
-            out.push(b'@');
-            out.extend_from_slice(rest);
-        }
-        _ => out.extend_from_slice(path),
-    }
 }
 
 /// Which path a field of `fs.path` asks for.

@@ -66,12 +66,12 @@ fn options_resources_and_flags_have_names() {
 }
 
 #[test]
-fn ids_have_names_and_none_is_minus_one() {
+fn ids_have_names() {
     let none = i64::from(u32::MAX);
     assert_eq!(shown(E::Setuid, numbers(&[0, 0])), ["0", "root"]);
     assert_eq!(
         shown(E::Setresuid, numbers(&[0, none, 0, 4711])),
-        ["0", "-1", "root", "4711"]
+        ["0", "<NONE>", "root", "<NA>"]
     );
     assert_eq!(shown(E::Setresgid, numbers(&[-1, 4711, 4712, 4713]))[0], "EPERM");
     // The process of this id, by its name.

@@ -4,15 +4,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use lanner_schema::alert::FieldValue;
-use lanner_schema::event::{EventSet, Needs};
+use lanner_schema::event::{EventSet, Format, Needs};
 use lanner_schema::view::EventView;
 
 use crate::condition::{
     Checker, Operand, Scratch, Source, TransformArg, Warning, add_params, parse_operand_prefix,
 };
-use crate::field::{Extract, FieldRef};
+use crate::field::{Extract, FieldRef, raw_format};
 use crate::scope::Scope;
-use crate::value::{Class, Value};
+use crate::value::{Class, FieldType, Value};
 
 /// The text of a list is cut here, as in Falco; among an alert's fields it is whole.
 const MAX_LIST: usize = 1023;
@@ -451,6 +451,11 @@ pub(super) fn typed(
     let value = match field.get(view, &mut buf) {
         None => FieldValue::Missing,
         Some(Value::U64(number)) if field.row.flags.hex => FieldValue::Text(format!("{number:X}")),
+        Some(Value::U64(number)) if field.row.ty == FieldType::Dyn => match raw_format(view, &field.arg) {
+            Format::Decimal => FieldValue::U64(number),
+            Format::Hex => FieldValue::Text(format!("{number:X}")),
+            Format::Octal => FieldValue::Text(format!("{number:o}")),
+        },
         Some(value) => plain(value, field.ty.class(), base64),
     };
     scratch.put(buf);

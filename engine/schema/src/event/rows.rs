@@ -1,19 +1,30 @@
 //! The rows. To add an event, add a row here, and perform it in capture's selfcheck.
 
-use super::{Category, EventRow, Extractor, FdUse, Holder, Origin, Param, ProcessField};
+use super::{Category, EventRow, Extractor, FdUse, Format, Holder, Origin, Param, ProcessField};
 use crate::descriptor::DescriptorKind;
 use crate::flags;
 
 macro_rules! param {
     ($name:ident : $ty:expr, $from:expr $(, $key:ident $(= $value:expr)?)*) => {{
         #[allow(unused_mut)]
-        let mut p = Param { name: stringify!($name), ty: $ty, from: $from, state: None, on_demand: false, hidden: false };
+        let mut p = Param {
+            name: stringify!($name),
+            ty: $ty,
+            from: $from,
+            state: None,
+            on_demand: false,
+            hidden: false,
+            format: Format::of($ty),
+        };
         $( param!(@ p $key $($value)?); )*
         p
     }};
     (@ $p:ident state $value:expr) => { $p.state = Some($value) };
     (@ $p:ident on_demand) => { $p.on_demand = true };
     (@ $p:ident hidden) => { $p.hidden = true };
+    (@ $p:ident hex) => { $p.format = Format::Hex };
+    (@ $p:ident octal) => { $p.format = Format::Octal };
+    (@ $p:ident decimal) => { $p.format = Format::Decimal };
 }
 
 macro_rules! events {
@@ -137,8 +148,8 @@ events! {
         fd: Fd, Return;
         name: FsPath, path(0);
         flags: Flags(&flags::FILE_FLAGS), Arg(1);
-        mode: U32, Arg(2);
-        dev: U32, Origin::Extractor(X::OpenedDev), on_demand;
+        mode: CreateMode(2), Arg(2);
+        dev: U32, Origin::Extractor(X::OpenedDev), on_demand, hex;
         ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
         object: Object(0), Behind(Holder::Result), hidden, on_demand;
     }
@@ -148,8 +159,8 @@ events! {
         dirfd: Fd, Arg(0);
         name: FsRelPath(1), path_at(0, 1);
         flags: Flags(&flags::FILE_FLAGS), Arg(2);
-        mode: U32, Arg(3);
-        dev: U32, Origin::Extractor(X::OpenedDev), on_demand;
+        mode: CreateMode(3), Arg(3);
+        dev: U32, Origin::Extractor(X::OpenedDev), on_demand, hex;
         ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
         object: Object(0), Behind(Holder::Result), hidden, on_demand;
         dirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
@@ -160,9 +171,9 @@ events! {
         dirfd: Fd, Arg(0);
         name: FsRelPath(1), path_at(0, 1);
         flags: Flags(&flags::FILE_FLAGS), UserU64 { arg: 2, offset: 0 };
-        mode: U32, UserU64 { arg: 2, offset: 8 };
+        mode: CreateMode(3), UserU64 { arg: 2, offset: 8 };
         resolve: Flags(&flags::OPENAT2_FLAGS), UserU64 { arg: 2, offset: 16 };
-        dev: U32, Origin::Extractor(X::OpenedDev), on_demand;
+        dev: U32, Origin::Extractor(X::OpenedDev), on_demand, hex;
         ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
         object: Object(0), Behind(Holder::Result), hidden, on_demand;
         dirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
@@ -171,10 +182,10 @@ events! {
     Creat "creat" File x86_64 [85] i386 [8] aarch64 [] fd FdUse::Opens { path: 1, flags: 6 }; => {
         fd: Fd, Return;
         name: FsPath, path(0);
-        mode: U32, Arg(1);
-        dev: U32, Origin::Extractor(X::OpenedDev), on_demand;
+        mode: U32, Arg(1), octal;
+        dev: U32, Origin::Extractor(X::OpenedDev), on_demand, hex;
         ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
-        creat_flags: U16, Absent;
+        creat_flags: Flags(&flags::CREAT_FLAGS), Absent;
         flags: Flags(&flags::FILE_FLAGS), Absent, hidden;
         object: Object(0), Behind(Holder::Result), hidden, on_demand;
     }
@@ -240,21 +251,21 @@ events! {
         res: Fd, Return;
         oldfd: Fd, Arg(0);
         newfd: Fd, Arg(1);
-        flags: Flags(&flags::FILE_FLAGS), Arg(2);
+        flags: Flags(&flags::DESCRIPTOR_FLAGS), Arg(2);
         object: Object(0), Behind(Holder::Copy(0)), hidden, on_demand;
     }
     /// `mkdir(2)`.
     Mkdir "mkdir" File x86_64 [83] i386 [39] aarch64 [] => {
         res: Errno, Return;
         path: FsPath, path(0);
-        mode: U32, Arg(1);
+        mode: U32, Arg(1), hex;
     }
     /// `mkdirat(2)`.
     Mkdirat "mkdirat" File x86_64 [258] i386 [296] aarch64 [34] => {
         res: Errno, Return;
         dirfd: Fd, Arg(0);
         path: FsRelPath(1), path_at(0, 1);
-        mode: U32, Arg(2);
+        mode: U32, Arg(2), hex;
         dirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `rmdir(2)`.
