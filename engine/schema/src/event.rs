@@ -301,6 +301,13 @@ pub struct Param {
     pub format: Format,
 }
 
+impl Param {
+    /// True when nothing ever gives it a value.
+    pub fn is_unfilled(&self) -> bool {
+        self.from == Origin::Absent && self.state.is_none()
+    }
+}
+
 /// Falco's class of an event (`evt.category`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]

@@ -106,7 +106,8 @@ pub(crate) fn format(view: &EventView<'_>, arg: &Arg) -> Format {
     param.map_or(Format::Decimal, |param| param.format)
 }
 
-/// `evt.arg.NAME` and `evt.arg[N]`: the form with names when there is one, else the plain one.
+/// `evt.arg.NAME` and `evt.arg[N]`: the form with names when there is one, else the plain one; `NULL` when the call had
+/// no value there.
 pub(super) fn text<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
     let index = index(view.event, arg)?;
     // The common ones without copying.
@@ -115,6 +116,8 @@ pub(super) fn text<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) ->
         Some(ParamValue::Bytes(bytes)) if view.event.row().params[index].ty != ParamType::ByteBuf => {
             return Some(Value::Bytes(bytes));
         }
+        // Nothing fills it: that it is NULL is not known.
+        None if view.event.row().params[index].is_unfilled() => return None,
         _ => {}
     }
     if !resolved(view, index, buf) {
