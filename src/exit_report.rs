@@ -49,8 +49,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Prints the report. Nobody may be left to read it, or someone who does not: neither keeps Lanner from ending.
 pub(crate) fn print(report: &Report<'_>) {
-    write(std::io::stderr(), report.details());
-    write(std::io::stdout(), report.tally.falco_lines());
+    print_texts(report.details(), report.tally.falco_lines());
+}
+
+/// The same for a report in words of its own.
+pub(crate) fn print_texts(details: String, lines: String) {
+    write(std::io::stderr(), details);
+    write(std::io::stdout(), lines);
 }
 
 /// Writes, but waits no longer than [`PATIENCE`] for a reader that is stuck.

@@ -32,7 +32,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
             .collect(),
         static_fields: config.static_fields.clone(),
         buffer_format_base64: config.buffer_base64,
-        hostname: hostname(),
+        hostname: config.hostname.clone().unwrap_or_else(hostname),
     }
 }
 

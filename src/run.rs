@@ -12,10 +12,12 @@ use lanner_outputs::{Facts, Outputs};
 use lanner_schema::tier::Tier;
 
 use crate::cli::Cli;
+use crate::command::replay;
 use crate::config::{self, Config};
 use crate::list::Form;
 use crate::pidfile::Pidfile;
 use crate::start_screen::Screen;
+use crate::watch::Task;
 use crate::{falco_options, list, load, log, rules, schema, support, version, watch};
 
 /// Does what the command line says.
@@ -69,6 +71,14 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         });
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(file) = config
+        .replay
+        .clone()
+        .filter(|_| !cli.dry_run && config.unwatchable.is_none())
+    {
+        let _pidfile = cli.pidfile.as_deref().map(Pidfile::write).transpose()?;
+        return replay::replay(&file, config, &files);
+    }
     let ruleset = load::load(&files, &config)?;
 
     if let Some(message) = &config.unwatchable {
@@ -104,7 +114,16 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         try_file(&file.filename);
     }
     let limit = (cli.seconds > 0).then(|| Duration::from_secs(cli.seconds));
-    watch::watch(&config, plan, ruleset, outputs, pidfile, screen, limit)?;
+    watch::watch(Task {
+        config: &config,
+        plan,
+        ruleset,
+        outputs,
+        pidfile,
+        screen,
+        limit,
+        recording: None,
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -134,7 +153,12 @@ fn gaps(ruleset: &Ruleset, tier: Tier) -> Vec<String> {
         .collect()
 }
 
-fn screen(config: &Config, ruleset: &Ruleset, tier: Option<Tier>, rules_files: Vec<String>) -> Screen {
+pub(crate) fn screen(
+    config: &Config,
+    ruleset: &Ruleset,
+    tier: Option<Tier>,
+    rules_files: Vec<String>,
+) -> Screen {
     let running = || ruleset.rules().filter(|rule| rule.runs());
     if running().next().is_none() {
         tracing::warn!(

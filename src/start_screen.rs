@@ -27,6 +27,8 @@ pub(crate) struct Screen {
     pub(crate) outputs: Vec<Choice>,
     /// The file of the file output.
     pub(crate) file: Option<PathBuf>,
+    /// The recording that is made, and of what.
+    pub(crate) recording: Option<String>,
 }
 
 /// Gaps beyond this many are only counted.
@@ -41,6 +43,13 @@ const FILES: usize = 4;
 impl Screen {
     /// The screen, at most about two dozen lines.
     pub(crate) fn render(&self) -> String {
+        if self.recording.is_some() {
+            return format!(
+                "\nLanner {} records this host.\n\n{}\n  Ctrl-C stops Lanner and ends the recording.\n\n",
+                env!("CARGO_PKG_VERSION"),
+                self.rows()
+            );
+        }
         format!(
             "\nLanner {} watches this host.\n\n{}\n  To see an alert, type in a second terminal:\n\n      cat \
              /etc/shadow\n\n  Ctrl-C stops Lanner and prints what it saw.\n\n",
@@ -65,6 +74,9 @@ impl Screen {
                 let _ = writeln!(out, "  {:<12} {line}", if index == 0 { label } else { "" });
             }
         };
+        if let Some(recording) = &self.recording {
+            row("Recording", recording);
+        }
         row("Capture", &self.capture);
         row("Rules", &self.rules());
         if !self.gaps.is_empty() {
@@ -131,6 +143,7 @@ mod tests {
 
     fn screen() -> Screen {
         Screen {
+            recording: None,
             configuration: "built in".into(),
             capture: "tier sys_exit: because".into(),
             priorities: vec![Priority::Warning, Priority::Notice, Priority::Warning],

@@ -1,6 +1,8 @@
 //! Lanner at work: capture and rules on one thread, the container runtime and signals on tokio, until something ends it.
 
 use std::future::Future;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::process;
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
-use lanner_capture::{Capture, CaptureError, Plan, Stats};
+use lanner_capture::{Capture, CaptureError, Plan, Recorder, Stats};
 use lanner_engine::Ruleset;
 use lanner_nri::{State, Status};
 use lanner_outputs::{AlertSender, Outputs};
@@ -18,6 +20,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
+use crate::command::record;
 use crate::config::Config;
 use crate::drop_monitor::DropMonitor;
 use crate::exit_report::{self, Report};
@@ -40,19 +43,43 @@ const RESTART: Duration = Duration::from_secs(1);
 /// Exit code of a process that SIGINT ended, as shells see it.
 const INTERRUPTED: i32 = 130;
 
-/// Watches until SIGINT, SIGTERM, the end of `limit` or of capture, then drains and reports.
+/// What is to be done.
+pub(crate) struct Task<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) plan: Plan,
+    pub(crate) ruleset: Ruleset,
+    pub(crate) outputs: Outputs,
+    pub(crate) pidfile: Option<Pidfile>,
+    pub(crate) screen: Screen,
+    /// When it ends by itself.
+    pub(crate) limit: Option<Duration>,
+    /// What is kept of it.
+    pub(crate) recording: Option<Recording>,
+}
+
+/// A recording that is made meanwhile.
+pub(crate) struct Recording {
+    pub(crate) recorder: Recorder,
+    pub(crate) file: PathBuf,
+    /// Events are judged too.
+    pub(crate) alerts: bool,
+}
+
+/// Watches until SIGINT, SIGTERM, the end of the limit, of capture or of the recording, then drains and reports.
 ///
 /// # Errors
-/// When capture can't start, or ends by itself.
-pub(crate) fn watch(
-    config: &Config,
-    plan: Plan,
-    ruleset: Ruleset,
-    outputs: Outputs,
-    pidfile: Option<Pidfile>,
-    mut screen: Screen,
-    limit: Option<Duration>,
-) -> anyhow::Result<()> {
+/// When capture can't start, or ends by itself, or the recording can't be written.
+pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
+    let Task {
+        config,
+        plan,
+        ruleset,
+        outputs,
+        pidfile,
+        mut screen,
+        limit,
+        recording,
+    } = task;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("lanner-async")
@@ -65,7 +92,12 @@ pub(crate) fn watch(
     };
 
     let table = ContainerTable::new();
-    let capture = Capture::start(plan, &config.capture, &table).context("cannot start capture")?;
+    let recorder = recording.as_ref().map(|recording| recording.recorder.clone());
+    let capture = match recorder.clone() {
+        Some(recorder) => Capture::record(plan, &config.capture, &table, recorder),
+        None => Capture::start(plan, &config.capture, &table),
+    }
+    .context("cannot start capture")?;
     let status = Arc::new(Status::default());
     let (stop_runtime, stopped) = watch::channel(false);
     start_nri(
@@ -87,6 +119,7 @@ pub(crate) fn watch(
     let watcher = Watcher {
         capture,
         ruleset,
+        judging: recording.as_ref().is_none_or(|recording| recording.alerts),
         alerts: outputs.sender(),
         tally: Tally::default(),
         monitor: DropMonitor::new(&config.drops, load::settings(config)),
@@ -107,7 +140,15 @@ pub(crate) fn watch(
     if config.log_stderr {
         log::err(&screen.render());
     }
-    let signals = runtime.block_on(signals.wait(&outputs, capture_ended, limit));
+    if let Some(recorder) = recorder.clone().filter(|_| std::io::stderr().is_terminal()) {
+        runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                record::show_progress(&recorder);
+            }
+        });
+    }
+    let signals = runtime.block_on(signals.wait(&outputs, capture_ended, limit, recorder));
 
     stop.store(true, Ordering::Relaxed);
     // A second stop signal must not wait for a drain that hangs.
@@ -118,6 +159,15 @@ pub(crate) fn watch(
     runtime.shutdown_timeout(Duration::from_secs(1));
 
     let watched = watched.map_err(|_| anyhow!("the event thread panicked; its last words are above"))?;
+    if let Some(recording) = recording {
+        let written = recording.recorder.finish(&watched.stats);
+        let written =
+            written.context("the recording is not whole: what is in it up to there can be replayed")?;
+        log::err(&record::summary(&recording.file, written, &watched.stats));
+        if !recording.alerts {
+            return watched.result.context("capture ended");
+        }
+    }
     exit_report::print(&Report {
         tally: &watched.tally,
         stats: &watched.stats,
@@ -138,6 +188,8 @@ pub(crate) fn watch(
 struct Watcher {
     capture: Capture,
     ruleset: Ruleset,
+    /// False when events are only recorded.
+    judging: bool,
     alerts: AlertSender,
     tally: Tally,
     monitor: DropMonitor,
@@ -158,6 +210,7 @@ impl Watcher {
         let Watcher {
             mut capture,
             mut ruleset,
+            judging,
             alerts,
             mut tally,
             mut monitor,
@@ -166,6 +219,9 @@ impl Watcher {
         let result = capture.run_watched(
             stop,
             &mut |event| {
+                if !judging {
+                    return;
+                }
                 ruleset.evaluate(event, &mut |alert| {
                     tally.add(&alert);
                     alerts.send(alert);
@@ -280,6 +336,7 @@ impl Signals {
         outputs: &Outputs,
         mut capture_ended: oneshot::Receiver<()>,
         limit: Option<Duration>,
+        recorder: Option<Recorder>,
     ) -> Signals {
         let mut time_over = pin!(async {
             match limit {
@@ -298,10 +355,14 @@ impl Signals {
                     return self;
                 }
                 () = &mut time_over => {
-                    tracing::info!("the time of -M is over: stopping");
+                    tracing::info!("the time is over: stopping");
                     return self;
                 }
                 _ = &mut capture_ended => {
+                    if recorder.is_some_and(|recorder| recorder.is_full()) {
+                        tracing::info!("the recording is as large as it may be: stopping");
+                        return self;
+                    }
                     tracing::error!("capture ended: stopping");
                     return self;
                 }

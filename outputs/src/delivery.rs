@@ -83,6 +83,19 @@ pub struct AlertSender {
 }
 
 impl AlertSender {
+    /// As [`AlertSender::send`], but waits for room: for alerts that are made as fast as they are taken.
+    pub fn send_waiting(&self, alert: Alert) {
+        let alert = Arc::new(alert);
+        for lane in &self.lanes.lanes {
+            match lane.queue.send(Item::Alert(Arc::clone(&alert))) {
+                Ok(()) => {
+                    lane.state.queued.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(_) => lane.state.counters.lose(LossReason::Failed, 1),
+            }
+        }
+    }
+
     /// Queues an alert for every output. Never blocks: an output whose queue is full loses it, and that is counted.
     pub fn send(&self, alert: Alert) {
         let alert = Arc::new(alert);

@@ -3,6 +3,8 @@
 mod coverage;
 mod filter;
 mod format;
+pub(crate) mod record;
+pub(crate) mod replay;
 mod workbench;
 
 use std::process::ExitCode;
@@ -15,6 +17,8 @@ pub(crate) enum Command {
     Coverage(coverage::Coverage),
     Filter(filter::Filter),
     Format(format::Format),
+    Record(record::Record),
+    Replay(replay::ReplayCommand),
 }
 
 impl Command {
@@ -27,6 +31,8 @@ impl Command {
             Command::Coverage(coverage) => coverage.run(),
             Command::Filter(filter) => filter.run(),
             Command::Format(format) => format.run(),
+            Command::Record(record) => record.run(),
+            Command::Replay(replay) => replay.run(),
         }
     }
 }

@@ -20,6 +20,9 @@ pub(super) struct Settings {
     pub(super) rules_files: Option<Vec<PathBuf>>,
     pub(super) rules_file: Option<(Vec<PathBuf>, Place)>,
     pub(super) file_output: FileOutput,
+    /// Where `engine.kind: replay` is, if it is.
+    pub(super) replays: Option<Place>,
+    pub(super) capture_file: Option<PathBuf>,
     pub(super) kmod: bool,
     pub(super) kmod_preset: Option<u64>,
     pub(super) modern_preset: Option<u64>,
@@ -104,7 +107,7 @@ static ROWS: &[Row] = &[
     Row("engine.modern_ebpf.buf_size_preset", Integer, Read(|s, n| { s.modern_preset = Some(preset(n)?); Ok(()) })),
     Row("engine.modern_ebpf.drop_failed_exit", Truth, Read(|s, n| { s.modern_drop_failed = n.truth()?; Ok(()) })),
     Row("engine.modern_ebpf.disable_iterators", Truth, Later),
-    Row("engine.replay.capture_file", Text, Later),
+    Row("engine.replay.capture_file", Text, Read(|s, n| { s.capture_file = Some(path(n)?); Ok(()) })),
 
     Row("capture.enabled", Truth, LaterWarn(truth, "no capture files are written yet")),
     Row("capture.path_prefix", Text, Later),

@@ -80,6 +80,10 @@ pub(crate) struct Config {
     pub(crate) drops: DropConfig,
     /// What keeps Lanner from watching with this configuration; everything else works.
     pub(crate) unwatchable: Option<Message>,
+    /// `engine.replay.capture_file`, when `engine.kind` is replay: what is gone through instead of this host.
+    pub(crate) replay: Option<PathBuf>,
+    /// The host's name in alerts, when it is another's.
+    pub(crate) hostname: Option<String>,
     /// `nri`.
     pub(crate) nri: Nri,
     /// `containerd`.
@@ -132,6 +136,8 @@ impl Default for Config {
             capture: lanner_capture::Config::default(),
             drops: DropConfig::default(),
             unwatchable: None,
+            replay: None,
+            hostname: None,
             nri: Nri {
                 enabled: true,
                 socket_path: "/var/run/nri/nri.sock".into(),
@@ -235,6 +241,19 @@ fn finish(settings: keys::Settings, messages: &mut Messages) -> Config {
             filename: settings.file_output.filename,
             keep_alive: settings.file_output.keep_alive,
         });
+    }
+    if let Some(at) = &settings.replays {
+        match settings.capture_file {
+            Some(file) if !file.as_os_str().is_empty() => config.replay = Some(file),
+            _ => {
+                config.unwatchable = Some(Message {
+                    level: Level::Error,
+                    place: at.clone(),
+                    text: "engine.kind is replay, and engine.replay.capture_file names no recording".into(),
+                    hint: Some("name a file of lanner record, or try lanner replay FILE".into()),
+                });
+            }
+        }
     }
     let preset = match settings.kmod {
         true => settings.kmod_preset,

@@ -92,7 +92,10 @@ pub(super) fn engine_kind(settings: &mut Settings, node: &Node) -> Result<(), Wr
         Ok("nodriver") => {
             "engine.kind is nodriver, and without a driver there is nothing to watch: no plugins are loaded"
         }
-        Ok("replay") => "engine.kind is replay, and capture files are not replayed yet",
+        Ok("replay") => {
+            settings.replays = Some(node.at.clone());
+            return Ok(());
+        }
         Ok("gvisor") => return Err(Wrong::new(served).with_hint("Falco removed gVisor support in 0.44")),
         _ => return Err(Wrong::new(served)),
     };

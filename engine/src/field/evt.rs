@@ -11,10 +11,16 @@ use super::Extract::{One, Plain, Unfilled};
 use super::{Arg, Field, fields, param, time};
 use crate::value::Value;
 
+static HOSTNAME: OnceLock<String> = OnceLock::new();
+
+/// Sets the host's name, for events of another; false when it was asked for or set already.
+pub fn set_hostname(name: &str) -> bool {
+    HOSTNAME.set(name.to_owned()).is_ok()
+}
+
 /// The host's name: `FALCO_HOSTNAME`, or what the kernel says.
 pub fn hostname() -> &'static str {
-    static NAME: OnceLock<String> = OnceLock::new();
-    NAME.get_or_init(|| {
+    HOSTNAME.get_or_init(|| {
         std::env::var("FALCO_HOSTNAME")
             .or_else(|_| std::fs::read_to_string("/proc/sys/kernel/hostname"))
             .map(|name| name.trim().to_owned())

@@ -22,7 +22,7 @@ use lanner_schema::view::EventView;
 use crate::value::{FieldType, Value};
 
 pub(crate) use by_event::{is_built, is_decided};
-pub use evt::hostname;
+pub use evt::{hostname, set_hostname};
 pub(crate) use param::format as raw_format;
 pub(crate) use quality::quality;
 pub(crate) use resolve::ValueOrigin;
