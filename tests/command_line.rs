@@ -153,7 +153,7 @@ fn a_refused_configuration_says_where_and_exits_with_1() {
 fn an_engine_without_events_is_refused_where_it_is_written_but_rules_are_checked() {
     let dir = tempfile::tempdir().unwrap();
     let rules = write(dir.path(), "rules.yaml", RULES);
-    for (kind, why) in [("nodriver", "nothing to watch"), ("replay", "not replayed yet")] {
+    for (kind, why) in [("nodriver", "nothing to watch"), ("replay", "names no recording")] {
         let config = write(dir.path(), "lanner.yaml", &format!("engine:\n  kind: {kind}\n"));
         let output = run(&["-c", &config, "-r", &rules]);
         assert_eq!(output.status.code(), Some(1));
