@@ -320,18 +320,24 @@ __noinline int extract__msg_control(__u32 index)
 	return 0;
 }
 
-/* The first bytes of data, at most SNAPLEN; how many. */
+/* How many bytes of data a record carries at most. */
+static __always_inline __u32 snaplen(void)
+{
+	return config.snaplen <= MAX_SNAPLEN ? config.snaplen : MAX_SNAPLEN;
+}
+
+/* The first bytes of data, at most so many; how many. */
 __noinline int extract__data(__u32 index, __u64 from, __u64 len)
 {
 	struct scratch *s = syscall_scratch();
 	__u64 off;
 
-	if (len > SNAPLEN)
-		len = SNAPLEN;
+	if (len > snaplen())
+		len = snaplen();
 	if (!s || !len || !room(s, &off))
 		return 0;
 	barrier_var(len);
-	len &= 127;
+	len &= MAX_SNAPLEN;
 	if (bpf_probe_read_user(data(s) + off, len, (void *)from)) {
 		count_miss(MISS_USER_MEMORY);
 		return 0;
@@ -344,11 +350,11 @@ __noinline int extract__msg_data(__u32 index)
 {
 	struct scratch *s = syscall_scratch();
 	struct message m = {};
-	__u64 left = SNAPLEN;
+	__u64 left = snaplen();
 
 	if (!s || !read_message(s, &m, s->args[1]))
 		return 0;
-	if (s->ret > 0 && s->ret < SNAPLEN)
+	if (s->ret > 0 && s->ret < left)
 		left = s->ret;
 	for (__u32 i = 0; i < DATA_IOVECS; i++) {
 		__u64 base = 0, len = 0;

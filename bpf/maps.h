@@ -124,10 +124,15 @@ static __noinline int count_drop(__u32 event, __u32 reason)
 	return 0;
 }
 
-static __always_inline void count_miss(__u32 kind)
+static __always_inline void count_misses(__u32 kind, __u64 count)
 {
 	__u64 *value = bpf_map_lookup_elem(&misses, &kind);
 
 	if (value)
-		*value += 1;
+		*value += count;
+}
+
+static __always_inline void count_miss(__u32 kind)
+{
+	count_misses(kind, 1);
 }

@@ -76,6 +76,18 @@ static __always_inline __u64 wakeup_flags(__u64 sequence)
 	return BPF_RB_NO_WAKEUP;
 }
 
+/* Forgets the values that were written. */
+static __always_inline void record__reset(struct scratch *s, __u8 params)
+{
+	/* A length stays 0 (missing) unless a value is written. */
+	__u64 *lengths = (__u64 *)(s->buf + HEADER_LEN);
+
+	s->off = 2 * params;
+#pragma unroll
+	for (int i = 0; i < MAX_PARAMS * 2 / 8; i++)
+		lengths[i] = 0;
+}
+
 /* Takes this program's scratch and starts a record of an event with `params` parameters in it. */
 static __always_inline struct scratch *record__begin(__u32 index, __u8 params)
 {
@@ -84,12 +96,7 @@ static __always_inline struct scratch *record__begin(__u32 index, __u8 params)
 	if (!s)
 		return NULL;
 	s->owner = bpf_get_current_pid_tgid();
-	s->off = 2 * params;
-	/* A length stays 0 (missing) unless a value is written. */
-	__u64 *lengths = (__u64 *)(s->buf + HEADER_LEN);
-#pragma unroll
-	for (int i = 0; i < MAX_PARAMS * 2 / 8; i++)
-		lengths[i] = 0;
+	record__reset(s, params);
 	return s;
 }
 

@@ -244,6 +244,58 @@ static __always_inline bool is_compat(void)
 #endif
 }
 
+/* The parameters of a row, one after the other. */
+static __always_inline void walk_row(struct scratch *s, const volatile struct event_row *event, __u32 row)
+{
+	for (int i = 0; i < MAX_WALKED; i++) {
+		const volatile struct param_row *param = &event->walked[i];
+
+		if (i >= event->count)
+			break;
+		if (param->on_demand && !(config.params[row & (ROWS - 1)] & (1U << (param->index & 31))))
+			continue;
+		walk_param(s, param);
+	}
+}
+
+/* Where message(s) of a sendmmsg() or recvmmsg() begin, kept while `args[1]` goes through them. */
+#define MESSAGES_ARG 6
+
+/* One of several messages, the way sendmsg() and recvmsg() have it: a struct msghdr, and what it moved as the result. */
+__noinline int report_message(__u32 row, __u32 which)
+{
+	const volatile struct event_row *event = &rows[row & (ROWS - 1)];
+	struct scratch *s = syscall_scratch();
+	__u32 header, moved = 0;
+
+	if (!s)
+		return 0;
+	/* struct mmsghdr: a struct msghdr and an unsigned int. */
+	header = s->compat ? 28 : 56;
+	s->args[1] = s->args[MESSAGES_ARG] + which * (s->compat ? 32 : 64);
+	if (bpf_probe_read_user(&moved, sizeof(moved), (void *)s->args[1] + header))
+		count_miss(MISS_USER_MEMORY);
+	s->ret = moved;
+	record__reset(s, event->params);
+	walk_row(s, event, row);
+	record__submit(s, row, STREAM_SYS_EXIT, s->compat ? FLAG_COMPAT : 0);
+	return 0;
+}
+
+static __always_inline void report_messages(struct scratch *s, __u32 row)
+{
+	__u64 count = s->ret;
+
+	s->args[MESSAGES_ARG] = s->args[1];
+	for (__u32 i = 0; i < MESSAGES_MAX; i++) {
+		if (i >= count)
+			return;
+		report_message(row, i);
+	}
+	if (count > MESSAGES_MAX)
+		count_misses(MISS_MESSAGES, count - MESSAGES_MAX);
+}
+
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 {
@@ -303,15 +355,11 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	s->number = nr;
 	/* An i386 result is 32 bits wide, sign included. */
 	s->ret = compat ? (__s64)(__s32)ret : ret;
-	for (int i = 0; i < MAX_WALKED; i++) {
-		const volatile struct param_row *param = &event->walked[i];
-
-		if (i >= event->count)
-			break;
-		if (param->on_demand && !(config.params[(row - 1) & (ROWS - 1)] & (1U << (param->index & 31))))
-			continue;
-		walk_param(s, param);
+	if (event->flags & ROW_MESSAGES && s->ret > 0) {
+		report_messages(s, row - 1);
+		return 0;
 	}
+	walk_row(s, event, row - 1);
 	record__submit(s, row - 1, STREAM_SYS_EXIT, compat ? FLAG_COMPAT : 0);
 	return 0;
 }

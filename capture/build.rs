@@ -8,8 +8,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use lanner_schema::event::{
-    EVENT_COUNT, EVENTS, Event, EventRow, Extractor, FdUse, Holder, MAX_PARAMS, MAX_WALKED_PARAMS, Origin,
-    Param, ParamType, SNAPLEN,
+    EVENT_COUNT, EVENTS, Event, EventRow, Extractor, FdUse, Holder, MAX_PARAMS, MAX_SNAPLEN,
+    MAX_WALKED_PARAMS, Origin, Param, ParamType,
 };
 use lanner_schema::record;
 
@@ -73,7 +73,7 @@ fn header() -> String {
     define(&mut out, "DYN_BYTES", record::DYN_BYTES);
     define(&mut out, "DYN_ERRNO", record::DYN_ERRNO);
     define(&mut out, "DYN_NUMBER", record::DYN_NUMBER);
-    define(&mut out, "SNAPLEN", SNAPLEN);
+    define(&mut out, "MAX_SNAPLEN", MAX_SNAPLEN);
     define(&mut out, "LENGTH_CUT", record::TRUNCATED);
     define(&mut out, "FLAG_COMPAT", record::FLAG_COMPAT);
     define(&mut out, "STREAM_COUNT", record::STREAMS.len());
@@ -124,7 +124,7 @@ const LIMITS: &str = "
 #define PATH_COMPONENTS 64
 #define ARGV_STRINGS 24      /* of a failed execve */
 #define ARGV_STRING_MAX 512
-#define DATA_IOVECS 8        /* of a message, to gather its first SNAPLEN bytes from */
+#define DATA_IOVECS 8        /* of a message, to gather its first bytes from */
 #define GROUPS 32            /* of a process's supplementary groups, looked through for a file's */
 #define SIZE_IOVECS 32       /* of a message, whose lengths are added up: as many as Falco does */
 #define RECORDS_PER_QUERY 32 /* of one stream on one CPU; a query of the ring costs as much as a small record */
@@ -135,6 +135,8 @@ const LIMITS: &str = "
 #define ROW_FAILURES_ONLY 1
 #define OBJECT_OF_RESULT 1     /* param_row.extra of an object: the argument, */
 #define OBJECT_OF_COPY 2       /* the result, the result unless it failed */
+#define ROW_MESSAGES 2       /* a record for every message */
+#define MESSAGES_MAX 128     /* of one call; more are counted */
 
 ";
 
@@ -176,6 +178,7 @@ struct config {
 	__u32 self_pid;             /* calls of this process are not reported */
 	__u32 thread_exits;         /* report the end of every thread, not only of processes */
 	__u32 drop_failed;          /* do not report calls that failed */
+	__u32 snaplen;              /* the most bytes of data that a record carries */
 	__u32 syscalls[SYSCALLS];   /* by number: row + 1 for native callers, row + 1 for 32-bit callers << 16 */
 	__u16 socketcalls[SOCKETCALLS];
 	__u32 params[ROWS];         /* on-demand parameters that are read */
@@ -195,6 +198,7 @@ fn c_row(row: &EventRow) -> String {
         .collect();
     let flags = match row.event {
         Event::Execve | Event::Execveat => "ROW_FAILURES_ONLY",
+        Event::Sendmmsg | Event::Recvmmsg => "ROW_MESSAGES",
         _ => "0",
     };
     format!(

@@ -137,7 +137,11 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         events: EventSet::all(),
         params: [u32::MAX; EVENT_COUNT],
     };
-    let config = Config::default();
+    // Another than the default, so that it is seen to be followed.
+    let config = Config {
+        snaplen: 90,
+        ..Config::default()
+    };
     let plan = plan(&host, &needs, &config)?;
     println!("selfcheck: {plan}");
     let started = Instant::now();

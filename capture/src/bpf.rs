@@ -22,6 +22,8 @@ static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lanner.bpf.o"))
 const SYSCALLS: usize = 512;
 const SOCKETCALLS: usize = 32;
 const ROWS: usize = EVENT_COUNT.next_power_of_two();
+/// Bytes before the table of system calls.
+const FIXED: usize = 16;
 /// Marks i386 `socketcall(2)` in the table of system calls.
 const SOCKETCALL: u32 = 0xffff;
 const I386_SOCKETCALL: usize = 102;
@@ -254,10 +256,11 @@ fn config_bytes(plan: &Plan, self_pid: u32) -> Vec<u8> {
         }
     }
     let thread_exits = u32::from(plan.shown.contains(Event::Procexit));
-    let mut bytes = Vec::with_capacity(12 + SYSCALLS * 4 + SOCKETCALLS * 2 + ROWS * 4);
+    let mut bytes = Vec::with_capacity(FIXED + SYSCALLS * 4 + SOCKETCALLS * 2 + ROWS * 4);
     bytes.extend(self_pid.to_ne_bytes());
     bytes.extend(thread_exits.to_ne_bytes());
     bytes.extend(u32::from(plan.drop_failed).to_ne_bytes());
+    bytes.extend(plan.snaplen.to_ne_bytes());
     bytes.extend(syscalls.iter().flat_map(|s| s.to_ne_bytes()));
     bytes.extend(socketcalls.iter().flat_map(|s| s.to_ne_bytes()));
     bytes.extend((0..ROWS).flat_map(|row| plan.params.get(row).copied().unwrap_or(0).to_ne_bytes()));
@@ -290,6 +293,8 @@ fn socketcall(event: Event) -> Option<usize> {
         Event::Sendmsg => Some(16),
         Event::Recvmsg => Some(17),
         Event::Accept4 => Some(18),
+        Event::Recvmmsg => Some(19),
+        Event::Sendmmsg => Some(20),
         _ => None,
     }
 }
@@ -389,10 +394,11 @@ mod tests {
             params: [0; EVENT_COUNT],
             drop_failed: false,
             ring_bytes: 4096,
+            snaplen: 80,
         };
         let bytes = config_bytes(&plan, 7);
-        assert_eq!(bytes.len(), 12 + 4 * SYSCALLS + 2 * SOCKETCALLS + 4 * ROWS);
-        let slot = |nr: usize| u32::from_ne_bytes(*bytes[12 + 4 * nr..].first_chunk().unwrap());
+        assert_eq!(bytes.len(), FIXED + 4 * SYSCALLS + 2 * SOCKETCALLS + 4 * ROWS);
+        let slot = |nr: usize| u32::from_ne_bytes(*bytes[FIXED + 4 * nr..].first_chunk().unwrap());
         if cfg!(target_arch = "x86_64") {
             assert_eq!(slot(257), Event::Openat as u32 + 1);
             assert_eq!(slot(295), (Event::Openat as u32 + 1) << 16);

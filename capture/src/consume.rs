@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lanner_schema::container::{CgroupMap, ContainerTable, Owner};
-use lanner_schema::event::{Event, EventSet, Needs, param_index};
+use lanner_schema::event::{Category, Event, EventSet, Needs, param_index};
 use lanner_schema::host_names::{AddressNames, HostNames};
 use lanner_schema::process::{Process, User};
 use lanner_schema::record::{HEADER_LEN, Header, Wire};
@@ -466,10 +466,7 @@ impl Consumer {
         let path_of = |param| paths.iter().find(|p| p.param == param).map(|p| p.path);
         let mut descriptor = descriptor::descriptor(event, &wire, path_of);
         if let Some(descriptor) = &mut descriptor
-            && matches!(
-                event,
-                Event::Sendto | Event::Sendmsg | Event::Recvfrom | Event::Recvmsg | Event::Send | Event::Recv
-            )
+            && matches!(event.row().category, Category::IoRead | Category::IoWrite)
             && wire.number(0).is_some_and(|result| result.cast_signed() >= 0)
             && let Some(tuple) = &descriptor.tuple
         {

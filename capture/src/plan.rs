@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lanner_schema::event::{EVENT_COUNT, Event, EventSet, Needs};
+use lanner_schema::event::{EVENT_COUNT, Event, EventSet, MAX_SNAPLEN, Needs, SNAPLEN};
 
 use crate::error::CaptureError;
 use crate::host::Host;
@@ -22,6 +22,8 @@ pub struct Config {
     pub process_limit: usize,
     /// Calls that failed are not captured.
     pub drop_failed: bool,
+    /// The most bytes of data that an event carries; no more than [`MAX_SNAPLEN`] are kept.
+    pub snaplen: usize,
 }
 
 impl Default for Config {
@@ -32,6 +34,7 @@ impl Default for Config {
             tier: Tier::Auto,
             process_limit: 262_144,
             drop_failed: false,
+            snaplen: SNAPLEN,
         }
     }
 }
@@ -53,6 +56,8 @@ pub struct Plan {
     pub drop_failed: bool,
     /// Size of the ring buffer in bytes, a power of two.
     pub ring_bytes: usize,
+    /// The most bytes of data that an event carries.
+    pub snaplen: u32,
 }
 
 /// The most memory a ring is given.
@@ -106,6 +111,7 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         captured,
         params: needs.params,
         drop_failed: config.drop_failed,
+        snaplen: u32::try_from(config.snaplen.min(MAX_SNAPLEN)).unwrap_or(u32::MAX),
         ring_bytes: ring_bytes(config, host.cpus),
     })
 }

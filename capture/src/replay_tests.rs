@@ -28,6 +28,7 @@ fn plan() -> Plan {
         captured: needs.events,
         params: [0; EVENT_COUNT],
         drop_failed: false,
+        snaplen: 80,
         ring_bytes: 4096,
     }
 }

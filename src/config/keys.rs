@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use lanner_engine::shape::Shape;
 use lanner_engine::{Scope, nearest};
+use lanner_schema::event::{MAX_SNAPLEN, SNAPLEN};
 
 use super::message::{Level, Messages, Place};
 use super::tree::{Node, Value, Wrong};
@@ -212,8 +213,19 @@ static ROWS: &[Row] = &[
     Row("falco_libs.thread_table_size", Integer, Read(|s, n| { s.config.capture.process_limit = size(n)?; Ok(()) })),
     Row("falco_libs.thread_table_auto_purging_interval_s", Integer, Later),
     Row("falco_libs.thread_table_auto_purging_thread_timeout_s", Integer, Later),
-    Row("falco_libs.snaplen", Integer, Later),
+    Row("falco_libs.snaplen", Integer, Read(snaplen)),
 ];
+
+/// As in Falco, 0 is the default.
+fn snaplen(settings: &mut Settings, node: &Node) -> Result<(), Wrong> {
+    let wanted = size(node)?;
+    if wanted > MAX_SNAPLEN {
+        let text = format!("falco_libs.snaplen: no more than {MAX_SNAPLEN} bytes are kept");
+        settings.messages.add(Level::Warning, &node.at, text, None);
+    }
+    settings.config.capture.snaplen = if wanted == 0 { SNAPLEN } else { wanted };
+    Ok(())
+}
 
 /// Keys that are read and that no schema has: Falco warns of them too.
 #[rustfmt::skip]

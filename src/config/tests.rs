@@ -49,7 +49,7 @@ engine:
   tier: sys_exit
   kmod: {buf_size_preset: 5}
   modern_ebpf: {buf_size_preset: 1}
-falco_libs: {thread_table_size: 1000}
+falco_libs: {thread_table_size: 1000, snaplen: 200}
 nri: {enabled: false, socket_path: /tmp/nri.sock, plugin_index: \"07\"}
 containerd: {enabled: false, address: /tmp/c.sock}
 ";
@@ -73,6 +73,7 @@ containerd: {enabled: false, address: /tmp/c.sock}
     assert_eq!(config.capture.ring_bytes, 16 << 20);
     assert_eq!(config.capture.tier, lanner_capture::Tier::SysExit);
     assert_eq!(config.capture.process_limit, 1000);
+    assert_eq!(config.capture.snaplen, 200);
     assert!(!config.nri.enabled && !config.containerd.enabled);
     assert_eq!(config.nri.plugin_index.as_deref(), Some("07"));
 }
@@ -313,4 +314,16 @@ proptest::proptest! {
             let _ = lanner(&text, &[&option]);
         }
     }
+}
+
+#[test]
+fn a_snaplen_of_nothing_is_the_default_and_a_large_one_is_warned_of() {
+    let (config, messages) = lanner("falco_libs: {snaplen: 0}", &[]);
+    assert_eq!((config.capture.snaplen, texts(&messages).len()), (80, 0));
+    let (_, messages) = lanner("falco_libs: {snaplen: 65535}", &[]);
+    let texts = texts(&messages);
+    assert!(
+        texts.iter().any(|text| text.contains("no more than 4095 bytes")),
+        "{texts:?}"
+    );
 }

@@ -15,7 +15,7 @@ const LENGTH: usize = 128;
 const DATA: usize = 192;
 const VECTOR: usize = 320;
 const MESSAGE: usize = 384;
-const PAIR: usize = 448;
+const PAIR: usize = 512;
 
 impl Low {
     /// Writes bytes, and says where they are.
@@ -253,6 +253,54 @@ fn datagrams(low: &Low) -> Result<()> {
                 ("fd", &fd.to_string()),
             ],
         );
+    }
+    several(low, &sender, &receiver)
+}
+
+/// Two messages at once, in structures of 32 bytes.
+fn several(low: &Low, sender: &UdpSocket, receiver: &UdpSocket) -> Result<()> {
+    let (from, to) = (sender.local_addr()?, receiver.local_addr()?);
+    for (index, [send, receive]) in [
+        [Way::Number(345), Way::Number(337)],
+        [Way::Socketcall(20), Way::Socketcall(19)],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let texts = [
+            format!("32 bit, one, {index}"),
+            format!("32 bit, number two, {index}"),
+        ];
+        let address = low.put(ADDRESS, &sockaddr(to));
+        let data = low.put(DATA, texts.concat().as_bytes());
+        let lengths = [texts[0].len(), texts[1].len()].map(|len| u32::try_from(len).unwrap_or(0));
+        let vectors = low.words(VECTOR, &[data, lengths[0], data + lengths[0], lengths[1]]);
+        let header = |vector: u32| [address, 16, vectors + vector, 1, 0, 0, 0, 0];
+        let headers = low.words(MESSAGE, &[header(0), header(8)].concat());
+        assert_eq!(low.call(send, [number(sender), headers, 2, 0, 0, 0]), 2);
+        low.words(VECTOR, &[data, 64, data + 64, 64]);
+        assert_eq!(low.call(receive, [number(receiver), headers, 2, 0, 0, 0]), 2);
+        for text in texts {
+            let size = text.len().to_string();
+            let common = [("res", size.as_str()), ("size", &size), ("data", &text)];
+            let (out, back) = (format!("{from}>{to}"), format!("{to}>{from}"));
+            expect(
+                "sendmmsg",
+                &[
+                    &common[..],
+                    &[("tuple", &out), ("fd", &number(sender).to_string())],
+                ]
+                .concat(),
+            );
+            expect(
+                "recvmmsg",
+                &[
+                    &common[..],
+                    &[("tuple", &back), ("fd", &number(receiver).to_string())],
+                ]
+                .concat(),
+            );
+        }
     }
     Ok(())
 }

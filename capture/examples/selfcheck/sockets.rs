@@ -19,6 +19,8 @@ pub(crate) fn sockets(dir: &str) -> Result<()> {
             "recvfrom",
             "shutdown",
             "getsockopt",
+            "sendmmsg",
+            "recvmmsg",
         ] {
             omit(event);
         }
@@ -288,7 +290,7 @@ fn message(sender: &UdpSocket, from: SocketAddr, to: SocketAddr) -> Result<()> {
         "sendmsg",
         &[
             ("res", "105"),
-            ("data", &format!("head {}", &tail[..75])),
+            ("data", &format!("head {}", &tail[..85])),
             ("fd", &sender.as_raw_fd().to_string()),
             ("size", "105"),
             ("tuple", &format!("{from}>{to}")),
@@ -697,6 +699,7 @@ fn received_messages(sender: &UdpSocket, receiver: &UdpSocket) -> Result<()> {
             ("fd.is_server", "true"),
         ],
     );
+    messages()?;
     assert_eq!(
         sys!(libc::SYS_recvmsg, fd, &raw mut header, libc::MSG_DONTWAIT),
         -11
@@ -744,7 +747,7 @@ fn received_streams() -> Result<()> {
             "recvfrom",
             &[
                 ("res", "100"),
-                ("data", &data[..80]),
+                ("data", &data[..90]),
                 ("tuple", &tuple),
                 ("fd", &fd.to_string()),
                 ("size", "200"),
@@ -991,5 +994,86 @@ fn local_pairs(dir: &str) -> Result<()> {
             ("fd.num", "-1"),
         ],
     );
+    Ok(())
+}
+
+/// Several messages at once: each is an event, with a destination and a size of its own.
+fn messages() -> Result<()> {
+    let [sender, first, second] = [
+        UdpSocket::bind("127.0.0.1:0")?,
+        UdpSocket::bind("127.0.0.1:0")?,
+        UdpSocket::bind("127.0.0.1:0")?,
+    ];
+    let (fd, from) = (sender.as_raw_fd(), sender.local_addr()?);
+    let texts = [&b"one of two"[..], b"two of two..."];
+    let mut addresses = [sockaddr(first.local_addr()?), sockaddr(second.local_addr()?)];
+    let mut vectors = texts.map(|text| libc::iovec {
+        iov_base: text.as_ptr().cast_mut().cast(),
+        iov_len: text.len(),
+    });
+    // SAFETY: all of its members may be zero.
+    let mut headers: [libc::mmsghdr; 2] = unsafe { std::mem::zeroed() };
+    for (index, header) in headers.iter_mut().enumerate() {
+        header.msg_hdr.msg_name = (&raw mut addresses[index]).cast();
+        header.msg_hdr.msg_namelen = 16;
+        header.msg_hdr.msg_iov = &raw mut vectors[index];
+        header.msg_hdr.msg_iovlen = 1;
+    }
+    assert_eq!(sys!(libc::SYS_sendmmsg, fd, headers.as_mut_ptr(), 2, 0), 2);
+    for (text, to) in texts.iter().zip([&first, &second]) {
+        expect(
+            "sendmmsg",
+            &[
+                ("res", &text.len().to_string()),
+                ("fd", &fd.to_string()),
+                ("size", &text.len().to_string()),
+                ("data", std::str::from_utf8(text)?),
+                ("tuple", &format!("{from}>{}", to.local_addr()?)),
+                ("fd.type", "ipv4"),
+                ("fd.connected", "false"),
+                ("fd.name_changed", "true"),
+            ],
+        );
+    }
+    let mut buffers = [[0u8; 64]; 2];
+    let to = first.local_addr()?;
+    sender.send_to(b"and a third", to)?;
+    for (index, header) in headers.iter_mut().enumerate() {
+        vectors[index].iov_base = buffers[index].as_mut_ptr().cast();
+        vectors[index].iov_len = 64;
+        header.msg_hdr.msg_namelen = 16;
+    }
+    let fd = first.as_raw_fd();
+    assert_eq!(sys!(libc::SYS_recvmmsg, fd, headers.as_mut_ptr(), 2, 0, 0), 2);
+    for text in ["one of two", "and a third"] {
+        expect(
+            "recvmmsg",
+            &[
+                ("res", &text.len().to_string()),
+                ("fd", &fd.to_string()),
+                ("size", &text.len().to_string()),
+                ("data", text),
+                ("tuple", &format!("{to}>{from}")),
+                ("msgcontrol", "<none>"),
+                ("fd.type", "ipv4"),
+            ],
+        );
+    }
+    for event in ["sendmmsg", "recvmmsg"] {
+        let failed = match event {
+            "sendmmsg" => sys!(libc::SYS_sendmmsg, -1, headers.as_mut_ptr(), 2, 0),
+            _ => sys!(libc::SYS_recvmmsg, -1, headers.as_mut_ptr(), 2, 0, 0),
+        };
+        assert_eq!(failed, -9);
+        expect(
+            event,
+            &[
+                ("res", "-9"),
+                ("fd", "-1"),
+                ("fd.num", "-1"),
+                ("fd.type", if event == "sendmmsg" { "ipv4" } else { "other" }),
+            ],
+        );
+    }
     Ok(())
 }

@@ -249,6 +249,7 @@ mod tests {
             captured: needs.events,
             params,
             drop_failed: false,
+            snaplen: 80,
             ring_bytes: 4096,
         }
     }

@@ -147,7 +147,7 @@ pub enum Extractor {
     SendToTuple = 9,
     /// The same for `sendmsg`, whose address is a member of the `struct msghdr` argument 1.
     SendMsgTuple = 10,
-    /// The first bytes `sendto` sent (argument 1), at most [`SNAPLEN`].
+    /// The first bytes `sendto` sent (argument 1), at most as many as configured ([`SNAPLEN`]).
     SentData = 11,
     /// The same of the `struct iovec`s of the `struct msghdr` argument 1.
     SentMsgData = 12,
@@ -186,7 +186,7 @@ pub enum Extractor {
     RecvFromTuple,
     /// The same for `recvmsg`, whose address is a member of the message.
     RecvMsgTuple,
-    /// The first bytes that were received into argument 1, at most [`SNAPLEN`]; nothing when the call failed.
+    /// The first bytes that were received into argument 1, likewise; nothing when the call failed.
     ReceivedData,
     /// The same of the `struct iovec`s of the message.
     ReceivedMsgData,
@@ -235,8 +235,10 @@ pub enum Holder {
     Copy(u8),
 }
 
-/// The most bytes of data that an event carries: Falco's default.
+/// The most bytes of data that an event carries unless it is configured: Falco's default.
 pub const SNAPLEN: usize = 80;
+/// The most that can be configured.
+pub const MAX_SNAPLEN: usize = 4095;
 
 /// Where the value of a parameter is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -43,7 +43,7 @@ pub const STREAMS: [&str; 4] = ["sys_exit", "exec", "fork", "exit"];
 /// Why the kernel side lost a record, in the order of its counters.
 pub const DROP_REASONS: [&str; 2] = ["ring_full", "scratch_overwritten"];
 /// What the kernel side could not read although it delivered the record, in the order of its counters.
-pub const MISS_KINDS: [&str; 3] = ["user_memory", "kernel_memory", "no_room"];
+pub const MISS_KINDS: [&str; 4] = ["user_memory", "kernel_memory", "no_room", "messages"];
 
 /// The header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -291,13 +291,16 @@ enum NoBpf {
 
 fn without_bpf(event: Event) -> NoBpf {
     use Event as E;
+    let row = event.row();
     match event {
         E::Open | E::Openat | E::Openat2 | E::Creat => NoBpf::Fanotify,
         E::Mkdir | E::Mkdirat | E::Rmdir | E::Unlink | E::Unlinkat => NoBpf::Fanotify,
         E::Rename | E::Renameat | E::Renameat2 => NoBpf::Fanotify,
         E::Symlink | E::Symlinkat | E::Link | E::Linkat => NoBpf::Fanotify,
         E::Execve | E::Execveat | E::Clone | E::Fork | E::Vfork | E::Clone3 | E::Procexit => NoBpf::Connector,
-        _ if event.row().x86_64.is_empty() && event.row().aarch64.is_empty() => NoBpf::Nothing,
+        // A filter sees the socketcall that they are parts of.
+        E::Send | E::Recv => NoBpf::Seccomp,
+        _ if row.x86_64.is_empty() && row.aarch64.is_empty() && row.i386.is_empty() => NoBpf::Nothing,
         _ => NoBpf::Seccomp,
     }
 }

@@ -584,6 +584,23 @@ events! {
         msgcontrol: ByteBuf, Origin::Extractor(X::MsgControl), on_demand;
         fd: Fd, Arg(0);
     }
+    /// `sendmmsg(2)`: an event for every message that was sent, as if each had been a call of its own.
+    Sendmmsg "sendmmsg" IoWrite x86_64 [307] i386 [345] aarch64 [269] fd FdUse::Socket { fd: 1, tuple: 4 }; => {
+        res: Errno, Return;
+        fd: Fd, Arg(0);
+        size: U32, Origin::Extractor(X::MsgSize);
+        data: ByteBuf, Origin::Extractor(X::SentMsgData), on_demand;
+        tuple: SockTuple, Origin::Extractor(X::SendMsgTuple);
+    }
+    /// `recvmmsg(2)`, as [`Event::Sendmmsg`].
+    Recvmmsg "recvmmsg" IoRead x86_64 [299] i386 [337, 417] aarch64 [243] fd FdUse::Socket { fd: 1, tuple: 4 }; => {
+        res: Errno, Return;
+        fd: Fd, Arg(0);
+        size: U32, Origin::Extractor(X::ReceivedSize);
+        data: ByteBuf, Origin::Extractor(X::ReceivedMsgData), on_demand;
+        tuple: SockTuple, Origin::Extractor(X::RecvMsgTuple);
+        msgcontrol: ByteBuf, Origin::Extractor(X::MsgControl), on_demand;
+    }
     /// `send(2)`, which is a call of its own in i386 `socketcall(2)` only.
     Send "send" IoWrite x86_64 [] i386 [] aarch64 [] fd FdUse::Socket { fd: 2, tuple: 4 }; => {
         res: Errno, Return;
