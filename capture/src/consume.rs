@@ -14,7 +14,7 @@ use lanner_schema::event::{Category, Event, EventSet, Needs, param_index};
 use lanner_schema::host_names::{AddressNames, HostNames};
 use lanner_schema::process::{Process, User};
 use lanner_schema::record::{HEADER_LEN, Header, Wire};
-use lanner_schema::view::{EventView, ResolvedPath, SourceId, System};
+use lanner_schema::view::{Earlier, EventView, ResolvedPath, SourceId, System};
 use libbpf_rs::{RingBuffer, RingBufferBuilder};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use smallvec::SmallVec;
@@ -254,6 +254,7 @@ struct State {
     processes: ProcessTable,
     users: Users,
     names: Arc<AddressNames>,
+    earlier: Option<Earlier>,
 }
 
 impl System for State {
@@ -268,6 +269,9 @@ impl System for State {
     }
     fn names_of(&self, address: IpAddr) -> &[Box<str>] {
         self.names.of(address)
+    }
+    fn earlier(&self) -> Option<Earlier> {
+        self.earlier
     }
 }
 
@@ -313,6 +317,7 @@ impl Consumer {
                 processes,
                 users: Users::read("/etc".as_ref(), outside.clone()),
                 names: Arc::default(),
+                earlier: None,
             },
             host_names,
             owners: Owners::new(cgroups, containers, outside.clone()),
@@ -501,11 +506,12 @@ impl Consumer {
         }
         let process = self.state.processes.get(header.pid);
         self.number += 1;
+        let time = self.boot.wrapping_add(header.time);
         on_event(&EventView {
             source: SourceId::SYSCALL,
             event,
             number: self.number,
-            time: self.boot.wrapping_add(header.time),
+            time,
             cpu: header.cpu,
             tid: header.tid,
             pid: header.pid,
@@ -519,6 +525,7 @@ impl Consumer {
             owner,
             system: &self.state,
         });
+        self.state.earlier = Some(Earlier::and(self.state.earlier, time));
     }
 
     /// What need not be done per event. `now` is in nanoseconds since boot.

@@ -21,10 +21,34 @@ pub trait System {
     fn names_of(&self, _: IpAddr) -> &[Box<str>] {
         &[]
     }
+    /// When the events before this one were, the first of all and the last; `None` before the first.
+    fn earlier(&self) -> Option<Earlier> {
+        None
+    }
     /// The values somebody gave by hand for the field with this text, for conditions that are tried without an event.
     /// Only fields that were compiled for given values ask.
     fn given(&self, _field: &str) -> &[Given] {
         &[]
+    }
+}
+
+/// When the events before one were: those that the engine was shown, in nanoseconds since the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Earlier {
+    /// The first of all.
+    pub first: u64,
+    /// The one before. Events of several CPUs may be shown a little out of order.
+    pub last: u64,
+}
+
+impl Earlier {
+    /// What the event after one at `time` knows of those before it.
+    #[must_use]
+    pub fn and(earlier: Option<Earlier>, time: u64) -> Earlier {
+        Earlier {
+            first: earlier.map_or(time, |earlier| earlier.first),
+            last: time,
+        }
     }
 }
 

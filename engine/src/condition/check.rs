@@ -134,12 +134,26 @@ impl<'s> Checker<'s> {
             let texts = literals.iter().filter_map(|l| std::str::from_utf8(&l.bytes).ok());
             self.host_names.extend(texts.map(Box::from));
         }
+        let around = matches!(&left, Source::Field(field) if field.row.name == "evt.around");
+        if around && (*op != Operator::Eq || modifier.is_some()) {
+            let kind = Kind::Operator {
+                op: *op,
+                field: left.name(),
+                ty: left.ty().name(),
+            };
+            return self.fail(kind, *op_span);
+        }
         let matcher = match right {
             Right::Operand(operand) => self.dynamic(&left, *op, *modifier, operand, *op_span)?,
             Right::Literal(literal) => {
                 self.constants(&left, *op, *modifier, std::slice::from_ref(literal))?
             }
             Right::List(items, _) => self.constants(&left, *op, *modifier, items)?,
+        };
+        let matcher = match matcher {
+            // The value is a distance: within, not exactly.
+            Matcher::Number(_, distance) if around => Matcher::Number(Operator::Le, distance),
+            other => other,
         };
         Some(CheckNode::new(check, left, how, matcher))
     }

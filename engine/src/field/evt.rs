@@ -170,6 +170,67 @@ fn data<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
     }
 }
 
+/// Nanoseconds since the first event.
+fn since_first(view: &EventView<'_>) -> u64 {
+    let earlier = view.system.earlier();
+    earlier.map_or(0, |earlier| view.time.saturating_sub(earlier.first))
+}
+
+/// Nanoseconds since the event before, of whatever type: the one that was shown to the rules last.
+fn since_last(view: &EventView<'_>) -> u64 {
+    let earlier = view.system.earlier();
+    earlier.map_or(0, |earlier| view.time.saturating_sub(earlier.last))
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+/// How far the event is from the time in the brackets, in milliseconds begun: `evt.around[T] = D` is true up to D.
+fn around<'b>(view: &EventView<'b>, arg: &Arg) -> Option<Value<'b>> {
+    let Arg::Index(time) = arg else { return None };
+    let distance = view.time.abs_diff(u64::try_from(*time).ok()?);
+    Some(Value::U64(distance.div_ceil(1_000_000)))
+}
+
+/// True for calls that wait for something: Falco marks these.
+fn waits(event: Event) -> bool {
+    matches!(
+        event.name(),
+        "epoll_wait" | "poll" | "ppoll" | "select" | "nanosleep"
+    )
+}
+
+/// True for writes to the socket of the system's log, by either of its names.
+fn writes_syslog(view: &EventView<'_>) -> bool {
+    const NAMES: [&[u8]; 2] = [b"/dev/log", b"/journal/dev-log"];
+    let tuple = view
+        .descriptor
+        .filter(|_| writes(view.event))
+        .and_then(|fd| fd.tuple);
+    tuple.is_some_and(|tuple| NAMES.iter().any(|name| tuple.path.ends_with(name)))
+}
+
+/// How much a call moved, one that moves it this way, from or to a descriptor of these kinds.
+fn moved_by<'b>(
+    view: &EventView<'b>,
+    way: impl FnOnce(Event) -> bool,
+    what: impl FnOnce(DescriptorKind) -> bool,
+) -> Option<Value<'b>> {
+    view.descriptor.filter(|fd| way(view.event) && what(fd.kind))?;
+    moved(view).map(Value::U64)
+}
+
+fn any(_: DescriptorKind) -> bool {
+    true
+}
+fn is_file(kind: DescriptorKind) -> bool {
+    kind == DescriptorKind::File
+}
+fn is_net(kind: DescriptorKind) -> bool {
+    matches!(kind, DescriptorKind::Ipv4 | DescriptorKind::Ipv6)
+}
+
+/// Of fields that system calls do not have.
+const NEVER: super::Extract = Plain(|_| None);
 const NO: super::Extract = Plain(|_| Some(Value::Bool(false)));
 const ZERO: super::Extract = Plain(|_| Some(Value::U64(0)));
 
@@ -181,16 +242,16 @@ pub(super) static EVERY_SOURCE: &[Field] = fields! {
     "evt.datetime" CharBuf None [] "Local date and time with nanoseconds." => One(|e, _, buf| stamp(e.time, |t, out| time::datetime(t, true, out), buf));
     "evt.datetime.s" CharBuf None [] "Local date and time." => One(|e, _, buf| stamp(e.time, |t, out| time::datetime(t, false, out), buf));
     "evt.rawtime" AbsTime None [] "Nanoseconds since the epoch." => Plain(|e| Some(Value::U64(e.time)));
-    "evt.rawtime.s" AbsTime None [] "Seconds since the epoch." => Plain(|e| Some(Value::U64(e.time / 1_000_000_000)));
-    "evt.rawtime.ns" AbsTime None [padded] "Nanoseconds within the second." => Plain(|e| Some(Value::U64(e.time % 1_000_000_000)));
-    "evt.reltime" RelTime None [padded] "Nanoseconds since the first event." => Unfilled;
-    "evt.reltime.s" RelTime None [] "Seconds since the first event." => Unfilled;
-    "evt.reltime.ns" RelTime None [padded] "Its nanoseconds within the second." => Unfilled;
-    "evt.pluginname" CharBuf None [] "The plugin the event comes from." => Unfilled;
-    "evt.plugininfo" CharBuf None [] "A plugin's summary of its event." => Unfilled;
+    "evt.rawtime.s" AbsTime None [] "Seconds since the epoch." => Plain(|e| Some(Value::U64(e.time / SECOND)));
+    "evt.rawtime.ns" AbsTime None [padded] "Nanoseconds within the second." => Plain(|e| Some(Value::U64(e.time % SECOND)));
+    "evt.reltime" RelTime None [padded] "Nanoseconds since the first event." => Plain(|e| Some(Value::U64(since_first(e))));
+    "evt.reltime.s" RelTime None [] "Seconds since the first event." => Plain(|e| Some(Value::U64(since_first(e) / SECOND)));
+    "evt.reltime.ns" RelTime None [padded] "Its nanoseconds within the second." => Plain(|e| Some(Value::U64(since_first(e) % SECOND)));
+    "evt.pluginname" CharBuf None [] "The plugin the event comes from; system calls have none." => NEVER;
+    "evt.plugininfo" CharBuf None [] "A plugin's summary of its event; system calls have none." => NEVER;
     "evt.source" CharBuf None [] "The source of the event, as in syscall." => Plain(|e| Some(Value::text(e.source.name)));
     "evt.is_async" Bool None [] "The event is no system call but news of another kind." => NO;
-    "evt.asynctype" CharBuf None [] "The kind of that news." => Unfilled;
+    "evt.asynctype" CharBuf None [] "The kind of that news; system calls have none." => NEVER;
     "evt.hostname" CharBuf None [] "The host's name; FALCO_HOSTNAME overrides it." => Plain(|_| Some(Value::text(hostname())));
 };
 
@@ -200,9 +261,9 @@ pub(super) static FIELDS: &[Field] = fields! {
     "evt.latency.ns" RelTime None [deprecated padded] "Always 0." => ZERO;
     "evt.latency.quantized" Uint64 None [deprecated hidden] "Always 0." => ZERO;
     "evt.latency.human" CharBuf None [deprecated] "Always 0ns." => Plain(|_| Some(Value::text("0ns")));
-    "evt.deltatime" RelTime None [] "Nanoseconds since the event before." => Unfilled;
-    "evt.deltatime.s" RelTime None [] "Seconds since the event before." => Unfilled;
-    "evt.deltatime.ns" RelTime None [padded] "Its nanoseconds within the second." => Unfilled;
+    "evt.deltatime" RelTime None [] "Nanoseconds since the event before, of whatever type." => Plain(|e| Some(Value::U64(since_last(e))));
+    "evt.deltatime.s" RelTime None [] "Seconds since the event before." => Plain(|e| Some(Value::U64(since_last(e) / SECOND)));
+    "evt.deltatime.ns" RelTime None [padded] "Its nanoseconds within the second." => Plain(|e| Some(Value::U64(since_last(e) % SECOND)));
     "evt.outputtime" CharBuf None [print_only hidden] "The time, for display." => One(|e, _, buf| stamp(e.time, |t, out| time::time_of_day(t, true, out), buf));
     "evt.dir" CharBuf None [deprecated] "Always <: only the end of a call is an event." => Plain(|_| Some(Value::text("<")));
     "evt.type" CharBuf None [] "The event's name, as in open." => Plain(event_type);
@@ -223,28 +284,28 @@ pub(super) static FIELDS: &[Field] = fields! {
     "evt.is_io_read" Bool None [] "The event reads." => Plain(|e| Some(Value::Bool(reads(e.event))));
     "evt.is_io_write" Bool None [] "The event writes." => Plain(|e| Some(Value::Bool(writes(e.event))));
     "evt.io_dir" CharBuf None [] "read or write." => Plain(|e| direction(e.event).map(Value::text));
-    "evt.is_wait" Bool None [] "The call is one that waits." => NO;
+    "evt.is_wait" Bool None [] "The call is one that waits." => Plain(|e| Some(Value::Bool(waits(e.event))));
     "evt.wait_latency" RelTime None [deprecated] "Always 0." => ZERO;
-    "evt.is_syslog" Bool None [] "The event writes to the system's log." => NO;
+    "evt.is_syslog" Bool None [] "The event writes to the system's log." => Plain(|e| Some(Value::Bool(writes_syslog(e))));
     "evt.count" Uint32 None [] "Always 1." => Plain(|_| Some(Value::U64(1)));
     "evt.count.error" Uint32 None [] "1 when the call failed, else 0." => Plain(|e| count_error(e, |_| true));
     "evt.count.error.file" Uint32 None [] "The same, of file events." => Plain(|e| count_error(e, |c| c == "file"));
     "evt.count.error.net" Uint32 None [] "The same, of network events." => Plain(|e| count_error(e, |c| c == "net"));
-    "evt.count.error.memory" Uint32 None [] "The same, of memory events." => Unfilled;
-    "evt.count.error.other" Uint32 None [] "The same, of all other events." => Plain(|e| count_error(e, |c| !matches!(c, "file" | "net")));
+    "evt.count.error.memory" Uint32 None [] "The same, of memory events." => Plain(|e| count_error(e, |c| c == "memory"));
+    "evt.count.error.other" Uint32 None [] "The same, of all other events." => Plain(|e| count_error(e, |c| !matches!(c, "file" | "net" | "memory")));
     "evt.count.exit" Uint32 None [] "Always 1." => Plain(|_| Some(Value::U64(1)));
-    "evt.count.procinfo" Uint32 None [hidden] "1 for news of a process that was there before." => Unfilled;
-    "evt.count.threadinfo" Uint32 None [hidden] "1 for news of a thread that was there before." => Unfilled;
-    "evt.around" Uint64 RequiredKey [filter_only no_rhs no_transformer] "Within so many milliseconds of the time in the brackets." => Unfilled;
+    "evt.count.procinfo" Uint32 None [hidden] "1 for news of a process that was there before; system calls have none." => NEVER;
+    "evt.count.threadinfo" Uint32 None [hidden] "1 for news of a thread that was there before; system calls have none." => NEVER;
+    "evt.around" Uint64 RequiredIndex [filter_only no_rhs no_transformer] "With = only: within so many milliseconds of the time in the brackets, in nanoseconds since the epoch." => One(|e, arg, _| around(e, arg));
     "evt.abspath" CharBuf Side [] "The absolute path of a call that takes a directory; .src and .dst pick one of two." => One(|e, arg, _| param::absolute(e, arg));
-    "evt.buflen.in" Uint64 None [hidden] "evt.buflen of reads." => Unfilled;
-    "evt.buflen.out" Uint64 None [hidden] "evt.buflen of writes." => Unfilled;
-    "evt.buflen.file" Uint64 None [hidden] "evt.buflen of files." => Unfilled;
-    "evt.buflen.file.in" Uint64 None [hidden] "evt.buflen of reads from files." => Unfilled;
-    "evt.buflen.file.out" Uint64 None [hidden] "evt.buflen of writes to files." => Unfilled;
-    "evt.buflen.net" Uint64 None [hidden] "evt.buflen of sockets." => Unfilled;
-    "evt.buflen.net.in" Uint64 None [hidden] "evt.buflen of reads from sockets." => Unfilled;
-    "evt.buflen.net.out" Uint64 None [hidden] "evt.buflen of writes to sockets." => Unfilled;
+    "evt.buflen.in" Uint64 None [hidden] "evt.buflen of reads." => Plain(|e| moved_by(e, reads, any));
+    "evt.buflen.out" Uint64 None [hidden] "evt.buflen of writes." => Plain(|e| moved_by(e, writes, any));
+    "evt.buflen.file" Uint64 None [hidden] "evt.buflen of files." => Plain(|e| moved_by(e, moves, is_file));
+    "evt.buflen.file.in" Uint64 None [hidden] "evt.buflen of reads from files." => Plain(|e| moved_by(e, reads, is_file));
+    "evt.buflen.file.out" Uint64 None [hidden] "evt.buflen of writes to files." => Plain(|e| moved_by(e, writes, is_file));
+    "evt.buflen.net" Uint64 None [hidden] "evt.buflen of sockets." => Plain(|e| moved_by(e, moves, is_net));
+    "evt.buflen.net.in" Uint64 None [hidden] "evt.buflen of reads from sockets." => Plain(|e| moved_by(e, reads, is_net));
+    "evt.buflen.net.out" Uint64 None [hidden] "evt.buflen of writes to sockets." => Plain(|e| moved_by(e, writes, is_net));
     "evt.is_open_read" Bool None [] "A file was opened for reading." => Plain(|e| opens(e, [0, 2]));
     "evt.is_open_write" Bool None [] "A file was opened for writing." => Plain(|e| opens(e, [1, 2]));
     "evt.infra.docker.name" CharBuf None [hidden] "Never has a value." => Unfilled;

@@ -36,6 +36,8 @@ pub enum ArgForm {
     None,
     /// `[N]`, or nothing.
     Index,
+    /// `[N]`.
+    RequiredIndex,
     /// `[KEY]`, or nothing.
     Key,
     /// `[N]` or `[KEY]`, or nothing.
@@ -62,7 +64,13 @@ impl ArgForm {
         use ArgForm as A;
         matches!(
             self,
-            A::RequiredKey | A::RequiredIndexOrKey | A::Param | A::ParamName | A::EventType | A::DotName
+            A::RequiredIndex
+                | A::RequiredKey
+                | A::RequiredIndexOrKey
+                | A::Param
+                | A::ParamName
+                | A::EventType
+                | A::DotName
         )
     }
 
@@ -71,6 +79,7 @@ impl ArgForm {
         match self {
             ArgForm::None => "",
             ArgForm::Index => "[index], optional",
+            ArgForm::RequiredIndex => "[index]",
             ArgForm::Key => "[key], optional",
             ArgForm::IndexOrKey => "[index] or [key], optional",
             ArgForm::RequiredKey => "[key]",

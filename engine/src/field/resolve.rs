@@ -214,8 +214,9 @@ impl FieldRef {
         };
         let key = || Arg::Key(arg.into());
         Ok(match row.arg {
-            ArgForm::Index => Self::plain(row, Arg::Index(index(arg).ok_or_else(bad_index)?)),
-            ArgForm::Param => Self::plain(row, Arg::Index(index(arg).ok_or_else(bad_index)?)),
+            ArgForm::Index | ArgForm::RequiredIndex | ArgForm::Param => {
+                Self::plain(row, Arg::Index(index(arg).ok_or_else(bad_index)?))
+            }
             ArgForm::Key | ArgForm::RequiredKey => Self::plain(row, key()),
             ArgForm::IndexOrKey | ArgForm::RequiredIndexOrKey => {
                 Self::plain(row, index(arg).map_or_else(key, Arg::Index))

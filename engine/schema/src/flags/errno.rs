@@ -146,7 +146,18 @@ pub fn errno_name(errno: u64) -> Option<&'static str> {
         512 => Some("ERESTARTSYS"),
         513 => Some("ERESTARTNOINTR"),
         514 => Some("ERESTARTNOHAND"),
+        515 => Some("ENOIOCTLCMD"),
         516 => Some("ERESTART_RESTARTBLOCK"),
+        521 => Some("EBADHANDLE"),
+        522 => Some("ENOTSYNC"),
+        523 => Some("EBADCOOKIE"),
+        524 => Some("ENOTSUPP"),
+        525 => Some("ETOOSMALL"),
+        526 => Some("ESERVERFAULT"),
+        527 => Some("EBADTYPE"),
+        528 => Some("EJUKEBOX"),
+        529 => Some("EIOCBQUEUED"),
+        530 => Some("EIOCBRETRY"),
         _ => None,
     })
 }
@@ -160,6 +171,7 @@ mod tests {
         assert_eq!(errno_name(2), Some("ENOENT"));
         assert_eq!(errno_name(111), Some("ECONNREFUSED"));
         assert_eq!(errno_name(115), Some("EINPROGRESS"));
+        assert_eq!(errno_name(524), Some("ENOTSUPP"));
         assert_eq!(errno_name(41), None);
     }
 }
