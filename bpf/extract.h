@@ -346,27 +346,47 @@ __noinline int extract__data(__u32 index, __u64 from, __u64 len)
 	return len;
 }
 
-__noinline int extract__msg_data(__u32 index)
+/* The first bytes of the vectors of a message. */
+static __always_inline void put_vectors(struct scratch *s, __u32 index, const struct message *m)
 {
-	struct scratch *s = syscall_scratch();
-	struct message m = {};
 	__u64 left = snaplen();
 
-	if (!s || !read_message(s, &m, s->args[1]))
-		return 0;
 	if (s->ret > 0 && s->ret < left)
 		left = s->ret;
 	for (__u32 i = 0; i < DATA_IOVECS; i++) {
 		__u64 base = 0, len = 0;
 		int put;
 
-		if (i >= m.iovlen || !read_iovec(s, &m, i, &base, &len))
+		if (i >= m->iovlen || !read_iovec(s, m, i, &base, &len))
 			break;
 		put = extract__data(index, base, len < left ? len : left);
 		if (len && put <= 0)
 			break;
 		left -= put;
 	}
+}
+
+static __always_inline void put_vector_size(struct scratch *s, __u32 index, const struct message *m)
+{
+	__u64 size = 0;
+
+	for (__u32 i = 0; i < SIZE_IOVECS; i++) {
+		__u64 base = 0, len = 0;
+
+		if (i >= m->iovlen || !read_iovec(s, m, i, &base, &len))
+			break;
+		size += len;
+	}
+	put_u64(s, index, size);
+}
+
+__noinline int extract__msg_data(__u32 index)
+{
+	struct scratch *s = syscall_scratch();
+	struct message m = {};
+
+	if (s && read_message(s, &m, s->args[1]))
+		put_vectors(s, index, &m);
 	return 0;
 }
 
@@ -374,19 +394,48 @@ __noinline int extract__msg_size(__u32 index)
 {
 	struct scratch *s = syscall_scratch();
 	struct message m = {};
-	__u64 size = 0;
 
-	if (!s || !read_message(s, &m, s->args[1]))
-		return 0;
-	for (__u32 i = 0; i < SIZE_IOVECS; i++) {
-		__u64 base = 0, len = 0;
-
-		if (i >= m.iovlen || !read_iovec(s, &m, i, &base, &len))
-			break;
-		size += len;
-	}
-	put_u64(s, index, size);
+	if (s && read_message(s, &m, s->args[1]))
+		put_vector_size(s, index, &m);
 	return 0;
+}
+
+/* The same of vectors that are arguments of the call. */
+__noinline int extract__vector_data(__u32 index)
+{
+	struct scratch *s = syscall_scratch();
+	struct message m = {};
+
+	if (!s)
+		return 0;
+	m.iov = s->args[1];
+	m.iovlen = s->args[2];
+	put_vectors(s, index, &m);
+	return 0;
+}
+
+__noinline int extract__vector_size(__u32 index)
+{
+	struct scratch *s = syscall_scratch();
+	struct message m = {};
+
+	if (!s)
+		return 0;
+	m.iov = s->args[1];
+	m.iovlen = s->args[2];
+	put_vector_size(s, index, &m);
+	return 0;
+}
+
+#define I386_SENDFILE 187 /* takes an offset of 32 bits; sendfile64 does not */
+
+static __always_inline void extract__sendfile_offset(struct scratch *s, __u32 index, __u64 at)
+{
+	__u64 offset = 0;
+
+	if (at && bpf_probe_read_user(&offset, s->compat && s->number == I386_SENDFILE ? 4 : 8, (void *)at))
+		count_miss(MISS_USER_MEMORY);
+	put_u64(s, index, offset);
 }
 
 /* The queue of the socket that listens. */

@@ -172,6 +172,19 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 	case OP_SOCKOPT_LEN:
 		extract__sockopt_len(s, index);
 		break;
+	case OP_VECTOR_DATA:
+		if (!param->extra || s->ret > 0)
+			extract__vector_data(index);
+		break;
+	case OP_VECTOR_SIZE:
+		extract__vector_size(index);
+		break;
+	case OP_POSITION:
+		put_u64(s, index, s->compat ? (__u32)value | s->args[4] << 32 : value);
+		break;
+	case OP_SENDFILE_OFFSET:
+		extract__sendfile_offset(s, index, value);
+		break;
 	case OP_SOCKET_FLAGS:
 		put_u64(s, index, value & (SOCK_CLOEXEC | SOCK_NONBLOCK));
 		break;

@@ -162,6 +162,7 @@ enum param_op {
 	OP_RESULT_TUPLE, OP_RECVFROM_TUPLE, OP_RECVMSG_TUPLE, OP_RECEIVED_DATA, OP_RECEIVED_MSG_DATA, OP_RECEIVED_SIZE,
 	OP_MSG_CONTROL, OP_QUEUE_PERCENT, OP_QUEUE_LENGTH, OP_QUEUE_MAX, OP_PAIR_FD, OP_PAIR_SOCKET, OP_PAIR_TUPLE,
 	OP_SOCKOPT_LEVEL, OP_SOCKOPT_NAME, OP_SOCKOPT_VALUE, OP_SOCKOPT_LEN, OP_SOCKET_FLAGS,
+	OP_VECTOR_DATA, OP_VECTOR_SIZE, OP_POSITION, OP_SENDFILE_OFFSET,
 };
 
 struct param_row {
@@ -266,6 +267,11 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
             Extractor::SockOptValue => ("OP_SOCKOPT_VALUE", 0, 0),
             Extractor::SockOptLen => ("OP_SOCKOPT_LEN", 0, 0),
             Extractor::SocketFlags => ("OP_SOCKET_FLAGS", 1, 0),
+            Extractor::WrittenVectorData => ("OP_VECTOR_DATA", 0, 0),
+            Extractor::ReadVectorData => ("OP_VECTOR_DATA", 0, 1),
+            Extractor::VectorSize => ("OP_VECTOR_SIZE", 0, 0),
+            Extractor::Position => ("OP_POSITION", 3, 0),
+            Extractor::SendfileOffset => ("OP_SENDFILE_OFFSET", 2, 0),
         },
         Origin::Object(Holder::Arg(arg)) => ("OP_OBJECT", arg, 0),
         Origin::Object(Holder::Result) => ("OP_OBJECT", 0, 1),

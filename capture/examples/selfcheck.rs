@@ -77,6 +77,18 @@ fn words(value: ParamValue<'_>) -> String {
     }
 }
 
+fn descends(view: &EventView<'_>, from: u32) -> bool {
+    let mut process = view.process;
+    for _ in 0..8 {
+        match process {
+            Some(known) if known.pid == from || known.ppid == from => return true,
+            Some(known) => process = view.system.process(known.ppid),
+            None => return false,
+        }
+    }
+    false
+}
+
 fn seen(view: &EventView<'_>) -> Seen {
     let row = view.event.row();
     let mut params = Vec::new();
@@ -140,6 +152,8 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     // Another than the default, so that it is seen to be followed.
     let config = Config {
         snaplen: 90,
+        // Every read and write of the machine is captured.
+        ring_bytes: 32 << 20,
         ..Config::default()
     };
     let plan = plan(&host, &needs, &config)?;
@@ -174,7 +188,12 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         })
     };
     let mut events = Vec::new();
-    capture.run(&stop, &mut |view| events.push(seen(view)))?;
+    capture.run(&stop, &mut |view| {
+        // Of everything the machine does, what comes of this program.
+        if descends(view, std::process::id()) {
+            events.push(seen(view));
+        }
+    })?;
     let (pid, script) = player.join().map_err(|_| "the player panicked")??;
     let _ = std::fs::remove_dir_all(&dir);
     let stats = capture.stats();

@@ -5,6 +5,7 @@ mod compat;
 mod compat_sockets;
 mod copies;
 mod credentials;
+mod io;
 mod processes;
 mod settings;
 mod sockets;
@@ -78,6 +79,7 @@ fn act(dir: &str) -> Result<()> {
     modes(dir, fd, at)?;
     directories(dir, fd, at)?;
     sockets::sockets(dir)?;
+    io::io(dir)?;
     copies::copies(dir, fd)?;
     identity()?;
     credentials::credentials();

@@ -125,7 +125,8 @@ pub(crate) fn sockets(page: *mut u8) -> Result<()> {
         accepts(&low, &TcpListener::from(fd))?;
     }
     datagrams(&low)?;
-    pairs(&low)
+    pairs(&low)?;
+    io(&low)
 }
 
 fn accepts(low: &Low, listener: &TcpListener) -> Result<()> {
@@ -329,6 +330,101 @@ fn pairs(low: &Low) -> Result<()> {
         if index == 1 {
             fds.iter().for_each(|fd| close((*fd).into()));
         }
+    }
+    Ok(())
+}
+
+/// Reads and writes by their 32-bit numbers: vectors of 32-bit structures, positions in two arguments.
+fn io(low: &Low) -> Result<()> {
+    let file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open("io32")?;
+    let (fd, text) = (number(&file), number(&file).to_string());
+    let path = std::fs::canonicalize("io32")?.to_string_lossy().into_owned();
+    let about = [("fd", text.as_str()), ("fd.type", "file"), ("fd.path", &path)];
+    let far = (1u64 << 32 | 8).to_string();
+    let data = low.put(DATA, b"thirty-two bits");
+    let vectors = low.words(VECTOR, &[data, 6, data + 6, 9]);
+    for (event, nr, args, params) in [
+        (
+            "write",
+            4,
+            [fd, data, 10, 0, 0, 0],
+            [("data", "thirty-two"), ("res", "10")],
+        ),
+        (
+            "writev",
+            146,
+            [fd, vectors, 2, 0, 0, 0],
+            [("data", "thirty-two bits"), ("size", "15")],
+        ),
+        (
+            "pwrite",
+            181,
+            [fd, data, 6, 8, 1, 0],
+            [("data", "thirty"), ("pos", &far)],
+        ),
+        (
+            "pwritev",
+            334,
+            [fd, vectors, 2, 8, 1, 0],
+            [("data", "thirty-two bits"), ("pos", &far)],
+        ),
+        (
+            "pread",
+            180,
+            [fd, data, 6, 8, 1, 0],
+            [("data", "thirty"), ("pos", &far)],
+        ),
+        (
+            "preadv",
+            333,
+            [fd, vectors, 2, 8, 1, 0],
+            [("data", "thirty-two bits"), ("pos", &far)],
+        ),
+    ] {
+        assert!(int80_six(nr, args) > 0, "32-bit {event}");
+        expect(event, &[&params[..], &about].concat());
+    }
+    std::io::Seek::rewind(&mut &file)?;
+    for (event, nr, args, params) in [
+        (
+            "read",
+            3,
+            [fd, data, 10, 0, 0, 0],
+            [("data", "thirty-two"), ("size", "10")],
+        ),
+        (
+            "readv",
+            145,
+            [fd, vectors, 2, 0, 0, 0],
+            [("data", "thirty-two bits"), ("size", "15")],
+        ),
+    ] {
+        assert!(int80_six(nr, args) > 0, "32-bit {event}");
+        expect(event, &[&params[..], &about].concat());
+    }
+    let (_reads, writes) = std::io::pipe()?;
+    // The old call knows offsets of 32 bits; what follows them is not the offset's.
+    for (nr, count, words) in [(187, 3, [1, 7]), (239, 4, [8, 1])] {
+        let offset = low.words(LENGTH, &words);
+        assert_eq!(
+            int80_six(nr, [number(&writes), fd, offset, count, 0, 0]),
+            count as i32
+        );
+        let after = u64::from(words[0] + count) + if nr == 239 { 1 << 32 } else { 0 };
+        expect(
+            "sendfile",
+            &[
+                ("res", &count.to_string()),
+                ("offset", &after.to_string()),
+                ("in_fd", &text),
+                ("size", &count.to_string()),
+                ("fd.type", "pipe"),
+            ],
+        );
     }
     Ok(())
 }

@@ -767,7 +767,7 @@ fn received_streams() -> Result<()> {
             ("fd", &fd.to_string()),
             ("how", "1"),
             ("fd.type", "ipv4"),
-            ("tuple", &tuple),
+            ("fd.tuple", &tuple),
         ],
     );
     // The end of what comes has no data, and still a name.

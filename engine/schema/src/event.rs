@@ -222,6 +222,16 @@ pub enum Extractor {
     SocketFlags,
     /// The ends of the socket argument 0, as the way of what came in.
     RecvTuple,
+    /// As [`Extractor::ReceivedData`], of the `struct iovec`s argument 1 points to, argument 2 of them.
+    ReadVectorData,
+    /// The first bytes such a call wrote.
+    WrittenVectorData,
+    /// The length of those `struct iovec`s together.
+    VectorSize,
+    /// The offset in a file that follows argument 2: one argument, or two of 32-bit callers.
+    Position,
+    /// The offset that argument 2 of `sendfile` points to, as the call left it; 0 when it points nowhere.
+    SendfileOffset,
 }
 
 /// Where the descriptor is that an object is read from.

@@ -343,13 +343,14 @@ fn reads_user_memory(extractor: Extractor) -> bool {
         X::CapInheritable | X::CapPermitted | X::CapEffective => false,
         X::MountFlags | X::PtraceAddr => false,
         X::ReceivedData | X::ReceivedMsgData | X::MsgControl => true,
+        X::ReadVectorData | X::WrittenVectorData | X::VectorSize | X::SendfileOffset => true,
         X::PairFirst | X::PairSecond | X::SockOptValue | X::SockOptLen => true,
         X::SockTuple | X::SendToTuple | X::SendMsgTuple | X::RecvFromTuple | X::RecvMsgTuple => false,
         X::OpenedDev | X::OpenedIno | X::Cwd => false,
         X::ArgTuple | X::ResultTuple => false,
         X::AcceptedTuple | X::RecvTuple | X::PairTuple | X::PairSource | X::PairPeer => false,
         X::QueuePercent | X::QueueLength | X::QueueMax => false,
-        X::ReceivedSize | X::SockOptLevel | X::SockOptName | X::SocketFlags => false,
+        X::ReceivedSize | X::SockOptLevel | X::SockOptName | X::SocketFlags | X::Position => false,
     }
 }
 
@@ -368,7 +369,7 @@ fn is_argument(extractor: Extractor) -> bool {
     matches!(extractor, X::MountFlags | X::PtraceAddr)
         || matches!(
             extractor,
-            X::ReceivedSize | X::SockOptLevel | X::SockOptName | X::SocketFlags
+            X::ReceivedSize | X::SockOptLevel | X::SockOptName | X::SocketFlags | X::Position
         )
 }
 

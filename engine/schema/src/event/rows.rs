@@ -551,21 +551,21 @@ events! {
         tuple: SockTuple, Origin::Extractor(X::PairTuple), hidden;
     }
     /// `shutdown(2)`.
-    Shutdown "shutdown" Net x86_64 [48] i386 [373] aarch64 [210] fd FdUse::Socket { fd: 1, tuple: 3 }; => {
+    Shutdown "shutdown" Net x86_64 [48] i386 [373] aarch64 [210] => {
         res: Errno, Return;
         fd: Fd, Arg(0);
         how: Enum(&flags::SHUTDOWN_HOW), Arg(1);
-        tuple: SockTuple, Origin::Extractor(X::ArgTuple), hidden;
+        object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `getsockopt(2)`.
-    Getsockopt "getsockopt" Net x86_64 [55] i386 [365] aarch64 [209] fd FdUse::Socket { fd: 1, tuple: 6 }; => {
+    Getsockopt "getsockopt" Net x86_64 [55] i386 [365] aarch64 [209] => {
         res: Errno, Return;
         fd: Fd, Arg(0);
         level: Enum(&flags::SOCKOPT_LEVELS), Origin::Extractor(X::SockOptLevel);
         optname: Enum(&flags::SOCKOPT_OPTIONS), Origin::Extractor(X::SockOptName);
         val: Dyn, Origin::Extractor(X::SockOptValue), on_demand;
         optlen: U32, Origin::Extractor(X::SockOptLen);
-        tuple: SockTuple, Origin::Extractor(X::ArgTuple), hidden;
+        object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `recvfrom(2)`, and `recv(3)`, which is the same call without an address.
     Recvfrom "recvfrom" IoRead x86_64 [45] i386 [371] aarch64 [207] fd FdUse::Socket { fd: 3, tuple: 2 }; => {
@@ -616,6 +616,84 @@ events! {
         fd: Fd, Arg(0);
         size: U32, Arg(2);
         tuple: SockTuple, Origin::Extractor(X::RecvTuple);
+    }
+    /// `read(2)`.
+    Read "read" IoRead x86_64 [0] i386 [3] aarch64 [63] => {
+        res: Errno, Return;
+        data: ByteBuf, Origin::Extractor(X::ReceivedData), on_demand;
+        fd: Fd, Arg(0);
+        size: U32, Arg(2);
+        object: Object(2), Behind(Holder::Arg(0)), hidden, on_demand;
+    }
+    /// `write(2)`.
+    Write "write" IoWrite x86_64 [1] i386 [4] aarch64 [64] => {
+        res: Errno, Return;
+        data: ByteBuf, Origin::Extractor(X::SentData), on_demand;
+        fd: Fd, Arg(0);
+        size: U32, Arg(2);
+        object: Object(2), Behind(Holder::Arg(0)), hidden, on_demand;
+    }
+    /// `readv(2)`.
+    Readv "readv" IoRead x86_64 [19] i386 [145] aarch64 [65] => {
+        res: Errno, Return;
+        size: U32, Origin::Extractor(X::ReceivedSize);
+        data: ByteBuf, Origin::Extractor(X::ReadVectorData), on_demand;
+        fd: Fd, Arg(0);
+        object: Object(3), Behind(Holder::Arg(0)), hidden, on_demand;
+    }
+    /// `writev(2)`.
+    Writev "writev" IoWrite x86_64 [20] i386 [146] aarch64 [66] => {
+        res: Errno, Return;
+        data: ByteBuf, Origin::Extractor(X::WrittenVectorData), on_demand;
+        fd: Fd, Arg(0);
+        size: U32, Origin::Extractor(X::VectorSize), on_demand;
+        object: Object(2), Behind(Holder::Arg(0)), hidden, on_demand;
+    }
+    /// `pread64(2)`.
+    Pread "pread" IoRead x86_64 [17] i386 [180] aarch64 [67] => {
+        res: Errno, Return;
+        data: ByteBuf, Origin::Extractor(X::ReceivedData), on_demand;
+        fd: Fd, Arg(0);
+        size: U32, Arg(2);
+        pos: U64, Origin::Extractor(X::Position);
+        object: Object(2), Behind(Holder::Arg(0)), hidden, on_demand;
+    }
+    /// `pwrite64(2)`.
+    Pwrite "pwrite" IoWrite x86_64 [18] i386 [181] aarch64 [68] => {
+        res: Errno, Return;
+        data: ByteBuf, Origin::Extractor(X::SentData), on_demand;
+        fd: Fd, Arg(0);
+        size: U32, Arg(2);
+        pos: U64, Origin::Extractor(X::Position);
+        object: Object(2), Behind(Holder::Arg(0)), hidden, on_demand;
+    }
+    /// `preadv(2)`.
+    Preadv "preadv" IoRead x86_64 [295] i386 [333] aarch64 [69] => {
+        res: Errno, Return;
+        size: U32, Origin::Extractor(X::ReceivedSize);
+        data: ByteBuf, Origin::Extractor(X::ReadVectorData), on_demand;
+        fd: Fd, Arg(0);
+        pos: U64, Origin::Extractor(X::Position);
+        object: Object(3), Behind(Holder::Arg(0)), hidden, on_demand;
+    }
+    /// `pwritev(2)`.
+    Pwritev "pwritev" IoWrite x86_64 [296] i386 [334] aarch64 [70] => {
+        res: Errno, Return;
+        data: ByteBuf, Origin::Extractor(X::WrittenVectorData), on_demand;
+        fd: Fd, Arg(0);
+        size: U32, Origin::Extractor(X::VectorSize), on_demand;
+        pos: U64, Origin::Extractor(X::Position);
+        object: Object(2), Behind(Holder::Arg(0)), hidden, on_demand;
+    }
+    /// `sendfile(2)`; `fd.*` is about where it writes to.
+    Sendfile "sendfile" IoWrite x86_64 [40] i386 [187, 239] aarch64 [71] => {
+        res: Errno, Return;
+        offset: U64, Origin::Extractor(X::SendfileOffset), on_demand;
+        out_fd: Fd, Arg(0);
+        in_fd: Fd, Arg(1);
+        size: U64, Arg(3);
+        object: Object(2), Behind(Holder::Arg(0)), hidden, on_demand;
+        in_fd_object: Object(3), Behind(Holder::Arg(1)), hidden, on_demand;
     }
     /// `ptrace(2)`.
     Ptrace "ptrace" Process x86_64 [101] i386 [26] aarch64 [117] => {
