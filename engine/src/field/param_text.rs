@@ -282,3 +282,7 @@ fn path_text(path: &[u8], out: &mut Vec<u8>) {
         _ => out.extend_from_slice(path),
     }
 }
+
+#[cfg(test)]
+#[path = "param_text_tests.rs"]
+mod tests;
