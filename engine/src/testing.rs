@@ -10,8 +10,8 @@ use lanner_schema::event::Event;
 use lanner_schema::flags::O_F_CREATED;
 use lanner_schema::host_names::AddressNames;
 use lanner_schema::process::{Image, Process, User};
-use lanner_schema::record::{AF_INET, AF_INET6, SocketTuple, Wire, WireBuilder};
-use lanner_schema::view::{EventView, ResolvedPath, SourceId, System};
+use lanner_schema::record::{AF_INET, AF_INET6, AF_UNIX, SocketTuple, Wire, WireBuilder};
+use lanner_schema::view::{Earlier, EventView, ResolvedPath, SourceId, System};
 
 /// The processes and users of the machine.
 ///
@@ -21,6 +21,7 @@ pub(crate) struct Machine {
     pub(crate) processes: HashMap<u32, Process>,
     users: HashMap<u32, User>,
     names: AddressNames,
+    pub(crate) earlier: Option<Earlier>,
 }
 
 impl System for Machine {
@@ -35,6 +36,9 @@ impl System for Machine {
     }
     fn names_of(&self, address: IpAddr) -> &[Box<str>] {
         self.names.of(address)
+    }
+    fn earlier(&self) -> Option<Earlier> {
+        self.earlier
     }
 }
 
@@ -94,6 +98,7 @@ impl Machine {
             processes,
             users: [(0, user("root", "/root")), (1000, user("ann", "/home/ann"))].into(),
             names,
+            earlier: None,
         }
     }
 
@@ -206,6 +211,24 @@ impl Happening {
         happening
     }
 
+    /// `sendto(5, data, …, path) = result` on a socket of the host.
+    pub(crate) fn send(path: &'static [u8], result: i64) -> Happening {
+        let tuple = SocketTuple {
+            family: AF_UNIX,
+            kind: 2,
+            path,
+            ..SocketTuple::default()
+        };
+        let wire = WireBuilder::new()
+            .number(result)
+            .bytes(b"<13>cron")
+            .number(5)
+            .number(8);
+        let mut happening = Happening::new(Event::Sendto, wire.tuple(&tuple));
+        happening.descriptor = Some(FileOrSocket::Socket { fd: 5, tuple });
+        happening
+    }
+
     /// `rename(old, new) = result`.
     pub(crate) fn rename(old: &str, new: &str, result: i64) -> Happening {
         let wire = WireBuilder::new().number(result).text(old).text(new);
@@ -248,10 +271,10 @@ impl Happening {
             },
             FileOrSocket::Socket { fd, tuple } => Descriptor {
                 number: *fd,
-                kind: if tuple.family == AF_INET {
-                    DescriptorKind::Ipv4
-                } else {
-                    DescriptorKind::Ipv6
+                kind: match tuple.family {
+                    AF_INET => DescriptorKind::Ipv4,
+                    AF_UNIX => DescriptorKind::Unix,
+                    _ => DescriptorKind::Ipv6,
                 },
                 path: None,
                 raw_path: None,

@@ -359,13 +359,7 @@ mod tests {
         assert_eq!(field("container.id")["tags"], json!(["EPF_FORMAT_SUGGESTED"]));
         assert_eq!(
             field("evt.around")["tags"],
-            json!([
-                "ARG_REQUIRED",
-                "EPF_NO_RHS",
-                "EPF_NO_TRANSFORMER",
-                "FILTER_ONLY",
-                "UNFILLED"
-            ])
+            json!(["ARG_REQUIRED", "EPF_NO_RHS", "EPF_NO_TRANSFORMER", "FILTER_ONLY"])
         );
         assert!(
             classes

@@ -319,3 +319,7 @@ pub(super) static FIELDS: &[Field] = fields! {
 pub(super) static UTIL_FIELDS: &[Field] = fields! {
     "util.cnt" Uint64 None [hidden] "Never has a value." => Unfilled;
 };
+
+#[cfg(test)]
+#[path = "evt_tests.rs"]
+mod tests;

@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use lanner_schema::descriptor::unmapped;
 use lanner_schema::event::{Format, ParamType};
 use lanner_schema::flags::{self, FlagTable};
 use lanner_schema::process::strings;
@@ -80,7 +81,7 @@ pub(super) fn plain(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) {
             let _ = write!(out, "family {}", tuple.family);
         }
         ParamValue::Tuple(tuple) if ty == ParamType::SockAddr => address_text(&tuple, out),
-        ParamValue::Tuple(tuple) => tuple_text(&tuple, param.is_inbound(), out),
+        ParamValue::Tuple(tuple) => tuple_text(&unmapped(tuple), param.is_inbound(), out),
     }
 }
 

@@ -351,6 +351,9 @@ fn sockets() {
             "::1:40000->2001:db8::1:443",
         )],
     );
+    let mapped = Happening::connect(("::ffff:10.0.0.1", 40000), ("::ffff:1.1.1.1", 443));
+    assert_eq!(printed(&mapped, "%evt.arg.tuple"), tuple);
+    assert_eq!(printed(&mapped, "%evt.arg.addr"), "::ffff:1.1.1.1:443");
     let of = |family, path: &'static [u8]| {
         let tuple = SocketTuple {
             family,
