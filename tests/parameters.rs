@@ -21,7 +21,7 @@ const RULES: &str = r#"
 
 - rule: Failed
   desc: For this test
-  condition: evt.type = openat and mine and evt.rawarg.flags = 35 and evt.res = EEXIST
+  condition: evt.type = openat and mine and evt.rawarg.flags = 4134 and evt.res = EEXIST
   output: "*%evt.args"
   priority: NOTICE
 
