@@ -134,6 +134,7 @@ struct file {
 struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;
+	unsigned long *open_fds;
 };
 struct files_struct {
 	struct fdtable *fdt;
@@ -142,8 +143,25 @@ struct fs_struct {
 	struct path root, pwd;
 };
 struct mm_struct {
+	unsigned long total_vm;
 	unsigned long arg_start, arg_end, env_start, env_end;
 	struct file *exe_file;
+};
+/* Since 6.2, f1a7941243c1. */
+struct percpu_counter {
+	__s64 count;
+};
+struct mm_struct___counters {
+	struct percpu_counter rss_stat[4];
+};
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+struct mm_rss_stat {
+	atomic64_t count[4];
+};
+struct mm_struct___old {
+	struct mm_rss_stat rss_stat;
 };
 /* u32[2] before 6.3, u64 since: eight bytes in the same order either way. */
 typedef struct {
@@ -192,13 +210,24 @@ struct tty_struct {
 	struct tty_driver *driver;
 	int index;
 };
+struct rlimit {
+	unsigned long rlim_cur;
+};
 struct signal_struct {
 	atomic_t live;
+	int nr_threads;
+	struct rlimit rlim[16];
 	struct pid *pids[4]; /* PID, TGID, PGID, SID */
 	struct tty_struct *tty;
 };
+struct sched_entity {
+	__u64 sum_exec_runtime;
+};
 struct task_struct {
 	struct thread_info thread_info;
+	struct sched_entity se;
+	unsigned long min_flt, maj_flt;
+	__u64 self_exec_id;
 	int pid, tgid;
 	int exit_code;
 	struct task_struct *real_parent, *group_leader;
@@ -252,6 +281,11 @@ struct socket {
 
 #pragma clang attribute pop
 
+#define MM_FILEPAGES 0
+#define MM_ANONPAGES 1
+#define MM_SWAPENTS 2
+#define MM_SHMEMPAGES 3
+#define RLIMIT_NOFILE 7
 #define PIDTYPE_PGID 2
 #define PIDTYPE_SID 3
 #define TS_COMPAT 0x0002

@@ -40,6 +40,31 @@ static __always_inline __u64 next_sequence(__u32 stream)
 	return next ? (*next)++ : 0;
 }
 
+/*
+ * What tells the program a process runs from the one it ran before, and a process from another: user space that knows a
+ * different one has missed something. Both numbers are the process's, whichever thread looks. Never 0.
+ */
+static __always_inline __u16 image_number(__u64 exec_id, __u64 start)
+{
+	__u16 number = exec_id + (start ^ start >> 16 ^ start >> 32);
+
+	return number ? number : 1;
+}
+
+static __always_inline __u16 current_image(void)
+{
+	if (has_task_btf()) {
+		struct task_struct *task = bpf_get_current_task_btf();
+
+		return image_number(task->self_exec_id, task->group_leader->start_boottime);
+	} else {
+		struct task_struct *task = current_task();
+
+		return image_number(BPF_CORE_READ(task, self_exec_id),
+				    BPF_CORE_READ(task, group_leader, start_boottime));
+	}
+}
+
 static __always_inline void fill_header(void *at, __u16 event, __u8 stream, __u8 flags)
 {
 	struct header *h = at;
@@ -51,6 +76,7 @@ static __always_inline void fill_header(void *at, __u16 event, __u8 stream, __u8
 	h->stream = stream;
 	h->flags = flags;
 	h->cpu = bpf_get_smp_processor_id();
+	h->image = current_image();
 	h->sequence = next_sequence(stream);
 	h->time = bpf_ktime_get_boot_ns();
 	h->tid = (__u32)id;

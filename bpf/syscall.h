@@ -2,7 +2,7 @@
 /* System calls: one program for all of them, walking the row of the event table. */
 #pragma once
 
-#include "process.h"
+#include "values.h"
 
 /* The flags of an open, with a bit of our own when the call created its file. */
 static __always_inline __u64 open_flags(struct scratch *s, __u64 flags)
@@ -257,7 +257,7 @@ static __always_inline bool is_compat(void)
 #endif
 }
 
-/* The parameters of a row, one after the other. */
+/* The parameters of a row, one after the other, and the values of the thread. */
 static __always_inline void walk_row(struct scratch *s, const volatile struct event_row *event, __u32 row)
 {
 	for (int i = 0; i < MAX_WALKED; i++) {
@@ -269,6 +269,7 @@ static __always_inline void walk_row(struct scratch *s, const volatile struct ev
 			continue;
 		walk_param(s, param);
 	}
+	put_task_values(SCRATCH_SYSCALL, row);
 }
 
 /* Where message(s) of a sendmmsg() or recvmmsg() begin, kept while `args[1]` goes through them. */

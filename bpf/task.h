@@ -2,19 +2,7 @@
 /* The life of processes: exec, fork, exit. */
 #pragma once
 
-#include "process.h"
-
-/* A pid's number in its own namespace. */
-static __always_inline __u32 number_inside(struct pid *pid)
-{
-	__u32 level = BPF_CORE_READ(pid, level);
-	int nr = 0;
-
-	bpf_probe_read_kernel(&nr, sizeof(nr),
-			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				      level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
-	return nr;
-}
+#include "values.h"
 
 /* A pid's number in the first namespace. */
 static __always_inline __u32 number_outside(struct pid *pid)
@@ -212,11 +200,13 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 	put_u64(s, TASK_EXEC_BY_DESCRIPTOR, by_descriptor(bprm));
 	put_kernel_str(s, TASK_EXEC_COMM, &task->comm, sizeof(task->comm));
 	put_user_bytes(s, TASK_EXEC_ARGS, BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end));
-	put_user_bytes(s, TASK_EXEC_ENV, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
+	if (config.params[EVENT_TASK_EXEC] & 1 << TASK_EXEC_ENV)
+		put_user_bytes(s, TASK_EXEC_ENV, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
 	put_file_path(SCRATCH_EXEC, TASK_EXEC_EXEPATH, exe);
 	put_components(SCRATCH_EXEC, TASK_EXEC_CWD, (__u64)BPF_CORE_READ(fs, pwd.dentry),
 		       (__u64)BPF_CORE_READ(fs, pwd.mnt));
 	put_kernel_str(s, TASK_EXEC_FILENAME, BPF_CORE_READ(bprm, filename), STRING_MAX);
+	put_task_values(SCRATCH_EXEC, EVENT_TASK_EXEC);
 	record__submit(s, EVENT_TASK_EXEC, STREAM_EXEC, 0);
 	return 0;
 }
@@ -225,7 +215,8 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 struct fork_record {
 	struct header header;
 	__u16 lengths[TASK_FORK_PARAMS];
-	__u8 values[TASK_FORK_PARAMS * 8];
+	__u8 values[TASK_FORK_COMM * 8];
+	char comm[16];
 } __attribute__((packed));
 
 struct exit_record {
@@ -266,6 +257,10 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 	SET(r, TASK_FORK_PGID, number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID])));
 	SET(r, TASK_FORK_VPGID, number_inside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID])));
 	SET(r, TASK_FORK_SID, number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_SID])));
+	SET(r, TASK_FORK_CHILD_IMAGE,
+	    image_number(BPF_CORE_READ(child, self_exec_id), BPF_CORE_READ(child, start_boottime)));
+	r->lengths[TASK_FORK_COMM] = sizeof(r->comm);
+	bpf_probe_read_kernel(r->comm, sizeof(r->comm), &child->comm);
 	fill_header(r, EVENT_TASK_FORK, STREAM_FORK, 0);
 	sequence = r->header.sequence;
 	bpf_ringbuf_submit(r, wakeup_flags(sequence));

@@ -12,6 +12,7 @@ use lanner_schema::event::{
     MAX_WALKED_PARAMS, Origin, Param, ParamType,
 };
 use lanner_schema::record;
+use lanner_schema::task::TaskValue;
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -83,6 +84,10 @@ fn header() -> String {
     define(&mut out, "DROP_REASONS", record::DROP_REASONS.len());
     define(&mut out, "DROP_RING_FULL", 0);
     define(&mut out, "DROP_SCRATCH", 1);
+    for value in TaskValue::ALL {
+        define(&mut out, format!("TASK_{}", value.name()), *value as u8);
+    }
+    define(&mut out, "TASK_VALUES", TaskValue::ALL.len());
     define(&mut out, "MISS_KINDS", record::MISS_KINDS.len());
     for (index, name) in record::MISS_KINDS.iter().enumerate() {
         define(&mut out, format!("MISS_{name}"), index);
@@ -122,6 +127,7 @@ const LIMITS: &str = "
 #define SCRATCH_LEN 20528    /* HEADER_LEN + DATA_MASK + 1 + STRING_MAX; a per-CPU value is at most 32 KiB */
 #define NAME_MAX_LEN 256     /* NAME_MAX and its NUL */
 #define PATH_COMPONENTS 64
+#define FD_WORDS 256         /* of the bitmap of open descriptors, 64 in each */
 #define ARGV_STRINGS 24      /* of a failed execve */
 #define ARGV_STRING_MAX 512
 #define DATA_IOVECS 8        /* of a message, to gather its first bytes from */
@@ -144,7 +150,7 @@ const STRUCTS: &str = "
 struct header {
 	__u16 event;
 	__u8 stream, flags;
-	__u32 cpu;
+	__u16 cpu, image;
 	__u64 sequence, time;
 	__u32 tid, pid;
 	__u64 cgroup;
@@ -183,6 +189,8 @@ struct config {
 	__u32 syscalls[SYSCALLS];   /* by number: row + 1 for native callers, row + 1 for 32-bit callers << 16 */
 	__u16 socketcalls[SOCKETCALLS];
 	__u32 params[ROWS];         /* on-demand parameters that are read */
+	__u32 task[ROWS];           /* values of the thread that are read (TASK_*) */
+	__u32 page_kb;
 };
 
 struct consumer {
@@ -276,7 +284,7 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
         Origin::Object(Holder::Arg(arg)) => ("OP_OBJECT", arg, 0),
         Origin::Object(Holder::Result) => ("OP_OBJECT", 0, 1),
         Origin::Object(Holder::Copy(arg)) => ("OP_OBJECT", arg, 2),
-        Origin::Program | Origin::Absent => return None,
+        Origin::Program | Origin::Constant(_) | Origin::Absent => return None,
     };
     let on_demand = u8::from(param.on_demand);
     let open_flags = u8::from(matches!(row.fd, FdUse::Opens { flags, .. } if usize::from(flags) == index));

@@ -16,7 +16,7 @@ use std::time::Instant;
 use lanner_capture::{Capture, Config, Host, plan};
 use lanner_schema::container::ContainerTable;
 use lanner_schema::descriptor::Descriptor;
-use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventRow, EventSet, Needs};
+use lanner_schema::event::{EVENTS, Event, EventRow, Needs};
 use lanner_schema::view::{EventView, ParamValue};
 
 /// One captured event, in words.
@@ -145,10 +145,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
     let host = Host::probe();
     println!("selfcheck: kernel {}", host.kernel);
-    let needs = Needs {
-        events: EventSet::all(),
-        params: [u32::MAX; EVENT_COUNT],
-    };
+    let needs = Needs::all();
     // Another than the default, so that it is seen to be followed.
     let config = Config {
         snaplen: 90,

@@ -12,6 +12,7 @@ use lanner_schema::record;
 use libbpf_rs::query::ProgInfoIter;
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, PrintLevel, ProgramType};
 use nix::sys::mman::{MapFlags as MmapFlags, ProtFlags, mmap, munmap};
+use nix::unistd::{SysconfVar, sysconf};
 
 use crate::error::CaptureError;
 use crate::plan::Plan;
@@ -255,8 +256,9 @@ fn config_bytes(plan: &Plan, self_pid: u32) -> Vec<u8> {
             }
         }
     }
+    let page_kb = u32::try_from(page_size() / 1024).unwrap_or(4);
     let thread_exits = u32::from(plan.shown.contains(Event::Procexit));
-    let mut bytes = Vec::with_capacity(FIXED + SYSCALLS * 4 + SOCKETCALLS * 2 + ROWS * 4);
+    let mut bytes = Vec::with_capacity(FIXED + SYSCALLS * 4 + SOCKETCALLS * 2 + ROWS * 8 + 4);
     bytes.extend(self_pid.to_ne_bytes());
     bytes.extend(thread_exits.to_ne_bytes());
     bytes.extend(u32::from(plan.drop_failed).to_ne_bytes());
@@ -264,7 +266,14 @@ fn config_bytes(plan: &Plan, self_pid: u32) -> Vec<u8> {
     bytes.extend(syscalls.iter().flat_map(|s| s.to_ne_bytes()));
     bytes.extend(socketcalls.iter().flat_map(|s| s.to_ne_bytes()));
     bytes.extend((0..ROWS).flat_map(|row| plan.params.get(row).copied().unwrap_or(0).to_ne_bytes()));
+    bytes.extend((0..ROWS).flat_map(|row| plan.task.get(row).copied().unwrap_or(0).to_ne_bytes()));
+    bytes.extend(page_kb.to_ne_bytes());
     bytes
+}
+
+fn page_size() -> u64 {
+    let size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
+    size.and_then(|size| u64::try_from(size).ok()).unwrap_or(4096)
 }
 
 fn native(row: &EventRow) -> &'static [u16] {
@@ -392,12 +401,15 @@ mod tests {
             shown: [Event::Openat, Event::Connect].into_iter().collect(),
             captured: [Event::Openat, Event::Connect].into_iter().collect(),
             params: [0; EVENT_COUNT],
+            task: [0; EVENT_COUNT],
+            environment: false,
+            cgroups: false,
             drop_failed: false,
             ring_bytes: 4096,
             snaplen: 80,
         };
         let bytes = config_bytes(&plan, 7);
-        assert_eq!(bytes.len(), FIXED + 4 * SYSCALLS + 2 * SOCKETCALLS + 4 * ROWS);
+        assert_eq!(bytes.len(), FIXED + 4 * SYSCALLS + 2 * SOCKETCALLS + 8 * ROWS + 4);
         let slot = |nr: usize| u32::from_ne_bytes(*bytes[FIXED + 4 * nr..].first_chunk().unwrap());
         if cfg!(target_arch = "x86_64") {
             assert_eq!(slot(257), Event::Openat as u32 + 1);

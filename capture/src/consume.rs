@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lanner_schema::container::{CgroupMap, ContainerTable, Owner};
-use lanner_schema::event::{Category, Event, EventSet, Needs, param_index};
+use lanner_schema::event::{Category, Event, EventSet, Needs};
 use lanner_schema::host_names::{AddressNames, HostNames};
 use lanner_schema::process::{Process, User};
 use lanner_schema::record::{HEADER_LEN, Header, Wire};
@@ -108,6 +108,7 @@ impl Capture {
         if let Some(recorder) = recorder {
             consumer.keep(recorder);
         }
+        consumer.keep_of_processes(plan.environment, plan.cgroups);
         Ok(Capture {
             probes,
             plan,
@@ -144,7 +145,11 @@ impl Capture {
     ) -> Result<(), CaptureError> {
         self.plan = crate::plan::plan(host, needs, config)?;
         self.consumer.get_mut().shown = self.plan.shown;
-        self.probes.configure(&self.plan)
+        self.probes.configure(&self.plan)?;
+        // After the programs were told: what they have not recorded is in /proc.
+        let processes = &mut self.consumer.get_mut().state.processes;
+        processes.keep(self.plan.environment, self.plan.cgroups);
+        Ok(())
     }
 
     /// Consumes events on this thread until `stop` is set, then what is still in the ring.
@@ -310,7 +315,7 @@ impl Consumer {
             tracing::warn!("this host has no cgroup v2: containers can't be told from the host yet");
         }
         let procfs = Procfs::new(cgroups.clone(), outside.clone());
-        let mut processes = ProcessTable::new(config.process_limit, procfs);
+        let mut processes = ProcessTable::new(config, procfs);
         processes.fill();
         Consumer {
             state: State {
@@ -338,6 +343,11 @@ impl Consumer {
         }
     }
 
+    /// What of processes is kept besides the rest, because a rule reads it.
+    pub(crate) fn keep_of_processes(&mut self, environment: bool, cgroups: bool) {
+        self.state.processes.keep(environment, cgroups);
+    }
+
     /// Keeps what comes in `recorder`, through whose tape this consumer asks.
     pub(crate) fn keep(&mut self, recorder: Recorder) {
         self.recorder = Some(recorder);
@@ -349,6 +359,7 @@ impl Consumer {
 
     /// What came of the records so far.
     pub(crate) fn stats(&self) -> Stats {
+        let counts = self.state.processes.counts;
         Stats {
             delivered: self.delivered.counts(),
             gaps: self.sequences.gaps,
@@ -357,9 +368,11 @@ impl Consumer {
             undecodable: self.undecodable,
             unresolved_paths: self.unresolved_paths,
             processes: self.state.processes.len(),
-            repaired: self.state.processes.repaired,
-            unknown_processes: self.state.processes.unknown,
-            refused_processes: self.state.processes.refused,
+            repaired: counts.repaired,
+            stale_processes: counts.stale,
+            unknown_processes: counts.unknown,
+            purged_processes: counts.purged,
+            evicted_processes: counts.evicted,
             vanished_cgroups: self.owners.vanished,
             ..Stats::default()
         }
@@ -429,7 +442,7 @@ impl Consumer {
             })
             .into_iter()
             .collect();
-        self.view(event, header, Wire::EMPTY, Some(0), &paths, None, on_event);
+        self.view(event, header, wire.task_only(), Some(0), &paths, None, on_event);
     }
 
     fn chdir(&mut self, event: Event, header: &Header, wire: &Wire<'_>) {
@@ -441,7 +454,7 @@ impl Consumer {
             .paths
             .resolve(event, wire, &mut self.arena, &mut self.unresolved_paths);
         if let Some((_, range)) = found.into_iter().next() {
-            self.state.processes.ensure(header.pid);
+            self.state.processes.ensure(header);
             self.state.processes.chdir(header.pid, &self.arena[range]);
         }
     }
@@ -493,7 +506,7 @@ impl Consumer {
         descriptor: Option<&lanner_schema::descriptor::Descriptor<'_>>,
         on_event: &mut dyn FnMut(&EventView<'_>),
     ) {
-        self.state.processes.ensure(header.pid);
+        self.state.processes.ensure(header);
         let processes = &self.state.processes;
         self.owners.ensure(header.cgroup, || {
             let parent = processes.get(header.pid).and_then(|p| processes.get(p.ppid));
@@ -531,6 +544,7 @@ impl Consumer {
     /// What need not be done per event. `now` is in nanoseconds since boot.
     pub(crate) fn chores(&mut self, now: u64) {
         self.state.users.refresh(now);
+        self.state.processes.purge(now);
         self.state.names = self.host_names.snapshot();
         self.outside.address_names(&self.state.names);
         self.boot = self.outside.boot_time();

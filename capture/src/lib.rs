@@ -6,10 +6,12 @@
 
 mod bpf;
 mod cgroup;
+mod cgroup_names;
 mod consume;
 mod decode;
 mod descriptor;
 mod error;
+mod exe_file;
 mod host;
 mod id_map;
 mod last_peer;

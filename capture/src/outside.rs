@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use lanner_schema::container::Containers;
 use lanner_schema::host_names::AddressNames;
+use nix::sys::statfs::statfs;
 use nix::time::{ClockId, clock_gettime};
 
 /// What is asked: the first byte of a question in a recording, so that a number keeps its meaning.
@@ -36,6 +37,8 @@ pub(crate) enum Ask {
     Boot = 8,
     /// Whether the host has cgroups that can be asked about.
     HasCgroups = 9,
+    /// The kind of the file system a file is in, and the flags of its mount (statfs(2)).
+    FileSystem = 10,
 }
 
 /// Keeps or gives the answers.
@@ -188,6 +191,20 @@ impl Outside {
             live().map(|facts| facts.bytes())
         })?;
         FileFacts::read(&bytes)
+    }
+
+    /// The magic number of the file system a file is in, and the flags of its mount (`ST_*`).
+    pub(crate) fn file_system(&self, path: &Path) -> Option<(u64, u64)> {
+        let bytes = self.ask(Ask::FileSystem, path.as_os_str().as_bytes(), || {
+            let system = statfs(path).ok()?;
+            // The numbers of a kind are 32 bits wide, whatever they are carried in.
+            let kind = system.filesystem_type().0 as u32;
+            let flags = system.flags().bits();
+            let mut bytes = u64::from(kind).to_le_bytes().to_vec();
+            bytes.extend(flags.to_le_bytes());
+            Some(bytes)
+        })?;
+        Some((number(bytes.get(..8)?)?, number(bytes.get(8..)?)?))
     }
 
     /// The numbers among the names in a directory: the processes in /proc, the threads in a task directory.

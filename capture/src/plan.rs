@@ -1,11 +1,13 @@
 //! What to attach, decided from facts, needs and configuration alone: no system call in here.
 
 use std::fmt;
+use std::time::Duration;
 
 use lanner_schema::event::{EVENT_COUNT, Event, EventSet, MAX_SNAPLEN, Needs, SNAPLEN};
 
 use crate::error::CaptureError;
 use crate::host::Host;
+use crate::process_table::param;
 use crate::tier::Tier;
 
 /// What the operator may set.
@@ -24,6 +26,10 @@ pub struct Config {
     pub drop_failed: bool,
     /// The most bytes of data that an event carries; no more than [`MAX_SNAPLEN`] are kept.
     pub snaplen: usize,
+    /// How often processes whose end was not seen are looked for.
+    pub purge_interval: Duration,
+    /// How long such a process must have been silent to be forgotten.
+    pub purge_timeout: Duration,
 }
 
 impl Default for Config {
@@ -35,6 +41,8 @@ impl Default for Config {
             process_limit: 262_144,
             drop_failed: false,
             snaplen: SNAPLEN,
+            purge_interval: Duration::from_secs(300),
+            purge_timeout: Duration::from_secs(300),
         }
     }
 }
@@ -58,6 +66,12 @@ pub struct Plan {
     pub ring_bytes: usize,
     /// The most bytes of data that an event carries.
     pub snaplen: u32,
+    /// Per event, the values of the thread that are read.
+    pub task: [u32; EVENT_COUNT],
+    /// The environment of processes is kept.
+    pub environment: bool,
+    /// The cgroups of processes are kept.
+    pub cgroups: bool,
 }
 
 /// The most memory a ring is given.
@@ -104,12 +118,21 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         ),
     };
     let captured = needs.events.union(STATE.into_iter().collect());
+    let (mut params, mut task) = (needs.params, needs.task);
+    // Its program tells of both execs that succeeded.
+    task[Event::TaskExec as usize] = task[Event::Execve as usize] | task[Event::Execveat as usize];
+    if needs.environment {
+        params[Event::TaskExec as usize] |= 1 << param!(TaskExec, "env");
+    }
     Ok(Plan {
         tier: Tier::SysExit,
         reason,
         shown: needs.events,
         captured,
-        params: needs.params,
+        params,
+        task,
+        environment: needs.environment,
+        cgroups: needs.cgroups,
         drop_failed: config.drop_failed,
         snaplen: u32::try_from(config.snaplen.min(MAX_SNAPLEN)).unwrap_or(u32::MAX),
         ring_bytes: ring_bytes(config, host.cpus),

@@ -1,14 +1,18 @@
 //! Every process that is known, kept up to date by the records of exec, fork and exit.
+//!
+//! What was lost is noticed and made good: a record carries a number that changes with every exec and differs between
+//! processes ([`Header::image`]), and a process that shows another one than it had is read from /proc again. Processes
+//! whose end was lost are purged from time to time; a full table forgets whom it has not heard of for longest.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use lanner_schema::event::{Event, param_index};
 use lanner_schema::process::{Image, Process};
 use lanner_schema::record::{Header, Wire};
 
 use crate::decode::push_components;
 use crate::id_map::IdMap;
+use crate::plan::Config;
 use crate::procfs::Procfs;
 
 /// How long the state of a process outlives it, in nanoseconds of event time: its children still name it as their parent.
@@ -20,27 +24,56 @@ const SWEEP: u64 = 1_000_000_000;
 /// How much the start of a process may differ between /proc, which counts ticks, and the kernel's records.
 const TICKS: u64 = 100_000_000;
 
+/// How far up a chain of unknown parents is read from /proc.
+const MAX_UNKNOWN_PARENTS: usize = 64;
+
 /// The processes.
 #[derive(Debug)]
 pub(crate) struct ProcessTable {
-    processes: IdMap<u32, Process>,
+    known: IdMap<u32, Known>,
     /// Processes that ended: when, and which start they had (the id may have been given away since).
     ended: VecDeque<(u64, u32, u64)>,
     limit: usize,
+    purge_interval: u64,
+    purge_timeout: u64,
+    /// When was last looked for processes whose end was not seen, in event time.
+    purged_at: u64,
+    /// The time of the latest event.
+    now: u64,
     procfs: Procfs,
-    /// Processes that were read from /proc because their fork or exec was not seen.
+    pub(crate) counts: Counts,
+}
+
+/// A process, and what the table needs to know of it.
+#[derive(Debug)]
+struct Known {
+    process: Process,
+    /// [`Header::image`] of its program; 0 until the first event of a process that was read from /proc.
+    image: u16,
+    /// The time of its latest event.
+    seen: u64,
+}
+
+/// What happened to the table that should not have to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Processes that were read from /proc because their fork was not seen, or the fork of their child.
     pub(crate) repaired: u64,
+    /// Processes that ran another program than was known, or were others: an exec or a whole life was not seen.
+    pub(crate) stale: u64,
     /// Events whose process is not known, not even to /proc.
     pub(crate) unknown: u64,
-    /// Processes that were not remembered because the table was full.
-    pub(crate) refused: u64,
+    /// Processes that were forgotten because their end was not seen and /proc has them no more.
+    pub(crate) purged: u64,
+    /// Processes that were forgotten because the table was full.
+    pub(crate) evicted: u64,
 }
 
 /// The index of a parameter that must be there, found when this is compiled.
 macro_rules! param {
     ($event:ident, $name:literal) => {
         const {
-            let index = param_index(Event::$event, $name);
+            let index = lanner_schema::event::param_index(lanner_schema::event::Event::$event, $name);
             assert!(index != usize::MAX);
             index
         }
@@ -53,52 +86,141 @@ fn text(bytes: &[u8]) -> &[u8] {
 }
 
 impl ProcessTable {
-    pub(crate) fn new(limit: usize, procfs: Procfs) -> ProcessTable {
+    pub(crate) fn new(config: &Config, procfs: Procfs) -> ProcessTable {
+        let nanoseconds =
+            |duration: std::time::Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         ProcessTable {
-            processes: IdMap::default(),
+            known: IdMap::default(),
             ended: VecDeque::new(),
-            limit,
+            limit: config.process_limit.max(1),
+            purge_interval: nanoseconds(config.purge_interval),
+            purge_timeout: nanoseconds(config.purge_timeout),
+            purged_at: 0,
+            now: 0,
             procfs,
-            repaired: 0,
-            unknown: 0,
-            refused: 0,
+            counts: Counts::default(),
         }
     }
 
     /// Reads every running process from /proc.
     pub(crate) fn fill(&mut self) {
         for process in self.procfs.processes() {
-            self.insert(process);
+            self.insert(process, 0);
+        }
+    }
+
+    /// What of a process is kept besides the rest, because a rule reads it. It is read for those that are known.
+    pub(crate) fn keep(&mut self, environment: bool, cgroups: bool) {
+        let (had_environment, had_cgroups) = (self.procfs.environment, self.procfs.cgroup_names.is_kept);
+        self.procfs.environment = environment;
+        self.procfs.cgroup_names.is_kept = cgroups;
+        for known in self.known.values_mut() {
+            let process = &mut known.process;
+            if environment && !had_environment {
+                Arc::make_mut(&mut process.image).env = self.procfs.environ(process.pid).into();
+            }
+            if cgroups && !had_cgroups {
+                process.cgroups = self.procfs.cgroup_names.of(process.cgroup, process.pid);
+            }
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.processes.len()
+        self.known.len()
     }
 
     pub(crate) fn get(&self, pid: u32) -> Option<&Process> {
-        self.processes.get(&pid)
+        self.known.get(&pid).map(|known| &known.process)
     }
 
-    fn insert(&mut self, process: Process) {
-        if self.processes.len() >= self.limit && !self.processes.contains_key(&process.pid) {
-            self.refused += 1;
-            return;
-        }
-        self.processes.insert(process.pid, process);
+    /// For what a system call changes of a process.
+    pub(crate) fn get_mut(&mut self, pid: u32) -> Option<&mut Process> {
+        self.known.get_mut(&pid).map(|known| &mut known.process)
     }
 
-    /// Makes sure the process of an event is known: reads it from /proc if its fork or exec was lost.
-    pub(crate) fn ensure(&mut self, pid: u32) {
-        if pid == 0 || self.processes.contains_key(&pid) {
+    fn insert(&mut self, process: Process, image: u16) {
+        if self.known.len() >= self.limit && !self.known.contains_key(&process.pid) {
+            self.make_room();
+        }
+        let seen = self.now;
+        self.known.insert(process.pid, Known { process, image, seen });
+    }
+
+    /// Makes sure the process of an event is known as it is: reads it from /proc if its fork or its last exec was lost.
+    pub(crate) fn ensure(&mut self, header: &Header) {
+        if header.pid == 0 {
             return;
         }
-        match self.procfs.process(pid) {
-            Some(process) => {
-                self.repaired += 1;
-                self.insert(process);
+        self.now = self.now.max(header.time);
+        if let Some(known) = self.known.get_mut(&header.pid)
+            && (known.image == header.image || known.image == 0 || header.image == 0)
+        {
+            known.seen = self.now;
+            if known.image == 0 {
+                known.image = header.image;
             }
-            None => self.unknown += 1,
+            let process = &mut known.process;
+            let moved = process.cgroup != header.cgroup && header.cgroup != 0;
+            if moved {
+                process.cgroup = header.cgroup;
+            }
+            if self.procfs.cgroup_names.is_kept && (moved || process.cgroups.is_empty()) {
+                process.cgroups = self.procfs.cgroup_names.of(header.cgroup, header.pid);
+            }
+            return;
+        }
+        self.repair(header);
+    }
+
+    fn repair(&mut self, header: &Header) {
+        let pid = header.pid;
+        let old = self.known.remove(&pid).map(|known| known.process);
+        match old {
+            Some(_) => self.counts.stale += 1,
+            None => self.counts.repaired += 1,
+        }
+        let Some(mut process) = self.procfs.process(pid) else {
+            // What was known is of another program, and what it runs can't be had any more.
+            self.counts.unknown += 1;
+            self.counts.repaired -= u64::from(old.is_none());
+            return;
+        };
+        if let Some(old) = old.filter(|old| old.start_time.abs_diff(process.start_time) < TICKS) {
+            process.start_time = old.start_time;
+            process.pidns_start = old.pidns_start;
+            if self.known.contains_key(&old.ppid) {
+                process.ppid = old.ppid;
+            }
+        }
+        self.ensure_parents(process.ppid);
+        if process.pidns_start == 0 {
+            process.pidns_start = self.namespace_start(&process);
+        }
+        self.insert(process, header.image);
+    }
+
+    /// Reads unknown ancestors from /proc.
+    fn ensure_parents(&mut self, mut pid: u32) {
+        for _ in 0..MAX_UNKNOWN_PARENTS {
+            if pid == 0 || self.known.contains_key(&pid) {
+                return;
+            }
+            let Some(mut process) = self.procfs.process(pid) else {
+                return;
+            };
+            self.counts.repaired += 1;
+            process.pidns_start = self.namespace_start(&process);
+            pid = process.ppid;
+            self.insert(process, 0);
+        }
+    }
+
+    /// When the pid namespace of a process began, as far as its parent knows.
+    fn namespace_start(&self, process: &Process) -> u64 {
+        match self.get(process.ppid) {
+            _ if process.vpid == 1 => process.start_time,
+            Some(parent) if self.procfs.share_pid_namespace(process.pid, parent.pid) => parent.pidns_start,
+            _ => 0,
         }
     }
 
@@ -106,11 +228,21 @@ impl ProcessTable {
     pub(crate) fn fork(&mut self, header: &Header, wire: &Wire<'_>, boot: u64) {
         let number = |index: usize| wire.number(index).unwrap_or(0);
         let id = |index: usize| u32::try_from(number(index)).unwrap_or(0);
-        self.ensure(header.pid);
-        let mut child = self.processes.get(&header.pid).cloned().unwrap_or_default();
-        child.pid = id(param!(TaskFork, "child_pid"));
+        self.ensure(header);
+        let pid = id(param!(TaskFork, "child_pid"));
+        if pid == 0 {
+            return;
+        }
+        let ppid = id(param!(TaskFork, "ppid"));
+        self.ensure_parents(ppid);
+        let mut child = match self.get(header.pid) {
+            Some(parent) => parent.clone(),
+            // Its parent is gone; it may still be there.
+            None => self.procfs.process(pid).unwrap_or_default(),
+        };
+        child.pid = pid;
         child.vpid = id(param!(TaskFork, "child_vpid"));
-        child.ppid = id(param!(TaskFork, "ppid"));
+        child.ppid = ppid;
         child.start_time = boot.wrapping_add(number(param!(TaskFork, "start_time")));
         child.pgid = id(param!(TaskFork, "pgid"));
         child.vpgid = id(param!(TaskFork, "vpgid"));
@@ -121,9 +253,15 @@ impl ProcessTable {
         if child.vpid == 1 {
             child.pidns_start = child.start_time;
         }
-        if child.pid != 0 {
-            self.insert(child);
+        // A thread may have a name of its own, and what it creates inherits that.
+        let comm = wire
+            .param(param!(TaskFork, "comm"))
+            .map_or(&[][..], |p| text(p.bytes));
+        if !comm.is_empty() && *comm != *child.image.comm {
+            child.image = Arc::new(child.image.renamed(comm));
         }
+        let image = u16::try_from(number(param!(TaskFork, "child_image"))).unwrap_or(0);
+        self.insert(child, image);
     }
 
     /// A program was replaced: `sched_process_exec`.
@@ -132,6 +270,7 @@ impl ProcessTable {
         let cut = |index: usize| wire.param(index).is_some_and(|p| p.truncated);
         let number = |index: usize| wire.number(index).unwrap_or(0);
         let id = |index: usize| u32::try_from(number(index)).unwrap_or(0);
+        self.now = self.now.max(header.time);
         let (mut exepath, mut cwd) = (Vec::new(), Vec::new());
         push_components(&mut exepath, bytes(param!(TaskExec, "exepath")));
         push_components(&mut cwd, bytes(param!(TaskExec, "cwd")));
@@ -150,13 +289,14 @@ impl ProcessTable {
         };
         let start_time = boot.wrapping_add(number(param!(TaskExec, "start_time")));
         // Once the parent has ended the kernel names the reaper; a rule means the process that started this one.
-        let known = self.processes.get(&header.pid);
+        let known = self.get(header.pid);
         let ppid = known
             .filter(|p| p.start_time.abs_diff(start_time) < TICKS)
             .map(|p| p.ppid)
-            .filter(|parent| self.processes.contains_key(parent))
+            .filter(|parent| self.known.contains_key(parent))
             .unwrap_or_else(|| id(param!(TaskExec, "ppid")));
-        self.insert(Process {
+        self.ensure_parents(ppid);
+        let process = Process {
             pid: header.pid,
             vpid: id(param!(TaskExec, "vpid")),
             ppid,
@@ -177,16 +317,18 @@ impl ProcessTable {
                 start => boot.wrapping_add(start),
             },
             cgroup: header.cgroup,
+            cgroups: self.procfs.cgroup_names.of(header.cgroup, header.pid),
             cwd: cwd.into(),
             image: Arc::new(image),
-        });
+        };
+        self.insert(process, header.image);
     }
 
     /// A process ended; its state goes a little later.
     pub(crate) fn exit(&mut self, header: &Header) {
-        if let Some(process) = self.processes.get(&header.pid) {
-            self.ended
-                .push_back((header.time, header.pid, process.start_time));
+        if let Some(process) = self.get(header.pid) {
+            let start = process.start_time;
+            self.ended.push_back((header.time, header.pid, start));
         }
         let age =
             |ended: Option<&(u64, u32, u64)>| ended.map_or(0, |(time, ..)| header.time.saturating_sub(*time));
@@ -195,178 +337,99 @@ impl ProcessTable {
         }
         let mut gone = HashSet::new();
         while age(self.ended.front()) >= LINGER || self.ended.len() >= (self.limit / 8).max(1) {
-            let Some((_, pid, start)) = self.ended.pop_front() else {
+            let Some(ended) = self.ended.pop_front() else {
                 break;
             };
-            if self.processes.get(&pid).is_some_and(|p| p.start_time == start) {
-                self.processes.remove(&pid);
-                gone.insert(pid);
-            }
+            self.forget_ended(ended, &mut gone);
         }
-        // Their children belong to whom the kernel gave them: the next subreaper above, or init.
-        for orphan in self.processes.values_mut().filter(|p| gone.contains(&p.ppid)) {
+        self.hand_over(&gone);
+    }
+
+    /// Forgets a process that ended, unless its id is another's by now.
+    fn forget_ended(&mut self, (_, pid, start): (u64, u32, u64), gone: &mut HashSet<u32>) {
+        if self.get(pid).is_some_and(|p| p.start_time == start) {
+            self.known.remove(&pid);
+            gone.insert(pid);
+        }
+    }
+
+    /// The children of processes that are gone belong to whom the kernel gave them: the next subreaper above, or init.
+    fn hand_over(&mut self, gone: &HashSet<u32>) {
+        if gone.is_empty() {
+            return;
+        }
+        let orphans = self.known.values_mut().map(|known| &mut known.process);
+        for orphan in orphans.filter(|p| gone.contains(&p.ppid)) {
             orphan.ppid = self.procfs.parent(orphan.pid).unwrap_or(1);
         }
     }
 
+    /// Forgets processes whose end was not seen: those /proc has no more, and that were silent for a while. Looks when
+    /// it is time to; `now` is in nanoseconds since boot.
+    pub(crate) fn purge(&mut self, now: u64) {
+        self.now = self.now.max(now);
+        if self.purged_at == 0 {
+            self.purged_at = self.now;
+        }
+        if self.now.saturating_sub(self.purged_at) < self.purge_interval {
+            return;
+        }
+        self.purged_at = self.now;
+        let running = self.procfs.pids();
+        if running.is_empty() {
+            return;
+        }
+        let lingering: HashSet<u32> = self.ended.iter().map(|(_, pid, _)| *pid).collect();
+        let gone: HashSet<u32> = self
+            .known
+            .iter()
+            .filter(|(pid, known)| {
+                self.now.saturating_sub(known.seen) >= self.purge_timeout
+                    && !running.contains(pid)
+                    && !lingering.contains(pid)
+            })
+            .map(|(pid, _)| *pid)
+            .collect();
+        self.known.retain(|pid, _| !gone.contains(pid));
+        self.counts.purged += gone.len() as u64;
+        self.hand_over(&gone);
+    }
+
+    /// Makes room for an eighth more: what has ended goes first, then those that nobody has heard of for longest and that
+    /// are nobody's parents. One that still runs is read from /proc again when it is heard of.
+    fn make_room(&mut self) {
+        let mut gone = HashSet::new();
+        while let Some(ended) = self.ended.pop_front() {
+            self.forget_ended(ended, &mut gone);
+        }
+        let room = (self.limit / 8).max(1);
+        let excess = (self.known.len() + room).saturating_sub(self.limit);
+        if excess > 0 {
+            let parents: HashSet<u32> = self.known.values().map(|known| known.process.ppid).collect();
+            let mut idlest: Vec<(bool, u64, u32)> = self
+                .known
+                .iter()
+                .map(|(pid, known)| (parents.contains(pid), known.seen, *pid))
+                .collect();
+            let (before, ..) = idlest.select_nth_unstable(excess - 1);
+            let evicted = before.len() + 1;
+            for (_, _, pid) in idlest.into_iter().take(evicted) {
+                self.known.remove(&pid);
+                gone.insert(pid);
+            }
+            self.counts.evicted += evicted as u64;
+        }
+        self.hand_over(&gone);
+    }
+
     /// The working directory of a process changed.
     pub(crate) fn chdir(&mut self, pid: u32, path: &[u8]) {
-        if let Some(process) = self.processes.get_mut(&pid) {
+        if let Some(process) = self.get_mut(pid) {
             process.cwd = path.strip_suffix(b"/").unwrap_or(path).into();
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use lanner_schema::record::WireBuilder;
-
-    fn table(limit: usize) -> ProcessTable {
-        ProcessTable::new(limit, Procfs::at("/nonexistent"))
-    }
-
-    fn header(event: Event, pid: u32, time: u64) -> Header {
-        Header {
-            event: event as u16,
-            pid,
-            tid: pid,
-            time,
-            cgroup: 5,
-            uid: 7,
-            ..Header::default()
-        }
-    }
-
-    fn exec(table: &mut ProcessTable, pid: u32, ppid: u32, argv: &[u8], time: u64) {
-        let mut builder = WireBuilder::new().number(i64::from(ppid));
-        for value in [
-            1,
-            1,
-            1,
-            1,
-            34816,
-            -1,
-            0,
-            0,
-            0,
-            99,
-            7000,
-            6000,
-            2,
-            i64::try_from(time).unwrap(),
-            3,
-            0,
-        ] {
-            builder = builder.number(value);
-        }
-        let bytes = builder
-            .text("cat")
-            .bytes(argv)
-            .bytes(b"A=1\0")
-            .kernel_path("/usr/bin/cat")
-            .kernel_path("/srv/data")
-            .text("/bin/cat")
-            .build();
-        let wire = Wire::read(&bytes, Event::TaskExec.row().params.len()).unwrap();
-        table.exec(&header(Event::TaskExec, pid, time), &wire, 1000);
-    }
-
-    fn fork(table: &mut ProcessTable, pid: u32, child: u32, time: u64) {
-        let bytes = WireBuilder::new()
-            .number(i64::from(child))
-            .number(1)
-            .number(i64::from(pid))
-            .number(i64::try_from(time).unwrap())
-            .number(1)
-            .number(1)
-            .number(1)
-            .build();
-        table.fork(
-            &header(Event::TaskFork, pid, time),
-            &Wire::read(&bytes, 7).unwrap(),
-            1000,
-        );
-    }
-
-    #[test]
-    fn exec_sets_the_program_and_fork_inherits_it() {
-        let mut table = table(10);
-        exec(&mut table, 5, 1, b"cat\0/etc/shadow\0", 10);
-        let process = table.get(5).unwrap();
-        assert_eq!(&*process.image.cmdline, b"cat /etc/shadow");
-        assert_eq!(&*process.image.exepath, b"/usr/bin/cat");
-        assert_eq!(&*process.cwd, b"/srv/data");
-        assert_eq!((process.tty, process.uid, process.loginuid), (34816, 7, 0));
-        assert_eq!((process.start_time, process.pidns_start), (1010, 1003));
-        let image = &process.image;
-        assert_eq!(
-            (image.exe_ino, image.exe_ctime, image.exe_mtime, image.exec_flags),
-            (99, 7000, 6000, 2)
-        );
-        fork(&mut table, 5, 6, 20);
-        let child = table.get(6).unwrap();
-        assert_eq!((child.ppid, child.start_time), (5, 1020));
-        assert_eq!(child.pidns_start, 1020, "it is the first of a new pid namespace");
-        assert!(Arc::ptr_eq(&child.image, &table.get(5).unwrap().image));
-    }
-
-    #[test]
-    fn a_process_outlives_its_end_but_not_for_long_and_not_its_id() {
-        let mut table = table(100);
-        exec(&mut table, 5, 1, b"a\0", 10);
-        exec(&mut table, 6, 1, b"b\0", 10);
-        table.exit(&header(Event::Procexit, 5, 20));
-        assert!(table.get(5).is_some(), "children still name it");
-        fork(&mut table, 6, 5, 30);
-        table.exit(&header(Event::Procexit, 6, 20 + LINGER));
-        assert!(table.get(5).is_some(), "the id was given to another process");
-        assert!(table.get(6).is_some());
-        table.exit(&header(Event::Procexit, 99, 30 + 2 * LINGER));
-        assert!(table.get(6).is_none());
-    }
-
-    #[test]
-    fn an_exec_keeps_the_parent_that_started_it_while_its_state_lasts() {
-        let mut table = table(100);
-        exec(&mut table, 5, 1, b"parent\0", 10);
-        fork(&mut table, 5, 6, 20);
-        table.exit(&header(Event::Procexit, 5, 30));
-        exec(&mut table, 6, 1, b"child\0", 20);
-        assert_eq!(table.get(6).unwrap().ppid, 5);
-        exec(&mut table, 7, 1, b"reader\0", 40);
-        assert_eq!(table.get(7).unwrap().ppid, 1, "nothing better is known");
-        exec(&mut table, 6, 1, b"recycled\0", LINGER);
-        assert_eq!(table.get(6).unwrap().ppid, 1, "another process with that id");
-    }
-
-    #[test]
-    fn children_of_a_process_that_is_gone_are_given_to_the_reaper() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("6")).unwrap();
-        let stat = "6 (a) S 9 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0 0\n";
-        std::fs::write(dir.path().join("6/stat"), stat).unwrap();
-        let mut table = ProcessTable::new(100, Procfs::at(dir.path()));
-        exec(&mut table, 5, 1, b"parent\0", 10);
-        fork(&mut table, 5, 6, 20);
-        fork(&mut table, 5, 7, 20);
-        table.exit(&header(Event::Procexit, 5, 30));
-        table.exit(&header(Event::Procexit, 99, 40));
-        assert_eq!(table.get(6).unwrap().ppid, 5);
-        table.exit(&header(Event::Procexit, 99, 30 + 2 * LINGER));
-        assert!(table.get(5).is_none());
-        assert_eq!(table.get(6).unwrap().ppid, 9, "as the kernel says");
-        assert_eq!(table.get(7).unwrap().ppid, 1, "/proc knows it no more");
-    }
-
-    #[test]
-    fn a_full_table_refuses_and_counts() {
-        let mut table = table(1);
-        exec(&mut table, 5, 1, b"a\0", 10);
-        exec(&mut table, 6, 1, b"b\0", 10);
-        exec(&mut table, 5, 1, b"c\0", 11);
-        assert_eq!((table.len(), table.refused), (1, 1));
-        table.ensure(77);
-        assert_eq!(table.unknown, 1);
-    }
-}
+#[path = "process_table_tests.rs"]
+mod tests;

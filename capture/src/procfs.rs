@@ -1,6 +1,6 @@
 //! Processes as /proc shows them: the state at start, and the repair of what was lost.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,6 +8,8 @@ use lanner_schema::process::{Image, Process};
 use nix::unistd::{SysconfVar, sysconf};
 
 use crate::cgroup::Cgroups;
+use crate::cgroup_names::CgroupNames;
+use crate::exe_file::{Overlays, Who};
 use crate::outside::Outside;
 
 /// The most of arguments or environment that is kept, as in the BPF programs.
@@ -22,43 +24,51 @@ pub(crate) struct Procfs {
     /// Nanoseconds per clock tick.
     tick: u64,
     cgroups: Option<Arc<Cgroups>>,
+    pub(crate) cgroup_names: CgroupNames,
+    /// Whether environments are read: not unless a rule reads them.
+    pub(crate) environment: bool,
+    overlays: Overlays,
     outside: Outside,
 }
 
 impl Procfs {
     pub(crate) fn new(cgroups: Option<Arc<Cgroups>>, outside: Outside) -> Procfs {
-        Procfs {
-            cgroups,
-            outside,
-            ..Procfs::at("/proc")
-        }
+        Procfs::asking("/proc".into(), cgroups, outside)
     }
 
+    #[cfg(test)]
     pub(crate) fn at(root: impl Into<PathBuf>) -> Procfs {
+        Procfs::asking(root.into(), None, Outside::default())
+    }
+
+    fn asking(root: PathBuf, cgroups: Option<Arc<Cgroups>>, outside: Outside) -> Procfs {
         let hertz = sysconf(SysconfVar::CLK_TCK)
             .ok()
             .flatten()
             .and_then(|n| u64::try_from(n).ok())
             .unwrap_or(100);
         Procfs {
-            root: root.into(),
             tick: 1_000_000_000 / hertz.max(1),
-            cgroups: None,
-            outside: Outside::default(),
+            cgroup_names: CgroupNames::new(&root, cgroups.clone(), outside.clone()),
+            environment: false,
+            overlays: Overlays::new(root.join("1/root"), outside.clone()),
+            root,
+            cgroups,
+            outside,
         }
     }
 
     /// Every process there is now, with the start of its pid namespace where that one's first process is among them.
-    pub(crate) fn processes(&self) -> Vec<Process> {
+    pub(crate) fn processes(&mut self) -> Vec<Process> {
         // Not even root may see everything of process 1; it is the first of the namespace this /proc shows.
         let own = self.pid_namespace("self");
-        let namespace = |pid: u32| self.pid_namespace(&pid.to_string()).or(own.filter(|_| pid == 1));
-        let mut found: Vec<(Process, Option<u64>)> = self
-            .outside
-            .numbers(&self.root)
-            .into_iter()
-            .filter_map(|pid| Some((self.process(pid)?, namespace(pid))))
-            .collect();
+        let mut found: Vec<(Process, Option<u64>)> = Vec::new();
+        for pid in self.outside.numbers(&self.root) {
+            if let Some(process) = self.process(pid) {
+                let namespace = self.pid_namespace(&pid.to_string());
+                found.push((process, namespace.or(own.filter(|_| pid == 1))));
+            }
+        }
         let starts: HashMap<u64, u64> = found
             .iter()
             .filter(|(process, _)| process.vpid == 1)
@@ -69,6 +79,29 @@ impl Procfs {
             process.pidns_start = start.copied().unwrap_or(0);
         }
         found.into_iter().map(|(process, _)| process).collect()
+    }
+
+    /// The ids of every process there is now; none at all when /proc can't be read.
+    pub(crate) fn pids(&self) -> HashSet<u32> {
+        self.outside.numbers(&self.root).into_iter().collect()
+    }
+
+    /// True when two processes are in one pid namespace.
+    pub(crate) fn share_pid_namespace(&self, one: u32, other: u32) -> bool {
+        let of = |pid: u32| self.pid_namespace(&pid.to_string());
+        of(one).is_some_and(|namespace| of(other) == Some(namespace))
+    }
+
+    /// The environment of a process, when it is to be read.
+    pub(crate) fn environ(&self, pid: u32) -> Vec<u8> {
+        match self.environment {
+            true => self.strings(&self.root.join(pid.to_string()).join("environ")),
+            false => Vec::new(),
+        }
+    }
+
+    fn strings(&self, path: &Path) -> Vec<u8> {
+        self.outside.read(path, STRING_MAX - 1).unwrap_or_default()
     }
 
     /// The number of a process's pid namespace.
@@ -83,27 +116,27 @@ impl Procfs {
     }
 
     /// One process; `None` when it is gone.
-    pub(crate) fn process(&self, pid: u32) -> Option<Process> {
+    pub(crate) fn process(&mut self, pid: u32) -> Option<Process> {
         let dir = self.root.join(pid.to_string());
         let file = |name: &str| self.outside.read(&dir.join(name), FILE_MAX);
-        let strings = |name: &str| {
-            self.outside
-                .read(&dir.join(name), STRING_MAX - 1)
-                .unwrap_or_default()
-        };
         let stat = Stat::parse(&file("stat")?)?;
         let status = Status::parse(&String::from_utf8_lossy(&file("status")?));
         let exepath = self.link(&dir.join("exe"));
-        let mut image = Image::new(&stat.comm, &strings("cmdline"), &exepath, &strings("environ"));
-        if exepath.starts_with(b"/memfd:") {
-            image.exec_flags |= 4;
-        }
+        let argv = self.strings(&dir.join("cmdline"));
+        let mut image = Image::new(&stat.comm, &argv, &exepath, &self.environ(pid));
         if let Some(exe) = self.outside.facts(&dir.join("exe")) {
             image.exe_ino = exe.ino;
             image.exe_ctime = exe.ctime;
             image.exe_mtime = exe.mtime;
+            image.exec_flags = self.overlays.exec_flags(&dir, &exepath, &exe, &status.who);
         }
         let cwd = self.link(&dir.join("cwd"));
+        let cgroup = self
+            .cgroups
+            .as_ref()
+            .and_then(|cgroups| cgroups.id_of_process(&self.outside.read(&dir.join("cgroup"), FILE_MAX)?))
+            .unwrap_or(0);
+        let loginuid = self.outside.read(&dir.join("loginuid"), FILE_MAX);
         Some(Process {
             pid,
             vpid: status.vpid.unwrap_or(pid),
@@ -113,24 +146,21 @@ impl Procfs {
             vpgid: status.vpgid.unwrap_or(stat.pgid),
             uid: status.euid,
             gid: status.egid,
-            loginuid: file("loginuid")
+            loginuid: loginuid
                 .and_then(|text| std::str::from_utf8(&text).ok()?.trim().parse().ok())
                 .unwrap_or(u32::MAX),
             tty: stat.tty,
             cap_inheritable: status.capabilities[0],
             cap_permitted: status.capabilities[1],
-            cap_effective: status.capabilities[2],
+            cap_effective: status.who.effective,
             start_time: self
                 .outside
                 .boot_time()
                 .wrapping_add(stat.start_ticks * self.tick),
             exec_time: 0,
             pidns_start: 0,
-            cgroup: self
-                .cgroups
-                .as_ref()
-                .and_then(|cgroups| cgroups.id_of_process(&file("cgroup")?))
-                .unwrap_or(0),
+            cgroup,
+            cgroups: self.cgroup_names.of(cgroup, pid),
             cwd: cwd.strip_suffix(b"/").unwrap_or(&cwd).into(),
             image: Arc::new(image),
         })
@@ -189,7 +219,8 @@ struct Status {
     egid: u32,
     vpid: Option<u32>,
     vpgid: Option<u32>,
-    capabilities: [u64; 3],
+    capabilities: [u64; 2],
+    who: Who,
 }
 
 impl Status {
@@ -203,13 +234,23 @@ impl Status {
             let last = || value.split_whitespace().next_back().and_then(|v| v.parse().ok());
             let hex = || u64::from_str_radix(value.trim(), 16).unwrap_or(0);
             match key {
-                "Uid" => status.euid = nth(1).unwrap_or(0),
-                "Gid" => status.egid = nth(1).unwrap_or(0),
+                "Uid" => {
+                    status.euid = nth(1).unwrap_or(0);
+                    status.who.fsuid = nth(3).unwrap_or(0);
+                }
+                "Gid" => {
+                    status.egid = nth(1).unwrap_or(0);
+                    status.who.groups.extend(nth(3));
+                }
+                "Groups" => {
+                    let groups = value.split_whitespace().filter_map(|gid| gid.parse::<u32>().ok());
+                    status.who.groups.extend(groups);
+                }
                 "NSpid" => status.vpid = last(),
                 "NSpgid" => status.vpgid = last(),
                 "CapInh" => status.capabilities[0] = hex(),
                 "CapPrm" => status.capabilities[1] = hex(),
-                "CapEff" => status.capabilities[2] = hex(),
+                "CapEff" => status.who.effective = hex(),
                 _ => {}
             }
         }
@@ -238,7 +279,8 @@ mod tests {
     fn status_gives_effective_ids_and_the_innermost_pid() {
         let status = Status::parse("Uid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nNSpid:\t100\t7\nCapEff:\t00ff\n");
         assert_eq!((status.euid, status.egid, status.vpid), (2, 6, Some(7)));
-        assert_eq!(status.capabilities[2], 0xff);
+        assert_eq!(status.who.effective, 0xff);
+        assert_eq!((status.who.fsuid, &*status.who.groups), (4, &[8][..]));
     }
 
     #[test]

@@ -100,13 +100,14 @@ impl Replay {
         let answers = Answers::new(Source::new(chunks));
         let containers = KnownContainers::default();
         let host_names = Arc::<HostNames>::default();
-        let consumer = Consumer::new(
+        let mut consumer = Consumer::new(
             mapping.shown,
             config,
             &containers.table,
             Arc::clone(&host_names),
             Outside::through(Arc::clone(&answers) as Arc<dyn Tape>),
         );
+        consumer.keep_of_processes(mapping.environment, mapping.cgroups);
         let Some(source) = answers.started()? else {
             return Err(RecordingError::Short(0));
         };

@@ -30,6 +30,9 @@ fn plan() -> Plan {
         drop_failed: false,
         snaplen: 80,
         ring_bytes: 4096,
+        task: [0; EVENT_COUNT],
+        environment: false,
+        cgroups: false,
     }
 }
 

@@ -35,8 +35,12 @@ pub struct Stats {
     pub repaired: u64,
     /// Events of processes nobody knows.
     pub unknown_processes: u64,
-    /// Processes not remembered because the table was full.
-    pub refused_processes: u64,
+    /// Processes that ran another program than was known, because an exec was not seen: read from /proc again.
+    pub stale_processes: u64,
+    /// Processes forgotten because their end was not seen and /proc has them no more.
+    pub purged_processes: u64,
+    /// Processes forgotten because the table was full: those silent for longest.
+    pub evicted_processes: u64,
     /// Cgroups that were gone before they could be asked about.
     pub vanished_cgroups: u64,
     /// Container cgroups that could not be written to the kernel's map.
@@ -100,7 +104,12 @@ impl fmt::Display for Stats {
                 ("paths without their directory".to_owned(), self.unresolved_paths),
                 ("processes read from /proc".to_owned(), self.repaired),
                 ("events of unknown processes".to_owned(), self.unknown_processes),
-                ("processes refused, table full".to_owned(), self.refused_processes),
+                ("processes whose exec was missed".to_owned(), self.stale_processes),
+                ("processes whose end was missed".to_owned(), self.purged_processes),
+                (
+                    "processes forgotten, table full".to_owned(),
+                    self.evicted_processes,
+                ),
                 ("cgroups gone before look-up".to_owned(), self.vanished_cgroups),
                 (
                     "container cgroups not written".to_owned(),

@@ -29,9 +29,7 @@ fn unfilled() -> &'static str {
     let fields = crate::field::all();
     let mut unfilled = fields.filter(|field| {
         matches!(field.extract, Extract::Unfilled)
-            && ["proc.", "thread.", "container."]
-                .iter()
-                .any(|class| field.name.starts_with(class))
+            && field.name.starts_with("container.")
             && !field.flags.deprecated
             && field.arg == crate::field::ArgForm::None
             && field.ty == crate::value::FieldType::CharBuf

@@ -9,7 +9,7 @@ use clap::Args;
 use lanner_capture::{Facts, Host, Limits, Recorder};
 use lanner_engine::Ruleset;
 use lanner_outputs::{Journald, Outputs};
-use lanner_schema::event::{EVENT_COUNT, Event, EventSet, Needs};
+use lanner_schema::event::{Event, EventSet, Needs};
 
 use crate::config::Config;
 use crate::watch::{Recording, Task};
@@ -163,18 +163,26 @@ impl Record {
         if self.all {
             events = EventSet::all();
         }
-        let mut params = [0; EVENT_COUNT];
+        let mut needs = Needs {
+            events,
+            environment: true,
+            cgroups: true,
+            ..Needs::default()
+        };
         for event in events.iter() {
-            params[event as usize] = u32::MAX;
+            needs.params[event as usize] = u32::MAX;
+            needs.task[event as usize] = u32::MAX;
         }
         if self.alerts {
             // Rules that alert meanwhile see what they need.
-            events = events.union(ruleset.needs().events);
-            for (all, asked) in params.iter_mut().zip(ruleset.needs().params) {
-                *all |= asked;
+            let asked = ruleset.needs();
+            needs.events = events.union(asked.events);
+            for event in asked.events.iter() {
+                needs.params[event as usize] |= asked.params[event as usize];
+                needs.task[event as usize] |= asked.task[event as usize];
             }
         }
-        Ok(Needs { events, params })
+        Ok(needs)
     }
 }
 

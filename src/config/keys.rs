@@ -1,6 +1,7 @@
 //! The table of keys: each row is a key, and either what reads it or that it is known but not served yet.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lanner_engine::shape::Shape;
 use lanner_engine::{Scope, nearest};
@@ -211,8 +212,8 @@ static ROWS: &[Row] = &[
     Row("base_syscalls.all", Truth, LaterWarn(truth, "tracing every system call is not served yet")),
 
     Row("falco_libs.thread_table_size", Integer, Read(|s, n| { s.config.capture.process_limit = size(n)?; Ok(()) })),
-    Row("falco_libs.thread_table_auto_purging_interval_s", Integer, Later),
-    Row("falco_libs.thread_table_auto_purging_thread_timeout_s", Integer, Later),
+    Row("falco_libs.thread_table_auto_purging_interval_s", Integer, Read(|s, n| { s.config.capture.purge_interval = Duration::from_secs(n.number()?); Ok(()) })),
+    Row("falco_libs.thread_table_auto_purging_thread_timeout_s", Integer, Read(|s, n| { s.config.capture.purge_timeout = Duration::from_secs(n.number()?); Ok(()) })),
     Row("falco_libs.snaplen", Integer, Read(snaplen)),
 ];
 

@@ -1,7 +1,8 @@
 //! The table of events a recording was made with, and how its records become records of this one.
 
 use lanner_schema::event::{EVENTS, Event, EventRow, EventSet, Origin, Param, ParamType};
-use lanner_schema::record::{HEADER_LEN, LAYOUT, Wire};
+use lanner_schema::record::{HEADER_LEN, LAYOUT, Wire, push_task_values};
+use lanner_schema::task::TaskValue;
 
 use super::error::RecordingError;
 use crate::plan::Plan;
@@ -41,6 +42,8 @@ fn form(param: &Param) -> Form {
 const INTERNAL: u8 = 1;
 const SHOWN: u8 = 2;
 const READ: u8 = 1;
+const ENVIRONMENT: u8 = 1;
+const CGROUPS: u8 = 2;
 
 fn push_text(out: &mut Vec<u8>, text: &str) {
     // No name in the table is that long; a test holds it.
@@ -66,6 +69,13 @@ pub(crate) fn bytes(plan: &Plan) -> Vec<u8> {
             let wanted = !param.on_demand || read & (1u32.checked_shl(index as u32).unwrap_or(0)) != 0;
             out.push(if wanted { READ } else { 0 });
         }
+    }
+    let environment = if plan.environment { ENVIRONMENT } else { 0 };
+    let cgroups = if plan.cgroups { CGROUPS } else { 0 };
+    out.push(environment | cgroups);
+    out.push(u8::try_from(TaskValue::ALL.len()).unwrap_or(u8::MAX));
+    for value in TaskValue::ALL {
+        push_text(&mut out, value.name());
     }
     out
 }
@@ -93,6 +103,12 @@ pub(crate) struct Mapping {
     pub(crate) params: Vec<(Event, u32)>,
     /// Events of the recording that this Lanner does not know.
     pub(crate) unknown: Vec<String>,
+    /// The environment of processes was kept.
+    pub(crate) environment: bool,
+    /// The cgroups of processes were kept.
+    pub(crate) cgroups: bool,
+    /// The values of threads in the recording's order; `None` for one that this Lanner does not know.
+    task: Vec<Option<TaskValue>>,
     buffer: Vec<u8>,
 }
 
@@ -147,11 +163,15 @@ impl Mapping {
             shown: EventSet::NONE,
             params: Vec::new(),
             unknown: Vec::new(),
+            environment: false,
+            cgroups: false,
+            task: Vec::new(),
             buffer: Vec::new(),
         };
         for index in 0..count {
             mapping.row(index, &mut reader).ok_or_else(cut)??;
         }
+        mapping.task(&mut reader).ok_or_else(cut)?;
         Ok(mapping)
     }
 
@@ -203,6 +223,22 @@ impl Mapping {
         Some(Ok(()))
     }
 
+    fn task(&mut self, reader: &mut Reader<'_>) -> Option<()> {
+        let kept = reader.byte()?;
+        self.environment = kept & ENVIRONMENT != 0;
+        self.cgroups = kept & CGROUPS != 0;
+        for _ in 0..reader.byte()? {
+            let name = reader.text()?;
+            let known = TaskValue::ALL.iter().find(|value| value.name() == name);
+            self.task.push(known.copied());
+        }
+        self.same &= TaskValue::ALL
+            .iter()
+            .map(|value| Some(*value))
+            .eq(self.task.iter().copied());
+        Some(())
+    }
+
     /// The record as this table has it; `None` when its event is not known here, or it is no record.
     pub(crate) fn map<'a>(&'a mut self, record: &'a [u8]) -> Option<&'a [u8]> {
         if self.same {
@@ -223,6 +259,14 @@ impl Mapping {
         for from in &row.from {
             let bytes = param(from).map_or(&[][..], |param| param.bytes);
             self.buffer.extend_from_slice(bytes);
+        }
+        let mut values: Vec<(TaskValue, u64)> = wire
+            .task_values()
+            .filter_map(|(number, value)| Some(((*self.task.get(number)?)?, value)))
+            .collect();
+        if !values.is_empty() {
+            values.sort_unstable();
+            push_task_values(&mut self.buffer, &values);
         }
         Some(&self.buffer)
     }
@@ -251,6 +295,9 @@ mod tests {
             drop_failed: false,
             snaplen: 80,
             ring_bytes: 4096,
+            task: [0; EVENT_COUNT],
+            environment: true,
+            cgroups: false,
         }
     }
 
@@ -264,6 +311,10 @@ mod tests {
         for (name, form) in params {
             push_text(&mut out, name);
             out.extend([*form as u8, READ]);
+        }
+        out.extend([CGROUPS, 3]);
+        for name in ["cap_effective", "of_a_newer_lanner", "vtid"] {
+            push_text(&mut out, name);
         }
         out
     }
@@ -284,7 +335,7 @@ mod tests {
         let mut mapping = Mapping::read(&bytes(&plan())).unwrap();
         assert!(mapping.same);
         assert_eq!(mapping.shown, plan().shown);
-        assert!(mapping.unknown.is_empty());
+        assert!(mapping.unknown.is_empty() && mapping.environment && !mapping.cgroups);
         let ino = 1 << Event::Openat.row().param("ino").unwrap();
         let read = mapping
             .params
@@ -311,6 +362,9 @@ mod tests {
         }
         .write(&mut record);
         record.extend(WireBuilder::new().number(2).bytes(b"new").number(-100).build());
+        // The mask of the three values, and they.
+        record.extend(7u32.to_le_bytes());
+        record.extend([11u64, 22, 33].iter().flat_map(|value| value.to_le_bytes()));
         let mapped = mapping.map(&record).unwrap();
         let header = Header::read(mapped).unwrap();
         assert_eq!((header.event, header.pid), (Event::Openat as u16, 7));
@@ -320,6 +374,12 @@ mod tests {
         assert_eq!(number("flags"), Some(2));
         assert_eq!(number("dirfd"), Some(-100i64 as u64));
         assert_eq!(number("mode"), None);
+        assert_eq!(
+            (wire.task(TaskValue::Vtid), wire.task(TaskValue::CapEffective)),
+            (Some(33), Some(11))
+        );
+        assert_eq!(wire.task_values().count(), 2);
+        assert!(mapping.cgroups && !mapping.environment);
         assert_eq!(mapping.map(&record[..50]), None);
         record[0] = 9;
         assert_eq!(mapping.map(&record), None);

@@ -6,6 +6,7 @@
 
 use crate::descriptor::DescriptorKind;
 use crate::flags::FlagTable;
+use crate::task::TaskValue;
 
 mod rows;
 
@@ -100,20 +101,15 @@ pub enum ProcessField {
     Args,
     Tid,
     Pid,
-    ParentPid,
     Cwd,
     Comm,
     Env,
     Tty,
     Vpgid,
     Pgid,
-    Vtid,
     Vpid,
     LoginUid,
     ExecFlags,
-    CapInheritable,
-    CapPermitted,
-    CapEffective,
     ExeIno,
     ExeCtime,
     ExeMtime,
@@ -121,6 +117,9 @@ pub enum ProcessField {
     Gid,
     ExePath,
     PidnsStart,
+    Cgroups,
+    /// Not followed: read with the event.
+    Task(TaskValue),
 }
 
 /// C code in `bpf/` that reads what is not a plain argument. Every variant has one function there.
@@ -290,6 +289,8 @@ pub enum Origin {
     Object(Holder),
     /// Written by the program of this event itself (process life: `bpf/task.h`).
     Program,
+    /// Always this number.
+    Constant(u64),
     /// Not in the record: [`Param::state`] fills it, or nothing does yet.
     Absent,
 }
@@ -647,6 +648,25 @@ pub struct Needs {
     pub events: EventSet,
     /// Per event, the bit *n* set when a rule reads the on-demand parameter *n*.
     pub params: [u32; EVENT_COUNT],
+    /// Per event, the bits of the [`TaskValue`]s a rule reads.
+    pub task: [u32; EVENT_COUNT],
+    /// A rule reads the environment of processes.
+    pub environment: bool,
+    /// A rule reads the cgroups of processes.
+    pub cgroups: bool,
+}
+
+impl Needs {
+    /// Everything there is.
+    pub fn all() -> Needs {
+        Needs {
+            events: EventSet::all(),
+            params: [u32::MAX; EVENT_COUNT],
+            task: [u32::MAX; EVENT_COUNT],
+            environment: true,
+            cgroups: true,
+        }
+    }
 }
 
 impl Default for Needs {
@@ -654,6 +674,9 @@ impl Default for Needs {
         Needs {
             events: EventSet::NONE,
             params: [0; EVENT_COUNT],
+            task: [0; EVENT_COUNT],
+            environment: false,
+            cgroups: false,
         }
     }
 }
@@ -671,7 +694,7 @@ mod tests {
             let walked = row
                 .params
                 .iter()
-                .filter(|p| !matches!(p.from, Origin::Absent | Origin::Program))
+                .filter(|p| !matches!(p.from, Origin::Absent | Origin::Program | Origin::Constant(_)))
                 .count();
             assert!(walked <= MAX_WALKED_PARAMS, "{}", row.name);
             for param in row.params {

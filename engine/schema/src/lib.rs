@@ -2,6 +2,7 @@
 //!
 //! * [`event`]: one row per event; the C header of the BPF programs, the decoder and `--list-events` come from it.
 //! * [`record`]: the bytes of one event between kernel and user space.
+//! * [`task`]: what the kernel says of a thread at an event.
 //! * [`process`], [`descriptor`], [`container`]: the state around an event.
 //! * [`host_names`]: the addresses that names in rules stand for.
 //! * [`view`]: one event as the engine sees it.
@@ -19,5 +20,6 @@ pub mod host_names;
 pub mod names;
 pub mod process;
 pub mod record;
+pub mod task;
 pub mod tier;
 pub mod view;

@@ -15,7 +15,7 @@ pub struct Image {
     pub args: Box<[u8]>,
     /// `comm`, a space and `argv[1..]` joined by spaces (just `comm` without arguments): `proc.cmdline`.
     pub cmdline: Box<[u8]>,
-    /// The environment, each `KEY=value` ended by NUL.
+    /// The environment, each `KEY=value` ended by NUL; empty unless a rule reads it.
     pub env: Box<[u8]>,
     /// Inode number of the executable; 0 when unknown.
     pub exe_ino: u64,
@@ -50,6 +50,18 @@ impl Image {
             cmdline: cmdline.into(),
             env: env.into(),
             ..Image::default()
+        }
+    }
+
+    /// The same program under another name of its task.
+    #[must_use]
+    pub fn renamed(&self, comm: &[u8]) -> Image {
+        let mut cmdline = comm.to_vec();
+        cmdline.extend_from_slice(self.cmdline.get(self.comm.len()..).unwrap_or_default());
+        Image {
+            comm: comm.into(),
+            cmdline: cmdline.into(),
+            ..self.clone()
         }
     }
 
@@ -103,6 +115,8 @@ pub struct Process {
     pub pidns_start: u64,
     /// Id of its cgroup-v2 directory; 0 when unknown.
     pub cgroup: u64,
+    /// Its cgroups: for each subsystem `subsystem=path`, ended by NUL. Empty unless a rule reads them.
+    pub cgroups: Arc<[u8]>,
     /// Working directory as the process sees it, without the final slash (`/` itself is empty).
     pub cwd: Box<[u8]>,
     /// The program it runs.
@@ -133,6 +147,10 @@ mod tests {
         let bare = Image::new(b"sh", b"sh\0", b"/bin/sh", b"");
         assert_eq!(&*bare.cmdline, b"sh");
         assert_eq!(bare.args_joined(), b"");
+        let renamed = image.renamed(b"kitty");
+        assert_eq!(&*renamed.cmdline, b"kitty -n /etc/shadow");
+        assert_eq!(renamed.args_joined(), b"-n /etc/shadow");
+        assert_eq!(&*bare.renamed(b"x").cmdline, b"x");
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //! 0   u16 event        index of the row
 //! 2   u8  stream       which program wrote it: 0 return of a system call, 1 exec, 2 fork, 3 exit
 //! 3   u8  flags        FLAG_*
-//! 4   u32 cpu
+//! 4   u16 cpu
+//! 6   u16 image        changes with every exec and differs between processes; 0 is unknown
 //! 8   u64 sequence     counts per CPU and stream, lost records included
 //! 16  u64 time         nanoseconds since boot (CLOCK_BOOTTIME)
 //! 24  u32 tid          thread, in the kernel's own pid namespace
@@ -17,6 +18,7 @@
 //! 44  u32 gid          effective group id
 //! 48  u16 length[n]    per parameter: bytes, and the top bit when they were cut; 0 is missing
 //! …   bytes
+//! …   u32 mask, and u64 per bit of it: the values of the thread a rule asked for (task.rs), if one did
 //! ```
 //! Numbers are eight bytes, sign-extended by their type. Text ends in NUL. A path is the text that was passed, its NUL,
 //! and (when it is relative) the directory it starts from; a path from kernel objects, and that directory, are the
@@ -25,6 +27,7 @@
 use std::net::IpAddr;
 
 use crate::event::Event;
+use crate::task::TaskValue;
 
 /// Number of this layout, for records that are kept: it changes when the header, or the form of any kind of value, does.
 /// Rows and parameters that come or go do not change it.
@@ -53,6 +56,7 @@ pub struct Header {
     pub stream: u8,
     pub flags: u8,
     pub cpu: u32,
+    pub image: u16,
     pub sequence: u64,
     pub time: u64,
     pub tid: u32,
@@ -80,7 +84,8 @@ impl Header {
             event: u16_at(bytes, 0)?,
             stream: bytes[2],
             flags: bytes[3],
-            cpu: u32_at(bytes, 4)?,
+            cpu: u16_at(bytes, 4)?.into(),
+            image: u16_at(bytes, 6)?,
             sequence: u64_at(bytes, 8)?,
             time: u64_at(bytes, 16)?,
             tid: u32_at(bytes, 24)?,
@@ -96,7 +101,9 @@ impl Header {
         out.extend(self.event.to_le_bytes());
         out.push(self.stream);
         out.push(self.flags);
-        out.extend(self.cpu.to_le_bytes());
+        // The kernel has at most 8192 CPUs.
+        out.extend(u16::try_from(self.cpu).unwrap_or(u16::MAX).to_le_bytes());
+        out.extend(self.image.to_le_bytes());
         out.extend(self.sequence.to_le_bytes());
         out.extend(self.time.to_le_bytes());
         out.extend(self.tid.to_le_bytes());
@@ -176,6 +183,41 @@ impl<'a> Wire<'a> {
         u64_at(self.param(index)?.bytes, 0)
     }
 
+    /// What the record has behind its parameters: see [`Wire::task`].
+    fn behind(&self) -> &'a [u8] {
+        let end = self.offset(self.lengths.len() / 2);
+        self.data.get(end..).unwrap_or_default()
+    }
+
+    /// A value of the thread; `None` when no rule asked for it, or it could not be read.
+    pub fn task(&self, value: TaskValue) -> Option<u64> {
+        let block = self.behind();
+        let mask = u32_at(block, 0)?;
+        if mask & value.bit() == 0 {
+            return None;
+        }
+        let before = (mask & (value.bit() - 1)).count_ones() as usize;
+        u64_at(block, 4 + before * 8)
+    }
+
+    /// Every value of the thread the record has: its number, which is that of a [`TaskValue`], and it.
+    pub fn task_values(&self) -> impl Iterator<Item = (usize, u64)> {
+        let block = self.behind();
+        let mask = u32_at(block, 0).unwrap_or(0);
+        let numbers = (0..32usize).filter(move |number| mask & 1 << number != 0);
+        numbers
+            .enumerate()
+            .map_while(move |(index, number)| Some((number, u64_at(block, 4 + index * 8)?)))
+    }
+
+    /// The values of the thread without the parameters.
+    pub fn task_only(&self) -> Wire<'a> {
+        Wire {
+            lengths: &[],
+            data: self.behind(),
+        }
+    }
+
     /// How many parameters were cut.
     pub fn truncated(&self) -> usize {
         (0..self.lengths.len() / 2)
@@ -189,6 +231,7 @@ impl<'a> Wire<'a> {
 pub struct WireBuilder {
     lengths: Vec<u8>,
     data: Vec<u8>,
+    task: Vec<u8>,
 }
 
 impl WireBuilder {
@@ -279,6 +322,13 @@ impl WireBuilder {
         self.push(&bytes)
     }
 
+    /// Values of the thread, in the order of [`TaskValue`].
+    #[must_use]
+    pub fn task(mut self, values: &[(TaskValue, u64)]) -> Self {
+        push_task_values(&mut self.task, values);
+        self
+    }
+
     /// Raw bytes.
     #[must_use]
     pub fn bytes(self, bytes: &[u8]) -> Self {
@@ -297,8 +347,16 @@ impl WireBuilder {
     pub fn build(self) -> Vec<u8> {
         let mut bytes = self.lengths;
         bytes.extend(self.data);
+        bytes.extend(self.task);
         bytes
     }
+}
+
+/// Appends values of the thread, which are in the order of [`TaskValue`], as they stand behind the parameters of a record.
+pub fn push_task_values(out: &mut Vec<u8>, values: &[(TaskValue, u64)]) {
+    let mask = values.iter().fold(0, |mask, (value, _)| mask | value.bit());
+    out.extend(mask.to_le_bytes());
+    out.extend(values.iter().flat_map(|(_, value)| value.to_le_bytes()));
 }
 
 fn components(path: &str) -> Vec<u8> {
@@ -572,6 +630,7 @@ mod tests {
             stream: 1,
             flags: FLAG_COMPAT,
             cpu: 7,
+            image: 0xabcd,
             sequence: 9,
             time: 11,
             tid: 13,
@@ -596,6 +655,28 @@ mod tests {
         assert_eq!(wire.param(2).unwrap().bytes, b"x\0");
         assert!(Wire::read(&bytes[..bytes.len() - 1], 3).is_none());
         assert!(Wire::read(&[], 3).is_none());
+    }
+
+    #[test]
+    fn values_of_the_thread_are_found_behind_the_parameters() {
+        let bytes = WireBuilder::new()
+            .number(-2)
+            .text("x")
+            .task(&[(TaskValue::Vtid, 7), (TaskValue::CapEffective, u64::MAX)])
+            .build();
+        let wire = Wire::read(&bytes, 2).unwrap();
+        assert_eq!(wire.param(1).unwrap().bytes, b"x\0");
+        for wire in [wire, wire.task_only()] {
+            assert_eq!(wire.task(TaskValue::Vtid), Some(7));
+            assert_eq!(wire.task(TaskValue::CapEffective), Some(u64::MAX));
+            assert_eq!(wire.task(TaskValue::VmSize), None);
+        }
+        assert_eq!(wire.task_only().param(0), None);
+        let cut = Wire::read(&bytes[..bytes.len() - 1], 2).unwrap();
+        assert_eq!(cut.task(TaskValue::CapEffective), None);
+        let none = WireBuilder::new().number(1).build();
+        assert_eq!(Wire::read(&none, 1).unwrap().task(TaskValue::Vtid), None);
+        assert_eq!(Wire::EMPTY.task(TaskValue::Vtid), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! What a value is worth in a tier follows from where the rows of [`crate::event`] say that it comes from: coverage is
 //! computed from that, not written down per rule or per field.
 
-use crate::event::{Event, Extractor, FdUse, Origin, Param, ProcessField};
+use crate::event::{Event, Extractor, FdUse, Origin, Param};
 
 /// A way of getting events, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,9 +82,9 @@ impl Tier {
             _ => self.recorded(event, index, param),
         };
         match (recorded, param.state) {
-            (Some(recorded), Some(state)) => recorded.and(self.state(state)),
+            (Some(recorded), Some(_)) => recorded.and(self.process()),
             (Some(recorded), None) => recorded,
-            (None, Some(state)) => self.state(state),
+            (None, Some(_)) => self.process(),
             (None, None) => Quality::Missing(Why::NotRead),
         }
     }
@@ -94,7 +94,7 @@ impl Tier {
         let has_types = self != Tier::Raw;
         Some(match param.from {
             Origin::Absent => return None,
-            Origin::Return | Origin::Arg(_) | Origin::Int(_) => Quality::Exact,
+            Origin::Return | Origin::Arg(_) | Origin::Int(_) | Origin::Constant(_) => Quality::Exact,
             // The hook reaches the file, its directory and its flags.
             Origin::UserPath { .. } if self == Tier::Trampoline => Quality::Exact,
             Origin::UserU64 { .. } if self == Tier::Trampoline && is_open_flags(event, index) => {
@@ -142,13 +142,6 @@ impl Tier {
             // The cgroup is in the record.
             Tier::Trampoline | Tier::SysExit | Tier::Raw => Quality::Exact,
             Tier::None => Quality::Weaker(Why::FromProc),
-        }
-    }
-
-    fn state(self, field: ProcessField) -> Quality {
-        match field {
-            ProcessField::Vtid => self.process().and(Quality::Weaker(Why::OfTheProcess)),
-            _ => self.process(),
         }
     }
 
@@ -229,11 +222,7 @@ reasons! {
     /// Looked up after the event.
     FromProc "read from /proc after the event, when it may have changed or be gone";
     /// State that is read when a program starts.
-    AtExec "as it was when the program started; capset, setsid and setpgid are not followed yet";
-    /// State that threads have of their own.
-    OfTheProcess "threads show the value of their process";
-    /// State of the first thread only.
-    FirstThread "known of a process's first thread only";
+    AtExec "as it was when the program started; setsid and setpgid are not followed yet";
     /// Names are not looked up for an address, but addresses for the names in rules.
     NamesInRules "the names in rules are looked up, every minute and on this host, and an address has those it was among the addresses of";
     /// Some of several parameters are missing.
@@ -312,6 +301,7 @@ fn recorded_without_bpf(event: Event, index: usize, param: &Param) -> Option<Qua
         return None;
     }
     Some(match (without_bpf(event), param.from) {
+        (_, Origin::Constant(_)) => Exact,
         (NoBpf::Fanotify | NoBpf::Connector, Origin::Return) => Weaker(Why::SuccessOnly),
         // A new link is reported by its own name, not by what it is a link to.
         (NoBpf::Fanotify, Origin::UserPath { .. }) if is_link_target(event, index) => Missing(Why::NotGiven),

@@ -8,6 +8,7 @@ use crate::event::{Event, FdUse, Origin, Param, ParamType, ProcessField};
 use crate::flags;
 use crate::process::{Process, User};
 use crate::record::{DYN_ERRNO, DYN_NUMBER, Object, SocketTuple, Wire};
+use crate::task::TaskValue;
 
 /// The state around an event that a field may have to look up.
 pub trait System {
@@ -200,6 +201,7 @@ impl<'a> EventView<'a> {
         match self.wire.param(index) {
             Some(wire) => self.from_wire(index, param, wire.bytes),
             None if param.from == Origin::Return => self.implied_result.map(ParamValue::I64),
+            None if let Origin::Constant(value) = param.from => Some(ParamValue::U64(value)),
             None if let Some(path) = self.resolved(index) => Some(ParamValue::Path {
                 raw: path,
                 resolved: Some(path),
@@ -210,7 +212,33 @@ impl<'a> EventView<'a> {
             {
                 Some(ParamValue::Bytes(text(argv)))
             }
+            None if let Some(ProcessField::Task(value)) = param.state => {
+                let signed = matches!(param.ty, ParamType::Pid | ParamType::I64);
+                let value = self.task(value)?;
+                Some(match signed {
+                    true => ParamValue::I64(value.cast_signed()),
+                    false => ParamValue::U64(value),
+                })
+            }
             None => self.from_state(param.state?),
+        }
+    }
+
+    /// A value of the thread as it was at the event. Capabilities that were not read with it are those that are known of
+    /// its process, and so is the id of a first thread.
+    pub fn task(&self, value: TaskValue) -> Option<u64> {
+        let read = self.wire.task(value);
+        if read.is_some() {
+            return read;
+        }
+        let process = self.process?;
+        match value {
+            TaskValue::CapInheritable => Some(process.cap_inheritable),
+            TaskValue::CapPermitted => Some(process.cap_permitted),
+            TaskValue::CapEffective => Some(process.cap_effective),
+            TaskValue::Vtid if self.tid == self.pid => Some(process.vpid.into()),
+            TaskValue::ParentTid => Some(process.ppid.into()),
+            _ => None,
         }
     }
 
@@ -332,20 +360,15 @@ impl<'a> EventView<'a> {
             ProcessField::Args => Some(ParamValue::Bytes(&image.args)),
             ProcessField::Tid => signed(self.tid),
             ProcessField::Pid => signed(process.pid),
-            ProcessField::ParentPid => signed(process.ppid),
             ProcessField::Cwd => Some(ParamValue::Bytes(&process.cwd)),
             ProcessField::Comm => Some(ParamValue::Bytes(&image.comm)),
             ProcessField::Env => Some(ParamValue::Bytes(&image.env)),
             ProcessField::Tty => unsigned(u64::from(process.tty)),
             ProcessField::Vpgid => signed(process.vpgid),
             ProcessField::Pgid => signed(process.pgid),
-            // Threads other than the first have no state of their own yet.
-            ProcessField::Vtid | ProcessField::Vpid => signed(process.vpid),
+            ProcessField::Vpid => signed(process.vpid),
             ProcessField::LoginUid => unsigned(u64::from(process.loginuid)),
             ProcessField::ExecFlags => unsigned(u64::from(image.exec_flags)),
-            ProcessField::CapInheritable => unsigned(process.cap_inheritable),
-            ProcessField::CapPermitted => unsigned(process.cap_permitted),
-            ProcessField::CapEffective => unsigned(process.cap_effective),
             ProcessField::ExeIno => known(image.exe_ino),
             ProcessField::ExeCtime => known(image.exe_ctime),
             ProcessField::ExeMtime => known(image.exe_mtime),
@@ -356,6 +379,11 @@ impl<'a> EventView<'a> {
                 resolved: Some(&image.exepath),
             }),
             ProcessField::PidnsStart => known(process.pidns_start),
+            ProcessField::Cgroups => {
+                (!process.cgroups.is_empty()).then_some(ParamValue::Bytes(&process.cgroups))
+            }
+            // Not the process's.
+            ProcessField::Task(_) => None,
         }
     }
 }

@@ -145,7 +145,7 @@ impl Program {
 pub(crate) fn add_params(fields: &[FieldRef], events: EventSet, needs: &mut Needs) {
     for field in fields {
         for event in events.iter() {
-            needs.params[event as usize] |= field.on_demand(event);
+            field.add_needs(event, needs);
         }
     }
 }

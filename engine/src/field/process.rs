@@ -2,10 +2,11 @@
 
 use lanner_schema::flags::CAPABILITIES;
 use lanner_schema::process::{Image, Process, strings};
+use lanner_schema::task::{TaskValue, bits};
 use lanner_schema::view::EventView;
 
 use super::Extract::{Ancestor, Any, One, Plain, Unfilled};
-use super::{Arg, Field, fields};
+use super::{Arg, Field, fields, param};
 use crate::value::Value;
 
 /// Longer chains are a loop or of no use.
@@ -270,6 +271,47 @@ fn capabilities<'b>(set: u64, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
     Some(Value::Bytes(buf))
 }
 
+/// Open descriptors in percent of how many may be open.
+fn descriptor_usage<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    let (open, limit) = (view.task(TaskValue::FdOpen)?, view.task(TaskValue::FdLimit)?);
+    // Counts of descriptors are far below what a double holds exactly.
+    #[allow(clippy::cast_precision_loss)]
+    let percent = open as f64 * 100.0 / limit as f64;
+    (limit != 0).then_some(Value::F64(percent))
+}
+
+/// A value of the memory, which its threads share: told once, on the first.
+fn of_first_thread<'b>(view: &EventView<'b>, value: TaskValue, factor: u64) -> Option<Value<'b>> {
+    if view.tid != view.pid {
+        return Some(Value::U64(0));
+    }
+    Some(Value::U64(view.task(value)?.saturating_mul(factor)))
+}
+
+fn cgroups<'b>(view: &EventView<'b>, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
+    let all = &view.process?.cgroups;
+    for (index, cgroup) in strings(all).enumerate() {
+        if index > 0 {
+            buf.push(b' ');
+        }
+        buf.extend_from_slice(cgroup);
+    }
+    (!all.is_empty()).then_some(Value::Bytes(buf))
+}
+
+fn cgroup<'b>(view: &EventView<'b>, arg: &Arg) -> Option<Value<'b>> {
+    let Arg::Key(subsystem) = arg else { return None };
+    strings(&view.process?.cgroups)
+        .find_map(|cgroup| cgroup.strip_prefix(subsystem.as_bytes())?.strip_prefix(b"="))
+        .map(Value::Bytes)
+}
+
+fn name_and_tid<'b>(view: &EventView<'b>, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
+    buf.extend_from_slice(&image(view)?.comm);
+    param::number(buf, view.tid);
+    Some(Value::Bytes(buf))
+}
+
 const UNKNOWN: &str = "<NA>";
 
 fn user_name<'b>(view: &EventView<'b>, uid: u32) -> Value<'b> {
@@ -311,6 +353,28 @@ fn login_name<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
     Some(match view.process?.loginuid {
         u32::MAX => Value::text(UNKNOWN),
         uid => user_name(view, uid),
+    })
+}
+
+/// The values of the thread that the field called `name` reads, as bits.
+pub(super) fn task_values(name: &str) -> u32 {
+    use TaskValue as T;
+    bits(match name {
+        "thread.cap_permitted" => &[T::CapPermitted],
+        "thread.cap_inheritable" => &[T::CapInheritable],
+        "thread.cap_effective" => &[T::CapEffective],
+        "proc.fdopencount" => &[T::FdOpen],
+        "proc.fdlimit" => &[T::FdLimit],
+        "proc.fdusage" => &[T::FdOpen, T::FdLimit],
+        "proc.vmsize" | "thread.vmsize" | "thread.vmsize.b" => &[T::VmSize],
+        "proc.vmrss" | "thread.vmrss" | "thread.vmrss.b" => &[T::VmRss],
+        "proc.vmswap" => &[T::VmSwap],
+        "thread.pfmajor" => &[T::MajorFaults],
+        "thread.pfminor" => &[T::MinorFaults],
+        "thread.vtid" => &[T::Vtid],
+        "thread.totexectime" => &[T::CpuTime],
+        "proc.nthreads" | "proc.nchilds" => &[T::Threads],
+        _ => &[],
     })
 }
 
@@ -371,34 +435,34 @@ pub(super) static FIELDS: &[Field] = fields! {
     "proc.exe_ino.ctime_duration_proc_start" AbsTime None [] "Nanoseconds from that change to the creation of the process; 0 when it came later." => Plain(change_to_start);
     "proc.exe_ino.ctime_duration_pidns_start" AbsTime None [] "Nanoseconds from the start of the pid namespace to that change; missing when it came earlier." => Plain(pidns_start_to_change);
     "proc.pidns_init_start_ts" Uint64 None [] "When the pid namespace's first process was created, nanoseconds since the epoch." => Plain(|e| known(e.process?.pidns_start));
-    "thread.cap_permitted" CharBuf None [] "Permitted capabilities, separated by blanks." => One(|e, _, buf| capabilities(e.process?.cap_permitted, buf));
-    "thread.cap_inheritable" CharBuf None [] "Inheritable capabilities, separated by blanks." => One(|e, _, buf| capabilities(e.process?.cap_inheritable, buf));
-    "thread.cap_effective" CharBuf None [] "Effective capabilities, separated by blanks." => One(|e, _, buf| capabilities(e.process?.cap_effective, buf));
-    "proc.fdopencount" Uint64 None [] "How many descriptors are open." => Unfilled;
-    "proc.fdlimit" Int64 None [] "How many may be open." => Unfilled;
-    "proc.fdusage" Double None [] "How many of those are open, in percent." => Unfilled;
-    "proc.vmsize" Uint64 None [] "Virtual memory in kB." => Unfilled;
-    "proc.vmrss" Uint64 None [] "Resident memory in kB." => Unfilled;
-    "proc.vmswap" Uint64 None [] "Swapped memory in kB." => Unfilled;
-    "thread.pfmajor" Uint64 None [] "Major page faults." => Unfilled;
-    "thread.pfminor" Uint64 None [] "Minor page faults." => Unfilled;
+    "thread.cap_permitted" CharBuf None [] "Permitted capabilities, separated by blanks." => One(|e, _, buf| capabilities(e.task(TaskValue::CapPermitted)?, buf));
+    "thread.cap_inheritable" CharBuf None [] "Inheritable capabilities, separated by blanks." => One(|e, _, buf| capabilities(e.task(TaskValue::CapInheritable)?, buf));
+    "thread.cap_effective" CharBuf None [] "Effective capabilities, separated by blanks." => One(|e, _, buf| capabilities(e.task(TaskValue::CapEffective)?, buf));
+    "proc.fdopencount" Uint64 None [] "How many descriptors are open." => Plain(|e| e.task(TaskValue::FdOpen).map(Value::U64));
+    "proc.fdlimit" Int64 None [] "How many may be open." => Plain(|e| e.task(TaskValue::FdLimit).map(|n| Value::I64(n.cast_signed())));
+    "proc.fdusage" Double None [] "How many of those are open, in percent." => Plain(descriptor_usage);
+    "proc.vmsize" Uint64 None [] "Virtual memory in kB." => Plain(|e| e.task(TaskValue::VmSize).map(Value::U64));
+    "proc.vmrss" Uint64 None [] "Resident memory in kB." => Plain(|e| e.task(TaskValue::VmRss).map(Value::U64));
+    "proc.vmswap" Uint64 None [] "Swapped memory in kB." => Plain(|e| e.task(TaskValue::VmSwap).map(Value::U64));
+    "thread.pfmajor" Uint64 None [] "Major page faults." => Plain(|e| e.task(TaskValue::MajorFaults).map(Value::U64));
+    "thread.pfminor" Uint64 None [] "Minor page faults." => Plain(|e| e.task(TaskValue::MinorFaults).map(Value::U64));
     "thread.tid" Int64 None [] "Thread id." => Plain(|e| id(e.tid));
     "thread.ismain" Bool None [] "The thread is its process's first." => Plain(|e| Some(Value::Bool(e.tid == e.pid)));
-    "thread.vtid" Int64 None [] "Thread id in its own pid namespace (known of the first thread)." => Plain(|e| if e.tid == e.pid { id(e.process?.vpid) } else { None });
-    "thread.exectime" RelTime None [] "CPU time of the last slice." => Unfilled;
-    "thread.totexectime" RelTime None [] "CPU time altogether." => Unfilled;
-    "thread.cgroups" CharBuf None [] "Every cgroup as subsystem=path." => Unfilled;
-    "thread.cgroup" CharBuf DotName [] "The cgroup of one subsystem." => Unfilled;
-    "thread.nametid" CharBuf None [hidden] "proc.name and thread.tid, one after the other." => Unfilled;
-    "proc.nthreads" Uint64 None [] "How many threads the process has." => Unfilled;
-    "proc.nchilds" Uint64 None [] "How many threads besides the first." => Unfilled;
+    "thread.vtid" Int64 None [] "Thread id in its own pid namespace." => Plain(|e| e.task(TaskValue::Vtid).map(|n| Value::I64(n.cast_signed())));
+    "thread.exectime" RelTime None [] "CPU time of the last slice; 0 on every event but a switch, and those are not captured." => Plain(|_| Some(Value::U64(0)));
+    "thread.totexectime" RelTime None [] "CPU time of the thread since it was created, in nanoseconds." => Plain(|e| e.task(TaskValue::CpuTime).map(Value::U64));
+    "thread.cgroups" CharBuf None [] "Every cgroup as subsystem=path." => One(|e, _, buf| cgroups(e, buf));
+    "thread.cgroup" CharBuf DotName [] "The cgroup of one subsystem." => One(|e, arg, _| cgroup(e, arg));
+    "thread.nametid" CharBuf None [hidden] "proc.name and thread.tid, one after the other." => One(|e, _, buf| name_and_tid(e, buf));
+    "proc.nthreads" Uint64 None [] "How many threads the process has." => Plain(|e| e.task(TaskValue::Threads).map(Value::U64));
+    "proc.nchilds" Uint64 None [] "How many threads besides the first." => Plain(|e| e.task(TaskValue::Threads).map(|n| Value::U64(n.saturating_sub(1))));
     "thread.cpu" Double None [] "CPU use." => Unfilled;
     "thread.cpu.user" Double None [] "CPU use in user space." => Unfilled;
     "thread.cpu.system" Double None [] "CPU use in the kernel." => Unfilled;
-    "thread.vmsize" Uint64 None [] "proc.vmsize on the first thread." => Unfilled;
-    "thread.vmrss" Uint64 None [] "proc.vmrss on the first thread." => Unfilled;
-    "thread.vmsize.b" Uint64 None [hidden] "thread.vmsize in bytes." => Unfilled;
-    "thread.vmrss.b" Uint64 None [hidden] "thread.vmrss in bytes." => Unfilled;
+    "thread.vmsize" Uint64 None [] "proc.vmsize on the first thread, 0 on others." => Plain(|e| of_first_thread(e, TaskValue::VmSize, 1));
+    "thread.vmrss" Uint64 None [] "proc.vmrss on the first thread, 0 on others." => Plain(|e| of_first_thread(e, TaskValue::VmRss, 1));
+    "thread.vmsize.b" Uint64 None [hidden] "thread.vmsize in bytes." => Plain(|e| of_first_thread(e, TaskValue::VmSize, 1024));
+    "thread.vmrss.b" Uint64 None [hidden] "thread.vmrss in bytes." => Plain(|e| of_first_thread(e, TaskValue::VmRss, 1024));
     "proc.stdin.type" CharBuf None [] "Type of descriptor 0." => Unfilled;
     "proc.stdout.type" CharBuf None [] "Type of descriptor 1." => Unfilled;
     "proc.stderr.type" CharBuf None [] "Type of descriptor 2." => Unfilled;

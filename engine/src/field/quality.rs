@@ -91,6 +91,7 @@ impl About {
             "evt.args" | "evt.info" => About::Params,
             "evt.is_open_read" | "evt.is_open_write" => About::Access,
             "evt.is_open_exec" | "evt.is_open_create" => About::Creation,
+            "thread.exectime" | "thread.cpu" | "thread.cpu.user" | "thread.cpu.system" => About::Nothing,
             "evt.pluginname" | "evt.plugininfo" | "evt.asynctype" => About::Nothing,
             "evt.count.procinfo" | "evt.count.threadinfo" | "evt.count.error.memory" => About::Nothing,
             // Deprecated, and without a value in Falco too.
@@ -274,7 +275,6 @@ fn process(name: &str, event: Event, tier: Tier) -> Quality {
     let is_fresh = matches!(event, Event::Execve | Event::Execveat);
     match name {
         "thread.tid" | "thread.ismain" | "proc.pid" => Quality::Exact,
-        "thread.vtid" => known.and(Quality::Weaker(Why::FirstThread)),
         _ if !is_fresh && is_state_of_start(name) => known.and(Quality::Weaker(Why::AtExec)),
         _ => known,
     }
@@ -282,8 +282,7 @@ fn process(name: &str, event: Event, tier: Tier) -> Quality {
 
 /// True for what a process can change without starting a program, unnoticed.
 fn is_state_of_start(name: &str) -> bool {
-    name.starts_with("thread.cap_")
-        || name.starts_with("proc.sid")
+    name.starts_with("proc.sid")
         || name.starts_with("proc.pgid")
         || name.starts_with("proc.vpgid")
         || matches!(
@@ -329,7 +328,11 @@ mod tests {
             ("evt.arg.name", E::Openat, B, Some(Weaker(Why::PathAsPassed))),
             ("evt.rawarg.name", E::Openat, B, Some(Weaker(Why::FromCaller))),
             ("evt.arg.name", E::Connect, B, None),
-            ("evt.arg.vtid", E::Clone, B, Some(Weaker(Why::OfTheProcess))),
+            ("evt.arg.vtid", E::Clone, B, Some(Exact)),
+            ("evt.arg.vm_size", E::Execve, B, Some(Exact)),
+            ("evt.arg.cgroups", E::Execve, D, Some(Weaker(Why::FromProc))),
+            ("thread.vtid", E::Openat, B, Some(Exact)),
+            ("thread.cap_effective", E::Openat, B, Some(Exact)),
             ("evt.arg.creat_flags", E::Creat, A, Some(Missing(Why::NotRead))),
             ("evt.args", E::Creat, B, Some(Weaker(Why::SomeMissing))),
             ("evt.arg.addr", E::Ptrace, B, Some(Exact)),
@@ -379,7 +382,8 @@ mod tests {
             ("proc.sid", E::Execve, B, Some(Exact)),
             ("container.id", E::Openat, C, Some(Exact)),
             ("container.id", E::Openat, D, Some(Weaker(Why::FromProc))),
-            ("thread.exectime", E::Openat, A, Some(Missing(Why::NotRead))),
+            ("thread.exectime", E::Openat, A, None),
+            ("thread.cpu.user", E::Openat, A, None),
             ("k8s.rc.name", E::Openat, B, None),
         ] {
             assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, FdUse, ParamType};
+use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, FdUse, Needs, ParamType, ProcessField};
 use lanner_schema::view::EventView;
 
 use super::param_names::PARAM_NAMES;
@@ -432,6 +432,30 @@ impl FieldRef {
             (_, param::Reads::ObjectOr(name)) => row.param(name).map_or_else(object, bit),
             (_, param::Reads::Path) => param::path_index_of(event, self.row.name).map_or(0, bit),
             _ => 0,
+        }
+    }
+
+    /// Adds what the field reads on `event` that is captured or kept on demand only.
+    pub fn add_needs(&self, event: Event, needs: &mut Needs) {
+        needs.params[event as usize] |= self.on_demand(event);
+        needs.task[event as usize] |= process::task_values(self.row.name);
+        needs.environment |= matches!(self.row.name, "proc.env" | "proc.aenv");
+        needs.cgroups |= matches!(self.row.name, "thread.cgroups" | "thread.cgroup");
+        let params = event.row().params;
+        let read = match (&self.arg, param::reads(self.row.name)) {
+            (_, param::Reads::All) => params,
+            (Arg::Param(..) | Arg::Index(_), param::Reads::None | param::Reads::Indexed) => {
+                param::index(event, &self.arg).map_or(&[][..], |index| &params[index..=index])
+            }
+            _ => &[],
+        };
+        for param in read {
+            match param.state {
+                Some(ProcessField::Task(value)) => needs.task[event as usize] |= value.bit(),
+                Some(ProcessField::Env) => needs.environment = true,
+                Some(ProcessField::Cgroups) => needs.cgroups = true,
+                _ => {}
+            }
         }
     }
 }

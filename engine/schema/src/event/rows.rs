@@ -61,9 +61,10 @@ macro_rules! events {
 }
 
 use super::Origin::{
-    Absent, Arg, Int, Object as Behind, Program, ResultU64, Return, UserPath, UserString, UserU64,
+    Absent, Arg, Constant, Int, Object as Behind, Program, ResultU64, Return, UserPath, UserString, UserU64,
 };
 use super::ParamType::*;
+use crate::task::TaskValue as T;
 use DescriptorKind as K;
 use Extractor as X;
 use ProcessField as P;
@@ -86,24 +87,24 @@ const fn executed(args: Extractor, filename: Param) -> [Param; 31] {
         param!(args: ByteBuf, Origin::Extractor(args), state = P::Args),
         param!(tid: Pid, Absent, state = P::Tid),
         param!(pid: Pid, Absent, state = P::Pid),
-        param!(ptid: Pid, Absent, state = P::ParentPid),
+        param!(ptid: Pid, Absent, state = P::Task(T::ParentTid)),
         param!(cwd: CharBuf, Absent, state = P::Cwd),
-        param!(fdlimit: U64, Absent),
-        param!(pgft_maj: U64, Absent),
-        param!(pgft_min: U64, Absent),
-        param!(vm_size: U32, Absent),
-        param!(vm_rss: U32, Absent),
-        param!(vm_swap: U32, Absent),
+        param!(fdlimit: U64, Absent, state = P::Task(T::FdLimit)),
+        param!(pgft_maj: U64, Absent, state = P::Task(T::MajorFaults)),
+        param!(pgft_min: U64, Absent, state = P::Task(T::MinorFaults)),
+        param!(vm_size: U32, Absent, state = P::Task(T::VmSize)),
+        param!(vm_rss: U32, Absent, state = P::Task(T::VmRss)),
+        param!(vm_swap: U32, Absent, state = P::Task(T::VmSwap)),
         param!(comm: CharBuf, Absent, state = P::Comm),
-        param!(cgroups: ByteBuf, Absent),
+        param!(cgroups: ByteBuf, Absent, state = P::Cgroups),
         param!(env: ByteBuf, Absent, state = P::Env),
         param!(tty: U32, Absent, state = P::Tty),
         param!(vpgid: Pid, Absent, state = P::Vpgid),
         param!(loginuid: Uid, Absent, state = P::LoginUid),
         param!(flags: Flags(&flags::EXECVE_FLAGS), Absent, state = P::ExecFlags),
-        param!(cap_inheritable: U64, Absent, state = P::CapInheritable),
-        param!(cap_permitted: U64, Absent, state = P::CapPermitted),
-        param!(cap_effective: U64, Absent, state = P::CapEffective),
+        param!(cap_inheritable: U64, Absent, state = P::Task(T::CapInheritable)),
+        param!(cap_permitted: U64, Absent, state = P::Task(T::CapPermitted)),
+        param!(cap_effective: U64, Absent, state = P::Task(T::CapEffective)),
         param!(exe_ino: U64, Absent, state = P::ExeIno),
         param!(exe_ino_ctime: AbsTime, Absent, state = P::ExeCtime),
         param!(exe_ino_mtime: AbsTime, Absent, state = P::ExeMtime),
@@ -123,20 +124,20 @@ const fn cloned(flags: Origin) -> [Param; 21] {
         param!(args: ByteBuf, Absent, state = P::Args),
         param!(tid: Pid, Absent, state = P::Tid),
         param!(pid: Pid, Absent, state = P::Pid),
-        param!(ptid: Pid, Absent, state = P::ParentPid),
+        param!(ptid: Pid, Absent, state = P::Task(T::ParentTid)),
         param!(cwd: CharBuf, Absent, state = P::Cwd),
-        param!(fdlimit: I64, Absent),
-        param!(pgft_maj: U64, Absent),
-        param!(pgft_min: U64, Absent),
-        param!(vm_size: U32, Absent),
-        param!(vm_rss: U32, Absent),
-        param!(vm_swap: U32, Absent),
+        param!(fdlimit: I64, Absent, state = P::Task(T::FdLimit)),
+        param!(pgft_maj: U64, Absent, state = P::Task(T::MajorFaults)),
+        param!(pgft_min: U64, Absent, state = P::Task(T::MinorFaults)),
+        param!(vm_size: U32, Absent, state = P::Task(T::VmSize)),
+        param!(vm_rss: U32, Absent, state = P::Task(T::VmRss)),
+        param!(vm_swap: U32, Absent, state = P::Task(T::VmSwap)),
         param!(comm: CharBuf, Absent, state = P::Comm),
-        param!(cgroups: ByteBuf, Absent),
+        param!(cgroups: ByteBuf, Absent, state = P::Cgroups),
         param!(flags: Flags(&flags::CLONE_FLAGS), flags),
         param!(uid: U32, Absent, state = P::Uid),
         param!(gid: U32, Absent, state = P::Gid),
-        param!(vtid: Pid, Absent, state = P::Vtid),
+        param!(vtid: Pid, Absent, state = P::Task(T::Vtid)),
         param!(vpid: Pid, Absent, state = P::Vpid),
         param!(pidns_init_start_ts: U64, Absent, state = P::PidnsStart),
     ]
@@ -196,9 +197,9 @@ events! {
     /// `clone(2)`: one event in the parent (the child's tid), one in the child (0).
     Clone "clone" Process x86_64 [56] i386 [120] aarch64 [220] => [cloned(Arg(0))]
     /// `fork(2)`, as [`Event::Clone`].
-    Fork "fork" Process x86_64 [57] i386 [2] aarch64 [] => [cloned(Absent)]
+    Fork "fork" Process x86_64 [57] i386 [2] aarch64 [] => [cloned(Constant(0))]
     /// `vfork(2)`, as [`Event::Clone`].
-    Vfork "vfork" Process x86_64 [58] i386 [190] aarch64 [] => [cloned(Absent)]
+    Vfork "vfork" Process x86_64 [58] i386 [190] aarch64 [] => [cloned(Constant(0))]
     /// `clone3(2)`, as [`Event::Clone`]; its flags are a member of `struct clone_args`.
     Clone3 "clone3" Process x86_64 [435] i386 [435] aarch64 [435] => [cloned(UserU64 { arg: 0, offset: 0 })]
     /// The end of a thread (`sched_process_exit`).
@@ -757,7 +758,7 @@ events! {
         by_descriptor: U8, Program;
         comm: CharBuf, Program;
         args: ByteBuf, Program;
-        env: ByteBuf, Program;
+        env: ByteBuf, Program, on_demand;
         exepath: FsPath, Program;
         cwd: FsPath, Program;
         filename: CharBuf, Program;
@@ -771,5 +772,7 @@ events! {
         pgid: Pid, Program;
         vpgid: Pid, Program;
         sid: Pid, Program;
+        child_image: U16, Program;
+        comm: CharBuf, Program;
     }
 }

@@ -35,14 +35,23 @@ pub static CLONE_FLAGS: FlagTable = table(
     ],
 );
 
+/// Bit of [`EXECVE_FLAGS`]: who runs the file may write to it.
+pub const EXE_WRITABLE: u32 = 1;
+/// Bit of [`EXECVE_FLAGS`]: the file is in the upper layer of an overlay.
+pub const EXE_UPPER_LAYER: u32 = 2;
+/// Bit of [`EXECVE_FLAGS`]: the file exists in memory only.
+pub const EXE_FROM_MEMFD: u32 = 4;
+/// Bit of [`EXECVE_FLAGS`]: the file is in a lower layer of an overlay.
+pub const EXE_LOWER_LAYER: u32 = 8;
+
 /// What `execve`'s `flags` parameter says of the executable.
 pub static EXECVE_FLAGS: FlagTable = table(
     "execve_flags",
     &[
-        Flag::bits("EXE_WRITABLE", 1, 1),
-        Flag::bits("EXE_UPPER_LAYER", 2, 2),
-        Flag::bits("EXE_FROM_MEMFD", 4, 4),
-        Flag::bits("EXE_LOWER_LAYER", 8, 8),
+        Flag::bits("EXE_WRITABLE", EXE_WRITABLE as u64, 1),
+        Flag::bits("EXE_UPPER_LAYER", EXE_UPPER_LAYER as u64, 2),
+        Flag::bits("EXE_FROM_MEMFD", EXE_FROM_MEMFD as u64, 4),
+        Flag::bits("EXE_LOWER_LAYER", EXE_LOWER_LAYER as u64, 8),
     ],
 );
 

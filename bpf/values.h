@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/* The values of the current thread that a rule asked for (the schema's task.rs), behind the parameters of a record. */
+#pragma once
+
+#include "process.h"
+
+/* A pid's number in its own namespace. */
+static __always_inline __u32 number_inside(struct pid *pid)
+{
+	__u32 level = BPF_CORE_READ(pid, level);
+	int nr = 0;
+
+	bpf_probe_read_kernel(&nr, sizeof(nr),
+			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				      level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
+	return nr;
+}
+
+/* Pages of one kind, by the kernel's quick count: what is gathered per CPU and not yet added is left out. */
+static __always_inline __u64 pages(struct mm_struct *mm, __u32 kind)
+{
+	struct mm_struct___counters *counters = (void *)mm;
+	struct mm_struct___old *old = (void *)mm;
+	__s64 count = 0;
+
+	if (bpf_core_field_exists(counters->rss_stat[0].count))
+		count = BPF_CORE_READ(counters, rss_stat[kind].count);
+	else if (bpf_core_field_exists(old->rss_stat.count))
+		count = BPF_CORE_READ(old, rss_stat.count[kind].counter);
+	return count > 0 ? count : 0;
+}
+
+/* The descriptors of the current task that are open, or -1 when there may be more than are looked at. */
+static __always_inline __s64 open_descriptors(struct task_struct *task)
+{
+	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
+	unsigned long *map = BPF_CORE_READ(fdt, open_fds);
+	__u32 max = BPF_CORE_READ(fdt, max_fds);
+	__u64 count = 0;
+
+	if (max > FD_WORDS * 64)
+		return -1;
+	for (__u32 i = 0; i < FD_WORDS; i++) {
+		__u64 word = 0;
+
+		if (i * 64 >= max)
+			break;
+		bpf_probe_read_kernel(&word, sizeof(word), map + i);
+		/* The bits of a word, added up in pairs, fours, bytes. */
+		word -= word >> 1 & 0x5555555555555555ULL;
+		word = (word & 0x3333333333333333ULL) + (word >> 2 & 0x3333333333333333ULL);
+		word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
+		count += word * 0x0101010101010101ULL >> 56;
+	}
+	return count;
+}
+
+/* Appends value `which` if it is wanted, and notes that it is there. */
+#define PUT(which, value)                                                                                              \
+	do {                                                                                                           \
+		if (wanted & 1 << (which)) {                                                                           \
+			*(__u64 *)(data(s) + at + 4 + (count & 31) * 8) = (value);                                     \
+			count++;                                                                                       \
+			got |= 1 << (which);                                                                           \
+		}                                                                                                      \
+	} while (0)
+
+/* A global function, as put_components(). */
+__noinline int append_task_values(__u32 which, __u32 wanted)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &which);
+	struct task_struct *task = current_task();
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+	__u32 got = 0, count = 0;
+	__u64 at;
+
+	if (!s || !room(s, &at))
+		return 0;
+	/* A thread of the kernel, or one that has ended, has no memory. */
+	if (!mm)
+		wanted &= ~(1 << TASK_VM_SIZE | 1 << TASK_VM_RSS | 1 << TASK_VM_SWAP);
+	/* In the order of their numbers. */
+	PUT(TASK_VTID, number_inside(BPF_CORE_READ(task, thread_pid)));
+	PUT(TASK_PARENT_TID, BPF_CORE_READ(task, real_parent, pid));
+	PUT(TASK_THREADS, BPF_CORE_READ(signal, nr_threads));
+	PUT(TASK_FD_LIMIT, BPF_CORE_READ(signal, rlim[RLIMIT_NOFILE].rlim_cur));
+	if (wanted & 1 << TASK_FD_OPEN) {
+		__s64 open = open_descriptors(task);
+
+		if (open >= 0)
+			PUT(TASK_FD_OPEN, open);
+	}
+	PUT(TASK_MAJOR_FAULTS, BPF_CORE_READ(task, maj_flt));
+	PUT(TASK_MINOR_FAULTS, BPF_CORE_READ(task, min_flt));
+	PUT(TASK_VM_SIZE, BPF_CORE_READ(mm, total_vm) * config.page_kb);
+	PUT(TASK_VM_RSS, (pages(mm, MM_FILEPAGES) + pages(mm, MM_ANONPAGES) + pages(mm, MM_SHMEMPAGES)) * config.page_kb);
+	PUT(TASK_VM_SWAP, pages(mm, MM_SWAPENTS) * config.page_kb);
+	PUT(TASK_CPU_TIME, BPF_CORE_READ(task, se.sum_exec_runtime));
+	PUT(TASK_CAP_INHERITABLE, capabilities(&cred->cap_inheritable));
+	PUT(TASK_CAP_PERMITTED, capabilities(&cred->cap_permitted));
+	PUT(TASK_CAP_EFFECTIVE, capabilities(&cred->cap_effective));
+	*(__u32 *)(data(s) + at) = got;
+	s->off += 4 + (count & 31) * 8;
+	return 0;
+}
+
+static __always_inline void put_task_values(__u32 scratch, __u32 row)
+{
+	__u32 wanted = config.task[row & (ROWS - 1)];
+
+	if (wanted)
+		append_task_values(scratch, wanted);
+}

@@ -1,0 +1,385 @@
+//! The table by hand: records that come, and records that were lost.
+
+use std::path::Path;
+use std::time::Duration;
+
+use lanner_schema::event::Event;
+use lanner_schema::record::WireBuilder;
+
+use super::*;
+
+fn table(limit: usize) -> ProcessTable {
+    table_at(limit, Path::new("/nonexistent"))
+}
+
+fn table_at(limit: usize, proc: &Path) -> ProcessTable {
+    let config = Config {
+        process_limit: limit,
+        ..Config::default()
+    };
+    ProcessTable::new(&config, Procfs::at(proc))
+}
+
+/// A process in a /proc made by hand.
+fn running(proc: &Path, pid: u32, comm: &str, ppid: u32) {
+    let dir = proc.join(pid.to_string());
+    std::fs::create_dir_all(&dir).unwrap();
+    let stat = format!("{pid} ({comm}) S {ppid} 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0 0\n");
+    std::fs::write(dir.join("stat"), stat).unwrap();
+    std::fs::write(dir.join("status"), format!("NSpid:\t{pid}\n")).unwrap();
+    std::fs::write(dir.join("cmdline"), format!("{comm}\0")).unwrap();
+}
+
+/// An event of a process that runs the program with this number.
+fn event(table: &mut ProcessTable, pid: u32, image: u16, time: u64) {
+    table.ensure(&Header {
+        image,
+        ..header(Event::Openat, pid, time)
+    });
+}
+
+fn header(event: Event, pid: u32, time: u64) -> Header {
+    Header {
+        event: event as u16,
+        pid,
+        tid: pid,
+        time,
+        cgroup: 5,
+        uid: 7,
+        ..Header::default()
+    }
+}
+
+fn exec(table: &mut ProcessTable, pid: u32, ppid: u32, argv: &[u8], time: u64) {
+    let mut builder = WireBuilder::new().number(i64::from(ppid));
+    for value in [
+        1,
+        1,
+        1,
+        1,
+        34816,
+        -1,
+        0,
+        0,
+        0,
+        99,
+        7000,
+        6000,
+        2,
+        i64::try_from(time).unwrap(),
+        3,
+        0,
+    ] {
+        builder = builder.number(value);
+    }
+    let bytes = builder
+        .text("cat")
+        .bytes(argv)
+        .bytes(b"A=1\0")
+        .kernel_path("/usr/bin/cat")
+        .kernel_path("/srv/data")
+        .text("/bin/cat")
+        .build();
+    let wire = Wire::read(&bytes, Event::TaskExec.row().params.len()).unwrap();
+    table.exec(&header(Event::TaskExec, pid, time), &wire, 1000);
+}
+
+fn fork(table: &mut ProcessTable, pid: u32, child: u32, time: u64) {
+    let bytes = WireBuilder::new()
+        .number(i64::from(child))
+        .number(1)
+        .number(i64::from(pid))
+        .number(i64::try_from(time).unwrap())
+        .number(1)
+        .number(1)
+        .number(1)
+        .number(i64::from(child) & 0xff)
+        .text("")
+        .build();
+    table.fork(
+        &header(Event::TaskFork, pid, time),
+        &Wire::read(&bytes, Event::TaskFork.row().params.len()).unwrap(),
+        1000,
+    );
+}
+
+#[test]
+fn exec_sets_the_program_and_fork_inherits_it() {
+    let mut table = table(10);
+    exec(&mut table, 5, 1, b"cat\0/etc/shadow\0", 10);
+    let process = table.get(5).unwrap();
+    assert_eq!(&*process.image.cmdline, b"cat /etc/shadow");
+    assert_eq!(&*process.image.exepath, b"/usr/bin/cat");
+    assert_eq!(&*process.cwd, b"/srv/data");
+    assert_eq!((process.tty, process.uid, process.loginuid), (34816, 7, 0));
+    assert_eq!((process.start_time, process.pidns_start), (1010, 1003));
+    let image = &process.image;
+    assert_eq!(
+        (image.exe_ino, image.exe_ctime, image.exe_mtime, image.exec_flags),
+        (99, 7000, 6000, 2)
+    );
+    fork(&mut table, 5, 6, 20);
+    let child = table.get(6).unwrap();
+    assert_eq!((child.ppid, child.start_time), (5, 1020));
+    assert_eq!(child.pidns_start, 1020, "it is the first of a new pid namespace");
+    assert!(Arc::ptr_eq(&child.image, &table.get(5).unwrap().image));
+}
+
+#[test]
+fn a_process_outlives_its_end_but_not_for_long_and_not_its_id() {
+    let mut table = table(100);
+    exec(&mut table, 5, 1, b"a\0", 10);
+    exec(&mut table, 6, 1, b"b\0", 10);
+    table.exit(&header(Event::Procexit, 5, 20));
+    assert!(table.get(5).is_some(), "children still name it");
+    fork(&mut table, 6, 5, 30);
+    table.exit(&header(Event::Procexit, 6, 20 + LINGER));
+    assert!(table.get(5).is_some(), "the id was given to another process");
+    assert!(table.get(6).is_some());
+    table.exit(&header(Event::Procexit, 99, 30 + 2 * LINGER));
+    assert!(table.get(6).is_none());
+}
+
+#[test]
+fn an_exec_keeps_the_parent_that_started_it_while_its_state_lasts() {
+    let mut table = table(100);
+    exec(&mut table, 5, 1, b"parent\0", 10);
+    fork(&mut table, 5, 6, 20);
+    table.exit(&header(Event::Procexit, 5, 30));
+    exec(&mut table, 6, 1, b"child\0", 20);
+    assert_eq!(table.get(6).unwrap().ppid, 5);
+    exec(&mut table, 7, 1, b"reader\0", 40);
+    assert_eq!(table.get(7).unwrap().ppid, 1, "nothing better is known");
+    exec(&mut table, 6, 1, b"recycled\0", LINGER);
+    assert_eq!(table.get(6).unwrap().ppid, 1, "another process with that id");
+}
+
+#[test]
+fn children_of_a_process_that_is_gone_are_given_to_the_reaper() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("6")).unwrap();
+    let stat = "6 (a) S 9 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0 0\n";
+    std::fs::write(dir.path().join("6/stat"), stat).unwrap();
+    let mut table = table_at(100, dir.path());
+    exec(&mut table, 5, 1, b"parent\0", 10);
+    fork(&mut table, 5, 6, 20);
+    fork(&mut table, 5, 7, 20);
+    table.exit(&header(Event::Procexit, 5, 30));
+    table.exit(&header(Event::Procexit, 99, 40));
+    assert_eq!(table.get(6).unwrap().ppid, 5);
+    table.exit(&header(Event::Procexit, 99, 30 + 2 * LINGER));
+    assert!(table.get(5).is_none());
+    assert_eq!(table.get(6).unwrap().ppid, 9, "as the kernel says");
+    assert_eq!(table.get(7).unwrap().ppid, 1, "/proc knows it no more");
+}
+
+#[test]
+fn a_full_table_forgets_whom_it_has_not_heard_of() {
+    let mut table = table(16);
+    exec(&mut table, 1, 0, b"init\0", 1);
+    for pid in 2..=16 {
+        exec(&mut table, pid, 1, b"a\0", u64::from(pid) * 10);
+    }
+    event(&mut table, 2, 0, 1000);
+    assert_eq!((table.len(), table.counts.evicted), (16, 0));
+    exec(&mut table, 17, 1, b"new\0", 1010);
+    assert!(table.len() <= 16);
+    assert_eq!(table.counts.evicted, 2);
+    for (pid, stays) in [
+        (1, true),
+        (2, true),
+        (3, false),
+        (4, false),
+        (5, true),
+        (17, true),
+    ] {
+        assert_eq!(table.get(pid).is_some(), stays, "{pid}");
+    }
+    exec(&mut table, 5, 1, b"again\0", 1011);
+    assert_eq!(table.counts.evicted, 2, "it was there already");
+    table.ensure(&header(Event::Openat, 77, 1012));
+    assert_eq!(table.counts.unknown, 1);
+}
+
+#[test]
+fn what_ended_makes_room_first() {
+    let mut table = table(16);
+    for pid in 1..=16 {
+        exec(&mut table, pid, 0, b"a\0", 10);
+    }
+    table.exit(&header(Event::Procexit, 7, 20));
+    table.exit(&header(Event::Procexit, 8, 20));
+    exec(&mut table, 17, 1, b"new\0", 30);
+    assert_eq!((table.len(), table.counts.evicted), (15, 0));
+    assert!(table.get(7).is_none() && table.get(1).is_some());
+}
+
+/// However many pass by, with their ends seen or not, the table holds no more than it may.
+#[test]
+fn processes_that_pass_by_leave_nothing_behind() {
+    const LIMIT: usize = 1024;
+    let mut table = table(LIMIT);
+    exec(&mut table, 1, 0, b"init\0", 1);
+    let count = Event::TaskFork.row().params.len();
+    let numbers = [0, 0, 1, 0, 1, 1, 1, 0];
+    let mut forked = numbers
+        .into_iter()
+        .fold(WireBuilder::new(), WireBuilder::number)
+        .text("job")
+        .build();
+    for n in 0..500_000u32 {
+        let (pid, time) = (n + 2, u64::from(n) * 1_000_000);
+        forked[count * 2..][..4].copy_from_slice(&pid.to_le_bytes());
+        forked[count * 2 + 24..][..8].copy_from_slice(&time.to_le_bytes());
+        let wire = Wire::read(&forked, count).unwrap();
+        table.fork(&header(Event::TaskFork, 1, time), &wire, 0);
+        if n % 2 == 0 {
+            table.exit(&header(Event::Procexit, pid, time + 20));
+        }
+        assert!(table.len() <= LIMIT && table.ended.len() <= LIMIT);
+    }
+    assert!(table.get(1).is_some(), "everyone's parent is never forgotten");
+    assert!(table.counts.evicted > 200_000, "{:?}", table.counts);
+}
+
+#[test]
+fn a_missed_exec_is_noticed_and_read_from_proc() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut table = table_at(100, dir.path());
+    exec(&mut table, 9, 0, b"parent\0", 10);
+    fork(&mut table, 9, 5, 20);
+    // The number of the program came with the fork.
+    event(&mut table, 5, 5, 30);
+    assert_eq!(table.counts, Counts::default());
+    running(dir.path(), 5, "second", 1);
+    table.known.get_mut(&5).unwrap().process.start_time = {
+        let read = table.procfs.process(5).unwrap().start_time;
+        read + 1
+    };
+    let start = table.get(5).unwrap().start_time;
+    event(&mut table, 5, 6, 40);
+    assert_eq!(&*table.get(5).unwrap().image.comm, b"second");
+    assert_eq!(table.counts.stale, 1);
+    let process = table.get(5).unwrap();
+    assert_eq!(
+        (process.ppid, process.start_time),
+        (9, start),
+        "it is the same process"
+    );
+    event(&mut table, 5, 6, 50);
+    assert_eq!(table.counts.stale, 1, "read once");
+    // Another life under the same id.
+    running(dir.path(), 5, "other", 1);
+    table.known.get_mut(&5).unwrap().process.start_time += 2 * TICKS;
+    event(&mut table, 5, 7, 60);
+    assert_eq!(
+        (&*table.get(5).unwrap().image.comm, table.get(5).unwrap().ppid),
+        (&b"other"[..], 1)
+    );
+    // One that is gone before it can be asked is unknown, not what it was.
+    std::fs::remove_dir_all(dir.path().join("5")).unwrap();
+    event(&mut table, 5, 8, 70);
+    assert!(table.get(5).is_none());
+    assert_eq!((table.counts.stale, table.counts.unknown), (3, 1));
+}
+
+#[test]
+fn a_missed_fork_is_read_from_proc_with_its_ancestors() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut table = table_at(100, dir.path());
+    running(dir.path(), 1, "init", 0);
+    running(dir.path(), 20, "shell", 1);
+    running(dir.path(), 30, "job", 20);
+    event(&mut table, 30, 3, 10);
+    let job = table.get(30).unwrap();
+    assert_eq!((&*job.image.comm, job.ppid), (&b"job"[..], 20));
+    assert_eq!(&*table.get(20).unwrap().image.comm, b"shell");
+    assert_eq!(&*table.get(1).unwrap().image.comm, b"init");
+    assert_eq!((table.counts.repaired, table.counts.unknown), (3, 0));
+    // A program that was read from /proc has the number of its first event.
+    event(&mut table, 20, 8, 20);
+    assert_eq!(table.counts.stale, 0);
+    event(&mut table, 20, 9, 30);
+    assert_eq!(table.counts.stale, 1);
+}
+
+#[test]
+fn processes_whose_end_was_missed_are_purged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut table = table_at(100, dir.path());
+    running(dir.path(), 1, "init", 0);
+    running(dir.path(), 5, "alive", 1);
+    running(dir.path(), 8, "orphan", 1);
+    let (second, timeout) = (1_000_000_000, 300 * 1_000_000_000);
+    for pid in [5, 6, 7] {
+        exec(&mut table, pid, 1, b"a\0", second);
+    }
+    exec(&mut table, 8, 6, b"b\0", second);
+    table.purge(second);
+    // The one that was heard of lately may have begun after /proc was read.
+    event(&mut table, 7, 0, second + timeout);
+    event(&mut table, 8, 0, second + timeout);
+    table.purge(second + timeout);
+    for (pid, stays) in [(5, true), (6, false), (7, true), (8, true)] {
+        assert_eq!(table.get(pid).is_some(), stays, "{pid}");
+    }
+    assert_eq!((table.counts.purged, table.get(8).unwrap().ppid), (1, 1));
+    table.purge(2 * timeout);
+    assert!(table.get(7).is_some(), "not before the interval is over");
+    table.purge(second + 2 * timeout);
+    assert!(table.get(7).is_none());
+}
+
+#[test]
+fn what_a_renamed_thread_creates_inherits_its_name() {
+    let mut table = table(10);
+    exec(&mut table, 5, 1, b"server\0--port\0", 10);
+    let bytes = WireBuilder::new();
+    let bytes = [6, 6, 5, 20, 1, 1, 1, 77]
+        .into_iter()
+        .fold(bytes, WireBuilder::number);
+    let bytes = bytes.text("worker").build();
+    let wire = Wire::read(&bytes, Event::TaskFork.row().params.len()).unwrap();
+    table.fork(&header(Event::TaskFork, 5, 20), &wire, 0);
+    let child = table.get(6).unwrap();
+    assert_eq!(
+        (&*child.image.comm, &*child.image.cmdline),
+        (&b"worker"[..], &b"worker --port"[..])
+    );
+    assert_eq!(&*table.get(5).unwrap().image.comm, b"cat");
+}
+
+#[test]
+fn environments_and_cgroups_are_kept_when_a_rule_reads_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut table = table_at(100, dir.path());
+    running(dir.path(), 5, "a", 1);
+    std::fs::write(dir.path().join("5/environ"), "A=1\0").unwrap();
+    std::fs::write(dir.path().join("5/cgroup"), "0::/slice\n").unwrap();
+    event(&mut table, 5, 1, 10);
+    assert!(table.get(5).unwrap().image.env.is_empty() && table.get(5).unwrap().cgroups.is_empty());
+    table.keep(true, true);
+    assert_eq!(&*table.get(5).unwrap().image.env, b"A=1\0");
+    assert!(table.get(5).unwrap().cgroups.starts_with(b"cpuset=/slice\0"));
+    // One that moved is looked up anew.
+    std::fs::write(dir.path().join("5/cgroup"), "0::/other\n").unwrap();
+    table.ensure(&Header {
+        cgroup: 99,
+        ..header(Event::Openat, 5, 20)
+    });
+    assert!(table.get(5).unwrap().cgroups.starts_with(b"cpuset=/other\0"));
+}
+
+#[test]
+fn intervals_are_the_configurations() {
+    let config = Config {
+        purge_interval: Duration::from_secs(7),
+        purge_timeout: Duration::MAX,
+        ..Config::default()
+    };
+    let table = ProcessTable::new(&config, Procfs::at("/nonexistent"));
+    assert_eq!(
+        (table.purge_interval, table.purge_timeout),
+        (7_000_000_000, u64::MAX)
+    );
+}
