@@ -127,6 +127,11 @@ fn writes(event: Event) -> bool {
     event.row().category == Category::IoWrite
 }
 
+/// True for reads; for Falco loading a module from a descriptor is one too, although it moves no data.
+fn reads_descriptor(event: Event) -> bool {
+    reads(event) || event == Event::FinitModule
+}
+
 /// True for calls that move data.
 fn moves(event: Event) -> bool {
     reads(event) || writes(event)
@@ -153,9 +158,9 @@ fn category(view: &EventView<'_>) -> &'static str {
 }
 
 fn direction(event: Event) -> Option<&'static str> {
-    match event.row().category {
-        Category::IoRead => Some("read"),
-        Category::IoWrite => Some("write"),
+    match (writes(event), reads_descriptor(event)) {
+        (true, _) => Some("write"),
+        (_, true) => Some("read"),
         _ => None,
     }
 }
@@ -280,8 +285,8 @@ pub(super) static FIELDS: &[Field] = fields! {
     "evt.res" CharBuf None [] "SUCCESS, or the name of the error." => Plain(result);
     "evt.rawres" Int64 None [] "The result as a number." => Plain(|e| return_value(e).map(Value::I64));
     "evt.failed" Bool None [] "The call failed." => Plain(|e| failed(e).map(Value::Bool));
-    "evt.is_io" Bool None [] "The event reads or writes." => Plain(|e| Some(Value::Bool(moves(e.event))));
-    "evt.is_io_read" Bool None [] "The event reads." => Plain(|e| Some(Value::Bool(reads(e.event))));
+    "evt.is_io" Bool None [] "The event reads or writes." => Plain(|e| Some(Value::Bool(direction(e.event).is_some())));
+    "evt.is_io_read" Bool None [] "The event reads." => Plain(|e| Some(Value::Bool(reads_descriptor(e.event))));
     "evt.is_io_write" Bool None [] "The event writes." => Plain(|e| Some(Value::Bool(writes(e.event))));
     "evt.io_dir" CharBuf None [] "read or write." => Plain(|e| direction(e.event).map(Value::text));
     "evt.is_wait" Bool None [] "The call is one that waits." => Plain(|e| Some(Value::Bool(waits(e.event))));

@@ -143,6 +143,17 @@ fn what_moves_data_says_which_way_and_how_much() {
             ("evt.count.error.memory exists", false),
         ],
     );
+    let module = Happening::new(E::FinitModule, WireBuilder::new().number(0).number(3));
+    holds(
+        &module,
+        &[
+            ("evt.is_io = true", true),
+            ("evt.io_dir = read", true),
+            ("evt.is_io_write = true", false),
+            ("evt.buflen exists", false),
+            ("evt.category = other", true),
+        ],
+    );
     holds(
         &Happening::openat(b"/x", 0, 3),
         &[

@@ -198,6 +198,35 @@ fn codes_have_falcos_numbers_in_decimal() {
             "1048608(CLONE_NEWNS|CLONE_NEWUSER)",
         )],
     );
+    let accepted = WireBuilder::new()
+        .number(5)
+        .missing()
+        .missing()
+        .missing()
+        .missing()
+        .number(0o2000000);
+    let accepted = Happening::new(E::Accept4, accepted);
+    shows(&accepted, &[("flags", "80000", "80000", "80000")]);
+    assert_eq!(
+        value(&accepted, "evt.rawarg.flags"),
+        FieldValue::Text("80000".into())
+    );
+    let down = Happening::new(E::Shutdown, numbers(&[0, 5, 1]));
+    shows(&down, &[("how", "1", "SHUT_WR", "1(SHUT_WR)")]);
+    let module = Happening::new(E::FinitModule, numbers(&[0, 5]).missing().number(4));
+    let name = "MODULE_INIT_COMPRESSED_FILE";
+    shows(&module, &[("flags", "4", name, &format!("4({name})"))]);
+    assert_eq!(value(&module, "evt.rawarg.flags"), FieldValue::U64(4));
+    let all = 0x1ff_ffff_ffff;
+    let capset = Happening::new(E::Capset, numbers(&[0, 0, all, all]));
+    let hex = "1FFFFFFFFFF";
+    shows(
+        &capset,
+        &[
+            ("cap_inheritable", "0", "0", "0"),
+            ("cap_effective", hex, hex, hex),
+        ],
+    );
     let none = Happening::new(E::Dup3, numbers(&[7, 3, 7, 0]));
     shows(&none, &[("flags", "0", "O_NONE", "0(O_NONE)")]);
     let options = numbers(&[0, 3, 1, 66]).bytes(&[&[record::DYN_NUMBER][..], &5_u64.to_le_bytes()].concat());

@@ -451,6 +451,14 @@ pub(super) fn typed(
     let value = match field.get(view, &mut buf) {
         None => FieldValue::Missing,
         Some(Value::U64(number)) if field.row.flags.hex => FieldValue::Text(format!("{number:X}")),
+        Some(Value::I64(number)) if field.row.ty == FieldType::Dyn => {
+            match raw_format(view, &field.arg) {
+                Format::Decimal => FieldValue::I64(number),
+                // Only numbers of 32 bits are signed and not decimal.
+                Format::Hex => FieldValue::Text(format!("{:X}", number as u32)),
+                Format::Octal => FieldValue::Text(format!("{:o}", number as u32)),
+            }
+        }
         Some(Value::U64(number)) if field.row.ty == FieldType::Dyn => match raw_format(view, &field.arg) {
             Format::Decimal => FieldValue::U64(number),
             Format::Hex => FieldValue::Text(format!("{number:X}")),

@@ -102,9 +102,9 @@ const fn executed(args: Extractor, filename: Param) -> [Param; 31] {
         param!(vpgid: Pid, Absent, state = P::Vpgid),
         param!(loginuid: Uid, Absent, state = P::LoginUid),
         param!(flags: Flags(&flags::EXECVE_FLAGS), Absent, state = P::ExecFlags),
-        param!(cap_inheritable: U64, Absent, state = P::Task(T::CapInheritable)),
-        param!(cap_permitted: U64, Absent, state = P::Task(T::CapPermitted)),
-        param!(cap_effective: U64, Absent, state = P::Task(T::CapEffective)),
+        param!(cap_inheritable: U64, Absent, state = P::Task(T::CapInheritable), hex),
+        param!(cap_permitted: U64, Absent, state = P::Task(T::CapPermitted), hex),
+        param!(cap_effective: U64, Absent, state = P::Task(T::CapEffective), hex),
         param!(exe_ino: U64, Absent, state = P::ExeIno),
         param!(exe_ino_ctime: AbsTime, Absent, state = P::ExeCtime),
         param!(exe_ino_mtime: AbsTime, Absent, state = P::ExeMtime),
@@ -428,9 +428,9 @@ events! {
     /// `capset(2)`: the sets as they are after the call.
     Capset "capset" Process x86_64 [126] i386 [185] aarch64 [91] => {
         res: Errno, Return;
-        cap_inheritable: U64, Origin::Extractor(X::CapInheritable);
-        cap_permitted: U64, Origin::Extractor(X::CapPermitted);
-        cap_effective: U64, Origin::Extractor(X::CapEffective);
+        cap_inheritable: U64, Origin::Extractor(X::CapInheritable), hex;
+        cap_permitted: U64, Origin::Extractor(X::CapPermitted), hex;
+        cap_effective: U64, Origin::Extractor(X::CapEffective), hex;
     }
     /// `prctl(2)`.
     Prctl "prctl" Process x86_64 [157] i386 [172] aarch64 [167] => {
@@ -537,15 +537,15 @@ events! {
         queuepct: U8, Origin::Extractor(X::QueuePercent), on_demand;
         queuelen: U32, Origin::Extractor(X::QueueLength), on_demand;
         queuemax: U32, Origin::Extractor(X::QueueMax), on_demand;
-        flags: I32, Arg(3);
+        flags: I32, Arg(3), hex;
     }
     /// `socketpair(2)`; `fd.*` is about the first of the two.
     Socketpair "socketpair" Net x86_64 [53] i386 [360] aarch64 [199] fd FdUse::Socket { fd: 1, tuple: 8 }; => {
         res: Errno, Return;
         fd1: Fd, Origin::Extractor(X::PairFirst);
         fd2: Fd, Origin::Extractor(X::PairSecond);
-        source: U64, Origin::Extractor(X::PairSource), on_demand;
-        peer: U64, Origin::Extractor(X::PairPeer), on_demand;
+        source: U64, Origin::Extractor(X::PairSource), on_demand, hex;
+        peer: U64, Origin::Extractor(X::PairPeer), on_demand, hex;
         domain: Enum(&flags::SOCKET_FAMILIES), Arg(0);
         type: U32, Arg(1);
         proto: U32, Arg(2);
@@ -555,7 +555,7 @@ events! {
     Shutdown "shutdown" Net x86_64 [48] i386 [373] aarch64 [210] => {
         res: Errno, Return;
         fd: Fd, Arg(0);
-        how: Enum(&flags::SHUTDOWN_HOW), Arg(1);
+        how: Enum(&flags::SHUTDOWN_HOW), Arg(1), hex;
         object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `getsockopt(2)`.
@@ -716,7 +716,7 @@ events! {
         res: Errno, Return;
         fd: Fd, Arg(0);
         uargs: CharBuf, UserString(1);
-        flags: Flags(&flags::FINIT_MODULE_FLAGS), Arg(2);
+        flags: Flags(&flags::FINIT_MODULE_FLAGS), Arg(2), decimal;
         object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `bpf(2)`.
