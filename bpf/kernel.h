@@ -41,6 +41,18 @@ enum bpf_func_id {
 	BPF_FUNC_get_current_task_btf = 158, /* 5.11, 3ca1032ab7ab */
 };
 
+/* The same: which there are hangs on the kernel's configuration, and their numbers on that and its version. */
+enum cgroup_subsys_id {
+	cpuset_cgrp_id,
+	cpu_cgrp_id,
+	cpuacct_cgrp_id,
+	io_cgrp_id,
+	memory_cgrp_id,
+	devices_cgrp_id,
+	freezer_cgrp_id,
+	pids_cgrp_id,
+};
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 #if defined(__TARGET_ARCH_x86)
@@ -223,6 +235,18 @@ struct signal_struct {
 struct sched_entity {
 	__u64 sum_exec_runtime;
 };
+struct kernfs_node {
+	__u64 id; /* since 5.5, 67c0496e87d1 */
+};
+struct cgroup {
+	struct kernfs_node *kn;
+};
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+};
+struct css_set {
+	struct cgroup_subsys_state *subsys[1];
+};
 struct task_struct {
 	struct thread_info thread_info;
 	struct sched_entity se;
@@ -238,6 +262,7 @@ struct task_struct {
 	struct fs_struct *fs;
 	struct files_struct *files;
 	struct signal_struct *signal;
+	struct css_set *cgroups;
 	kuid_t loginuid;
 	__u64 start_boottime;
 };

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
-/* Every map and every global variable. Layouts shared with user space come from the generated events.h. */
+/* Every map and every global variable that changes. Layouts shared with user space come from the generated events.h. */
 #pragma once
 
-#include "kernel.h"
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_tracing.h>
-#include "events.h"
+#include "cgroup.h"
 
 /* Set by user space and changed while the programs run: what the loaded rules and the state need. */
 struct config config SEC(".data.config") = {};
@@ -103,7 +99,7 @@ static __noinline int count_drop(__u32 event, __u32 reason)
 {
 	__u32 key = event * DROP_REASONS + reason, first = 0;
 	__u64 *value = bpf_map_lookup_elem(&drops, &key);
-	__u64 cgroup = bpf_get_current_cgroup_id(), nobody = 0, one = 1;
+	__u64 cgroup = current_cgroup(), nobody = 0, one = 1;
 
 	if (value)
 		*value += 1;

@@ -81,7 +81,7 @@ static __always_inline void fill_header(void *at, __u16 event, __u8 stream, __u8
 	h->time = bpf_ktime_get_boot_ns();
 	h->tid = (__u32)id;
 	h->pid = id >> 32;
-	h->cgroup = bpf_get_current_cgroup_id();
+	h->cgroup = current_cgroup();
 	h->uid = uid;
 	h->gid = gid;
 }

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
+use lanner_schema::cgroup::Controller;
 use lanner_schema::event::{
     EVENT_COUNT, EVENTS, Event, EventRow, Extractor, FdUse, Holder, MAX_PARAMS, MAX_SNAPLEN,
     MAX_WALKED_PARAMS, Origin, Param, ParamType,
@@ -91,6 +92,9 @@ fn header() -> String {
     define(&mut out, "MISS_KINDS", record::MISS_KINDS.len());
     for (index, name) in record::MISS_KINDS.iter().enumerate() {
         define(&mut out, format!("MISS_{name}"), index);
+    }
+    for (number, controller) in (1..).zip(Controller::ALL) {
+        define(&mut out, format!("CGROUP_{}", controller.name()), number);
     }
     out.push_str(LIMITS);
     for row in EVENTS {

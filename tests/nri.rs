@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lanner_nri::{CgroupMap, Config, ContainerTable, State, Status};
+use lanner_schema::cgroup::Hierarchy;
 use lanner_schema::container::{Container, Learnt};
 use support::containerd::{BUSYBOX, Containerd, Run, SHADOW};
 use support::wait_for;
@@ -62,7 +63,7 @@ impl CgroupMap for Probe {
 }
 
 fn programs(container: &Container) -> Vec<PathBuf> {
-    let procs = cgroup2()
+    let procs = cgroups()
         .join(container.cgroup_path.trim_start_matches('/'))
         .join("cgroup.procs");
     let pids = fs::read_to_string(procs).unwrap_or_default();
@@ -76,13 +77,9 @@ fn is_runc(program: &Path) -> bool {
     program.ends_with("runc") || program.to_string_lossy().starts_with("/memfd:runc_cloned:")
 }
 
-fn cgroup2() -> PathBuf {
-    let unified = Path::new("/sys/fs/cgroup/unified");
-    if unified.exists() {
-        unified.into()
-    } else {
-        "/sys/fs/cgroup".into()
-    }
+/// Where the hierarchy is mounted that tells containers apart here.
+fn cgroups() -> PathBuf {
+    Hierarchy::of_host(Path::new("")).unwrap().mount
 }
 
 /// A running plugin.
@@ -289,7 +286,7 @@ fn what_runs_already_is_learnt_and_a_restart_loses_nothing() {
         container.pod.as_ref().map(|pod| pod.name.as_str()),
         Some("lasting")
     );
-    let directory = cgroup2().join(container.cgroup_path.trim_start_matches('/'));
+    let directory = cgroups().join(container.cgroup_path.trim_start_matches('/'));
     assert_eq!(fs::metadata(directory).unwrap().ino(), container.cgroup);
     // The kernel keeps start times in hundredths of a second.
     let start = container.start_ts.unwrap();

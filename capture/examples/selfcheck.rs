@@ -1,10 +1,14 @@
 //! Loads the probes, performs one of every event in a child process, and compares what was captured with what was done.
 //!
+//! Then it asks whose events are, with processes in cgroups of their own; `selfcheck owners` does that alone.
+//!
 //! Prints a line per check and `selfcheck: N passed, N failed, N skipped`; exits 0 when nothing failed. Needs root. The
 //! tests run it on the host's kernel and, linked statically, in guests of other kernels.
 
 #[path = "selfcheck/act.rs"]
 mod act;
+#[path = "selfcheck/owners.rs"]
+mod owners;
 
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
@@ -135,8 +139,10 @@ fn described(fd: &Descriptor<'_>) -> Vec<(&'static str, String)> {
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let args: Vec<String> = std::env::args().collect();
-    if let [_, role, rest @ ..] = args.as_slice() {
-        return act::play(role, rest);
+    match args.as_slice() {
+        [_, role] if role == "owners" => return owners::check(),
+        [_, role, rest @ ..] => return act::play(role, rest),
+        _ => {}
     }
     if args.len() == 1 && std::env::var_os("LANNER_LOG").is_some() {
         tracing_subscriber::fmt()
@@ -195,7 +201,14 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let _ = std::fs::remove_dir_all(&dir);
     let stats = capture.stats();
     println!("{stats}");
-    Ok(check(&script, pid, &events, &stats))
+    let events = check(&script, pid, &events, &stats);
+    drop(capture);
+    let owners = owners::check()?;
+    Ok(if events == ExitCode::SUCCESS {
+        owners
+    } else {
+        events
+    })
 }
 
 /// Every line of the script the acting process printed is one expectation: `EVENT name=value …`, with `skip REASON`

@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use lanner_schema::cgroup::Controller;
 use lanner_schema::container::CgroupMap;
 use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventRow};
 use lanner_schema::record;
@@ -58,6 +59,11 @@ impl Probes {
             program.set_autoload(true);
         }
         for mut map in open.maps_mut() {
+            if map.name() == ".rodata.host" {
+                let data = map.initial_value_mut().filter(|data| data.len() >= 4);
+                let data = data.ok_or_else(|| CaptureError::Missing("the facts of the host".into()))?;
+                data[..4].copy_from_slice(&controller_number(plan.controller).to_ne_bytes());
+            }
             if map.name() == "ring" {
                 let bytes = u32::try_from(plan.ring_bytes).unwrap_or(1 << 30);
                 map.set_max_entries(bytes)
@@ -209,6 +215,12 @@ impl Probes {
             failures: AtomicU64::new(0),
         }))
     }
+}
+
+/// The number build.rs gives a controller (`CGROUP_*`); 0 for version 2.
+fn controller_number(controller: Option<Controller>) -> u32 {
+    let place = controller.and_then(|c| Controller::ALL.iter().position(|known| *known == c));
+    place.map_or(0, |place| u32::try_from(place + 1).unwrap_or(0))
 }
 
 /// Reads `count` counters of a per-CPU array; an unreadable one is empty.
@@ -407,6 +419,7 @@ mod tests {
             drop_failed: false,
             ring_bytes: 4096,
             snaplen: 80,
+            controller: None,
         };
         let bytes = config_bytes(&plan, 7);
         assert_eq!(bytes.len(), FIXED + 4 * SYSCALLS + 2 * SOCKETCALLS + 8 * ROWS + 4);

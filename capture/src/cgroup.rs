@@ -1,33 +1,40 @@
-//! The cgroup-v2 hierarchy: from the id in a record to a path and back.
+//! The hierarchy of cgroups: from the id in a record to a path and back.
 
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
-#[cfg(test)]
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use lanner_schema::cgroup::{Controller, Hierarchy, path_of_process};
 
 use crate::outside::{Ask, Outside};
 
-/// The cgroup-v2 hierarchy.
+/// The hierarchy that the records name cgroups of.
 #[derive(Debug)]
 pub(crate) struct Cgroups {
     outside: Outside,
+    controller: Option<Controller>,
     /// Where the hierarchy is mounted, and that directory; `None` where a recording stands for it.
     mount: Option<(PathBuf, File)>,
 }
 
 impl Cgroups {
-    /// Finds the hierarchy through mountinfo; `None` on a host without cgroup v2.
+    /// Finds the hierarchy through mountinfo; `None` on a host without one. A recording knows its controller's name, which
+    /// is empty for version 2.
     pub(crate) fn find(outside: Outside) -> Option<Cgroups> {
         let mut mount = None;
-        let has = outside.ask(Ask::HasCgroups, b"", || {
-            let path = cgroup2_mount(&fs::read_to_string("/proc/self/mountinfo").ok()?)?;
-            let directory = File::open(&path).ok()?;
-            mount = Some((path, directory));
-            Some(Vec::new())
-        });
-        has.map(|_| Cgroups { outside, mount })
+        let name = outside.ask(Ask::HasCgroups, b"", || {
+            let found = Hierarchy::of_host(Path::new(""))?;
+            let directory = File::open(&found.mount).ok()?;
+            mount = Some((found.mount, directory));
+            Some(found.controller.map_or("", Controller::name).into())
+        })?;
+        let controller = Controller::ALL.iter().find(|c| c.name().as_bytes() == name);
+        Some(Cgroups {
+            outside,
+            controller: controller.copied(),
+            mount,
+        })
     }
 
     /// Where the hierarchy is mounted.
@@ -38,10 +45,7 @@ impl Cgroups {
 
     /// The id of the cgroup a `/proc/PID/cgroup` names.
     pub(crate) fn id_of_process(&self, text: &[u8]) -> Option<u64> {
-        let path = text
-            .split(|b| *b == b'\n')
-            .find_map(|line| line.strip_prefix(b"0::"))?;
-        self.id_of(std::str::from_utf8(path).ok()?)
+        self.id_of(path_of_process(std::str::from_utf8(text).ok()?, self.controller)?)
     }
 
     /// The path of a cgroup below the mount, `/` for the root; `None` when it is gone.
@@ -63,18 +67,6 @@ impl Cgroups {
             Some(fs::metadata(mount.join(path.trim_start_matches('/'))).ok()?.ino())
         })
     }
-}
-
-/// The mount point of the cgroup2 file system (proc_pid_mountinfo(5)).
-fn cgroup2_mount(mountinfo: &str) -> Option<PathBuf> {
-    mountinfo.lines().find_map(|line| {
-        let (before, after) = line.split_once(" - ")?;
-        let kind = after.split(' ').next()?;
-        (kind == "cgroup2")
-            .then(|| before.split(' ').nth(4))
-            .flatten()
-            .map(PathBuf::from)
-    })
 }
 
 /// Opens a kernfs directory by its id: a file handle of type FILEID_KERNFS is the id alone (Linux 5.5, fs/kernfs/mount.c).
@@ -103,17 +95,4 @@ fn open_by_id(mount: &File, id: u64) -> Option<OwnedFd> {
     let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
     // SAFETY: the kernel just gave this descriptor to us and nobody else.
     Some(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hierarchy_is_found_wherever_it_is_mounted() {
-        let hybrid = "30 25 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
-                      31 25 0:27 / /sys/fs/cgroup/unified rw,relatime shared:5 - cgroup2 cgroup2 rw\n";
-        assert_eq!(cgroup2_mount(hybrid), Some("/sys/fs/cgroup/unified".into()));
-        assert_eq!(cgroup2_mount("30 25 0:26 / /a rw - tmpfs tmpfs rw\n"), None);
-    }
 }

@@ -312,7 +312,7 @@ impl Consumer {
     ) -> Consumer {
         let cgroups = Cgroups::find(outside.clone()).map(Arc::new);
         if cgroups.is_none() {
-            tracing::warn!("this host has no cgroup v2: containers can't be told from the host yet");
+            tracing::warn!("no cgroups are mounted here: containers can't be told from the host");
         }
         let procfs = Procfs::new(cgroups.clone(), outside.clone());
         let mut processes = ProcessTable::new(config, procfs);

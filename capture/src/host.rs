@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use lanner_schema::cgroup::Hierarchy;
 use nix::unistd::{SysconfVar, sysconf};
 
 /// What was found out.
@@ -16,6 +17,8 @@ pub struct Host {
     pub missing_capabilities: Vec<String>,
     /// CPUs the kernel may use.
     pub cpus: usize,
+    /// The hierarchy of cgroups that containers are told apart by.
+    pub cgroups: Option<Hierarchy>,
 }
 
 const CAP_SYS_ADMIN: u32 = 21;
@@ -39,6 +42,7 @@ impl Host {
                 .flatten()
                 .and_then(|n| usize::try_from(n).ok())
                 .unwrap_or(1),
+            cgroups: Hierarchy::of_host(Path::new("")),
         }
     }
 }

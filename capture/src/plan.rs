@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use lanner_schema::cgroup::Controller;
 use lanner_schema::event::{EVENT_COUNT, Event, EventSet, MAX_SNAPLEN, Needs, SNAPLEN};
 
 use crate::error::CaptureError;
@@ -72,6 +73,8 @@ pub struct Plan {
     pub environment: bool,
     /// The cgroups of processes are kept.
     pub cgroups: bool,
+    /// The controller of cgroup version 1 whose hierarchy tells containers apart; `None` where version 2 does.
+    pub controller: Option<Controller>,
 }
 
 /// The most memory a ring is given.
@@ -136,6 +139,7 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         drop_failed: config.drop_failed,
         snaplen: u32::try_from(config.snaplen.min(MAX_SNAPLEN)).unwrap_or(u32::MAX),
         ring_bytes: ring_bytes(config, host.cpus),
+        controller: host.cgroups.as_ref().and_then(|cgroups| cgroups.controller),
     })
 }
 
@@ -153,6 +157,13 @@ impl fmt::Display for Plan {
                 mebibytes => format!("{mebibytes} MiB"),
             }
         )?;
+        if let Some(controller) = self.controller {
+            write!(
+                f,
+                "; containers by the cgroup of {} (version 1)",
+                controller.name()
+            )?;
+        }
         match self.drop_failed {
             true => f.write_str("; calls that fail are not captured (drop_failed_exit)"),
             false => Ok(()),
@@ -170,6 +181,7 @@ mod tests {
             btf: true,
             missing_capabilities: vec![],
             cpus: 2,
+            cgroups: None,
         }
     }
 

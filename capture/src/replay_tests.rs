@@ -33,6 +33,7 @@ fn plan() -> Plan {
         task: [0; EVENT_COUNT],
         environment: false,
         cgroups: false,
+        controller: None,
     }
 }
 

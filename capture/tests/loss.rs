@@ -5,12 +5,13 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lanner_capture::{Capture, Config, Host, Loser, Losses, Stats, plan};
+use lanner_schema::cgroup::Hierarchy;
 use lanner_schema::container::{ContainerTable, Owner};
 use lanner_schema::event::{Event, Needs};
 
@@ -140,13 +141,8 @@ struct Container {
 
 impl Container {
     fn create() -> Option<Container> {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let mount = mounts
-            .lines()
-            .find(|line| line.contains(" - cgroup2 "))
-            .and_then(|line| line.split(' ').nth(4));
-        let Some(mount) = mount else {
-            eprintln!("skipped: this host has no cgroup v2");
+        let Some(hierarchy) = Hierarchy::of_host(Path::new("")) else {
+            eprintln!("skipped: this host has no cgroups");
             return None;
         };
         let mut random = [0; 32];
@@ -155,7 +151,7 @@ impl Container {
             .read_exact(&mut random)
             .unwrap();
         let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let path = PathBuf::from(mount).join(&id);
+        let path = hierarchy.mount.join(&id);
         if let Err(error) = fs::create_dir(&path) {
             eprintln!("skipped: no cgroup can be made here: {error}");
             return None;

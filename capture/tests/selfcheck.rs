@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 #[test]
-fn every_event_is_captured_and_decoded() {
+fn every_event_is_captured_and_decoded_and_whose_it_is() {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("skipped: capture needs root");
         return;

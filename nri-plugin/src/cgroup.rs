@@ -1,7 +1,6 @@
-//! Which cgroup-v2 directory is a container's: from the pid the runtime gives, or from the path it configured.
+//! Which cgroup is a container's: from the pid the runtime gives, or from the path it configured.
 //!
-//! The id of a cgroup is the inode of its directory, which is what `bpf_get_current_cgroup_id` returns on every kernel
-//! since 5.5. The pid may belong to another pid namespace than ours (a kind node is a container itself), so what
+//! It is looked for in the hierarchy that capture's records name cgroups of ([`lanner_schema::cgroup`]). The pid may belong to another pid namespace than ours (a kind node is a container itself), so what
 //! `/proc` says about it counts only when the path names the container.
 
 use std::collections::VecDeque;
@@ -9,6 +8,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use lanner_schema::cgroup::{Hierarchy, path_of_process};
 
 /// Directories a search looks at, at most: a runtime's call waits for it.
 const SEARCH_LIMIT: usize = 20_000;
@@ -29,37 +30,30 @@ pub(crate) struct Wanted<'a> {
 pub(crate) struct Found {
     /// Its id: the directory's inode.
     pub(crate) cgroup: u64,
-    /// Its path below the cgroup2 mount, with a leading slash.
+    /// Its path below the hierarchy's mount, with a leading slash.
     pub(crate) path: String,
     /// True when the pid is one of ours and in this cgroup.
     pub(crate) pid_is_ours: bool,
 }
 
-/// The host's `/proc` and cgroup2 mount.
+/// The host's `/proc` and hierarchy of cgroups.
 #[derive(Debug, Clone)]
 pub(crate) struct Host {
     proc_root: PathBuf,
-    mount: Option<PathBuf>,
+    hierarchy: Option<Hierarchy>,
 }
 
 impl Host {
-    /// Looks for the cgroup2 mount. `host_root` is where the host's `/` is seen from here (empty: at `/`).
+    /// Looks for the hierarchy. `host_root` is where the host's `/` is seen from here (empty: at `/`).
     pub(crate) fn new(host_root: &Path) -> Self {
         let foreign = !matches!(host_root.to_str(), Some("" | "/"));
-        let proc_root = if foreign {
-            host_root.join("proc")
-        } else {
-            PathBuf::from("/proc")
-        };
-        let mountinfo = proc_root.join(if foreign { "1/mountinfo" } else { "self/mountinfo" });
-        let mount = fs::read_to_string(mountinfo)
-            .ok()
-            .and_then(|text| cgroup2_mount(&text))
-            .map(|point| match point.strip_prefix("/") {
-                Ok(relative) if foreign => host_root.join(relative),
-                _ => point,
-            });
-        Self { proc_root, mount }
+        Self {
+            proc_root: match foreign {
+                true => host_root.join("proc"),
+                false => PathBuf::from("/proc"),
+            },
+            hierarchy: Hierarchy::of_host(host_root),
+        }
     }
 
     /// A host laid out in a test's folder.
@@ -67,31 +61,35 @@ impl Host {
     pub(crate) fn at(proc_root: &Path, mount: &Path) -> Self {
         Self {
             proc_root: proc_root.into(),
-            mount: Some(mount.into()),
+            hierarchy: Some(Hierarchy {
+                mount: mount.into(),
+                controller: None,
+            }),
         }
     }
 
-    /// Where cgroup2 is mounted.
-    pub(crate) fn mount(&self) -> Option<&Path> {
-        self.mount.as_deref()
+    /// The hierarchy that containers are told apart by.
+    pub(crate) fn hierarchy(&self) -> Option<&Hierarchy> {
+        self.hierarchy.as_ref()
     }
 
     /// The container's cgroup, or `None` when there is no such directory.
     pub(crate) fn locate(&self, wanted: Wanted<'_>) -> Option<Found> {
-        let mount = self.mount.as_deref()?;
-        self.by_pid(mount, wanted)
+        let hierarchy = self.hierarchy.as_ref()?;
+        let mount = &hierarchy.mount;
+        self.by_pid(hierarchy, wanted)
             .or_else(|| by_path(mount, wanted))
             .or_else(|| by_search(mount, wanted.id))
     }
 
-    fn by_pid(&self, mount: &Path, wanted: Wanted<'_>) -> Option<Found> {
+    fn by_pid(&self, hierarchy: &Hierarchy, wanted: Wanted<'_>) -> Option<Found> {
         if wanted.pid == 0 || wanted.id.is_empty() {
             return None;
         }
         let text = fs::read_to_string(self.proc_root.join(format!("{}/cgroup", wanted.pid))).ok()?;
-        let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+        let path = path_of_process(&text, hierarchy.controller)?;
         let path = up_to(path, wanted.id)?;
-        let cgroup = inode(mount, path)?;
+        let cgroup = inode(&hierarchy.mount, path)?;
         Some(Found {
             cgroup,
             path: path.to_owned(),
@@ -114,37 +112,6 @@ impl Host {
         let since_boot = u128::from(ticks) * 1_000_000_000 / u128::from(per_second);
         boot.checked_add(u64::try_from(since_boot).ok()?)
     }
-}
-
-/// The mount point of the first cgroup2 file system, preferring one that shows its whole tree.
-fn cgroup2_mount(mountinfo: &str) -> Option<PathBuf> {
-    let mut partial = None;
-    for line in mountinfo.lines() {
-        let Some((left, right)) = line.split_once(" - ") else {
-            continue;
-        };
-        if right.split(' ').next() != Some("cgroup2") {
-            continue;
-        }
-        let mut fields = left.split(' ');
-        let (Some(root), Some(point)) = (fields.nth(3), fields.next()) else {
-            continue;
-        };
-        let point = PathBuf::from(unescape(point));
-        if root == "/" {
-            return Some(point);
-        }
-        partial.get_or_insert(point);
-    }
-    partial
-}
-
-/// Undoes mountinfo's octal escapes (space, tab, newline and backslash).
-fn unescape(text: &str) -> String {
-    text.replace("\\040", " ")
-        .replace("\\011", "\t")
-        .replace("\\012", "\n")
-        .replace("\\134", "\\")
 }
 
 /// The part of a cgroup path that ends with the component naming the container; a process may have moved into a
@@ -253,6 +220,7 @@ fn start_ticks(stat: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lanner_schema::cgroup::Controller;
 
     const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -273,22 +241,6 @@ mod tests {
 
     fn ino(root: &tempfile::TempDir, dir: &str) -> u64 {
         fs::metadata(root.path().join("cgroup").join(dir)).unwrap().ino()
-    }
-
-    #[test]
-    fn the_cgroup2_mount_is_found_wherever_it_is() {
-        let hybrid = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
-                      40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
-                      41 31 0:38 / /sys/fs/cgroup/unified rw shared:9 - cgroup2 cgroup2 rw\n";
-        assert_eq!(cgroup2_mount(hybrid), Some("/sys/fs/cgroup/unified".into()));
-        let odd = "1 2 0:3 /part /a\\040b rw - cgroup2 none rw\n4 2 0:3 / /whole rw - cgroup2 none rw\n";
-        assert_eq!(cgroup2_mount(odd), Some("/whole".into()));
-        assert_eq!(cgroup2_mount(odd.lines().next().unwrap()), Some("/a b".into()));
-        assert_eq!(
-            cgroup2_mount("31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw"),
-            None
-        );
-        assert_eq!(cgroup2_mount("nonsense\n - cgroup2\n"), None);
     }
 
     #[test]
@@ -329,6 +281,21 @@ mod tests {
                 pid_is_ours: true
             }
         );
+    }
+
+    #[test]
+    fn on_version_1_the_path_is_that_of_the_hierarchys_controller() {
+        let dir = format!("kubepods/pod1/{ID}");
+        let (root, mut host) = laid_out(&[&dir]);
+        host.hierarchy.as_mut().unwrap().controller = Some(Controller::Pids);
+        with_cgroup(&root, &format!("7:memory:/x\n6:pids:/{dir}/inner\n0::/\n"));
+        let wanted = Wanted {
+            id: ID,
+            pid: 42,
+            cgroups_path: "",
+        };
+        let found = host.locate(wanted).unwrap();
+        assert_eq!((found.cgroup, found.pid_is_ours), (ino(&root, &dir), true));
     }
 
     #[test]

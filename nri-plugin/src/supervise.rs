@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use lanner_schema::cgroup::Hierarchy;
 use lanner_schema::container::{CgroupMap, ContainerTable};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
@@ -105,9 +106,13 @@ pub async fn run(
         return;
     }
     let host = Host::new(&config.host_root);
-    match host.mount() {
-        Some(mount) => info!(mount = %mount.display(), "cgroup2"),
-        None => warn!("no cgroup2 mount: containers can't be told from the host"),
+    match host.hierarchy() {
+        Some(Hierarchy { mount, controller }) => info!(
+            mount = %mount.display(),
+            "containers are told apart by their cgroup of {}",
+            controller.map_or("version 2", |controller| controller.name())
+        ),
+        None => warn!("no cgroups are mounted: containers can't be told from the host"),
     }
     let (digest_sender, digests) = mpsc::channel(1024);
     let (reconcile_sender, reconcile) = mpsc::channel(1);

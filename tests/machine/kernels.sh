@@ -5,7 +5,7 @@
 #   kernels.sh list                        the kernels that are there: NAME RELEASE
 #   kernels.sh boot NAME PROGRAM [ARG...]  boots one with a static program, prints what that prints, and exits as it does
 #
-# Exits with 77 and one line where the machine has no qemu or cannot reach the archive, with 124 when a guest is too slow
+# LANNER_GUEST_CGROUPS says how the guest mounts cgroups: v2 (unless set), v1, hybrid. Exits with 77 and one line where the machine has no qemu or cannot reach the archive, with 124 when a guest is too slow
 # (LANNER_GUEST_SECONDS, 300 unless set).
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -81,6 +81,7 @@ boot() { # NAME PROGRAM [ARG...]
     printf 'root:x:0:\nnobody:x:65534:\n' >"$work/root/etc/group"
     printf 'root:*:20000:0:99999:7:::\n' >"$work/root/etc/shadow"
     printf '%q ' /program "$@" >"$work/root/command"
+    printf '%s\n' "${LANNER_GUEST_CGROUPS:-v2}" >"$work/root/cgroups"
     cat >"$work/root/init" <<'INIT'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -90,7 +91,18 @@ mount -t sysfs sysfs /sys
 mount -t tracefs tracefs /sys/kernel/tracing
 mount -t bpf bpf /sys/fs/bpf
 mount -t securityfs securityfs /sys/kernel/security
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
+case $(cat /cgroups) in
+v2) mount -t cgroup2 cgroup2 /sys/fs/cgroup ;;
+*)
+    mount -t tmpfs cgroup /sys/fs/cgroup
+    for controller in memory pids cpu; do
+        mkdir "/sys/fs/cgroup/$controller"
+        mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller" 2>/dev/null
+    done
+    # What version 1 has not taken is then bound to version 2.
+    [ "$(cat /cgroups)" != hybrid ] || { mkdir /sys/fs/cgroup/unified && mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified; }
+    ;;
+esac
 mount -t tmpfs tmpfs /tmp
 ip link set lo up
 export PATH=/bin HOME=/root

@@ -26,7 +26,13 @@ pub(crate) fn play(role: &str, args: &[String]) -> Result<ExitCode> {
     match (role, args) {
         ("act", [dir]) => act(dir)?,
         ("idle", _) => {}
-        _ => return Err("usage: selfcheck [act DIR | idle …]".into()),
+        ("own", [part, place, version]) => crate::owners::play(part, place.as_ref(), version)?,
+        ("open", [path]) => drop(std::fs::File::open(path)),
+        _ => {
+            return Err(
+                "usage: selfcheck [owners | act DIR | idle … | own PART CGROUP VERSION | open FILE]".into(),
+            );
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

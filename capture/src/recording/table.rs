@@ -298,6 +298,7 @@ mod tests {
             task: [0; EVENT_COUNT],
             environment: true,
             cgroups: false,
+            controller: None,
         }
     }
 

@@ -62,7 +62,7 @@ pub struct Container {
     pub labels: BTreeMap<String, String>,
     /// Its pod.
     pub pod: Option<Pod>,
-    /// Id of its cgroup-v2 directory; 0 while unknown.
+    /// Id of its cgroup ([`crate::cgroup`]); 0 while unknown.
     pub cgroup: u64,
     /// Path of its cgroup relative to the cgroup mount.
     pub cgroup_path: String,

@@ -4,6 +4,7 @@
 //! * [`record`]: the bytes of one event between kernel and user space.
 //! * [`task`]: what the kernel says of a thread at an event.
 //! * [`process`], [`descriptor`], [`container`]: the state around an event.
+//! * [`cgroup`]: the hierarchy that tells containers apart.
 //! * [`host_names`]: the addresses that names in rules stand for.
 //! * [`view`]: one event as the engine sees it.
 //! * [`tier`]: the ways of getting events, and what a value is worth in each.
@@ -12,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod alert;
+pub mod cgroup;
 pub mod container;
 pub mod descriptor;
 pub mod event;

@@ -113,7 +113,7 @@ pub struct Process {
     pub exec_time: u64,
     /// When the first process of its pid namespace was created, nanoseconds since the epoch; 0 when unknown.
     pub pidns_start: u64,
-    /// Id of its cgroup-v2 directory; 0 when unknown.
+    /// Id of its cgroup ([`crate::cgroup`]); 0 when unknown.
     pub cgroup: u64,
     /// Its cgroups: for each subsystem `subsystem=path`, ended by NUL. Empty unless a rule reads them.
     pub cgroups: Arc<[u8]>,

@@ -13,7 +13,7 @@
 //! 16  u64 time         nanoseconds since boot (CLOCK_BOOTTIME)
 //! 24  u32 tid          thread, in the kernel's own pid namespace
 //! 28  u32 pid          process
-//! 32  u64 cgroup       id of the cgroup-v2 directory (its inode)
+//! 32  u64 cgroup       id of the cgroup, which is its directory's inode
 //! 40  u32 uid          effective user id
 //! 44  u32 gid          effective group id
 //! 48  u16 length[n]    per parameter: bytes, and the top bit when they were cut; 0 is missing

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/* The cgroup of the current task, in the hierarchy by which containers are told apart. */
+#pragma once
+
+#include "kernel.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include "events.h"
+
+/* CGROUP_*: the controller of version 1 whose hierarchy it is, 0 for version 2. Fixed when the programs are loaded. */
+const volatile __u32 cgroup_controller SEC(".rodata.host") = 0;
+
+#define SUBSYSTEM(name)                                                                                                \
+	(bpf_core_enum_value_exists(enum cgroup_subsys_id, name) ?                                                     \
+		 (__s32)bpf_core_enum_value(enum cgroup_subsys_id, name) :                                             \
+		 -1)
+
+/* On a host without version 2 its hierarchy is there, unmounted, with every task in its root. */
+static __noinline __u64 cgroup_of_controller(void)
+{
+	struct css_set *set = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), cgroups);
+	struct cgroup_subsys_state *state = NULL;
+	__s32 subsystem = -1;
+
+	switch (cgroup_controller) {
+	case CGROUP_MEMORY:
+		subsystem = SUBSYSTEM(memory_cgrp_id);
+		break;
+	case CGROUP_PIDS:
+		subsystem = SUBSYSTEM(pids_cgrp_id);
+		break;
+	case CGROUP_CPU:
+		subsystem = SUBSYSTEM(cpu_cgrp_id);
+		break;
+	case CGROUP_CPUACCT:
+		subsystem = SUBSYSTEM(cpuacct_cgrp_id);
+		break;
+	case CGROUP_CPUSET:
+		subsystem = SUBSYSTEM(cpuset_cgrp_id);
+		break;
+	case CGROUP_BLKIO:
+		subsystem = SUBSYSTEM(io_cgrp_id);
+		break;
+	case CGROUP_DEVICES:
+		subsystem = SUBSYSTEM(devices_cgrp_id);
+		break;
+	case CGROUP_FREEZER:
+		subsystem = SUBSYSTEM(freezer_cgrp_id);
+		break;
+	}
+	if (subsystem < 0)
+		return 0;
+	bpf_probe_read_kernel(&state, sizeof(state),
+			      (void *)set + bpf_core_field_offset(struct css_set, subsys) + subsystem * sizeof(state));
+	return BPF_CORE_READ(state, cgroup, kn, id);
+}
+
+static __always_inline __u64 current_cgroup(void)
+{
+	return cgroup_controller ? cgroup_of_controller() : bpf_get_current_cgroup_id();
+}
