@@ -49,7 +49,9 @@ pub(crate) fn descriptor<'a>(
             let named = match event {
                 // It goes on by itself, to where it was asked to.
                 Event::Connect => succeeded || result == Some(-EINPROGRESS),
-                Event::Bind | Event::Accept | Event::Accept4 => succeeded,
+                Event::Bind | Event::Accept | Event::Accept4 => {
+                    succeeded && tuple.is_some_and(|t| has_name(&t))
+                }
                 _ => false,
             };
             Some(Descriptor {
@@ -90,6 +92,11 @@ pub(crate) fn descriptor<'a>(
             Some(of_object(wire, object, number, DescriptorKind::Other, path_of))
         }
     }
+}
+
+/// True for sockets of IP, and local ones that have a path or a peer.
+fn has_name(tuple: &SocketTuple<'_>) -> bool {
+    tuple.local.is_some() || tuple.remote.is_some() || tuple.kernel.1 != 0 || !tuple.path.is_empty()
 }
 
 /// True when the address a `bind` was given names a port.

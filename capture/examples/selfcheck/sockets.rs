@@ -449,6 +449,7 @@ fn binds(dir: &str) -> Result<()> {
             ("fd", &netlink.as_raw_fd().to_string()),
             ("fd.type", "netlink"),
             ("fd.is_server", "false"),
+            ("fd.name_changed", "false"),
         ],
     );
     Ok(())

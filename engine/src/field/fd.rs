@@ -2,7 +2,7 @@
 
 use lanner_schema::container::Owner;
 use lanner_schema::descriptor::{Descriptor, DescriptorKind};
-use lanner_schema::record::{Layer, SocketTuple};
+use lanner_schema::record::{AF_UNIX, Layer, SocketTuple};
 use lanner_schema::view::{EventView, ParamValue};
 use memchr::{memchr_iter, memrchr};
 use std::net::IpAddr;
@@ -72,7 +72,11 @@ pub(super) fn name_into(fd: &Descriptor<'_>, out: &mut Vec<u8>) {
         (Some(path), _) => out.extend_from_slice(path),
         (None, Some(tuple)) => {
             // A socket that is bound and not connected has one end only.
-            if tuple.local.is_some() && tuple.remote.is_none() {
+            let has_peer = match tuple.family {
+                AF_UNIX => tuple.kernel.1 != 0,
+                _ => tuple.local.is_none() || tuple.remote.is_some(),
+            };
+            if !has_peer {
                 return param::address_text(&tuple, out);
             }
             // Client first, whichever end is the process's own.
@@ -265,3 +269,90 @@ pub(super) static LIST_FIELDS: &[Field] = fields! {
     "fdlist.cports" CharBuf None [] "Their clients' ports." => Unfilled;
     "fdlist.sports" CharBuf None [] "Their servers' ports." => Unfilled;
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lanner_schema::record::{AF_INET, AF_NETLINK};
+
+    fn name(tuple: SocketTuple<'_>, is_server: bool) -> String {
+        let fd = Descriptor {
+            tuple: Some(tuple),
+            is_server,
+            ..Descriptor::default()
+        };
+        let mut name = Vec::new();
+        name_into(&fd, &mut name);
+        String::from_utf8(name).unwrap()
+    }
+
+    #[test]
+    fn a_socket_of_ip_is_named_client_first_and_one_that_only_waits_by_its_own_end() {
+        let end = |address: &str| {
+            let address: std::net::SocketAddr = address.parse().unwrap();
+            Some((address.ip(), address.port()))
+        };
+        let tuple = SocketTuple {
+            family: AF_INET,
+            local: end("10.0.0.1:80"),
+            remote: end("10.0.0.2:40000"),
+            ..SocketTuple::default()
+        };
+        assert_eq!(name(tuple, true), "10.0.0.2:40000->10.0.0.1:80");
+        assert_eq!(name(tuple, false), "10.0.0.1:80->10.0.0.2:40000");
+        let waits = SocketTuple {
+            remote: None,
+            ..tuple
+        };
+        assert_eq!(name(waits, true), "10.0.0.1:80");
+        assert_eq!(name(waits, false), "10.0.0.1:80");
+        let refused = SocketTuple { local: None, ..tuple };
+        assert_eq!(name(refused, false), "0.0.0.0:0->10.0.0.2:40000");
+    }
+
+    #[test]
+    fn a_local_socket_is_named_by_its_path_and_by_where_its_ends_are_when_it_has_two() {
+        let tuple = SocketTuple {
+            family: AF_UNIX,
+            kernel: (0xffff_8881_0450_1200, 0xffff_8881_0450_0900),
+            path: b"/run/x.sock",
+            ..SocketTuple::default()
+        };
+        // Both ends of one connection have one name.
+        let other = SocketTuple {
+            kernel: (tuple.kernel.1, tuple.kernel.0),
+            ..tuple
+        };
+        assert_eq!(
+            name(tuple, false),
+            "ffff888104500900->ffff888104501200 /run/x.sock"
+        );
+        assert_eq!(name(other, true), name(tuple, false));
+        let waits = SocketTuple {
+            kernel: (1, 0),
+            ..tuple
+        };
+        assert_eq!(name(waits, true), "/run/x.sock");
+        assert_eq!(
+            name(
+                SocketTuple {
+                    path: b"\0bus",
+                    ..waits
+                },
+                false
+            ),
+            "@bus"
+        );
+        assert_eq!(name(SocketTuple { path: b"", ..waits }, false), "");
+    }
+
+    #[test]
+    fn sockets_of_other_families_have_no_name() {
+        let tuple = SocketTuple {
+            family: AF_NETLINK,
+            kind: 3,
+            ..SocketTuple::default()
+        };
+        assert_eq!(name(tuple, false), "");
+    }
+}
