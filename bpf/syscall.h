@@ -35,6 +35,9 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 	case OP_RETURN:
 		put_u64(s, index, s->ret);
 		break;
+	case OP_NUMBER:
+		put_u64(s, index, s->number);
+		break;
 	case OP_ARG_S32:
 		put_u64(s, index, (__s64)(__s32)value);
 		break;
@@ -310,11 +313,22 @@ static __always_inline void report_messages(struct scratch *s, __u32 row)
 		count_misses(MISS_MESSAGES, count - MESSAGES_MAX);
 }
 
+/* The row of an event; the calls captured by number share one. */
+static __always_inline __u64 row_of(__u64 event)
+{
+	__u64 row = event < ROW_BY_NUMBER ? event : ROW_BY_NUMBER;
+
+	/* The compiler would drop the mask, the verifier does not follow the comparison. */
+	barrier_var(row);
+	return row & (ROWS - 1);
+}
+
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 {
 	__u64 nr = syscall_number(regs);
-	__u32 entry, row;
+	__u32 entry, wanted;
+	__u64 row;
 	const volatile struct event_row *event;
 	struct scratch *s;
 	bool compat;
@@ -326,37 +340,46 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	if (!entry)
 		return 0;
 	compat = is_compat();
-	row = compat ? entry >> 16 : entry & 0xffff;
-	if (!row || bpf_get_current_pid_tgid() >> 32 == config.self_pid)
+	wanted = compat ? entry >> 16 : entry & 0xffff;
+	if (!wanted || bpf_get_current_pid_tgid() >> 32 == config.self_pid)
 		return 0;
 	/* Its result is 32 bits wide in the other convention. */
 	if (config.drop_failed && (compat ? (__s32)ret < 0 : ret < 0))
 		return 0;
-	if (row == SOCKETCALL) {
+	if (wanted == SOCKETCALL) {
 		/* i386's multiplexer: the real call is the first argument. */
 #if defined(__TARGET_ARCH_x86)
-		__u32 call = regs->bx;
+		__u64 call = (__u32)regs->bx;
 
-		row = call < SOCKETCALLS ? config.socketcalls[call & (SOCKETCALLS - 1)] : 0;
-		if (!row)
+		if (call >= SOCKETCALL_NAMES)
+			call = 0;
+		barrier_var(call);
+		wanted = config.socketcalls[call & (SOCKETCALLS - 1)];
+		if (!wanted)
 			return 0;
-		event = &rows[(row - 1) & (ROWS - 1)];
+		row = row_of(wanted - 1);
+		event = &rows[row];
 		s = record__begin(SCRATCH_SYSCALL, event->params);
 		if (!s)
 			return 0;
-		__u32 args[6] = {};
-
-		if (bpf_probe_read_user(args, sizeof(args), (void *)(__u64)(__u32)regs->cx))
-			bpf_probe_read_user(args, 12, (void *)(__u64)(__u32)regs->cx);
 		s->compat = 1;
+		if (call) {
+			__u32 args[6] = {};
+
+			if (bpf_probe_read_user(args, sizeof(args), (void *)(__u64)(__u32)regs->cx))
+				bpf_probe_read_user(args, 12, (void *)(__u64)(__u32)regs->cx);
 #pragma unroll
-		for (int i = 0; i < 6; i++)
-			s->args[i] = args[i];
+			for (int i = 0; i < 6; i++)
+				s->args[i] = args[i];
+		} else {
+			load_args(s, regs);
+		}
 #else
 		return 0;
 #endif
 	} else {
-		event = &rows[(row - 1) & (ROWS - 1)];
+		row = row_of(wanted - 1);
+		event = &rows[row];
 		/* A successful exec is reported by the exec program; its arguments are gone here. */
 		if ((event->flags & ROW_FAILURES_ONLY && ret >= 0))
 			return 0;
@@ -367,13 +390,13 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 		load_args(s, regs);
 	}
 	s->number = nr;
-	/* An i386 result is 32 bits wide, sign included. */
-	s->ret = compat ? (__s64)(__s32)ret : ret;
+	/* An i386 result is 32 bits wide. The last page of addresses are errors, the others may be a mapping's. */
+	s->ret = compat ? ((__u32)ret >= (__u32)-MAX_ERRNO ? (__s64)(__s32)ret : (__s64)(__u32)ret) : ret;
 	if (event->flags & ROW_MESSAGES && s->ret > 0) {
-		report_messages(s, row - 1);
+		report_messages(s, row);
 		return 0;
 	}
-	walk_row(s, event, row - 1);
-	record__submit(s, row - 1, STREAM_SYS_EXIT, compat ? FLAG_COMPAT : 0);
+	walk_row(s, event, row);
+	record__submit(s, wanted - 1, STREAM_SYS_EXIT, compat ? FLAG_COMPAT : 0);
 	return 0;
 }

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use lanner_schema::cgroup::Controller;
 use lanner_schema::event::{
-    EVENT_COUNT, EVENTS, Event, EventRow, Extractor, FdUse, Holder, MAX_PARAMS, MAX_SNAPLEN,
-    MAX_WALKED_PARAMS, Origin, Param, ParamType,
+    DEDICATED_COUNT, EVENT_COUNT, EVENTS, Event, EventRow, Extractor, FdUse, Holder, MAX_PARAMS, MAX_SNAPLEN,
+    MAX_WALKED_PARAMS, Origin, Param, ParamType, SOCKETCALLS,
 };
 use lanner_schema::record;
 use lanner_schema::task::TaskValue;
@@ -56,10 +56,13 @@ fn define(out: &mut String, name: impl AsRef<str>, value: impl std::fmt::Display
 }
 
 fn header() -> String {
-    let rows = EVENT_COUNT.next_power_of_two();
+    let (dedicated, by_number) = EVENTS.split_at(DEDICATED_COUNT);
+    // One row serves all the calls that are captured by number.
+    let rows = (DEDICATED_COUNT + 1).next_power_of_two();
     let mut out = String::from("/* Generated from the event table (lanner-schema). */\n#pragma once\n\n");
     define(&mut out, "EVENT_COUNT", EVENT_COUNT);
     define(&mut out, "ROWS", rows);
+    define(&mut out, "ROW_BY_NUMBER", DEDICATED_COUNT);
     define(&mut out, "MAX_PARAMS", MAX_PARAMS);
     define(&mut out, "MAX_WALKED", MAX_WALKED_PARAMS);
     define(&mut out, "HEADER_LEN", record::HEADER_LEN);
@@ -89,6 +92,7 @@ fn header() -> String {
         define(&mut out, format!("TASK_{}", value.name()), *value as u8);
     }
     define(&mut out, "TASK_VALUES", TaskValue::ALL.len());
+    define(&mut out, "SOCKETCALL_NAMES", SOCKETCALLS.len());
     define(&mut out, "MISS_KINDS", record::MISS_KINDS.len());
     for (index, name) in record::MISS_KINDS.iter().enumerate() {
         define(&mut out, format!("MISS_{name}"), index);
@@ -97,7 +101,7 @@ fn header() -> String {
         define(&mut out, format!("CGROUP_{}", controller.name()), number);
     }
     out.push_str(LIMITS);
-    for row in EVENTS {
+    for row in dedicated {
         define(&mut out, format!("EVENT_{}", row.name), row.event as u16);
         if row.params.iter().any(|p| p.from == Origin::Program) {
             define(&mut out, format!("{}_PARAMS", row.name), row.params.len());
@@ -116,7 +120,7 @@ fn header() -> String {
     );
     out.push_str(STRUCTS);
     out.push_str("\n#define EVENT_ROWS { \\\n");
-    for row in EVENTS {
+    for row in dedicated.iter().chain(by_number.first()) {
         out.push_str(&c_row(row));
     }
     out.push_str("}\n");
@@ -140,7 +144,8 @@ const LIMITS: &str = "
 #define RECORDS_PER_QUERY 32 /* of one stream on one CPU; a query of the ring costs as much as a small record */
 #define LOSING_CGROUPS 4096
 #define SYSCALLS 512
-#define SOCKETCALLS 32
+#define MAX_ERRNO 4095      /* include/linux/err.h */
+#define SOCKETCALLS 32       /* 0: a call that does not exist */
 #define SOCKETCALL 0xffff    /* in config.syscalls: i386 socketcall(2) */
 #define ROW_FAILURES_ONLY 1
 #define OBJECT_OF_RESULT 1     /* param_row.extra of an object: the argument, */
@@ -173,6 +178,7 @@ enum param_op {
 	OP_MSG_CONTROL, OP_QUEUE_PERCENT, OP_QUEUE_LENGTH, OP_QUEUE_MAX, OP_PAIR_FD, OP_PAIR_SOCKET, OP_PAIR_TUPLE,
 	OP_SOCKOPT_LEVEL, OP_SOCKOPT_NAME, OP_SOCKOPT_VALUE, OP_SOCKOPT_LEN, OP_SOCKET_FLAGS,
 	OP_VECTOR_DATA, OP_VECTOR_SIZE, OP_POSITION, OP_SENDFILE_OFFSET,
+	OP_NUMBER,
 };
 
 struct param_row {
@@ -192,7 +198,7 @@ struct config {
 	__u32 snaplen;              /* the most bytes of data that a record carries */
 	__u32 syscalls[SYSCALLS];   /* by number: row + 1 for native callers, row + 1 for 32-bit callers << 16 */
 	__u16 socketcalls[SOCKETCALLS];
-	__u32 params[ROWS];         /* on-demand parameters that are read */
+	__u32 params[ROWS];         /* on-demand parameters that are read, by row */
 	__u32 task[ROWS];           /* values of the thread that are read (TASK_*) */
 	__u32 page_kb;
 };
@@ -227,6 +233,7 @@ fn c_row(row: &EventRow) -> String {
 fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
     let (op, arg, extra) = match param.from {
         Origin::Return => ("OP_RETURN", 0, 0),
+        Origin::Number => ("OP_NUMBER", 0, 0),
         Origin::Arg(arg) => (width(param.ty), arg, 0),
         Origin::Int(arg) => ("OP_ARG_S32", arg, 0),
         Origin::UserString(arg) => ("OP_USER_STRING", arg, 0),

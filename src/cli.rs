@@ -121,7 +121,7 @@ pub(crate) struct FalcoOptions {
     #[arg(long)]
     pub(crate) page_size: bool,
 
-    /// Prints which events rules can name and Lanner does not capture, and exits
+    /// Prints the reads and writes that only rules which name them see, or all with base_syscalls.all, and exits
     #[arg(short = 'i')]
     pub(crate) ignored: bool,
 

@@ -3,6 +3,7 @@
 use anyhow::{anyhow, bail};
 use lanner_engine::output::Template;
 use lanner_engine::{AppendOutput, Scope};
+use lanner_schema::event::EventSet;
 
 use crate::cli::{Cli, FalcoOptions};
 use crate::{config, list, plugin, schema};
@@ -47,9 +48,9 @@ pub(crate) fn answer(cli: &Cli) -> anyhow::Result<Option<String>> {
     })
 }
 
-/// `-i` in Falco's form. No rule's event is left out to save work: what is ignored is what Lanner can't see yet.
+/// `-i` in Falco's form: the calls that a rule which leaves the type open does not make captured.
 fn ignored() -> String {
-    let names = list::not_captured().map(|name| format!("- {name}\n"));
+    let names = EventSet::IO.iter().map(|event| format!("- {}\n", event.name()));
     format!("Ignored syscall(s):\n{}\n", names.collect::<String>())
 }
 

@@ -84,6 +84,12 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     if let Some(message) = &config.unwatchable {
         bail!("{message}");
     }
+    if !config.capture.unnamed_io && !ruleset.needs().unnamed_io.is_empty() {
+        tracing::warn!(
+            "a rule leaves the type of event open: reads and writes (lanner -i lists them) are not shown to it, \
+             base_syscalls.all: true would, at a price"
+        );
+    }
     let plan = lanner_capture::plan(&Host::probe(), ruleset.needs(), &config.capture);
     let mut screen = screen(
         &config,

@@ -1,5 +1,6 @@
 //! The BPF object: loading, configuring, attaching, and reading its counters.
 
+use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::ptr::NonNull;
@@ -8,7 +9,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use lanner_schema::cgroup::Controller;
 use lanner_schema::container::CgroupMap;
-use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventRow};
+use lanner_schema::event::{
+    DEDICATED_COUNT, EVENT_COUNT, EVENTS, Event, EventRow, EventSet, SOCKETCALLS as CALLS,
+};
 use lanner_schema::record;
 use libbpf_rs::query::ProgInfoIter;
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, PrintLevel, ProgramType};
@@ -23,7 +26,7 @@ static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lanner.bpf.o"))
 /// Sizes of `struct config` (build.rs writes the C side).
 const SYSCALLS: usize = 512;
 const SOCKETCALLS: usize = 32;
-const ROWS: usize = EVENT_COUNT.next_power_of_two();
+const ROWS: usize = (DEDICATED_COUNT + 1).next_power_of_two();
 /// Bytes before the table of system calls.
 const FIXED: usize = 16;
 /// Marks i386 `socketcall(2)` in the table of system calls.
@@ -37,6 +40,8 @@ pub(crate) const LOSING_CGROUPS: usize = 4096;
 pub(crate) struct Probes {
     object: Object,
     links: Vec<Link>,
+    /// Every event that was ever captured: those that can have been lost.
+    captured: Cell<EventSet>,
 }
 
 fn print(level: PrintLevel, message: String) {
@@ -76,6 +81,7 @@ impl Probes {
         let mut probes = Probes {
             object,
             links: Vec::new(),
+            captured: Cell::new(process_life()),
         };
         probes.configure(plan)?;
         probes
@@ -94,6 +100,7 @@ impl Probes {
 
     /// Tells the programs what is wanted; they may be running.
     pub(crate) fn configure(&self, plan: &Plan) -> Result<(), CaptureError> {
+        self.captured.set(self.captured.get().union(plan.captured));
         self.map(".data.config")?
             .update(
                 &0u32.to_ne_bytes(),
@@ -129,19 +136,17 @@ impl Probes {
 
     /// Lost records by event and reason, over all CPUs.
     pub(crate) fn drops(&self) -> Vec<(Event, &'static str, u64)> {
-        let counters = per_cpu(&self.map("drops"), EVENT_COUNT * record::DROP_REASONS.len());
+        let Ok(map) = self.map("drops") else {
+            return Vec::new();
+        };
         let mut drops = Vec::new();
-        for (index, per_cpu) in counters.iter().enumerate() {
-            let count: u64 = per_cpu.iter().sum();
-            let event = u16::try_from(index / record::DROP_REASONS.len())
-                .ok()
-                .and_then(Event::from_index);
-            if let (Some(event), true) = (event, count > 0) {
-                drops.push((
-                    event,
-                    record::DROP_REASONS[index % record::DROP_REASONS.len()],
-                    count,
-                ));
+        for event in self.captured.get().iter() {
+            for (reason, name) in record::DROP_REASONS.iter().enumerate() {
+                let cpus = counter(&map, event as usize * record::DROP_REASONS.len() + reason);
+                let count: u64 = cpus.iter().sum();
+                if count > 0 {
+                    drops.push((event, *name, count));
+                }
             }
         }
         drops
@@ -223,25 +228,29 @@ fn controller_number(controller: Option<Controller>) -> u32 {
     place.map_or(0, |place| u32::try_from(place + 1).unwrap_or(0))
 }
 
+/// The events that are recorded whatever the plan says.
+fn process_life() -> EventSet {
+    let internal = EVENTS.iter().filter(|row| row.is_internal());
+    internal.map(|row| row.event).chain([Event::Procexit]).collect()
+}
+
 /// Reads `count` counters of a per-CPU array; an unreadable one is empty.
 fn per_cpu(map: &Result<MapHandle, CaptureError>, count: usize) -> Vec<Vec<u64>> {
     let Ok(map) = map else {
         return vec![Vec::new(); count];
     };
-    (0..count)
-        .map(|index| {
-            let key = u32::try_from(index).unwrap_or(u32::MAX).to_ne_bytes();
-            let values = map
-                .lookup_percpu(&key, MapFlags::ANY)
-                .ok()
-                .flatten()
-                .unwrap_or_default();
-            values
-                .iter()
-                .filter_map(|v| v.first_chunk())
-                .map(|v| u64::from_ne_bytes(*v))
-                .collect()
-        })
+    (0..count).map(|index| counter(map, index)).collect()
+}
+
+/// One counter on every CPU.
+fn counter(map: &MapHandle, index: usize) -> Vec<u64> {
+    let key = u32::try_from(index).unwrap_or(u32::MAX).to_ne_bytes();
+    let values = map.lookup_percpu(&key, MapFlags::ANY).ok().flatten();
+    values
+        .iter()
+        .flatten()
+        .filter_map(|v| v.first_chunk())
+        .map(|v| u64::from_ne_bytes(*v))
         .collect()
 }
 
@@ -262,13 +271,19 @@ fn config_bytes(plan: &Plan, self_pid: u32) -> Vec<u8> {
                     *slot |= entry << 16;
                 }
             }
-            if let Some(call) = socketcall(row.event) {
+            if let Some(call) = CALLS.iter().position(|name| *name == row.name) {
                 socketcalls[call] = u16::try_from(entry).unwrap_or(0);
-                syscalls[I386_SOCKETCALL] = (syscalls[I386_SOCKETCALL] & 0xffff) | (SOCKETCALL << 16);
             }
         }
     }
     let page_kb = u32::try_from(page_size() / 1024).unwrap_or(4);
+    if cfg!(target_arch = "x86_64") && socketcalls.iter().any(|wanted| *wanted != 0) {
+        let multiplexer = &mut syscalls[I386_SOCKETCALL];
+        // What is no call of socketcall's is one of its own.
+        let (itself, native) = (*multiplexer >> 16, *multiplexer & 0xffff);
+        socketcalls[0] = u16::try_from(itself).unwrap_or(0);
+        *multiplexer = native | SOCKETCALL << 16;
+    }
     let thread_exits = u32::from(plan.shown.contains(Event::Procexit));
     let mut bytes = Vec::with_capacity(FIXED + SYSCALLS * 4 + SOCKETCALLS * 2 + ROWS * 8 + 4);
     bytes.extend(self_pid.to_ne_bytes());
@@ -277,8 +292,8 @@ fn config_bytes(plan: &Plan, self_pid: u32) -> Vec<u8> {
     bytes.extend(plan.snaplen.to_ne_bytes());
     bytes.extend(syscalls.iter().flat_map(|s| s.to_ne_bytes()));
     bytes.extend(socketcalls.iter().flat_map(|s| s.to_ne_bytes()));
-    bytes.extend((0..ROWS).flat_map(|row| plan.params.get(row).copied().unwrap_or(0).to_ne_bytes()));
-    bytes.extend((0..ROWS).flat_map(|row| plan.task.get(row).copied().unwrap_or(0).to_ne_bytes()));
+    bytes.extend(by_row(&plan.params).iter().flat_map(|bits| bits.to_ne_bytes()));
+    bytes.extend(by_row(&plan.task).iter().flat_map(|bits| bits.to_ne_bytes()));
     bytes.extend(page_kb.to_ne_bytes());
     bytes
 }
@@ -288,35 +303,20 @@ fn page_size() -> u64 {
     size.and_then(|size| u64::try_from(size).ok()).unwrap_or(4096)
 }
 
+/// What is wanted of each row of the programs: the calls captured by number share one, so it gives what any of them wants.
+fn by_row(wanted: &[u32; EVENT_COUNT]) -> [u32; ROWS] {
+    let mut rows = [0; ROWS];
+    for (row, bits) in EVENTS.iter().zip(wanted) {
+        rows[row.event.description()] |= bits;
+    }
+    rows
+}
+
 fn native(row: &EventRow) -> &'static [u16] {
     if cfg!(target_arch = "x86_64") {
         row.x86_64
     } else {
         row.aarch64
-    }
-}
-
-/// The number an event has in i386 `socketcall(2)` (include/uapi/linux/net.h).
-fn socketcall(event: Event) -> Option<usize> {
-    match event {
-        Event::Socket => Some(1),
-        Event::Bind => Some(2),
-        Event::Connect => Some(3),
-        Event::Listen => Some(4),
-        Event::Accept => Some(5),
-        Event::Socketpair => Some(8),
-        Event::Send => Some(9),
-        Event::Recv => Some(10),
-        Event::Sendto => Some(11),
-        Event::Recvfrom => Some(12),
-        Event::Shutdown => Some(13),
-        Event::Getsockopt => Some(15),
-        Event::Sendmsg => Some(16),
-        Event::Recvmsg => Some(17),
-        Event::Accept4 => Some(18),
-        Event::Recvmmsg => Some(19),
-        Event::Sendmmsg => Some(20),
-        _ => None,
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Config {
     pub purge_interval: Duration,
     /// How long such a process must have been silent to be forgotten.
     pub purge_timeout: Duration,
+    /// `base_syscalls.all`: rules that leave the type of event open see reads and writes too.
+    pub unnamed_io: bool,
 }
 
 impl Default for Config {
@@ -44,6 +46,7 @@ impl Default for Config {
             snaplen: SNAPLEN,
             purge_interval: Duration::from_secs(300),
             purge_timeout: Duration::from_secs(300),
+            unnamed_io: false,
         }
     }
 }
@@ -120,7 +123,11 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
             host.kernel
         ),
     };
-    let captured = needs.events.union(STATE.into_iter().collect());
+    let shown = match config.unnamed_io {
+        true => needs.events.union(needs.unnamed_io),
+        false => needs.events,
+    };
+    let captured = shown.union(STATE.into_iter().collect());
     let (mut params, mut task) = (needs.params, needs.task);
     // Its program tells of both execs that succeeded.
     task[Event::TaskExec as usize] = task[Event::Execve as usize] | task[Event::Execveat as usize];
@@ -130,7 +137,7 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
     Ok(Plan {
         tier: Tier::SysExit,
         reason,
-        shown: needs.events,
+        shown,
         captured,
         params,
         task,
@@ -217,6 +224,24 @@ mod tests {
             ..Config::default()
         };
         assert_eq!(bytes(odd, 2), 4096);
+    }
+
+    #[test]
+    fn reads_and_writes_that_no_rule_names_are_captured_when_the_operator_wants_them() {
+        let needs = Needs {
+            events: [Event::Openat].into_iter().collect(),
+            unnamed_io: [Event::Read].into_iter().collect(),
+            ..Needs::default()
+        };
+        let shown = |unnamed_io| {
+            let config = Config {
+                unnamed_io,
+                ..Config::default()
+            };
+            plan(&host(), &needs, &config).unwrap().shown
+        };
+        assert_eq!(shown(false), needs.events);
+        assert_eq!(shown(true), needs.events.union(needs.unnamed_io));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use lanner_schema::event::{Event, EventSet};
+use lanner_schema::names;
 use lanner_schema::tier::{Quality, Tier, Why};
 
 use crate::condition::{IfMissing, Program, Remains, Truth};
@@ -153,11 +154,9 @@ pub(crate) fn of(rule: &Rule, tier: Tier) -> Coverage {
             reasons.field(Place::Condition, field, event, quality);
         }
     }
-    for event in rule.program.blind_events() {
-        reasons.event(event, Quality::Missing(Why::NotCaptured));
-    }
-    for event in rule.program.fields().iter().filter_map(uncaptured_type) {
-        reasons.event(event, Quality::Missing(Why::NotCaptured));
+    let by_field = rule.program.fields().iter().filter_map(uncaptured_type);
+    for event in rule.program.blind_events().into_iter().chain(by_field) {
+        reasons.event(event, Quality::Missing(why_no_event(event)));
     }
     for event in seen.iter() {
         for field in rule.output_fields() {
@@ -228,14 +227,29 @@ fn uncaptured_type(field: &FieldRef) -> Option<&str> {
     }
 }
 
+/// Why there is no event of this name.
+fn why_no_event(name: &str) -> Why {
+    if names::event_of_call(name).is_some() {
+        return Why::OtherName;
+    }
+    match names::is_call_elsewhere(name) {
+        true => Why::Elsewhere,
+        false => Why::NotCaptured,
+    }
+}
+
 fn unnamed(program: &Program) -> Reason {
     let all = program.event_type_count();
-    let captured = program.events().len();
+    let captured = program.events().len() - program.unnamed_io().len();
+    let io = match program.unnamed_io().is_empty() {
+        true => "",
+        false => "; reads and writes are for rules that name them, or need base_syscalls.all",
+    };
     Reason {
         subject: Subject::Condition,
         place: Place::Condition,
         is_missing: true,
-        why: format!("it does not say what types of events it is about: of the {all} there are for it, {captured} are captured yet")
+        why: format!("it does not say what types of events it is about: of the {all} there are for it, {captured} are captured{io}")
             .into(),
         on: Vec::new(),
     }

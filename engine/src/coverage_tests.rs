@@ -56,7 +56,10 @@ fn event(name: &str, why: Why) -> Reason {
     Reason {
         subject: Subject::Event(name.into()),
         place: Place::Condition,
-        is_missing: why == Why::NotCaptured,
+        is_missing: matches!(
+            why,
+            Why::NotCaptured | Why::NoReturn | Why::OtherName | Why::Elsewhere
+        ),
         why: why.text().into(),
         on: Vec::new(),
     }
@@ -76,18 +79,39 @@ fn what_the_kernel_says_is_exact() {
 
 #[test]
 fn an_event_that_is_not_captured_blinds_or_leaves_the_others() {
-    let only = covered("evt.type = keyctl", "x", Tier::SysExit);
+    let only = covered("evt.type = drop", "x", Tier::SysExit);
     assert_eq!(only.verdict, Verdict::Blind);
-    assert_eq!(only.reasons, [event("keyctl", Why::NotCaptured)]);
-    let one_of = covered("evt.type in (execve, keyctl)", "x", Tier::SysExit);
+    assert_eq!(only.reasons, [event("drop", Why::NotCaptured)]);
+    let one_of = covered("evt.type in (execve, drop)", "x", Tier::SysExit);
     assert_eq!(one_of.verdict, Verdict::Partial);
     assert_eq!(one_of.reasons, only.reasons);
-    assert_eq!(one_of.missing().unwrap(), "events not captured: keyctl");
-    let by_field = covered("evt.type.is.keyctl = 1", "x", Tier::SysExit);
+    assert_eq!(one_of.missing().unwrap(), "events not captured: drop");
+    let by_field = covered("evt.type.is.drop = 1", "x", Tier::SysExit);
     assert!(
-        by_field.reasons.contains(&event("keyctl", Why::NotCaptured)),
+        by_field.reasons.contains(&event("drop", Why::NotCaptured)),
         "{by_field:?}"
     );
+}
+
+#[test]
+fn a_call_by_number_is_seen_and_one_that_cannot_be_is_said_why() {
+    let exact = covered(
+        "evt.type = keyctl and evt.rawres < 0 and evt.arg.arg1 = 3",
+        "%evt.args %evt.res",
+        Tier::SysExit,
+    );
+    assert_eq!((exact.verdict, &*exact.reasons), (Verdict::Exact, &[][..]));
+    for (name, why) in [
+        ("exit_group", Why::NoReturn),
+        ("pread64", Why::OtherName),
+        ("s390_sthyi", Why::Elsewhere),
+    ] {
+        let blind = covered(&format!("evt.type = {name}"), "x", Tier::SysExit);
+        assert_eq!(
+            (blind.verdict, &*blind.reasons),
+            (Verdict::Blind, &[event(name, why)][..])
+        );
+    }
 }
 
 #[test]

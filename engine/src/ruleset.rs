@@ -129,11 +129,10 @@ impl Ruleset {
                 extra.template.needs(events, &mut needs);
             }
         }
-        needs.events = needs
-            .events
-            .iter()
-            .filter(|event| event.row().is_kernel())
-            .collect();
+        let kernel = |events: EventSet| events.iter().filter(|event| event.row().is_kernel()).collect();
+        needs.events = kernel(needs.events);
+        // What one rule names is captured for all.
+        needs.unnamed_io = kernel(needs.unnamed_io).difference(needs.events);
         let mut running: Vec<(u32, &Rule)> = (0u32..).zip(&rules).filter(|(_, rule)| rule.runs).collect();
         running.sort_by_key(|(_, rule)| rule.rank);
         let by_source = (0..sources)

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use lanner_engine::{Code, Loaded, Priority, RulesFile, Settings, load};
+use lanner_schema::event::EventSet;
 
 fn loaded(texts: &[&str]) -> Loaded {
     let files: Vec<RulesFile> = texts
@@ -80,7 +81,9 @@ fn the_old_guides_rules_without_their_source_name_no_event_type_and_run() {
     assert_eq!(rule.tags(), ["container"]);
     assert_eq!(rule.priority(), Priority::Warning);
     assert!(rule.events().len() > 20);
-    assert_eq!(ruleset.needs().events, rule.events());
+    let needs = ruleset.needs();
+    assert_eq!(needs.events.union(needs.unnamed_io), rule.events());
+    assert_eq!(needs.unnamed_io, EventSet::IO);
 }
 
 #[test]

@@ -160,16 +160,20 @@ impl Record {
             };
             events.insert(event);
         }
+        let mut unnamed_io = EventSet::NONE;
         if self.all {
-            events = EventSet::all();
+            // As for rules: reads and writes when they are named, or with base_syscalls.all.
+            unnamed_io = EventSet::IO.difference(events);
+            events = EventSet::all().difference(unnamed_io);
         }
         let mut needs = Needs {
             events,
+            unnamed_io,
             environment: true,
             cgroups: true,
             ..Needs::default()
         };
-        for event in events.iter() {
+        for event in events.union(unnamed_io).iter() {
             needs.params[event as usize] = u32::MAX;
             needs.task[event as usize] = u32::MAX;
         }
@@ -177,7 +181,8 @@ impl Record {
             // Rules that alert meanwhile see what they need.
             let asked = ruleset.needs();
             needs.events = events.union(asked.events);
-            for event in asked.events.iter() {
+            needs.unnamed_io = unnamed_io.union(asked.unnamed_io).difference(needs.events);
+            for event in asked.events.union(asked.unnamed_io).iter() {
                 needs.params[event as usize] |= asked.params[event as usize];
                 needs.task[event as usize] |= asked.task[event as usize];
             }

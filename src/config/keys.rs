@@ -209,7 +209,7 @@ static ROWS: &[Row] = &[
 
     Row("base_syscalls.custom_set", Texts, LaterWarn(filled, "the set of traced system calls comes from the rules; custom_set is not served yet")),
     Row("base_syscalls.repair", Truth, Later),
-    Row("base_syscalls.all", Truth, LaterWarn(truth, "tracing every system call is not served yet")),
+    Row("base_syscalls.all", Truth, Read(|s, n| { s.config.capture.unnamed_io = n.truth()?; Ok(()) })),
 
     Row("falco_libs.thread_table_size", Integer, Read(|s, n| { s.config.capture.process_limit = size(n)?; Ok(()) })),
     Row("falco_libs.thread_table_auto_purging_interval_s", Integer, Read(|s, n| { s.config.capture.purge_interval = Duration::from_secs(n.number()?); Ok(()) })),

@@ -4,7 +4,7 @@ mod events;
 mod fields;
 mod rules;
 
-pub(crate) use events::{events, not_captured};
+pub(crate) use events::events;
 pub(crate) use fields::{Asked, fields};
 pub(crate) use rules::{as_json as rules_as_json, as_text as rules_as_text};
 

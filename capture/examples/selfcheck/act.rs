@@ -1,5 +1,6 @@
 //! The acting process: performs every event and prints what must be seen of it.
 
+mod by_number;
 mod compat;
 #[cfg(target_arch = "x86_64")]
 mod compat_sockets;
@@ -92,6 +93,7 @@ fn act(dir: &str) -> Result<()> {
     settings::settings(dir)?;
     kernel()?;
     tracing::tracing()?;
+    by_number::by_number(compat::available());
     compat::compat(dir)?;
     processes::processes(dir)
 }

@@ -45,8 +45,15 @@ pub(crate) fn compat(_dir: &str) -> Result<()> {
     Ok(())
 }
 
+/// How to make a call in the 32-bit convention, on a kernel that takes them.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn available() -> Option<fn(u32, [u32; 6]) -> i32> {
+    None
+}
+
+/// How to make a call in the 32-bit convention, on a kernel that takes them.
 #[cfg(target_arch = "x86_64")]
-pub(crate) fn compat(dir: &str) -> Result<()> {
+pub(crate) fn available() -> Option<fn(u32, [u32; 6]) -> i32> {
     // Without 32-bit emulation int 0x80 is a general protection fault: try it in a child.
     // SAFETY: the child makes one call and ends.
     let child = unsafe { libc::fork() };
@@ -58,7 +65,12 @@ pub(crate) fn compat(dir: &str) -> Result<()> {
     let mut status = 0;
     // SAFETY: status lives here.
     unsafe { libc::waitpid(child, &mut status, 0) };
-    if status != 0 {
+    (status == 0).then_some(int80_six)
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn compat(dir: &str) -> Result<()> {
+    if available().is_none() {
         println!("skip this kernel has no 32-bit emulation");
         omit("send");
         omit("recv");

@@ -8,6 +8,7 @@ use crate::descriptor::DescriptorKind;
 use crate::flags::FlagTable;
 use crate::task::TaskValue;
 
+mod other;
 mod rows;
 
 /// What a parameter is: how it is compared and how it is printed.
@@ -69,6 +70,8 @@ pub enum ParamType {
     /// What the descriptor in the parameter with this index refers to: [`crate::record::Object`]. Hidden, and read on
     /// demand: where a rule reads a field of that descriptor, or prints it.
     Object(u8),
+    /// Which system call: as a number the caller's own, as text the event's name.
+    SyscallId,
 }
 
 /// How a number is printed where it has no name.
@@ -287,6 +290,8 @@ pub enum Origin {
     /// What a descriptor refers to when the call returns, from the kernel's table of open files: the file, its path, the
     /// ends of a socket. However the process came by the descriptor.
     Object(Holder),
+    /// The number of the system call, in the caller's convention.
+    Number,
     /// Written by the program of this event itself (process life: `bpf/task.h`).
     Program,
     /// Always this number.
@@ -310,6 +315,8 @@ pub struct Param {
     pub on_demand: bool,
     /// Lanner's own: not printed by `evt.args`, not counted by `evt.arg[N]`.
     pub hidden: bool,
+    /// Of a hidden parameter: rules may name it all the same (`evt.arg.NAME`).
+    pub by_name: bool,
     /// How its number is printed.
     pub format: Format,
 }
@@ -318,6 +325,11 @@ impl Param {
     /// True when nothing ever gives it a value.
     pub fn is_unfilled(&self) -> bool {
         self.from == Origin::Absent && self.state.is_none()
+    }
+
+    /// True when rules may name it.
+    pub const fn has_name(&self) -> bool {
+        !self.hidden || self.by_name
     }
 }
 
@@ -484,6 +496,24 @@ impl EventRow {
             .position(|p| matches!(p.ty, ParamType::Object(of) if usize::from(of) == fd))
     }
 
+    /// The index of the parameter with the result of the call.
+    pub fn result(&self) -> Option<usize> {
+        self.params.iter().position(|p| p.from == Origin::Return)
+    }
+
+    /// True for system calls.
+    pub fn is_call(&self) -> bool {
+        [self.x86_64, self.i386, self.aarch64]
+            .iter()
+            .any(|numbers| !numbers.is_empty())
+            || SOCKETCALLS.contains(&self.name)
+    }
+
+    /// True for system calls that are captured by number, with raw arguments.
+    pub const fn is_by_number(&self) -> bool {
+        self.event as usize >= DEDICATED_COUNT
+    }
+
     /// True for events that only Lanner's own state needs: never the value of `evt.type`.
     pub const fn is_internal(&self) -> bool {
         matches!(self.category, Category::Internal)
@@ -500,10 +530,32 @@ pub const MAX_PARAMS: usize = 32;
 /// The most parameters the BPF walker reads from one record.
 pub const MAX_WALKED_PARAMS: usize = 12;
 
-pub use rows::{EVENTS, Event};
+pub use rows::{BY_NUMBER, DEDICATED_COUNT, EVENT_COUNT, EVENTS, Event};
 
-/// How many events there are.
-pub const EVENT_COUNT: usize = Event::TaskFork as usize + 1;
+/// The calls of i386's `socketcall(2)` by their number there (include/uapi/linux/net.h). `send` and `recv` have no other.
+pub const SOCKETCALLS: [&str; 21] = [
+    "",
+    "socket",
+    "bind",
+    "connect",
+    "listen",
+    "accept",
+    "getsockname",
+    "getpeername",
+    "socketpair",
+    "send",
+    "recv",
+    "sendto",
+    "recvfrom",
+    "shutdown",
+    "setsockopt",
+    "getsockopt",
+    "sendmsg",
+    "recvmsg",
+    "accept4",
+    "recvmmsg",
+    "sendmmsg",
+];
 
 impl Event {
     /// The event's row.
@@ -514,6 +566,16 @@ impl Event {
     /// Falco's name of the event.
     pub fn name(self) -> &'static str {
         self.row().name
+    }
+
+    /// Which description of parameters it has: those captured by number share the last, [`DEDICATED_COUNT`].
+    pub const fn description(self) -> usize {
+        let index = self as usize;
+        if index < DEDICATED_COUNT {
+            index
+        } else {
+            DEDICATED_COUNT
+        }
     }
 
     /// The event with this index in [`EVENTS`].
@@ -529,6 +591,20 @@ impl Event {
             .map(|row| row.event)
     }
 }
+
+const IO_CALLS: [Event; 11] = [
+    Event::Pread,
+    Event::Preadv,
+    Event::Pwrite,
+    Event::Pwritev,
+    Event::Read,
+    Event::Readv,
+    Event::Recv,
+    Event::Send,
+    Event::Sendfile,
+    Event::Write,
+    Event::Writev,
+];
 
 /// 64-bit words of an [`EventSet`].
 const SET_WORDS: usize = EVENT_COUNT.div_ceil(64);
@@ -547,6 +623,18 @@ impl EventSet {
             if !EVENTS[index].is_internal() {
                 words[index / 64] |= 1 << (index % 64);
             }
+            index += 1;
+        }
+        EventSet(words)
+    };
+
+    /// The calls that read and write: there are so many of them that a rule which leaves the type open does not make
+    /// them captured, only one that names them does. Falco's list, by the names of the events.
+    pub const IO: EventSet = {
+        let (mut words, mut index) = ([0; SET_WORDS], 0);
+        while index < IO_CALLS.len() {
+            let event = IO_CALLS[index] as usize;
+            words[event / 64] |= 1 << (event % 64);
             index += 1;
         }
         EventSet(words)
@@ -644,8 +732,10 @@ pub const fn param_index(event: Event, name: &str) -> usize {
 /// What the loaded rules need to see: the input of capture's plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needs {
-    /// Events at least one rule can match on.
+    /// Events at least one rule can match on; of those that read and write ([`EventSet::IO`]) only those a rule names.
     pub events: EventSet,
+    /// The others of them that a rule can match on: wanted when the operator asks for all (`base_syscalls.all`).
+    pub unnamed_io: EventSet,
     /// Per event, the bit *n* set when a rule reads the on-demand parameter *n*.
     pub params: [u32; EVENT_COUNT],
     /// Per event, the bits of the [`TaskValue`]s a rule reads.
@@ -661,6 +751,7 @@ impl Needs {
     pub fn all() -> Needs {
         Needs {
             events: EventSet::all(),
+            unnamed_io: EventSet::NONE,
             params: [u32::MAX; EVENT_COUNT],
             task: [u32::MAX; EVENT_COUNT],
             environment: true,
@@ -673,6 +764,7 @@ impl Default for Needs {
     fn default() -> Self {
         Needs {
             events: EventSet::NONE,
+            unnamed_io: EventSet::NONE,
             params: [0; EVENT_COUNT],
             task: [0; EVENT_COUNT],
             environment: false,

@@ -1,8 +1,8 @@
 //! Every name Falco accepts as an `evt.type` constant, sorted, so that a rule that names an event Lanner does not
 //! capture yet is told so instead of being called wrong.
 
-/// The names, in byte order. Syscalls without a row of their own in [`crate::event::EVENTS`] are reported by number
-/// once a rule asks for them; until then a rule naming one is loaded and its blindness is reported.
+/// The names, in byte order. Some are of no event in [`crate::event::EVENTS`]: news of other kinds than system calls, calls
+/// of other machines ([`is_call_elsewhere`]), calls whose event is called otherwise ([`event_of_call`]).
 pub const EVENT_NAMES: &[&str] = &[
     "_llseek",
     "_newselect",
@@ -490,3 +490,110 @@ pub const EVENT_NAMES: &[&str] = &[
     "write",
     "writev",
 ];
+
+/// The event of a call that Falco knows under another name than its event; no event has that name.
+pub fn event_of_call(name: &str) -> Option<&'static str> {
+    const OF_CALLS: &[(&str, &str)] = &[
+        ("_llseek", "llseek"),
+        ("fcntl64", "fcntl"),
+        ("getegid32", "getegid"),
+        ("geteuid32", "geteuid"),
+        ("getgid32", "getgid"),
+        ("getresgid32", "getresgid"),
+        ("getresuid32", "getresuid"),
+        ("getuid32", "getuid"),
+        ("pread64", "pread"),
+        ("prlimit64", "prlimit"),
+        ("pwrite64", "pwrite"),
+        ("sendfile64", "sendfile"),
+        ("setgid32", "setgid"),
+        ("setresgid32", "setresgid"),
+        ("setresuid32", "setresuid"),
+        ("setuid32", "setuid"),
+        ("ugetrlimit", "getrlimit"),
+    ];
+    OF_CALLS
+        .iter()
+        .find(|(call, _)| *call == name)
+        .map(|(_, event)| *event)
+}
+
+/// True for calls that neither x86-64 (32-bit callers included) nor arm64 has.
+pub fn is_call_elsewhere(name: &str) -> bool {
+    ["pciconfig_", "riscv_", "s390_", "spu_"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+        || matches!(
+            name,
+            "multiplexer"
+                | "rtas"
+                | "subpage_prot"
+                | "swapcontext"
+                | "switch_endian"
+                | "sync_file_range2"
+                | "sys_debug_setcontext"
+                | "timerfd"
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+
+    #[test]
+    fn every_name_is_an_events_or_it_is_known_why_not() {
+        // News of other kinds than system calls, and one event that Falco keeps for calls it cannot name.
+        const NEWS: &[&str] = &[
+            "asyncevent",
+            "container",
+            "cpu_hotplug",
+            "drop",
+            "groupadded",
+            "groupdeleted",
+            "infra",
+            "na_1",
+            "notification",
+            "page_fault",
+            "page_fault_kernel",
+            "page_fault_user",
+            "procinfo",
+            "scapevent",
+            "sched_process_exit",
+            "sched_switch",
+            "signal_deliver",
+            "signaldeliver",
+            "switch",
+            "syscall",
+            "task",
+            "task_file_anon_inode",
+            "task_file_directory",
+            "task_file_memfd",
+            "task_file_pipe",
+            "task_file_regular",
+            "task_file_socket_inet",
+            "task_file_socket_inet6",
+            "task_file_socket_netlink",
+            "task_file_socket_unix",
+            "useradded",
+            "userdeleted",
+        ];
+        for name in EVENT_NAMES {
+            let ways = [
+                Event::from_name(name).is_some(),
+                event_of_call(name).is_some(),
+                is_call_elsewhere(name),
+            ];
+            let news = NEWS.contains(name);
+            match ways.iter().filter(|way| **way).count() {
+                1 => assert!(!news || ways[0], "{name} is a call"),
+                0 => assert!(news, "{name} has no event"),
+                _ => panic!("{name} is several things"),
+            }
+            assert!(
+                event_of_call(name).is_none_or(|event| Event::from_name(event).is_some()),
+                "{name}"
+            );
+        }
+    }
+}

@@ -57,6 +57,9 @@ impl Tier {
         if !event.row().is_kernel() {
             return Quality::Exact;
         }
+        if NEVER_RETURN.contains(&event) {
+            return Quality::Missing(Why::NoReturn);
+        }
         match (self, without_bpf(event)) {
             (Tier::None, NoBpf::Fanotify) => Quality::Weaker(Why::SeenByFanotify),
             (Tier::None, NoBpf::Connector) => Quality::Weaker(Why::SeenByConnector),
@@ -94,7 +97,9 @@ impl Tier {
         let has_types = self != Tier::Raw;
         Some(match param.from {
             Origin::Absent => return None,
-            Origin::Return | Origin::Arg(_) | Origin::Int(_) | Origin::Constant(_) => Quality::Exact,
+            Origin::Return | Origin::Arg(_) | Origin::Int(_) | Origin::Number | Origin::Constant(_) => {
+                Quality::Exact
+            }
             // The hook reaches the file, its directory and its flags.
             Origin::UserPath { .. } if self == Tier::Trampoline => Quality::Exact,
             Origin::UserU64 { .. } if self == Tier::Trampoline && is_open_flags(event, index) => {
@@ -205,6 +210,12 @@ reasons! {
     NotCaptured "not captured yet";
     /// Nothing without BPF sees the event.
     NoSource "nothing without BPF sees it";
+    /// A call whose event is called otherwise.
+    OtherName "the event of this call has the name without the number of bits or the prefix, as pread for pread64; no event has this one";
+    /// A call of other machines.
+    Elsewhere "no such call on x86-64 and arm64";
+    /// The end of the call is not to be had.
+    NoReturn "the call does not return to its caller, and only returns are seen; procexit is the end of a thread";
     /// No field row or parameter reads it.
     NotRead "no value yet";
     /// A source without BPF has no such value.
@@ -265,6 +276,14 @@ const IO_URING: [Event; 18] = [
     Event::Linkat,
 ];
 
+/// Calls whose end nobody sees: the thread is gone, or its registers are another frame's.
+const NEVER_RETURN: [Event; 4] = [
+    Event::Exit,
+    Event::ExitGroup,
+    Event::RtSigreturn,
+    Event::Sigreturn,
+];
+
 /// What tells of an event on a host without BPF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NoBpf {
@@ -280,16 +299,13 @@ enum NoBpf {
 
 fn without_bpf(event: Event) -> NoBpf {
     use Event as E;
-    let row = event.row();
     match event {
         E::Open | E::Openat | E::Openat2 | E::Creat => NoBpf::Fanotify,
         E::Mkdir | E::Mkdirat | E::Rmdir | E::Unlink | E::Unlinkat => NoBpf::Fanotify,
         E::Rename | E::Renameat | E::Renameat2 => NoBpf::Fanotify,
         E::Symlink | E::Symlinkat | E::Link | E::Linkat => NoBpf::Fanotify,
         E::Execve | E::Execveat | E::Clone | E::Fork | E::Vfork | E::Clone3 | E::Procexit => NoBpf::Connector,
-        // A filter sees the socketcall that they are parts of.
-        E::Send | E::Recv => NoBpf::Seccomp,
-        _ if row.x86_64.is_empty() && row.aarch64.is_empty() && row.i386.is_empty() => NoBpf::Nothing,
+        _ if !event.row().is_call() => NoBpf::Nothing,
         _ => NoBpf::Seccomp,
     }
 }
@@ -310,7 +326,7 @@ fn recorded_without_bpf(event: Event, index: usize, param: &Param) -> Option<Qua
         (NoBpf::Connector, Origin::UserPath { .. } | Origin::Extractor(_)) => Weaker(Why::FromProc),
         (NoBpf::Connector, Origin::Program) => Exact,
         (NoBpf::Seccomp, Origin::Return) => Weaker(Why::Attempted),
-        (NoBpf::Seccomp, Origin::Arg(_) | Origin::Int(_)) => Exact,
+        (NoBpf::Seccomp, Origin::Arg(_) | Origin::Int(_) | Origin::Number) => Exact,
         (NoBpf::Seccomp, Origin::UserPath { .. }) => Weaker(Why::PathAsPassed),
         (NoBpf::Seccomp, Origin::UserString(_) | Origin::UserU64 { .. }) => Weaker(Why::FromCaller),
         (NoBpf::Fanotify | NoBpf::Seccomp, Origin::Object(_)) => Weaker(Why::FromProc),
@@ -447,8 +463,10 @@ mod tests {
     fn every_event_has_a_source_in_every_tier() {
         for tier in Tier::ALL {
             for row in EVENTS.iter().filter(|row| !row.is_internal()) {
-                assert!(
+                let returns = !NEVER_RETURN.contains(&row.event);
+                assert_eq!(
                     !matches!(tier.event(row.event), Quality::Missing(_)),
+                    returns,
                     "{}",
                     row.name
                 );

@@ -257,11 +257,10 @@ impl<'a> EventView<'a> {
         self.param(self.event.row().param(name)?)
     }
 
-    /// The result of the call: the first parameter of every event that has one (`evt.rawres`).
+    /// The result of the call (`evt.rawres`).
     pub fn result(&self) -> Option<i64> {
-        let first = self.event.row().params.first()?;
-        match (first.from, self.param(0)?) {
-            (Origin::Return, ParamValue::I64(value)) => Some(value),
+        match self.param(self.event.row().result()?)? {
+            ParamValue::I64(value) => Some(value),
             _ => None,
         }
     }

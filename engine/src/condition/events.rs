@@ -118,6 +118,13 @@ impl TypeSet {
             .collect()
     }
 
+    /// Those of them that the condition names.
+    pub(super) fn named_events(&self) -> EventSet {
+        self.names(true)
+            .filter_map(|name| self.source.event(name))
+            .collect()
+    }
+
     /// The types by name, told from the shorter side.
     fn event_types(self) -> EventTypes {
         let all = self.len() * 2 > self.source.event_names().len();

@@ -8,7 +8,7 @@ use super::check::{Checker, MOST};
 use super::error::{CheckError, Warning};
 use super::events::TypeSet;
 use super::node::{Node, compile_node};
-use crate::field::FieldRef;
+use crate::field::{Arg, FieldRef};
 use crate::scope::Scope;
 
 /// Buffers that evaluation reuses; one per thread.
@@ -94,11 +94,10 @@ impl Program {
         self.types.blind()
     }
 
-    /// How many of the event types it can be true on it does not name and Lanner does not capture yet.
+    /// How many of the event types it can be true on it does not name and is not shown.
     pub fn unnamed_event_types(&self) -> usize {
-        self.types
-            .len()
-            .saturating_sub(self.events().len() + self.blind_events().len())
+        let shown = self.events().len() - self.unnamed_io().len();
+        self.types.len().saturating_sub(shown + self.blind_events().len())
     }
 
     /// How many of Falco's event types the condition can be true on. Falco warns (LOAD_NO_EVTTYPE) above 100.
@@ -130,8 +129,21 @@ impl Program {
     /// Adds what the condition needs captured: its events, and the on-demand parameters its fields read on them.
     pub fn needs(&self, needs: &mut Needs) {
         let events = self.events();
-        needs.events = needs.events.union(events);
+        let unnamed_io = self.unnamed_io();
+        needs.events = needs.events.union(events.difference(unnamed_io));
+        needs.unnamed_io = needs.unnamed_io.union(unnamed_io);
         add_params(&self.fields, events, needs);
+    }
+
+    /// The calls that read and write on which the condition can be true although it does not name them: they are
+    /// captured for others or when the operator wants all. It is evaluated on those that come.
+    pub(crate) fn unnamed_io(&self) -> EventSet {
+        let by_field = self.fields.iter().filter_map(|field| match &field.arg {
+            Arg::Events(_, events) => Some(*events),
+            _ => None,
+        });
+        let named = by_field.fold(self.types.named_events(), EventSet::union);
+        self.events().intersection(EventSet::IO).difference(named)
     }
 
     /// True when the event satisfies the condition. A check on a missing value is false. Does not look at the event's

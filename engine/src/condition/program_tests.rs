@@ -1,6 +1,6 @@
 //! Type check and evaluation, by example.
 
-use lanner_schema::event::{Event, Needs};
+use lanner_schema::event::{Event, EventSet, Needs};
 
 use super::*;
 use crate::testing::Happening;
@@ -667,7 +667,8 @@ fn event_types_follow_de_morgan() {
         "not evt.num != 0",
         "not evt.type exists",
         "evt.type = open and evt.type = creat",
-        "evt.type = keyctl",
+        "evt.type = drop",
+        "evt.type = s390_sthyi",
     ] {
         assert!(compiled(text).events().is_empty(), "{text}");
     }
@@ -675,8 +676,8 @@ fn event_types_follow_de_morgan() {
 
 #[test]
 fn blind_events_and_breadth() {
-    let program = compiled("evt.type in (open, keyctl, mount) and evt.type != mount");
-    assert_eq!(program.blind_events(), ["keyctl"]);
+    let program = compiled("evt.type in (open, keyctl, drop, mount, pread64) and evt.type != mount");
+    assert_eq!(program.blind_events(), ["drop", "pread64"]);
     assert!(program.names_event_types());
     assert!(!compiled("evt.type != open").names_event_types());
     assert!(compiled("evt.type != open").blind_events().is_empty());
@@ -685,6 +686,60 @@ fn blind_events_and_breadth() {
         compiled("evt.num=0").names_event_types(),
         "what is never true needs no warning"
     );
+}
+
+#[test]
+fn calls_by_number_take_part_in_the_algebra() {
+    let events = |text: &str| compiled(text).events();
+    let quota: EventSet = [Event::Quotactl, Event::MqOpen].into_iter().collect();
+    assert_eq!(events("evt.type in (quotactl, mq_open)"), quota);
+    assert_eq!(
+        events("syscall.type in (quotactl, mq_open) and proc.name = x"),
+        quota
+    );
+    let all = events("proc.name = x");
+    assert_eq!(
+        events("evt.type != quotactl and evt.type != mq_open"),
+        all.difference(quota)
+    );
+    assert_eq!(
+        events("not evt.type in (quotactl, mq_open)"),
+        all.difference(quota)
+    );
+    assert_eq!(
+        events("not (evt.type = quotactl or evt.type = mq_open)"),
+        all.difference(quota)
+    );
+    assert!(all.contains(Event::Quotactl) && all.contains(Event::Read));
+}
+
+#[test]
+fn reads_and_writes_are_captured_for_rules_that_name_them() {
+    let needs = |text: &str| {
+        let mut needs = Needs::default();
+        compiled(text).needs(&mut needs);
+        needs
+    };
+    let io = |events: EventSet| events.intersection(EventSet::IO);
+    let read: EventSet = [Event::Read].into_iter().collect();
+    for (text, captured) in [
+        ("evt.type = read", read),
+        ("evt.type in (open, read) or proc.name = x", read),
+        ("proc.name = x and evt.type.is.read = 1", read),
+        ("not evt.type != read", read),
+        ("proc.name = x", EventSet::NONE),
+        ("evt.type != open", EventSet::NONE),
+        ("evt.type != read", EventSet::NONE),
+        ("not evt.type in (read, write)", EventSet::NONE),
+    ] {
+        let needs = needs(text);
+        assert_eq!(io(needs.events), captured, "{text}");
+        let wanted = io(compiled(text).events());
+        assert_eq!(needs.unnamed_io, wanted.difference(captured), "{text}");
+    }
+    let open = needs("proc.name = x");
+    assert!(open.events.contains(Event::Futex) && open.events.contains(Event::Openat));
+    assert_eq!(open.unnamed_io, EventSet::IO);
 }
 
 #[test]
@@ -704,7 +759,8 @@ fn needs_are_the_events_and_the_parameters_that_cost() {
     assert_eq!(of("evt.type = openat and evt.rawarg.dev = 1"), 1 << dev);
     assert_eq!(
         of("evt.type = openat and evt.args contains x"),
-        1 << dev | 1 << ino
+        1 << dev | 1 << ino | 1 << Event::Openat.row().object_of(1).unwrap(),
+        "a directory's descriptor prints with its path"
     );
     assert_eq!(of(&format!("evt.type = openat and evt.arg[{ino}] = 1")), 1 << ino);
     assert_eq!(of("evt.type = open and fd.ino = 1"), 0, "only on its own events");

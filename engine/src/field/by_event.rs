@@ -1,13 +1,13 @@
 //! What the type of an event alone says about a field: rules are specialised for each event with it.
 
-use lanner_schema::event::{Category, Event, FdUse, Origin};
+use lanner_schema::event::{Category, Event, FdUse};
 
 use super::{Arg, Extract, FieldRef, ValueOrigin, evt, param};
 
 /// True when the field has the same value, or none, on every event of this type, whatever happened.
 pub(crate) fn is_decided(field: &FieldRef, event: Event) -> bool {
     let row = event.row();
-    let has_result = row.params.first().is_some_and(|p| p.from == Origin::Return);
+    let has_result = row.result().is_some();
     let name = field.row.name;
     // Their class is that of what they move data to or from.
     let moves = matches!(

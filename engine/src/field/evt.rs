@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use lanner_schema::descriptor::DescriptorKind;
-use lanner_schema::event::{Category, Event, FdUse, Origin};
+use lanner_schema::event::{Category, Event, FdUse};
 use lanner_schema::flags::{self, O_F_CREATED};
 use lanner_schema::view::{EventView, ParamValue};
 
@@ -41,7 +41,7 @@ fn event_type<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
 
 fn syscall_type<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
     let row = view.event.row();
-    (!row.x86_64.is_empty() || !row.aarch64.is_empty()).then(|| Value::text(row.name))
+    row.is_call().then(|| Value::text(row.name))
 }
 
 fn is_type<'b>(view: &EventView<'b>, arg: &Arg) -> Option<Value<'b>> {
@@ -81,11 +81,7 @@ fn open_flags(view: &EventView<'_>) -> Option<u64> {
 
 /// The result of the call: [`EventView::result`] without the detour over every kind of parameter.
 pub(super) fn return_value(view: &EventView<'_>) -> Option<i64> {
-    let first = view.event.row().params.first()?;
-    if first.from != Origin::Return {
-        return None;
-    }
-    match view.wire.param(0) {
+    match view.wire.param(view.event.row().result()?) {
         Some(param) => param.bytes.first_chunk().map(|b| i64::from_le_bytes(*b)),
         None => view.implied_result,
     }

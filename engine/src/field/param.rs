@@ -59,6 +59,7 @@ pub(super) fn field_type(ty: ParamType) -> FieldType {
         | ParamType::U16
         | ParamType::U32
         | ParamType::Signal
+        | ParamType::SyscallId
         | ParamType::Flags(_)
         | ParamType::Enum(_)
         | ParamType::CreateMode(_)
@@ -75,7 +76,7 @@ pub(super) fn field_type(ty: ParamType) -> FieldType {
 /// The index of the parameter that `arg` names on this event.
 pub(super) fn index(event: Event, arg: &Arg) -> Option<usize> {
     match arg {
-        Arg::Param(_, indexes) => match indexes.get(event as usize) {
+        Arg::Param(_, indexes) => match indexes.get(event.description()) {
             None | Some(&u8::MAX) => None,
             Some(index) => Some((*index).into()),
         },

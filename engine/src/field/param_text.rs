@@ -52,6 +52,7 @@ pub(super) fn plain(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) {
         ParamValue::I64(value) => formatted(out, ty, param.format, value.cast_unsigned()),
         ParamValue::U64(value) => match ty {
             ParamType::Uid | ParamType::Gid if value == u64::from(u32::MAX) => number(out, -1),
+            ParamType::SyscallId => out.extend_from_slice(view.event.name().as_bytes()),
             ParamType::AbsTime => {
                 let mut text = String::new();
                 time::datetime(value, true, &mut text);

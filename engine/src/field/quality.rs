@@ -118,12 +118,7 @@ impl About {
 }
 
 fn result(event: Event, tier: Tier) -> Option<Quality> {
-    let has_result = event
-        .row()
-        .params
-        .first()
-        .is_some_and(|p| p.from == Origin::Return);
-    has_result.then(|| tier.param(event, 0))
+    Some(tier.param(event, event.row().result()?))
 }
 
 fn of_param(field: &FieldRef, event: Event, tier: Tier) -> Option<Quality> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, FdUse, Needs, ParamType, ProcessField};
+use lanner_schema::event::{DEDICATED_COUNT, EVENTS, Event, FdUse, Needs, ParamType, ProcessField};
 use lanner_schema::view::EventView;
 
 use super::param_names::PARAM_NAMES;
@@ -469,13 +469,14 @@ fn unknown(scope: &Scope, name: &str) -> FieldError {
 
 type Indexes = Box<[u8]>;
 
-/// Where a parameter is in every event, and its type in the first that has it.
+/// Where a parameter is in every description of events, and its type in the first that has it.
 fn param_indexes(name: &str) -> Option<(Indexes, FieldType)> {
-    let mut indexes = vec![u8::MAX; EVENT_COUNT].into_boxed_slice();
+    let mut indexes = vec![u8::MAX; DEDICATED_COUNT + 1].into_boxed_slice();
     let mut ty = None;
-    for (event, row) in EVENTS.iter().enumerate().filter(|(_, row)| !row.is_internal()) {
-        if let Some(at) = row.params.iter().position(|p| p.name == name && !p.hidden) {
-            indexes[event] = u8::try_from(at).unwrap_or(u8::MAX);
+    let rows = EVENTS.iter().take(indexes.len()).zip(&mut indexes);
+    for (row, index) in rows.filter(|(row, _)| !row.is_internal()) {
+        if let Some(at) = row.params.iter().position(|p| p.name == name && p.has_name()) {
+            *index = u8::try_from(at).unwrap_or(u8::MAX);
             ty.get_or_insert(param::field_type(row.params[at].ty));
         }
     }

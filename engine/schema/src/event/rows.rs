@@ -1,5 +1,6 @@
-//! The rows. To add an event, add a row here, and perform it in capture's selfcheck.
+//! The rows. To add an event, add a row here, delete its line in `other.rs`, and perform it in capture's selfcheck.
 
+use super::other::other_calls;
 use super::{Category, EventRow, Extractor, FdUse, Format, Holder, Origin, Param, ProcessField};
 use crate::descriptor::DescriptorKind;
 use crate::flags;
@@ -14,6 +15,7 @@ macro_rules! param {
             state: None,
             on_demand: false,
             hidden: false,
+            by_name: false,
             format: Format::of($ty),
         };
         $( param!(@ p $key $($value)?); )*
@@ -25,18 +27,33 @@ macro_rules! param {
     (@ $p:ident hex) => { $p.format = Format::Hex };
     (@ $p:ident octal) => { $p.format = Format::Octal };
     (@ $p:ident decimal) => { $p.format = Format::Decimal };
+    (@ $p:ident by_name) => { $p.by_name = true };
 }
 
+/// The rows below, and behind them those of `other.rs`.
 macro_rules! events {
-    ($(
+    ($($rows:tt)*) => { other_calls! { define { $($rows)* } } };
+}
+
+macro_rules! define {
+    ({ $(
         $(#[$doc:meta])*
         $variant:ident $name:literal $category:ident
         x86_64 $x:tt i386 $i:tt aarch64 $a:tt $(fd $fd:expr;)? => $params:tt
-    )*) => {
+    )* } { $( $other:ident $other_name:literal $ox:tt $oi:tt $oa:tt; )* }) => {
         /// An event Lanner captures: the index of its row in [`EVENTS`].
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u16)]
-        pub enum Event { $( $(#[$doc])* $variant, )* }
+        pub enum Event {
+            $( $(#[$doc])* $variant, )*
+            $( #[doc = concat!("`", $other_name, "(2)`, by number.")] $other, )*
+        }
+
+        /// How many of them have parameters of their own; the rows behind these share [`BY_NUMBER`].
+        pub const DEDICATED_COUNT: usize = [$( $name ),*].len();
+
+        /// How many events there are.
+        pub const EVENT_COUNT: usize = DEDICATED_COUNT + [$( $other_name ),*].len();
 
         /// Every event, in the order of [`Event`].
         pub static EVENTS: &[EventRow] = &[ $(
@@ -47,8 +64,19 @@ macro_rules! events {
                 x86_64: &$x,
                 i386: &$i,
                 aarch64: &$a,
-                fd: events!(@fd [$($fd)?] $params),
-                params: events!(@params $params),
+                fd: define!(@fd [$($fd)?] $params),
+                params: define!(@params $params),
+            },
+        )* $(
+            EventRow {
+                event: Event::$other,
+                name: $other_name,
+                category: Category::Other,
+                x86_64: &$ox,
+                i386: &$oi,
+                aarch64: &$oa,
+                fd: FdUse::None,
+                params: BY_NUMBER,
             },
         )* ];
     };
@@ -56,9 +84,22 @@ macro_rules! events {
         const { &[ $( param!($param: $ty, $from $(, $key $(= $value)?)*) ),* ] }
     };
     (@params [$params:expr]) => { const { &$params } };
-    (@fd [] $params:tt) => { const { FdUse::of(events!(@params $params)) } };
+    (@fd [] $params:tt) => { const { FdUse::of(define!(@params $params)) } };
     (@fd [$fd:expr] $params:tt) => { $fd };
 }
+
+/// What is captured of a system call without a row of its own: Falco's two parameters, and Lanner's.
+pub const BY_NUMBER: &[Param] = &[
+    param!(ID: SyscallId, Origin::Number),
+    param!(nativeID: U16, Origin::Number),
+    param!(res: Errno, Return, hidden, by_name),
+    param!(arg0: U64, Arg(0), hidden, by_name),
+    param!(arg1: U64, Arg(1), hidden, by_name),
+    param!(arg2: U64, Arg(2), hidden, by_name),
+    param!(arg3: U64, Arg(3), hidden, by_name),
+    param!(arg4: U64, Arg(4), hidden, by_name),
+    param!(arg5: U64, Arg(5), hidden, by_name),
+];
 
 use super::Origin::{
     Absent, Arg, Constant, Int, Object as Behind, Program, ResultU64, Return, UserPath, UserString, UserU64,

@@ -1,0 +1,136 @@
+//! Calls without a row of their own: each once per number, in a child of its own, with arguments no call can use.
+
+use lanner_schema::event::{EVENTS, EventRow};
+
+use super::*;
+
+/// No descriptor, no process and no address has these numbers, and they set no flag that creates something.
+const ARGS: [u32; 6] = [
+    0x7fff_fff1,
+    0x7111_1111,
+    0x7222_2222,
+    0x7333_3333,
+    0x7444_4444,
+    0x7555_5555,
+];
+
+/// What is not performed, and why.
+const NOT_PERFORMED: &[(&str, &str)] = &[
+    ("exit", "does not return"),
+    ("exit_group", "does not return"),
+    ("rt_sigreturn", "does not return to where it was called"),
+    ("sigreturn", "does not return to where it was called"),
+    ("uretprobe", "kills a caller that is no probe"),
+    ("uprobe", "kills a caller that is no probe"),
+    ("pause", "sleeps until a signal"),
+    ("sigsuspend", "sleeps until a signal"),
+    ("vhangup", "would hang up the terminal of whoever runs this"),
+    ("reboot", "too dangerous to be wrong about"),
+    ("kexec_load", "too dangerous to be wrong about"),
+];
+
+/// The arguments, where those above would have an effect that stays or in the way of the rest.
+fn args_of(name: &str) -> [u32; 6] {
+    match name {
+        "shmget" | "brk" => [0; 6],
+        _ => ARGS,
+    }
+}
+
+/// Where a child leaves its result.
+struct Result64(*mut i64);
+
+impl Result64 {
+    fn new() -> Result64 {
+        // SAFETY: a new shared anonymous mapping.
+        let page = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                4096,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        assert_ne!(page, libc::MAP_FAILED);
+        Result64(page.cast())
+    }
+
+    /// What `call` gives in a child; `None` when the child did not live to tell.
+    fn of(&self, call: impl FnOnce() -> i64) -> Option<i64> {
+        // SAFETY: this process has one thread; the child makes one call and ends.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: plain calls; a child that hangs is ended by the alarm.
+            unsafe { libc::alarm(10) };
+            let result = call();
+            // SAFETY: the shared page outlives the child, and the parent reads it when the child is gone.
+            unsafe {
+                self.0.write_volatile(result);
+                libc::_exit(0);
+            }
+        }
+        let mut status = 0;
+        // SAFETY: status lives here; the page is this struct's.
+        unsafe {
+            assert_eq!(libc::waitpid(child, &mut status, 0), child);
+            (status == 0).then(|| self.0.read_volatile())
+        }
+    }
+}
+
+fn native(row: &EventRow) -> &'static [u16] {
+    if cfg!(target_arch = "x86_64") {
+        row.x86_64
+    } else {
+        row.aarch64
+    }
+}
+
+/// Every such call natively, and by its 32-bit numbers when `int80` can make them.
+pub(crate) fn by_number(int80: Option<fn(u32, [u32; 6]) -> i32>) {
+    let result = Result64::new();
+    for row in EVENTS.iter().filter(|row| row.is_by_number()) {
+        if let Some((_, why)) = NOT_PERFORMED.iter().find(|(name, _)| *name == row.name) {
+            println!("omit {} {why}", row.name);
+            continue;
+        }
+        let args = args_of(row.name);
+        let mut numbers = 0;
+        for nr in native(row) {
+            numbers += 1;
+            let [a, b, c, d, e, f] = args.map(c_long::from);
+            expected(
+                row.name,
+                *nr,
+                args,
+                result.of(|| sys!(c_long::from(*nr), a, b, c, d, e, f)),
+            );
+        }
+        for nr in row.i386.iter().filter(|_| int80.is_some()) {
+            numbers += 1;
+            let call = || int80.map_or(0, |int80| int80(u32::from(*nr), args).into());
+            expected(row.name, *nr, args, result.of(call));
+        }
+        if numbers == 0 {
+            println!("omit {} there is no such call on this machine", row.name);
+        }
+    }
+}
+
+fn expected(name: &str, nr: u16, args: [u32; 6], result: Option<i64>) {
+    // A call that killed its child is told by a result that no call has.
+    let result = result.map_or_else(|| "the child died".to_owned(), |n| n.to_string());
+    let mut params = vec![
+        ("nativeID".to_owned(), nr.to_string()),
+        ("res".to_owned(), result),
+    ];
+    params.extend(
+        (0..)
+            .zip(args)
+            .map(|(n, arg): (u32, u32)| (format!("arg{n}"), arg.to_string())),
+    );
+    let params: Vec<(&str, &str)> = params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    expect(&format!("@{name}"), &params);
+}
