@@ -212,10 +212,9 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// Every line of the script the acting process printed is one expectation: `EVENT name=value …`, with `skip REASON`
-/// for what this machine can't do and `omit EVENT` with a reason for an event that is not
-/// performed. A value that must not be there is
-/// `<none>`; `$name` is any but 0, the same wherever the name stands. `@child` events belong to another process than the
-/// acting one.
+/// for what this machine can't do, `omit EVENT` with a reason for an event that is not performed, and
+/// `missed KIND COUNT` for what must have been counted as unread. A value that must not be there is `<none>`; `$name` is
+/// any but 0, the same wherever the name stands. `@child` events belong to another process than the acting one.
 fn check(script: &str, pid: u32, events: &[Seen], stats: &lanner_capture::Stats) -> ExitCode {
     let (mut passed, mut failed, mut skipped) = (0u32, 0u32, 0u32);
     let mut covered = BTreeSet::new();
@@ -230,6 +229,15 @@ fn check(script: &str, pid: u32, events: &[Seen], stats: &lanner_capture::Stats)
             println!("SKIP {event}");
             skipped += u32::from(event.contains(' '));
             covered.extend(event.split(' ').next().map(str::to_owned));
+            continue;
+        }
+        if let Some(missed) = line.strip_prefix("missed ") {
+            let counted = stats
+                .misses
+                .iter()
+                .any(|(kind, count)| missed == format!("{kind} {count}"));
+            println!("{} {line}", if counted { "ok  " } else { "FAIL" });
+            *(if counted { &mut passed } else { &mut failed }) += 1;
             continue;
         }
         let mut words = line.split('\t');

@@ -154,6 +154,10 @@ pub fn unmapped(mut tuple: SocketTuple<'_>) -> SocketTuple<'_> {
         Some((IpAddr::V6(ip), port)) => ip.to_ipv4_mapped().map(|v4| (IpAddr::V4(v4), port)),
         _ => None,
     };
+    if let (Some(local), None) = (v4(tuple.local), tuple.remote) {
+        tuple.family = AF_INET;
+        tuple.local = Some(local);
+    }
     if let Some(remote) = v4(tuple.remote) {
         tuple.family = AF_INET;
         tuple.remote = Some(remote);
