@@ -222,6 +222,9 @@ struct tty_struct {
 	struct tty_driver *driver;
 	int index;
 };
+struct list_head {
+	struct list_head *next, *prev;
+};
 struct rlimit {
 	unsigned long rlim_cur;
 };
@@ -229,6 +232,9 @@ struct signal_struct {
 	atomic_t live;
 	int nr_threads;
 	struct rlimit rlim[16];
+	struct list_head thread_head;
+	unsigned int is_child_subreaper : 1;
+	unsigned int has_child_subreaper : 1;
 	struct pid *pids[4]; /* PID, TGID, PGID, SID */
 	struct tty_struct *tty;
 };
@@ -252,8 +258,10 @@ struct task_struct {
 	struct sched_entity se;
 	unsigned long min_flt, maj_flt;
 	__u64 self_exec_id;
+	unsigned int flags;
 	int pid, tgid;
 	int exit_code;
+	struct list_head children, sibling, thread_node;
 	struct task_struct *real_parent, *group_leader;
 	struct pid *thread_pid;
 	struct mm_struct *mm;
@@ -265,6 +273,15 @@ struct task_struct {
 	struct css_set *cgroups;
 	kuid_t loginuid;
 	__u64 start_boottime;
+};
+union __sifields {
+	struct {
+		int _pid;
+	} _kill;
+};
+struct kernel_siginfo {
+	int si_code;
+	union __sifields _sifields;
 };
 struct linux_binprm {
 	const char *filename;
@@ -311,6 +328,7 @@ struct socket {
 #define MM_SWAPENTS 2
 #define MM_SHMEMPAGES 3
 #define RLIMIT_NOFILE 7
+#define PF_EXITING 0x4
 #define PIDTYPE_PGID 2
 #define PIDTYPE_SID 3
 #define TS_COMPAT 0x0002

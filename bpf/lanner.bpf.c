@@ -2,5 +2,6 @@
 /* The object of tier B: one dispatcher for the returns of system calls, and the life of processes. */
 #include "syscall.h"
 #include "task.h"
+#include "signal.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

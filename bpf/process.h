@@ -164,3 +164,117 @@ __noinline int extract__module_image(__u32 index, __u64 from, __u64 len)
 		put_user_bytes(s, index, from, from + len);
 	return 0;
 }
+
+/* A pid's number in its own namespace. */
+static __always_inline __u32 number_at(struct pid *pid, __u32 level)
+{
+	int nr = 0;
+
+	bpf_probe_read_kernel(&nr, sizeof(nr),
+			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				      level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
+	return nr;
+}
+
+static __always_inline __u32 number_inside(struct pid *pid)
+{
+	return number_at(pid, BPF_CORE_READ(pid, level));
+}
+
+/* A pid's number in the first namespace. */
+static __always_inline __u32 number_outside(struct pid *pid)
+{
+	return BPF_CORE_READ(pid, numbers[0].nr);
+}
+
+/* A pid's own namespace. */
+static __always_inline struct pid_namespace *namespace_of(struct pid *pid)
+{
+	__u32 level = BPF_CORE_READ(pid, level);
+	struct pid_namespace *ns = NULL;
+
+	bpf_probe_read_kernel(&ns, sizeof(ns),
+			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				      level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, ns));
+	return ns;
+}
+
+/* The controlling terminal as new_encode_dev() writes it, 0 without one. */
+static __always_inline __u32 tty_number(struct signal_struct *signal)
+{
+	struct tty_struct *tty = BPF_CORE_READ(signal, tty);
+	struct tty_driver *driver;
+	__u32 major, minor;
+
+	if (!tty)
+		return 0;
+	driver = BPF_CORE_READ(tty, driver);
+	major = BPF_CORE_READ(driver, major);
+	minor = BPF_CORE_READ(driver, minor_start) + BPF_CORE_READ(tty, index);
+	return (minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12);
+}
+
+/* Layout of what a call leaves of a process: record.rs, TaskState. */
+struct task_state {
+	__u32 pid, sid, pgid, vpgid, tty, uid, gid, unused;
+	__u64 cap_inheritable, cap_permitted, cap_effective;
+};
+_Static_assert(sizeof(struct task_state) == TASK_STATE_LEN, "task state layout");
+
+/*
+ * The child of the current thread that its namespace numbers `number`, 0 when there is none among the last ones: a shell
+ * moves a child to another group just after it made it.
+ */
+__noinline __u64 child__numbered(__u32 number)
+{
+	struct task_struct *task = current_task();
+	__u32 level = BPF_CORE_READ(task, thread_pid, level);
+	__u64 head = (__u64)task + bpf_core_field_offset(struct task_struct, children);
+	__u64 node = (__u64)BPF_CORE_READ(task, children.prev);
+
+	for (int i = 0; i < CHILDREN; i++) {
+		struct task_struct *child = (void *)node - bpf_core_field_offset(struct task_struct, sibling);
+
+		if (!node || node == head)
+			return 0;
+		if (number_at(BPF_CORE_READ(child, thread_pid), level) == number)
+			return (__u64)child;
+		node = (__u64)BPF_CORE_READ(child, sibling.prev);
+	}
+	return 0;
+}
+
+/* What a process is after the call: the caller, or the child that argument 0 names (`child`). */
+__noinline int extract__task_state(__u32 index, __u32 child)
+{
+	struct scratch *s = syscall_scratch();
+	struct task_struct *task = current_task();
+	struct task_state t = {};
+	struct signal_struct *signal;
+	const struct cred *cred;
+	__u32 number;
+	__u64 off;
+
+	if (!s)
+		return 0;
+	number = s->args[0];
+	if (child && number && number != number_inside(BPF_CORE_READ(task, group_leader, thread_pid)))
+		task = (void *)child__numbered(number);
+	if (!task || !room(s, &off))
+		return 0;
+	signal = BPF_CORE_READ(task, signal);
+	cred = BPF_CORE_READ(task, cred);
+	t.pid = BPF_CORE_READ(task, tgid);
+	t.sid = number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_SID]));
+	t.pgid = number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID]));
+	t.vpgid = number_inside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID]));
+	t.tty = tty_number(signal);
+	t.uid = BPF_CORE_READ(cred, euid.val);
+	t.gid = BPF_CORE_READ(cred, egid.val);
+	t.cap_inheritable = capabilities(&cred->cap_inheritable);
+	t.cap_permitted = capabilities(&cred->cap_permitted);
+	t.cap_effective = capabilities(&cred->cap_effective);
+	__builtin_memcpy(data(s) + off, &t, sizeof(t));
+	advance(s, index, sizeof(t), false);
+	return 0;
+}

@@ -108,6 +108,9 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 	case OP_CAPABILITIES:
 		extract__capabilities(s, index, param->extra);
 		break;
+	case OP_TASK_STATE:
+		extract__task_state(index, param->extra);
+		break;
 	case OP_MOUNT_FLAGS:
 		extract__mount_flags(s, index, value);
 		break;

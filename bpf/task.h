@@ -3,27 +3,7 @@
 #pragma once
 
 #include "values.h"
-
-/* A pid's number in the first namespace. */
-static __always_inline __u32 number_outside(struct pid *pid)
-{
-	return BPF_CORE_READ(pid, numbers[0].nr);
-}
-
-/* The controlling terminal as new_encode_dev() writes it, 0 without one. */
-static __always_inline __u32 tty_number(struct signal_struct *signal)
-{
-	struct tty_struct *tty = BPF_CORE_READ(signal, tty);
-	struct tty_driver *driver;
-	__u32 major, minor;
-
-	if (!tty)
-		return 0;
-	driver = BPF_CORE_READ(tty, driver);
-	major = BPF_CORE_READ(driver, major);
-	minor = BPF_CORE_READ(driver, minor_start) + BPF_CORE_READ(tty, index);
-	return (minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12);
-}
+#include "reaper.h"
 
 #define NANOSECONDS(sec, nsec) ((__u64)(sec) * 1000000000ULL + (__u64)(nsec))
 
@@ -55,12 +35,8 @@ static __always_inline __u64 written_at(struct inode *inode)
 /* When the first process of a pid's own namespace was created, since boot. */
 static __always_inline __u64 namespace_start(struct pid *pid)
 {
-	__u32 level = BPF_CORE_READ(pid, level);
-	struct pid_namespace *ns = NULL;
+	struct pid_namespace *ns = namespace_of(pid);
 
-	bpf_probe_read_kernel(&ns, sizeof(ns),
-			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				      level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, ns));
 	return BPF_CORE_READ(ns, child_reaper, start_boottime);
 }
 
@@ -219,6 +195,12 @@ struct fork_record {
 	char comm[16];
 } __attribute__((packed));
 
+struct rename_record {
+	struct header header;
+	__u16 lengths[TASK_RENAME_PARAMS];
+	char comm[16];
+} __attribute__((packed));
+
 struct exit_record {
 	struct header header;
 	__u16 lengths[PROCEXIT_PARAMS];
@@ -289,9 +271,37 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 	SET(r, PROCEXIT_RET, (code >> 8) & 0xff);
 	SET(r, PROCEXIT_SIG, code & 0x7f);
 	SET(r, PROCEXIT_CORE, (code & 0x80) != 0);
-	SET(r, PROCEXIT_REAPER_TID, 0);
+	SET(r, PROCEXIT_REAPER_TID, (__s64)reaper__of_current());
 	SET(r, PROCEXIT_GROUP_DEAD, group_dead);
 	fill_header(r, EVENT_PROCEXIT, STREAM_EXIT, 0);
+	sequence = r->header.sequence;
+	bpf_ringbuf_submit(r, wakeup_flags(sequence));
+	return 0;
+}
+
+/*
+ * A process got another name: by prctl(PR_SET_NAME), or by a write to its /proc/PID/comm. Names of threads other than the
+ * first are not kept.
+ */
+SEC("?tp_btf/task_rename")
+int BPF_PROG(task_rename, struct task_struct *task, const char *comm)
+{
+	struct rename_record *r;
+	__u64 sequence;
+
+	/* An exec names its process too, and reports it itself. Its memory has no environment yet when it does. */
+	if (BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid) || !BPF_CORE_READ(task, mm, env_end))
+		return 0;
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		next_sequence(STREAM_RENAME);
+		count_drop(EVENT_TASK_RENAME, DROP_RING_FULL);
+		return 0;
+	}
+	__builtin_memset(r->comm, 0, sizeof(r->comm));
+	bpf_probe_read_kernel_str(r->comm, sizeof(r->comm), comm);
+	r->lengths[TASK_RENAME_COMM] = sizeof(r->comm);
+	fill_header(r, EVENT_TASK_RENAME, STREAM_RENAME, 0);
 	sequence = r->header.sequence;
 	bpf_ringbuf_submit(r, wakeup_flags(sequence));
 	return 0;

@@ -4,18 +4,6 @@
 
 #include "process.h"
 
-/* A pid's number in its own namespace. */
-static __always_inline __u32 number_inside(struct pid *pid)
-{
-	__u32 level = BPF_CORE_READ(pid, level);
-	int nr = 0;
-
-	bpf_probe_read_kernel(&nr, sizeof(nr),
-			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				      level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
-	return nr;
-}
-
 /* Pages of one kind, by the kernel's quick count: what is gathered per CPU and not yet added is left out. */
 static __always_inline __u64 pages(struct mm_struct *mm, __u32 kind)
 {

@@ -68,6 +68,7 @@ fn header() -> String {
     define(&mut out, "HEADER_LEN", record::HEADER_LEN);
     define(&mut out, "TUPLE_LEN", record::TUPLE_LEN);
     define(&mut out, "OBJECT_LEN", record::OBJECT_LEN);
+    define(&mut out, "TASK_STATE_LEN", record::TASK_STATE_LEN);
     define(&mut out, "OBJECT_INTERNAL", record::OBJECT_INTERNAL);
     define(&mut out, "OBJECT_UPPER", record::OBJECT_UPPER);
     define(&mut out, "OBJECT_LOWER", record::OBJECT_LOWER);
@@ -140,6 +141,9 @@ const LIMITS: &str = "
 #define ARGV_STRING_MAX 512
 #define DATA_IOVECS 8        /* of a message, to gather its first bytes from */
 #define GROUPS 32            /* of a process's supplementary groups, looked through for a file's */
+#define REAPER_THREADS 32    /* of a process, to find one that goes on */
+#define REAPER_ANCESTORS 64  /* of a process, to find its reaper among */
+#define CHILDREN 32          /* of a thread, to find one by its number among */
 #define SIZE_IOVECS 32       /* of a message, whose lengths are added up: as many as Falco does */
 #define RECORDS_PER_QUERY 32 /* of one stream on one CPU; a query of the ring costs as much as a small record */
 #define LOSING_CGROUPS 4096
@@ -173,7 +177,7 @@ enum param_op {
 	OP_SENDTO_TUPLE, OP_SENDMSG_TUPLE, OP_SENT_DATA, OP_SENT_MSG_DATA, OP_MSG_SIZE,
 	OP_OBJECT, OP_ARG_TUPLE,
 	OP_ARG_ID, OP_RESULT_U64, OP_CAPABILITIES, OP_MOUNT_FLAGS, OP_PRCTL_NAME, OP_PRCTL_NUMBER, OP_LIMIT,
-	OP_PTRACE_ADDR, OP_PTRACE_DATA, OP_MODULE_IMAGE,
+	OP_PTRACE_ADDR, OP_PTRACE_DATA, OP_MODULE_IMAGE, OP_TASK_STATE,
 	OP_RESULT_TUPLE, OP_RECVFROM_TUPLE, OP_RECVMSG_TUPLE, OP_RECEIVED_DATA, OP_RECEIVED_MSG_DATA, OP_RECEIVED_SIZE,
 	OP_MSG_CONTROL, OP_QUEUE_PERCENT, OP_QUEUE_LENGTH, OP_QUEUE_MAX, OP_PAIR_FD, OP_PAIR_SOCKET, OP_PAIR_TUPLE,
 	OP_SOCKOPT_LEVEL, OP_SOCKOPT_NAME, OP_SOCKOPT_VALUE, OP_SOCKOPT_LEN, OP_SOCKET_FLAGS,
@@ -257,6 +261,8 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
             Extractor::CapInheritable => ("OP_CAPABILITIES", 0, 0),
             Extractor::CapPermitted => ("OP_CAPABILITIES", 0, 1),
             Extractor::CapEffective => ("OP_CAPABILITIES", 0, 2),
+            Extractor::TaskState => ("OP_TASK_STATE", 0, 0),
+            Extractor::GroupTaskState => ("OP_TASK_STATE", 0, 1),
             Extractor::MountFlags => ("OP_MOUNT_FLAGS", 3, 0),
             Extractor::PrctlName => ("OP_PRCTL_NAME", 1, 0),
             Extractor::PrctlNumber => ("OP_PRCTL_NUMBER", 1, 0),

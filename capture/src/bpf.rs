@@ -1,6 +1,7 @@
 //! The BPF object: loading, configuring, attaching, and reading its counters.
 
 use std::cell::Cell;
+use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::ptr::NonNull;
@@ -14,7 +15,10 @@ use lanner_schema::event::{
 };
 use lanner_schema::record;
 use libbpf_rs::query::ProgInfoIter;
-use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, PrintLevel, ProgramType};
+use libbpf_rs::{
+    Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, OpenObject, PrintLevel, ProgramMut,
+    ProgramType,
+};
 use nix::sys::mman::{MapFlags as MmapFlags, ProtFlags, mmap, munmap};
 use nix::unistd::{SysconfVar, sysconf};
 
@@ -39,9 +43,44 @@ pub(crate) const LOSING_CGROUPS: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Probes {
     object: Object,
+    /// Objects with programs that were wanted later.
+    later: Vec<Object>,
     links: Vec<Link>,
     /// Every event that was ever captured: those that can have been lost.
     captured: Cell<EventSet>,
+    /// The links of [`ON_DEMAND`].
+    on_demand: Vec<(Event, Link)>,
+}
+
+/// Programs that are there for one event, and loaded and attached only when it is captured.
+const ON_DEMAND: [(&str, Event); 1] = [("signal_deliver", Event::Signaldeliver)];
+
+fn on_demand(program: &OsStr) -> Option<Event> {
+    let row = ON_DEMAND.iter().find(|(name, _)| program == *name);
+    row.map(|(_, event)| *event)
+}
+
+fn open() -> Result<OpenObject, CaptureError> {
+    ObjectBuilder::default()
+        .open_memory(OBJECT)
+        .map_err(|e| CaptureError::bpf("open the BPF object", e))
+}
+
+fn load(open: OpenObject) -> Result<Object, CaptureError> {
+    open.load()
+        .map_err(|e| CaptureError::bpf("load the BPF programs", e))
+}
+
+/// The program of this name, when it was loaded.
+fn loaded<'a>(object: &'a mut Object, name: &str) -> Option<ProgramMut<'a>> {
+    object.progs_mut().find(|p| p.name() == name && p.autoload())
+}
+
+fn attach(program: &ProgramMut<'_>) -> Result<Link, CaptureError> {
+    let name = program.name().to_string_lossy();
+    program
+        .attach()
+        .map_err(|e| CaptureError::bpf(format!("attach {name}"), e))
 }
 
 fn print(level: PrintLevel, message: String) {
@@ -57,11 +96,10 @@ impl Probes {
     /// Loads and attaches what the plan needs.
     pub(crate) fn start(plan: &Plan) -> Result<Probes, CaptureError> {
         libbpf_rs::set_print(Some((PrintLevel::Debug, print)));
-        let mut open = ObjectBuilder::default()
-            .open_memory(OBJECT)
-            .map_err(|e| CaptureError::bpf("open the BPF object", e))?;
+        let mut open = open()?;
         for mut program in open.progs_mut() {
-            program.set_autoload(true);
+            let wanted = on_demand(program.name()).is_none_or(|event| plan.captured.contains(event));
+            program.set_autoload(wanted);
         }
         for mut map in open.maps_mut() {
             if map.name() == ".rodata.host" {
@@ -75,31 +113,29 @@ impl Probes {
                     .map_err(|e| CaptureError::bpf("set the ring's size", e))?;
             }
         }
-        let object = open
-            .load()
-            .map_err(|e| CaptureError::bpf("load the BPF programs", e))?;
+        let object = load(open)?;
         let mut probes = Probes {
             object,
+            later: Vec::new(),
             links: Vec::new(),
             captured: Cell::new(process_life()),
+            on_demand: Vec::new(),
         };
         probes.configure(plan)?;
         probes
             .map("losing_cgroups")?
             .update(&0u64.to_ne_bytes(), &0u64.to_ne_bytes(), MapFlags::ANY)
             .map_err(|e| CaptureError::bpf("prepare the table of losses", e))?;
-        for program in probes.object.progs_mut() {
-            let name = program.name().to_string_lossy().into_owned();
-            let link = program
-                .attach()
-                .map_err(|e| CaptureError::bpf(format!("attach {name}"), e))?;
-            probes.links.push(link);
+        let programs = probes.object.progs_mut();
+        for program in programs.filter(|program| on_demand(program.name()).is_none()) {
+            probes.links.push(attach(&program)?);
         }
         Ok(probes)
     }
 
-    /// Tells the programs what is wanted; they may be running.
-    pub(crate) fn configure(&self, plan: &Plan) -> Result<(), CaptureError> {
+    /// Tells the programs what is wanted, and attaches and detaches those that are there for single events; they may be
+    /// running.
+    pub(crate) fn configure(&mut self, plan: &Plan) -> Result<(), CaptureError> {
         self.captured.set(self.captured.get().union(plan.captured));
         self.map(".data.config")?
             .update(
@@ -107,12 +143,48 @@ impl Probes {
                 &config_bytes(plan, std::process::id()),
                 MapFlags::ANY,
             )
-            .map_err(|e| CaptureError::bpf("configure the BPF programs", e))
+            .map_err(|e| CaptureError::bpf("configure the BPF programs", e))?;
+        for (name, event) in ON_DEMAND {
+            let attached = self.on_demand.iter().position(|(of, _)| *of == event);
+            match (plan.captured.contains(event), attached) {
+                (true, None) => {
+                    let link = self.attach_on_demand(name)?;
+                    self.on_demand.push((event, link));
+                }
+                (false, Some(index)) => drop(self.on_demand.swap_remove(index)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Attaches a program, which is loaded first when it was not wanted before.
+    fn attach_on_demand(&mut self, name: &'static str) -> Result<Link, CaptureError> {
+        let mut objects = std::iter::once(&mut self.object).chain(&mut self.later);
+        if let Some(program) = objects.find_map(|object| loaded(object, name)) {
+            return attach(&program);
+        }
+        // The same object again, with nothing but this program, on the maps of the first.
+        let mut open = open()?;
+        for mut program in open.progs_mut() {
+            let wanted = program.name() == name;
+            program.set_autoload(wanted);
+        }
+        for mut map in open.maps_mut() {
+            let name = map.name().to_string_lossy().into_owned();
+            let shared = self.map(&name)?;
+            map.reuse_fd(shared.as_fd())
+                .map_err(|e| CaptureError::bpf(format!("share map {name}"), e))?;
+        }
+        self.later.push(load(open)?);
+        let program = self.later.last_mut().and_then(|object| loaded(object, name));
+        attach(&program.ok_or_else(|| CaptureError::Missing(format!("program {name}")))?)
     }
 
     /// Stops the programs; their maps stay readable.
     pub(crate) fn detach(&mut self) {
         self.links.clear();
+        self.on_demand.clear();
     }
 
     pub(crate) fn map(&self, name: &str) -> Result<MapHandle, CaptureError> {
@@ -191,9 +263,10 @@ impl Probes {
 
     /// Runs the kernel refused because the program was running on that CPU already, by program.
     pub(crate) fn recursion_misses(&self) -> Vec<(String, u64)> {
-        let ids: Vec<u32> = self
-            .object
-            .progs()
+        let ids: Vec<u32> = std::iter::once(&self.object)
+            .chain(&self.later)
+            .flat_map(Object::progs)
+            .filter(|p| p.autoload())
             .filter_map(|p| libbpf_rs::Program::id_from_fd(p.as_fd()).ok())
             .collect();
         ProgInfoIter::default()

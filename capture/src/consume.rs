@@ -10,10 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lanner_schema::container::{CgroupMap, ContainerTable, Owner};
-use lanner_schema::event::{Category, Event, EventSet, Needs};
+use lanner_schema::event::{Category, EVENT_COUNT, EVENTS, Event, EventSet, Needs, Origin};
 use lanner_schema::host_names::{AddressNames, HostNames};
 use lanner_schema::process::{Process, User};
-use lanner_schema::record::{HEADER_LEN, Header, Wire};
+use lanner_schema::record::{HEADER_LEN, Header, TaskState, Wire};
 use lanner_schema::view::{Earlier, EventView, ResolvedPath, SourceId, System};
 use libbpf_rs::{RingBuffer, RingBufferBuilder};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -21,7 +21,7 @@ use smallvec::SmallVec;
 
 use crate::bpf::{ContainerCgroups, Probes};
 use crate::cgroup::Cgroups;
-use crate::decode::PathParams;
+use crate::decode::{PathParams, PathRanges, push_relative};
 use crate::descriptor;
 use crate::error::CaptureError;
 use crate::last_peer::LastPeers;
@@ -29,7 +29,7 @@ use crate::losses::{LossWatch, Losses};
 use crate::outside::{self, Outside};
 use crate::owner::Owners;
 use crate::plan::{Config, Plan};
-use crate::process_table::{ProcessTable, param};
+use crate::process_table::{ProcessTable, param, text};
 use crate::procfs::Procfs;
 use crate::recording::Recorder;
 use crate::stats::{Cut, Delivered, Sequences, Stats};
@@ -410,11 +410,42 @@ impl Consumer {
                     self.state.processes.exit(&header);
                 }
             }
-            Event::Chdir | Event::Fchdir => {
+            Event::TaskRename => {
+                if let Some(comm) = wire.param(param!(TaskRename, "comm")) {
+                    self.state.processes.rename(header.pid, comm.bytes);
+                }
+            }
+            // Its path starts from the directory of before.
+            Event::Chroot => {
+                self.show(event, &header, wire, on_event);
                 self.chdir(event, &header, &wire);
+            }
+            Event::Chdir | Event::Fchdir | Event::Setns => {
+                self.chdir(event, &header, &wire);
+                self.follow(event, &header, &wire);
                 self.show(event, &header, wire, on_event);
             }
-            _ => self.show(event, &header, wire, on_event),
+            _ => {
+                self.follow(event, &header, &wire);
+                self.show(event, &header, wire, on_event);
+            }
+        }
+    }
+
+    /// Takes over what a call made of a process, on events that tell.
+    fn follow(&mut self, event: Event, header: &Header, wire: &Wire<'_>) {
+        const AT: [Option<usize>; EVENT_COUNT] = {
+            let mut at = [None; EVENT_COUNT];
+            let mut event = 0;
+            while event < EVENT_COUNT {
+                at[event] = EVENTS[event].task_state();
+                event += 1;
+            }
+            at
+        };
+        let Some(index) = AT[event as usize] else { return };
+        if let Some(state) = wire.param(index).and_then(|p| TaskState::read(p.bytes)) {
+            self.state.processes.follow(header, &state);
         }
     }
 
@@ -453,7 +484,10 @@ impl Consumer {
         let found = self
             .paths
             .resolve(event, wire, &mut self.arena, &mut self.unresolved_paths);
-        if let Some((_, range)) = found.into_iter().next() {
+        // What the kernel says, not what was passed.
+        let is_kernels =
+            |index: u8| matches!(event.row().params[usize::from(index)].from, Origin::Extractor(_));
+        if let Some((_, range)) = found.into_iter().find(|(index, _)| is_kernels(*index)) {
             self.state.processes.ensure(header);
             self.state.processes.chdir(header.pid, &self.arena[range]);
         }
@@ -471,9 +505,12 @@ impl Consumer {
         }
         let mut arena = std::mem::take(&mut self.arena);
         arena.clear();
-        let ranges = self
+        let mut ranges = self
             .paths
             .resolve(event, &wire, &mut arena, &mut self.unresolved_paths);
+        if event == Event::Chroot && wire.number(0) == Some(0) {
+            self.before_chroot(header.pid, &wire, &mut arena, &mut ranges);
+        }
         let paths: SmallVec<[ResolvedPath<'_>; 2]> = ranges
             .into_iter()
             .map(|(param, range)| ResolvedPath {
@@ -493,6 +530,20 @@ impl Consumer {
         self.view(event, header, wire, None, &paths, descriptor.as_ref(), on_event);
         drop(paths);
         self.arena = arena;
+    }
+
+    /// Makes the path of a successful chroot absolute from the directory the process was in: what the record says is
+    /// seen from the new root.
+    fn before_chroot(&self, pid: u32, wire: &Wire<'_>, arena: &mut Vec<u8>, ranges: &mut PathRanges) {
+        const PATH: usize = param!(Chroot, "path");
+        let raw = wire.param(PATH).map_or(&[][..], |p| text(p.bytes));
+        let process = self.state.processes.get(pid).filter(|_| !raw.starts_with(b"/"));
+        let path = ranges.iter_mut().find(|(index, _)| usize::from(*index) == PATH);
+        if let Some((process, (_, range))) = process.zip(path) {
+            let start = arena.len();
+            push_relative(arena, &process.cwd, raw);
+            *range = start..arena.len();
+        }
     }
 
     #[allow(clippy::too_many_arguments)]

@@ -19,6 +19,9 @@ enum PathForm {
     Object,
 }
 
+/// Where the absolute paths of a record are, by parameter.
+pub(crate) type PathRanges = SmallVec<[(u8, Range<usize>); 2]>;
+
 /// The path parameters of every row, found once.
 #[derive(Debug)]
 pub(crate) struct PathParams(Vec<SmallVec<[(u8, PathForm); 2]>>);
@@ -55,7 +58,7 @@ impl PathParams {
         wire: &Wire<'_>,
         arena: &mut Vec<u8>,
         unresolved: &mut u64,
-    ) -> SmallVec<[(u8, Range<usize>); 2]> {
+    ) -> PathRanges {
         let mut found = SmallVec::new();
         for &(index, form) in &self.0[event as usize] {
             let Some(param) = wire.param(usize::from(index)) else {
@@ -128,6 +131,16 @@ fn push_user_path(arena: &mut Vec<u8>, bytes: &[u8]) -> bool {
     }
     push_names(arena, start, raw);
     true
+}
+
+/// Appends a relative path as it was passed, made absolute from the directory `base`.
+pub(crate) fn push_relative(arena: &mut Vec<u8>, base: &[u8], raw: &[u8]) {
+    let start = arena.len();
+    arena.extend_from_slice(base);
+    push_names(arena, start, raw);
+    if arena.len() == start {
+        arena.push(b'/');
+    }
 }
 
 /// Appends the names of `raw` to the absolute path that begins at `start`, without `.`, `..` and double slashes: what

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use lanner_schema::cgroup::Controller;
-use lanner_schema::event::{EVENT_COUNT, Event, EventSet, MAX_SNAPLEN, Needs, SNAPLEN};
+use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventSet, MAX_SNAPLEN, Needs, SNAPLEN};
 
 use crate::error::CaptureError;
 use crate::host::Host;
@@ -96,7 +96,7 @@ fn ring_bytes(config: &Config, cpus: usize) -> usize {
 }
 
 /// Events the process state follows, whatever the rules say.
-const STATE: [Event; 2] = [Event::Chdir, Event::Fchdir];
+const STATE: [Event; 4] = [Event::Chdir, Event::Fchdir, Event::Chroot, Event::Setns];
 
 /// Chooses a tier and what it captures.
 ///
@@ -127,12 +127,20 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         true => needs.events.union(needs.unnamed_io),
         false => needs.events,
     };
-    let captured = shown.union(STATE.into_iter().collect());
+    let mut captured = shown.union(STATE.into_iter().collect());
     let (mut params, mut task) = (needs.params, needs.task);
     // Its program tells of both execs that succeeded.
     task[Event::TaskExec as usize] = task[Event::Execve as usize] | task[Event::Execveat as usize];
     if needs.environment {
         params[Event::TaskExec as usize] |= 1 << param!(TaskExec, "env");
+    }
+    if needs.task_state {
+        for row in EVENTS {
+            if let Some(index) = row.task_state() {
+                captured.insert(row.event);
+                params[row.event as usize] |= 1 << index;
+            }
+        }
     }
     Ok(Plan {
         tier: Tier::SysExit,
@@ -242,6 +250,26 @@ mod tests {
         };
         assert_eq!(shown(false), needs.events);
         assert_eq!(shown(true), needs.events.union(needs.unnamed_io));
+    }
+
+    #[test]
+    fn what_other_calls_change_of_a_process_is_captured_when_a_rule_reads_it() {
+        let state = |task_state| {
+            let needs = Needs {
+                task_state,
+                ..Needs::default()
+            };
+            let plan = plan(&host(), &needs, &Config::default()).unwrap();
+            let read = plan.params[Event::Setsid as usize] != 0;
+            assert!(plan.shown.is_empty());
+            (
+                plan.captured.contains(Event::Setsid),
+                plan.captured.contains(Event::Capset),
+                read,
+            )
+        };
+        assert_eq!(state(false), (false, false, false));
+        assert_eq!(state(true), (true, true, true));
     }
 
     #[test]

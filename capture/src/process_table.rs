@@ -8,7 +8,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use lanner_schema::process::{Image, Process};
-use lanner_schema::record::{Header, Wire};
+use lanner_schema::record::{Header, TaskState, Wire};
 
 use crate::decode::push_components;
 use crate::id_map::IdMap;
@@ -81,7 +81,8 @@ macro_rules! param {
 }
 pub(crate) use param;
 
-fn text(bytes: &[u8]) -> &[u8] {
+/// What comes before the first NUL.
+pub(crate) fn text(bytes: &[u8]) -> &[u8] {
     bytes.split(|b| *b == 0).next().unwrap_or(bytes)
 }
 
@@ -420,6 +421,32 @@ impl ProcessTable {
             self.counts.evicted += evicted as u64;
         }
         self.hand_over(&gone);
+    }
+
+    /// A process got another name.
+    pub(crate) fn rename(&mut self, pid: u32, comm: &[u8]) {
+        if let Some(process) = self.get_mut(pid) {
+            process.image = Arc::new(process.image.renamed(text(comm)));
+        }
+    }
+
+    /// A call changed a process: thread `tid` of process `pid` made it. Ids and capabilities are a thread's own, and those
+    /// of the first thread are the process's; the rest is the whole process's.
+    pub(crate) fn follow(&mut self, header: &Header, state: &TaskState) {
+        let Some(process) = self.get_mut(state.pid) else {
+            return;
+        };
+        process.sid = state.sid;
+        process.pgid = state.pgid;
+        process.vpgid = state.vpgid;
+        process.tty = state.tty;
+        if header.tid == header.pid || header.pid != state.pid {
+            process.uid = state.uid;
+            process.gid = state.gid;
+            process.cap_inheritable = state.cap_inheritable;
+            process.cap_permitted = state.cap_permitted;
+            process.cap_effective = state.cap_effective;
+        }
     }
 
     /// The working directory of a process changed.

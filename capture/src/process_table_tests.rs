@@ -383,3 +383,48 @@ fn intervals_are_the_configurations() {
         (7_000_000_000, u64::MAX)
     );
 }
+
+#[test]
+fn a_process_is_what_the_last_call_made_of_it() {
+    let mut table = table(10);
+    exec(&mut table, 5, 1, b"cat\0x\0", 10);
+    table.rename(5, b"dog\0\0\0");
+    let image = &table.get(5).unwrap().image;
+    assert_eq!((&*image.comm, &*image.cmdline), (&b"dog"[..], &b"dog x"[..]));
+    let state = TaskState {
+        pid: 5,
+        sid: 6,
+        pgid: 7,
+        vpgid: 8,
+        tty: 0,
+        uid: 9,
+        gid: 10,
+        cap_inheritable: 1,
+        cap_permitted: 6,
+        cap_effective: 2,
+    };
+    let from = |tid: u32| Header {
+        tid,
+        ..header(Event::Setsid, 5, 20)
+    };
+    table.follow(&from(55), &state);
+    let process = table.get(5).unwrap();
+    assert_eq!(
+        (process.sid, process.pgid, process.vpgid, process.tty),
+        (6, 7, 8, 0)
+    );
+    assert_eq!(
+        (process.uid, process.cap_permitted),
+        (7, 0),
+        "another thread's are its own"
+    );
+    table.follow(&from(5), &state);
+    let process = table.get(5).unwrap();
+    assert_eq!((process.uid, process.gid), (9, 10));
+    let sets = (
+        process.cap_inheritable,
+        process.cap_permitted,
+        process.cap_effective,
+    );
+    assert_eq!(sets, (1, 6, 2));
+}

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, ParamType};
-use lanner_schema::record::Wire;
+use lanner_schema::record::{self, Wire};
 
 use crate::losses::Loser;
 
@@ -123,10 +123,13 @@ impl fmt::Display for Stats {
     }
 }
 
+/// Places for the numbers of every stream, a power of two to mask with.
+const STREAMS: usize = record::STREAMS.len().next_power_of_two();
+
 /// Follows the sequence numbers of every CPU and stream.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sequences {
-    next: Vec<[u64; 4]>,
+    next: Vec<[u64; STREAMS]>,
     pub(crate) gaps: u64,
 }
 
@@ -138,9 +141,9 @@ impl Sequences {
             if cpu >= 8192 {
                 return;
             }
-            self.next.resize(cpu + 1, [0; 4]);
+            self.next.resize(cpu + 1, [0; STREAMS]);
         }
-        let next = &mut self.next[cpu][usize::from(stream) & 3];
+        let next = &mut self.next[cpu][usize::from(stream) & (STREAMS - 1)];
         self.gaps += sequence.saturating_sub(*next);
         *next = sequence + 1;
     }
@@ -149,7 +152,10 @@ impl Sequences {
     pub(crate) fn close(&mut self, totals: &[Vec<u64>]) {
         for (stream, cpus) in totals.iter().enumerate() {
             for (cpu, total) in cpus.iter().enumerate() {
-                let seen = self.next.get(cpu).map_or(0, |streams| streams[stream & 3]);
+                let seen = self
+                    .next
+                    .get(cpu)
+                    .map_or(0, |streams| streams[stream & (STREAMS - 1)]);
                 self.gaps += total.saturating_sub(seen);
             }
         }

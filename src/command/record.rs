@@ -171,6 +171,7 @@ impl Record {
             unnamed_io,
             environment: true,
             cgroups: true,
+            task_state: true,
             ..Needs::default()
         };
         for event in events.union(unnamed_io).iter() {

@@ -9,7 +9,9 @@ mod credentials;
 mod io;
 mod processes;
 mod settings;
+mod signals;
 mod sockets;
+mod state;
 mod tracing;
 
 use std::error::Error;
@@ -94,6 +96,8 @@ fn act(dir: &str) -> Result<()> {
     kernel()?;
     tracing::tracing()?;
     by_number::by_number(compat::available());
+    state::states(dir)?;
+    signals::signals()?;
     compat::compat(dir)?;
     processes::processes(dir)
 }

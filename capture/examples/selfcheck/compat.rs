@@ -42,6 +42,7 @@ pub(crate) fn compat(_dir: &str) -> Result<()> {
     println!("skip 32-bit callers are checked on x86-64 only");
     omit("send");
     omit("recv");
+    omit("umount");
     Ok(())
 }
 
@@ -74,6 +75,7 @@ pub(crate) fn compat(dir: &str) -> Result<()> {
         println!("skip this kernel has no 32-bit emulation");
         omit("send");
         omit("recv");
+        omit("umount");
         return Ok(());
     }
     // SAFETY: a new anonymous mapping in the low 4 GiB.

@@ -91,7 +91,7 @@ pub(crate) fn credentials() {
 }
 
 /// `struct __user_cap_data_struct`, the low words only.
-fn capset(effective: u32, permitted: u32, inheritable: u32) -> i64 {
+pub(super) fn capset(effective: u32, permitted: u32, inheritable: u32) -> i64 {
     let header = [0x2008_0522u32, 0];
     let data = [effective, permitted, inheritable, 0, 0, 0];
     sys!(libc::SYS_capset, header.as_ptr(), data.as_ptr())

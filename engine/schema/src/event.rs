@@ -165,6 +165,10 @@ pub enum Extractor {
     CapPermitted,
     /// Its effective ones.
     CapEffective,
+    /// What the calling process is after the call: [`crate::record::TaskState`].
+    TaskState,
+    /// The same of the process that argument 0 names as `setpgid` does: the caller or a child.
+    GroupTaskState,
     /// `mount`'s flags (argument 3) without the magic number of old, which the kernel ignores.
     MountFlags,
     /// The name argument 1 of `prctl` points to, for the options that set or get the thread's name.
@@ -514,6 +518,20 @@ impl EventRow {
         self.event as usize >= DEDICATED_COUNT
     }
 
+    /// The index of the parameter that [`crate::record::TaskState`] is in.
+    pub const fn task_state(&self) -> Option<usize> {
+        let mut index = 0;
+        while index < self.params.len() {
+            if let Origin::Extractor(Extractor::TaskState | Extractor::GroupTaskState) =
+                self.params[index].from
+            {
+                return Some(index);
+            }
+            index += 1;
+        }
+        None
+    }
+
     /// True for events that only Lanner's own state needs: never the value of `evt.type`.
     pub const fn is_internal(&self) -> bool {
         matches!(self.category, Category::Internal)
@@ -744,6 +762,9 @@ pub struct Needs {
     pub environment: bool,
     /// A rule reads the cgroups of processes.
     pub cgroups: bool,
+    /// A rule reads what other calls than execs change of a process: its session, its group, its terminal. Events with
+    /// an [`Extractor::TaskState`] tell.
+    pub task_state: bool,
 }
 
 impl Needs {
@@ -756,6 +777,7 @@ impl Needs {
             task: [u32::MAX; EVENT_COUNT],
             environment: true,
             cgroups: true,
+            task_state: true,
         }
     }
 }
@@ -769,6 +791,7 @@ impl Default for Needs {
             task: [0; EVENT_COUNT],
             environment: false,
             cgroups: false,
+            task_state: false,
         }
     }
 }

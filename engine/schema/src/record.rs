@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! 0   u16 event        index of the row
-//! 2   u8  stream       which program wrote it: 0 return of a system call, 1 exec, 2 fork, 3 exit
+//! 2   u8  stream       which program wrote it: its place in [`STREAMS`]
 //! 3   u8  flags        FLAG_*
 //! 4   u16 cpu
 //! 6   u16 image        changes with every exec and differs between processes; 0 is unknown
@@ -41,7 +41,7 @@ pub const TRUNCATED: u16 = 0x8000;
 pub const FLAG_COMPAT: u8 = 1;
 
 /// Programs that number their records independently, because one may interrupt another on the same CPU.
-pub const STREAMS: [&str; 4] = ["sys_exit", "exec", "fork", "exit"];
+pub const STREAMS: [&str; 6] = ["sys_exit", "exec", "fork", "exit", "rename", "signal"];
 
 /// Why the kernel side lost a record, in the order of its counters.
 pub const DROP_REASONS: [&str; 2] = ["ring_full", "scratch_overwritten"];
@@ -545,6 +545,59 @@ impl<'a> Object<'a> {
     }
 }
 
+/// What calls other than exec change of a process, as the record carries it.
+///
+/// ```text
+/// 0  u32 pid    4  u32 session   8  u32 group   12 u32 group in its own pid namespace   16 u32 terminal
+/// 20 u32 effective uid   24 u32 effective gid   32 u64 inheritable, 40 permitted, 48 effective capabilities
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs)] // the members are those of `Process`
+pub struct TaskState {
+    pub pid: u32,
+    pub sid: u32,
+    pub pgid: u32,
+    pub vpgid: u32,
+    pub tty: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub cap_inheritable: u64,
+    pub cap_permitted: u64,
+    pub cap_effective: u64,
+}
+
+/// Length of a [`TaskState`].
+pub const TASK_STATE_LEN: usize = 56;
+
+impl TaskState {
+    /// Reads a state; `None` when the bytes are too few.
+    pub fn read(bytes: &[u8]) -> Option<TaskState> {
+        let bytes: &[u8; TASK_STATE_LEN] = bytes.first_chunk()?;
+        Some(TaskState {
+            pid: u32_at(bytes, 0)?,
+            sid: u32_at(bytes, 4)?,
+            pgid: u32_at(bytes, 8)?,
+            vpgid: u32_at(bytes, 12)?,
+            tty: u32_at(bytes, 16)?,
+            uid: u32_at(bytes, 20)?,
+            gid: u32_at(bytes, 24)?,
+            cap_inheritable: u64_at(bytes, 32)?,
+            cap_permitted: u64_at(bytes, 40)?,
+            cap_effective: u64_at(bytes, 48)?,
+        })
+    }
+
+    /// Appends the state's bytes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let ids = [
+            self.pid, self.sid, self.pgid, self.vpgid, self.tty, self.uid, self.gid, 0,
+        ];
+        let sets = [self.cap_inheritable, self.cap_permitted, self.cap_effective];
+        out.extend(ids.iter().flat_map(|id| id.to_le_bytes()));
+        out.extend(sets.iter().flat_map(|set| set.to_le_bytes()));
+    }
+}
+
 impl<'a> SocketTuple<'a> {
     /// Reads a tuple; `None` when the bytes are too few.
     pub fn read(bytes: &'a [u8]) -> Option<SocketTuple<'a>> {
@@ -708,6 +761,27 @@ mod tests {
         local.write(&mut written);
         assert_eq!(SocketTuple::read(&written), Some(local));
         assert_eq!(SocketTuple::read(&bytes[..TUPLE_LEN - 1]), None);
+    }
+
+    #[test]
+    fn task_states_read_what_they_write() {
+        let state = TaskState {
+            pid: 1,
+            sid: 2,
+            pgid: 3,
+            vpgid: 4,
+            tty: 5,
+            uid: 6,
+            gid: 7,
+            cap_inheritable: 1 << 40,
+            cap_permitted: 1 << 39,
+            cap_effective: 1 << 38,
+        };
+        let mut bytes = Vec::new();
+        state.write(&mut bytes);
+        assert_eq!(bytes.len(), TASK_STATE_LEN);
+        assert_eq!(TaskState::read(&bytes), Some(state));
+        assert_eq!(TaskState::read(&bytes[..TASK_STATE_LEN - 1]), None);
     }
 
     /// Callers may pass a whole `sockaddr_un`, zeroes behind the path included.

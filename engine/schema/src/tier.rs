@@ -232,8 +232,6 @@ reasons! {
     AddressAsPassed "the address that was passed, not what the socket says";
     /// Looked up after the event.
     FromProc "read from /proc after the event, when it may have changed or be gone";
-    /// State that is read when a program starts.
-    AtExec "as it was when the program started; setsid and setpgid are not followed yet";
     /// Names are not looked up for an address, but addresses for the names in rules.
     NamesInRules "the names in rules are looked up, every minute and on this host, and an address has those it was among the addresses of";
     /// Some of several parameters are missing.
@@ -347,7 +345,7 @@ fn reads_user_memory(extractor: Extractor) -> bool {
         X::SockAddr | X::ExecveArgv | X::ExecveatArgv | X::SentData | X::SentMsgData | X::MsgSize => true,
         X::PrctlName | X::PrctlNumber | X::LimitSoft | X::LimitHard | X::PtraceData | X::ModuleImage => true,
         X::CapInheritable | X::CapPermitted | X::CapEffective => false,
-        X::MountFlags | X::PtraceAddr => false,
+        X::MountFlags | X::PtraceAddr | X::TaskState | X::GroupTaskState => false,
         X::ReceivedData | X::ReceivedMsgData | X::MsgControl => true,
         X::ReadVectorData | X::WrittenVectorData | X::VectorSize | X::SendfileOffset => true,
         X::PairFirst | X::PairSecond | X::SockOptValue | X::SockOptLen => true,
@@ -463,7 +461,9 @@ mod tests {
     fn every_event_has_a_source_in_every_tier() {
         for tier in Tier::ALL {
             for row in EVENTS.iter().filter(|row| !row.is_internal()) {
-                let returns = !NEVER_RETURN.contains(&row.event);
+                // Nothing else tells of signals.
+                let is_signal = tier == Tier::None && row.event == Event::Signaldeliver;
+                let returns = !NEVER_RETURN.contains(&row.event) && !is_signal;
                 assert_eq!(
                     !matches!(tier.event(row.event), Quality::Missing(_)),
                     returns,

@@ -153,9 +153,10 @@ impl Program {
     }
 }
 
-/// Adds the on-demand parameters that `fields` read on `events`.
+/// Adds what `fields` read on `events`: their on-demand parameters, and what has to be followed of processes.
 pub(crate) fn add_params(fields: &[FieldRef], events: EventSet, needs: &mut Needs) {
     for field in fields {
+        needs.task_state |= field.reads_task_state();
         for event in events.iter() {
             field.add_needs(event, needs);
         }

@@ -749,6 +749,17 @@ fn needs_are_the_events_and_the_parameters_that_cost() {
         compiled(text).needs(&mut needs);
         needs
     };
+    for (text, follows) in [
+        (
+            "evt.type = openat and thread.cap_effective contains CAP_SYS_ADMIN",
+            true,
+        ),
+        ("evt.type = openat and proc.sname = sshd", true),
+        ("evt.type = openat and proc.tty = 0", true),
+        ("evt.type = openat and proc.name = x and user.uid = 0", false),
+    ] {
+        assert_eq!(needs(text).task_state, follows, "{text}");
+    }
     let plain = needs("evt.type = openat and fd.name = x");
     assert_eq!(plain.events.iter().collect::<Vec<_>>(), [Event::Openat]);
     assert!(plain.params.iter().all(|bits| *bits == 0));

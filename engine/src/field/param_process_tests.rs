@@ -79,3 +79,16 @@ fn ids_have_names() {
     assert_eq!(setsid.len(), 1);
     assert_ne!(setsid[0], "20");
 }
+
+#[test]
+fn signals_and_ends_have_names() {
+    let signal = shown(E::Signaldeliver, numbers(&[0, 4711, 9]));
+    assert_eq!(signal, ["0", "4711", "SIGKILL"]);
+    assert_ne!(
+        shown(E::Signaldeliver, numbers(&[20, 4711, 9]))[0],
+        "20",
+        "the sender's name"
+    );
+    let end = shown(E::Procexit, numbers(&[139, 0, 11, 1, 0]));
+    assert_eq!(end[2..], ["SIGSEGV", "1", "0"]);
+}

@@ -378,6 +378,17 @@ pub(super) fn task_values(name: &str) -> u32 {
     })
 }
 
+/// True for what a process can change without starting a program, in a call that tells of it.
+pub(super) fn changes_between_execs(name: &str) -> bool {
+    name.starts_with("proc.sid")
+        || name.starts_with("proc.pgid")
+        || name.starts_with("proc.vpgid")
+        || matches!(
+            name,
+            "proc.sname" | "proc.is_sid_leader" | "proc.is_pgid_leader" | "proc.is_vpgid_leader" | "proc.tty"
+        )
+}
+
 pub(super) static FIELDS: &[Field] = fields! {
     "proc.exe" CharBuf None [] "First argument of the command line (argv[0])." => Plain(|e| e.process.map(exe));
     "proc.pexe" CharBuf None [] "The parent's proc.exe." => Plain(|e| up(e).map(exe));

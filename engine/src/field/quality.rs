@@ -45,7 +45,7 @@ pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Qual
             Some(address) if field.is_names() => Some(address.and(Quality::Weaker(Why::NamesInRules))),
             known => known,
         },
-        About::Process => Some(process(name, event, tier)),
+        About::Process => Some(process(name, tier)),
         About::Container => Some(tier.container()),
     }
 }
@@ -264,26 +264,11 @@ enum Part {
     Address,
 }
 
-fn process(name: &str, event: Event, tier: Tier) -> Quality {
-    let known = tier.process();
-    // An exec reads the state anew.
-    let is_fresh = matches!(event, Event::Execve | Event::Execveat);
+fn process(name: &str, tier: Tier) -> Quality {
     match name {
         "thread.tid" | "thread.ismain" | "proc.pid" => Quality::Exact,
-        _ if !is_fresh && is_state_of_start(name) => known.and(Quality::Weaker(Why::AtExec)),
-        _ => known,
+        _ => tier.process(),
     }
-}
-
-/// True for what a process can change without starting a program, unnoticed.
-fn is_state_of_start(name: &str) -> bool {
-    name.starts_with("proc.sid")
-        || name.starts_with("proc.pgid")
-        || name.starts_with("proc.vpgid")
-        || matches!(
-            name,
-            "proc.sname" | "proc.is_sid_leader" | "proc.is_pgid_leader" | "proc.is_vpgid_leader"
-        )
 }
 
 #[cfg(test)]
@@ -373,7 +358,8 @@ mod tests {
             ("fs.path.name", E::Connect, B, None),
             ("proc.name", E::Openat, B, Some(Exact)),
             ("proc.name", E::Openat, D, Some(Weaker(Why::FromProc))),
-            ("proc.sid", E::Openat, B, Some(Weaker(Why::AtExec))),
+            ("proc.sid", E::Openat, B, Some(Exact)),
+            ("thread.cap_effective", E::Openat, B, Some(Exact)),
             ("proc.sid", E::Execve, B, Some(Exact)),
             ("container.id", E::Openat, C, Some(Exact)),
             ("container.id", E::Openat, D, Some(Weaker(Why::FromProc))),

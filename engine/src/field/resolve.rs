@@ -399,6 +399,11 @@ impl FieldRef {
         }
     }
 
+    /// True when the field tells of a process what other calls than execs change ([`lanner_schema::event::Needs`]).
+    pub fn reads_task_state(&self) -> bool {
+        process::changes_between_execs(self.row.name)
+    }
+
     /// The parameters of `event` the field reads that are captured on demand only, as bits.
     pub fn on_demand(&self, event: Event) -> u32 {
         let row = event.row();

@@ -252,6 +252,12 @@ events! {
         reaper_tid: Pid, Program;
         group_dead: U8, Program, hidden;
     }
+    /// A signal reached a thread (`signal_deliver`).
+    Signaldeliver "signaldeliver" Process x86_64 [] i386 [] aarch64 [] => {
+        spid: Pid, Program;
+        dpid: Pid, Program;
+        sig: Signal, Program;
+    }
     /// `connect(2)`.
     Connect "connect" Net x86_64 [42] i386 [362] aarch64 [203] fd FdUse::Socket { fd: 2, tuple: 1 }; => {
         res: Errno, Return;
@@ -424,23 +430,27 @@ events! {
     Setuid "setuid" User x86_64 [105] i386 [23, 213] aarch64 [146] => {
         res: Errno, Return;
         uid: Uid, Arg(0);
+        task: ByteBuf, Origin::Extractor(X::TaskState), hidden, on_demand;
     }
     /// `setgid(2)`.
     Setgid "setgid" User x86_64 [106] i386 [46, 214] aarch64 [144] => {
         res: Errno, Return;
         gid: Gid, Arg(0);
+        task: ByteBuf, Origin::Extractor(X::TaskState), hidden, on_demand;
     }
     /// `setreuid(2)`.
     Setreuid "setreuid" User x86_64 [113] i386 [70, 203] aarch64 [145] => {
         res: Errno, Return;
         ruid: Uid, Arg(0);
         euid: Uid, Arg(1);
+        task: ByteBuf, Origin::Extractor(X::TaskState), hidden, on_demand;
     }
     /// `setregid(2)`; Falco calls its ids users'.
     Setregid "setregid" User x86_64 [114] i386 [71, 204] aarch64 [143] => {
         res: Errno, Return;
         rgid: Uid, Arg(0);
         egid: Uid, Arg(1);
+        task: ByteBuf, Origin::Extractor(X::TaskState), hidden, on_demand;
     }
     /// `setresuid(2)`.
     Setresuid "setresuid" User x86_64 [117] i386 [164, 208] aarch64 [147] => {
@@ -448,6 +458,7 @@ events! {
         ruid: Uid, Arg(0);
         euid: Uid, Arg(1);
         suid: Uid, Arg(2);
+        task: ByteBuf, Origin::Extractor(X::TaskState), hidden, on_demand;
     }
     /// `setresgid(2)`.
     Setresgid "setresgid" User x86_64 [119] i386 [170, 210] aarch64 [149] => {
@@ -455,16 +466,19 @@ events! {
         rgid: Gid, Arg(0);
         egid: Gid, Arg(1);
         sgid: Gid, Arg(2);
+        task: ByteBuf, Origin::Extractor(X::TaskState), hidden, on_demand;
     }
     /// `setsid(2)`.
     Setsid "setsid" Process x86_64 [112] i386 [66] aarch64 [157] => {
         res: Pid, Return;
+        task: ByteBuf, Origin::Extractor(X::TaskState), hidden, on_demand;
     }
     /// `setpgid(2)`.
     Setpgid "setpgid" Process x86_64 [109] i386 [57] aarch64 [154] => {
         res: Pid, Return;
         pid: Pid, Arg(0);
         pgid: Pid, Arg(1);
+        task: ByteBuf, Origin::Extractor(X::GroupTaskState), hidden, on_demand;
     }
     /// `capset(2)`: the sets as they are after the call.
     Capset "capset" Process x86_64 [126] i386 [185] aarch64 [91] => {
@@ -472,6 +486,7 @@ events! {
         cap_inheritable: U64, Origin::Extractor(X::CapInheritable), hex;
         cap_permitted: U64, Origin::Extractor(X::CapPermitted), hex;
         cap_effective: U64, Origin::Extractor(X::CapEffective), hex;
+        task: ByteBuf, Origin::Extractor(X::TaskState), hidden, on_demand;
     }
     /// `prctl(2)`.
     Prctl "prctl" Process x86_64 [157] i386 [172] aarch64 [167] => {
@@ -501,6 +516,7 @@ events! {
     Chroot "chroot" Process x86_64 [161] i386 [61] aarch64 [51] => {
         res: Errno, Return;
         path: FsPath, path(0);
+        cwd: FsPath, Origin::Extractor(X::Cwd), hidden;
     }
     /// `mount(2)`.
     Mount "mount" File x86_64 [165] i386 [21] aarch64 [40] => {
@@ -527,11 +543,14 @@ events! {
         fd: Fd, Arg(0);
         nstype: Flags(&flags::CLONE_FLAGS), Arg(1);
         object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
+        task: ByteBuf, Origin::Extractor(X::TaskState), hidden, on_demand;
+        cwd: FsPath, Origin::Extractor(X::Cwd), hidden;
     }
     /// `unshare(2)`.
     Unshare "unshare" Process x86_64 [272] i386 [310] aarch64 [97] => {
         res: Errno, Return;
         flags: Flags(&flags::CLONE_FLAGS), Arg(0);
+        task: ByteBuf, Origin::Extractor(X::TaskState), hidden, on_demand;
     }
     /// `memfd_create(2)`.
     MemfdCreate "memfd_create" File x86_64 [319] i386 [356] aarch64 [279] fd FdUse::Makes { object: 3, kind: K::Memfd }; => {
@@ -803,6 +822,10 @@ events! {
         exepath: FsPath, Program;
         cwd: FsPath, Program;
         filename: CharBuf, Program;
+    }
+    /// Lanner's own: a process got another name, other than by an exec (`task_rename`).
+    TaskRename "task_rename" Internal x86_64 [] i386 [] aarch64 [] => {
+        comm: CharBuf, Program;
     }
     /// Lanner's own: a process was created (`sched_process_fork`, not for threads).
     TaskFork "task_fork" Internal x86_64 [] i386 [] aarch64 [] => {

@@ -1,0 +1,146 @@
+//! What calls other than exec change of a process: seen on what the process does next.
+
+use super::credentials::{capset, in_child};
+use super::*;
+
+/// A call that fails, for its name to be found by.
+fn mark(name: &str) {
+    let path = c(name).unwrap_or_default();
+    assert_eq!(sys!(libc::SYS_unlink, path.as_ptr()), -2);
+}
+
+/// What must be known of the process that made the mark.
+fn state(mark: &str, known: &[(&str, &str)]) {
+    let path = format!("{mark}|{mark}");
+    expect("@unlink", &[&[("path", path.as_str())], known].concat());
+}
+
+pub(crate) fn states(dir: &str) -> Result<()> {
+    ids();
+    sessions()?;
+    names()?;
+    roots(dir)
+}
+
+fn ids() {
+    in_child(|| {
+        assert_eq!(capset(1 << 5, 1 << 5 | 1 << 7, 1 << 7), 0);
+        mark("/mark/capset");
+    });
+    let sets = [
+        ("proc.cap_inheritable", "128"),
+        ("proc.cap_permitted", "160"),
+        ("proc.cap_effective", "32"),
+    ];
+    state("/mark/capset", &sets);
+    in_child(|| {
+        assert_eq!(sys!(libc::SYS_setresgid, -1, 1002, -1), 0);
+        assert_eq!(sys!(libc::SYS_setresuid, -1, 1001, -1), 0);
+        mark("/mark/seteuid");
+        assert_eq!(sys!(libc::SYS_setreuid, 1001, 1001), 0);
+        mark("/mark/setuid");
+        // The child of a process that changed is what it is.
+        in_child(|| mark("/mark/inherited"));
+    });
+    let euid = [
+        ("proc.uid", "1001"),
+        ("proc.gid", "1002"),
+        ("proc.cap_effective", "0"),
+    ];
+    state(
+        "/mark/seteuid",
+        &[&euid[..], &[("proc.cap_permitted", "$permitted")]].concat(),
+    );
+    let gone = [&euid[..], &[("proc.cap_permitted", "0")]].concat();
+    state("/mark/setuid", &gone);
+    state("/mark/inherited", &gone);
+    let [refused] = credentials::results_of(|| {
+        assert_eq!(sys!(libc::SYS_setresuid, 1001, 1001, 1001), 0);
+        let refused = sys!(libc::SYS_unshare, libc::CLONE_NEWUSER);
+        mark("/mark/unshare");
+        [refused]
+    });
+    match refused {
+        0 => state("/mark/unshare", &[("proc.cap_effective", "$userns")]),
+        errno => println!("skip this kernel refuses a user namespace (errno {})", -errno),
+    }
+}
+
+fn sessions() -> Result<()> {
+    let child = in_child(|| {
+        assert!(sys!(libc::SYS_setsid) > 0);
+        mark("/mark/setsid");
+    })
+    .to_string();
+    let led = [
+        ("proc.sid", child.as_str()),
+        ("proc.pgid", &child),
+        ("proc.vpgid", &child),
+    ];
+    state("/mark/setsid", &[&led[..], &[("proc.tty", "0")]].concat());
+    // The parent moves a child, which does nothing for it.
+    let (reader, writer) = std::io::pipe()?;
+    let [moved] = credentials::results_of(|| {
+        // SAFETY: this process has one thread.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let mut byte = [0u8];
+            sys!(libc::SYS_read, reader.as_raw_fd(), byte.as_mut_ptr(), 1);
+            mark("/mark/setpgid");
+            // SAFETY: ends this child.
+            unsafe { libc::_exit(0) };
+        }
+        assert_eq!(sys!(libc::SYS_setpgid, child, child), 0);
+        assert_eq!(sys!(libc::SYS_write, writer.as_raw_fd(), b"x".as_ptr(), 1), 1);
+        // SAFETY: the result is not wanted.
+        unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+        [child.into()]
+    });
+    let moved = moved.to_string();
+    state("/mark/setpgid", &[("proc.pgid", &moved), ("proc.vpgid", &moved)]);
+    Ok(())
+}
+
+fn names() -> Result<()> {
+    let name = c("another name, too long")?;
+    let comm = c("/proc/self/comm")?;
+    let argument = std::env::args().nth(1).unwrap_or_default();
+    in_child(|| {
+        assert_eq!(
+            sys!(libc::SYS_prctl, libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0),
+            0
+        );
+        mark("/mark/prctl");
+        in_child(|| mark("/mark/named"));
+        let fd = sys!(libc::SYS_openat, libc::AT_FDCWD, comm.as_ptr(), libc::O_WRONLY, 0);
+        assert_eq!(sys!(libc::SYS_write, fd, b"written".as_ptr(), 7), 7);
+        mark("/mark/comm");
+    });
+    let dir = std::env::current_dir()?.to_string_lossy().into_owned();
+    let line = format!("another name, t {argument} {dir}");
+    state(
+        "/mark/prctl",
+        &[("proc.comm", "another name, t"), ("cmdline", &line)],
+    );
+    let inherited = [("proc.comm", "another name, t"), ("parent", "another name, t")];
+    state("/mark/named", &inherited);
+    state("/mark/comm", &[("proc.comm", "written")]);
+    Ok(())
+}
+
+fn roots(dir: &str) -> Result<()> {
+    std::fs::create_dir_all("root/below")?;
+    let (root, here) = (c(&format!("{dir}/root"))?, c(".")?);
+    in_child(|| {
+        assert_eq!(sys!(libc::SYS_chdir, root.as_ptr()), 0);
+        assert_eq!(sys!(libc::SYS_chroot, here.as_ptr()), 0);
+        mark("/mark/chroot");
+        assert_eq!(sys!(libc::SYS_chdir, c("below").unwrap_or_default().as_ptr()), 0);
+        mark("/mark/below");
+    });
+    // The path is seen from the old root, the working directory from the new one.
+    expect("@chroot", &[("res", "0"), ("path", &format!(".|{dir}/root"))]);
+    state("/mark/chroot", &[("proc.cwd", "")]);
+    state("/mark/below", &[("proc.cwd", "/below")]);
+    Ok(())
+}
