@@ -79,8 +79,8 @@ fn reapers() -> Result<()> {
         // SAFETY: ends this process.
         unsafe { libc::_exit(0) };
     };
-    // SAFETY: this process has one thread.
     in_child(|| {
+        // SAFETY: this process has one thread.
         if unsafe { libc::fork() } == 0 {
             wait();
         }
