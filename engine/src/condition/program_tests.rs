@@ -750,10 +750,7 @@ fn needs_are_the_events_and_the_parameters_that_cost() {
         needs
     };
     for (text, follows) in [
-        (
-            "evt.type = openat and thread.cap_effective contains CAP_SYS_ADMIN",
-            true,
-        ),
+        ("evt.type = openat and proc.is_vpgid_leader = true", true),
         ("evt.type = openat and proc.sname = sshd", true),
         ("evt.type = openat and proc.tty = 0", true),
         ("evt.type = openat and proc.name = x and user.uid = 0", false),
