@@ -11,10 +11,15 @@ static __always_inline __u64 pages(struct mm_struct *mm, __u32 kind)
 	struct mm_struct___old *old = (void *)mm;
 	__s64 count = 0;
 
+	/* An index that is not written out in the access is not relocated. */
 	if (bpf_core_field_exists(counters->rss_stat[0].count))
-		count = BPF_CORE_READ(counters, rss_stat[kind].count);
-	else if (bpf_core_field_exists(old->rss_stat.count))
-		count = BPF_CORE_READ(old, rss_stat.count[kind].counter);
+		bpf_probe_read_kernel(&count, sizeof(count),
+				      (void *)counters + bpf_core_field_offset(counters->rss_stat[0].count) +
+					      kind * bpf_core_type_size(struct percpu_counter));
+	else if (bpf_core_field_exists(old->rss_stat.count[0].counter))
+		bpf_probe_read_kernel(&count, sizeof(count),
+				      (void *)old + bpf_core_field_offset(old->rss_stat.count[0].counter) +
+					      kind * sizeof(count));
 	return count > 0 ? count : 0;
 }
 

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use lanner_schema::flags::{EXE_FROM_MEMFD, EXE_LOWER_LAYER, EXE_UPPER_LAYER, EXE_WRITABLE};
+use lanner_schema::flags::{
+    EXE_FROM_MEMFD, EXE_LOWER_LAYER, EXE_UNKNOWN_LAYER, EXE_UPPER_LAYER, EXE_WRITABLE,
+};
 
 use crate::outside::{FileFacts, Outside};
 
@@ -59,10 +61,10 @@ impl Overlays {
         }
     }
 
-    /// The bit of the layer the file `path` of the process in `dir` is in; none when that can't be told.
+    /// The bit of the layer the file `path` of the process in `dir` is in.
     fn layer(&mut self, dir: &Path, path: &Path) -> u32 {
         let Some(namespace) = self.outside.facts(&dir.join("ns/mnt")) else {
-            return 0;
+            return EXE_UNKNOWN_LAYER;
         };
         if self.by_namespace.len() >= REMEMBERED {
             self.by_namespace.clear();
@@ -82,7 +84,7 @@ impl Overlays {
             .filter(inside)
             .max_by_key(|o| o.mount_point.components().count())
         else {
-            return 0;
+            return EXE_UNKNOWN_LAYER;
         };
         let Some(upper) = &overlay.upper else {
             return EXE_LOWER_LAYER;
@@ -90,7 +92,7 @@ impl Overlays {
         let upper = self.host.join(upper.strip_prefix("/").unwrap_or(upper));
         let kind = |path: &Path| self.outside.facts(path).map(|facts| facts.mode & S_IFMT);
         if kind(&upper) != Some(S_IFDIR) {
-            return 0;
+            return EXE_UNKNOWN_LAYER;
         }
         let below = path.strip_prefix(&overlay.mount_point).unwrap_or(path);
         match kind(&upper.join(below)) {
@@ -228,7 +230,7 @@ mod tests {
         assert_eq!(layer("/bin/sh"), EXE_LOWER_LAYER);
         assert_eq!(layer("/ro/bin/dropped"), EXE_LOWER_LAYER);
         fs::remove_dir_all(&upper).unwrap();
-        assert_eq!(layer("/bin/sh"), 0, "the layers are out of sight");
+        assert_eq!(layer("/bin/sh"), EXE_UNKNOWN_LAYER, "the layers are out of sight");
     }
 
     #[test]

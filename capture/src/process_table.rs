@@ -48,7 +48,8 @@ pub(crate) struct ProcessTable {
 #[derive(Debug)]
 struct Known {
     process: Process,
-    /// [`Header::image`] of its program; 0 until the first event of a process that was read from /proc.
+    /// [`Header::image`] of its program; 0 until the first event of a process that was read from /proc, when it is looked
+    /// whether it runs that program still.
     image: u16,
     /// The time of its latest event.
     seen: u64,
@@ -154,10 +155,12 @@ impl ProcessTable {
         }
         self.now = self.now.max(header.time);
         if let Some(known) = self.known.get_mut(&header.pid)
-            && (known.image == header.image || known.image == 0 || header.image == 0)
+            && (known.image == header.image
+                || header.image == 0
+                || known.image == 0 && self.procfs.still_runs(&known.process))
         {
             known.seen = self.now;
-            if known.image == 0 {
+            if header.image != 0 {
                 known.image = header.image;
             }
             let process = &mut known.process;
@@ -175,17 +178,22 @@ impl ProcessTable {
 
     fn repair(&mut self, header: &Header) {
         let pid = header.pid;
-        let old = self.known.remove(&pid).map(|known| known.process);
-        match old {
+        let (old, image) = match self.known.remove(&pid) {
+            Some(known) => (Some(known.process), known.image),
+            None => (None, 0),
+        };
+        let Some(mut process) = self.procfs.process(pid) else {
+            // What was known is of another program, and what it runs can't be had any more.
+            self.counts.stale += u64::from(old.is_some());
+            self.counts.unknown += 1;
+            return;
+        };
+        match &old {
+            // One that writes to its own arguments, as servers do to say what they are at, runs no other program.
+            Some(old) if image == 0 && old.image.exepath == process.image.exepath => {}
             Some(_) => self.counts.stale += 1,
             None => self.counts.repaired += 1,
         }
-        let Some(mut process) = self.procfs.process(pid) else {
-            // What was known is of another program, and what it runs can't be had any more.
-            self.counts.unknown += 1;
-            self.counts.repaired -= u64::from(old.is_none());
-            return;
-        };
         if let Some(old) = old.filter(|old| old.start_time.abs_diff(process.start_time) < TICKS) {
             process.start_time = old.start_time;
             process.pidns_start = old.pidns_start;
@@ -297,6 +305,11 @@ impl ProcessTable {
             .filter(|parent| self.known.contains_key(parent))
             .unwrap_or_else(|| id(param!(TaskExec, "ppid")));
         self.ensure_parents(ppid);
+        let mut cgroups = self.procfs.cgroup_names.of(header.cgroup, header.pid);
+        if let Some(known) = self.get(header.pid).filter(|_| cgroups.is_empty()) {
+            // It has ended since; it was in those of its parent.
+            cgroups = Arc::clone(&known.cgroups);
+        }
         let process = Process {
             pid: header.pid,
             vpid: id(param!(TaskExec, "vpid")),
@@ -318,7 +331,7 @@ impl ProcessTable {
                 start => boot.wrapping_add(start),
             },
             cgroup: header.cgroup,
-            cgroups: self.procfs.cgroup_names.of(header.cgroup, header.pid),
+            cgroups,
             cwd: cwd.into(),
             image: Arc::new(image),
         };

@@ -214,6 +214,28 @@ fn what_ended_makes_room_first() {
     assert!(table.get(7).is_none() && table.get(1).is_some());
 }
 
+/// What a process costs to remember: its own state, and a program's names when it runs one of its own.
+#[test]
+fn a_process_takes_little_memory() {
+    const COUNT: u32 = 10_000;
+    let kept = |more: &dyn Fn(&mut ProcessTable, u32)| {
+        let mut table = table(usize::MAX / 64);
+        exec(&mut table, 1, 0, b"init\0", 1);
+        let info = allocation_counter::measure(|| {
+            for pid in 2..COUNT + 2 {
+                more(&mut table, pid);
+            }
+        });
+        assert_eq!(table.len(), COUNT as usize + 1);
+        u64::try_from(info.bytes_current).unwrap() / u64::from(COUNT)
+    };
+    let forked = kept(&|table, pid| fork(table, 1, pid, 10));
+    let started = kept(&|table, pid| exec(table, pid, 1, b"/usr/bin/job\0--input\0/srv/data/file\0", 10));
+    println!("{forked} bytes per forked process, {started} per one that runs a program of its own");
+    assert!(forked < 700, "{forked}");
+    assert!(started < 1200, "{started}");
+}
+
 /// However many pass by, with their ends seen or not, the table holds no more than it may.
 #[test]
 fn processes_that_pass_by_leave_nothing_behind() {

@@ -166,6 +166,20 @@ impl Procfs {
         })
     }
 
+    /// True unless a process runs another program, or with other arguments, than is known of it.
+    pub(crate) fn still_runs(&self, known: &Process) -> bool {
+        let dir = self.root.join(known.pid.to_string());
+        let Some(argv) = self.outside.read(&dir.join("cmdline"), STRING_MAX - 1) else {
+            return true; // it is gone, and nothing better can be had
+        };
+        let image = &known.image;
+        let args = argv.strip_prefix(&*image.exe).unwrap_or(b"?");
+        // What ends has no arguments and no program any more.
+        argv.is_empty()
+            || args.strip_prefix(b"\0").unwrap_or(args) == &*image.args
+                && self.link(&dir.join("exe")) == *image.exepath
+    }
+
     /// Where a link of a process leads; nothing when it can't be read.
     fn link(&self, path: &Path) -> Vec<u8> {
         let bytes = self.outside.link(path).unwrap_or_default();

@@ -1,6 +1,8 @@
 //! `proc.*`, `thread.*`, `user.*` and `group.*`.
 
-use lanner_schema::flags::CAPABILITIES;
+use lanner_schema::flags::{
+    CAPABILITIES, EXE_FROM_MEMFD, EXE_LOWER_LAYER, EXE_UNKNOWN_LAYER, EXE_UPPER_LAYER, EXE_WRITABLE,
+};
 use lanner_schema::process::{Image, Process, strings};
 use lanner_schema::task::{TaskValue, bits};
 use lanner_schema::view::EventView;
@@ -248,15 +250,14 @@ fn pidns_start_to_change<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
     (start != 0 && change > start).then(|| Value::U64(change - start))
 }
 
-/// The bit of `EXECVE_FLAGS` for programs in memory, which the name in /proc tells as well.
-const EXE_FROM_MEMFD: u32 = 4;
-
-/// What the kernel said of the program's file when it was started. Of programs that ran before Lanner only what /proc
-/// tells is known.
+/// What the kernel said of the program's file when it was started, or /proc of the file of a program that ran before
+/// Lanner.
 fn exec_flag<'b>(view: &EventView<'b>, bit: u32) -> Option<Value<'b>> {
     let process = view.process?;
-    let is_known = process.exec_time != 0 || bit == EXE_FROM_MEMFD;
-    is_known.then(|| Value::Bool(process.image.exec_flags & bit != 0))
+    let of_layers = EXE_UPPER_LAYER | EXE_LOWER_LAYER;
+    let is_known = process.exec_time != 0 || process.image.exe_ino != 0;
+    let is_told = bit & of_layers == 0 || process.image.exec_flags & EXE_UNKNOWN_LAYER == 0;
+    (is_known && is_told).then(|| Value::Bool(process.image.exec_flags & bit != 0))
 }
 
 fn capabilities<'b>(set: u64, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
@@ -433,9 +434,9 @@ pub(super) static FIELDS: &[Field] = fields! {
     "proc.ppid.duration" RelTime None [] "Nanoseconds since the parent was created." => Plain(|e| since(e, up(e)));
     "proc.pid.ts" RelTime None [] "When the process was created, nanoseconds since the epoch." => Plain(|e| start(e.process));
     "proc.ppid.ts" RelTime None [] "When the parent was created, nanoseconds since the epoch." => Plain(|e| start(up(e)));
-    "proc.is_exe_writable" Bool None [] "The program's file can be written to by the user who runs it." => Plain(|e| exec_flag(e, 1));
-    "proc.is_exe_upper_layer" Bool None [] "The program's file is in the upper layer of an overlay: not from the image." => Plain(|e| exec_flag(e, 2));
-    "proc.is_exe_lower_layer" Bool None [] "The program's file is in a lower layer of an overlay." => Plain(|e| exec_flag(e, 8));
+    "proc.is_exe_writable" Bool None [] "The program's file can be written to by the user who runs it." => Plain(|e| exec_flag(e, EXE_WRITABLE));
+    "proc.is_exe_upper_layer" Bool None [] "The program's file is in the upper layer of an overlay: not from the image." => Plain(|e| exec_flag(e, EXE_UPPER_LAYER));
+    "proc.is_exe_lower_layer" Bool None [] "The program's file is in a lower layer of an overlay." => Plain(|e| exec_flag(e, EXE_LOWER_LAYER));
     "proc.is_exe_from_memfd" Bool None [] "The program's file exists in memory only." => Plain(|e| exec_flag(e, EXE_FROM_MEMFD));
     "proc.is_sid_leader" Bool None [] "The process leads its session." => Plain(|e| e.process.map(|p| Value::Bool(p.sid == p.pid)));
     "proc.is_vpgid_leader" Bool None [] "The process leads its group." => Plain(|e| e.process.map(|p| Value::Bool(p.vpgid == p.vpid)));

@@ -43,6 +43,8 @@ pub const EXE_UPPER_LAYER: u32 = 2;
 pub const EXE_FROM_MEMFD: u32 = 4;
 /// Bit of [`EXECVE_FLAGS`]: the file is in a lower layer of an overlay.
 pub const EXE_LOWER_LAYER: u32 = 8;
+/// Lanner's own bit beside them: the file is in a layer of an overlay, and it could not be told in which.
+pub const EXE_UNKNOWN_LAYER: u32 = 1 << 31;
 
 /// What `execve`'s `flags` parameter says of the executable.
 pub static EXECVE_FLAGS: FlagTable = table(
