@@ -22,6 +22,7 @@ use lanner_schema::container::ContainerTable;
 use lanner_schema::descriptor::Descriptor;
 use lanner_schema::event::{EVENTS, Event, Needs};
 use lanner_schema::process::Process;
+use lanner_schema::task::TaskValue;
 use lanner_schema::view::{EventView, ParamValue};
 
 /// One captured event, in words.
@@ -112,6 +113,18 @@ fn seen(view: &EventView<'_>) -> Seen {
             params.push((format!("{}.own", param.name), tuple.kernel.0.to_string()));
             params.push((format!("{}.peer", param.name), tuple.kernel.1.to_string()));
         }
+    }
+    for value in TaskValue::ALL {
+        if let Some(number) = view.wire.task(*value) {
+            params.push((format!("task.{}", value.name()), number.to_string()));
+        }
+    }
+    if let (Some(resident), Some(size)) = (view.task(TaskValue::VmRss), view.task(TaskValue::VmSize)) {
+        // What the kernel has counted of it so far, and nothing else that was read by mistake.
+        params.push((
+            "is_resident".to_owned(),
+            (1..=size).contains(&resident).to_string(),
+        ));
     }
     let image = view.process.map(|p| &p.image);
     let parent = view.process.and_then(|p| view.system.process(p.ppid));

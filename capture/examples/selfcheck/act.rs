@@ -99,6 +99,7 @@ fn act(dir: &str) -> Result<()> {
     state::states(dir)?;
     signals::signals()?;
     compat::compat(dir)?;
+    task(dir, fd)?;
     processes::processes(dir)
 }
 
@@ -372,6 +373,64 @@ fn directories(dir: &str, fd: c_int, at: &str) -> Result<()> {
             ("fd.type", "directory"),
         ],
     );
+    Ok(())
+}
+
+/// What a thread says of itself: by fchdir(), in a second thread, which has an id and capabilities of its own.
+fn task(dir: &str, fd: c_int) -> Result<()> {
+    let act = move || -> std::result::Result<(), String> {
+        let text = std::fs::read_to_string("/proc/thread-self/status").map_err(|e| e.to_string())?;
+        let status = |key: &str| {
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix(key)?.strip_prefix(":\t"));
+            line.unwrap_or_default().to_owned()
+        };
+        let mask = |key: &str| u64::from_str_radix(&status(key), 16).unwrap_or(0).to_string();
+        // The directory that lists them is one of them.
+        let open = std::fs::read_dir("/proc/self/fd")
+            .map_err(|e| e.to_string())?
+            .count()
+            - 1;
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: limit lives here.
+        unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+        let id = status("NSpid")
+            .split_whitespace()
+            .next_back()
+            .unwrap_or_default()
+            .to_owned();
+        // SAFETY: no pointers.
+        let result = unsafe { libc::syscall(libc::SYS_fchdir, fd) };
+        if result != 0 {
+            return Err("fchdir failed".into());
+        }
+        expect(
+            "fchdir",
+            &[
+                ("task.vtid", &id),
+                ("task.threads", &status("Threads")),
+                ("task.fd_open", &open.to_string()),
+                ("task.fd_limit", &limit.rlim_cur.to_string()),
+                ("task.vm_size", status("VmSize").trim_end_matches(" kB").trim()),
+                ("is_resident", "true"),
+                ("task.vm_swap", "0"),
+                ("task.cap_inheritable", &mask("CapInh")),
+                ("task.cap_permitted", &mask("CapPrm")),
+                ("task.cap_effective", &mask("CapEff")),
+            ],
+        );
+        Ok(())
+    };
+    // The first thread's stack and heap are there before, so that nothing is mapped meanwhile.
+    act()?;
+    std::thread::spawn(act)
+        .join()
+        .map_err(|_| "the thread panicked")??;
+    assert_eq!(std::env::current_dir()?.to_string_lossy(), dir);
     Ok(())
 }
 
