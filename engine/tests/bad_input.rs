@@ -398,7 +398,7 @@ fn line_ends_and_marks_of_other_systems() {
     loads(LITTLE, format!("\u{feff}{good}"));
     refused(LITTLE, format!("\u{feff}{bad}"), (3, CONDITION + 22), "no.such");
     refused(LITTLE, format!("{good}\u{feff}{bad}"), (7, 1), "BOM");
-    let tabs = refused(LITTLE, good.replace("  desc", "\tdesc"), (1, 9), "tab");
+    let tabs = refused(LITTLE, good.replace("  desc", "\tdesc"), (2, 1), "tab");
     assert!(
         tabs.errors()
             .next()

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::definition::{Definitions, ListDef, MacroDef, OneOrMany, PluginRequirement, RuleDef};
 use super::macros::Conditions;
 use super::source::Scalar;
-use crate::condition::{self, Expr, MAX_DEPTH};
+use crate::condition::{self, Expr, MAX_DEPTH, parse_operand};
 use crate::describe::{
     ConditionDetails, Description, ListDescription, ListDetails, ListInfo, MacroDescription, MacroDetails,
     MacroInfo, PluginVersion, RequiredPlugin, RuleDescription, RuleDetails, RuleInfo,
@@ -137,8 +137,14 @@ fn rule(
     }
     for exception in &written.exceptions {
         details.exception_names.insert(exception.name.text.clone());
-        insert(&mut details.exception_fields, exception.fields.as_ref());
-        insert(&mut details.exception_operators, exception.comps.as_ref());
+        let fields = texts(exception.fields.as_ref()).iter();
+        details
+            .exception_fields
+            .extend(fields.map(|field| canonical(&field.text)));
+        let operators = texts(exception.comps.as_ref()).iter();
+        details
+            .exception_operators
+            .extend(operators.map(|comp| comp.text.clone()));
     }
     condition.plugins = condition
         .condition_fields
@@ -166,14 +172,17 @@ fn rule(
     }
 }
 
-fn insert(set: &mut BTreeSet<String>, texts: Option<&OneOrMany>) {
-    match texts {
-        None => {}
-        Some(OneOrMany::One(text)) => {
-            set.insert(text.text.clone());
-        }
-        Some(OneOrMany::Many(texts)) => set.extend(texts.iter().map(|text| text.text.clone())),
+fn texts(of: Option<&OneOrMany>) -> &[Scalar] {
+    match of {
+        None => &[],
+        Some(OneOrMany::One(text)) => std::slice::from_ref(text),
+        Some(OneOrMany::Many(texts)) => texts,
     }
+}
+
+/// A field or transformer as conditions print it.
+fn canonical(field: &str) -> String {
+    parse_operand(field, 0).map_or_else(|_| field.to_owned(), |operand| operand.to_string())
 }
 
 /// The plugin that has the field, which may have an argument.
@@ -237,5 +246,18 @@ fn list(
                 .collect(),
             plugins: BTreeSet::new(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::canonical;
+
+    #[test]
+    fn fields_of_exceptions_are_written_as_conditions_print_them() {
+        assert_eq!(canonical("tolower( proc.name )"), "tolower(proc.name)");
+        assert_eq!(canonical("proc.aname[\"2\"]"), "proc.aname[2]");
+        assert_eq!(canonical("fd.name"), "fd.name");
+        assert_eq!(canonical("no field"), "no field");
     }
 }

@@ -307,40 +307,25 @@ pub(crate) fn apply(report: &mut Report, rule: &RuleDef, item: &ItemName, to: &m
         let at = exception.name.at;
         match (&exception.fields, &exception.comps) {
             (Some(OneOrMany::One(field)), Some(OneOrMany::One(comp))) => {
-                let mut values = Vec::new();
-                for value in &exception.values {
-                    match value.scalar() {
-                        Some(scalar) => values.push(scalar),
-                        None => mismatch(
-                            report,
-                            item,
-                            exception,
-                            value.at,
-                            "one value each, as `fields` is one field",
-                            "write `fields: [FIELD]` to give rows of values",
-                        ),
-                    }
-                }
-                if values.is_empty() {
+                // All rows are one slip.
+                if let Some(row) = exception.values.iter().find(|value| value.scalar().is_none()) {
+                    let what = "one value each, as `fields` is one field";
+                    let hint = "write `fields: [FIELD]` to give rows of values";
+                    mismatch(report, item, exception, row.at, what, hint);
                     continue;
                 }
+                let values: Vec<Scalar> = exception.values.iter().filter_map(Node::scalar).collect();
                 to.glue(" and not (", at);
                 comparison_text(to, field, comp);
                 list(to, &values, at);
                 to.glue(")", at);
             }
             (Some(OneOrMany::Many(fields)), Some(OneOrMany::Many(comps))) => {
+                let Some(rows) = rows(report, item, exception, fields.len()) else {
+                    continue;
+                };
                 to.glue(" and not (", at);
-                for (index, row) in exception.values.iter().enumerate() {
-                    let columns = match &row.value {
-                        Value::Sequence(columns) if columns.len() == fields.len() => columns,
-                        _ => {
-                            let what = format!("rows of {} values, one for each field", fields.len());
-                            let hint = "a row is a sequence of its own, as in `values: [[a, /b], [c, /d]]`";
-                            mismatch(report, item, exception, row.at, &what, hint);
-                            continue;
-                        }
-                    };
+                for (index, (row, columns)) in rows.into_iter().enumerate() {
                     to.glue(if index == 0 { "(" } else { " or (" }, row.at);
                     for (column, ((field, comp), value)) in fields.iter().zip(comps).zip(columns).enumerate()
                     {
@@ -357,6 +342,29 @@ pub(crate) fn apply(report: &mut Report, rule: &RuleDef, item: &ItemName, to: &m
             _ => {}
         }
     }
+}
+
+/// The columns of every row of values; `None` when some are none or have another number of columns. Values that are all
+/// written without rows are one slip, each row of another length is one.
+fn rows<'e>(
+    report: &mut Report,
+    item: &ItemName,
+    exception: &'e Exception,
+    columns: usize,
+) -> Option<Vec<(&'e Node, &'e [Node])>> {
+    let what = format!("rows of {columns} values, one for each field");
+    let hint = "a row is a sequence of its own, as in `values: [[a, /b], [c, /d]]`";
+    let mut rows = Vec::with_capacity(exception.values.len());
+    let mut told_of_rows = false;
+    for row in &exception.values {
+        match &row.value {
+            Value::Sequence(values) if values.len() == columns => rows.push((row, values.as_slice())),
+            Value::Sequence(_) => mismatch(report, item, exception, row.at, &what, hint),
+            _ if std::mem::replace(&mut told_of_rows, true) => {}
+            _ => mismatch(report, item, exception, row.at, &what, hint),
+        }
+    }
+    (rows.len() == exception.values.len()).then_some(rows)
 }
 
 fn mismatch(

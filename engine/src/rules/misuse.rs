@@ -4,7 +4,7 @@ use super::definition::{Definitions, Named};
 use super::macros::name as name_of;
 use super::mapped::Mapped;
 use super::source::Report;
-use crate::condition::{Expr, Literal, Modifier, Operator, Right, Span, Test, Transformer};
+use crate::condition::{Expr, Literal, Modifier, Operand, Operator, Right, Span, Test, Transformer};
 use crate::diagnostic::{Code, ItemKind};
 use std::ops::Range;
 
@@ -132,13 +132,17 @@ pub(crate) enum Doubt {
     Macro(String),
     /// It is nearly this list's name.
     Nearly(String, String),
+    /// It stands without parentheses where lists do.
+    NoList(String),
 }
 
 impl Doubt {
     pub(crate) fn message(&self) -> String {
         match self {
             Doubt::Macro(name) => format!("'{name}' is a macro, and compared as text here"),
-            Doubt::Nearly(name, _) => format!("'{name}' is compared as text: no list has this name"),
+            Doubt::Nearly(name, _) | Doubt::NoList(name) => {
+                format!("'{name}' is compared as text: no list has this name")
+            }
         }
     }
 
@@ -148,6 +152,9 @@ impl Doubt {
                 format!("a macro is a condition of its own: write 'and {name}'; text may be quoted")
             }
             Doubt::Nearly(_, list) => format!("did you mean the list '{list}'?"),
+            Doubt::NoList(name) => {
+                format!("if the text is meant write ({name}); a list needs parentheses too")
+            }
         }
     }
 }
@@ -175,7 +182,10 @@ impl<'d> Doubts<'d> {
         let mut names = Vec::new();
         expr.walk(&mut |node| {
             let Expr::Check(check) = node else { return };
-            let Test::Compare { right, .. } = &check.test else {
+            let Test::Compare {
+                op, modifier, right, ..
+            } = &check.test
+            else {
                 return;
             };
             let literals = match right {
@@ -184,10 +194,17 @@ impl<'d> Doubts<'d> {
                 Right::Operand(_) => &[],
             };
             let in_list = matches!(right, Right::List(..));
-            names.extend(literals.iter().filter_map(|l| Some((name(l)?, l.span, in_list))));
+            // The names of events are looked up.
+            let is_event = matches!(&check.left, Operand::Field(f) if f.name.ends_with(".type"));
+            let bare = !in_list && (op.takes_list() || modifier.is_some()) && !is_event;
+            names.extend(
+                literals
+                    .iter()
+                    .filter_map(|l| Some((name(l)?, l.span, in_list, bare))),
+            );
         });
         let mut doubts = Vec::new();
-        for (name, span, in_list) in names {
+        for (name, span, in_list, bare) in names {
             if mapped.is_list_item(span.start) {
                 continue;
             }
@@ -196,6 +213,8 @@ impl<'d> Doubts<'d> {
                 doubts.push((Doubt::Macro(name), span));
             } else if let Some(list) = self.nearly(&name, &self.definitions.lists) {
                 doubts.push((Doubt::Nearly(name, list), span));
+            } else if bare {
+                doubts.push((Doubt::NoList(name), span));
             }
         }
         doubts

@@ -105,7 +105,11 @@ pub(crate) fn read(report: &mut Report, file: usize) -> Vec<Node> {
             let message = limit.unwrap_or_else(|| bare_message(&error.to_string()));
             match location.filter(|l| l.line() > 0) {
                 Some(location) => {
-                    let start = byte_of(text, location.line(), location.column());
+                    let found = byte_of(text, location.line(), location.column());
+                    let start = match message.contains("tab") {
+                        true => tab_after(text, found).unwrap_or(found),
+                        false => found,
+                    };
                     let place = Place {
                         file,
                         start,
@@ -174,17 +178,22 @@ fn bare_message(text: &str) -> String {
     rest.chars().take(Snippet::WIDTH * 2).collect()
 }
 
+/// Where the line after the one of `at` is indented with a tab: the library finds it out at the end of this one.
+fn tab_after(text: &str, at: usize) -> Option<usize> {
+    let next = at + text.get(at..)?.find('\n')? + 1;
+    let line = text.get(next..)?.lines().next()?;
+    let indent = line.len() - line.trim_start().len();
+    line[..indent].find('\t').map(|tab| next + tab)
+}
+
 fn yaml_hint(text: &str, at: usize) -> Option<String> {
     let start = text.get(..at)?.rfind('\n').map_or(0, |n| n + 1);
-    let mut lines = text.get(start..)?.lines();
-    let line = lines.next()?;
+    let line = text.get(start..)?.lines().next()?;
     let tab = |line: &str| line[..line.len() - line.trim_start().len()].contains('\t');
     let hint = if text[at..].starts_with('\0') {
         "the file has NUL characters: is it a text file, and not UTF-16? Save it as UTF-8"
     } else if tab(line) {
         "YAML is indented with spaces; this line has a tab"
-    } else if lines.next().is_some_and(tab) {
-        "YAML is indented with spaces; the line after this one has a tab"
     } else if line
         .trim_start()
         .split_once(": ")

@@ -485,3 +485,22 @@ fn rules_of_sources_that_are_not_served() {
         ["LOAD_ERR_VALIDATE 1:8:42 «like»"]
     );
 }
+
+#[test]
+fn values_of_another_shape_are_one_slip() {
+    assert_eq!(
+        with("  - {name: e, fields: [proc.name, fd.name], values: [cat, /etc, dog, /var]}\n"),
+        ["LOAD_ERR_VALIDATE 1:7:54 «cat»"]
+    );
+    assert_eq!(
+        with("  - {name: e, fields: [proc.name, fd.name], values: [[cat, /etc], [dog], [a, b, c]]}\n"),
+        [
+            "LOAD_ERR_VALIDATE 1:7:67 «[dog]»",
+            "LOAD_ERR_VALIDATE 1:7:74 «[a, b, c]»"
+        ]
+    );
+    assert_eq!(
+        with("  - {name: e, fields: proc.name, values: [[cat], [dog]]}\n"),
+        ["LOAD_ERR_VALIDATE 1:7:43 «[cat]»"]
+    );
+}
