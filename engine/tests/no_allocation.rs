@@ -169,6 +169,7 @@ fn only_the_fields_listed_here_allocate() {
     for field in field::all().filter(|field| !field.flags.print_only) {
         let argument = match field.arg {
             ArgForm::RequiredKey | ArgForm::RequiredIndexOrKey => "[app]",
+            ArgForm::RequiredIndex => "[1]",
             ArgForm::Param | ArgForm::ParamName => ".name",
             ArgForm::EventType => ".openat",
             ArgForm::DotName => ".cpu",
