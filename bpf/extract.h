@@ -478,8 +478,11 @@ static __noinline int extract__pair_socket(struct scratch *s, __u32 index, bool 
 /* Options of SOL_SOCKET that are a number of 32 bits: all but SO_LINGER, SO_PEERCRED, SO_ATTACH_FILTER, SO_PEERNAME. */
 #define NUMBER_OPTIONS (((1ULL << 50) - 2) & ~(1ULL << 13 | 1ULL << 17 | 1ULL << 26 | 1ULL << 28))
 
-/* The value of a socket option, a byte that says of which type it is before it (record.rs, DYN_*). */
-__noinline int extract__sockopt(__u32 index)
+/*
+ * The value of a socket option, a byte that says of which type it is before it (record.rs, DYN_*). One that is got has
+ * its length where the last argument points to, one that is set in that argument.
+ */
+__noinline int extract__sockopt(__u32 index, __u32 is_set)
 {
 	struct scratch *s = syscall_scratch();
 	__u64 off, at, value = 0;
@@ -519,7 +522,10 @@ __noinline int extract__sockopt(__u32 index)
 		value = (__u32)number;
 	} else {
 		kind = DYN_BYTES;
-		error = bpf_probe_read_user(&len, sizeof(len), (void *)s->args[4]);
+		if (is_set)
+			len = s->args[4];
+		else
+			error = bpf_probe_read_user(&len, sizeof(len), (void *)s->args[4]);
 	}
 	if (error) {
 		count_miss(MISS_USER_MEMORY);

@@ -173,7 +173,7 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 		put_u64(s, index, (__u32)s->args[1] == SOL_SOCKET ? (__u32)value : 0);
 		break;
 	case OP_SOCKOPT_VALUE:
-		extract__sockopt(index);
+		extract__sockopt(index, param->extra);
 		break;
 	case OP_SOCKOPT_LEN:
 		extract__sockopt_len(s, index);

@@ -290,6 +290,7 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
             Extractor::SockOptLevel => ("OP_SOCKOPT_LEVEL", 1, 0),
             Extractor::SockOptName => ("OP_SOCKOPT_NAME", 2, 0),
             Extractor::SockOptValue => ("OP_SOCKOPT_VALUE", 0, 0),
+            Extractor::NewSockOptValue => ("OP_SOCKOPT_VALUE", 0, 1),
             Extractor::SockOptLen => ("OP_SOCKOPT_LEN", 0, 0),
             Extractor::SocketFlags => ("OP_SOCKET_FLAGS", 1, 0),
             Extractor::WrittenVectorData => ("OP_VECTOR_DATA", 0, 0),

@@ -144,6 +144,11 @@ fn rules_on_what_comes_in_alert() {
 }
 
 const PRINTED: &str = r#"
+- rule: Option
+  desc: For this test
+  condition: evt.type = getsockopt and proc.pid = PID and evt.rawarg.val = 1 and evt.arg.val = 1 and evt.arg.optname = SO_TYPE
+  output: "*%evt.rawarg.val"
+  priority: NOTICE
 - rule: Printed
   desc: For this test
   condition: >
@@ -201,6 +206,9 @@ fn parameters_print_as_falco_prints_them() {
         "getsockopt res=0 fd=",
         " level=1(SOL_SOCKET) optname=3(SO_TYPE) val=1 optlen=4 ",
     ]);
+    lanner.wait_for_alert("the option's value as a number", |alert| {
+        alert["rule"] == "Option"
+    });
     nix::sys::socket::getsockopt(&client, sockopt::TcpNoDelay).unwrap();
     said(&[
         "getsockopt res=0 fd=",

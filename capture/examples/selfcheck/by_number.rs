@@ -110,7 +110,12 @@ pub(crate) fn by_number(int80: Option<fn(u32, [u32; 6]) -> i32>) {
         }
         for nr in row.i386.iter().filter(|_| int80.is_some()) {
             numbers += 1;
-            let call = || int80.map_or(0, |int80| int80(u32::from(*nr), args).into());
+            // The last page of addresses are errors; the others may be those of a mapping, above what an i32 holds.
+            let wide = |result: i32| match result {
+                -4095..0 => result.into(),
+                _ => result.cast_unsigned().into(),
+            };
+            let call = || int80.map_or(0, |int80| wide(int80(u32::from(*nr), args)));
             expected(row.name, *nr, args, result.of(call));
         }
         if numbers == 0 {

@@ -198,6 +198,21 @@ fn talk(low: &Low, client: &TcpStream, server: OwnedFd) -> Result<()> {
             ],
         );
     }
+    for (way, seconds) in both(366, 14).into_iter().zip([3, 4]) {
+        let time = low.words(DATA, &[seconds, 250_000]);
+        assert_eq!(low.call(way, [fd, 1, 20, time, 8, 0]), 0);
+        let nanoseconds = (u64::from(seconds) * 1_000_000_000 + 250_000_000).to_string();
+        expect(
+            "setsockopt",
+            &[
+                ("res", "0"),
+                ("fd", &text),
+                ("optname", "20"),
+                ("val", &nanoseconds),
+                ("optlen", "8"),
+            ],
+        );
+    }
     for (way, how) in both(373, 13).into_iter().zip([1, 2]) {
         assert_eq!(low.call(way, [fd, how, 0, 0, 0, 0]), 0);
         expect(

@@ -19,6 +19,7 @@ pub(crate) fn sockets(dir: &str) -> Result<()> {
             "recvfrom",
             "shutdown",
             "getsockopt",
+            "setsockopt",
             "sendmmsg",
             "recvmmsg",
         ] {
@@ -828,6 +829,84 @@ fn options() -> Result<()> {
         len
     );
     assert_eq!(set, 0);
+    let linger = [1i32, 0];
+    let nodelay = 1i32;
+    for (level, option, value, size, name, wanted) in [
+        (
+            libc::SOL_SOCKET,
+            libc::SO_RCVTIMEO,
+            (&raw const timeout).cast::<u8>(),
+            16,
+            "20",
+            "2500000000",
+        ),
+        (
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            linger.as_ptr().cast(),
+            8,
+            "13",
+            "\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00",
+        ),
+        (
+            libc::SOL_SOCKET,
+            libc::SO_KEEPALIVE,
+            (&raw const nodelay).cast(),
+            4,
+            "9",
+            "1",
+        ),
+        (
+            libc::SOL_TCP,
+            libc::TCP_NODELAY,
+            (&raw const nodelay).cast(),
+            4,
+            "0",
+            "\\x01\\x00\\x00\\x00",
+        ),
+    ] {
+        assert_eq!(sys!(libc::SYS_setsockopt, fd, level, option, value, size), 0);
+        expect(
+            "setsockopt",
+            &[
+                ("res", "0"),
+                ("fd", &fd.to_string()),
+                ("level", &level.to_string()),
+                ("optname", name),
+                ("val", wanted),
+                ("optlen", &size.to_string()),
+                ("fd.type", "ipv4"),
+            ],
+        );
+    }
+    // Back to what the options are known by below.
+    let off = [0i32; 2];
+    for (level, option, size) in [
+        (libc::SOL_SOCKET, libc::SO_LINGER, 8),
+        (libc::SOL_TCP, libc::TCP_NODELAY, 4),
+    ] {
+        assert_eq!(
+            sys!(libc::SYS_setsockopt, fd, level, option, off.as_ptr(), size),
+            0
+        );
+    }
+    let refused = sys!(
+        libc::SYS_setsockopt,
+        -1,
+        libc::SOL_SOCKET,
+        libc::SO_KEEPALIVE,
+        &raw const nodelay,
+        4
+    );
+    expect(
+        "setsockopt",
+        &[
+            ("res", &refused.to_string()),
+            ("fd", "-1"),
+            ("val", "1"),
+            ("fd.type", "other"),
+        ],
+    );
     let mut buffer = [0u8; 16];
     for (level, option, size, name, value, len) in [
         (libc::SOL_SOCKET, libc::SO_TYPE, 4u32, "3", "1", "4"),

@@ -222,6 +222,8 @@ pub enum Extractor {
     SockOptName,
     /// The value of an option: argument 3, argument 4 points to its length.
     SockOptValue,
+    /// The same of a call that sets it: argument 4 is its length.
+    NewSockOptValue,
     /// The 32-bit number that argument 4 points to, 0 when it can't be read.
     SockOptLen,
     /// `SOCK_CLOEXEC` and `SOCK_NONBLOCK` in argument 1, which are `O_CLOEXEC` and `O_NONBLOCK`.

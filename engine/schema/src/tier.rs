@@ -348,7 +348,7 @@ fn reads_user_memory(extractor: Extractor) -> bool {
         X::MountFlags | X::PtraceAddr | X::TaskState | X::GroupTaskState => false,
         X::ReceivedData | X::ReceivedMsgData | X::MsgControl => true,
         X::ReadVectorData | X::WrittenVectorData | X::VectorSize | X::SendfileOffset => true,
-        X::PairFirst | X::PairSecond | X::SockOptValue | X::SockOptLen => true,
+        X::PairFirst | X::PairSecond | X::SockOptValue | X::NewSockOptValue | X::SockOptLen => true,
         X::SockTuple | X::SendToTuple | X::SendMsgTuple | X::RecvFromTuple | X::RecvMsgTuple => false,
         X::OpenedDev | X::OpenedIno | X::Cwd => false,
         X::ArgTuple | X::ResultTuple => false,

@@ -277,7 +277,6 @@ macro_rules! other_calls {
             Sethostname "sethostname" [170] [74] [161];
             Setitimer "setitimer" [38] [104] [103];
             Setpriority "setpriority" [141] [97] [140];
-            Setsockopt "setsockopt" [54] [366] [208];
             Settimeofday "settimeofday" [164] [79] [170];
             Setxattr "setxattr" [188] [226] [5];
             Setxattrat "setxattrat" [463] [463] [463];

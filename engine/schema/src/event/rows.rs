@@ -628,6 +628,16 @@ events! {
         optlen: U32, Origin::Extractor(X::SockOptLen);
         object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
     }
+    /// `setsockopt(2)`.
+    Setsockopt "setsockopt" Net x86_64 [54] i386 [366] aarch64 [208] => {
+        res: Errno, Return;
+        fd: Fd, Arg(0);
+        level: Enum(&flags::SOCKOPT_LEVELS), Origin::Extractor(X::SockOptLevel);
+        optname: Enum(&flags::SOCKOPT_OPTIONS), Origin::Extractor(X::SockOptName);
+        val: Dyn, Origin::Extractor(X::NewSockOptValue), on_demand;
+        optlen: U32, Arg(4);
+        object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
+    }
     /// `recvfrom(2)`, and `recv(3)`, which is the same call without an address.
     Recvfrom "recvfrom" IoRead x86_64 [45] i386 [371] aarch64 [207] fd FdUse::Socket { fd: 3, tuple: 2 }; => {
         res: Errno, Return;
