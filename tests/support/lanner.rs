@@ -222,6 +222,17 @@ impl Lanner {
         let status = super::wait_for("lanner to end after Ctrl-C", LIMIT, || {
             self.process.try_wait().unwrap()
         });
+        self.end(status)
+    }
+
+    /// Ends it as nothing but the kernel can, and waits for that.
+    pub(crate) fn kill(mut self) -> Ended {
+        kill(self.pid(), Signal::SIGKILL).unwrap();
+        let status = self.process.wait().unwrap();
+        self.end(status)
+    }
+
+    fn end(mut self, status: ExitStatus) -> Ended {
         for reader in std::mem::take(&mut self.readers) {
             let _ = reader.join();
         }
@@ -230,12 +241,6 @@ impl Lanner {
             stdout: self.stdout.text(),
             stderr: self.stderr.text(),
         }
-    }
-
-    /// Ends it as nothing but the kernel can, and waits for that.
-    pub(crate) fn kill(mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
     }
 
     /// Its process.
