@@ -116,8 +116,10 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// The alerts of rules; what the recorder says of its own losses is its own.
 fn alerts(stdout: &str) -> Vec<&str> {
-    stdout.lines().filter(|line| line.starts_with('{')).collect()
+    let alerts = stdout.lines().filter(|line| line.starts_with('{'));
+    alerts.filter(|line| !line.contains("Falco internal")).collect()
 }
 
 /// Compares with a message that one can read.
@@ -440,8 +442,8 @@ fn a_long_recording_of_mixed_work_replays_as_it_was() {
     }
     let containerd = Containerd::start().ok();
     let stage = Stage::new();
-    let more = ["--alerts", "-o", "engine.modern_ebpf.buf_size_preset=7"];
-    let recorder = Lanner::start(&stage.record(containerd.as_ref(), &more));
+    // What is lost meanwhile, because every open is an alert, is lost to both.
+    let recorder = Lanner::start(&stage.record(containerd.as_ref(), &["--alerts"]));
     let pods = thread::scope(|scope| {
         let pods = scope.spawn(|| {
             let Some(containerd) = &containerd else { return 0 };
@@ -453,7 +455,7 @@ fn a_long_recording_of_mixed_work_replays_as_it_was() {
             10
         });
         let jobs: [fn(&Path); 3] = [build, query_packages, |_| work(1)];
-        let done = while_working(&jobs, 40, stage.folder.path());
+        let done = while_working(&jobs, 30, stage.folder.path());
         println!("{done} jobs");
         pods.join().unwrap()
     });

@@ -99,7 +99,7 @@ impl Capture {
         let host_names = Arc::<HostNames>::default();
         let outside = match &recorder {
             Some(recorder) => {
-                recorder.begin(&plan);
+                recorder.begin(&(&plan).into());
                 Outside::through(recorder.tape())
             }
             None => Outside::default(),

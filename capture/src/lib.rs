@@ -32,6 +32,8 @@ pub use error::CaptureError;
 pub use host::Host;
 pub use losses::{Loser, Losses};
 pub use plan::{Config, Plan, plan};
+#[doc(hidden)]
+pub use recording::recording_of;
 pub use recording::{Facts, Limits, Recorder, RecordingError, Written};
 pub use replay::{End, Replay, ReplayCounts};
 pub use stats::Stats;

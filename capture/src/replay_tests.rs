@@ -5,36 +5,17 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use lanner_schema::container::Learnt;
-use lanner_schema::event::{EVENT_COUNT, Needs};
+use lanner_schema::event::EVENT_COUNT;
 use lanner_schema::host_names::AddressNames;
 use lanner_schema::record::{HEADER_LEN, Header, WireBuilder};
 use proptest::prelude::*;
 
-use crate::plan::Plan;
-use crate::recording::{Limits, Recorder};
-use crate::tier::Tier;
+use crate::recording::{Limits, Recorded, Recorder, recording_of};
 
-fn plan() -> Plan {
-    let needs = Needs {
-        events: [Event::Openat, Event::Execve, Event::Procexit, Event::Chdir]
-            .into_iter()
-            .collect(),
-        ..Needs::default()
-    };
-    Plan {
-        tier: Tier::SysExit,
-        reason: String::new(),
-        shown: needs.events,
-        captured: needs.events,
-        params: [0; EVENT_COUNT],
-        drop_failed: false,
-        snaplen: 80,
-        ring_bytes: 4096,
-        task: [0; EVENT_COUNT],
-        environment: false,
-        cgroups: false,
-        controller: None,
-    }
+fn shown() -> EventSet {
+    [Event::Openat, Event::Execve, Event::Procexit, Event::Chdir]
+        .into_iter()
+        .collect()
 }
 
 fn facts() -> Facts {
@@ -124,7 +105,7 @@ fn said(view: &EventView<'_>) -> String {
     )
 }
 
-struct Recorded {
+struct Story {
     _dir: tempfile::TempDir,
     path: PathBuf,
     /// What was said while it was recorded.
@@ -132,15 +113,15 @@ struct Recorded {
 }
 
 /// Records a small story on this host, with its own /proc and users.
-fn story() -> Recorded {
+fn story() -> Story {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("story");
     let recorder = Recorder::create(&path, facts(), Limits::default()).unwrap();
-    recorder.begin(&plan());
+    recorder.begin(&Recorded::whole(shown()));
     let table = ContainerTable::new();
     let host_names = Arc::<HostNames>::default();
     let mut consumer = Consumer::new(
-        plan().shown,
+        shown(),
         &Config::default(),
         &table,
         Arc::clone(&host_names),
@@ -180,7 +161,7 @@ fn story() -> Recorded {
     let written = recorder.finish(&stats).unwrap();
     assert_eq!(written.records, 9);
     assert_eq!(written.bytes, fs::metadata(&path).unwrap().len());
-    Recorded {
+    Story {
         _dir: dir,
         path,
         live,
@@ -197,7 +178,7 @@ fn record_small() -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("small");
     let recorder = Recorder::create(&path, facts(), Limits::default()).unwrap();
-    recorder.begin(&plan());
+    recorder.begin(&Recorded::whole(shown()));
     let tape = recorder.tape();
     tape.answer(b"\x01/proc/7/stat", &mut || Some(b"7 (a) S".to_vec()));
     let table = ContainerTable::new();
@@ -233,7 +214,7 @@ fn a_replay_shows_what_was_seen() {
     let story = story();
     let mut replay = Replay::open(&story.path, &Config::default()).unwrap();
     assert_eq!(replay.facts(), &facts());
-    assert_eq!(replay.events(), plan().shown);
+    assert_eq!(replay.events(), shown());
     assert!(replay.unknown_events().is_empty());
     let mut shown = Vec::new();
     let end = replay
@@ -363,7 +344,7 @@ fn a_recording_that_may_not_grow_ends_whole() {
         replace: false,
     };
     let recorder = Recorder::create(&path, facts(), limits).unwrap();
-    recorder.begin(&plan());
+    recorder.begin(&Recorded::whole(shown()));
     let mut fed = 0;
     while !recorder.ended() {
         recorder.record(&open(7, fed, 1, "/a/path/that/takes/some/room"));
@@ -387,13 +368,6 @@ fn a_disk_that_is_full_ends_the_recording_with_an_error() {
         Recorder::create(full, facts(), Limits::default()),
         Err(RecordingError::NotAFile(_))
     ));
-}
-
-/// A chunk with its checksums.
-fn chunk(kind: [u8; 4], number: u32, payload: &[u8]) -> Vec<u8> {
-    let mut out = crate::recording::chunk_header(kind, number, payload).to_vec();
-    out.extend_from_slice(payload);
-    out
 }
 
 proptest! {
@@ -425,12 +399,7 @@ proptest! {
             payload.extend(head.to_le_bytes());
             payload.extend(body);
         }
-        let small = small();
-        let at = small.windows(4).position(|w| w == b"DATA").unwrap();
-        let mut bytes = small[..at].to_vec();
-        bytes.extend(chunk(*b"DATA", 2, &payload));
-        bytes.extend(chunk(*b"CNTR", 3, &payload));
-        bytes.extend(chunk(*b"END ", 4, b""));
+        let bytes = recording_of(&payload, None);
         if let Ok((_, end)) = replay_all(&bytes) {
             prop_assert!(matches!(end, Ok(End::Whole) | Err(RecordingError::Damaged { .. })), "{:?}", end);
         }
@@ -438,13 +407,9 @@ proptest! {
 
     #[test]
     fn a_hostile_table_does_no_harm(table in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let small = small();
-        let at = small.windows(4).position(|w| w == b"EVNT").unwrap();
-        let mut bytes = small[..at].to_vec();
         let mut payload = lanner_schema::record::LAYOUT.to_le_bytes().to_vec();
         payload.extend([3, 0]);
         payload.extend(table);
-        bytes.extend(chunk(*b"EVNT", 1, &payload));
-        let _ = replay_all(&bytes);
+        let _ = replay_all(&recording_of(&[], Some(&payload)));
     }
 }

@@ -115,6 +115,7 @@ pub(crate) fn inputs(target: &str) -> io::Result<Vec<Vec<u8>>> {
             inputs.extend(lines("conditions.txt")?);
             inputs.extend(rules().map(|rule| rule.condition().into_bytes()));
         }
+        "recording" => inputs.extend(crate::recording::seeds()),
         "template" => {
             inputs.extend(lines("templates.txt")?);
             let outputs = BUILT_IN_RULES
@@ -134,6 +135,11 @@ pub(crate) fn inputs(target: &str) -> io::Result<Vec<Vec<u8>>> {
 
 /// The words a target's inputs are made of.
 fn words(target: &str) -> Vec<String> {
+    if target == "recording" {
+        return ["HOST", "EVNT", "DATA", "CNTR", "END ", "/proc/7/"]
+            .map(str::to_owned)
+            .to_vec();
+    }
     let mut words: Vec<String> = field::all().map(|field| field.name.to_owned()).collect();
     if target == "template" {
         words = words.iter().map(|name| format!("%{name}")).collect();
@@ -170,7 +176,7 @@ fn entry(word: &str) -> String {
 /// # Errors
 /// When a file can't be read or written.
 pub fn write_seeds(directory: &Path) -> io::Result<()> {
-    for target in ["condition", "rules", "template"] {
+    for target in ["condition", "rules", "template", "recording"] {
         let corpus = directory.join(target);
         fs::create_dir_all(&corpus)?;
         for (index, input) in inputs(target)?.iter().enumerate() {
@@ -199,6 +205,7 @@ mod tests {
         judge("condition", crate::condition);
         judge("rules", crate::rules);
         judge("template", crate::template);
+        judge("recording", crate::recording);
     }
 
     #[test]

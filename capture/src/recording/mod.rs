@@ -4,6 +4,8 @@
 //! answers of [`crate::outside`], the containers, the names of addresses, and when it did its chores. A replay runs the same
 //! consumer over them. The layout is in `docs/recordings.md`.
 
+use lanner_schema::event::EventSet;
+
 mod answers;
 mod chunk;
 mod error;
@@ -14,13 +16,12 @@ mod table;
 
 pub(crate) use answers::{Answers, Source};
 pub(crate) use chunk::Chunks;
-#[cfg(test)]
-pub(crate) use chunk::chunk_header;
+use chunk::chunk_header;
 pub use error::RecordingError;
 pub(crate) use item::Item;
 pub(crate) use known::{read_address_names, read_container};
 pub use recorder::{Facts, Limits, Recorder, Written};
-pub(crate) use table::Mapping;
+pub(crate) use table::{Mapping, Recorded};
 
 /// The kinds of chunks.
 pub(crate) mod kind {
@@ -56,4 +57,25 @@ pub(crate) fn named(mut bytes: &[u8]) -> impl Iterator<Item = (&str, &[u8])> {
         bytes = rest;
         Some((std::str::from_utf8(name).unwrap_or(""), value))
     })
+}
+
+/// A recording with these items as they are, after `table`, or after the table of this Lanner: all its checksums fit, whatever
+/// the bytes say. For tests that no recorder could write for.
+#[doc(hidden)]
+pub fn recording_of(items: &[u8], table: Option<&[u8]>) -> Vec<u8> {
+    let own = table::bytes(&Recorded::whole(EventSet::all()));
+    let end = 0u64.to_le_bytes();
+    let chunks = [
+        (kind::HOST, &[][..]),
+        (kind::EVENTS, table.unwrap_or(&own)),
+        (kind::DATA, items),
+        (kind::COUNTERS, items),
+        (kind::END, &end),
+    ];
+    let mut out = chunk::file_header().to_vec();
+    for (number, (kind, payload)) in (0..).zip(chunks) {
+        out.extend(chunk_header(kind, number, payload));
+        out.extend_from_slice(payload);
+    }
+    out
 }

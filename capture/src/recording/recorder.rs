@@ -16,9 +16,9 @@ use super::chunk::{CHUNK_HEADER, FILE_HEADER, chunk_header, file_header};
 use super::error::RecordingError;
 use super::item::Item;
 use super::known::{address_names_bytes, container_bytes};
-use super::{kind, push_named, table};
+use super::table::{self, Recorded};
+use super::{kind, push_named};
 use crate::outside::Tape;
-use crate::plan::Plan;
 use crate::stats::Stats;
 
 /// A chunk is written when it has this many bytes, or when the consumer does its chores: a recorder that is killed loses a
@@ -233,11 +233,11 @@ impl Recorder {
         }
     }
 
-    /// Writes what is known before the first item.
-    pub(crate) fn begin(&self, plan: &Plan) {
+    /// Writes what is known before the first item: see [`table::bytes`].
+    pub(crate) fn begin(&self, recorded: &Recorded) {
         let mut encoder = self.0.lock();
         encoder.send(kind::HOST, self.0.facts.bytes());
-        encoder.send(kind::EVENTS, table::bytes(plan));
+        encoder.send(kind::EVENTS, table::bytes(recorded));
     }
 
     /// One record, after it was consumed.

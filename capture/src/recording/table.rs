@@ -1,6 +1,6 @@
 //! The table of events a recording was made with, and how its records become records of this one.
 
-use lanner_schema::event::{EVENTS, Event, EventRow, EventSet, Origin, Param, ParamType};
+use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventRow, EventSet, Origin, Param, ParamType};
 use lanner_schema::record::{HEADER_LEN, LAYOUT, Wire, push_task_values};
 use lanner_schema::task::TaskValue;
 
@@ -51,18 +51,58 @@ fn push_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// The table and what of it `plan` captures, as bytes.
-pub(crate) fn bytes(plan: &Plan) -> Vec<u8> {
+/// What of everything is recorded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recorded {
+    /// Events that rules are shown.
+    pub(crate) shown: EventSet,
+    /// Per event, the on-demand parameters that are read.
+    pub(crate) params: [u32; EVENT_COUNT],
+    /// The environment of processes.
+    pub(crate) environment: bool,
+    /// The cgroups of processes.
+    pub(crate) cgroups: bool,
+}
+
+impl From<&Plan> for Recorded {
+    fn from(plan: &Plan) -> Recorded {
+        Recorded {
+            shown: plan.shown,
+            params: plan.params,
+            environment: plan.environment,
+            cgroups: plan.cgroups,
+        }
+    }
+}
+
+impl Recorded {
+    /// Everything there is of these events.
+    pub(crate) fn whole(shown: EventSet) -> Recorded {
+        Recorded {
+            shown,
+            params: [u32::MAX; EVENT_COUNT],
+            environment: true,
+            cgroups: true,
+        }
+    }
+}
+
+/// The table as bytes, with what of it is recorded.
+pub(crate) fn bytes(recorded: &Recorded) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend(LAYOUT.to_le_bytes());
     out.extend(u16::try_from(EVENTS.len()).unwrap_or(u16::MAX).to_le_bytes());
     for row in EVENTS {
         push_text(&mut out, row.name);
         let internal = if row.is_internal() { INTERNAL } else { 0 };
-        let shown = if plan.shown.contains(row.event) { SHOWN } else { 0 };
+        let shown = if recorded.shown.contains(row.event) {
+            SHOWN
+        } else {
+            0
+        };
         out.push(internal | shown);
         out.push(u8::try_from(row.params.len()).unwrap_or(u8::MAX));
-        let read = plan.params.get(row.event as usize).copied().unwrap_or(0);
+        let read = recorded.params.get(row.event as usize).copied().unwrap_or(0);
         for (index, param) in row.params.iter().enumerate() {
             push_text(&mut out, param.name);
             out.push(form(param) as u8);
@@ -70,8 +110,8 @@ pub(crate) fn bytes(plan: &Plan) -> Vec<u8> {
             out.push(if wanted { READ } else { 0 });
         }
     }
-    let environment = if plan.environment { ENVIRONMENT } else { 0 };
-    let cgroups = if plan.cgroups { CGROUPS } else { 0 };
+    let environment = if recorded.environment { ENVIRONMENT } else { 0 };
+    let cgroups = if recorded.cgroups { CGROUPS } else { 0 };
     out.push(environment | cgroups);
     out.push(u8::try_from(TaskValue::ALL.len()).unwrap_or(u8::MAX));
     for value in TaskValue::ALL {
@@ -82,7 +122,7 @@ pub(crate) fn bytes(plan: &Plan) -> Vec<u8> {
 
 /// A row of a recording's table, and where its values go.
 #[derive(Debug)]
-struct Recorded {
+struct Row {
     /// The event here; `None` when this Lanner has none of that name.
     event: Option<Event>,
     /// How many parameters its records have.
@@ -96,7 +136,7 @@ struct Recorded {
 pub(crate) struct Mapping {
     /// Nothing has to be changed.
     same: bool,
-    rows: Vec<Recorded>,
+    rows: Vec<Row>,
     /// Events that were recorded for rules to see.
     pub(crate) shown: EventSet,
     /// Per event, parameters that were read although they cost.
@@ -215,7 +255,7 @@ impl Mapping {
                 }
             }
         }
-        self.rows.push(Recorded {
+        self.rows.push(Row {
             event: row.map(|row| row.event),
             params,
             from,
@@ -275,31 +315,17 @@ impl Mapping {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tier::Tier;
-    use lanner_schema::event::{EVENT_COUNT, Needs};
     use lanner_schema::record::{Header, WireBuilder};
 
-    fn plan() -> Plan {
-        let needs = Needs {
-            events: [Event::Openat].into_iter().collect(),
-            ..Needs::default()
-        };
-        let mut params = [0; EVENT_COUNT];
-        params[Event::Openat as usize] = u32::MAX;
-        Plan {
-            tier: Tier::SysExit,
-            reason: String::new(),
-            shown: needs.events,
-            captured: needs.events,
-            params,
-            drop_failed: false,
-            snaplen: 80,
-            ring_bytes: 4096,
-            task: [0; EVENT_COUNT],
-            environment: true,
+    fn shown() -> EventSet {
+        [Event::Openat].into_iter().collect()
+    }
+
+    fn bytes() -> Vec<u8> {
+        super::bytes(&Recorded {
             cgroups: false,
-            controller: None,
-        }
+            ..Recorded::whole(shown())
+        })
     }
 
     /// A table of one row.
@@ -333,10 +359,10 @@ mod tests {
 
     #[test]
     fn records_of_this_table_are_taken_as_they_are() {
-        let mut mapping = Mapping::read(&bytes(&plan())).unwrap();
+        let mut mapping = Mapping::read(&bytes()).unwrap();
         assert!(mapping.same);
-        assert_eq!(mapping.shown, plan().shown);
-        assert!(mapping.unknown.is_empty() && mapping.environment && !mapping.cgroups);
+        assert_eq!(mapping.shown, shown());
+        assert!(mapping.unknown.is_empty());
         let ino = 1 << Event::Openat.row().param("ino").unwrap();
         let read = mapping
             .params
@@ -400,12 +426,12 @@ mod tests {
     fn what_would_be_misread_is_refused() {
         let error = Mapping::read(&table("openat", &[("dirfd", Form::Text)])).unwrap_err();
         assert!(error.to_string().contains("parameter dirfd of openat"), "{error}");
-        let mut other = bytes(&plan());
+        let mut other = bytes();
         other[0] = 99;
         let error = Mapping::read(&other).unwrap_err();
         assert!(error.to_string().contains("layout"), "{error}");
-        for length in 0..bytes(&plan()).len() {
-            assert!(Mapping::read(&bytes(&plan())[..length]).is_err());
+        for length in 0..bytes().len() {
+            assert!(Mapping::read(&bytes()[..length]).is_err());
         }
     }
 }
