@@ -57,7 +57,7 @@ fn a_hundred_restarts_leave_nothing() {
         all.links.extend(&objects.links);
         // Both ways of ending, in turn.
         match round % 2 {
-            0 => lanner.kill(),
+            0 => drop(lanner.kill()),
             _ => {
                 let ended = lanner.stop();
                 assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
