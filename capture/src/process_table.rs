@@ -106,7 +106,9 @@ impl ProcessTable {
 
     /// Reads every running process from /proc.
     pub(crate) fn fill(&mut self) {
-        for process in self.procfs.processes() {
+        let (processes, left_out) = self.procfs.processes(self.limit);
+        self.counts.evicted += left_out as u64;
+        for process in processes {
             self.insert(process, 0);
         }
     }

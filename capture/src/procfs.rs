@@ -58,15 +58,20 @@ impl Procfs {
         }
     }
 
-    /// Every process there is now, with the start of its pid namespace where that one's first process is among them.
-    pub(crate) fn processes(&mut self) -> Vec<Process> {
+    /// The processes there are now, `most` of them, with the start of their pid namespace where that one's first process is
+    /// among them; and how many are left out.
+    pub(crate) fn processes(&mut self, most: usize) -> (Vec<Process>, usize) {
         // Not even root may see everything of process 1; it is the first of the namespace this /proc shows.
         let own = self.pid_namespace("self");
         let mut found: Vec<(Process, Option<u64>)> = Vec::new();
-        for pid in self.outside.numbers(&self.root) {
+        let mut pids = self.outside.numbers(&self.root).into_iter();
+        for pid in pids.by_ref() {
             if let Some(process) = self.process(pid) {
                 let namespace = self.pid_namespace(&pid.to_string());
                 found.push((process, namespace.or(own.filter(|_| pid == 1))));
+            }
+            if found.len() >= most {
+                break;
             }
         }
         let starts: HashMap<u64, u64> = found
@@ -78,7 +83,10 @@ impl Procfs {
             let start = namespace.and_then(|namespace| starts.get(&namespace));
             process.pidns_start = start.copied().unwrap_or(0);
         }
-        found.into_iter().map(|(process, _)| process).collect()
+        (
+            found.into_iter().map(|(process, _)| process).collect(),
+            pids.len(),
+        )
     }
 
     /// The ids of every process there is now; none at all when /proc can't be read.
@@ -331,7 +339,7 @@ mod tests {
         if !nix::unistd::geteuid().is_root() {
             return;
         }
-        let all = Procfs::new(None, Outside::default()).processes();
+        let all = Procfs::new(None, Outside::default()).processes(usize::MAX).0;
         let of = |pid: u32| all.iter().find(|process| process.pid == pid).unwrap();
         let first = of(1);
         assert_eq!(first.pidns_start, first.start_time);

@@ -370,6 +370,113 @@ fn a_disk_that_is_full_ends_the_recording_with_an_error() {
     ));
 }
 
+/// A host with many processes, for a recorder.
+#[derive(Debug)]
+struct Crowd {
+    tape: Arc<dyn Tape>,
+    processes: u32,
+}
+
+impl Tape for Crowd {
+    fn answer(&self, question: &[u8], _: &mut dyn FnMut() -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+        let answer = || {
+            let path = std::str::from_utf8(question.get(1..)?).ok()?;
+            if path == "/proc" {
+                let names = (1..=self.processes).map(|pid| format!("{pid}\0"));
+                return Some(names.collect::<String>().into_bytes());
+            }
+            let (pid, name) = path.strip_prefix("/proc/")?.split_once('/')?;
+            Some(match name {
+                "stat" => {
+                    format!("{pid} (worker) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0 0").into_bytes()
+                }
+                "status" => b"Uid:\t0\t0\t0\t0\nNSpid:\t7\n".to_vec(),
+                "cmdline" => format!("worker\0--number\0{pid}\0").into_bytes(),
+                "exe" if question[0] == 2 => b"/usr/bin/worker".to_vec(),
+                _ => return None,
+            })
+        };
+        self.tape.answer(question, &mut || answer())
+    }
+    fn containers(&self, known: &Arc<lanner_schema::container::Containers>) {
+        self.tape.containers(known);
+    }
+    fn address_names(&self, known: &Arc<AddressNames>) {
+        self.tape.address_names(known);
+    }
+}
+
+#[test]
+fn processes_beyond_the_limit_are_replayed_in_bounded_memory() {
+    replay_crowd(5_000, [200, 1_000]);
+}
+
+#[test]
+#[ignore = "minutes without optimization; make soak runs it"]
+fn half_a_million_processes_are_replayed_in_bounded_memory() {
+    replay_crowd(500_000, [1_000, 50_000]);
+}
+
+/// Records a host with so many processes and as many births, and replays it with these limits.
+fn replay_crowd(processes: u32, limits: [usize; 2]) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("crowd");
+    let recorder = Recorder::create(&path, facts(), Limits::default()).unwrap();
+    recorder.begin(&Recorded::whole(shown()));
+    let outside = Outside::through(Arc::new(Crowd {
+        tape: recorder.tape(),
+        processes,
+    }));
+    let config = |process_limit| Config {
+        process_limit,
+        ..Config::default()
+    };
+    // The recorder asks for as many as it remembers.
+    let mut consumer = Consumer::new(
+        shown(),
+        &config(processes as usize),
+        &ContainerTable::new(),
+        Arc::default(),
+        outside,
+    );
+    consumer.keep_of_processes(true, true);
+    drop(consumer);
+    // As many are born, and none ends.
+    for child in 0..processes {
+        let fork = [i64::from(child) + 1_000_000, 1, 1, 9, 1, 1, 1];
+        let fork = fork.into_iter().fold(WireBuilder::new(), WireBuilder::number);
+        recorder.record(&record(Event::TaskFork, 1, u64::from(child), 7, fork));
+    }
+    recorder.finish(&Stats::default()).unwrap();
+    let size = fs::metadata(&path).unwrap().len();
+    assert!(size > 400 * u64::from(processes), "{size}");
+    println!("recorded");
+
+    let replay = |limit: usize| {
+        let counted = allocation_counter::measure(|| {
+            let mut replay = Replay::open(&path, &config(limit)).unwrap();
+            let end = replay.run(&AtomicBool::new(false), &mut |_| ()).unwrap();
+            assert_eq!(end, End::Whole);
+            let stats = replay.stats();
+            assert!(
+                stats.processes <= limit && stats.processes > limit / 2,
+                "{}",
+                stats.processes
+            );
+            assert_eq!(
+                stats.evicted_processes + stats.processes as u64,
+                u64::from(2 * processes)
+            );
+        });
+        counted.bytes_max
+    };
+    let [few, many] = limits.map(replay);
+    println!("{size} bytes recorded; at most {few} and {many} bytes held");
+    // What waits to be asked for, a list of all processes, and the processes that are remembered.
+    assert!(few < 64 << 20, "{few}");
+    assert!(many < (64 << 20) + limits[1] as u64 * 4096, "{many}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: None,

@@ -11,5 +11,7 @@ cargo build --release --locked -p lanner-capture --example empty_hook
 [ -f benches/cost.rs ] || stop "benches/cost.rs is not there"
 say "the engine alone: loading, compiling, evaluating, formatting"
 cargo bench --locked -p lanner-engine --bench engine -- --quiet
+say "decoding, state and rules apart, on a recording"
+cargo bench --locked --bench replay
 say "what watching costs"
 exec cargo bench --locked --bench cost -- "$@"
