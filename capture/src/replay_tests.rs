@@ -243,13 +243,20 @@ fn a_replay_shows_what_was_seen() {
     assert_eq!(replay.run_decoding().unwrap(), 8);
 }
 
+/// Every place in a recording, but few of those in its large table of events.
+fn places(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let find = |kind: &[u8]| bytes.windows(4).position(|w| w == kind).unwrap();
+    let table = find(b"EVNT") + 32..find(b"DATA") - 8;
+    (0..bytes.len()).filter(move |at| !table.contains(at) || at % 101 == 0)
+}
+
 #[test]
 fn a_recording_that_is_cut_anywhere_is_replayed_up_to_there() {
     let bytes = small();
     let (whole, end) = replay_all(bytes).unwrap();
     assert_eq!((whole.len(), end.unwrap()), (2, End::Whole));
     let mut lengths = std::collections::BTreeSet::new();
-    for length in 0..bytes.len() {
+    for length in places(bytes) {
         match replay_all(&bytes[..length]) {
             Ok((shown, end)) => {
                 let End::Cut(at) = end.unwrap() else {
@@ -270,8 +277,8 @@ fn a_recording_that_is_cut_anywhere_is_replayed_up_to_there() {
 fn no_byte_can_be_changed_without_notice() {
     let bytes = small();
     let (whole, _) = replay_all(bytes).unwrap();
-    for at in 0..bytes.len() {
-        for change in [1, 0x80, 0xff] {
+    for at in places(bytes) {
+        for change in [1, 0xff] {
             let mut damaged = bytes.to_vec();
             damaged[at] ^= change;
             match replay_all(&damaged) {
