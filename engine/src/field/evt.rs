@@ -142,14 +142,38 @@ fn moved(view: &EventView<'_>) -> Option<u64> {
 /// The class of an event; of one that moves data, what it moves it to or from.
 fn category(view: &EventView<'_>) -> &'static str {
     use DescriptorKind as K;
-    match (view.event.row().category, view.descriptor.map(|fd| fd.kind)) {
-        (Category::IoRead | Category::IoWrite | Category::IoOther, Some(kind)) => match kind {
-            K::File | K::Directory => "file",
-            K::Ipv4 | K::Ipv6 => "net",
-            K::Unix | K::Pipe | K::Event | K::Signal | K::Inotify => "ipc",
-            _ => "other",
+    match view.event.row().category {
+        Category::IoRead | Category::IoWrite | Category::IoOther => match view.descriptor.map(|fd| fd.kind) {
+            Some(K::File | K::Directory) => "file",
+            Some(K::Ipv4 | K::Ipv6) => "net",
+            Some(K::Unix | K::Pipe | K::Event | K::Signal | K::Inotify | K::UserFault) => "ipc",
+            _ => "unknown",
         },
-        (category, _) => category.name(),
+        Category::Other => other_category(view.event.name()),
+        category => category.name(),
+    }
+}
+
+/// Falco's class of calls that have no row of their own here, but one there.
+fn other_category(name: &str) -> &'static str {
+    match name {
+        "stat" | "lstat" | "fstat" | "stat64" | "lstat64" | "fstat64" | "newfstatat" | "lseek" | "llseek"
+        | "getcwd" | "getdents" | "getdents64" | "flock" | "access" | "chown" | "lchown" | "fchown"
+        | "fchownat" | "copy_file_range" => "file",
+        "brk" | "mmap" | "mmap2" | "munmap" | "mprotect" | "mlock" | "mlock2" | "munlock" | "mlockall"
+        | "munlockall" | "memfd_create" => "memory",
+        "futex" | "pipe" | "pipe2" | "eventfd" | "eventfd2" | "inotify_init" | "inotify_init1" => "IPC",
+        "kill" | "tkill" | "tgkill" | "signalfd" | "signalfd4" => "signal",
+        "epoll_wait" | "poll" | "ppoll" | "select" | "epoll_create" | "epoll_create1" => "wait",
+        "nanosleep" => "sleep",
+        "timerfd_create" => "time",
+        "getuid" | "geteuid" | "getgid" | "getegid" | "getresuid" | "getresgid" | "quotactl" => "user",
+        "getrlimit" | "semop" | "semctl" | "semget" | "pidfd_open" | "pidfd_getfd" => "process",
+        "getsockname" | "getpeername" | "setsockopt" => "net",
+        "close" | "fcntl" | "ioctl" | "splice" | "io_uring_setup" | "io_uring_enter"
+        | "io_uring_register" => "unknown",
+        "fsconfig" => "system",
+        _ => "other",
     }
 }
 

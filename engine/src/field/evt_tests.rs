@@ -170,6 +170,32 @@ fn what_moves_data_says_which_way_and_how_much() {
 }
 
 #[test]
+fn classes_are_falcos() {
+    for (name, class) in [
+        ("mmap", "memory"),
+        ("futex", "IPC"),
+        ("kill", "signal"),
+        ("epoll_wait", "wait"),
+        ("nanosleep", "sleep"),
+        ("getdents64", "file"),
+        ("setsockopt", "net"),
+        ("ioctl", "unknown"),
+        ("acct", "other"),
+        ("setuid", "user"),
+        ("execve", "process"),
+        ("open", "file"),
+        // Nothing is known of the descriptor.
+        ("dup", "unknown"),
+    ] {
+        let event = Event::from_name(name).unwrap_or_else(|| panic!("{name}"));
+        let happening = Happening::new(event, WireBuilder::new());
+        assert_eq!(shown(&happening, "evt.category").0, class, "{name}");
+        let waits = matches!(name, "epoll_wait" | "nanosleep");
+        holds(&happening, &[("evt.is_wait = true", waits)]);
+    }
+}
+
+#[test]
 fn errors_have_names_or_numbers() {
     let failed = |result| Happening::new(E::Bpf, WireBuilder::new().number(result).number(0));
     assert_eq!(shown(&failed(-524), "evt.res").0, "ENOTSUPP");
