@@ -61,6 +61,8 @@ __noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __
 			return 0;
 		dentry = parent;
 	}
+	if (dentry == root && vfsmnt == root_mnt)
+		goto done;
 	advance(s, index, 0, true);
 	return 0;
 done:

@@ -65,16 +65,17 @@ impl PathParams {
                 continue;
             };
             let start = arena.len();
-            if form == PathForm::Object && !push_object_path(arena, param.bytes) {
+            let cut = param.truncated;
+            if form == PathForm::Object && !push_object_path(arena, param.bytes, cut) {
                 continue;
             }
             let ok = match form {
                 PathForm::Object => true,
                 PathForm::Kernel => {
-                    push_components(arena, param.bytes);
+                    push_components(arena, param.bytes, cut);
                     true
                 }
-                PathForm::User => push_user_path(arena, param.bytes),
+                PathForm::User => push_user_path(arena, param.bytes, cut),
             };
             if !ok {
                 *unresolved += 1;
@@ -90,8 +91,17 @@ impl PathParams {
     }
 }
 
-/// Appends an absolute path from components, leaf first, each ended by NUL. The root is nothing at all.
-pub(crate) fn push_components(arena: &mut Vec<u8>, bytes: &[u8]) {
+/// The most bytes that are read of a text (build.rs says so to the programs).
+const STRING_MAX: usize = 4096;
+/// What stands for the directories that were not kept of a path that is too deep.
+const CUT: &[u8] = b"...";
+
+/// Appends an absolute path from components, leaf first, each ended by NUL. The root is nothing at all. One that was cut
+/// lacks its upper directories: it begins with [`CUT`] and not with a slash, so that no rule takes it for another path.
+pub(crate) fn push_components(arena: &mut Vec<u8>, bytes: &[u8], cut: bool) {
+    if cut {
+        arena.extend_from_slice(CUT);
+    }
     let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
     for name in bytes.rsplit(|b| *b == 0).filter(|name| !name.is_empty()) {
         arena.push(b'/');
@@ -101,12 +111,12 @@ pub(crate) fn push_components(arena: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Appends the name by which the object of a descriptor is found, if there is one: a path, or what `/proc/PID/fd` says of
 /// a namespace.
-fn push_object_path(arena: &mut Vec<u8>, bytes: &[u8]) -> bool {
+fn push_object_path(arena: &mut Vec<u8>, bytes: &[u8], cut: bool) -> bool {
     let Some(object) = Object::read(bytes) else {
         return false;
     };
     if let Some(components) = object.components() {
-        push_components(arena, components);
+        push_components(arena, components, cut);
         return true;
     }
     if object.magic == NSFS_MAGIC {
@@ -119,13 +129,19 @@ fn push_object_path(arena: &mut Vec<u8>, bytes: &[u8]) -> bool {
 }
 
 /// Appends a path as it was passed, made absolute; false when the directory it starts from is not in the record.
-fn push_user_path(arena: &mut Vec<u8>, bytes: &[u8]) -> bool {
+fn push_user_path(arena: &mut Vec<u8>, bytes: &[u8], cut: bool) -> bool {
     let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     let raw = &bytes[..end];
-    let start = arena.len();
+    let mut start = arena.len();
     if !raw.starts_with(b"/") {
         match bytes.get(end + 1..) {
-            Some(base) if !base.is_empty() => push_components(arena, base),
+            // Text that fills all there is for it was cut itself, and has no directory behind it.
+            Some(base) if !base.is_empty() => {
+                let cut = cut && end + 1 < STRING_MAX;
+                push_components(arena, base, cut);
+                // `..` does not lead above what is known.
+                start += if cut { CUT.len() } else { 0 };
+            }
             _ => return false,
         }
     }
@@ -192,6 +208,23 @@ mod tests {
         assert_eq!(path("/etc//ssh/../shadow", ""), [(2, "/etc/shadow".to_owned())]);
         assert_eq!(path("..", "/"), [(2, "/".to_owned())]);
         assert_eq!(path("", "/srv"), [(2, "/srv".to_owned())]);
+    }
+
+    #[test]
+    fn a_path_too_deep_begins_with_dots_and_no_slash() {
+        let path = |builder: WireBuilder| {
+            let bytes = builder.cut().number(0o755).build_for(Event::Mkdirat);
+            resolved(Event::Mkdirat, &bytes).remove(0).1
+        };
+        let mkdirat = || WireBuilder::new().number(0).number(-100);
+        assert_eq!(path(mkdirat().path("a", "/srv/x")), ".../srv/x/a");
+        assert_eq!(path(mkdirat().path("../../../../etc", "/srv/x")), ".../etc");
+        let long = "x".repeat(STRING_MAX - 1);
+        assert_eq!(
+            path(mkdirat().path(&long, "/srv")),
+            format!("/srv/{long}"),
+            "the text was cut"
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use lanner_schema::record::{Header, TaskState, Wire};
 use crate::decode::push_components;
 use crate::id_map::IdMap;
 use crate::plan::Config;
-use crate::procfs::Procfs;
+use crate::procfs::{Procfs, is_cut};
 
 /// How long the state of a process outlives it, in nanoseconds of event time: its children still name it as their parent.
 const LINGER: u64 = 5_000_000_000;
@@ -121,7 +121,9 @@ impl ProcessTable {
         for known in self.known.values_mut() {
             let process = &mut known.process;
             if environment && !had_environment {
-                Arc::make_mut(&mut process.image).env = self.procfs.environ(process.pid).into();
+                let image = Arc::make_mut(&mut process.image);
+                image.env = self.procfs.environ(process.pid).into();
+                image.env_cut = is_cut(&image.env);
             }
             if cgroups && !had_cgroups {
                 process.cgroups = self.procfs.cgroup_names.of(process.cgroup, process.pid);
@@ -283,14 +285,16 @@ impl ProcessTable {
         let id = |index: usize| u32::try_from(number(index)).unwrap_or(0);
         self.now = self.now.max(header.time);
         let (mut exepath, mut cwd) = (Vec::new(), Vec::new());
-        push_components(&mut exepath, bytes(param!(TaskExec, "exepath")));
-        push_components(&mut cwd, bytes(param!(TaskExec, "cwd")));
+        let (path, directory) = (param!(TaskExec, "exepath"), param!(TaskExec, "cwd"));
+        push_components(&mut exepath, bytes(path), cut(path));
+        push_components(&mut cwd, bytes(directory), cut(directory));
         let image = Image {
             exe_ino: number(param!(TaskExec, "exe_ino")),
             exe_ctime: number(param!(TaskExec, "exe_ctime")),
             exe_mtime: number(param!(TaskExec, "exe_mtime")),
             exec_flags: id(param!(TaskExec, "flags")),
-            truncated: cut(param!(TaskExec, "args")) || cut(param!(TaskExec, "env")),
+            args_cut: cut(param!(TaskExec, "args")),
+            env_cut: cut(param!(TaskExec, "env")),
             ..Image::new(
                 text(bytes(param!(TaskExec, "comm"))),
                 bytes(param!(TaskExec, "args")),

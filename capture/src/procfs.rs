@@ -14,6 +14,12 @@ use crate::outside::Outside;
 
 /// The most of arguments or environment that is kept, as in the BPF programs.
 const STRING_MAX: u64 = 4096;
+
+/// True of arguments or environment that are as long as what is read of them: there may be more.
+pub(crate) fn is_cut(strings: &[u8]) -> bool {
+    strings.len() as u64 >= STRING_MAX - 1
+}
+
 /// The most of any other file: a cgroup file has a line per hierarchy.
 const FILE_MAX: u64 = 64 << 10;
 
@@ -132,6 +138,8 @@ impl Procfs {
         let exepath = self.link(&dir.join("exe"));
         let argv = self.strings(&dir.join("cmdline"));
         let mut image = Image::new(&stat.comm, &argv, &exepath, &self.environ(pid));
+        image.args_cut = is_cut(&argv);
+        image.env_cut = is_cut(&image.env);
         if let Some(exe) = self.outside.facts(&dir.join("exe")) {
             image.exe_ino = exe.ino;
             image.exe_ctime = exe.ctime;

@@ -64,6 +64,7 @@ fn start(events: &[Event], config: &Config) -> Option<Capture> {
     }
     let needs = Needs {
         events: events.iter().copied().collect(),
+        environment: true,
         ..Needs::default()
     };
     let plan = plan(&host, &needs, config).unwrap();
@@ -399,5 +400,80 @@ fn failed_calls_are_left_out_where_they_are_not_wanted() {
     assert!(
         !results.is_empty() && results.iter().all(|result| *result >= 0),
         "{results:?}"
+    );
+}
+
+#[test]
+fn what_is_too_long_is_marked_and_counted() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(container) = Container::create() else {
+        return;
+    };
+    let config = Config::default();
+    let Some(mut capture) = start(&[Event::Openat, Event::Execve], &config) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    // Deeper than the programs follow a path, and each name as short as can be.
+    let deep = folder.path().join(["d"; 80].join("/"));
+    fs::create_dir_all(&deep).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let worker = std::thread::spawn({
+        let stop = Arc::clone(&stop);
+        let procs = container.path.join("cgroup.procs");
+        move || {
+            let script = format!(
+                "echo $$ >{}; exec cat /dev/null {}",
+                procs.display(),
+                "x".repeat(5000)
+            );
+            Command::new("sh")
+                .args(["-c", &script])
+                .env("LONG", "y".repeat(5000))
+                .output()
+                .unwrap();
+            let script = format!("echo $$ >{}; exec cat absent", procs.display());
+            Command::new("sh")
+                .args(["-c", &script])
+                .current_dir(&deep)
+                .output()
+                .unwrap();
+            stop.store(true, Ordering::Relaxed);
+        }
+    });
+    let (mut execs, mut opens) = (Vec::new(), Vec::new());
+    capture
+        .run(&stop, &mut |view| {
+            let Some(process) = view.process.filter(|_| container.owns(&view.owner)) else {
+                return;
+            };
+            let image = &process.image;
+            if view.event == Event::Execve && &*image.comm == b"cat" {
+                execs.push((image.args_cut, image.args.len(), image.env_cut));
+            }
+            opens.extend(
+                view.paths
+                    .iter()
+                    .map(|path| String::from_utf8_lossy(path.path).into_owned())
+                    .filter(|path| path.ends_with("/absent")),
+            );
+        })
+        .unwrap();
+    worker.join().unwrap();
+    let stats = capture.stats();
+    println!("{stats}");
+    let kept = 4095 - "cat\0".len();
+    assert_eq!(execs.first(), Some(&(true, kept, true)));
+    assert_eq!(execs.get(1).map(|(args, ..)| *args), Some(false));
+    let opened = opens.first().unwrap();
+    assert!(
+        opened.starts_with(".../d/d/") && opened.ends_with("/d/absent"),
+        "{opened}"
+    );
+    let cut = |kind: &str| stats.cut.iter().find(|(k, _)| *k == kind).map_or(0, |(_, n)| *n);
+    assert!(
+        cut("path") >= 1 && cut("args") >= 1 && cut("env") >= 1,
+        "{:?}",
+        stats.cut
     );
 }

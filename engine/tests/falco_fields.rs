@@ -172,6 +172,8 @@ fn every_field_of_falco_is_here_as_it_is_there_and_no_other() {
     let rows = FIELDS
         .iter()
         .flat_map(|class| class.fields.iter().map(move |field| (class, field)));
+    // Lanner's own have a class of their own.
+    let rows = rows.filter(|(class, _)| class.name != "lanner");
     let mut here: BTreeMap<&str, (&FieldClass, &Field)> = rows.map(|row| (row.1.name, row)).collect();
     let mut wrong = Vec::new();
     let mut seen = 0;

@@ -25,8 +25,10 @@ pub struct Image {
     pub exe_mtime: u64,
     /// Bits of [`crate::flags::EXECVE_FLAGS`].
     pub exec_flags: u32,
-    /// True when arguments or environment were longer than what was kept.
-    pub truncated: bool,
+    /// True when the arguments were longer than what was kept.
+    pub args_cut: bool,
+    /// True when the environment was.
+    pub env_cut: bool,
 }
 
 impl Image {

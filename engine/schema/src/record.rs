@@ -259,6 +259,15 @@ impl WireBuilder {
         self.push(&value.to_le_bytes())
     }
 
+    /// The parameter before was longer than what is here of it.
+    #[must_use]
+    pub fn cut(mut self) -> Self {
+        if let Some(high) = self.lengths.last_mut() {
+            *high |= (TRUNCATED >> 8) as u8;
+        }
+        self
+    }
+
     /// Text; the NUL is added.
     #[must_use]
     pub fn text(self, text: impl AsRef<[u8]>) -> Self {

@@ -5,6 +5,7 @@ mod by_event;
 mod container;
 mod evt;
 mod fd;
+mod lanner;
 mod param;
 mod param_names;
 mod param_text;
@@ -275,6 +276,13 @@ pub static FIELDS: &[FieldClass] = &[
         doc: "The descriptors of a poll.",
         plugin: "",
         fields: fd::LIST_FIELDS,
+    },
+    FieldClass {
+        name: "lanner",
+        scope: "",
+        doc: "What Lanner knows of the event and Falco has no field for.",
+        plugin: "",
+        fields: lanner::FIELDS,
     },
     FieldClass {
         name: "container",

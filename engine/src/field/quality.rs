@@ -103,7 +103,7 @@ impl About {
                 "evt" if name.starts_with("evt.buflen") => About::Data,
                 "evt" if name.starts_with("evt.infra.") => About::Nothing,
                 "util" => About::Nothing,
-                "evt" | "syscall" => About::Record,
+                "evt" | "syscall" | "lanner" => About::Record,
                 "fs" => About::Path,
                 "fd" => About::Descriptor,
                 "fdlist" => About::Descriptors,

@@ -1,0 +1,68 @@
+//! `lanner.*`: what Falco has no field for.
+
+use lanner_schema::view::EventView;
+
+use super::Extract::One;
+use super::{Arg, Field, fields};
+use crate::value::Value;
+
+/// The names of what is incomplete, joined by commas: parameters of the event, and arguments and environment of its process.
+fn truncated<'b>(view: &EventView<'b>, _: &Arg, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
+    buf.clear();
+    let mut add = |name: &str| {
+        if !buf.is_empty() {
+            buf.push(b',');
+        }
+        buf.extend_from_slice(name.as_bytes());
+    };
+    for (index, param) in view.event.row().params.iter().enumerate() {
+        if view.wire.param(index).is_some_and(|value| value.truncated) {
+            add(param.name);
+        }
+    }
+    if let Some(process) = view.process {
+        for (is_cut, name) in [
+            (process.image.args_cut, "proc.args"),
+            (process.image.env_cut, "proc.env"),
+        ] {
+            if is_cut {
+                add(name);
+            }
+        }
+    }
+    (!buf.is_empty()).then_some(Value::Bytes(buf))
+}
+
+pub(super) static FIELDS: &[Field] = fields! {
+    "lanner.truncated" CharBuf None [] "Names of the event's parameters (name, args, …) that were longer than what is kept of them, and proc.args or proc.env when those of the process were; missing when nothing was." => One(truncated);
+};
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lanner_schema::event::Event;
+    use lanner_schema::record::WireBuilder;
+
+    use crate::output::Template;
+    use crate::testing::Happening;
+
+    fn shown(happening: &Happening) -> String {
+        let template = Template::compile("*%lanner.truncated").unwrap();
+        let (mut out, mut values) = (String::new(), Vec::new());
+        happening.view(|view| template.render(view, &mut out, &mut values));
+        out
+    }
+
+    #[test]
+    fn what_was_cut_is_named() {
+        assert_eq!(shown(&Happening::openat(b"/x", 0, 3)), "<NA>");
+        let wire = WireBuilder::new().number(-36).text("/a").cut().text("/b").cut();
+        let mut happening = Happening::new(Event::Rename, wire);
+        assert_eq!(shown(&happening), "oldpath,newpath");
+        let process = happening.machine.processes.get_mut(&30).unwrap();
+        let image = Arc::make_mut(&mut process.image);
+        (image.args_cut, image.env_cut) = (true, true);
+        assert_eq!(shown(&happening), "oldpath,newpath,proc.args,proc.env");
+    }
+}
