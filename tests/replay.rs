@@ -316,18 +316,9 @@ fn a_recording_keeps_to_its_limits_and_its_file() {
     );
     assert_eq!(fs::read(&stage.recording).unwrap(), b"precious");
 
-    let working = Arc::new(AtomicBool::new(true));
-    let worker = thread::spawn({
-        let working = Arc::clone(&working);
-        move || {
-            while working.load(Ordering::Relaxed) {
-                work(1);
-            }
-        }
-    });
+    let working = keep_working();
     let ended = run(&["--force", "--all", "--max-size", "3M"]);
-    working.store(false, Ordering::Relaxed);
-    worker.join().unwrap();
+    drop(working);
     let log = text(&ended.stderr);
     assert_eq!(ended.status.code(), Some(0), "{log}");
     assert!(log.contains("as large as it may be"), "{log}");
@@ -352,6 +343,76 @@ fn a_recording_keeps_to_its_limits_and_its_file() {
     for row in ["decode", "enrich", "rules", "ns a record"] {
         assert!(report.contains(row), "{report}{}", text(&bench.stderr));
     }
+}
+
+/// Commands as long as something lives.
+fn keep_working() -> Working {
+    let on = Arc::new(AtomicBool::new(true));
+    let worker = thread::spawn({
+        let on = Arc::clone(&on);
+        move || {
+            while on.load(Ordering::Relaxed) {
+                work(1);
+            }
+        }
+    });
+    Working(on, Some(worker))
+}
+
+struct Working(Arc<AtomicBool>, Option<thread::JoinHandle<()>>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+        let _ = self.1.take().map(thread::JoinHandle::join);
+    }
+}
+
+/// A small file system of its own.
+struct Disk(PathBuf);
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_ends_a_recording_and_takes_nothing_from_what_is_in_it() {
+    let _alone = support::alone();
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let stage = Stage::new();
+    let disk = Disk(stage.folder.path().join("disk"));
+    fs::create_dir(&disk.0).unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=2M", "tmpfs"])
+        .arg(&disk.0)
+        .status();
+    assert!(mounted.unwrap().success());
+    let place = disk.0.join("recording");
+    let working = keep_working();
+    let ended = Command::new(PROGRAM)
+        .arg("record")
+        .arg(&place)
+        .args(lanner::options(None))
+        .arg("-r")
+        .arg(&stage.rules)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    drop(working);
+    let log = text(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{log}");
+    assert!(log.contains("No space left on device"), "{log}");
+    fs::copy(&place, &stage.recording).unwrap();
+    drop(disk);
+    let replayed = stage.replay(&[]);
+    let log = text(&replayed.stderr);
+    assert_eq!(replayed.status.code(), Some(0), "{log}");
+    assert!(log.contains("is cut at byte"), "{log}");
+    assert!(alerts(&text(&replayed.stdout)).len() > 10, "{log}");
 }
 
 #[test]

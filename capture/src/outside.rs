@@ -315,4 +315,33 @@ mod tests {
         };
         assert_eq!(all(&Outside::through(Arc::new(replay))), live);
     }
+
+    /// A replay has no host to ask: what keeps the state may not look at one by itself.
+    #[test]
+    fn the_state_asks_nobody_else() {
+        const STATE: [(&str, &str); 8] = [
+            ("cgroup_names.rs", include_str!("cgroup_names.rs")),
+            ("decode.rs", include_str!("decode.rs")),
+            ("descriptor.rs", include_str!("descriptor.rs")),
+            ("exe_file.rs", include_str!("exe_file.rs")),
+            ("last_peer.rs", include_str!("last_peer.rs")),
+            ("owner.rs", include_str!("owner.rs")),
+            ("process_table.rs", include_str!("process_table.rs")),
+            ("procfs.rs", include_str!("procfs.rs")),
+        ];
+        for (name, text) in STATE {
+            let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+            for word in [
+                "std::fs",
+                "File::",
+                "Instant",
+                "SystemTime",
+                "clock_gettime",
+                "std::env",
+                "thread::",
+            ] {
+                assert!(!code.contains(word), "{name} uses {word}: go through Outside");
+            }
+        }
+    }
 }

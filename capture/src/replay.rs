@@ -138,6 +138,11 @@ impl Replay {
         &self.mapping.params
     }
 
+    /// Whether the environments of processes are in it, and their cgroups.
+    pub fn keeps_of_processes(&self) -> (bool, bool) {
+        (self.mapping.environment, self.mapping.cgroups)
+    }
+
     /// Events in it that this Lanner does not know.
     pub fn unknown_events(&self) -> &[String] {
         &self.mapping.unknown

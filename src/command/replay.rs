@@ -167,6 +167,17 @@ fn lacks(replay: &Replay, needs: &Needs) -> Vec<String> {
             params.join(", ")
         ));
     }
+    let (environment, cgroups) = replay.keeps_of_processes();
+    for (asked, kept, what) in [
+        (needs.environment, environment, "environment"),
+        (needs.cgroups, cgroups, "cgroups"),
+    ] {
+        if asked && !kept {
+            texts.push(format!(
+                "the recording has no {what} of processes, which rules ask for"
+            ));
+        }
+    }
     if !replay.unknown_events().is_empty() {
         texts.push(format!(
             "the recording has events that this Lanner does not know, which are left out: {}",
