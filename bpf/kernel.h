@@ -200,6 +200,13 @@ struct cred {
 	struct user_namespace *user_ns;
 	struct group_info *group_info;
 };
+/* Since 6.3, f122a08b197d. */
+typedef struct {
+	__u64 val;
+} kernel_cap_t___wide;
+struct cred___wide {
+	kernel_cap_t___wide cap_inheritable, cap_permitted, cap_effective;
+};
 struct task_struct;
 struct pid_namespace {
 	struct task_struct *child_reaper;

@@ -48,6 +48,8 @@ static __always_inline __s64 open_descriptors(struct task_struct *task)
 	return count;
 }
 
+#define OF_CRED (1 << TASK_CAP_INHERITABLE | 1 << TASK_CAP_PERMITTED | 1 << TASK_CAP_EFFECTIVE)
+
 /* Appends value `which` if it is wanted, and notes that it is there. */
 #define PUT(which, value)                                                                                              \
 	do {                                                                                                           \
@@ -57,6 +59,43 @@ static __always_inline __s64 open_descriptors(struct task_struct *task)
 			got |= 1 << (which);                                                                           \
 		}                                                                                                      \
 	} while (0)
+
+#define PUT_CAPABILITIES                                                                                               \
+	PUT(TASK_CAP_INHERITABLE, capabilities(&cred->cap_inheritable));                                               \
+	PUT(TASK_CAP_PERMITTED, capabilities(&cred->cap_permitted));                                                   \
+	PUT(TASK_CAP_EFFECTIVE, capabilities(&cred->cap_effective))
+
+/* Notes which values are there. */
+static __always_inline void put_mask(struct scratch *s, __u64 at, __u32 got, __u32 count)
+{
+	*(__u32 *)(data(s) + at) = got;
+	s->off += 4 + (count & 31) * 8;
+}
+
+/* Capabilities alone: what rules that look at every open ask for, without the reads that the others need. */
+__noinline int append_capabilities(__u32 which, __u32 wanted)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &which);
+	__u32 got = 0, count = 0;
+	__u64 at;
+
+	if (!s || !room(s, &at))
+		return 0;
+	if (has_task_btf() && bpf_core_field_exists(struct cred___wide, cap_effective.val)) {
+		/* Loads instead of probe reads, which are much dearer. */
+		const struct cred___wide *cred = (void *)bpf_get_current_task_btf()->cred;
+
+		PUT(TASK_CAP_INHERITABLE, cred->cap_inheritable.val);
+		PUT(TASK_CAP_PERMITTED, cred->cap_permitted.val);
+		PUT(TASK_CAP_EFFECTIVE, cred->cap_effective.val);
+	} else {
+		const struct cred *cred = BPF_CORE_READ(current_task(), cred);
+
+		PUT_CAPABILITIES;
+	}
+	put_mask(s, at, got, count);
+	return 0;
+}
 
 /* A global function, as put_components(). */
 __noinline int append_task_values(__u32 which, __u32 wanted)
@@ -91,11 +130,8 @@ __noinline int append_task_values(__u32 which, __u32 wanted)
 	PUT(TASK_VM_RSS, (pages(mm, MM_FILEPAGES) + pages(mm, MM_ANONPAGES) + pages(mm, MM_SHMEMPAGES)) * config.page_kb);
 	PUT(TASK_VM_SWAP, pages(mm, MM_SWAPENTS) * config.page_kb);
 	PUT(TASK_CPU_TIME, BPF_CORE_READ(task, se.sum_exec_runtime));
-	PUT(TASK_CAP_INHERITABLE, capabilities(&cred->cap_inheritable));
-	PUT(TASK_CAP_PERMITTED, capabilities(&cred->cap_permitted));
-	PUT(TASK_CAP_EFFECTIVE, capabilities(&cred->cap_effective));
-	*(__u32 *)(data(s) + at) = got;
-	s->off += 4 + (count & 31) * 8;
+	PUT_CAPABILITIES;
+	put_mask(s, at, got, count);
 	return 0;
 }
 
@@ -103,6 +139,8 @@ static __always_inline void put_task_values(__u32 scratch, __u32 row)
 {
 	__u32 wanted = config.task[row & (ROWS - 1)];
 
-	if (wanted)
+	if (wanted & ~OF_CRED)
 		append_task_values(scratch, wanted);
+	else if (wanted)
+		append_capabilities(scratch, wanted);
 }
