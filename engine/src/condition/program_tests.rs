@@ -1,6 +1,7 @@
 //! Type check and evaluation, by example.
 
 use lanner_schema::event::{Event, EventSet, Needs};
+use lanner_schema::task::TaskValue;
 
 use super::*;
 use crate::testing::Happening;
@@ -757,6 +758,87 @@ fn needs_are_the_events_and_the_parameters_that_cost() {
     ] {
         assert_eq!(needs(text).task_state, follows, "{text}");
     }
+    let asked = |text: &str, event: Event| {
+        let needs = needs(text);
+        (needs.task[event as usize], needs.environment, needs.cgroups)
+    };
+    let bits = lanner_schema::task::bits;
+    for (text, event, task, environment, cgroups) in [
+        (
+            "evt.type = openat and proc.vmsize > 1",
+            Event::Openat,
+            &[TaskValue::VmSize][..],
+            false,
+            false,
+        ),
+        (
+            "evt.type = openat and thread.vtid = 1",
+            Event::Openat,
+            &[TaskValue::Vtid],
+            false,
+            false,
+        ),
+        (
+            "evt.type = openat and proc.nchilds = 1",
+            Event::Unlink,
+            &[],
+            false,
+            false,
+        ),
+        (
+            "evt.type = openat and proc.env[A] = b",
+            Event::Openat,
+            &[],
+            true,
+            false,
+        ),
+        (
+            "evt.type = openat and thread.cgroup.cpu = /",
+            Event::Openat,
+            &[],
+            false,
+            true,
+        ),
+        (
+            "evt.type = execve and evt.arg.vm_rss = 1",
+            Event::Execve,
+            &[TaskValue::VmRss],
+            false,
+            false,
+        ),
+        (
+            "evt.type = execve and evt.arg.cgroups contains x",
+            Event::Execve,
+            &[],
+            false,
+            true,
+        ),
+        (
+            "evt.type = execve and evt.arg[7] = 1",
+            Event::Execve,
+            &[TaskValue::FdLimit],
+            false,
+            false,
+        ),
+        (
+            "evt.type = openat and proc.name = x",
+            Event::Openat,
+            &[],
+            false,
+            false,
+        ),
+    ] {
+        assert_eq!(asked(text, event), (bits(task), environment, cgroups), "{text}");
+    }
+    let (all, environment, cgroups) = asked("evt.type = clone and evt.args contains x", Event::Clone);
+    assert!(
+        cgroups && !environment,
+        "a clone has no environment among its parameters"
+    );
+    assert_eq!(
+        all & bits(&[TaskValue::Vtid, TaskValue::MinorFaults]),
+        bits(&[TaskValue::Vtid, TaskValue::MinorFaults])
+    );
     let plain = needs("evt.type = openat and fd.name = x");
     assert_eq!(plain.events.iter().collect::<Vec<_>>(), [Event::Openat]);
     assert!(plain.params.iter().all(|bits| *bits == 0));
