@@ -451,12 +451,12 @@ static __always_inline void extract__queue(struct scratch *s, __u32 index, __u8 
 	put_u64(s, index, op == OP_QUEUE_MAX ? max : length);
 }
 
-/* One of the two descriptors that a socketpair() made, -1 when it made none. */
-static __always_inline __s32 pair_fd(struct scratch *s, __u32 which)
+/* One of the two descriptors that a call made and wrote to `at`, -1 when it made none. */
+static __always_inline __s32 pair_fd(struct scratch *s, __u64 at, __u32 which)
 {
 	__s32 fd = -1;
 
-	if (s->ret >= 0 && bpf_probe_read_user(&fd, sizeof(fd), (void *)s->args[3] + (which & 1) * sizeof(fd)))
+	if (s->ret >= 0 && bpf_probe_read_user(&fd, sizeof(fd), (void *)at + (which & 1) * sizeof(fd)))
 		count_miss(MISS_USER_MEMORY);
 	return fd;
 }
@@ -464,7 +464,7 @@ static __always_inline __s32 pair_fd(struct scratch *s, __u32 which)
 /* The kernel's address of the first one's socket, or of its peer. */
 static __noinline int extract__pair_socket(struct scratch *s, __u32 index, bool of_peer)
 {
-	struct file *file = s->ret >= 0 ? file_of(pair_fd(s, 0)) : NULL;
+	struct file *file = s->ret >= 0 ? file_of(pair_fd(s, s->args[3], 0)) : NULL;
 	struct socket *sock = BPF_CORE_READ(file, private_data);
 	struct unix_sock *sk = (void *)BPF_CORE_READ(sock, sk);
 
@@ -633,6 +633,119 @@ static __noinline int extract__opened(struct scratch *s, __u32 index, bool want_
 		return 0;
 	inode = BPF_CORE_READ(file, f_inode);
 	put_u64(s, index, want_dev ? device_number(inode) : BPF_CORE_READ(inode, i_ino));
+	return 0;
+}
+
+/* A pipe's inode number; 0 when none was made. */
+static __always_inline void put_pipe_ino(struct scratch *s, __u32 index, __s32 fd)
+{
+	struct file *file = fd >= 0 ? file_of(fd) : NULL;
+
+	put_u64(s, index, BPF_CORE_READ(file, f_inode, i_ino));
+}
+
+/* The layer of an overlay that a file is in. */
+static __always_inline void put_layer(struct scratch *s, __u32 index, struct file *file)
+{
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	__u64 layer = 0;
+
+	if (BPF_CORE_READ(inode, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC)
+		layer = is_upper(inode) ? 1 : 2;
+	put_u64(s, index, layer);
+}
+
+/* A set of signals in user memory; none without one. */
+static __always_inline void put_sigset(struct scratch *s, __u32 index, __u64 at)
+{
+	__u64 set = 0;
+
+	if (at && bpf_probe_read_user(&set, sizeof(set), (void *)at))
+		count_miss(MISS_USER_MEMORY);
+	else
+		put_u64(s, index, set);
+}
+
+/* i386's ppoll with the struct timespec of old. */
+#define NR_I386_PPOLL 309
+
+static __always_inline void put_timeout(struct scratch *s, __u32 index, __u64 at)
+{
+	__s64 time[2] = { 0, -1 };
+
+	if (at && s->compat && s->number == NR_I386_PPOLL) {
+		__s32 words[2] = {};
+
+		if (bpf_probe_read_user(words, sizeof(words), (void *)at))
+			return count_miss(MISS_USER_MEMORY);
+		time[0] = words[0];
+		time[1] = words[1];
+	} else if (at && bpf_probe_read_user(time, sizeof(time), (void *)at)) {
+		return count_miss(MISS_USER_MEMORY);
+	}
+	put_u64(s, index, time[0] * 1000000000LL + time[1]);
+}
+
+struct pollfd {
+	__s32 fd;
+	__u16 events, revents;
+};
+
+/*
+ * One descriptor of a poll: 1 when something happened on it and it was put, below zero when there is no more to put.
+ * A function of its own, which the verifier looks at once and not once per turn of the loop.
+ */
+__noinline int poll__entry(__u32 index, __u32 objects, __u32 i)
+{
+	struct scratch *s = syscall_scratch();
+	struct pollfd entry = {};
+	__u64 off, start;
+
+	if (!s || i >= (__u32)s->args[1])
+		return -1;
+	if (bpf_probe_read_user(&entry, sizeof(entry), (void *)s->args[0] + i * sizeof(entry))) {
+		count_miss(MISS_USER_MEMORY);
+		return -1;
+	}
+	if (!entry.revents)
+		return 0;
+	if (!room(s, &off))
+		return -1;
+	if (!objects) {
+		__builtin_memcpy(data(s) + off, &entry, sizeof(entry));
+		advance(s, index, sizeof(entry), false);
+		return 1;
+	}
+	*(__u32 *)(data(s) + off) = 0;
+	advance(s, index, sizeof(__u32), false);
+	start = s->off;
+	extract__object(index, entry.fd);
+	*(__u32 *)(data(s) + off) = s->off - start;
+	return 1;
+}
+
+/*
+ * The descriptors of a poll on which something happened. `objects`: what they refer to instead, each with its length
+ * before it.
+ */
+__noinline int extract__poll(__u32 index, __u32 objects)
+{
+	struct scratch *s = syscall_scratch();
+	int found = 0;
+
+	if (!s)
+		return 0;
+	for (__u32 i = 0; i < POLL_FDS; i++) {
+		int put = poll__entry(index, objects, i);
+
+		if (put < 0)
+			return 0;
+		found += put;
+		if (objects && found >= POLL_OBJECTS)
+			break;
+	}
+	if ((__u32)s->args[1] > POLL_FDS)
+		advance(s, index, 0, true);
 	return 0;
 }
 

@@ -20,6 +20,8 @@ static __always_inline __u64 open_flags(struct scratch *s, __u64 flags)
 /* The descriptor an object is read from: an argument, or the result where the row says so (`of`). */
 static __always_inline __s32 described_fd(struct scratch *s, __u64 arg, __u8 of)
 {
+	if (of == OBJECT_OF_FIRST)
+		return pair_fd(s, arg, 0);
 	if (of == OBJECT_OF_RESULT || (of == OBJECT_OF_COPY && s->ret >= 0))
 		return (__s32)s->ret;
 	return (__s32)arg;
@@ -96,6 +98,39 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 	case OP_MSG_SIZE:
 		extract__msg_size(index);
 		break;
+	case OP_USER_U32: {
+		__u32 member = 0;
+
+		if (bpf_probe_read_user(&member, sizeof(member), (void *)value + param->extra))
+			count_miss(MISS_USER_MEMORY);
+		else
+			put_u64(s, index, member);
+		break;
+	}
+	case OP_PIPE_INO:
+		put_pipe_ino(s, index, pair_fd(s, value, 0));
+		break;
+	case OP_RESULT_PATH:
+		put_file_path(SCRATCH_SYSCALL, index, file_of((__s32)s->ret));
+		break;
+	case OP_CREAT_FLAGS:
+		put_u64(s, index, open_flags(s, O_CREAT | O_WRONLY | O_TRUNC));
+		break;
+	case OP_RESULT_LAYER:
+		put_layer(s, index, file_of((__s32)s->ret));
+		break;
+	case OP_POLL_FDS:
+		extract__poll(index, 0);
+		break;
+	case OP_POLL_OBJECTS:
+		extract__poll(index, 1);
+		break;
+	case OP_TIMEOUT:
+		put_timeout(s, index, value);
+		break;
+	case OP_SIGSET:
+		put_sigset(s, index, value);
+		break;
 	case OP_OBJECT:
 		extract__object(index, described_fd(s, value, param->extra));
 		break;
@@ -157,13 +192,13 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 		extract__queue(s, index, param->op);
 		break;
 	case OP_PAIR_FD:
-		put_u64(s, index, (__s64)pair_fd(s, param->extra));
+		put_u64(s, index, (__s64)pair_fd(s, value, param->extra));
 		break;
 	case OP_PAIR_SOCKET:
 		extract__pair_socket(s, index, param->extra);
 		break;
 	case OP_PAIR_TUPLE:
-		extract__sock_tuple(index, pair_fd(s, 0), 0, 0, 0);
+		extract__sock_tuple(index, pair_fd(s, s->args[3], 0), 0, 0, 0);
 		break;
 	case OP_SOCKOPT_LEVEL:
 		value = (__u32)value;

@@ -153,7 +153,10 @@ const LIMITS: &str = "
 #define SOCKETCALL 0xffff    /* in config.syscalls: i386 socketcall(2) */
 #define ROW_FAILURES_ONLY 1
 #define OBJECT_OF_RESULT 1     /* param_row.extra of an object: the argument, */
-#define OBJECT_OF_COPY 2       /* the result, the result unless it failed */
+#define OBJECT_OF_COPY 2       /* the result, the result unless it failed, */
+#define OBJECT_OF_FIRST 3      /* the first in an array that the call fills */
+#define POLL_FDS 64            /* of a poll, looked through for those on which something happened */
+#define POLL_OBJECTS 16        /* of those, looked at */
 #define ROW_MESSAGES 2       /* a record for every message */
 #define MESSAGES_MAX 128     /* of one call; more are counted */
 
@@ -175,7 +178,8 @@ enum param_op {
 	OP_NONE, OP_RETURN, OP_ARG_S32, OP_ARG_U32, OP_ARG_64, OP_USER_STRING, OP_USER_U64, OP_USER_PATH,
 	OP_SOCK_TUPLE, OP_SOCK_ADDR, OP_OPENED_DEV, OP_OPENED_INO, OP_ARGV, OP_CWD,
 	OP_SENDTO_TUPLE, OP_SENDMSG_TUPLE, OP_SENT_DATA, OP_SENT_MSG_DATA, OP_MSG_SIZE,
-	OP_OBJECT, OP_ARG_TUPLE,
+	OP_USER_U32, OP_PIPE_INO, OP_RESULT_PATH, OP_CREAT_FLAGS, OP_RESULT_LAYER, OP_POLL_FDS, OP_POLL_OBJECTS, OP_TIMEOUT,
+	OP_SIGSET, OP_OBJECT, OP_ARG_TUPLE,
 	OP_ARG_ID, OP_RESULT_U64, OP_CAPABILITIES, OP_MOUNT_FLAGS, OP_PRCTL_NAME, OP_PRCTL_NUMBER, OP_LIMIT,
 	OP_PTRACE_ADDR, OP_PTRACE_DATA, OP_MODULE_IMAGE, OP_TASK_STATE,
 	OP_RESULT_TUPLE, OP_RECVFROM_TUPLE, OP_RECVMSG_TUPLE, OP_RECEIVED_DATA, OP_RECEIVED_MSG_DATA, OP_RECEIVED_SIZE,
@@ -242,6 +246,7 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
         Origin::Int(arg) => ("OP_ARG_S32", arg, 0),
         Origin::UserString(arg) => ("OP_USER_STRING", arg, 0),
         Origin::UserPath { path, dirfd } => ("OP_USER_PATH", path, dirfd.unwrap_or(u8::MAX)),
+        Origin::UserU32 { arg, offset } => ("OP_USER_U32", arg, offset),
         Origin::UserU64 { arg, offset } => ("OP_USER_U64", arg, offset),
         Origin::ResultU64 { arg, offset } => ("OP_RESULT_U64", arg, offset),
         Origin::Extractor(extractor) => match extractor {
@@ -282,8 +287,19 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
             Extractor::QueuePercent => ("OP_QUEUE_PERCENT", 0, 0),
             Extractor::QueueLength => ("OP_QUEUE_LENGTH", 0, 0),
             Extractor::QueueMax => ("OP_QUEUE_MAX", 0, 0),
-            Extractor::PairFirst => ("OP_PAIR_FD", 0, 0),
-            Extractor::PairSecond => ("OP_PAIR_FD", 0, 1),
+            Extractor::PairFirst => ("OP_PAIR_FD", 3, 0),
+            Extractor::PairSecond => ("OP_PAIR_FD", 3, 1),
+            Extractor::PipeRead => ("OP_PAIR_FD", 0, 0),
+            Extractor::PipeWrite => ("OP_PAIR_FD", 0, 1),
+            Extractor::PipeIno => ("OP_PIPE_INO", 0, 0),
+            Extractor::ResultPath => ("OP_RESULT_PATH", 0, 0),
+            Extractor::CreatFlags => ("OP_CREAT_FLAGS", 0, 0),
+            Extractor::ResultLayer => ("OP_RESULT_LAYER", 0, 0),
+            Extractor::PollFds => ("OP_POLL_FDS", 0, 0),
+            Extractor::PollObjects => ("OP_POLL_OBJECTS", 0, 0),
+            Extractor::Timeout => ("OP_TIMEOUT", 2, 0),
+            Extractor::PollSigmask => ("OP_SIGSET", 3, 0),
+            Extractor::SignalfdMask => ("OP_SIGSET", 1, 0),
             Extractor::PairSource => ("OP_PAIR_SOCKET", 0, 0),
             Extractor::PairPeer => ("OP_PAIR_SOCKET", 0, 1),
             Extractor::PairTuple => ("OP_PAIR_TUPLE", 0, 0),
@@ -302,6 +318,7 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
         Origin::Object(Holder::Arg(arg)) => ("OP_OBJECT", arg, 0),
         Origin::Object(Holder::Result) => ("OP_OBJECT", 0, 1),
         Origin::Object(Holder::Copy(arg)) => ("OP_OBJECT", arg, 2),
+        Origin::Object(Holder::First(arg)) => ("OP_OBJECT", arg, 3),
         Origin::Program | Origin::Constant(_) | Origin::Absent => return None,
     };
     let on_demand = u8::from(param.on_demand);

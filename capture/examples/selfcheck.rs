@@ -15,15 +15,16 @@ use std::error::Error;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lanner_capture::{Capture, Config, Host, plan};
 use lanner_schema::container::ContainerTable;
 use lanner_schema::descriptor::Descriptor;
-use lanner_schema::event::{EVENTS, Event, Needs};
+use lanner_schema::event::{EVENTS, Event, Needs, ParamType};
 use lanner_schema::process::Process;
 use lanner_schema::task::TaskValue;
 use lanner_schema::view::{EventView, ParamValue};
+use libbpf_rs::query::ProgInfoIter;
 
 /// One captured event, in words.
 struct Seen {
@@ -106,6 +107,15 @@ fn seen(view: &EventView<'_>) -> Seen {
     let mut params = Vec::new();
     for (index, param) in row.params.iter().enumerate() {
         let Some(value) = view.param(index) else { continue };
+        if param.ty == ParamType::Fd
+            && let Some(fd) = view.described(index)
+        {
+            let path = fd.path.map_or_else(String::new, text);
+            params.push((format!("{}.is", param.name), format!("{} {path}", fd.kind.word())));
+        }
+        if param.ty == ParamType::FdList {
+            params.push(("polled".to_owned(), polled(view)));
+        }
         params.push((param.name.to_owned(), words(value)));
         if let ParamValue::Tuple(tuple) = value
             && tuple.kernel != (0, 0)
@@ -156,6 +166,18 @@ fn known(process: &Process) -> Vec<(&'static str, String)> {
     ]
 }
 
+fn polled(view: &EventView<'_>) -> String {
+    let one = |(revents, fd): (u16, Descriptor<'_>)| {
+        let name = match (fd.path, fd.tuple) {
+            (Some(path), _) => text(path),
+            (None, Some(tuple)) => words(ParamValue::Tuple(tuple)),
+            (None, None) => String::new(),
+        };
+        format!("{}:{revents} {} {name};", fd.number, fd.kind.word())
+    };
+    view.polled().map(one).collect()
+}
+
 fn described(fd: &Descriptor<'_>) -> Vec<(&'static str, String)> {
     vec![
         ("fd.num", fd.number.to_string()),
@@ -199,8 +221,17 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let plan = plan(&host, &needs, &config)?;
     println!("selfcheck: {plan}");
     let started = Instant::now();
+    let started_at = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map(Duration::from)?;
     let mut capture = Capture::start(plan, &config, &ContainerTable::new())?;
     println!("selfcheck: loaded and attached in {:?}", started.elapsed());
+    // What the kernel looked at before it let them run: the work of loading, whatever else the machine does.
+    for program in ProgInfoIter::default().filter(|program| program.load_time > started_at) {
+        let name = program.name.to_string_lossy();
+        println!(
+            "selfcheck: {name}: {} instructions verified",
+            program.verified_insns
+        );
+    }
 
     let dir = std::env::temp_dir().join(format!("lanner-selfcheck-{}", std::process::id()));
     std::fs::create_dir_all(&dir)?;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use lanner_schema::descriptor::NSFS_MAGIC;
 use lanner_schema::event::{EVENTS, Event, Origin, ParamType};
 use lanner_schema::record::{Object, Wire};
+use lanner_schema::view::next_object;
 use smallvec::SmallVec;
 
 /// How a path parameter is written in the record.
@@ -17,6 +18,8 @@ enum PathForm {
     Kernel,
     /// What a descriptor refers to, with components when it has a path.
     Object,
+    /// The same of several.
+    Objects,
 }
 
 /// Where the absolute paths of a record are, by parameter.
@@ -35,6 +38,7 @@ impl PathParams {
                     let form = |from: Origin, ty: ParamType| match (from, ty) {
                         (Origin::UserPath { .. }, _) => Some(PathForm::User),
                         (Origin::Object(_), _) => Some(PathForm::Object),
+                        (_, ParamType::Objects(_)) => Some(PathForm::Objects),
                         (
                             Origin::Extractor(_) | Origin::Program,
                             ParamType::FsPath | ParamType::FsRelPath(_),
@@ -66,11 +70,20 @@ impl PathParams {
             };
             let start = arena.len();
             let cut = param.truncated;
+            if form == PathForm::Objects {
+                let mut list = param.bytes;
+                while let Some(object) = next_object(&mut list) {
+                    let start = arena.len();
+                    push_object_path(arena, object, false);
+                    found.push((index, start..arena.len()));
+                }
+                continue;
+            }
             if form == PathForm::Object && !push_object_path(arena, param.bytes, cut) {
                 continue;
             }
             let ok = match form {
-                PathForm::Object => true,
+                PathForm::Object | PathForm::Objects => true,
                 PathForm::Kernel => {
                     push_components(arena, param.bytes, cut);
                     true

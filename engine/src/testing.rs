@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use lanner_schema::container::{Container, Learnt, Owner, Pod};
 use lanner_schema::descriptor::{Descriptor, DescriptorKind};
-use lanner_schema::event::Event;
+use lanner_schema::event::{Event, FdUse};
 use lanner_schema::flags::O_F_CREATED;
 use lanner_schema::host_names::AddressNames;
 use lanner_schema::process::{Image, Process, User};
-use lanner_schema::record::{AF_INET, AF_INET6, AF_UNIX, SocketTuple, Wire, WireBuilder};
+use lanner_schema::record::{AF_INET, AF_INET6, AF_UNIX, Object, SocketTuple, Wire, WireBuilder};
 use lanner_schema::view::{Earlier, EventView, ResolvedPath, SourceId, System};
 
 /// The processes and users of the machine.
@@ -252,6 +252,12 @@ impl Happening {
         self
     }
 
+    /// The same with this path of parameter `param`.
+    pub(crate) fn at(mut self, param: u8, path: &str) -> Happening {
+        self.paths.push((param, path.into()));
+        self
+    }
+
     /// Calls `look` with the event.
     pub(crate) fn view<T>(&self, look: impl FnOnce(&EventView<'_>) -> T) -> T {
         let paths: Vec<ResolvedPath<'_>> = self
@@ -259,6 +265,7 @@ impl Happening {
             .iter()
             .map(|(param, path)| ResolvedPath { param: *param, path })
             .collect();
+        let wire = Wire::read(&self.wire, self.event.row().params.len()).unwrap();
         let descriptor = self.descriptor.as_ref().map(|descriptor| match descriptor {
             FileOrSocket::File { fd, path, raw } => Descriptor {
                 number: *fd,
@@ -283,6 +290,25 @@ impl Happening {
                 ..Descriptor::default()
             },
         });
+        // What capture makes of an object.
+        let path_of = |index: u8| paths.iter().find(|p| p.param == index).map(|p| p.path);
+        let of_object = |fd: u8, object: u8, kind| {
+            let number = wire.number(fd.into())?.cast_signed();
+            let bytes = wire.param(object.into()).map(|p| p.bytes);
+            Some(match bytes.and_then(Object::read) {
+                Some(known) => Descriptor::of_object(number, &known, path_of(object)),
+                None => Descriptor {
+                    number: if fd == 0 { number.max(-1) } else { number },
+                    kind,
+                    ..Descriptor::default()
+                },
+            })
+        };
+        let descriptor = descriptor.or_else(|| match self.event.row().fd {
+            FdUse::Makes { object, kind } => of_object(0, object, kind),
+            FdUse::Described { fd, object } => of_object(fd, object, DescriptorKind::Other),
+            _ => None,
+        });
         look(&EventView {
             source: SourceId::SYSCALL,
             event: self.event,
@@ -293,7 +319,7 @@ impl Happening {
             pid: self.pid,
             uid: 0,
             gid: 0,
-            wire: Wire::read(&self.wire, self.event.row().params.len()).unwrap(),
+            wire,
             implied_result: None,
             paths: &paths,
             process: self.machine.processes.get(&self.pid),

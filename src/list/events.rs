@@ -183,7 +183,8 @@ fn type_name(ty: ParamType) -> (&'static str, Option<&'static FlagTable>) {
         ParamType::SockTuple => "SOCKTUPLE",
         ParamType::SockAddr => "SOCKADDR",
         ParamType::PtraceWord(_) | ParamType::Dyn => "DYNAMIC",
-        ParamType::Object(_) => "OBJECT",
+        ParamType::Object(_) | ParamType::Objects(_) => "OBJECT",
+        ParamType::FdList => "FDLIST",
         ParamType::SyscallId => "SYSCALLID",
     };
     (name, None)

@@ -3,9 +3,12 @@
 mod by_number;
 mod compat;
 #[cfg(target_arch = "x86_64")]
+mod compat_descriptors;
+#[cfg(target_arch = "x86_64")]
 mod compat_sockets;
 mod copies;
 mod credentials;
+mod descriptors;
 mod io;
 mod processes;
 mod settings;
@@ -90,6 +93,7 @@ fn act(dir: &str) -> Result<()> {
     sockets::sockets(dir)?;
     io::io(dir)?;
     copies::copies(dir, fd)?;
+    descriptors::descriptors(dir, fd)?;
     identity()?;
     credentials::credentials();
     settings::settings(dir)?;
@@ -103,6 +107,14 @@ fn act(dir: &str) -> Result<()> {
     processes::processes(dir)
 }
 
+fn ino_of(path: &str) -> Result<String> {
+    Ok(std::fs::metadata(path)?.ino().to_string())
+}
+
+fn dev_of(path: &str) -> Result<String> {
+    Ok(std::fs::metadata(path)?.dev().to_string())
+}
+
 fn opens(dir: &str, fd: c_int, at: &str) -> Result<()> {
     let (file, missing) = (c("file")?, c("no/../such")?);
     let n = sys!(libc::SYS_creat, c(&format!("{dir}/file"))?.as_ptr(), 0o640);
@@ -112,6 +124,10 @@ fn opens(dir: &str, fd: c_int, at: &str) -> Result<()> {
             ("fd", &n.to_string()),
             ("name", &format!("{dir}/file|{dir}/file")),
             ("mode", "416"),
+            ("ino", &ino_of("file")?),
+            ("dev", &dev_of("file")?),
+            ("creat_flags", "0"),
+            ("flags", "1099511628353"),
         ],
     );
     close(n);
@@ -123,7 +139,9 @@ fn opens(dir: &str, fd: c_int, at: &str) -> Result<()> {
             ("fd", &n.to_string()),
             ("name", &format!("file|{dir}/file")),
             ("flags", "524288"),
+            ("mode", "0"),
             ("ino", &ino),
+            ("dev", &dev_of("file")?),
         ],
     );
     close(n);
@@ -188,7 +206,12 @@ fn opens(dir: &str, fd: c_int, at: &str) -> Result<()> {
             ("fd", &n.to_string()),
             ("dirfd", at),
             ("name", &format!("file|{dir}/file")),
+            ("flags", "0"),
+            ("mode", "0"),
             ("resolve", "8"),
+            ("ino", &ino_of("file")?),
+            ("dev", &dev_of("file")?),
+            ("dirfd.is", &format!("directory {dir}")),
         ],
     );
     close(n);

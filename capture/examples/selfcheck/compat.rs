@@ -151,7 +151,8 @@ pub(crate) fn compat(dir: &str) -> Result<()> {
     copies(fd_of(&file), &format!("{dir}/file"));
     sends(page.cast())?;
     compat_process::calls(page.cast(), dir)?;
-    super::compat_sockets::sockets(page.cast())
+    super::compat_sockets::sockets(page.cast())?;
+    super::compat_descriptors::descriptors(page.cast())
 }
 
 #[cfg(target_arch = "x86_64")]

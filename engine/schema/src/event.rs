@@ -67,6 +67,11 @@ pub enum ParamType {
     /// A value whose type differs from event to event: a byte of the record says which ([`crate::record::DYN_BYTES`] and
     /// its kin), the value follows.
     Dyn,
+    /// Descriptors of a poll: a sequence of `struct pollfd`.
+    FdList,
+    /// What the descriptors in the list parameter with this index refer to: each its length in four bytes, and as many
+    /// of an [`crate::record::Object`].
+    Objects(u8),
     /// What the descriptor in the parameter with this index refers to: [`crate::record::Object`]. Hidden, and read on
     /// demand: where a rule reads a field of that descriptor, or prints it.
     Object(u8),
@@ -240,6 +245,28 @@ pub enum Extractor {
     Position,
     /// The offset that argument 2 of `sendfile` points to, as the call left it; 0 when it points nowhere.
     SendfileOffset,
+    /// The first of the two descriptors that argument 0 points to, -1 when the call failed.
+    PipeRead,
+    /// The second.
+    PipeWrite,
+    /// Inode number of the pipe they are the ends of, 0 when the call failed.
+    PipeIno,
+    /// Path of the file that the result is a descriptor of (dentry and mount walk).
+    ResultPath,
+    /// The `open(2)` flags that `creat` stands for.
+    CreatFlags,
+    /// The layer of an overlay that the file is in which the result is a descriptor of: 1 the upper, 2 a lower, 0 neither.
+    ResultLayer,
+    /// Those of the `struct pollfd`s of a `poll` (argument 0, argument 1 of them) on which something happened.
+    PollFds,
+    /// What their descriptors refer to.
+    PollObjects,
+    /// The `struct timespec` that argument 2 points to, in nanoseconds; all bits are set without one.
+    Timeout,
+    /// The set of signals that argument 3 points to; empty without one.
+    PollSigmask,
+    /// The set of signals that argument 1 points to.
+    SignalfdMask,
 }
 
 /// Where the descriptor is that an object is read from.
@@ -251,6 +278,8 @@ pub enum Holder {
     Result,
     /// The result of a call that copies the descriptor argument *n*; the original when it failed.
     Copy(u8),
+    /// The first in the array that argument *n* points to, which the call fills when it succeeds.
+    First(u8),
 }
 
 /// The most bytes of data that an event carries unless it is configured: Falco's default.
@@ -286,6 +315,13 @@ pub enum Origin {
     },
     /// The same of a structure that the call fills when it succeeds.
     ResultU64 {
+        /// Argument with the pointer.
+        arg: u8,
+        /// Offset of the member.
+        offset: u8,
+    },
+    /// The 32-bit member at this byte offset of the structure argument `arg` points to.
+    UserU32 {
         /// Argument with the pointer.
         arg: u8,
         /// Offset of the member.
@@ -347,6 +383,11 @@ pub enum Category {
     Net,
     Process,
     User,
+    Ipc,
+    Memory,
+    Signal,
+    Time,
+    Wait,
     IoRead,
     IoWrite,
     IoOther,
@@ -380,6 +421,11 @@ impl Category {
             Category::User => "user",
             // What it is of says what the descriptor refers to.
             Category::IoRead | Category::IoWrite | Category::IoOther | Category::Other => "other",
+            Category::Ipc => "IPC",
+            Category::Memory => "memory",
+            Category::Signal => "signal",
+            Category::Time => "time",
+            Category::Wait => "wait",
             Category::Plugin => "plugin",
             Category::Internal => "internal",
         }

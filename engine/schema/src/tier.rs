@@ -106,9 +106,10 @@ impl Tier {
                 Quality::Exact
             }
             Origin::UserPath { .. } => Quality::Weaker(Why::PathAsPassed),
-            Origin::UserString(_) | Origin::UserU64 { .. } | Origin::ResultU64 { .. } => {
-                Quality::Weaker(Why::FromCaller)
-            }
+            Origin::UserString(_)
+            | Origin::UserU32 { .. }
+            | Origin::UserU64 { .. }
+            | Origin::ResultU64 { .. } => Quality::Weaker(Why::FromCaller),
             Origin::Object(_) if has_types => Quality::Exact,
             Origin::Object(_) => Quality::Weaker(Why::FromProc),
             Origin::Program if has_types => Quality::Exact,
@@ -326,7 +327,9 @@ fn recorded_without_bpf(event: Event, index: usize, param: &Param) -> Option<Qua
         (NoBpf::Seccomp, Origin::Return) => Weaker(Why::Attempted),
         (NoBpf::Seccomp, Origin::Arg(_) | Origin::Int(_) | Origin::Number) => Exact,
         (NoBpf::Seccomp, Origin::UserPath { .. }) => Weaker(Why::PathAsPassed),
-        (NoBpf::Seccomp, Origin::UserString(_) | Origin::UserU64 { .. }) => Weaker(Why::FromCaller),
+        (NoBpf::Seccomp, Origin::UserString(_) | Origin::UserU32 { .. } | Origin::UserU64 { .. }) => {
+            Weaker(Why::FromCaller)
+        }
         (NoBpf::Fanotify | NoBpf::Seccomp, Origin::Object(_)) => Weaker(Why::FromProc),
         (NoBpf::Seccomp, Origin::Extractor(extractor)) => match extractor {
             extractor if is_argument(extractor) => Exact,
@@ -348,6 +351,8 @@ fn reads_user_memory(extractor: Extractor) -> bool {
         X::MountFlags | X::PtraceAddr | X::TaskState | X::GroupTaskState => false,
         X::ReceivedData | X::ReceivedMsgData | X::MsgControl => true,
         X::ReadVectorData | X::WrittenVectorData | X::VectorSize | X::SendfileOffset => true,
+        X::PipeRead | X::PipeWrite | X::PollFds | X::Timeout | X::PollSigmask | X::SignalfdMask => true,
+        X::PipeIno | X::ResultPath | X::CreatFlags | X::ResultLayer | X::PollObjects => false,
         X::PairFirst | X::PairSecond | X::SockOptValue | X::NewSockOptValue | X::SockOptLen => true,
         X::SockTuple | X::SendToTuple | X::SendMsgTuple | X::RecvFromTuple | X::RecvMsgTuple => false,
         X::OpenedDev | X::OpenedIno | X::Cwd => false,

@@ -194,6 +194,15 @@ fn dynamic(bytes: &[u8]) -> Option<ParamValue<'_>> {
     })
 }
 
+/// Takes the next of a list of objects, each with its length before it.
+pub fn next_object<'a>(list: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, rest) = list.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    let (object, rest) = rest.split_at_checked(length)?;
+    *list = rest;
+    Some(object)
+}
+
 impl<'a> EventView<'a> {
     /// Parameter `index` in the row's order; `None` when it has no value.
     pub fn param(&self, index: usize) -> Option<ParamValue<'a>> {
@@ -280,7 +289,7 @@ impl<'a> EventView<'a> {
             ParamType::ByteBuf if param.state == Some(ProcessField::Args) => {
                 ParamValue::Bytes(bytes.get(text(bytes).len() + 1..).unwrap_or_default())
             }
-            ParamType::ByteBuf => ParamValue::Bytes(bytes),
+            ParamType::ByteBuf | ParamType::FdList | ParamType::Objects(_) => ParamValue::Bytes(bytes),
             ParamType::FsPath | ParamType::FsRelPath(_) => self.path(index, bytes),
             ParamType::SockTuple | ParamType::SockAddr => ParamValue::Tuple(SocketTuple::read(bytes)?),
             ParamType::Dyn => dynamic(bytes)?,
@@ -299,6 +308,40 @@ impl<'a> EventView<'a> {
                 false => ParamValue::U64(0),
             },
             _ => ParamValue::U64(number()?),
+        })
+    }
+
+    /// The descriptors of a poll on which something happened, and what happened (`revents`). What they refer to is known
+    /// when the list of objects was asked for, and of the first of many only.
+    pub fn polled(&self) -> impl Iterator<Item = (u16, Descriptor<'a>)> + use<'a> {
+        let row = self.event.row();
+        let of_type = |is: fn(ParamType) -> bool| row.params.iter().position(|p| is(p.ty));
+        let list = of_type(|ty| ty == ParamType::FdList);
+        let objects = of_type(|ty| matches!(ty, ParamType::Objects(_)));
+        let bytes = |index: Option<usize>| {
+            let param = index.and_then(|index| self.wire.param(index));
+            param.map_or(&[][..], |param| param.bytes)
+        };
+        let mut objects_left = bytes(objects);
+        // One path for each object, in the same order; empty where it has none.
+        let paths = self.paths;
+        let mut paths = paths
+            .iter()
+            .filter(move |p| Some(usize::from(p.param)) == objects)
+            .map(|p| p.path);
+        bytes(list).chunks_exact(8).map(move |entry| {
+            let number = i32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]);
+            let revents = u16::from_le_bytes([entry[6], entry[7]]);
+            let object = next_object(&mut objects_left);
+            let path = paths.next().filter(|path| !path.is_empty());
+            let descriptor = match object.and_then(Object::read) {
+                Some(object) => Descriptor::of_object(number.into(), &object, path),
+                None => Descriptor {
+                    number: number.into(),
+                    ..Descriptor::default()
+                },
+            };
+            (revents, descriptor)
         })
     }
 

@@ -1,6 +1,6 @@
 //! What the type of an event alone says about a field: rules are specialised for each event with it.
 
-use lanner_schema::event::{Category, Event, FdUse};
+use lanner_schema::event::{Category, Event, FdUse, ParamType};
 
 use super::{Arg, Extract, FieldRef, ValueOrigin, evt, param};
 
@@ -46,6 +46,7 @@ pub(crate) fn is_decided(field: &FieldRef, event: Event) -> bool {
         "evt.abspath" => param::absolute_param(event, &field.arg).is_none(),
         _ if name.starts_with("fs.path.") => !has_result || !param::has_path(event, name),
         _ if name.starts_with("fd.") => row.fd == FdUse::None,
+        _ if name.starts_with("fdlist.") => !row.params.iter().any(|p| p.ty == ParamType::FdList),
         _ => false,
     }
 }

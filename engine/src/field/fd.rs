@@ -261,13 +261,66 @@ pub(super) static FIELDS: &[Field] = fields! {
     "fd.is_lower_layer" Bool None [] "The file is in a lower layer of an overlay." => Plain(|e| is_in(e, Layer::Lower));
 };
 
+/// Appends one thing of each descriptor of a poll, joined by commas; those without it are left out.
+fn listed<'b>(
+    view: &EventView<'b>,
+    buf: &'b mut Vec<u8>,
+    each: fn(&Descriptor<'_>, &mut Vec<u8>) -> Option<()>,
+) -> Option<Value<'b>> {
+    for (_, fd) in view.polled() {
+        let before = buf.len();
+        if before > 0 {
+            buf.push(b',');
+        }
+        if each(&fd, buf).is_none() {
+            buf.truncate(before);
+        }
+    }
+    (!buf.is_empty()).then_some(Value::Bytes(buf))
+}
+
+/// The ends of a descriptor of a poll: the client's, the server's.
+fn ends(fd: &Descriptor<'_>) -> Option<[Option<End>; 2]> {
+    let tuple = fd
+        .tuple
+        .filter(|_| matches!(fd.kind, DescriptorKind::Ipv4 | DescriptorKind::Ipv6))?;
+    Some(match fd.is_server {
+        true => [tuple.remote, tuple.local],
+        false => [tuple.local, tuple.remote],
+    })
+}
+
+fn push_ip(out: &mut Vec<u8>, end: Option<End>) -> Option<()> {
+    param::number(out, end?.0);
+    Some(())
+}
+
+fn push_port(out: &mut Vec<u8>, end: Option<End>) -> Option<()> {
+    param::number(out, end?.1);
+    Some(())
+}
+
+fn push_number(fd: &Descriptor<'_>, out: &mut Vec<u8>) -> Option<()> {
+    param::number(out, fd.number);
+    Some(())
+}
+
+fn push_name(fd: &Descriptor<'_>, out: &mut Vec<u8>) -> Option<()> {
+    let before = out.len();
+    name_into(fd, out);
+    if out.len() == before {
+        out.extend_from_slice(b"<NA>");
+    }
+    Some(())
+}
+
 pub(super) static LIST_FIELDS: &[Field] = fields! {
-    "fdlist.nums" CharBuf None [] "Descriptors of a poll, joined by commas." => Unfilled;
-    "fdlist.names" CharBuf None [] "Their names." => Unfilled;
-    "fdlist.cips" CharBuf None [] "Their clients' addresses." => Unfilled;
-    "fdlist.sips" CharBuf None [] "Their servers' addresses." => Unfilled;
-    "fdlist.cports" CharBuf None [] "Their clients' ports." => Unfilled;
-    "fdlist.sports" CharBuf None [] "Their servers' ports." => Unfilled;
+    "fdlist.nums" CharBuf None [] "Descriptors on which something happened in a poll, joined by commas." => One(|e, _, buf| listed(e, buf, push_number));
+    "fdlist.names" CharBuf None [] "Their names." => One(|e, _, buf| listed(e, buf, push_name));
+    "fdlist.cips" CharBuf None [] "The addresses of the clients of those that are sockets." => One(|e, _, buf| listed(e, buf, |fd, out| push_ip(out, ends(fd)?[0])));
+    "fdlist.sips" CharBuf None [] "The addresses of their servers." => One(|e, _, buf| listed(e, buf, |fd, out| push_ip(out, ends(fd)?[1])));
+    "fdlist.cports" CharBuf None [] "The ports of their clients." => One(|e, _, buf| listed(e, buf, |fd, out| push_port(out, ends(fd)?[0])));
+    "fdlist.sports" CharBuf None [] "The ports of their servers." => One(|e, _, buf| listed(e, buf, |fd, out| push_port(out, ends(fd)?[1])));
 };
 
 #[cfg(test)]
@@ -356,3 +409,7 @@ mod tests {
         assert_eq!(name(tuple, false), "");
     }
 }
+
+#[cfg(test)]
+#[path = "fd_tests.rs"]
+mod object_tests;

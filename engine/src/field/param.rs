@@ -29,6 +29,10 @@ pub(super) enum Reads {
     ObjectOr(&'static str),
     /// The path that the field shows.
     Path,
+    /// The descriptors of a poll.
+    Polled,
+    /// The same, and what they refer to.
+    PolledObjects,
 }
 
 /// Which parameters the field called `name` reads.
@@ -41,6 +45,14 @@ pub(super) fn reads(name: &str) -> Reads {
         "fd.ino" => Reads::ObjectOr("ino"),
         "evt.buffer" => Reads::Named("data"),
         "fd.is_upper_layer" | "fd.is_lower_layer" => Reads::Layer,
+        // The class of what moves data is that of what it moves it to or from.
+        "evt.category"
+        | "evt.is_syslog"
+        | "evt.count.error.file"
+        | "evt.count.error.net"
+        | "evt.count.error.other" => Reads::Object,
+        "fdlist.nums" => Reads::Polled,
+        _ if name.starts_with("fdlist.") => Reads::PolledObjects,
         _ if name.starts_with("fd.") => Reads::Object,
         _ if name.starts_with("fs.path.") => Reads::Path,
         _ => Reads::None,
@@ -65,9 +77,12 @@ pub(super) fn field_type(ty: ParamType) -> FieldType {
         | ParamType::CreateMode(_)
         | ParamType::Mode(_) => FieldType::Uint32,
         ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath(_) => FieldType::CharBuf,
-        ParamType::ByteBuf | ParamType::SockTuple | ParamType::SockAddr | ParamType::Object(_) => {
-            FieldType::ByteBuf
-        }
+        ParamType::ByteBuf
+        | ParamType::SockTuple
+        | ParamType::SockAddr
+        | ParamType::FdList
+        | ParamType::Objects(_)
+        | ParamType::Object(_) => FieldType::ByteBuf,
         // The most frequent of its types.
         ParamType::Dyn => FieldType::Int64,
     }
@@ -114,7 +129,12 @@ pub(super) fn text<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) ->
     // The common ones without copying.
     match view.param(index) {
         Some(ParamValue::Path { raw, resolved }) => return Some(Value::Bytes(resolved.unwrap_or(raw))),
-        Some(ParamValue::Bytes(bytes)) if view.event.row().params[index].ty != ParamType::ByteBuf => {
+        Some(ParamValue::Bytes(bytes))
+            if !matches!(
+                view.event.row().params[index].ty,
+                ParamType::ByteBuf | ParamType::FdList
+            ) =>
+        {
             return Some(Value::Bytes(bytes));
         }
         // Nothing fills it: that it is NULL is not known.

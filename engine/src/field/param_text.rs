@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use lanner_schema::descriptor::unmapped;
+use lanner_schema::descriptor::{Descriptor, DescriptorKind, unmapped};
 use lanner_schema::event::{Format, ParamType};
 use lanner_schema::flags::{self, FlagTable};
 use lanner_schema::process::strings;
@@ -77,12 +77,45 @@ pub(super) fn plain(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) {
                 printable(bytes, out);
             }
         }
+        ParamValue::Bytes(_) if ty == ParamType::FdList => polled(view, out),
         ParamValue::Bytes(bytes) => out.extend_from_slice(bytes),
         ParamValue::Tuple(tuple) if is_nameless(&tuple) => {
             let _ = write!(out, "family {}", tuple.family);
         }
         ParamValue::Tuple(tuple) if ty == ParamType::SockAddr => address_text(&tuple, out),
         ParamValue::Tuple(tuple) => tuple_text(&unmapped(tuple), param.is_inbound(), out),
+    }
+}
+
+/// What happens to a descriptor that is polled: the kernel's bits and Falco's.
+const POLL_EVENTS: [(u16, u16); 11] = [
+    (1, 1),
+    (2, 2),
+    (4, 4),
+    (0x2000, 8),
+    (8, 0x10),
+    (0x10, 0x20),
+    (0x20, 0x40),
+    (0x40, 0x80),
+    (0x80, 0x100),
+    (0x100, 0x200),
+    (0x200, 0x400),
+];
+
+/// Appends the descriptors of a poll: number, type and what happened, as `3:f1 5:44`.
+fn polled(view: &EventView<'_>, out: &mut Vec<u8>) {
+    let start = out.len();
+    for (revents, fd) in view.polled() {
+        if out.len() > start {
+            out.push(b' ');
+        }
+        let events = POLL_EVENTS.iter().filter(|(bit, _)| revents & bit != 0);
+        let events = events.fold(0, |events, (_, bit)| events | bit);
+        let letter = match fd.ino {
+            Some(_) => fd.kind.letter(),
+            None => "?",
+        };
+        let _ = write!(out, "{}:{letter}{events:x}", fd.number);
     }
 }
 
@@ -133,7 +166,9 @@ pub(super) fn resolved(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) ->
             out.extend_from_slice(flags::errno_name(value.unsigned_abs()).unwrap_or("").as_bytes());
         }
         (ParamType::Fd, ParamValue::I64(value)) => {
-            if let Some(fd) = view.described(index).filter(|fd| fd.number == value) {
+            let is_known = |fd: &Descriptor<'_>| fd.kind != DescriptorKind::Other || fd.ino.is_some();
+            let described = view.described(index).filter(|fd| fd.number == value);
+            if let Some(fd) = described.filter(is_known) {
                 out.push(b'<');
                 out.extend_from_slice(fd.kind.letter().as_bytes());
                 out.push(b'>');

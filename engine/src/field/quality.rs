@@ -1,6 +1,6 @@
 //! What the value of a field is worth on an event, from what the field reads and where the rows say that comes from.
 
-use lanner_schema::event::{Event, EventRow, FdUse, Origin, ParamType};
+use lanner_schema::event::{Event, EventRow, FdUse, Origin, Param, ParamType};
 use lanner_schema::tier::{Quality, Tier, Why};
 
 use super::{Extract, FieldRef, ValueOrigin, evt, param};
@@ -34,7 +34,14 @@ pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Qual
         About::Data if !has_data(event.row()) => None,
         // The bytes are the parameter's, and worth as much.
         About::Data if name == "evt.buffer" => event.row().param("data").map(|data| tier.param(event, data)),
-        About::Record | About::Data | About::Descriptors => Some(Quality::Exact),
+        About::Descriptors => {
+            let list = |p: &&Param| matches!(p.ty, ParamType::FdList | ParamType::Objects(_));
+            let lists = (0..).zip(event.row().params).filter(|(_, p)| list(p));
+            lists
+                .map(|(index, _)| tier.param(event, index))
+                .reduce(Quality::and)
+        }
+        About::Record | About::Data => Some(Quality::Exact),
         About::Result => result(event, tier),
         About::Param => of_param(field, event, tier),
         About::Params => Some(all_params(event, tier)),
@@ -303,7 +310,10 @@ mod tests {
             ("evt.is_open_write", E::Openat, D, Some(Weaker(Why::AccessOnly))),
             ("evt.is_open_write", E::Connect, B, None),
             ("evt.is_open_exec", E::Creat, B, Some(Exact)),
-            ("evt.is_open_create", E::Creat, B, Some(Missing(Why::NotRead))),
+            ("evt.is_open_create", E::Creat, B, Some(Exact)),
+            ("fdlist.names", E::Poll, B, Some(Weaker(Why::FromCaller))),
+            ("fdlist.nums", E::Ppoll, B, Some(Weaker(Why::FromCaller))),
+            ("fd.name", E::Close, B, Some(Missing(Why::NoDescriptor))),
             ("evt.is_open_create", E::Openat, B, Some(Exact)),
             ("evt.arg.name", E::Openat, B, Some(Weaker(Why::PathAsPassed))),
             ("evt.rawarg.name", E::Openat, B, Some(Weaker(Why::FromCaller))),
@@ -313,8 +323,8 @@ mod tests {
             ("evt.arg.cgroups", E::Execve, D, Some(Weaker(Why::FromProc))),
             ("thread.vtid", E::Openat, B, Some(Exact)),
             ("thread.cap_effective", E::Openat, B, Some(Exact)),
-            ("evt.arg.creat_flags", E::Creat, A, Some(Missing(Why::NotRead))),
-            ("evt.args", E::Creat, B, Some(Weaker(Why::SomeMissing))),
+            ("evt.arg.creat_flags", E::Creat, A, Some(Exact)),
+            ("evt.args", E::Creat, B, Some(Weaker(Why::PathAsPassed))),
             ("evt.arg.addr", E::Ptrace, B, Some(Exact)),
             ("evt.arg.data", E::Ptrace, B, Some(Weaker(Why::FromCaller))),
             ("evt.args", E::Setuid, B, Some(Exact)),

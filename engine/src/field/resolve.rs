@@ -412,8 +412,15 @@ impl FieldRef {
             _ => 0,
         };
         let object = || row.fd.object().map_or(0, |index| bit(index.into()));
+        let of_type = |is: fn(ParamType) -> bool| {
+            let found = row.params.iter().position(|p| is(p.ty));
+            found.map_or(0, bit)
+        };
+        let polled = || of_type(|ty| ty == ParamType::FdList);
+        let polled_objects = || of_type(|ty| matches!(ty, ParamType::Objects(_)));
         // A descriptor prints as what it refers to; one that was just opened has the name that was passed.
         let printed = |index: usize| match row.fd {
+            _ if row.params[index].ty == ParamType::FdList => polled() | polled_objects(),
             _ if row.params[index].ty != ParamType::Fd => bit(index),
             FdUse::Opens { .. } if index == 0 => bit(index),
             FdUse::Copies { .. } => object(),
@@ -430,6 +437,8 @@ impl FieldRef {
                 .fold(0, |bits, index| bits | printed(index)),
             (_, param::Reads::Named(name)) => row.param(name).map_or(0, bit),
             (_, param::Reads::Object) => object(),
+            (_, param::Reads::Polled) => polled(),
+            (_, param::Reads::PolledObjects) => polled() | polled_objects(),
             (_, param::Reads::Layer) => match row.fd {
                 FdUse::Opens { .. } => row.object_of(0).map_or(0, bit),
                 _ => object(),

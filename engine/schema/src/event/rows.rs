@@ -102,7 +102,8 @@ pub const BY_NUMBER: &[Param] = &[
 ];
 
 use super::Origin::{
-    Absent, Arg, Constant, Int, Object as Behind, Program, ResultU64, Return, UserPath, UserString, UserU64,
+    Absent, Arg, Constant, Int, Object as Behind, Program, ResultU64, Return, UserPath, UserString, UserU32,
+    UserU64,
 };
 use super::ParamType::*;
 use crate::task::TaskValue as T;
@@ -227,8 +228,8 @@ events! {
         mode: U32, Arg(1), octal;
         dev: U32, Origin::Extractor(X::OpenedDev), on_demand, hex;
         ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
-        creat_flags: Flags(&flags::CREAT_FLAGS), Absent;
-        flags: Flags(&flags::FILE_FLAGS), Absent, hidden;
+        creat_flags: Flags(&flags::CREAT_FLAGS), Origin::Extractor(X::ResultLayer), on_demand;
+        flags: Flags(&flags::FILE_FLAGS), Origin::Extractor(X::CreatFlags), hidden;
         object: Object(0), Behind(Holder::Result), hidden, on_demand;
     }
     /// `execve(2)`: successful ones come from `sched_process_exec`, failed ones from the return.
@@ -553,7 +554,7 @@ events! {
         task: ByteBuf, Origin::Extractor(X::TaskState), hidden, on_demand;
     }
     /// `memfd_create(2)`.
-    MemfdCreate "memfd_create" File x86_64 [319] i386 [356] aarch64 [279] fd FdUse::Makes { object: 3, kind: K::Memfd }; => {
+    MemfdCreate "memfd_create" Memory x86_64 [319] i386 [356] aarch64 [279] fd FdUse::Makes { object: 3, kind: K::Memfd }; => {
         fd: Fd, Return;
         name: CharBuf, UserString(0);
         flags: Flags(&flags::MEMFD_CREATE_FLAGS), Arg(1);
@@ -800,6 +801,158 @@ events! {
         res: Errno, Return;
         flags: Flags(&flags::FILE_FLAGS), Arg(0);
         object: Object(0), Behind(Holder::Result), hidden, on_demand;
+    }
+    /// `close(2)`; what was closed is gone when the call returns.
+    Close "close" IoOther x86_64 [3] i386 [6] aarch64 [57] => {
+        res: Errno, Return;
+        fd: Fd, Arg(0);
+    }
+    /// `close_range(2)`.
+    CloseRange "close_range" IoOther x86_64 [436] i386 [436] aarch64 [436] => {
+        res: Errno, Return;
+        first: U32, Arg(0);
+        last: U32, Arg(1);
+        flags: Flags(&flags::CLOSE_RANGE_FLAGS), Arg(2);
+    }
+    /// `fcntl(2)`, and i386's `fcntl64`.
+    Fcntl "fcntl" IoOther x86_64 [72] i386 [55, 221] aarch64 [25] => {
+        res: Fd, Return;
+        fd: Fd, Arg(0);
+        cmd: Enum(&flags::FCNTL_COMMANDS), Arg(1);
+        arg: U64, Arg(2);
+        object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
+    }
+    /// `epoll_create(2)`.
+    EpollCreate "epoll_create" Wait x86_64 [213] i386 [254] aarch64 [] fd FdUse::Makes { object: 2, kind: K::EventPoll }; => {
+        res: Errno, Return;
+        size: I32, Arg(0);
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
+    }
+    /// `epoll_create1(2)`.
+    EpollCreate1 "epoll_create1" Wait x86_64 [291] i386 [329] aarch64 [20] fd FdUse::Makes { object: 2, kind: K::EventPoll }; => {
+        res: Errno, Return;
+        flags: Flags(&flags::EPOLL_CREATE1_FLAGS), Arg(0);
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
+    }
+    /// `eventfd(2)` of old, which takes no flags.
+    Eventfd "eventfd" Ipc x86_64 [284] i386 [323] aarch64 [] fd FdUse::Makes { object: 3, kind: K::Event }; => {
+        res: Fd, Return;
+        initval: U64, Arg(0);
+        flags: U32, Constant(0), hex;
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
+    }
+    /// `eventfd2(2)`, which the C library calls `eventfd`.
+    Eventfd2 "eventfd2" Ipc x86_64 [290] i386 [328] aarch64 [19] fd FdUse::Makes { object: 3, kind: K::Event }; => {
+        res: Fd, Return;
+        flags: Flags(&flags::DESCRIPTOR_FLAGS), Arg(1);
+        initval: U64, Arg(0);
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
+    }
+    /// `inotify_init(2)`, which takes no flags.
+    InotifyInit "inotify_init" Ipc x86_64 [253] i386 [291] aarch64 [] fd FdUse::Makes { object: 2, kind: K::Inotify }; => {
+        res: Fd, Return;
+        flags: U8, Constant(0), hex;
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
+    }
+    /// `inotify_init1(2)`.
+    InotifyInit1 "inotify_init1" Ipc x86_64 [294] i386 [332] aarch64 [26] fd FdUse::Makes { object: 2, kind: K::Inotify }; => {
+        res: Fd, Return;
+        flags: Flags(&flags::DESCRIPTOR_FLAGS), Arg(0);
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
+    }
+    /// `io_uring_setup(2)`; the rest is what its `struct io_uring_params` holds when it returns.
+    IoUringSetup "io_uring_setup" IoOther x86_64 [425] i386 [425] aarch64 [425] fd FdUse::Makes { object: 8, kind: K::IoUring }; => {
+        res: Errno, Return;
+        entries: U32, Arg(0);
+        sq_entries: U32, UserU32 { arg: 1, offset: 0 };
+        cq_entries: U32, UserU32 { arg: 1, offset: 4 };
+        flags: Flags(&flags::IO_URING_SETUP_FLAGS), UserU32 { arg: 1, offset: 8 };
+        sq_thread_cpu: U32, UserU32 { arg: 1, offset: 12 };
+        sq_thread_idle: U32, UserU32 { arg: 1, offset: 16 };
+        features: Flags(&flags::IO_URING_SETUP_FEATS), UserU32 { arg: 1, offset: 20 };
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
+    }
+    /// `open_by_handle_at(2)`; its path is that of the file which was opened.
+    OpenByHandleAt "open_by_handle_at" File x86_64 [304] i386 [342] aarch64 [265] fd FdUse::Makes { object: 6, kind: K::File }; => {
+        fd: Fd, Return;
+        mountfd: Fd, Arg(0);
+        flags: Flags(&flags::FILE_FLAGS), Arg(2);
+        path: FsPath, Origin::Extractor(X::ResultPath), on_demand;
+        dev: U32, Origin::Extractor(X::OpenedDev), on_demand, hex;
+        ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
+        mountfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
+    }
+    /// `pidfd_open(2)`.
+    PidfdOpen "pidfd_open" Process x86_64 [434] i386 [434] aarch64 [434] fd FdUse::Makes { object: 3, kind: K::Pidfd }; => {
+        fd: Fd, Return;
+        pid: Pid, Arg(0);
+        flags: Flags(&flags::PIDFD_OPEN_FLAGS), Arg(1);
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
+    }
+    /// `pidfd_getfd(2)`: a copy of another process's descriptor.
+    PidfdGetfd "pidfd_getfd" Process x86_64 [438] i386 [438] aarch64 [438] fd FdUse::Makes { object: 4, kind: K::Other }; => {
+        fd: Fd, Return;
+        pid_fd: Fd, Arg(0);
+        target_fd: Fd, Arg(1);
+        flags: U32, Arg(2), hex;
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
+        pid_fd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
+    }
+    /// `pipe(2)`; `fd.*` is about the end that is read.
+    Pipe "pipe" Ipc x86_64 [22] i386 [42] aarch64 [] => {
+        res: Errno, Return;
+        fd1: Fd, Origin::Extractor(X::PipeRead);
+        fd2: Fd, Origin::Extractor(X::PipeWrite);
+        ino: U64, Origin::Extractor(X::PipeIno);
+        object: Object(1), Behind(Holder::First(0)), hidden, on_demand;
+    }
+    /// `pipe2(2)`, as [`Event::Pipe`].
+    Pipe2 "pipe2" Ipc x86_64 [293] i386 [331] aarch64 [59] => {
+        res: Errno, Return;
+        fd1: Fd, Origin::Extractor(X::PipeRead);
+        fd2: Fd, Origin::Extractor(X::PipeWrite);
+        ino: U64, Origin::Extractor(X::PipeIno);
+        flags: Flags(&flags::DESCRIPTOR_FLAGS), Arg(1);
+        object: Object(1), Behind(Holder::First(0)), hidden, on_demand;
+    }
+    /// `signalfd(2)` of old, which takes no flags.
+    Signalfd "signalfd" Signal x86_64 [282] i386 [321] aarch64 [] fd FdUse::Makes { object: 4, kind: K::Signal }; => {
+        res: Fd, Return;
+        fd: Fd, Arg(0);
+        mask: U32, Origin::Extractor(X::SignalfdMask), on_demand, hex;
+        flags: U8, Constant(0), hex;
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
+    }
+    /// `signalfd4(2)`, which the C library calls `signalfd`.
+    Signalfd4 "signalfd4" Signal x86_64 [289] i386 [327] aarch64 [74] fd FdUse::Makes { object: 4, kind: K::Signal }; => {
+        res: Fd, Return;
+        flags: Flags(&flags::DESCRIPTOR_FLAGS), Arg(3);
+        fd: Fd, Arg(0);
+        mask: U32, Origin::Extractor(X::SignalfdMask), on_demand, hex;
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
+    }
+    /// `timerfd_create(2)`.
+    TimerfdCreate "timerfd_create" Time x86_64 [283] i386 [322] aarch64 [85] fd FdUse::Makes { object: 3, kind: K::Timer }; => {
+        res: Fd, Return;
+        clockid: U8, Arg(0);
+        flags: U8, Arg(1), hex;
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
+    }
+    /// `poll(2)`.
+    Poll "poll" Wait x86_64 [7] i386 [168] aarch64 [] => {
+        res: Errno, Return;
+        fds: FdList, Origin::Extractor(X::PollFds), on_demand;
+        timeout: I64, Int(2);
+        objects: Objects(1), Origin::Extractor(X::PollObjects), hidden, on_demand;
+    }
+    /// `ppoll(2)`.
+    Ppoll "ppoll" Wait x86_64 [271] i386 [309, 414] aarch64 [73] => {
+        res: Errno, Return;
+        fds: FdList, Origin::Extractor(X::PollFds), on_demand;
+        timeout: U64, Origin::Extractor(X::Timeout), on_demand;
+        sigmask: U32, Origin::Extractor(X::PollSigmask), on_demand;
+        objects: Objects(1), Origin::Extractor(X::PollObjects), hidden, on_demand;
     }
     /// What a source other than the kernel reports; its fields read `event_data`.
     PluginEvent "pluginevent" Plugin x86_64 [] i386 [] aarch64 [] => {

@@ -1,0 +1,247 @@
+//! Descriptors as fields and parameters show them.
+
+use lanner_schema::event::{Event as E, Event};
+use lanner_schema::record::{AF_INET, OBJECT_INTERNAL, OBJECT_UPPER, Object, SocketTuple, WireBuilder};
+
+use crate::field::FieldRef;
+use crate::testing::Happening;
+use crate::value::Value;
+
+/// The field as text; `-` when it has no value.
+fn shown(happening: &Happening, field: &str) -> String {
+    happening.view(
+        |view| match FieldRef::resolve(field, None).unwrap().get(view, &mut Vec::new()) {
+            Some(Value::Bytes(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
+            Some(Value::U64(number)) => number.to_string(),
+            Some(Value::I64(number)) => number.to_string(),
+            Some(Value::Bool(is)) => is.to_string(),
+            Some(Value::Ip(ip)) => ip.to_string(),
+            Some(other) => panic!("{other:?}"),
+            None => "-".to_owned(),
+        },
+    )
+}
+
+fn all<'f>(happening: &Happening, fields: impl IntoIterator<Item = &'f str>) -> Vec<String> {
+    fields.into_iter().map(|field| shown(happening, field)).collect()
+}
+
+fn object(object: &Object<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    object.write(&mut bytes);
+    bytes
+}
+
+fn connection() -> SocketTuple<'static> {
+    SocketTuple {
+        family: AF_INET,
+        protocol: 6,
+        kind: 1,
+        local: Some(("10.0.0.1".parse().unwrap(), 4000)),
+        remote: Some(("10.0.0.2".parse().unwrap(), 443)),
+        connected: true,
+        ..SocketTuple::default()
+    }
+}
+
+/// `fchmod(3, 0600) = 0` on an object.
+fn fchmod(of: &[u8], path: Option<&str>) -> Happening {
+    let wire = WireBuilder::new().number(0).number(3).number(0o600).bytes(of);
+    let happening = Happening::new(E::Fchmod, wire);
+    match path {
+        Some(path) => happening.at(3, path),
+        None => happening,
+    }
+}
+
+#[test]
+fn a_file_is_its_path_and_its_inode() {
+    let file = object(&Object {
+        mode: 0o100644,
+        flags: OBJECT_UPPER,
+        dev: 0x10302,
+        inode: 77,
+        rest: b"shadow\0etc\0",
+        ..Object::default()
+    });
+    let happening = fchmod(&file, Some("/etc/shadow"));
+    let fields = [
+        "fd.name",
+        "fd.typechar",
+        "fd.directory",
+        "fd.filename",
+        "fs.path.name",
+    ];
+    assert_eq!(
+        all(&happening, fields),
+        ["/etc/shadow", "f", "/etc", "shadow", "/etc/shadow"]
+    );
+    let fields = ["fd.ino", "fd.dev", "fd.dev.major", "fd.dev.minor"];
+    assert_eq!(all(&happening, fields), ["77", "66306", "259", "2"]);
+    let fields = ["fd.is_upper_layer", "fd.is_lower_layer"];
+    assert_eq!(all(&happening, fields), ["true", "false"]);
+    assert_eq!(shown(&happening, "evt.arg.fd"), "<f>/etc/shadow");
+    assert!(shown(&happening, "evt.args").contains("fd=3(<f>/etc/shadow)"));
+}
+
+#[test]
+fn a_socket_is_both_its_ends() {
+    let mut rest = Vec::new();
+    connection().write(&mut rest);
+    let socket = object(&Object {
+        mode: 0o140777,
+        flags: OBJECT_INTERNAL,
+        inode: 5,
+        rest: &rest,
+        ..Object::default()
+    });
+    let happening = fchmod(&socket, None);
+    let fields = ["fd.name", "fd.sip", "fd.cport", "fd.l4proto", "evt.arg.fd"];
+    let name = "10.0.0.1:4000->10.0.0.2:443";
+    assert_eq!(
+        all(&happening, fields),
+        [name, "10.0.0.2", "4000", "tcp", &format!("<4>{name}")]
+    );
+    assert_eq!(shown(&happening, "fd.directory"), "-");
+}
+
+#[test]
+fn what_has_no_name_is_known_to_have_none_and_what_is_not_open_is_not_known() {
+    let pipe = object(&Object {
+        mode: 0o010600,
+        flags: OBJECT_INTERNAL,
+        inode: 9,
+        ..Object::default()
+    });
+    let happening = fchmod(&pipe, None);
+    let fields = ["fd.type", "fd.name", "fd.ino", "evt.arg.fd"];
+    assert_eq!(all(&happening, fields), ["pipe", "", "9", "<p>"]);
+    let nothing = Happening::new(E::Fchmod, WireBuilder::new().number(-9).number(3).number(0));
+    let fields = ["fd.num", "fd.name", "fd.ino", "evt.arg.fd"];
+    assert_eq!(all(&nothing, fields), ["3", "-", "-", "3"]);
+}
+
+#[test]
+fn every_descriptor_of_a_call_prints_as_what_it_refers_to() {
+    let wire = WireBuilder::new()
+        .number(0)
+        .number(5)
+        .path("a", "/srv")
+        .number(6)
+        .path("/b", "")
+        .file_object(0o040755, "/srv")
+        .file_object(0o040755, "/home");
+    let happening = Happening::new(E::Renameat, wire).at(5, "/srv").at(6, "/home");
+    let params = ["evt.arg.olddirfd", "evt.arg.newdirfd", "evt.rawarg.newdirfd"];
+    assert_eq!(all(&happening, params), ["<d>/srv", "<d>/home", "6"]);
+    assert_eq!(
+        shown(&happening, "fd.name"),
+        "-",
+        "the call is about no descriptor"
+    );
+    let here = WireBuilder::new()
+        .number(0)
+        .number(-100)
+        .path("a", "/srv")
+        .number(6);
+    let here = Happening::new(E::Renameat, here);
+    assert_eq!(shown(&here, "evt.arg.olddirfd"), "AT_FDCWD");
+}
+
+#[test]
+fn a_failed_call_tells_what_it_was_to_make() {
+    for (event, letter) in [
+        (E::Eventfd2, "e"),
+        (E::EpollCreate1, "l"),
+        (E::Signalfd4, "s"),
+        (E::TimerfdCreate, "t"),
+        (E::InotifyInit1, "i"),
+        (E::MemfdCreate, "m"),
+        (E::PidfdOpen, "P"),
+        (E::IoUringSetup, "r"),
+    ] {
+        let happening = Happening::new(event, WireBuilder::new().number(-24));
+        assert_eq!(
+            all(&happening, ["fd.num", "fd.typechar", "evt.res"]),
+            ["-1", letter, "EMFILE"],
+            "{event:?}"
+        );
+    }
+}
+
+/// A poll on which something happened on a file, a connection and something that is not open.
+fn poll(event: Event, objects: bool) -> Happening {
+    let mut rest = Vec::new();
+    connection().write(&mut rest);
+    let file = object(&Object {
+        mode: 0o100644,
+        rest: b"x\0",
+        ..Object::default()
+    });
+    let socket = object(&Object {
+        mode: 0o140777,
+        flags: OBJECT_INTERNAL,
+        rest: &rest,
+        ..Object::default()
+    });
+    let entry = |fd: i32, revents: u16| {
+        [
+            fd.to_le_bytes().to_vec(),
+            vec![0, 0],
+            revents.to_le_bytes().into(),
+        ]
+    };
+    let fds = [entry(3, 1), entry(7, 0x2004), entry(9, 0x20)].concat().concat();
+    let list: Vec<u8> = [&file[..], &socket, b""]
+        .iter()
+        .flat_map(|object| [&(object.len() as u32).to_le_bytes()[..], object].concat())
+        .collect();
+    let wire = WireBuilder::new().number(3).bytes(&fds).number(-1);
+    let wire = match (event, objects) {
+        (E::Ppoll, true) => wire.number(0).bytes(&list),
+        (_, true) => wire.bytes(&list),
+        _ => wire,
+    };
+    let happening = Happening::new(event, wire);
+    let index = event.row().param("objects").unwrap() as u8;
+    match objects {
+        true => happening.at(index, "/x").at(index, "").at(index, ""),
+        false => happening,
+    }
+}
+
+#[test]
+fn a_poll_lists_what_something_happened_on() {
+    let fields = [
+        "fdlist.nums",
+        "fdlist.names",
+        "fdlist.cips",
+        "fdlist.sips",
+        "fdlist.cports",
+        "fdlist.sports",
+        "evt.arg.fds",
+        "evt.is_wait",
+    ];
+    let name = "10.0.0.1:4000->10.0.0.2:443";
+    for event in [E::Poll, E::Ppoll] {
+        assert_eq!(
+            all(&poll(event, true), fields),
+            [
+                "3,7,9",
+                &format!("/x,{name},<NA>"),
+                "10.0.0.1",
+                "10.0.0.2",
+                "4000",
+                "443",
+                "3:f1 7:4c 9:?40",
+                "true"
+            ]
+        );
+    }
+    let unseen = poll(E::Poll, false);
+    assert_eq!(
+        all(&unseen, ["fdlist.nums", "fdlist.names", "fdlist.sips"]),
+        ["3,7,9", "<NA>,<NA>,<NA>", "-"]
+    );
+    assert_eq!(shown(&Happening::openat(b"/x", 0, 3), "fdlist.nums"), "-");
+}
