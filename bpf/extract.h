@@ -636,16 +636,19 @@ static __noinline int extract__opened(struct scratch *s, __u32 index, bool want_
 	return 0;
 }
 
+/* Functions of their own, so that their variables do not lie on the stack below every other extractor. */
+
 /* A pipe's inode number; 0 when none was made. */
-static __always_inline void put_pipe_ino(struct scratch *s, __u32 index, __s32 fd)
+static __noinline int put_pipe_ino(struct scratch *s, __u32 index, __s32 fd)
 {
 	struct file *file = fd >= 0 ? file_of(fd) : NULL;
 
 	put_u64(s, index, BPF_CORE_READ(file, f_inode, i_ino));
+	return 0;
 }
 
 /* The layer of an overlay that a file is in. */
-static __always_inline void put_layer(struct scratch *s, __u32 index, struct file *file)
+static __noinline int put_layer(struct scratch *s, __u32 index, struct file *file)
 {
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	__u64 layer = 0;
@@ -653,10 +656,11 @@ static __always_inline void put_layer(struct scratch *s, __u32 index, struct fil
 	if (BPF_CORE_READ(inode, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC)
 		layer = is_upper(inode) ? 1 : 2;
 	put_u64(s, index, layer);
+	return 0;
 }
 
 /* A set of signals in user memory; none without one. */
-static __always_inline void put_sigset(struct scratch *s, __u32 index, __u64 at)
+static __noinline int put_sigset(struct scratch *s, __u32 index, __u64 at)
 {
 	__u64 set = 0;
 
@@ -664,12 +668,13 @@ static __always_inline void put_sigset(struct scratch *s, __u32 index, __u64 at)
 		count_miss(MISS_USER_MEMORY);
 	else
 		put_u64(s, index, set);
+	return 0;
 }
 
 /* i386's ppoll with the struct timespec of old. */
 #define NR_I386_PPOLL 309
 
-static __always_inline void put_timeout(struct scratch *s, __u32 index, __u64 at)
+static __noinline int put_timeout(struct scratch *s, __u32 index, __u64 at)
 {
 	__s64 time[2] = { 0, -1 };
 
@@ -677,13 +682,17 @@ static __always_inline void put_timeout(struct scratch *s, __u32 index, __u64 at
 		__s32 words[2] = {};
 
 		if (bpf_probe_read_user(words, sizeof(words), (void *)at))
-			return count_miss(MISS_USER_MEMORY);
+			goto missed;
 		time[0] = words[0];
 		time[1] = words[1];
 	} else if (at && bpf_probe_read_user(time, sizeof(time), (void *)at)) {
-		return count_miss(MISS_USER_MEMORY);
+		goto missed;
 	}
 	put_u64(s, index, time[0] * 1000000000LL + time[1]);
+	return 0;
+missed:
+	count_miss(MISS_USER_MEMORY);
+	return 0;
 }
 
 struct pollfd {
@@ -691,37 +700,55 @@ struct pollfd {
 	__u16 events, revents;
 };
 
+/* Where the objects of a poll are counted: what is in memory does not multiply the states of the verifier. */
+#define POLLED_ARG 7
+#define POLL_NOTHING (-1) /* happened there */
+#define POLL_END (-2)
+
 /*
- * One descriptor of a poll: 1 when something happened on it and it was put, below zero when there is no more to put.
- * A function of its own, which the verifier looks at once and not once per turn of the loop.
+ * One descriptor of a poll, when something happened on it: puts what poll() was told and said of it, or room for the
+ * length of its object. The parts of the loop are functions side by side: the verifier looks at each once and not once
+ * per turn, and nothing lies on the stack below extract__object().
  */
 __noinline int poll__entry(__u32 index, __u32 objects, __u32 i)
 {
 	struct scratch *s = syscall_scratch();
 	struct pollfd entry = {};
-	__u64 off, start;
+	__u64 off;
 
 	if (!s || i >= (__u32)s->args[1])
-		return -1;
+		return POLL_END;
 	if (bpf_probe_read_user(&entry, sizeof(entry), (void *)s->args[0] + i * sizeof(entry))) {
 		count_miss(MISS_USER_MEMORY);
-		return -1;
+		return POLL_END;
 	}
-	if (!entry.revents)
-		return 0;
+	if (!entry.revents || entry.fd < 0)
+		return POLL_NOTHING;
 	if (!room(s, &off))
-		return -1;
-	if (!objects) {
+		return POLL_END;
+	if (objects) {
+		if (++s->args[POLLED_ARG] > POLL_OBJECTS)
+			return POLL_END;
+		*(__u32 *)(data(s) + off) = 0;
+		advance(s, index, sizeof(__u32), false);
+	} else {
 		__builtin_memcpy(data(s) + off, &entry, sizeof(entry));
 		advance(s, index, sizeof(entry), false);
-		return 1;
 	}
-	*(__u32 *)(data(s) + off) = 0;
-	advance(s, index, sizeof(__u32), false);
-	start = s->off;
-	extract__object(index, entry.fd);
-	*(__u32 *)(data(s) + off) = s->off - start;
-	return 1;
+	return entry.fd;
+}
+
+/* The length of the object that begins at `start`. */
+__noinline int poll__length(__u64 start)
+{
+	struct scratch *s = syscall_scratch();
+	__u64 at = start - sizeof(__u32);
+
+	if (!s)
+		return 0;
+	barrier_var(at);
+	*(__u32 *)(data(s) + (at & DATA_MASK)) = s->off - start;
+	return 0;
 }
 
 /*
@@ -731,18 +758,20 @@ __noinline int poll__entry(__u32 index, __u32 objects, __u32 i)
 __noinline int extract__poll(__u32 index, __u32 objects)
 {
 	struct scratch *s = syscall_scratch();
-	int found = 0;
 
 	if (!s)
 		return 0;
+	s->args[POLLED_ARG] = 0;
 	for (__u32 i = 0; i < POLL_FDS; i++) {
-		int put = poll__entry(index, objects, i);
+		int fd = poll__entry(index, objects, i);
+		__u64 start = s->off;
 
-		if (put < 0)
+		if (fd == POLL_END)
 			return 0;
-		found += put;
-		if (objects && found >= POLL_OBJECTS)
-			break;
+		if (fd == POLL_NOTHING || !objects)
+			continue;
+		extract__object(index, fd);
+		poll__length(start);
 	}
 	if ((__u32)s->args[1] > POLL_FDS)
 		advance(s, index, 0, true);
