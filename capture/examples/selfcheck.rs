@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use lanner_capture::{Capture, Config, Host, plan};
 use lanner_schema::container::ContainerTable;
 use lanner_schema::descriptor::Descriptor;
-use lanner_schema::event::{EVENTS, Event, Needs, ParamType};
+use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, Needs, ParamType};
 use lanner_schema::process::Process;
 use lanner_schema::task::TaskValue;
 use lanner_schema::view::{EventView, ParamValue};
@@ -210,7 +210,12 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
     let host = Host::probe();
     println!("selfcheck: kernel {}", host.kernel);
-    let needs = Needs::all();
+    let mut needs = Needs::all();
+    // Where they are looked at only: all of them on every call make the program long, and preemptible kernels refuse more.
+    needs.task = [0; EVENT_COUNT];
+    for event in [Event::Fchdir, Event::Execve, Event::Execveat, Event::Clone] {
+        needs.task[event as usize] = u32::MAX;
+    }
     // Another than the default, so that it is seen to be followed.
     let config = Config {
         snaplen: 90,
