@@ -27,12 +27,23 @@ static __always_inline __s32 described_fd(struct scratch *s, __u64 arg, __u8 of)
 	return (__s32)arg;
 }
 
-/* One parameter. A subprogram of its own, so that the verifier's work grows with the rows and not with their product. */
-static __noinline int walk_param(struct scratch *s, const volatile struct param_row *param)
+/*
+ * One parameter: `which` of a row. A global function, so that the verifier goes through it once and not once for each
+ * parameter a row may have; such functions take numbers only.
+ */
+__noinline int walk_param(__u32 row, __u32 which)
 {
-	__u32 index = param->index;
-	__u64 value = s->args[param->arg & 7];
+	const volatile struct param_row *param;
+	struct scratch *s = syscall_scratch();
+	__u64 at = which, value;
+	__u32 index;
 
+	barrier_var(at);
+	if (!s || at >= MAX_WALKED)
+		return 0;
+	param = &rows[row & (ROWS - 1)].walked[at];
+	index = param->index;
+	value = s->args[param->arg & 7];
 	switch (param->op) {
 	case OP_RETURN:
 		put_u64(s, index, s->ret);
@@ -59,7 +70,7 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 	case OP_RESULT_U64:
 		if (s->ret < 0)
 			break;
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case OP_USER_U64:
 		if (!value)
 			break;
@@ -166,6 +177,7 @@ static __noinline int walk_param(struct scratch *s, const volatile struct param_
 		break;
 	case OP_MODULE_IMAGE:
 		extract__module_image(index, value, s->args[1]);
+		break;
 	case OP_RECVFROM_TUPLE:
 		extract__received_tuple(s, index, s->args[4], s->args[5]);
 		break;
@@ -308,7 +320,7 @@ static __always_inline void walk_row(struct scratch *s, const volatile struct ev
 			break;
 		if (param->on_demand && !(config.params[row & (ROWS - 1)] & (1U << (param->index & 31))))
 			continue;
-		walk_param(s, param);
+		walk_param(row, i);
 	}
 	put_task_values(SCRATCH_SYSCALL, row);
 }

@@ -50,12 +50,18 @@ static __always_inline __s64 open_descriptors(struct task_struct *task)
 
 #define OF_CRED (1 << TASK_CAP_INHERITABLE | 1 << TASK_CAP_PERMITTED | 1 << TASK_CAP_EFFECTIVE)
 
-/* Appends value `which` if it is wanted, and notes that it is there. */
+/*
+ * Appends value `which` if it is wanted, and notes that it is there. Where the next one goes is kept in the scratch, which
+ * the verifier knows nothing of: a counter here would be a path of its own for every number of values before.
+ */
 #define PUT(which, value)                                                                                              \
 	do {                                                                                                           \
 		if (wanted & 1 << (which)) {                                                                           \
-			*(__u64 *)(data(s) + at + 4 + (count & 31) * 8) = (value);                                     \
-			count++;                                                                                       \
+			__u64 here = s->off;                                                                           \
+                                                                                                                       \
+			barrier_var(here);                                                                             \
+			*(__u64 *)(data(s) + (here & DATA_MASK)) = (value);                                            \
+			s->off += 8;                                                                                   \
 			got |= 1 << (which);                                                                           \
 		}                                                                                                      \
 	} while (0)
@@ -65,21 +71,27 @@ static __always_inline __s64 open_descriptors(struct task_struct *task)
 	PUT(TASK_CAP_PERMITTED, capabilities(&cred->cap_permitted));                                                   \
 	PUT(TASK_CAP_EFFECTIVE, capabilities(&cred->cap_effective))
 
-/* Notes which values are there. */
-static __always_inline void put_mask(struct scratch *s, __u64 at, __u32 got, __u32 count)
+/* Takes the place of the mask that tells which values are there, when all of them fit. */
+static __always_inline bool put_values(struct scratch *s, __u64 *at)
 {
-	*(__u32 *)(data(s) + at) = got;
-	s->off += 4 + (count & 31) * 8;
+	if (!room(s, at))
+		return false;
+	if (*at > DATA_MAX - 4 - TASK_VALUES * 8) {
+		count_miss(MISS_NO_ROOM);
+		return false;
+	}
+	s->off += 4;
+	return true;
 }
 
 /* Capabilities alone: what rules that look at every open ask for, without the reads that the others need. */
 __noinline int append_capabilities(__u32 which, __u32 wanted)
 {
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &which);
-	__u32 got = 0, count = 0;
+	__u32 got = 0;
 	__u64 at;
 
-	if (!s || !room(s, &at))
+	if (!s || !put_values(s, &at))
 		return 0;
 	if (has_task_btf() && bpf_core_field_exists(struct cred___wide, cap_effective.val)) {
 		/* Loads instead of probe reads, which are much dearer. */
@@ -93,7 +105,7 @@ __noinline int append_capabilities(__u32 which, __u32 wanted)
 
 		PUT_CAPABILITIES;
 	}
-	put_mask(s, at, got, count);
+	*(__u32 *)(data(s) + (at & DATA_MASK)) = got;
 	return 0;
 }
 
@@ -105,10 +117,10 @@ __noinline int append_task_values(__u32 which, __u32 wanted)
 	struct signal_struct *signal = BPF_CORE_READ(task, signal);
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	const struct cred *cred = BPF_CORE_READ(task, cred);
-	__u32 got = 0, count = 0;
+	__u32 got = 0;
 	__u64 at;
 
-	if (!s || !room(s, &at))
+	if (!s || !put_values(s, &at))
 		return 0;
 	/* A thread of the kernel, or one that has ended, has no memory. */
 	if (!mm)
@@ -131,7 +143,7 @@ __noinline int append_task_values(__u32 which, __u32 wanted)
 	PUT(TASK_VM_SWAP, pages(mm, MM_SWAPENTS) * config.page_kb);
 	PUT(TASK_CPU_TIME, BPF_CORE_READ(task, se.sum_exec_runtime));
 	PUT_CAPABILITIES;
-	put_mask(s, at, got, count);
+	*(__u32 *)(data(s) + (at & DATA_MASK)) = got;
 	return 0;
 }
 

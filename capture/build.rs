@@ -39,6 +39,7 @@ fn main() {
                 format!("-D__TARGET_ARCH_{arch}").as_ref(),
                 "-Wall".as_ref(),
                 "-Wextra".as_ref(),
+                "-Wimplicit-fallthrough".as_ref(),
                 "-Werror".as_ref(),
                 "-Wno-unused-parameter".as_ref(),
                 "-Wno-unused-function".as_ref(),
