@@ -500,8 +500,8 @@ fn coverage_tells_blind_from_partial_from_exact() {
     let dir = tempfile::tempdir().unwrap();
     let cases = [
         ("setuid", "evt.type = setuid", "exact"),
-        ("not_captured", "evt.type = kill", "blind"),
-        ("one_of_two", "evt.type in (setuid, kill)", "partial"),
+        ("not_captured", "evt.type = page_fault", "blind"),
+        ("one_of_two", "evt.type in (setuid, page_fault)", "partial"),
         (
             "no_value",
             "evt.type = execve and proc.stdin.type = pipe",

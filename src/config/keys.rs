@@ -109,7 +109,8 @@ static ROWS: &[Row] = &[
     Row("engine.modern_ebpf.buf_size_preset", Integer, Read(|s, n| { s.modern_preset = Some(preset(n)?); Ok(()) })),
     Row("engine.modern_ebpf.drop_failed_exit", Truth, Read(|s, n| { s.modern_drop_failed = n.truth()?; Ok(()) })),
     Row("engine.modern_ebpf.disable_iterators", Truth, Later),
-    Row("engine.replay.capture_file", Text, Read(|s, n| { s.capture_file = Some(path(n)?); Ok(()) })),
+    // A falco.yaml that replays nothing has an empty one.
+    Row("engine.replay.capture_file", Text, Read(|s, n| { s.capture_file = Some(n.text()?.into()); Ok(()) })),
 
     Row("capture.enabled", Truth, LaterWarn(truth, "no capture files are written yet")),
     Row("capture.path_prefix", Text, Later),
