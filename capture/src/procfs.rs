@@ -172,7 +172,7 @@ impl Procfs {
             start_time: self
                 .outside
                 .boot_time()
-                .wrapping_add(stat.start_ticks * self.tick),
+                .wrapping_add(stat.start_ticks.wrapping_mul(self.tick)),
             exec_time: 0,
             pidns_start: 0,
             cgroup,

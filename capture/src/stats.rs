@@ -144,8 +144,8 @@ impl Sequences {
             self.next.resize(cpu + 1, [0; STREAMS]);
         }
         let next = &mut self.next[cpu][usize::from(stream) & (STREAMS - 1)];
-        self.gaps += sequence.saturating_sub(*next);
-        *next = sequence + 1;
+        self.gaps = self.gaps.saturating_add(sequence.saturating_sub(*next));
+        *next = sequence.saturating_add(1);
     }
 
     /// Adds what was lost after the last record that came: `totals` is, per stream and CPU, how many were begun.
