@@ -198,6 +198,11 @@ pub struct Descriptor<'a> {
 }
 
 impl<'a> Descriptor<'a> {
+    /// False for a number that is not open, or whose object nobody asked for: nothing else is known of it.
+    pub fn is_known(&self) -> bool {
+        self.kind != DescriptorKind::Other || self.tuple.is_some() || self.ino.is_some()
+    }
+
     /// A descriptor from what it refers to; `path` is the object's, made text.
     pub fn of_object(number: i64, object: &Object<'a>, path: Option<&'a [u8]>) -> Descriptor<'a> {
         let kind = DescriptorKind::of_object(object);

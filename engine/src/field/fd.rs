@@ -15,6 +15,11 @@ fn tuple<'b>(view: &EventView<'b>) -> Option<SocketTuple<'b>> {
     view.descriptor?.tuple
 }
 
+/// The descriptor, when it is known what it refers to.
+fn known<'b>(view: &EventView<'b>) -> Option<&'b Descriptor<'b>> {
+    view.descriptor.filter(|fd| fd.is_known())
+}
+
 type End = (IpAddr, u16);
 
 fn local(view: &EventView<'_>) -> Option<End> {
@@ -151,7 +156,7 @@ fn container_id<'b>(view: &EventView<'b>) -> &'b str {
 }
 
 fn in_container<'b>(view: &EventView<'b>, dir: bool, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
-    let fd = view.descriptor?;
+    let fd = known(view)?;
     buf.extend_from_slice(container_id(view).as_bytes());
     buf.push(b':');
     if dir {
@@ -179,11 +184,11 @@ fn ino(view: &EventView<'_>) -> Option<u64> {
 }
 
 fn is_in(view: &EventView<'_>, layer: Layer) -> Option<Value<'static>> {
-    Some(Value::Bool(view.descriptor?.layer == Some(layer)))
+    Some(Value::Bool(known(view)?.layer == Some(layer)))
 }
 
 fn protocol<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
-    view.descriptor?;
+    known(view)?;
     Some(Value::text(match tuple(view).map(|t| (t.protocol, t.kind)) {
         Some((6, _)) => "tcp",
         Some((17, _)) => "udp",
@@ -210,8 +215,8 @@ fn ports<'b>(view: &EventView<'b>) -> [Option<Value<'b>>; 2] {
 
 pub(super) static FIELDS: &[Field] = fields! {
     "fd.num" Int64 None [] "The descriptor's number." => Plain(|e| Some(Value::I64(e.descriptor?.number)));
-    "fd.type" CharBuf None [] "What it refers to: file, directory, ipv4, ipv6, unix, ..." => Plain(|e| Some(Value::text(e.descriptor?.kind.word())));
-    "fd.typechar" CharBuf None [] "That as one character: f, d, 4, 6, u, ..." => Plain(|e| Some(Value::text(e.descriptor?.kind.letter())));
+    "fd.type" CharBuf None [] "What it refers to: file, directory, ipv4, ipv6, unix, ..." => Plain(|e| Some(Value::text(known(e)?.kind.word())));
+    "fd.typechar" CharBuf None [] "That as one character: f, d, 4, 6, u, ..." => Plain(|e| Some(Value::text(known(e)?.kind.letter())));
     "fd.name" CharBuf None [] "The path of a file; client and server of a socket." => Mostly(|e| e.descriptor?.path.map(Value::Bytes), |e, _, buf| name(e, buf));
     "fd.directory" CharBuf None [] "The directory a file is in." => Plain(|e| directory(e).map(Value::Bytes));
     "fd.filename" CharBuf None [] "The last part of a file's path." => Plain(file_name);
@@ -227,7 +232,7 @@ pub(super) static FIELDS: &[Field] = fields! {
     "fd.rport" Port None [] "Port of the other end." => Plain(|e| port(remote(e)));
     "fd.l4proto" CharBuf None [] "tcp, udp, icmp or raw; <NA> when it is none of them." => Plain(protocol);
     "fd.sockfamily" CharBuf None [] "ip or unix." => Plain(family);
-    "fd.is_server" Bool None [] "The process owns the server's end." => Plain(|e| Some(Value::Bool(e.descriptor?.is_server)));
+    "fd.is_server" Bool None [] "The process owns the server's end." => Plain(|e| Some(Value::Bool(known(e)?.is_server)));
     "fd.uid" CharBuf None [] "Thread id and descriptor number, one after the other." => One(|e, _, buf| {
         param::number(buf, e.tid);
         param::number(buf, e.descriptor?.number);
@@ -245,7 +250,7 @@ pub(super) static FIELDS: &[Field] = fields! {
     "fd.snet" IpNet None [filter_only no_rhs no_transformer] "Address of the server, against networks." => Plain(|e| server_ip(e).map(Value::Ip));
     "fd.lnet" IpNet None [filter_only no_rhs no_transformer] "The process's own address, against networks." => Plain(|e| local_ip(e).map(Value::Ip));
     "fd.rnet" IpNet None [filter_only no_rhs no_transformer] "Address of the other end, against networks." => Plain(|e| remote_ip(e).map(Value::Ip));
-    "fd.connected" Bool None [] "The socket is connected, to the other end the event is about." => Plain(|e| Some(Value::Bool(e.descriptor?.connected)));
+    "fd.connected" Bool None [] "The socket is connected, to the other end the event is about." => Plain(|e| Some(Value::Bool(known(e)?.connected)));
     "fd.name_changed" Bool None [] "The event changed the descriptor's name: an open, a connect, a datagram to another peer than the last." => Plain(|e| Some(Value::Bool(e.descriptor?.name_changed)));
     "fd.cip.name" CharBuf None [no_rhs no_transformer] "Host name of the client: of those the rules mention, any whose addresses include it." => Names(client_ip);
     "fd.sip.name" CharBuf None [no_rhs no_transformer] "Host name of the server, likewise." => Names(server_ip);

@@ -119,6 +119,17 @@ fn what_has_no_name_is_known_to_have_none_and_what_is_not_open_is_not_known() {
     let nothing = Happening::new(E::Fchmod, WireBuilder::new().number(-9).number(3).number(0));
     let fields = ["fd.num", "fd.name", "fd.ino", "evt.arg.fd"];
     assert_eq!(all(&nothing, fields), ["3", "-", "-", "3"]);
+    for field in [
+        "fd.type",
+        "fd.typechar",
+        "fd.l4proto",
+        "fd.is_server",
+        "fd.connected",
+        "fd.is_upper_layer",
+    ] {
+        assert_eq!(shown(&nothing, field), "-", "{field}");
+    }
+    assert_eq!(shown(&nothing, "fd.containername"), "-");
 }
 
 #[test]
@@ -167,6 +178,33 @@ fn a_failed_call_tells_what_it_was_to_make() {
             "{event:?}"
         );
     }
+}
+
+#[test]
+fn a_mount_has_what_and_where_and_its_end_where_unless_it_failed() {
+    let mount = |result| {
+        let wire = WireBuilder::new()
+            .number(result)
+            .bytes(b"tmpfs\0")
+            .path("mnt", "/srv")
+            .bytes(b"tmpfs\0")
+            .number(0);
+        Happening::new(E::Mount, wire).at(2, "/srv/mnt")
+    };
+    let fields = [
+        "fs.path.source",
+        "fs.path.sourceraw",
+        "fs.path.target",
+        "fs.path.targetraw",
+    ];
+    assert_eq!(all(&mount(0), fields), ["tmpfs", "tmpfs", "/srv/mnt", "mnt"]);
+    assert_eq!(all(&mount(-1), fields), ["-"; 4]);
+    let wire = WireBuilder::new().number(0).path("mnt", "/srv").number(2);
+    let end = Happening::new(E::Umount2, wire).at(1, "/srv/mnt");
+    assert_eq!(
+        all(&end, ["fs.path.name", "fs.path.nameraw"]),
+        ["/srv/mnt", "mnt"]
+    );
 }
 
 /// A poll on which something happened on a file, a connection and something that is not open.

@@ -182,6 +182,9 @@ fn path_param(event: Event, role: Role) -> Option<&'static str> {
         (E::Open | E::Openat | E::Openat2 | E::Creat | E::Unlinkat, Role::Name) => Some("name"),
         (E::Mkdir | E::Mkdirat | E::Rmdir | E::Unlink, Role::Name) => Some("path"),
         (E::Fchmod, Role::Name) => Some("object"),
+        (E::Umount | E::Umount2, Role::Name) => Some("name"),
+        (E::Mount, Role::Source) => Some("dev"),
+        (E::Mount, Role::Target) => Some("dir"),
         (E::Chmod | E::Fchmodat, Role::Name) => Some("filename"),
         (E::Rename | E::Renameat | E::Renameat2, Role::Source) => Some("oldpath"),
         (E::Rename | E::Renameat | E::Renameat2, Role::Target) => Some("newpath"),
@@ -232,6 +235,15 @@ pub(super) fn has_path(event: Event, name: &str) -> bool {
     path_index_of(event, name).is_some()
 }
 
+/// True when the call acts on a path that is not read: the calls that are captured by their number only.
+pub(super) fn has_unread_path(event: Event, name: &str) -> bool {
+    matches!(name, "fs.path.name" | "fs.path.nameraw")
+        && matches!(
+            event.name(),
+            "chown" | "lchown" | "fchown" | "fchownat" | "quotactl"
+        )
+}
+
 /// The parameter that `evt.abspath` shows: the path of the `*at` calls; `.src` and `.dst` pick a side of `renameat` and
 /// `linkat`.
 pub(super) fn absolute_param(event: Event, arg: &Arg) -> Option<&'static str> {
@@ -262,9 +274,9 @@ pub(super) fn absolute<'b>(view: &EventView<'b>, arg: &Arg) -> Option<Value<'b>>
 pub(super) static FS_PATH_FIELDS: &[Field] = fields! {
     "fs.path.name" CharBuf None [] "Absolute path that a successful call acted on." => Plain(|e| path(e, Role::Name, false));
     "fs.path.nameraw" CharBuf None [] "That path as the caller passed it." => Plain(|e| path(e, Role::Name, true));
-    "fs.path.source" CharBuf None [] "Absolute source path of a rename; of a link or symlink, the new path." => Plain(|e| path(e, Role::Source, false));
+    "fs.path.source" CharBuf None [] "Absolute source path of a rename; of a link or symlink, the new path; of a mount, what is mounted, as it was passed." => Plain(|e| path(e, Role::Source, false));
     "fs.path.sourceraw" CharBuf None [] "That path as the caller passed it." => Plain(|e| path(e, Role::Source, true));
-    "fs.path.target" CharBuf None [] "Absolute target path of a rename; of a link or symlink, what it points to." => Plain(|e| path(e, Role::Target, false));
+    "fs.path.target" CharBuf None [] "Absolute target path of a rename; of a link or symlink, what it points to; of a mount, where." => Plain(|e| path(e, Role::Target, false));
     "fs.path.targetraw" CharBuf None [] "That path as the caller passed it." => Plain(|e| path(e, Role::Target, true));
 };
 

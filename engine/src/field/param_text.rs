@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use lanner_schema::descriptor::{Descriptor, DescriptorKind, unmapped};
+use lanner_schema::descriptor::{Descriptor, unmapped};
 use lanner_schema::event::{Format, ParamType};
 use lanner_schema::flags::{self, FlagTable};
 use lanner_schema::process::strings;
@@ -166,9 +166,8 @@ pub(super) fn resolved(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) ->
             out.extend_from_slice(flags::errno_name(value.unsigned_abs()).unwrap_or("").as_bytes());
         }
         (ParamType::Fd, ParamValue::I64(value)) => {
-            let is_known = |fd: &Descriptor<'_>| fd.kind != DescriptorKind::Other || fd.ino.is_some();
             let described = view.described(index).filter(|fd| fd.number == value);
-            if let Some(fd) = described.filter(is_known) {
+            if let Some(fd) = described.filter(Descriptor::is_known) {
                 out.push(b'<');
                 out.extend_from_slice(fd.kind.letter().as_bytes());
                 out.push(b'>');

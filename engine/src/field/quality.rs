@@ -177,7 +177,9 @@ fn creation(name: &str, event: Event, tier: Tier) -> Option<Quality> {
 }
 
 fn path(name: &str, event: Event, tier: Tier) -> Option<Quality> {
-    let index = param::path_index_of(event, name)?;
+    let Some(index) = param::path_index_of(event, name) else {
+        return param::has_unread_path(event, name).then_some(Quality::Missing(Why::NotRead));
+    };
     let path = tier.param(event, index);
     let path = if name.ends_with("raw") {
         as_passed(path)
@@ -366,6 +368,12 @@ mod tests {
             ("fs.path.name", E::Unlink, B, Some(Weaker(Why::PathAsPassed))),
             ("fs.path.name", E::Unlink, A, Some(Exact)),
             ("fs.path.name", E::Connect, B, None),
+            ("fs.path.name", E::Chown, B, Some(Missing(Why::NotRead))),
+            ("fs.path.target", E::Chown, B, None),
+            ("fs.path.name", E::Umount2, B, Some(Weaker(Why::PathAsPassed))),
+            ("fs.path.target", E::Mount, B, Some(Weaker(Why::PathAsPassed))),
+            ("fs.path.source", E::Mount, B, Some(Weaker(Why::FromCaller))),
+            ("fs.path.name", E::Mount, B, None),
             ("proc.name", E::Openat, B, Some(Exact)),
             ("proc.name", E::Openat, D, Some(Weaker(Why::FromProc))),
             ("proc.sid", E::Openat, B, Some(Exact)),
