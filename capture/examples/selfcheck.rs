@@ -210,12 +210,48 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
     let host = Host::probe();
     println!("selfcheck: kernel {}", host.kernel);
+    let mut checks = Checks::default();
+    for role in ["act", "numbers"] {
+        let pass = perform(&host, &needs(role), role)?;
+        checks.compare(&pass);
+    }
+    let events = checks.end();
+    let owners = owners::check()?;
+    Ok(if events == ExitCode::SUCCESS {
+        owners
+    } else {
+        events
+    })
+}
+
+/// Everything of the events a role performs. The many calls by number have a pass in which nothing else is captured:
+/// the program is then short on all that happens around them, and preemptible kernels refuse fewer of its runs.
+fn needs(role: &str) -> Needs {
     let mut needs = Needs::all();
-    // Where they are looked at only: all of them on every call make the program long, and preemptible kernels refuse more.
+    // Where they are looked at only: all of them on every call make the program long.
     needs.task = [0; EVENT_COUNT];
     for event in [Event::Fchdir, Event::Execve, Event::Execveat, Event::Clone] {
         needs.task[event as usize] = u32::MAX;
     }
+    let by_number = role == "numbers";
+    needs.events = EVENTS
+        .iter()
+        .filter(|row| row.is_by_number() == by_number)
+        .map(|row| row.event)
+        .collect();
+    needs
+}
+
+/// What one pass said it did, and what was captured of it.
+struct Pass {
+    pid: u32,
+    script: String,
+    events: Vec<Seen>,
+    stats: lanner_capture::Stats,
+}
+
+/// Captures what a process in that role does.
+fn perform(host: &Host, needs: &Needs, role: &'static str) -> Result<Pass, Box<dyn Error>> {
     // Another than the default, so that it is seen to be followed.
     let config = Config {
         snaplen: 90,
@@ -223,7 +259,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         ring_bytes: 32 << 20,
         ..Config::default()
     };
-    let plan = plan(&host, &needs, &config)?;
+    let plan = plan(host, needs, &config)?;
     println!("selfcheck: {plan}");
     let started = Instant::now();
     let started_at = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map(Duration::from)?;
@@ -248,7 +284,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             let result = (|| {
                 let exe = std::env::current_exe().map_err(|e| e.to_string())?;
                 let child = Command::new(exe)
-                    .args(["act".as_ref(), dir.as_os_str()])
+                    .args([role.as_ref(), dir.as_os_str()])
                     .stdout(Stdio::piped())
                     .spawn()
                     .map_err(|e| e.to_string())?;
@@ -274,104 +310,142 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let _ = std::fs::remove_dir_all(&dir);
     let stats = capture.stats();
     println!("{stats}");
-    let events = check(&script, pid, &events, &stats);
-    drop(capture);
-    let owners = owners::check()?;
-    Ok(if events == ExitCode::SUCCESS {
-        owners
-    } else {
-        events
+    Ok(Pass {
+        pid,
+        script,
+        events,
+        stats,
     })
 }
 
-/// Every line of the script the acting process printed is one expectation: `EVENT name=value …`, with `skip REASON`
-/// for what this machine can't do, `omit EVENT` with a reason for an event that is not performed, and
-/// `missed KIND COUNT` for what must have been counted as unread. A value that must not be there is `<none>`; `$name` is
-/// any but 0, the same wherever the name stands. `@child` events belong to another process than the acting one.
-fn check(script: &str, pid: u32, events: &[Seen], stats: &lanner_capture::Stats) -> ExitCode {
-    let (mut passed, mut failed, mut skipped) = (0u32, 0u32, 0u32);
-    let mut covered = BTreeSet::new();
-    let mut names: HashMap<&str, String> = HashMap::new();
-    for line in script.lines() {
-        if let Some(reason) = line.strip_prefix("skip ") {
-            println!("SKIP {reason}");
-            skipped += 1;
-            continue;
-        }
-        if let Some(event) = line.strip_prefix("omit ") {
-            println!("SKIP {event}");
-            skipped += u32::from(event.contains(' '));
-            covered.extend(event.split(' ').next().map(str::to_owned));
-            continue;
-        }
-        if let Some(missed) = line.strip_prefix("missed ") {
-            let counted = stats
-                .misses
+/// The outcome of the checks so far.
+#[derive(Default)]
+struct Checks {
+    passed: u32,
+    failed: u32,
+    skipped: u32,
+    covered: BTreeSet<String>,
+    /// How many checks there were of every event: with it a check has the same name each time this program runs.
+    of_event: HashMap<String, u32>,
+}
+
+impl Checks {
+    /// Every line of the script the acting process printed is one expectation: `EVENT name=value …`, with `skip REASON`
+    /// for what this machine can't do, `omit EVENT` with a reason for an event that is not performed, and
+    /// `missed KIND COUNT` for what must have been counted as unread. A value that must not be there is `<none>`;
+    /// `$name` is any but 0, the same wherever the name stands. `@child` events belong to another process than the acting one.
+    fn compare(&mut self, pass: &Pass) {
+        let Pass {
+            pid,
+            script,
+            events,
+            stats,
+        } = pass;
+        let mut names: HashMap<&str, String> = HashMap::new();
+        for line in script.lines() {
+            if let Some(reason) = line.strip_prefix("skip ") {
+                println!("SKIP {reason}");
+                self.skipped += 1;
+                continue;
+            }
+            if let Some(event) = line.strip_prefix("omit ") {
+                println!("SKIP {event}");
+                self.skipped += u32::from(event.contains(' '));
+                self.covered.extend(event.split(' ').next().map(str::to_owned));
+                continue;
+            }
+            if let Some(missed) = line.strip_prefix("missed ") {
+                let counted = stats
+                    .misses
+                    .iter()
+                    .any(|(kind, count)| missed == format!("{kind} {count}"));
+                self.tell(counted, "missed", missed);
+                continue;
+            }
+            let mut words = line.split('\t');
+            let name = words.next().unwrap_or_default();
+            let (name, own) = match name.strip_prefix('@') {
+                Some(name) => (name, false),
+                None => (name, true),
+            };
+            let wanted: Vec<(&str, &str)> = words.filter_map(|w| w.split_once('=')).collect();
+            let candidates: Vec<&Seen> = events
                 .iter()
-                .any(|(kind, count)| missed == format!("{kind} {count}"));
-            println!("{} {line}", if counted { "ok  " } else { "FAIL" });
-            *(if counted { &mut passed } else { &mut failed }) += 1;
-            continue;
-        }
-        let mut words = line.split('\t');
-        let name = words.next().unwrap_or_default();
-        let (name, own) = match name.strip_prefix('@') {
-            Some(name) => (name, false),
-            None => (name, true),
-        };
-        let wanted: Vec<(&str, &str)> = words.filter_map(|w| w.split_once('=')).collect();
-        let candidates: Vec<&Seen> = events
-            .iter()
-            .filter(|e| e.event.name() == name && (e.pid == pid) == own)
-            .collect();
-        let matches = |event: &&&Seen| {
-            wanted
-                .iter()
-                .all(|(key, value)| match (event.value(key), value.strip_prefix('$')) {
-                    (None, _) => *value == "<none>",
-                    (Some(seen), Some(name)) => names.get(name).map_or(seen != "0", |known| *known == seen),
-                    (Some(seen), None) => seen == *value,
-                })
-        };
-        covered.insert(name.to_owned());
-        if let Some(event) = candidates.iter().find(matches) {
-            for (key, value) in &wanted {
-                if let (Some(name), Some(seen)) = (value.strip_prefix('$'), event.value(key)) {
-                    names.insert(name, seen.to_owned());
+                .filter(|e| e.event.name() == name && (e.pid == *pid) == own)
+                .collect();
+            let matches = |event: &&&Seen| {
+                wanted
+                    .iter()
+                    .all(|(key, value)| match (event.value(key), value.strip_prefix('$')) {
+                        (None, _) => *value == "<none>",
+                        (Some(seen), Some(name)) => {
+                            names.get(name).map_or(seen != "0", |known| *known == seen)
+                        }
+                        (Some(seen), None) => seen == *value,
+                    })
+            };
+            self.covered.insert(name.to_owned());
+            let found = candidates.iter().find(matches);
+            self.tell(found.is_some(), name, &line.replace('\t', " "));
+            if let Some(event) = found {
+                for (key, value) in &wanted {
+                    if let (Some(name), Some(seen)) = (value.strip_prefix('$'), event.value(key)) {
+                        names.insert(name, seen.to_owned());
+                    }
+                }
+            } else {
+                for event in candidates.iter().take(6) {
+                    println!(
+                        "     saw {:?} {:?} {:?} exepath={} cmdline={} parent={}",
+                        event.params,
+                        event.descriptor,
+                        event.state,
+                        event.exepath,
+                        event.cmdline,
+                        event.parent
+                    );
                 }
             }
-            println!("ok   {}", line.replace('\t', " "));
-            passed += 1;
-        } else {
-            println!("FAIL {}", line.replace('\t', " "));
-            for event in candidates.iter().take(6) {
-                println!(
-                    "     saw {:?} {:?} {:?} exepath={} cmdline={} parent={}",
-                    event.params, event.descriptor, event.state, event.exepath, event.cmdline, event.parent
-                );
-            }
-            failed += 1;
+        }
+        if stats.lost() != stats.gaps {
+            let said = format!(
+                "lost {} but {} sequence numbers are missing",
+                stats.lost(),
+                stats.gaps
+            );
+            self.tell(false, "lost", &said);
         }
     }
-    for row in EVENTS
-        .iter()
-        .filter(|row| row.is_kernel() && !covered.contains(row.name))
-    {
-        println!("FAIL no check performs {}", row.name);
-        failed += 1;
-    }
-    if stats.lost() != stats.gaps {
+
+    /// One check's line: `ok   [EVENT NUMBER] …` or `FAIL [EVENT NUMBER] …`.
+    fn tell(&mut self, holds: bool, event: &str, said: &str) {
+        let number = self.of_event.entry(event.to_owned()).or_default();
+        *number += 1;
         println!(
-            "FAIL lost {} but {} sequence numbers are missing",
-            stats.lost(),
-            stats.gaps
+            "{} [{event} {number}] {said}",
+            if holds { "ok  " } else { "FAIL" }
         );
-        failed += 1;
+        *(if holds { &mut self.passed } else { &mut self.failed }) += 1;
     }
-    println!("selfcheck: {passed} passed, {failed} failed, {skipped} skipped");
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+
+    /// Prints the sum. Every event must have been performed, or omitted with a reason.
+    fn end(mut self) -> ExitCode {
+        for row in EVENTS.iter().filter(|row| row.is_kernel()) {
+            if !self.covered.contains(row.name) {
+                self.tell(false, row.name, "no check performs it");
+            }
+        }
+        let Checks {
+            passed,
+            failed,
+            skipped,
+            ..
+        } = self;
+        println!("selfcheck: {passed} passed, {failed} failed, {skipped} skipped");
+        if failed == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! The acting process: performs every event and prints what must be seen of it.
+//! The acting process: performs every event and prints what must be seen of it. The calls by number have a role of
+//! their own.
 
 mod by_number;
 mod compat;
@@ -31,12 +32,13 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 pub(crate) fn play(role: &str, args: &[String]) -> Result<ExitCode> {
     match (role, args) {
         ("act", [dir]) => act(dir)?,
+        ("numbers", [_]) => by_number::by_number(compat::available()),
         ("idle", _) => {}
         ("own", [part, place, version]) => crate::owners::play(part, place.as_ref(), version)?,
         ("open", [path]) => drop(std::fs::File::open(path)),
         _ => {
             return Err(
-                "usage: selfcheck [owners | act DIR | idle … | own PART CGROUP VERSION | open FILE]".into(),
+                "usage: selfcheck [owners | act DIR | numbers DIR | idle … | own PART CGROUP VERSION | open FILE]".into(),
             );
         }
     }
@@ -99,7 +101,6 @@ fn act(dir: &str) -> Result<()> {
     settings::settings(dir)?;
     kernel()?;
     tracing::tracing()?;
-    by_number::by_number(compat::available());
     state::states(dir)?;
     signals::signals()?;
     compat::compat(dir)?;

@@ -119,9 +119,9 @@ fn run(host: &Host, hierarchy: &Hierarchy, top: &Path) -> Result<ExitCode> {
         };
         let seen = owners.get(&mark(part, who)).map(String::as_str);
         if seen == Some(&owner) {
-            println!("ok   {part}: the {who}'s opens are {owner}'s");
+            println!("ok   [{part} {who}] the {who}'s opens are {owner}'s");
         } else {
-            println!("FAIL {part}: the {who}'s opens are {owner}'s, not {seen:?}");
+            println!("FAIL [{part} {who}] the {who}'s opens are {owner}'s, not {seen:?}");
             failed += 1;
         }
     }
