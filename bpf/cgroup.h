@@ -11,6 +11,11 @@
 /* CGROUP_*: the controller of version 1 whose hierarchy it is, 0 for version 2. Fixed when the programs are loaded. */
 const volatile __u32 cgroup_controller SEC(".rodata.host") = 0;
 
+static __always_inline bool has_task_btf(void)
+{
+	return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf);
+}
+
 #define SUBSYSTEM(name)                                                                                                \
 	(bpf_core_enum_value_exists(enum cgroup_subsys_id, name) ?                                                     \
 		 (__s32)bpf_core_enum_value(enum cgroup_subsys_id, name) :                                             \
@@ -19,8 +24,8 @@ const volatile __u32 cgroup_controller SEC(".rodata.host") = 0;
 /* On a host without version 2 its hierarchy is there, unmounted, with every task in its root. */
 static __noinline __u64 cgroup_of_controller(void)
 {
-	struct css_set *set = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), cgroups);
 	struct cgroup_subsys_state *state = NULL;
+	struct css_set *set;
 	__s32 subsystem = -1;
 
 	switch (cgroup_controller) {
@@ -51,6 +56,14 @@ static __noinline __u64 cgroup_of_controller(void)
 	}
 	if (subsystem < 0)
 		return 0;
+	if (has_task_btf()) {
+		/* Loads instead of probe reads, which are much dearer: this is done for every record. */
+		struct task_struct *task = bpf_get_current_task_btf();
+		struct cgroup_subsys_state **states = (void *)task->cgroups + bpf_core_field_offset(struct css_set, subsys);
+
+		return states[subsystem]->cgroup->kn->id;
+	}
+	set = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), cgroups);
 	bpf_probe_read_kernel(&state, sizeof(state),
 			      (void *)set + bpf_core_field_offset(struct css_set, subsys) + subsystem * sizeof(state));
 	return BPF_CORE_READ(state, cgroup, kn, id);

@@ -6,11 +6,6 @@
 
 #define barrier_var(var) asm volatile("" : "+r"(var))
 
-static __always_inline bool has_task_btf(void)
-{
-	return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf);
-}
-
 static __always_inline struct task_struct *current_task(void)
 {
 	return (struct task_struct *)bpf_get_current_task();
