@@ -7,10 +7,16 @@ mod support;
 
 #[path = "driver/actor.rs"]
 mod actor;
+#[path = "driver/descriptors.rs"]
+mod descriptors;
 #[path = "driver/events.rs"]
 mod events;
 #[path = "driver/files.rs"]
 mod files;
+#[path = "driver/processes.rs"]
+mod processes;
+#[path = "driver/sockets.rs"]
+mod sockets;
 
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -62,6 +68,16 @@ pub(crate) fn both(
     run: fn(&Actor) -> Expected,
 ) {
     wide(cases, event, what, run);
+    only_compat(cases, event, what, run);
+}
+
+/// A case for 32-bit callers.
+pub(crate) fn only_compat(
+    cases: &mut Vec<Case>,
+    event: &'static str,
+    what: &'static str,
+    run: fn(&Actor) -> Expected,
+) {
     cases.push(Case {
         event,
         what,
@@ -202,6 +218,9 @@ fn every_event_has_every_parameter_as_falco_prints_it() {
     let lanner = Lanner::start(&arguments);
 
     let mut cases = files::cases();
+    cases.extend(descriptors::cases());
+    cases.extend(sockets::cases());
+    cases.extend(processes::cases());
     let compat = has_32_bit_calls();
     if !compat {
         skip("this kernel takes no 32-bit calls");

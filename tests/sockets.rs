@@ -177,7 +177,7 @@ fn parameters_print_as_falco_prints_them() {
     let here = listener.local_addr().unwrap();
     let fd = listener.as_raw_fd();
     printed(&[
-        format!("bind res=0 addr=127.0.0.1:0 fd={fd}(<4>{here}) "),
+        format!("bind res=0 addr=127.0.0.1:0 fd={fd}(<4t>{here}) "),
         format!("|{here}|net"),
     ]);
     let client = TcpStream::connect(here).unwrap();
@@ -185,21 +185,21 @@ fn parameters_print_as_falco_prints_them() {
     let name = format!("{near}->{here}");
     let fd = server.as_raw_fd();
     printed(&[format!(
-        "accept4 fd={fd}(<4>{name}) tuple={name} queuepct=0 queuelen=0 queuemax=128 flags=80000 |{name}|net"
+        "accept4 fd={fd}(<4t>{name}) tuple={name} queuepct=0 queuelen=0 queuemax=128 flags=80000 |{name}|net"
     )]);
     server.write_all(b"a reply\n").unwrap();
     let (out, back) = (format!("{here}->{near}"), client.as_raw_fd());
     printed(&[format!(
-        "sendto res=8 data=a reply. fd={fd}(<4>{name}) size=8 tuple={out} |{name}|net"
+        "sendto res=8 data=a reply. fd={fd}(<4t>{name}) size=8 tuple={out} |{name}|net"
     )]);
     (&client).read_exact(&mut [0; 8]).unwrap();
     // What comes in has the other end first.
     printed(&[format!(
-        "recvfrom res=8 data=a reply. tuple={out} fd={back}(<4>{name}) size=8 |{name}|net"
+        "recvfrom res=8 data=a reply. tuple={out} fd={back}(<4t>{name}) size=8 |{name}|net"
     )]);
     shutdown(client.as_raw_fd(), Shutdown::Write).unwrap();
     printed(&[format!(
-        "shutdown res=0 fd={back}(<4>{name}) how=1(SHUT_WR) |{name}|net"
+        "shutdown res=0 fd={back}(<4t>{name}) how=1(SHUT_WR) |{name}|net"
     )]);
     nix::sys::socket::getsockopt(&client, sockopt::SockType).unwrap();
     said(&[

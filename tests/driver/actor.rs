@@ -127,6 +127,10 @@ impl Expected {
 fn errno(result: i64) -> &'static str {
     match i32::try_from(-result).unwrap_or(0) {
         libc::EPERM => "EPERM",
+        libc::ENOSYS => "ENOSYS",
+        libc::EINPROGRESS => "EINPROGRESS",
+        libc::EDESTADDRREQ => "EDESTADDRREQ",
+        libc::EMSGSIZE => "EMSGSIZE",
         libc::ENOENT => "ENOENT",
         libc::ESRCH => "ESRCH",
         libc::EBADF => "EBADF",
@@ -161,6 +165,9 @@ pub(crate) struct Actor {
     start: usize,
     used: std::cell::Cell<usize>,
 }
+
+/// In place of the number of a 32-bit call: this and a number of `socketcall`.
+pub(crate) const SOCKETCALL: i64 = 1 << 20;
 
 const LOW: usize = 1 << 20;
 
@@ -229,6 +236,11 @@ impl Actor {
 
     /// Makes a call; an error is negative.
     pub(crate) fn call(&self, call: Call, arguments: &[i64]) -> i64 {
+        if self.compat && call.1 >= SOCKETCALL {
+            let words: Vec<_> = arguments.iter().map(|a| (a & 0xffff_ffff) as u32).collect();
+            let words = self.words(&words);
+            return self.call(Call(0, 102), &[call.1 - SOCKETCALL, words]);
+        }
         let argument = |at: usize| arguments.get(at).copied().unwrap_or(0);
         if !self.compat {
             // SAFETY: the arguments are numbers, or addresses of this actor's memory.

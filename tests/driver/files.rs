@@ -80,12 +80,21 @@ fn object(expected: Expected, path: &str) -> Expected {
     let file = std::fs::metadata(path).unwrap();
     expected
         // The kernel's 12:20 bits; Falco's is the same as what `stat` gives for small numbers.
-        .arg("dev", is(format!("{:X}", file.dev())), is(format!("{:X}", file.dev())))
+        .arg(
+            "dev",
+            is(format!("{:X}", file.dev())),
+            is(format!("{:X}", file.dev())),
+        )
         .same("ino", file.ino())
 }
 
+/// A call that failed has made nothing.
 fn no_object(expected: Expected) -> Expected {
-    expected.same("dev", 0).same("ino", 0)
+    missing(missing(expected, "dev"), "ino")
+}
+
+fn missing(expected: Expected, name: &str) -> Expected {
+    expected.arg(name, is("NULL"), Want::Missing)
 }
 
 fn file(expected: Expected, fd: i64, path: &str) -> Expected {
@@ -115,7 +124,10 @@ fn open_new(actor: &Actor) -> Expected {
 
 fn open_directory(actor: &Actor) -> Expected {
     let path = actor.folder.clone();
-    let fd = actor.call(OPEN, &[actor.text(&path), i64::from(libc::O_DIRECTORY | libc::O_CLOEXEC)]);
+    let fd = actor.call(
+        OPEN,
+        &[actor.text(&path), i64::from(libc::O_DIRECTORY | libc::O_CLOEXEC)],
+    );
     assert!(fd >= 0, "{fd}");
     let expected = Expected::of(fd)
         .is("fd", format!("<d>{path}"), fd)
@@ -137,7 +149,7 @@ fn open_nothing(actor: &Actor) -> Expected {
     no_object(
         Expected::of(-2)
             .is("fd", "ENOENT", fd)
-            .field("fd.num", is(-2))
+            .field("fd.num", Want::Starts("-".to_owned()))
             .field("fd.name", is(&path))
             .same("name", &path)
             .is("flags", "O_NONBLOCK|O_WRONLY", "42")
@@ -181,7 +193,10 @@ fn openat2_beneath(actor: &Actor) -> Expected {
     let flags = u64::try_from(libc::O_RDONLY | libc::O_NONBLOCK).unwrap();
     let resolve = 0x08 | 0x04u64;
     let how: Vec<u8> = [flags, 0, resolve].iter().flat_map(|w| w.to_ne_bytes()).collect();
-    let fd = actor.call(OPENAT2, &[directory, actor.text("beneath"), actor.bytes(&how), 24]);
+    let fd = actor.call(
+        OPENAT2,
+        &[directory, actor.text("beneath"), actor.bytes(&how), 24],
+    );
     let path = actor.path("beneath");
     let expected = file(Expected::of(fd), fd, &path)
         .is("dirfd", format!("<d>{}", actor.folder), directory)
@@ -218,13 +233,13 @@ fn mkdir(actor: &Actor) -> Expected {
     let path = actor.path("made");
     let result = actor.call(MKDIR, &[actor.text(&path), 0o2750]);
     assert_eq!(result, 0);
-    Expected::res(0).same("path", &path).is("mode", "02750", "2750")
+    Expected::res(0).same("path", &path).same("mode", "5E8")
 }
 
 fn mkdir_exists(actor: &Actor) -> Expected {
     let result = actor.call(MKDIR, &[actor.text(&actor.folder), 0o700]);
     assert_eq!(result, -17);
-    Expected::res(-17).same("path", &actor.folder).is("mode", "0700", "700")
+    Expected::res(-17).same("path", &actor.folder).same("mode", "1C0")
 }
 
 fn mkdirat(actor: &Actor) -> Expected {
@@ -233,7 +248,8 @@ fn mkdirat(actor: &Actor) -> Expected {
     Expected::res(0)
         .is("dirfd", format!("<d>{}", actor.folder), directory)
         .is("path", actor.path("made"), "made")
-        .is("mode", "0755", "755")
+        // Falco's table has this mode in hexadecimal, other than that of an open.
+        .same("mode", "1ED")
 }
 
 fn rmdir(actor: &Actor) -> Expected {
@@ -265,7 +281,10 @@ fn unlinkat(actor: &Actor) -> Expected {
     std::fs::create_dir(actor.path("directory")).unwrap();
     let directory = actor.open(&actor.folder, libc::O_DIRECTORY);
     let flags = i64::from(libc::AT_REMOVEDIR);
-    assert_eq!(actor.call(UNLINKAT, &[directory, actor.text("directory"), flags]), 0);
+    assert_eq!(
+        actor.call(UNLINKAT, &[directory, actor.text("directory"), flags]),
+        0
+    );
     Expected::res(0)
         .is("dirfd", format!("<d>{}", actor.folder), directory)
         .is("name", actor.path("directory"), "directory")
@@ -282,8 +301,13 @@ fn unlinkat_bad(actor: &Actor) -> Expected {
 
 fn symlink(actor: &Actor) -> Expected {
     let path = actor.path("link");
-    assert_eq!(actor.call(SYMLINK, &[actor.text("../target"), actor.text(&path)]), 0);
-    Expected::res(0).same("target", "../target").same("linkpath", &path)
+    assert_eq!(
+        actor.call(SYMLINK, &[actor.text("../target"), actor.text(&path)]),
+        0
+    );
+    Expected::res(0)
+        .same("target", "../target")
+        .same("linkpath", &path)
 }
 
 fn symlinkat(actor: &Actor) -> Expected {
@@ -375,7 +399,9 @@ fn chmod(actor: &Actor) -> Expected {
 fn chmod_nothing(actor: &Actor) -> Expected {
     let path = actor.path("nothing");
     assert_eq!(actor.call(CHMOD, &[actor.text(&path), 0o600]), -2);
-    Expected::res(-2).same("filename", &path).is("mode", "S_IWUSR|S_IRUSR", "600")
+    Expected::res(-2)
+        .same("filename", &path)
+        .is("mode", "S_IWUSR|S_IRUSR", "600")
 }
 
 fn fchmod(actor: &Actor) -> Expected {
@@ -387,14 +413,11 @@ fn fchmod(actor: &Actor) -> Expected {
 
 fn fchmod_bad(actor: &Actor) -> Expected {
     assert_eq!(actor.call(FCHMOD, &[999, 0o1777]), -9);
-    Expected::res(-9)
-        .same("fd", 999)
-        .field("fd.num", is(999))
-        .is(
-            "mode",
-            "S_IXOTH|S_IWOTH|S_IROTH|S_IXGRP|S_IWGRP|S_IRGRP|S_IXUSR|S_IWUSR|S_IRUSR|S_ISVTX",
-            "1777",
-        )
+    Expected::res(-9).same("fd", 999).field("fd.num", is(999)).is(
+        "mode",
+        "S_IXOTH|S_IWOTH|S_IROTH|S_IXGRP|S_IWGRP|S_IRGRP|S_IXUSR|S_IWUSR|S_IRUSR|S_ISVTX",
+        "1777",
+    )
 }
 
 fn fchmodat(actor: &Actor) -> Expected {

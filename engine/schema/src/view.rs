@@ -356,7 +356,10 @@ impl<'a> EventView<'a> {
             // The copy, the original, and the number that was asked for are all the same.
             FdUse::Copies { .. } => {
                 let number = self.wire.number(fd)?.cast_signed();
-                return self.descriptor.copied().filter(|copy| copy.number == number);
+                let copy = self.descriptor?;
+                // A call that failed is about the original alone.
+                let is_made = self.wire.number(0).map(u64::cast_signed) == Some(copy.number);
+                return (is_made || copy.number == number).then_some(Descriptor { number, ..*copy });
             }
         };
         if own.is_some_and(|own| usize::from(own) == fd) {

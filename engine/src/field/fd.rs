@@ -188,14 +188,25 @@ fn is_in(view: &EventView<'_>, layer: Layer) -> Option<Value<'static>> {
 }
 
 fn protocol<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
-    known(view)?;
-    Some(Value::text(match tuple(view).map(|t| (t.protocol, t.kind)) {
-        Some((6, _)) => "tcp",
-        Some((17, _)) => "udp",
-        Some((1 | 58, _)) => "icmp",
-        Some((_, 3)) => "raw",
-        _ => "<NA>",
-    }))
+    Some(Value::text(protocol_name(known(view)?).unwrap_or("<NA>")))
+}
+
+fn protocol_name(fd: &Descriptor<'_>) -> Option<&'static str> {
+    match fd.tuple.map(|t| (t.protocol, t.kind))? {
+        (6, _) => Some("tcp"),
+        (17, _) => Some("udp"),
+        (1 | 58, _) => Some("icmp"),
+        (_, 3) => Some("raw"),
+        _ => None,
+    }
+}
+
+/// What stands behind the type of an internet socket where a descriptor is printed: the first letter of its protocol.
+pub(super) fn protocol_letter(fd: &Descriptor<'_>) -> &'static str {
+    match fd.kind {
+        DescriptorKind::Ipv4 | DescriptorKind::Ipv6 => protocol_name(fd).map_or("", |name| &name[..1]),
+        _ => "",
+    }
 }
 
 fn family<'b>(view: &EventView<'b>) -> Option<Value<'b>> {

@@ -100,7 +100,7 @@ fn a_socket_is_both_its_ends() {
     let name = "10.0.0.1:4000->10.0.0.2:443";
     assert_eq!(
         all(&happening, fields),
-        [name, "10.0.0.2", "4000", "tcp", &format!("<4>{name}")]
+        [name, "10.0.0.2", "4000", "tcp", &format!("<4t>{name}")]
     );
     assert_eq!(shown(&happening, "fd.directory"), "-");
 }

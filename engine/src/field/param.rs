@@ -109,6 +109,10 @@ pub(super) fn raw<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) -> 
         ParamValue::Bytes(bytes) if is_empty(view.event.row().params[index].ty, bytes) => None,
         ParamValue::Bytes(bytes) => Some(Value::Bytes(bytes)),
         ParamValue::Path { raw, .. } => Some(Value::Bytes(raw)),
+        ParamValue::Tuple(tuple) if view.event.row().params[index].ty == ParamType::SockAddr => {
+            address_text(&tuple, buf);
+            Some(Value::Bytes(buf))
+        }
         ParamValue::Tuple(tuple) => {
             tuple_text(&tuple, view.event.row().params[index].is_inbound(), buf);
             Some(Value::Bytes(buf))

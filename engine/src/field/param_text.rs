@@ -170,6 +170,7 @@ pub(super) fn resolved(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) ->
             if let Some(fd) = described.filter(Descriptor::is_known) {
                 out.push(b'<');
                 out.extend_from_slice(fd.kind.letter().as_bytes());
+                out.extend_from_slice(super::fd::protocol_letter(&fd).as_bytes());
                 out.push(b'>');
                 super::fd::name_into(&fd, out);
             }
