@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lanner_schema::container::{CgroupMap, ContainerTable, Owner};
+use lanner_schema::descriptor::Descriptor;
 use lanner_schema::event::{Category, EVENT_COUNT, EVENTS, Event, EventSet, Needs, Origin};
 use lanner_schema::host_names::{AddressNames, HostNames};
 use lanner_schema::process::{Process, User};
@@ -277,6 +278,12 @@ impl System for State {
     }
     fn earlier(&self) -> Option<Earlier> {
         self.earlier
+    }
+    fn descriptor_now(&self, pid: u32, number: u32, look: &mut dyn FnMut(&Descriptor<'_>)) {
+        self.processes.procfs.descriptor(pid, number, look);
+    }
+    fn descriptors_now(&self, pid: u32) -> Vec<u32> {
+        self.processes.procfs.descriptors(pid)
     }
 }
 
@@ -554,7 +561,7 @@ impl Consumer {
         wire: Wire<'_>,
         implied_result: Option<i64>,
         paths: &[ResolvedPath<'_>],
-        descriptor: Option<&lanner_schema::descriptor::Descriptor<'_>>,
+        descriptor: Option<&Descriptor<'_>>,
         on_event: &mut dyn FnMut(&EventView<'_>),
     ) {
         self.state.processes.ensure(header);

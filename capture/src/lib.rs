@@ -16,6 +16,7 @@ mod host;
 mod id_map;
 mod last_peer;
 mod losses;
+mod open_descriptor;
 mod outside;
 mod owner;
 mod plan;

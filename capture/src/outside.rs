@@ -4,7 +4,7 @@
 //! replay can give them. A new question needs no format of its own: it is its kind, its key and bytes.
 
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -14,6 +14,8 @@ use lanner_schema::container::Containers;
 use lanner_schema::host_names::AddressNames;
 use nix::sys::statfs::statfs;
 use nix::time::{ClockId, clock_gettime};
+
+use crate::open_descriptor;
 
 /// What is asked: the first byte of a question in a recording, so that a number keeps its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub(crate) enum Ask {
     HasCgroups = 9,
     /// The kind of the file system a file is in, and the flags of its mount (statfs(2)).
     FileSystem = 10,
+    /// The line of a socket in the list with this path, behind a byte that says whether one listens at its port.
+    Socket = 11,
 }
 
 /// Keeps or gives the answers.
@@ -207,6 +211,20 @@ impl Outside {
         Some((number(bytes.get(..8)?)?, number(bytes.get(8..)?)?))
     }
 
+    /// The line of the socket with this inode, which is in that column, in a list of /proc/PID/net; and whether another
+    /// listens at its port.
+    pub(crate) fn socket(&self, list: &Path, column: usize, inode: u64) -> Option<(Vec<u8>, bool)> {
+        let mut key = inode.to_le_bytes().to_vec();
+        key.extend_from_slice(list.as_os_str().as_bytes());
+        let answer = self.ask(Ask::Socket, &key, || {
+            let lines = BufReader::new(File::open(list).ok()?).split(b'\n');
+            let (line, listens) = open_descriptor::line_of(lines.map_while(Result::ok), column, inode)?;
+            Some([&[u8::from(listens)], &line[..]].concat())
+        })?;
+        let (listens, line) = answer.split_first()?;
+        Some((line.to_vec(), *listens != 0))
+    }
+
     /// The numbers among the names in a directory: the processes in /proc, the threads in a task directory.
     pub(crate) fn numbers(&self, directory: &Path) -> Vec<u32> {
         let names = self.ask(Ask::Names, directory.as_os_str().as_bytes(), || {
@@ -319,12 +337,13 @@ mod tests {
     /// A replay has no host to ask: what keeps the state may not look at one by itself.
     #[test]
     fn the_state_asks_nobody_else() {
-        const STATE: [(&str, &str); 8] = [
+        const STATE: [(&str, &str); 9] = [
             ("cgroup_names.rs", include_str!("cgroup_names.rs")),
             ("decode.rs", include_str!("decode.rs")),
             ("descriptor.rs", include_str!("descriptor.rs")),
             ("exe_file.rs", include_str!("exe_file.rs")),
             ("last_peer.rs", include_str!("last_peer.rs")),
+            ("open_descriptor.rs", include_str!("open_descriptor.rs")),
             ("owner.rs", include_str!("owner.rs")),
             ("process_table.rs", include_str!("process_table.rs")),
             ("procfs.rs", include_str!("procfs.rs")),

@@ -40,7 +40,7 @@ pub(crate) struct ProcessTable {
     purged_at: u64,
     /// The time of the latest event.
     now: u64,
-    procfs: Procfs,
+    pub(crate) procfs: Procfs,
     pub(crate) counts: Counts,
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Procfs {
     /// Whether environments are read: not unless a rule reads them.
     pub(crate) environment: bool,
     overlays: Overlays,
-    outside: Outside,
+    pub(crate) outside: Outside,
 }
 
 impl Procfs {
@@ -104,6 +104,11 @@ impl Procfs {
     pub(crate) fn share_pid_namespace(&self, one: u32, other: u32) -> bool {
         let of = |pid: u32| self.pid_namespace(&pid.to_string());
         of(one).is_some_and(|namespace| of(other) == Some(namespace))
+    }
+
+    /// The directory of a process.
+    pub(crate) fn directory(&self, pid: u32) -> PathBuf {
+        self.root.join(pid.to_string())
     }
 
     /// The environment of a process, when it is to be read.

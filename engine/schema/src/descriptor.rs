@@ -132,7 +132,12 @@ impl DescriptorKind {
             _ if object.magic == NSFS_MAGIC => return DescriptorKind::File,
             _ => {}
         }
-        match object.name() {
+        DescriptorKind::of_name(object.name())
+    }
+
+    /// What has this name, of the kernel's own, that it gives what has no path.
+    pub fn of_name(name: &[u8]) -> DescriptorKind {
+        match name {
             name if name.starts_with(b"memfd:") => DescriptorKind::Memfd,
             b"[eventfd]" => DescriptorKind::Event,
             b"[signalfd]" => DescriptorKind::Signal,

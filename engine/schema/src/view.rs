@@ -26,6 +26,13 @@ pub trait System {
     fn earlier(&self) -> Option<Earlier> {
         None
     }
+    /// Shows what a descriptor of a process refers to by now, however long ago the event was. The host is asked, each time;
+    /// nothing is shown when the descriptor is not open or the process is gone.
+    fn descriptor_now(&self, _pid: u32, _number: u32, _look: &mut dyn FnMut(&Descriptor<'_>)) {}
+    /// The numbers of the descriptors that a process has open by now, likewise.
+    fn descriptors_now(&self, _pid: u32) -> Vec<u32> {
+        Vec::new()
+    }
     /// The values somebody gave by hand for the field with this text, for conditions that are tried without an event.
     /// Only fields that were compiled for given values ask.
     fn given(&self, _field: &str) -> &[Given] {

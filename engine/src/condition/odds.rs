@@ -70,21 +70,28 @@ impl Odds {
     }
 }
 
+/// Nanoseconds to ask the host about a descriptor.
+const ASKING: f32 = 10_000.0;
+
 /// Nanoseconds to read a value.
 pub(super) fn reading(source: &Source) -> f32 {
     match source {
         Source::Field(field) => match field.row.extract {
             Extract::Unfilled => 1.0,
             Extract::Plain(_) => match field.row.name {
+                // The host is asked.
+                name if name.starts_with("proc.std") => ASKING,
                 name if name.starts_with("fs.path.") => 12.0,
                 name if name.starts_with("proc.p") || name.starts_with("user.") => 8.0,
                 "fd.directory" | "fd.filename" | "container.image.repository" | "evt.is_open_exec" => 8.0,
                 _ => 2.0,
             },
+            Extract::Any(_) if field.row.name == "fd.types" => 10.0 * ASKING,
             Extract::Ancestor(_) | Extract::Any(_) | Extract::Ends(_) | Extract::Names(_) => 15.0,
             Extract::Mostly(..) => 2.0,
             Extract::One(_) => match field.row.name {
                 "fd.nameraw" | "proc.args" => 6.0,
+                name if name.starts_with("proc.std") => ASKING,
                 "evt.args" | "evt.info" => 300.0,
                 _ => 40.0,
             },

@@ -45,6 +45,8 @@ pub(crate) fn is_decided(field: &FieldRef, event: Event) -> bool {
         },
         "evt.abspath" => param::absolute_param(event, &field.arg).is_none(),
         _ if name.starts_with("fs.path.") => !has_result || !param::has_path(event, name),
+        // The process's, not the event's.
+        "fd.types" => false,
         _ if name.starts_with("fd.") => row.fd == FdUse::None,
         _ if name.starts_with("fdlist.") => !row.params.iter().any(|p| p.ty == ParamType::FdList),
         _ => false,

@@ -7,8 +7,8 @@ use lanner_schema::view::{EventView, ParamValue};
 use memchr::{memchr_iter, memrchr};
 use std::net::IpAddr;
 
-use super::Extract::{Ends, Mostly, Names, One, Plain, Unfilled};
-use super::{Field, fields, param};
+use super::Extract::{Any, Ends, Mostly, Names, One, Plain};
+use super::{Field, fields, param, process};
 use crate::value::Value;
 
 fn tuple<'b>(view: &EventView<'b>) -> Option<SocketTuple<'b>> {
@@ -272,7 +272,7 @@ pub(super) static FIELDS: &[Field] = fields! {
     "fd.dev.minor" Int32 None [] "Its minor number." => Plain(|e| dev(e).map(|dev| Value::U64(dev & 0xff | (dev >> 12) & 0xfff00)));
     "fd.ino" Int64 None [] "The file's inode number." => Plain(|e| ino(e).map(Value::U64));
     "fd.nameraw" CharBuf None [] "The path as it was passed, double slashes removed." => Mostly(clean_raw_name, |e, _, buf| raw_name(e, buf));
-    "fd.types" CharBuf Index [list no_rhs] "Types of all open descriptors, or of one." => Unfilled;
+    "fd.types" CharBuf Index [list no_rhs] "Types of all open descriptors of the process, or of one, as /proc has them once the event is looked at; missing when the process is gone by then." => Any(process::types_now);
     "fd.is_upper_layer" Bool None [] "The file is in the upper layer of an overlay." => Plain(|e| is_in(e, Layer::Upper));
     "fd.is_lower_layer" Bool None [] "The file is in a lower layer of an overlay." => Plain(|e| is_in(e, Layer::Lower));
 };

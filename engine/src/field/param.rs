@@ -40,7 +40,7 @@ pub(super) fn reads(name: &str) -> Reads {
     match name {
         "evt.args" | "evt.info" => Reads::All,
         "evt.arg" => Reads::Indexed,
-        "fd.num" | "fd.uid" | "fd.name_changed" => Reads::None,
+        "fd.num" | "fd.uid" | "fd.name_changed" | "fd.types" => Reads::None,
         "fd.dev" | "fd.dev.major" | "fd.dev.minor" => Reads::ObjectOr("dev"),
         "fd.ino" => Reads::ObjectOr("ino"),
         "evt.buffer" => Reads::Named("data"),

@@ -1,5 +1,6 @@
 //! `proc.*`, `thread.*`, `user.*` and `group.*`.
 
+use lanner_schema::descriptor::Descriptor;
 use lanner_schema::flags::{
     CAPABILITIES, EXE_FROM_MEMFD, EXE_LOWER_LAYER, EXE_UNKNOWN_LAYER, EXE_UPPER_LAYER, EXE_WRITABLE,
 };
@@ -8,7 +9,7 @@ use lanner_schema::task::{TaskValue, bits};
 use lanner_schema::view::EventView;
 
 use super::Extract::{Ancestor, Any, One, Plain, Unfilled};
-use super::{Arg, Field, fields, param};
+use super::{Arg, Field, fd, fields, param};
 use crate::value::Value;
 
 /// Longer chains are a loop or of no use.
@@ -200,6 +201,51 @@ fn ancestor_env<'b>(view: &EventView<'b>, arg: &Arg, each: &mut dyn FnMut(Value<
             }
         }
         _ => ancestors(view, &mut |process| each(Value::Bytes(&process.image.env))),
+    }
+}
+
+/// What a descriptor of the process refers to now: the type.
+fn type_now<'b>(view: &EventView<'b>, number: u32) -> Option<Value<'b>> {
+    let mut kind = None;
+    let look = &mut |fd: &Descriptor<'_>| kind = Some(fd.kind);
+    view.system.descriptor_now(view.pid, number, look);
+    kind.map(|kind| Value::text(kind.word()))
+}
+
+/// And its name; empty for what has none.
+fn name_now<'b>(view: &EventView<'b>, number: u32, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
+    let mut is_open = false;
+    let look = &mut |opened: &Descriptor<'_>| {
+        is_open = true;
+        fd::name_into(opened, buf);
+    };
+    view.system.descriptor_now(view.pid, number, look);
+    is_open.then_some(Value::Bytes(buf))
+}
+
+/// The types of all descriptors of the process, each once, or of one.
+pub(super) fn types_now<'b>(view: &EventView<'b>, arg: &Arg, each: &mut dyn FnMut(Value<'b>) -> bool) {
+    if let Arg::Index(number) = arg {
+        if let Some(ty) = u32::try_from(*number)
+            .ok()
+            .and_then(|number| type_now(view, number))
+        {
+            each(ty);
+        }
+        return;
+    }
+    let mut seen = Vec::new();
+    for number in view.system.descriptors_now(view.pid) {
+        let mut stop = false;
+        view.system.descriptor_now(view.pid, number, &mut |fd| {
+            if !seen.contains(&fd.kind) {
+                seen.push(fd.kind);
+                stop = each(Value::text(fd.kind.word()));
+            }
+        });
+        if stop {
+            return;
+        }
     }
 }
 
@@ -475,12 +521,12 @@ pub(super) static FIELDS: &[Field] = fields! {
     "thread.vmrss" Uint64 None [] "proc.vmrss on the first thread, 0 on others." => Plain(|e| of_first_thread(e, TaskValue::VmRss, 1));
     "thread.vmsize.b" Uint64 None [hidden] "thread.vmsize in bytes." => Plain(|e| of_first_thread(e, TaskValue::VmSize, 1024));
     "thread.vmrss.b" Uint64 None [hidden] "thread.vmrss in bytes." => Plain(|e| of_first_thread(e, TaskValue::VmRss, 1024));
-    "proc.stdin.type" CharBuf None [] "Type of descriptor 0." => Unfilled;
-    "proc.stdout.type" CharBuf None [] "Type of descriptor 1." => Unfilled;
-    "proc.stderr.type" CharBuf None [] "Type of descriptor 2." => Unfilled;
-    "proc.stdin.name" CharBuf None [] "Name of descriptor 0." => Unfilled;
-    "proc.stdout.name" CharBuf None [] "Name of descriptor 1." => Unfilled;
-    "proc.stderr.name" CharBuf None [] "Name of descriptor 2." => Unfilled;
+    "proc.stdin.type" CharBuf None [] "Type of descriptor 0, as /proc has it once the event is looked at; missing when the process is gone by then." => Plain(|e| type_now(e, 0));
+    "proc.stdout.type" CharBuf None [] "Type of descriptor 1, as /proc has it once the event is looked at; missing when the process is gone by then." => Plain(|e| type_now(e, 1));
+    "proc.stderr.type" CharBuf None [] "Type of descriptor 2, as /proc has it once the event is looked at; missing when the process is gone by then." => Plain(|e| type_now(e, 2));
+    "proc.stdin.name" CharBuf None [] "Name of descriptor 0, likewise." => One(|e, _, buf| name_now(e, 0, buf));
+    "proc.stdout.name" CharBuf None [] "Name of descriptor 1, likewise." => One(|e, _, buf| name_now(e, 1, buf));
+    "proc.stderr.name" CharBuf None [] "Name of descriptor 2, likewise." => One(|e, _, buf| name_now(e, 2, buf));
 };
 
 pub(super) static USER_FIELDS: &[Field] = fields! {

@@ -112,6 +112,7 @@ impl About {
                 "util" => About::Nothing,
                 "evt" | "syscall" | "lanner" => About::Record,
                 "fs" => About::Path,
+                "fd" if name == "fd.types" => About::Process,
                 "fd" => About::Descriptor,
                 "fdlist" => About::Descriptors,
                 "proc" if name.starts_with("proc.is_container_") => About::Nothing,
@@ -276,6 +277,8 @@ enum Part {
 fn process(name: &str, tier: Tier) -> Quality {
     match name {
         "thread.tid" | "thread.ismain" | "proc.pid" => Quality::Exact,
+        "fd.types" => Quality::Weaker(Why::FromProc),
+        _ if name.starts_with("proc.std") => Quality::Weaker(Why::FromProc),
         _ => tier.process(),
     }
 }
