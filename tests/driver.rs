@@ -13,6 +13,8 @@ mod descriptors;
 mod events;
 #[path = "driver/files.rs"]
 mod files;
+#[path = "driver/images.rs"]
+mod images;
 #[path = "driver/processes.rs"]
 mod processes;
 #[path = "driver/sockets.rs"]
@@ -105,7 +107,7 @@ fn rules(folder: &Path) -> String {
             "- rule: {event}\n  desc: For this test\n  condition: evt.type = {event} and actor\n  \
              priority: NOTICE\n  output: \"*{FIELDS}"
         );
-        for parameter in parameters.split(' ') {
+        for parameter in parameters.split_whitespace() {
             let _ = write!(text, " %evt.arg.{parameter} %evt.rawarg.{parameter}");
         }
         text.push_str("\"\n");
@@ -174,7 +176,7 @@ fn differences(alert: &Value, expected: &Expected, parameters: &str) -> Vec<Stri
     // evt.args names every parameter, in order.
     let args = format!(" {}", value(alert, "evt.args").unwrap_or_default());
     let mut rest = &*args;
-    for parameter in parameters.split(' ') {
+    for parameter in parameters.split_whitespace() {
         let Some(at) = rest.find(&format!(" {parameter}=")) else {
             differences.push(format!("evt.args has no {parameter} where it belongs: {args}"));
             break;
@@ -190,7 +192,7 @@ fn check(case: &Case, expected: &Expected, pid: i32, alerts: &[Value]) -> Vec<St
         return vec!["no such event in this test's table".to_owned()];
     };
     let unchecked: Vec<_> = parameters
-        .split(' ')
+        .split_whitespace()
         .flat_map(|name| [format!("evt.arg.{name}"), format!("evt.rawarg.{name}")])
         .filter(|name| !expected.fields.iter().any(|(field, _)| field == name))
         .collect();
@@ -221,6 +223,13 @@ fn every_event_has_every_parameter_as_falco_prints_it() {
     cases.extend(descriptors::cases());
     cases.extend(sockets::cases());
     cases.extend(processes::cases());
+    cases.extend(images::cases());
+    for (event, _) in EVENTS {
+        assert!(
+            cases.iter().any(|case| case.event == *event),
+            "nobody calls {event}"
+        );
+    }
     let compat = has_32_bit_calls();
     if !compat {
         skip("this kernel takes no 32-bit calls");

@@ -24,13 +24,15 @@ pub(crate) enum Want {
     Hex,
     /// No value.
     Missing,
+    /// A value or none, as the kernel and the machine have it.
+    Maybe,
 }
 
 impl Want {
     /// Whether a value, `None` where the alert has none, is as wanted.
     pub(crate) fn fits(&self, value: Option<&str>) -> bool {
         let Some(value) = value else {
-            return matches!(self, Self::Missing);
+            return matches!(self, Self::Missing | Self::Maybe);
         };
         match self {
             Self::Is(text) => value == text,
@@ -46,6 +48,7 @@ impl Want {
                         .all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b))
             }
             Self::Missing => false,
+            Self::Maybe => true,
         }
     }
 }

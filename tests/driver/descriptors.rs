@@ -32,6 +32,9 @@ const READV: Call = Call(libc::SYS_readv, 145);
 const WRITEV: Call = Call(libc::SYS_writev, 146);
 const PREAD: Call = Call(libc::SYS_pread64, 180);
 const PWRITE: Call = Call(libc::SYS_pwrite64, 181);
+const PREADV: Call = Call(libc::SYS_preadv, 333);
+const PWRITEV: Call = Call(libc::SYS_pwritev, 334);
+const SENDFILE: Call = Call(libc::SYS_sendfile, 239);
 const BPF: Call = Call(libc::SYS_bpf, 357);
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -71,6 +74,9 @@ pub(crate) fn cases() -> Vec<Case> {
     both(&mut cases, "writev", "to a file", writev);
     both(&mut cases, "pread", "of a file", pread);
     both(&mut cases, "pwrite", "to a file", pwrite);
+    both(&mut cases, "preadv", "of a file", preadv);
+    both(&mut cases, "pwritev", "to a file", pwritev);
+    both(&mut cases, "sendfile", "between files", sendfile);
     cases
 }
 
@@ -442,4 +448,36 @@ fn pwrite(actor: &Actor) -> Expected {
         .same("data", "abc")
         .same("size", 3)
         .same("pos", 5)
+}
+
+fn preadv(actor: &Actor) -> Expected {
+    let (fd, name) = file(actor);
+    assert_eq!(actor.call(PREADV, &[fd, vector(actor, &[0; 4]), 2, 3, 0]), 4);
+    Expected::res(4)
+        .is("fd", &name, fd)
+        .same("data", "3456")
+        .same("size", 4)
+        .same("pos", 3)
+}
+
+fn pwritev(actor: &Actor) -> Expected {
+    let (fd, name) = file(actor);
+    assert_eq!(actor.call(PWRITEV, &[fd, vector(actor, b"vector"), 2, 5, 0]), 6);
+    Expected::res(6)
+        .is("fd", &name, fd)
+        .same("data", "vector")
+        .same("size", 6)
+        .same("pos", 5)
+}
+
+fn sendfile(actor: &Actor) -> Expected {
+    let (from, _) = file(actor);
+    let to = actor.open(&actor.file("to", ""), libc::O_RDWR);
+    assert_eq!(actor.call(SENDFILE, &[to, from, actor.words(&[4, 0]), 100]), 6);
+    Expected::res(6)
+        // Where it has come to.
+        .same("offset", 10)
+        .arg("out_fd", Want::Holds(String::new()), is(to))
+        .arg("in_fd", Want::Holds(String::new()), is(from))
+        .same("size", 100)
 }

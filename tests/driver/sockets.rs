@@ -1,11 +1,12 @@
 //! Sockets, over the loopback device and in the file system.
 
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixListener;
 
 use super::actor::{Actor, Call, Expected, SOCKETCALL, Want, is};
-use super::{Case, both};
+use super::{Case, both, only_compat};
 
 const SOCKET: Call = Call(libc::SYS_socket, SOCKETCALL + 1);
 const BIND: Call = Call(libc::SYS_bind, SOCKETCALL + 2);
@@ -59,6 +60,9 @@ pub(crate) fn cases() -> Vec<Case> {
     both(&mut cases, "recvfrom", "of nothing", recvfrom_nothing);
     both(&mut cases, "recvmsg", "of UDP", recvmsg);
     both(&mut cases, "recvmmsg", "of UDP", recvmmsg);
+    // These are calls of their own in socketcall() alone.
+    only_compat(&mut cases, "send", "on a connection", send);
+    only_compat(&mut cases, "recv", "of a connection", recv);
     cases
 }
 
@@ -463,4 +467,32 @@ fn recvmmsg(actor: &Actor) -> Expected {
         .same("data", "datagram")
         .some("size", || Want::Positive)
         .arg("msgcontrol", is("NULL"), Want::Missing)
+}
+
+fn connected() -> (TcpStream, TcpStream, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let client = TcpStream::connect(address).unwrap();
+    let server = listener.accept().unwrap().0;
+    let name = format!("{}->{address}", client.local_addr().unwrap());
+    (client, server, name)
+}
+
+fn send(actor: &Actor) -> Expected {
+    let (client, _server, name) = connected();
+    let arguments = [number(&client), actor.bytes(b"stream"), 6, 0];
+    assert_eq!(actor.call(Call(0, SOCKETCALL + 9), &arguments), 6);
+    tuple(socket(Expected::res(6), number(&client), "4t", &name), &name)
+        .same("data", "stream")
+        .same("size", 6)
+}
+
+fn recv(actor: &Actor) -> Expected {
+    let (mut client, server, name) = connected();
+    client.write_all(b"stream").unwrap();
+    let arguments = [number(&server), actor.bytes(&[0; 50]), 50, 0];
+    assert_eq!(actor.call(Call(0, SOCKETCALL + 10), &arguments), 6);
+    tuple(socket(Expected::res(6), number(&server), "4t", &name), &name)
+        .same("data", "stream")
+        .same("size", 50)
 }
