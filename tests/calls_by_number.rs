@@ -106,7 +106,7 @@ fn calls_by_number_and_reads_make_alerts_with_their_arguments() {
     // Everything before it has come by the time the alert of the read has; the write was not captured.
     let open = by("Open");
     assert!(
-        !lanner.alerts().iter().any(|alert| open(alert)),
+        !lanner.alerts().iter().any(open),
         "{:?}",
         lanner.alerts()
     );
