@@ -105,11 +105,7 @@ fn calls_by_number_and_reads_make_alerts_with_their_arguments() {
     assert!(log.contains("base_syscalls.all"), "{log}");
     // Everything before it has come by the time the alert of the read has; the write was not captured.
     let open = by("Open");
-    assert!(
-        !lanner.alerts().iter().any(open),
-        "{:?}",
-        lanner.alerts()
-    );
+    assert!(!lanner.alerts().iter().any(open), "{:?}", lanner.alerts());
     assert_eq!(lanner.stop().status.code(), Some(0));
 }
 

@@ -48,6 +48,19 @@ impl Cgroups {
         self.id_of(path_of_process(std::str::from_utf8(text).ok()?, self.controller)?)
     }
 
+    /// The path that the text of a `/proc/PID/cgroup` has for this hierarchy.
+    pub(crate) fn path_of_process<'t>(&self, text: &'t str) -> Option<&'t str> {
+        path_of_process(text, self.controller)
+    }
+
+    /// The line of a `/proc/PID/cgroup` that has this path for this hierarchy.
+    pub(crate) fn line(&self, path: &str) -> String {
+        match self.controller {
+            Some(controller) => format!("1:{}:{path}", controller.name()),
+            None => format!("0::{path}"),
+        }
+    }
+
     /// The path of a cgroup below the mount, `/` for the root; `None` when it is gone.
     pub(crate) fn path_of(&self, id: u64) -> Option<String> {
         let path = self.outside.ask(Ask::CgroupPath, &id.to_le_bytes(), || {

@@ -23,6 +23,7 @@ pub(crate) struct CgroupNames {
     pub(crate) is_kept: bool,
     proc: PathBuf,
     outside: Outside,
+    /// The hierarchy of the ids in records.
     unified: Option<Arc<Cgroups>>,
     /// True where subsystems have hierarchies of their own (cgroup v1): only /proc tells where a process is in them.
     has_others: bool,
@@ -58,10 +59,11 @@ impl CgroupNames {
         }
         let names: Arc<[u8]> = match self.unified.as_ref().filter(|_| !self.has_others) {
             Some(unified) => unified.path_of(id).map(|path| named("", &path)),
-            None => self
-                .outside
-                .read(&self.proc.join(pid.to_string()).join("cgroup"), FILE_MAX)
-                .map(|text| named(&String::from_utf8_lossy(&text), "")),
+            None => {
+                let file = self.proc.join(pid.to_string()).join("cgroup");
+                let text = self.outside.read(&file, FILE_MAX).unwrap_or_default();
+                Some(self.confirmed(id, &String::from_utf8_lossy(&text)))
+            }
         }
         .unwrap_or_default()
         .into();
@@ -72,6 +74,18 @@ impl CgroupNames {
             self.by_id.insert(id, Arc::clone(&names));
         }
         names
+    }
+
+    /// What a process's file says, if it agrees with the cgroup in its record. A process that has ended is in the root of
+    /// every hierarchy, and one that was moved may be elsewhere in the others too: then only where the record has it is known.
+    fn confirmed(&self, id: u64, text: &str) -> Vec<u8> {
+        let Some((cgroups, path)) = self.unified.as_ref().and_then(|c| Some((c, c.path_of(id)?))) else {
+            return named(text, "");
+        };
+        match cgroups.path_of_process(text) == Some(path.as_str()) {
+            true => named(text, ""),
+            false => named(&cgroups.line(&path), ""),
+        }
     }
 }
 
@@ -132,6 +146,41 @@ mod tests {
         );
         assert_eq!(words("3:memory:/m\n1:name=systemd:/s\n", ""), "memory=/m ");
         assert_eq!(words("", ""), "");
+    }
+
+    /// A process that has ended is in the root of every hierarchy, by its file; its record knows better.
+    #[test]
+    fn what_the_record_says_goes_before_what_a_file_says_of_the_dead() {
+        let Some(cgroups) = Cgroups::find(Outside::default()).map(Arc::new) else {
+            eprintln!("skipped: this host has no hierarchy of cgroups");
+            return;
+        };
+        let name = format!("lanner-names-{}", std::process::id());
+        let dir = cgroups.mount().join(&name);
+        if let Err(error) = std::fs::create_dir(&dir) {
+            eprintln!("skipped: no cgroup can be made here: {error}");
+            return;
+        }
+        let id = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&dir).unwrap());
+        let proc = tempfile::tempdir().unwrap();
+        let file = |pid: u32, text: &str| {
+            std::fs::create_dir_all(proc.path().join(pid.to_string())).unwrap();
+            std::fs::write(proc.path().join(pid.to_string()).join("cgroup"), text).unwrap();
+        };
+        let path = format!("/{name}");
+        let live = cgroups.line(&path) + "\n99:freezer:/f\n";
+        std::fs::create_dir(proc.path().join("self")).unwrap();
+        std::fs::write(proc.path().join("self/cgroup"), &live).unwrap();
+        file(7, &live);
+        file(8, &(cgroups.line("/") + "\n99:freezer:/\n"));
+        let mut names = CgroupNames::new(proc.path(), Some(Arc::clone(&cgroups)), Outside::default());
+        names.is_kept = true;
+        let of = |names: &mut CgroupNames, pid| String::from_utf8(names.of(id, pid).to_vec()).unwrap();
+        let (alive, dead, gone) = (of(&mut names, 7), of(&mut names, 8), of(&mut names, 9));
+        std::fs::remove_dir(&dir).unwrap();
+        assert!(alive.contains("freezer=/f") && alive.contains(&path), "{alive:?}");
+        assert!(!dead.contains("freezer") && dead.contains(&path), "{dead:?}");
+        assert_eq!(dead, gone);
     }
 
     #[test]

@@ -278,6 +278,8 @@ fn process(name: &str, tier: Tier) -> Quality {
     match name {
         "thread.tid" | "thread.ismain" | "proc.pid" => Quality::Exact,
         "fd.types" => Quality::Weaker(Why::FromProc),
+        // Of hosts where every subsystem has a hierarchy of its own.
+        "thread.cgroups" | "thread.cgroup" => Quality::Weaker(Why::FromProc),
         _ if name.starts_with("proc.std") => Quality::Weaker(Why::FromProc),
         _ => tier.process(),
     }
