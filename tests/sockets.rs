@@ -122,7 +122,7 @@ fn rules_on_what_comes_in_alert() {
         sender.send_to(b"over here", to).unwrap();
         receiver.recv_from(&mut [0; 16]).unwrap();
     }
-    let name = |from: SocketAddr| format!("{to}->{from}|{}|{}|ipv4|udp|false", to.port(), from.port());
+    let name = |from: SocketAddr| format!("{from}->{to}|{}|{}|ipv4|udp|true", to.port(), from.port());
     alert("Inbound", format!("recvfrom|{}", name(from)));
     let other = UdpSocket::bind((ip, 0)).unwrap();
     other.send_to(b"me too", to).unwrap();

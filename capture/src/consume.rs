@@ -532,7 +532,9 @@ impl Consumer {
             && wire.number(0).is_some_and(|result| result.cast_signed() >= 0)
             && let Some(tuple) = &descriptor.tuple
         {
-            descriptor.name_changed = self.peers.changed(tuple);
+            let datagram = self.peers.note(tuple, event.row().category == Category::IoRead);
+            descriptor.name_changed = datagram.changed;
+            descriptor.is_server = datagram.is_server;
         }
         self.view(event, header, wire, None, &paths, descriptor.as_ref(), on_event);
         drop(paths);

@@ -27,11 +27,7 @@ pub(super) fn calls(page: *mut u8, dir: &str) -> Result<()> {
         "prctl",
         172,
         [15, name, 0, 0],
-        &[
-            ("option", "15"),
-            ("arg2_str", "thirty-two"),
-            ("arg2_int", "<none>"),
-        ],
+        &[("option", "15"), ("arg2_str", "thirty-two"), ("arg2_int", "0")],
     );
     call(
         "prctl",

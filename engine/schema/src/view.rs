@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::container::Owner;
 use crate::descriptor::Descriptor;
-use crate::event::{Event, FdUse, Origin, Param, ParamType, ProcessField};
+use crate::event::{Event, Extractor, FdUse, Origin, Param, ParamType, ProcessField};
 use crate::flags;
 use crate::process::{Process, User};
 use crate::record::{DYN_ERRNO, DYN_NUMBER, Object, SocketTuple, Wire};
@@ -218,6 +218,15 @@ impl<'a> EventView<'a> {
             Some(wire) => self.from_wire(index, param, wire.bytes),
             None if param.from == Origin::Return => self.implied_result.map(ParamValue::I64),
             None if let Origin::Constant(value) = param.from => Some(ParamValue::U64(value)),
+            // What is no number, or was not opened, is 0 in Falco.
+            None if param.from == Origin::Extractor(Extractor::PrctlNumber) => Some(ParamValue::I64(0)),
+            None if matches!(
+                param.from,
+                Origin::Extractor(Extractor::OpenedDev | Extractor::OpenedIno)
+            ) && self.result().is_some_and(|result| result < 0) =>
+            {
+                Some(ParamValue::U64(0))
+            }
             None if let Some(path) = self.resolved(index) => Some(ParamValue::Path {
                 raw: path,
                 resolved: Some(path),

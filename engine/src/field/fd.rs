@@ -28,11 +28,12 @@ fn local(view: &EventView<'_>) -> Option<End> {
 fn remote(view: &EventView<'_>) -> Option<End> {
     tuple(view)?.remote
 }
+/// A socket that is no server's and has no peer is no client's either: nobody knows yet what it will be.
 fn client(view: &EventView<'_>) -> Option<End> {
     if view.descriptor?.is_server {
         remote(view)
     } else {
-        local(view)
+        local(view).filter(|_| remote(view).is_some())
     }
 }
 fn server(view: &EventView<'_>) -> Option<End> {
@@ -53,7 +54,7 @@ fn client_ip(view: &EventView<'_>) -> Option<IpAddr> {
     if view.descriptor?.is_server {
         remote_ip(view)
     } else {
-        local_ip(view)
+        local_ip(view).filter(|_| remote(view).is_some())
     }
 }
 fn server_ip(view: &EventView<'_>) -> Option<IpAddr> {
@@ -169,6 +170,8 @@ fn in_container<'b>(view: &EventView<'b>, dir: bool, buf: &'b mut Vec<u8>) -> Op
 
 /// A number of the file, from the parameter that opens have for it, or from what the descriptor refers to.
 fn number_param(view: &EventView<'_>, name: &str, known: Option<u64>) -> Option<u64> {
+    // That of a file which was not opened is 0, and no file's.
+    view.descriptor.filter(|fd| fd.number >= 0)?;
     match view.param_named(name) {
         Some(ParamValue::U64(value)) => Some(value),
         _ => known,
@@ -302,7 +305,7 @@ fn ends(fd: &Descriptor<'_>) -> Option<[Option<End>; 2]> {
         .filter(|_| matches!(fd.kind, DescriptorKind::Ipv4 | DescriptorKind::Ipv6))?;
     Some(match fd.is_server {
         true => [tuple.remote, tuple.local],
-        false => [tuple.local, tuple.remote],
+        false => [tuple.local.filter(|_| tuple.remote.is_some()), tuple.remote],
     })
 }
 

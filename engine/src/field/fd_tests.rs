@@ -1,7 +1,9 @@
 //! Descriptors as fields and parameters show them.
 
 use lanner_schema::event::{Event as E, Event};
-use lanner_schema::record::{AF_INET, OBJECT_INTERNAL, OBJECT_UPPER, Object, SocketTuple, WireBuilder};
+use lanner_schema::record::{
+    AF_INET, AF_INET6, OBJECT_INTERNAL, OBJECT_UPPER, Object, SocketTuple, WireBuilder,
+};
 
 use crate::field::FieldRef;
 use crate::testing::Happening;
@@ -105,6 +107,72 @@ fn a_socket_is_both_its_ends() {
     assert_eq!(shown(&happening, "fd.directory"), "-");
 }
 
+/// `fchmod(3, 0600) = 0` on a socket.
+fn fchmod_socket(tuple: SocketTuple<'_>) -> Happening {
+    let mut rest = Vec::new();
+    tuple.write(&mut rest);
+    let socket = object(&Object {
+        mode: 0o140777,
+        flags: OBJECT_INTERNAL,
+        inode: 5,
+        rest: &rest,
+        ..Object::default()
+    });
+    fchmod(&socket, None)
+}
+
+#[test]
+fn a_socket_prints_with_its_protocol() {
+    let v6 = SocketTuple {
+        family: AF_INET6,
+        local: Some(("::1".parse().unwrap(), 4000)),
+        remote: Some(("::1".parse().unwrap(), 443)),
+        ..connection()
+    };
+    for (protocol, kind, letter) in [(6, 1, "t"), (17, 2, "u"), (1, 2, "i"), (58, 3, "i"), (47, 3, "r")] {
+        for (tuple, family) in [(connection(), "4"), (v6, "6")] {
+            let tuple = SocketTuple {
+                protocol,
+                kind,
+                ..tuple
+            };
+            let shown = shown(&fchmod_socket(tuple), "evt.arg.fd");
+            assert!(shown.starts_with(&format!("<{family}{letter}>")), "{shown}");
+        }
+    }
+    let other = SocketTuple {
+        protocol: 132,
+        ..connection()
+    };
+    assert!(shown(&fchmod_socket(other), "evt.arg.fd").starts_with("<4>10"));
+}
+
+#[test]
+fn a_socket_without_a_peer_is_a_server_or_nothing() {
+    let waits = SocketTuple {
+        remote: None,
+        connected: false,
+        ..connection()
+    };
+    let fields = [
+        "fd.is_server",
+        "fd.sip",
+        "fd.sport",
+        "fd.cip",
+        "fd.cport",
+        "fd.lport",
+    ];
+    assert_eq!(
+        all(&fchmod_socket(waits), fields),
+        ["false", "-", "-", "-", "-", "4000"]
+    );
+    let server = SocketTuple { bound: true, ..waits };
+    assert_eq!(
+        all(&fchmod_socket(server), fields),
+        ["true", "10.0.0.1", "4000", "-", "-", "4000"]
+    );
+}
+
 #[test]
 fn what_has_no_name_is_known_to_have_none_and_what_is_not_open_is_not_known() {
     let pipe = object(&Object {
@@ -157,6 +225,26 @@ fn every_descriptor_of_a_call_prints_as_what_it_refers_to() {
         .number(6);
     let here = Happening::new(E::Renameat, here);
     assert_eq!(shown(&here, "evt.arg.olddirfd"), "AT_FDCWD");
+}
+
+#[test]
+fn what_was_not_opened_has_zeroes_for_parameters_and_no_inode() {
+    let mut failed = Happening::openat(b"/x", 0, -2);
+    let fields = ["evt.arg.dev", "evt.rawarg.ino", "fd.dev", "fd.ino"];
+    assert_eq!(all(&failed, fields)[2..], ["-", "-"]);
+    let wire = WireBuilder::new()
+        .number(-2)
+        .number(-100)
+        .text("/x")
+        .number(0)
+        .number(0);
+    failed = Happening::new(E::Openat, wire);
+    assert_eq!(all(&failed, fields), ["0", "0", "-", "-"]);
+    let name = Happening::new(E::Prctl, WireBuilder::new().number(0).number(15).text("me"));
+    assert_eq!(
+        all(&name, ["evt.rawarg.arg2_int", "evt.arg.arg2_int"]),
+        ["0", "0"]
+    );
 }
 
 #[test]

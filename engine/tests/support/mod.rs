@@ -467,6 +467,8 @@ impl Built {
             }),
             Fd::Other(number) => Some(Descriptor {
                 number: *number,
+                // It is open, if nothing with a name.
+                ino: Some(5),
                 ..Descriptor::default()
             }),
             Fd::Socket(number) => Some(Descriptor {
