@@ -79,6 +79,10 @@ pub(crate) fn descriptor<'a>(
             name_changed: number(0)? >= 0 && kind == DescriptorKind::Memfd,
             ..of_object(wire, object, number(0)?.max(-1), kind, path_of)
         }),
+        FdUse::Numbered { fd } => Some(Descriptor {
+            number: number(fd)?,
+            ..Descriptor::default()
+        }),
         FdUse::Described { fd, object } => Some(of_object(
             wire,
             object,

@@ -466,6 +466,11 @@ pub enum FdUse {
         /// Index of the [`Origin::Object`].
         object: u8,
     },
+    /// The descriptor parameter `fd`, of which only the number is known.
+    Numbered {
+        /// Index of the descriptor parameter.
+        fd: u8,
+    },
     /// The result is a copy of a descriptor, or another number of the same. A failed call is about the descriptor it was
     /// to copy.
     Copies {
@@ -500,7 +505,7 @@ impl FdUse {
             FdUse::Makes { object, .. } | FdUse::Described { object, .. } | FdUse::Copies { object, .. } => {
                 Some(object)
             }
-            FdUse::None | FdUse::Opens { .. } | FdUse::Socket { .. } => None,
+            FdUse::None | FdUse::Opens { .. } | FdUse::Socket { .. } | FdUse::Numbered { .. } => None,
         }
     }
 }

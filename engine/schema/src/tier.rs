@@ -223,8 +223,8 @@ reasons! {
     NotGiven "no source without BPF knows it";
     /// It is a member of a kernel structure.
     NeedsTypes "cannot be read without the kernel's type information";
-    /// The event names a descriptor that something else opened.
-    NoDescriptor "what the descriptor refers to is not known, descriptors are not followed from one event to the next yet";
+    /// The call takes the descriptor away.
+    ClosedBefore "what was closed is gone when the call returns, and only returns are seen; the descriptor's number is known";
     /// A path from user memory.
     PathAsPassed "the path that was passed, made absolute; symbolic links are not followed, and another thread can change it during the call";
     /// Other user memory.

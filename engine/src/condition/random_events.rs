@@ -281,6 +281,10 @@ impl Random {
             FdUse::None => None,
             FdUse::Opens { path, .. } => Some(file(number_of(0), path)),
             FdUse::Makes { object, .. } => described(number_of(0), object),
+            FdUse::Numbered { fd } => Some(Descriptor {
+                number: number_of(fd),
+                ..Descriptor::default()
+            }),
             FdUse::Described { fd, object } | FdUse::Copies { old: fd, object } => {
                 described(number_of(fd), object)
             }

@@ -269,6 +269,13 @@ fn a_failed_call_tells_what_it_was_to_make() {
 }
 
 #[test]
+fn a_close_is_about_a_number() {
+    let closed = Happening::new(E::Close, WireBuilder::new().number(0).number(3));
+    let fields = ["fd.num", "fd.type", "fd.name", "evt.arg.fd"];
+    assert_eq!(all(&closed, fields), ["3", "-", "-", "3"]);
+}
+
+#[test]
 fn a_mount_has_what_and_where_and_its_end_where_unless_it_failed() {
     let mount = |result| {
         let wire = WireBuilder::new()

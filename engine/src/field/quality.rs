@@ -23,7 +23,7 @@ pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Qual
     if !is_filled {
         return match about {
             About::Nothing => None,
-            About::Descriptor if !has_descriptor(event.row()) => None,
+            About::Descriptor if event.row().fd == FdUse::None => None,
             About::Descriptors if event.row().param("fds").is_none() => None,
             About::Data if !has_data(event.row()) => None,
             _ => Some(Quality::Missing(Why::NotRead)),
@@ -190,16 +190,6 @@ fn path(name: &str, event: Event, tier: Tier) -> Option<Quality> {
     Some(path.and(result(event, tier)?))
 }
 
-/// True when the call takes or gives a descriptor that `fd.*` is about.
-fn has_descriptor(row: &EventRow) -> bool {
-    row.fd != FdUse::None
-        || row
-            .params
-            .iter()
-            .enumerate()
-            .any(|(index, p)| p.ty == ParamType::Fd && (index == 0 || p.name == "fd"))
-}
-
 /// True when the call moves data.
 fn has_data(row: &EventRow) -> bool {
     row.params
@@ -225,7 +215,10 @@ fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
     };
     let param = |index: u8| tier.param(event, index.into());
     match (row.fd, kind) {
-        (FdUse::None, _) => has_descriptor(row).then_some(Quality::Missing(Why::NoDescriptor)),
+        (FdUse::None, _) => None,
+        (FdUse::Numbered { fd }, Part::Number) => Some(param(fd)),
+        (FdUse::Numbered { .. }, Part::RawPath) => None,
+        (FdUse::Numbered { .. }, _) => Some(Quality::Missing(Why::ClosedBefore)),
         (FdUse::Opens { .. }, Part::Number) => Some(param(0)),
         // A directory is told from a file by the flags of the call, as in Falco.
         (FdUse::Opens { flags, .. }, Part::Kind) => Some(match row.params[usize::from(flags)].from {
@@ -320,7 +313,8 @@ mod tests {
             ("evt.is_open_create", E::Creat, B, Some(Exact)),
             ("fdlist.names", E::Poll, B, Some(Weaker(Why::FromCaller))),
             ("fdlist.nums", E::Ppoll, B, Some(Weaker(Why::FromCaller))),
-            ("fd.name", E::Close, B, Some(Missing(Why::NoDescriptor))),
+            ("fd.name", E::Close, B, Some(Missing(Why::ClosedBefore))),
+            ("fd.num", E::Close, B, Some(Exact)),
             ("evt.is_open_create", E::Openat, B, Some(Exact)),
             ("evt.arg.name", E::Openat, B, Some(Weaker(Why::PathAsPassed))),
             ("evt.rawarg.name", E::Openat, B, Some(Weaker(Why::FromCaller))),

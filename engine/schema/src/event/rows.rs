@@ -802,8 +802,8 @@ events! {
         flags: Flags(&flags::FILE_FLAGS), Arg(0);
         object: Object(0), Behind(Holder::Result), hidden, on_demand;
     }
-    /// `close(2)`; what was closed is gone when the call returns.
-    Close "close" IoOther x86_64 [3] i386 [6] aarch64 [57] => {
+    /// `close(2)`; what was closed is gone when the call returns, before which nothing is seen.
+    Close "close" IoOther x86_64 [3] i386 [6] aarch64 [57] fd FdUse::Numbered { fd: 1 }; => {
         res: Errno, Return;
         fd: Fd, Arg(0);
     }
