@@ -187,16 +187,31 @@ static __always_inline __u32 number_outside(struct pid *pid)
 	return BPF_CORE_READ(pid, numbers[0].nr);
 }
 
-/* A pid's own namespace. */
-static __always_inline struct pid_namespace *namespace_of(struct pid *pid)
+/* The namespace in which a pid has the number of that level. */
+static __always_inline struct pid_namespace *namespace_at(struct pid *pid, __u32 level)
 {
-	__u32 level = BPF_CORE_READ(pid, level);
 	struct pid_namespace *ns = NULL;
 
 	bpf_probe_read_kernel(&ns, sizeof(ns),
 			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
 				      level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, ns));
 	return ns;
+}
+
+/* A pid's own namespace. */
+static __always_inline struct pid_namespace *namespace_of(struct pid *pid)
+{
+	return namespace_at(pid, BPF_CORE_READ(pid, level));
+}
+
+/* A pid's number in the namespace of another; 0 when it has none there, as what getpgid() gives. */
+static __always_inline __u32 number_beside(struct pid *pid, struct pid *other)
+{
+	__u32 level = BPF_CORE_READ(other, level);
+
+	if (BPF_CORE_READ(pid, level) < level || namespace_at(pid, level) != namespace_at(other, level))
+		return 0;
+	return number_at(pid, level);
 }
 
 /* The controlling terminal as new_encode_dev() writes it, 0 without one. */
@@ -267,7 +282,7 @@ __noinline int extract__task_state(__u32 index, __u32 child)
 	t.pid = BPF_CORE_READ(task, tgid);
 	t.sid = number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_SID]));
 	t.pgid = number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID]));
-	t.vpgid = number_inside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID]));
+	t.vpgid = number_beside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID]), BPF_CORE_READ(task, thread_pid));
 	t.tty = tty_number(signal);
 	t.uid = BPF_CORE_READ(cred, euid.val);
 	t.gid = BPF_CORE_READ(cred, egid.val);

@@ -160,7 +160,8 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 	put_u64(s, TASK_EXEC_VPID, number_inside(BPF_CORE_READ(task, thread_pid)));
 	put_u64(s, TASK_EXEC_SID, number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_SID])));
 	put_u64(s, TASK_EXEC_PGID, number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID])));
-	put_u64(s, TASK_EXEC_VPGID, number_inside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID])));
+	put_u64(s, TASK_EXEC_VPGID,
+		number_beside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID]), BPF_CORE_READ(task, thread_pid)));
 	put_u64(s, TASK_EXEC_TTY, tty_number(signal));
 	put_u64(s, TASK_EXEC_LOGINUID, loginuid);
 	put_u64(s, TASK_EXEC_CAP_INHERITABLE, capabilities(&cred->cap_inheritable));
@@ -237,7 +238,8 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 	SET(r, TASK_FORK_PPID, BPF_CORE_READ(child, real_parent, tgid));
 	SET(r, TASK_FORK_START_TIME, BPF_CORE_READ(child, start_boottime));
 	SET(r, TASK_FORK_PGID, number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID])));
-	SET(r, TASK_FORK_VPGID, number_inside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID])));
+	SET(r, TASK_FORK_VPGID,
+	    number_beside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID]), BPF_CORE_READ(child, thread_pid)));
 	SET(r, TASK_FORK_SID, number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_SID])));
 	SET(r, TASK_FORK_CHILD_IMAGE,
 	    image_number(BPF_CORE_READ(child, self_exec_id), BPF_CORE_READ(child, start_boottime)));

@@ -670,3 +670,36 @@ fn programs_that_were_there_before_are_known() {
     assert_eq!(scene.moved("now")["proc.is_exe_from_memfd"], true);
     drop(now);
 }
+
+#[test]
+fn a_group_outside_the_pid_namespace_has_no_number_and_times_outlast_an_exec() {
+    let Some(scene) = Scene::start(|_| {}) else { return };
+    fs::create_dir_all(scene.file("later")).unwrap();
+    let later = scene.file("later");
+    let script = format!(
+        "cd {}; exec sh -c 'cd {}; read end'",
+        scene.file("sooner").display(),
+        later.display()
+    );
+    let _first = Waiting::start(
+        &scene,
+        "sooner",
+        scene
+            .command("unshare")
+            .args(["-p", "-f", "/bin/sh", "-c", &script]),
+    );
+    let (sooner, later) = (scene.moved("sooner"), scene.moved("later"));
+    for fields in [&sooner, &later] {
+        assert_eq!(
+            (number(fields, "proc.vpid"), number(fields, "proc.vpgid")),
+            (1, 0)
+        );
+        assert_eq!(fields["proc.is_vpgid_leader"], false);
+        assert_ne!(number(fields, "proc.pgid"), 0);
+        // The oldest of the namespace that is in that group is the process itself.
+        assert_eq!(text(fields, "proc.vpgid.name"), "sh");
+        assert_eq!(text(fields, "proc.vpgid.exepath"), text(fields, "proc.exepath"));
+        assert_eq!(fields["proc.pidns_init_start_ts"], fields["proc.pid.ts"]);
+    }
+    assert_eq!(sooner["proc.pid.ts"], later["proc.pid.ts"]);
+}

@@ -297,7 +297,6 @@ pub(crate) struct Consumer {
     paths: PathParams,
     peers: LastPeers,
     arena: Vec<u8>,
-    boot: u64,
     number: u64,
     sequences: Sequences,
     delivered: Delivered,
@@ -337,7 +336,6 @@ impl Consumer {
             paths: PathParams::new(),
             peers: LastPeers::new(),
             arena: Vec::with_capacity(16 << 10),
-            boot: outside.boot_time(),
             outside,
             number: 0,
             sequences: Sequences::default(),
@@ -405,9 +403,9 @@ impl Consumer {
             self.cut.add(event, &wire);
         }
         match event {
-            Event::TaskFork => self.state.processes.fork(&header, &wire, self.boot),
+            Event::TaskFork => self.state.processes.fork(&header, &wire),
             Event::TaskExec => {
-                self.state.processes.exec(&header, &wire, self.boot);
+                self.state.processes.exec(&header, &wire);
                 self.show_exec(&header, &wire, on_event);
             }
             Event::Procexit => {
@@ -579,7 +577,7 @@ impl Consumer {
         }
         let process = self.state.processes.get(header.pid);
         self.number += 1;
-        let time = self.boot.wrapping_add(header.time);
+        let time = self.state.processes.boot().wrapping_add(header.time);
         on_event(&EventView {
             source: SourceId::SYSCALL,
             event,
@@ -607,7 +605,7 @@ impl Consumer {
         self.state.processes.purge(now);
         self.state.names = self.host_names.snapshot();
         self.outside.address_names(&self.state.names);
-        self.boot = self.outside.boot_time();
+        self.state.processes.follow_clock(self.outside.boot_time());
         if let Some(recorder) = &self.recorder {
             recorder.chores(now);
         }

@@ -90,6 +90,8 @@ const ROOM_FOR: usize = crate::bpf::LOSING_CGROUPS / 2;
 #[derive(Debug, Default)]
 pub(crate) struct LossWatch {
     begun: u64,
+    /// The sum of all losses as the kernel had it: whether there is anything new.
+    seen: u64,
     lost: u64,
     refused: u64,
     by_event: Vec<(Event, &'static str, u64)>,
@@ -102,20 +104,24 @@ pub(crate) struct LossWatch {
 impl LossWatch {
     /// What changed since the last look. Three counters are read; the rest only when something was lost.
     pub(crate) fn look(&mut self, probes: &Probes, owners: &Owners) -> Losses {
-        let lost = probes.lost();
+        let mut by_event = Vec::new();
+        if rise(&mut self.seen, probes.lost()) > 0 {
+            by_event = self.lost_by_event(&probes.drops());
+        }
+        // After the lost ones, which are among them.
         let begun = probes.sequences().iter().flatten().sum();
         let refused = probes.refused();
         let mut losses = Losses {
             begun: rise(&mut self.begun, begun),
-            lost: rise(&mut self.lost, lost),
+            // More was lost since the sum was read: it is theirs, so that nothing contradicts it.
+            lost: by_event.iter().map(|(.., count)| count).sum(),
             refused: rise(&mut self.refused, refused),
+            by_event,
             ..Losses::default()
         };
         if losses.lost > 0 {
-            let drops = probes.drops();
-            losses.by_event = difference(&drops, &self.by_event);
-            self.by_event = drops;
-            losses.by_loser = self.losers(&probes.losing_cgroups(), owners, lost);
+            self.lost += losses.lost;
+            losses.by_loser = self.losers(&probes.losing_cgroups(), owners, self.lost);
             if self.cgroups.len() > ROOM_FOR {
                 self.make_room(probes);
             }
@@ -130,12 +136,33 @@ impl LossWatch {
         losers
     }
 
+    /// What was lost since the last look, by event and reason.
+    fn lost_by_event(&mut self, drops: &[(Event, &'static str, u64)]) -> Vec<(Event, &'static str, u64)> {
+        let rises = drops.iter().map(|&(event, reason, count)| {
+            let known = self
+                .by_event
+                .iter_mut()
+                .find(|(e, r, _)| (*e, *r) == (event, reason));
+            match known {
+                Some((.., known)) => (event, reason, rise(known, count)),
+                None => {
+                    self.by_event.push((event, reason, count));
+                    (event, reason, count)
+                }
+            }
+        });
+        rises.filter(|(.., count)| *count > 0).collect()
+    }
+
     /// `lost` is how many there are since the start: what no cgroup has, nobody is known to have lost. The cgroups are
-    /// read after it and may be ahead; at the end they are not.
+    /// read after it and may be ahead; that is for the next look.
     fn losers(&mut self, cgroups: &[(u64, u64)], owners: &Owners, lost: u64) -> Vec<(Loser, u64)> {
         let mut found: Vec<(Loser, u64)> = Vec::new();
         for &(cgroup, count) in cgroups {
-            let new = rise(self.cgroups.entry(cgroup).or_default(), count);
+            let known = self.cgroups.entry(cgroup).or_default();
+            *known = count.min(*known);
+            let new = (count - *known).min(lost.saturating_sub(self.told));
+            *known += new;
             if new == 0 {
                 continue;
             }
@@ -177,23 +204,6 @@ fn rise(was: &mut u64, now: u64) -> u64 {
     more
 }
 
-fn difference(
-    now: &[(Event, &'static str, u64)],
-    was: &[(Event, &'static str, u64)],
-) -> Vec<(Event, &'static str, u64)> {
-    now.iter()
-        .map(|&(event, reason, count)| {
-            let before = was.iter().find(|(e, r, _)| (*e, *r) == (event, reason));
-            (
-                event,
-                reason,
-                count.saturating_sub(before.map_or(0, |(.., n)| *n)),
-            )
-        })
-        .filter(|(.., count)| *count > 0)
-        .collect()
-}
-
 fn add(losers: &mut Vec<(Loser, u64)>, loser: Loser, count: u64) {
     if let Some((known, total)) = losers.iter_mut().find(|(known, _)| known.is(&loser)) {
         *total += count;
@@ -225,10 +235,32 @@ mod tests {
         let first = watch.losers(&[(0, 2), (7, 5)], &owners, 10);
         assert_eq!(first, [(Loser::Unknown, 5), (Loser::Host, 5)]);
         let ahead = watch.losers(&[(0, 2), (7, 6), (8, 3)], &owners, 12);
-        assert_eq!(ahead, [(Loser::Host, 4)]);
+        assert_eq!(ahead, [(Loser::Host, 2)], "no more than were lost");
         let even = watch.losers(&[(0, 2), (7, 6), (8, 4)], &owners, 15);
-        assert_eq!(even, [(Loser::Host, 1)]);
+        assert_eq!(even, [(Loser::Host, 3)]);
         assert_eq!(watch.by_loser(), [(Loser::Host, 10), (Loser::Unknown, 5)]);
+    }
+
+    #[test]
+    fn losses_by_event_are_what_came_since_the_last_look() {
+        let mut watch = LossWatch::default();
+        let (open, dup) = (Event::Openat, Event::Dup);
+        let first = [(open, "ring_full", 5), (dup, "ring_full", 1)];
+        assert_eq!(watch.lost_by_event(&first), first);
+        // One that is not captured for a while is not counted.
+        assert_eq!(
+            watch.lost_by_event(&[(open, "ring_full", 7)]),
+            [(open, "ring_full", 2)]
+        );
+        let again = [
+            (open, "ring_full", 7),
+            (dup, "ring_full", 4),
+            (dup, "scratch_overwritten", 1),
+        ];
+        assert_eq!(
+            watch.lost_by_event(&again),
+            [(dup, "ring_full", 3), (dup, "scratch_overwritten", 1)]
+        );
     }
 
     #[test]

@@ -24,6 +24,9 @@ const SWEEP: u64 = 1_000_000_000;
 /// How much the start of a process may differ between /proc, which counts ticks, and the kernel's records.
 const TICKS: u64 = 100_000_000;
 
+/// How much the boot must seem to have moved for the clock to have been set: far more than a measurement is wrong.
+const CLOCK_SET: u64 = 1_000_000;
+
 /// How far up a chain of unknown parents is read from /proc.
 const MAX_UNKNOWN_PARENTS: usize = 64;
 
@@ -237,8 +240,37 @@ impl ProcessTable {
         }
     }
 
-    /// A process was created: `sched_process_fork`. `boot` is the epoch time of the boot, in nanoseconds.
-    pub(crate) fn fork(&mut self, header: &Header, wire: &Wire<'_>, boot: u64) {
+    /// The epoch time of the boot that all times of processes are reckoned from, in nanoseconds.
+    pub(crate) fn boot(&self) -> u64 {
+        self.procfs.boot
+    }
+
+    /// Takes the boot to have been at `now`, which was just measured. Measurements differ a little each time, and what
+    /// is said of a process is to be the same each time: only a clock that was set changes anything, and then all of it.
+    pub(crate) fn follow_clock(&mut self, now: u64) {
+        let was = std::mem::replace(&mut self.procfs.boot, now);
+        if was.abs_diff(now) < CLOCK_SET {
+            self.procfs.boot = was;
+            return;
+        }
+        let moved = |time: &mut u64| {
+            if *time != 0 {
+                *time = time.wrapping_sub(was).wrapping_add(now);
+            }
+        };
+        for known in self.known.values_mut() {
+            moved(&mut known.process.start_time);
+            moved(&mut known.process.exec_time);
+            moved(&mut known.process.pidns_start);
+        }
+        for (.., start) in &mut self.ended {
+            moved(start);
+        }
+    }
+
+    /// A process was created: `sched_process_fork`.
+    pub(crate) fn fork(&mut self, header: &Header, wire: &Wire<'_>) {
+        let boot = self.boot();
         let number = |index: usize| wire.number(index).unwrap_or(0);
         let id = |index: usize| u32::try_from(number(index)).unwrap_or(0);
         self.ensure(header);
@@ -278,7 +310,8 @@ impl ProcessTable {
     }
 
     /// A program was replaced: `sched_process_exec`.
-    pub(crate) fn exec(&mut self, header: &Header, wire: &Wire<'_>, boot: u64) {
+    pub(crate) fn exec(&mut self, header: &Header, wire: &Wire<'_>) {
+        let boot = self.boot();
         let bytes = |index: usize| wire.param(index).map_or(&[][..], |p| p.bytes);
         let cut = |index: usize| wire.param(index).is_some_and(|p| p.truncated);
         let number = |index: usize| wire.number(index).unwrap_or(0);

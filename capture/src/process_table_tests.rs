@@ -17,7 +17,9 @@ fn table_at(limit: usize, proc: &Path) -> ProcessTable {
         process_limit: limit,
         ..Config::default()
     };
-    ProcessTable::new(&config, Procfs::at(proc))
+    let mut procfs = Procfs::at(proc);
+    procfs.boot = 1000;
+    ProcessTable::new(&config, procfs)
 }
 
 /// A process in a /proc made by hand.
@@ -81,7 +83,7 @@ fn exec(table: &mut ProcessTable, pid: u32, ppid: u32, argv: &[u8], time: u64) {
         .text("/bin/cat")
         .build();
     let wire = Wire::read(&bytes, Event::TaskExec.row().params.len()).unwrap();
-    table.exec(&header(Event::TaskExec, pid, time), &wire, 1000);
+    table.exec(&header(Event::TaskExec, pid, time), &wire);
 }
 
 fn fork(table: &mut ProcessTable, pid: u32, child: u32, time: u64) {
@@ -99,7 +101,6 @@ fn fork(table: &mut ProcessTable, pid: u32, child: u32, time: u64) {
     table.fork(
         &header(Event::TaskFork, pid, time),
         &Wire::read(&bytes, Event::TaskFork.row().params.len()).unwrap(),
-        1000,
     );
 }
 
@@ -254,7 +255,7 @@ fn processes_that_pass_by_leave_nothing_behind() {
         forked[count * 2..][..4].copy_from_slice(&pid.to_le_bytes());
         forked[count * 2 + 24..][..8].copy_from_slice(&time.to_le_bytes());
         let wire = Wire::read(&forked, count).unwrap();
-        table.fork(&header(Event::TaskFork, 1, time), &wire, 0);
+        table.fork(&header(Event::TaskFork, 1, time), &wire);
         if n % 2 == 0 {
             table.exit(&header(Event::Procexit, pid, time + 20));
         }
@@ -353,6 +354,32 @@ fn processes_whose_end_was_missed_are_purged() {
 }
 
 #[test]
+fn times_stay_the_same_unless_the_clock_is_set_and_then_all_of_them_move() {
+    let times = |table: &ProcessTable, pid| {
+        let process = table.get(pid).unwrap();
+        (process.start_time, process.exec_time, process.pidns_start)
+    };
+    let mut table = table(10);
+    exec(&mut table, 5, 1, b"cat\0", 10);
+    table.follow_clock(1150);
+    table.follow_clock(850);
+    exec(&mut table, 5, 1, b"cat\0again\0", 40);
+    assert_eq!(times(&table, 5), (1040, 1040, 1003));
+
+    table.exit(&header(Event::Procexit, 5, 50));
+    let hour = 3_600_000_000_000;
+    table.follow_clock(1000 + hour);
+    assert_eq!(times(&table, 5), (1040 + hour, 1040 + hour, 1003 + hour));
+    fork(&mut table, 5, 6, 60);
+    assert_eq!(table.get(6).unwrap().start_time, 1060 + hour);
+    table.exit(&header(Event::Procexit, 6, 50 + LINGER + SWEEP));
+    assert!(
+        table.get(5).is_none(),
+        "what ended before is still known to be that one"
+    );
+}
+
+#[test]
 fn what_a_renamed_thread_creates_inherits_its_name() {
     let mut table = table(10);
     exec(&mut table, 5, 1, b"server\0--port\0", 10);
@@ -362,7 +389,7 @@ fn what_a_renamed_thread_creates_inherits_its_name() {
         .fold(bytes, WireBuilder::number);
     let bytes = bytes.text("worker").build();
     let wire = Wire::read(&bytes, Event::TaskFork.row().params.len()).unwrap();
-    table.fork(&header(Event::TaskFork, 5, 20), &wire, 0);
+    table.fork(&header(Event::TaskFork, 5, 20), &wire);
     let child = table.get(6).unwrap();
     assert_eq!(
         (&*child.image.comm, &*child.image.cmdline),

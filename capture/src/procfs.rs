@@ -29,6 +29,8 @@ pub(crate) struct Procfs {
     root: PathBuf,
     /// Nanoseconds per clock tick.
     tick: u64,
+    /// The epoch time of the boot, in nanoseconds: one for every process, so that their times compare.
+    pub(crate) boot: u64,
     cgroups: Option<Arc<Cgroups>>,
     pub(crate) cgroup_names: CgroupNames,
     /// Whether environments are read: not unless a rule reads them.
@@ -55,6 +57,7 @@ impl Procfs {
             .unwrap_or(100);
         Procfs {
             tick: 1_000_000_000 / hertz.max(1),
+            boot: outside.boot_time(),
             cgroup_names: CgroupNames::new(&root, cgroups.clone(), outside.clone()),
             environment: false,
             overlays: Overlays::new(root.join("1/root"), outside.clone()),
@@ -174,10 +177,7 @@ impl Procfs {
             cap_inheritable: status.capabilities[0],
             cap_permitted: status.capabilities[1],
             cap_effective: status.who.effective,
-            start_time: self
-                .outside
-                .boot_time()
-                .wrapping_add(stat.start_ticks.wrapping_mul(self.tick)),
+            start_time: self.boot.wrapping_add(stat.start_ticks.wrapping_mul(self.tick)),
             exec_time: 0,
             pidns_start: 0,
             cgroup,
@@ -316,6 +316,12 @@ mod tests {
         assert_eq!((status.euid, status.egid, status.vpid), (2, 6, Some(7)));
         assert_eq!(status.who.effective, 0xff);
         assert_eq!((status.who.fsuid, &*status.who.groups), (4, &[8][..]));
+    }
+
+    #[test]
+    fn a_group_outside_the_pid_namespace_has_no_number_in_it() {
+        assert_eq!(Status::parse("NSpgid:\t812\t0\n").vpgid, Some(0));
+        assert_eq!(Status::parse("NSpgid:\t812\t1\n").vpgid, Some(1));
     }
 
     #[test]

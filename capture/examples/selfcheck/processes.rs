@@ -24,6 +24,7 @@ pub(crate) fn processes(dir: &str) -> Result<()> {
         ],
     );
     executable(&exe)?;
+    namespaces(&exe)?;
     expect(
         "@procexit",
         &[("status", "0"), ("cmdline", &format!("{name} idle with space "))],
@@ -92,6 +93,62 @@ pub(crate) fn processes(dir: &str) -> Result<()> {
         );
     }
     forks()
+}
+
+/// The first process of a pid namespace, in its creator's group, which has no number in there, and in one of its own.
+fn namespaces(exe: &str) -> Result<()> {
+    let path = c(exe)?;
+    let empty: [*const libc::c_char; 1] = [std::ptr::null()];
+    for (word, own) in [("outer-group", false), ("own-group", true)] {
+        let argv = [c("first")?, c("idle")?, c(word)?];
+        let pointers = [
+            argv[0].as_ptr(),
+            argv[1].as_ptr(),
+            argv[2].as_ptr(),
+            std::ptr::null(),
+        ];
+        let child = sys!(
+            libc::SYS_clone,
+            u64::try_from(libc::CLONE_NEWPID | libc::SIGCHLD)?,
+            0u64,
+            0u64,
+            0u64,
+            0u64
+        );
+        if child == 0 {
+            if own {
+                sys!(libc::SYS_setpgid, 0, 0);
+            }
+            sys!(libc::SYS_execve, path.as_ptr(), pointers.as_ptr(), empty.as_ptr());
+            // SAFETY: ends this child.
+            unsafe { libc::_exit(1) };
+        }
+        if child < 0 {
+            println!("skip this machine makes no pid namespaces (error {child})");
+            return Ok(());
+        }
+        reap(child);
+        let (group, pgid) = match own {
+            true => ("1", child.to_string()),
+            // SAFETY: no arguments.
+            false => ("0", unsafe { libc::getpgrp() }.to_string()),
+        };
+        expect(
+            "@execve",
+            &[
+                ("args", &format!("idle {word} ")),
+                ("proc.vpgid", group),
+                ("proc.pgid", &pgid),
+            ],
+        );
+        if own {
+            expect(
+                "@setpgid",
+                &[("res", "0"), ("proc.vpgid", group), ("proc.pgid", &pgid)],
+            );
+        }
+    }
+    Ok(())
 }
 
 /// What is said of the program's file, and that only who may write to it is said to.

@@ -94,6 +94,24 @@ fn leader<'b>(view: &EventView<'b>, id: fn(&Process) -> u32) -> Option<&'b Proce
     oldest
 }
 
+/// The leader of a process's group as its pid namespace sees it: of a group that is not in there, number 0, the oldest
+/// ancestor of the namespace that is in it too.
+fn inner_leader<'b>(view: &EventView<'b>) -> Option<&'b Process> {
+    let process = view.process?;
+    if process.vpgid != 0 {
+        return leader(view, group);
+    }
+    let mut oldest = process;
+    walk(view, &mut |known| {
+        if known.vpgid != 0 || known.pgid != process.pgid {
+            return true;
+        }
+        oldest = known;
+        false
+    });
+    Some(oldest)
+}
+
 fn session(p: &Process) -> u32 {
     p.sid
 }
@@ -468,10 +486,10 @@ pub(super) static FIELDS: &[Field] = fields! {
     "proc.sname" CharBuf None [] "Name of the session's leader." => Plain(|e| leader(e, session).map(comm));
     "proc.sid.exe" CharBuf None [] "proc.exe of the session's leader." => Plain(|e| leader(e, session).map(exe));
     "proc.sid.exepath" CharBuf None [] "proc.exepath of the session's leader." => Plain(|e| leader(e, session).map(exepath));
-    "proc.vpgid" Int64 None [] "Process group in its own pid namespace." => Plain(|e| id(e.process?.vpgid));
-    "proc.vpgid.name" CharBuf None [] "Name of the group's leader." => Plain(|e| leader(e, group).map(comm));
-    "proc.vpgid.exe" CharBuf None [] "proc.exe of the group's leader." => Plain(|e| leader(e, group).map(exe));
-    "proc.vpgid.exepath" CharBuf None [] "proc.exepath of the group's leader." => Plain(|e| leader(e, group).map(exepath));
+    "proc.vpgid" Int64 None [] "Process group in its own pid namespace; 0 when it has no number there." => Plain(|e| id(e.process?.vpgid));
+    "proc.vpgid.name" CharBuf None [] "Name of the group's leader." => Plain(|e| inner_leader(e).map(comm));
+    "proc.vpgid.exe" CharBuf None [] "proc.exe of the group's leader." => Plain(|e| inner_leader(e).map(exe));
+    "proc.vpgid.exepath" CharBuf None [] "proc.exepath of the group's leader." => Plain(|e| inner_leader(e).map(exepath));
     "proc.pgid" Int64 None [] "Process group." => Plain(|e| id(e.process?.pgid));
     "proc.pgid.name" CharBuf None [] "Name of the group's leader." => Plain(|e| leader(e, group).map(comm));
     "proc.pgid.exe" CharBuf None [] "proc.exe of the group's leader." => Plain(|e| leader(e, group).map(exe));
