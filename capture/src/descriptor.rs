@@ -43,6 +43,7 @@ pub(crate) fn descriptor<'a>(
             let tuple = wire
                 .param(usize::from(tuple))
                 .and_then(|p| SocketTuple::read(p.bytes))
+                .filter(SocketTuple::has_socket)
                 .map(unmapped);
             let result = number(0);
             let succeeded = result.is_some_and(|result| result >= 0);

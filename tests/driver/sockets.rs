@@ -305,7 +305,7 @@ fn socketpair(actor: &Actor) -> Expected {
     let second = i32::from_ne_bytes(bytes[4..].try_into().unwrap());
     Expected::res(0)
         .arg("fd1", Want::Starts("<u>".to_owned()), is(first))
-        .arg("fd2", Want::Holds(String::new()), is(second))
+        .arg("fd2", Want::Starts("<u>".to_owned()), is(second))
         .some("source", || Want::Hex)
         .some("peer", || Want::Hex)
         .is("domain", "AF_LOCAL|AF_UNIX", 1)
@@ -369,14 +369,10 @@ fn sendto_bad(actor: &Actor) -> Expected {
     let arguments = [999, actor.bytes(b"datagram"), 8, 0, target, 16];
     assert_eq!(actor.call(SENDTO, &arguments), -9);
     Expected::res(-9)
-        .arg("fd", Want::Holds(String::new()), is(999))
+        .arg("fd", is(999), is(999))
         .same("data", "datagram")
         .same("size", 8)
-        .arg(
-            "tuple",
-            Want::Ends("->127.0.0.1:9".to_owned()),
-            Want::Ends("->127.0.0.1:9".to_owned()),
-        )
+        .arg("tuple", is("NULL"), Want::Missing)
 }
 
 fn message(actor: &Actor, name: i64, data: i64, length: i64) -> i64 {

@@ -553,6 +553,16 @@ impl EventRow {
             .position(|p| matches!(p.ty, ParamType::Object(of) if usize::from(of) == fd))
     }
 
+    /// True for a parameter with another number of what the event's descriptor refers to: the other end of a pipe or of a
+    /// pair of sockets, what `fcntl` makes.
+    pub fn is_other_number(&self, fd: usize) -> bool {
+        match self.event {
+            Event::Pipe | Event::Pipe2 | Event::Socketpair => self.param("fd2") == Some(fd),
+            Event::Fcntl => self.result() == Some(fd),
+            _ => false,
+        }
+    }
+
     /// The index of the parameter with the result of the call.
     pub fn result(&self) -> Option<usize> {
         self.params.iter().position(|p| p.from == Origin::Return)

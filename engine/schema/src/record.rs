@@ -643,6 +643,11 @@ impl<'a> SocketTuple<'a> {
         })
     }
 
+    /// True when there is a socket: the descriptor of a call may be none, and only the address it was given known.
+    pub fn has_socket(&self) -> bool {
+        self.kind != 0 || self.inode != 0
+    }
+
     /// True for the end that a server owns.
     pub fn is_server(&self) -> bool {
         self.accepted || self.bound

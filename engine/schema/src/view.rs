@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::container::Owner;
 use crate::descriptor::Descriptor;
-use crate::event::{Event, Extractor, FdUse, Origin, Param, ParamType, ProcessField};
+use crate::event::{Event, Extractor, FdUse, Origin, Param, ParamType, ProcessField, param_index};
 use crate::flags;
 use crate::process::{Process, User};
 use crate::record::{DYN_ERRNO, DYN_NUMBER, Object, SocketTuple, Wire};
@@ -307,7 +307,10 @@ impl<'a> EventView<'a> {
             }
             ParamType::ByteBuf | ParamType::FdList | ParamType::Objects(_) => ParamValue::Bytes(bytes),
             ParamType::FsPath | ParamType::FsRelPath(_) => self.path(index, bytes),
-            ParamType::SockTuple | ParamType::SockAddr => ParamValue::Tuple(SocketTuple::read(bytes)?),
+            ParamType::SockTuple => {
+                ParamValue::Tuple(SocketTuple::read(bytes).filter(SocketTuple::has_socket)?)
+            }
+            ParamType::SockAddr => ParamValue::Tuple(SocketTuple::read(bytes)?),
             ParamType::Dyn => dynamic(bytes)?,
             ParamType::Object(_) => match self.resolved(index) {
                 Some(path) => ParamValue::Path {
@@ -380,6 +383,18 @@ impl<'a> EventView<'a> {
         };
         if own.is_some_and(|own| usize::from(own) == fd) {
             return self.descriptor.copied();
+        }
+        if row.is_other_number(fd) {
+            const COMMAND: usize = param_index(Event::Fcntl, "cmd");
+            const F_DUPFD: u64 = 0;
+            const F_DUPFD_CLOEXEC: u64 = 1030;
+            // The results of other commands are no descriptors.
+            let copies = || matches!(self.wire.number(COMMAND), Some(F_DUPFD | F_DUPFD_CLOEXEC));
+            let number = self.wire.number(fd)?.cast_signed();
+            let known = self
+                .descriptor
+                .filter(|_| self.event != Event::Fcntl || copies())?;
+            return Some(Descriptor { number, ..*known });
         }
         let index = row.object_of(fd)?;
         let object = Object::read(self.wire.param(index)?.bytes)?;

@@ -248,6 +248,40 @@ fn what_was_not_opened_has_zeroes_for_parameters_and_no_inode() {
 }
 
 #[test]
+fn the_other_number_of_a_pipe_and_of_a_copy_prints_as_the_first() {
+    let pipe = object(&Object {
+        mode: 0o010600,
+        flags: OBJECT_INTERNAL,
+        inode: 9,
+        ..Object::default()
+    });
+    let wire = WireBuilder::new()
+        .number(0)
+        .number(3)
+        .number(4)
+        .number(9)
+        .bytes(&pipe);
+    let pipe = Happening::new(E::Pipe, wire);
+    assert_eq!(
+        all(&pipe, ["evt.arg.fd1", "evt.arg.fd2", "evt.rawarg.fd2"]),
+        ["<p>", "<p>", "4"]
+    );
+    let fcntl = |result: i64, command: i64| {
+        let wire = WireBuilder::new()
+            .number(result)
+            .number(3)
+            .number(command)
+            .number(0);
+        let happening = Happening::new(E::Fcntl, wire.file_object(0o100644, "/x")).at(4, "/x");
+        all(&happening, ["evt.arg.res", "evt.arg.fd"])
+    };
+    assert_eq!(fcntl(7, 0), ["<f>/x", "<f>/x"]);
+    assert_eq!(fcntl(7, 1030), ["<f>/x", "<f>/x"]);
+    assert_eq!(fcntl(1, 1), ["1", "<f>/x"], "F_GETFD gives flags");
+    assert_eq!(fcntl(-24, 0), ["EMFILE", "<f>/x"]);
+}
+
+#[test]
 fn a_failed_call_tells_what_it_was_to_make() {
     for (event, letter) in [
         (E::Eventfd2, "e"),

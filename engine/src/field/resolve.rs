@@ -424,6 +424,7 @@ impl FieldRef {
             _ if row.params[index].ty != ParamType::Fd => bit(index),
             FdUse::Opens { .. } if index == 0 => bit(index),
             FdUse::Copies { .. } => object(),
+            _ if row.is_other_number(index) => object(),
             _ => row.object_of(index).map_or(0, bit),
         };
         let visible = |index: &usize| !row.params[*index].hidden;
@@ -551,6 +552,8 @@ mod tests {
         for (field, event, expected) in [
             ("evt.arg.fd", E::Fchmod, &["object"][..]),
             ("evt.arg[1]", E::Fchmod, &["object"]),
+            ("evt.arg.fd2", E::Pipe2, &["object"]),
+            ("evt.arg.res", E::Fcntl, &["object"]),
             ("evt.rawarg.fd", E::Fchmod, &[]),
             ("evt.arg.mode", E::Fchmod, &[]),
             ("evt.arg.oldfd", E::Dup3, &["object"]),
