@@ -71,6 +71,7 @@ pub(crate) fn descriptor<'a>(
                 },
                 connected: tuple.is_some_and(|t| t.connected),
                 name_changed: named,
+                ino: tuple.map(|t| u64::from(t.inode)).filter(|ino| *ino != 0),
                 ..Descriptor::default()
             })
         }
@@ -203,6 +204,7 @@ mod tests {
             local: Some(("::ffff:10.0.0.1".parse().unwrap(), 4000)),
             remote: Some(("::ffff:1.2.3.4".parse().unwrap(), 443)),
             path: b"",
+            inode: 4711,
             ..SocketTuple::default()
         };
         let bytes = WireBuilder::new()
@@ -214,6 +216,7 @@ mod tests {
         let wire = Wire::read(&bytes, 4).unwrap();
         let descriptor = descriptor(Event::Connect, &wire, |_| None).unwrap();
         assert_eq!(descriptor.kind, DescriptorKind::Ipv4);
+        assert_eq!(descriptor.ino, Some(4711));
         assert_eq!(
             descriptor.tuple.unwrap().remote,
             Some(("1.2.3.4".parse().unwrap(), 443))

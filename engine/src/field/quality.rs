@@ -239,6 +239,7 @@ fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
         (FdUse::Copies { object, .. } | FdUse::Described { object, .. }, _) => Some(param(object)),
         (FdUse::Socket { .. }, Part::Kind | Part::Socket) => Some(tier.socket()),
         (FdUse::Socket { tuple, .. }, Part::Name | Part::Address) => Some(param(tuple)),
+        (FdUse::Socket { tuple, .. }, Part::File("ino")) => Some(param(tuple)),
         (FdUse::Socket { tuple, .. }, Part::Connected) => Some(param(tuple).and(result(event, tier)?)),
         (FdUse::Opens { .. }, Part::Object) => row.object_of(0).map(|index| tier.param(event, index)),
         (FdUse::Opens { .. }, Part::File(name)) => Some(match row.param(name) {
