@@ -72,14 +72,15 @@ impl Replay {
     /// # Errors
     /// When the file can't be read, is no recording, or one that can't be understood.
     pub fn open(path: &Path, config: &Config) -> Result<Replay, RecordingError> {
-        let io = |source| RecordingError::Io {
+        let io = |reason| RecordingError::Io {
             path: path.to_owned(),
-            source,
+            reason,
         };
-        let file = File::open(path).map_err(io)?;
-        if file.metadata().map_err(io)?.is_dir() {
+        // Asked before it is opened: a named pipe would wait for a writer.
+        if !path.metadata().map_err(io)?.is_file() {
             return Err(RecordingError::NotAFile(path.to_owned()));
         }
+        let file = File::open(path).map_err(io)?;
         Self::read(path, Box::new(BufReader::with_capacity(READ, file)), config)
     }
 

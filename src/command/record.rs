@@ -56,7 +56,7 @@ pub(crate) struct Record {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
 
-    /// Stops before the file is larger: 1000000, 500K, 100M, 2G
+    /// Stops before the file is larger: 2000000, 100M, 2G; at least 1M
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_size: Option<u64>,
 

@@ -11,7 +11,7 @@ use super::message::{Level, Messages, Place};
 use super::tree::{Node, Value, Wrong};
 use super::values::{
     choice, drop_actions, engine_kind, journald, log_level, path, paths, plugin_index, positive, preset,
-    priority, share, size, static_fields, tier,
+    priority, processes, share, size, static_fields, tier,
 };
 use super::{Config, append_output, selections, shape};
 
@@ -212,7 +212,7 @@ static ROWS: &[Row] = &[
     Row("base_syscalls.repair", Truth, Later),
     Row("base_syscalls.all", Truth, Read(|s, n| { s.config.capture.unnamed_io = n.truth()?; Ok(()) })),
 
-    Row("falco_libs.thread_table_size", Integer, Read(|s, n| { s.config.capture.process_limit = size(n)?; Ok(()) })),
+    Row("falco_libs.thread_table_size", Integer, Read(|s, n| { s.config.capture.process_limit = processes(n)?; Ok(()) })),
     Row("falco_libs.thread_table_auto_purging_interval_s", Integer, Read(|s, n| { s.config.capture.purge_interval = Duration::from_secs(n.number()?); Ok(()) })),
     Row("falco_libs.thread_table_auto_purging_thread_timeout_s", Integer, Read(|s, n| { s.config.capture.purge_timeout = Duration::from_secs(n.number()?); Ok(()) })),
     Row("falco_libs.snaplen", Integer, Read(snaplen)),

@@ -43,6 +43,16 @@ pub(super) fn paths(node: &Node) -> Result<Vec<PathBuf>, Wrong> {
         .collect())
 }
 
+/// Fewer would leave processes without their parents on every event, and rules true that ask who it was not.
+const PROCESSES_MIN: usize = 1000;
+
+/// The size of the process table.
+pub(super) fn processes(node: &Node) -> Result<usize, Wrong> {
+    let wrong = || Wrong::new("a number of processes, 1000 or more");
+    let count = usize::try_from(node.number().map_err(|_| wrong())?).map_err(|_| wrong())?;
+    (count >= PROCESSES_MIN).then_some(count).ok_or_else(wrong)
+}
+
 pub(super) fn size(node: &Node) -> Result<usize, Wrong> {
     usize::try_from(node.number()?).map_err(|_| Wrong::new("a smaller number"))
 }
@@ -81,7 +91,7 @@ pub(super) fn journald(node: &Node) -> Result<Journald, Wrong> {
 }
 
 pub(super) fn engine_kind(settings: &mut Settings, node: &Node) -> Result<(), Wrong> {
-    let served = "modern_ebpf or kmod";
+    let served = "modern_ebpf, kmod, replay or nodriver";
     let unwatchable = match node.text() {
         Ok("modern_ebpf" | "auto" | "ebpf") => return Ok(()),
         Ok("kmod") => {

@@ -161,10 +161,10 @@ impl Chunks {
         }
     }
 
-    fn io(&self, source: io::Error) -> RecordingError {
+    fn io(&self, reason: io::Error) -> RecordingError {
         RecordingError::Io {
             path: self.path.clone(),
-            source,
+            reason,
         }
     }
 

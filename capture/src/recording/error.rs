@@ -7,12 +7,12 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum RecordingError {
     /// The file can't be opened, written or read.
-    #[error("{path}: {source}")]
+    #[error("{path}: {reason}")]
     Io {
         /// The file.
         path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
+        /// The cause; a part of the text, and not told again as its source.
+        reason: std::io::Error,
     },
     /// There is a file already.
     #[error("{0} exists already; --force replaces it")]

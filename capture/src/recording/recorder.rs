@@ -147,9 +147,9 @@ impl Recorder {
     /// # Errors
     /// When there is a file already and it is not to be replaced, or it can't be created.
     pub fn create(path: &Path, facts: Facts, limits: Limits) -> Result<Recorder, RecordingError> {
-        let io = |source| RecordingError::Io {
+        let io = |reason| RecordingError::Io {
             path: path.to_owned(),
-            source,
+            reason,
         };
         match fs::symlink_metadata(path) {
             Ok(there) if !there.is_file() => return Err(RecordingError::NotAFile(path.to_owned())),
@@ -225,9 +225,9 @@ impl Recorder {
         };
         match writer.join() {
             Ok(Ok(())) => Ok(self.written()),
-            Ok(Err(source)) => Err(RecordingError::Io {
+            Ok(Err(reason)) => Err(RecordingError::Io {
                 path: self.0.path.clone(),
-                source,
+                reason,
             }),
             Err(_) => Err(RecordingError::WriterGone),
         }
