@@ -703,3 +703,31 @@ fn a_group_outside_the_pid_namespace_has_no_number_and_times_outlast_an_exec() {
     }
     assert_eq!(sooner["proc.pid.ts"], later["proc.pid.ts"]);
 }
+
+#[test]
+fn what_a_daemon_was_started_by_is_known_when_that_has_ended() {
+    let Some(scene) = Scene::start(|_| {}) else { return };
+    let launcher = scene.file("launcher");
+    fs::copy("/bin/sh", &launcher).unwrap();
+    fs::create_dir(scene.file("orphaned")).unwrap();
+    // The daemon waits until its parent is gone, and is somebody else's child in the kernel then.
+    let daemon = format!(
+        "while kill -0 $0 2>/dev/null; do :; done; cd {}",
+        scene.file("orphaned").display()
+    );
+    let script = format!("setsid sh -c '{daemon}' $$ & exit 0");
+    let mut started = scene.command(&launcher).args(["-c", &script]).spawn().unwrap();
+    let parent = started.id();
+    assert!(started.wait().unwrap().success());
+    let fields = scene.moved("orphaned");
+    assert_eq!(number(&fields, "proc.ppid"), i64::from(parent));
+    assert_eq!(text(&fields, "proc.pname"), "launcher");
+    assert_eq!(
+        text(&fields, "proc.pexepath"),
+        launcher.canonicalize().unwrap().to_str().unwrap()
+    );
+    assert_eq!(
+        text(&fields, "proc.aname[2]"),
+        proc(std::process::id(), "comm").trim_end()
+    );
+}
