@@ -205,7 +205,7 @@ fn json_has_every_rule_in_every_tier() {
     let blind = &rules[2]["tiers"]["sys_exit"];
     assert_eq!(
         (&blind["verdict"], &blind["reasons"][0]["event"]),
-        (&"blind".into(), &"add_key".into())
+        (&"blind".into(), &"exit".into())
     );
 }
 
