@@ -97,7 +97,7 @@ fn calls_are_followed_and_print_as_falcos() {
     for (event, wanted) in [
         (
             "prctl",
-            "res=0 option=15(PR_SET_NAME) arg2_str=lanner-actor arg2_int=NULL ",
+            "res=0 option=15(PR_SET_NAME) arg2_str=lanner-actor arg2_int=0 ",
         ),
         (
             "setrlimit",
