@@ -263,10 +263,8 @@ impl Probes {
 
     /// Runs the kernel refused because the program was running on that CPU already, by program.
     pub(crate) fn recursion_misses(&self) -> Vec<(String, u64)> {
-        let ids: Vec<u32> = std::iter::once(&self.object)
-            .chain(&self.later)
-            .flat_map(Object::progs)
-            .filter(|p| p.autoload())
+        let ids: Vec<u32> = self
+            .programs()
             .filter_map(|p| libbpf_rs::Program::id_from_fd(p.as_fd()).ok())
             .collect();
         ProgInfoIter::default()
@@ -283,7 +281,13 @@ impl Probes {
             let count = text.lines().find_map(|l| l.strip_prefix("recursion_misses:"))?;
             count.trim().parse::<u64>().ok()
         };
-        self.object.progs().filter_map(of).sum()
+        self.programs().filter_map(of).sum()
+    }
+
+    /// The programs that were loaded, at the start or later.
+    fn programs(&self) -> impl Iterator<Item = libbpf_rs::Program<'_>> {
+        let objects = std::iter::once(&self.object).chain(&self.later);
+        objects.flat_map(Object::progs).filter(|p| p.autoload())
     }
 
     /// The map of container cgroups, for the runtime's side.

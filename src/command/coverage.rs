@@ -3,7 +3,6 @@
 mod json;
 mod text;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -12,8 +11,9 @@ use lanner_capture::Host;
 use lanner_engine::{Coverage as Covered, Rule, Ruleset, Verdict};
 use lanner_schema::tier::Tier;
 
+use super::rules_options::RulesOptions;
 use crate::config::Config;
-use crate::{load, log, rules, run};
+use crate::{load, log};
 
 /// The exit code of `--strict` when a rule is blind.
 const BLIND: u8 = 3;
@@ -25,22 +25,8 @@ const BLIND: u8 = 3;
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub(crate) struct Coverage {
-    /// Configuration file [default: /etc/lanner/lanner.yaml where it exists]
-    #[arg(short = 'c', value_name = "FILE")]
-    config: Option<PathBuf>,
-
-    /// Rules file or directory; repeatable, and replaces rules_files of the configuration
-    #[arg(short = 'r', value_name = "FILE|DIR")]
-    rules: Vec<PathBuf>,
-
-    /// Sets a key of the configuration; repeatable
-    #[arg(
-        short = 'o',
-        long = "option",
-        value_name = "KEY=VALUE",
-        allow_hyphen_values = true
-    )]
-    options: Vec<String>,
+    #[command(flatten)]
+    from: RulesOptions,
 
     /// Prints JSON, for every tier
     #[arg(long)]
@@ -86,8 +72,8 @@ impl Row<'_> {
 
 impl Coverage {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
-        let config = run::configure(self.config.as_deref(), &self.options)?;
-        let ruleset = load::load(&rules::find(&self.rules, &config)?, &config)?;
+        let config = self.from.configure()?;
+        let ruleset = load::load(&self.from.files(&config)?, &config)?;
         let here = here(&config, &ruleset);
         let asked = self.tier.as_deref().and_then(Tier::from_name);
         let tiers = asked.map_or_else(|| Tier::ALL.to_vec(), |tier| vec![tier]);

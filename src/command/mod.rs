@@ -5,6 +5,7 @@ mod filter;
 mod format;
 pub(crate) mod record;
 pub(crate) mod replay;
+mod rules_options;
 mod workbench;
 
 use std::process::ExitCode;

@@ -11,9 +11,10 @@ use lanner_engine::Ruleset;
 use lanner_outputs::{Journald, Outputs};
 use lanner_schema::event::{Event, EventSet, Needs};
 
+use super::rules_options::RulesOptions;
 use crate::config::Config;
 use crate::watch::{Recording, Task};
-use crate::{load, log, rules, run, watch};
+use crate::{load, log, run, watch};
 
 /// Records what happens on this host into a file, for lanner replay
 ///
@@ -27,22 +28,8 @@ pub(crate) struct Record {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Configuration file [default: /etc/lanner/lanner.yaml where it exists]
-    #[arg(short = 'c', value_name = "FILE")]
-    config: Option<PathBuf>,
-
-    /// Rules file or directory whose events are recorded; repeatable, and replaces rules_files of the configuration
-    #[arg(short = 'r', value_name = "FILE|DIR")]
-    rules: Vec<PathBuf>,
-
-    /// Sets a key of the configuration; repeatable
-    #[arg(
-        short = 'o',
-        long = "option",
-        value_name = "KEY=VALUE",
-        allow_hyphen_values = true
-    )]
-    options: Vec<String>,
+    #[command(flatten)]
+    from: RulesOptions,
 
     /// Records these events whole, whatever the rules need; see lanner --list-events
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', conflicts_with = "all")]
@@ -95,11 +82,12 @@ fn size(text: &str) -> Result<u64, &'static str> {
 
 impl Record {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
-        let mut config = run::configure(self.config.as_deref(), &self.options)?;
+        let mut config = self.from.configure()?;
         if let Some(message) = &config.unwatchable {
             bail!("{message}");
         }
-        let ruleset = load::load(&rules::find(&self.rules, &config)?, &config)?;
+        let files = self.from.files(&config)?;
+        let ruleset = load::load(&files, &config)?;
         let needs = self.needs(&ruleset)?;
         if needs.events.is_empty() {
             bail!("no rule runs, so there is nothing to record: name events with --events, or record --all");
@@ -115,7 +103,6 @@ impl Record {
             silence(&mut config);
         }
         let outputs = Outputs::start(&config.outputs)?;
-        let files = rules::find(&self.rules, &config)?;
         let names = files.iter().map(|file| file.name.clone()).collect();
         let mut screen = run::screen(&config, &ruleset, plan.tier.chosen(), names);
         screen.capture = plan.to_string();

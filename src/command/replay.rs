@@ -17,9 +17,10 @@ use lanner_outputs::{OutputReport, Outputs};
 use lanner_schema::event::Needs;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::rules_options::RulesOptions;
 use crate::config::Config;
 use crate::tally::Tally;
-use crate::{exit_report, load, rules, run};
+use crate::{exit_report, load};
 
 /// How long alerts that are queued may take to reach their outputs at the end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -35,22 +36,8 @@ pub(crate) struct ReplayCommand {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Configuration file [default: /etc/lanner/lanner.yaml where it exists]
-    #[arg(short = 'c', value_name = "FILE")]
-    config: Option<PathBuf>,
-
-    /// Rules file or directory; repeatable, and replaces rules_files of the configuration
-    #[arg(short = 'r', value_name = "FILE|DIR")]
-    rules: Vec<PathBuf>,
-
-    /// Sets a key of the configuration; repeatable
-    #[arg(
-        short = 'o',
-        long = "option",
-        value_name = "KEY=VALUE",
-        allow_hyphen_values = true
-    )]
-    options: Vec<String>,
+    #[command(flatten)]
+    from: RulesOptions,
 
     /// Writes every alert at once, whatever buffered_outputs says
     #[arg(short = 'U', long = "unbuffered")]
@@ -63,11 +50,11 @@ pub(crate) struct ReplayCommand {
 
 impl ReplayCommand {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
-        let mut config = run::configure(self.config.as_deref(), &self.options)?;
+        let mut config = self.from.configure()?;
         if self.unbuffered {
             config.outputs.buffered = false;
         }
-        let files = rules::find(&self.rules, &config)?;
+        let files = self.from.files(&config)?;
         if self.bench {
             return bench::bench(&self.file, config, &files);
         }
