@@ -30,7 +30,7 @@ say "building the program for the kernel guests"
 tests/machine/selfcheck.sh >/dev/null
 
 say "fetching the real containerd and the kernels the tests run"
-for fixture in containerd.sh "kernels.sh fetch"; do
+for fixture in containerd.sh "containerd.sh trixie" "kernels.sh fetch"; do
     # A machine without the archive still runs the rest; the tests say what they skip.
     # shellcheck disable=SC2086
     tests/machine/$fixture || [ $? = 77 ] || stop "tests/machine/$fixture failed"

@@ -105,12 +105,16 @@ impl<'a> Run<'a> {
 impl Containerd {
     /// Starts containerd with its images imported, or gives the reason why this machine cannot.
     pub(crate) fn start() -> Result<Self, String> {
+        // `make soak` asks for another version than the newest.
+        Self::start_suite(std::env::var("LANNER_CONTAINERD_SUITE").ok().as_deref())
+    }
+
+    /// Starts the containerd of this suite of Debian: of trixie it is 1.7. Without one it is the newest to be had.
+    pub(crate) fn start_suite(suite: Option<&str>) -> Result<Self, String> {
         if !is_root() {
             return Err("containerd needs root".to_owned());
         }
-        // `make soak` asks for another version than the newest.
-        let suite = std::env::var("LANNER_CONTAINERD_SUITE").ok();
-        machine("containerd.sh", suite.as_deref().as_slice())?;
+        machine("containerd.sh", suite.as_slice())?;
         sweep();
         let programs =
             machine_dir().join(suite.map_or("containerd".to_owned(), |suite| format!("containerd-{suite}")));

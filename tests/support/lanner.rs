@@ -93,6 +93,13 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
+impl Ended {
+    /// Its alerts, in the order they came.
+    pub(crate) fn alerts(&self) -> Vec<Value> {
+        self.stdout.lines().filter_map(alert).collect()
+    }
+}
+
 /// Why this machine cannot run Lanner, if it cannot.
 pub(crate) fn impossible() -> Option<String> {
     if !is_root() {
