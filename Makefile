@@ -4,12 +4,14 @@
 SHELL := /bin/bash
 MACHINE := tests/machine
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fuzz bench soak fresh
+.PHONY: help run build test lint fuzz bench soak fresh image kind-check
 
 help:
 	@echo 'make run     install what the build needs, build, and start Lanner in the foreground (root)'
 	@echo 'make test    install what the tests need, and run all of them, on the real kernel and containerd too (root)'
 	@echo 'make build   install what the build needs, and build target/release/lanner'
+	@echo 'make image   build, and pack target/lanner-image.tar, a container image for `docker load` or `ctr images import`'
+	@echo 'make kind-check  what can be checked of kind-config/ without a cluster'
 	@echo 'make lint    formatting and clippy'
 	@echo 'make fuzz    a minute of random input for each parser; FUZZ_SECONDS=... for longer'
 	@echo 'make bench   what watching costs on this machine, and how fast Lanner starts (root)'
@@ -27,6 +29,12 @@ build:
 
 test:
 	@$(MACHINE)/test.sh
+
+image: build
+	@deploy/image/build.sh
+
+kind-check:
+	@$(MACHINE)/kind.sh
 
 lint:
 	@$(MACHINE)/test.sh lint
