@@ -149,19 +149,9 @@ impl Owners {
             return Some(Known::Container(Arc::clone(container)));
         }
         Some(Known::Container(Arc::new(Container {
-            full_id: id.to_owned(),
-            name: None,
-            image: None,
-            digest: None,
-            runtime,
-            privileged: None,
-            start_ts: None,
-            labels: Default::default(),
-            pod: None,
             cgroup,
             cgroup_path: path.clone(),
-            pid: 0,
-            learnt: Learnt::Cgroup,
+            ..Container::new(id, runtime, Learnt::Cgroup)
         })))
     }
 }
@@ -254,19 +244,8 @@ mod tests {
 
     fn container(id: &str, cgroup: u64) -> Container {
         Container {
-            full_id: id.into(),
-            name: None,
-            image: None,
-            digest: None,
-            runtime: "containerd",
-            privileged: None,
-            start_ts: None,
-            labels: Default::default(),
-            pod: None,
             cgroup,
-            cgroup_path: String::new(),
-            pid: 0,
-            learnt: Learnt::Start,
+            ..Container::new(id, "containerd", Learnt::Start)
         }
     }
 }

@@ -70,19 +70,10 @@ fn open(pid: u32, sequence: u64, cgroup: u64, path: &str) -> Vec<u8> {
 
 fn container(id: &str, cgroup: u64) -> Arc<Container> {
     Arc::new(Container {
-        full_id: id.into(),
         name: Some("web".into()),
         image: Some("reg/web:1".into()),
-        digest: None,
-        runtime: "containerd",
-        privileged: None,
-        start_ts: None,
-        labels: Default::default(),
-        pod: None,
         cgroup,
-        cgroup_path: String::new(),
-        pid: 0,
-        learnt: Learnt::Start,
+        ..Container::new(id, "containerd", Learnt::Start)
     })
 }
 

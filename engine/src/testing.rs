@@ -109,11 +109,8 @@ impl Machine {
             ("io.kubernetes.pod.name".to_owned(), "shop-1".to_owned()),
         ]);
         Container {
-            full_id: "0123456789abcdef0123".into(),
             name: Some("web".into()),
             image: Some("docker.io/library/nginx:1.27".into()),
-            digest: None,
-            runtime: "containerd",
             privileged: Some(true),
             start_ts: Some(40),
             labels: labels.clone(),
@@ -125,9 +122,8 @@ impl Machine {
                 labels,
             }),
             cgroup: 7,
-            cgroup_path: String::new(),
             pid: 30,
-            learnt: Learnt::Start,
+            ..Container::new("0123456789abcdef0123", "containerd", Learnt::Start)
         }
     }
 }

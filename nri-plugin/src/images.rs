@@ -225,19 +225,12 @@ fn from_labels(
         ..Pod::default()
     });
     Container {
-        full_id: id,
         name: label("io.kubernetes.container.name").or(pod_name),
-        digest: None,
         image: Some(image).filter(|image| !image.is_empty()),
-        runtime: "containerd",
-        privileged: None,
-        start_ts: None,
         labels,
         pod,
-        cgroup: 0,
-        cgroup_path: String::new(),
         pid,
-        learnt: Learnt::Synchronize,
+        ..Container::new(id, "containerd", Learnt::Synchronize)
     }
 }
 

@@ -368,19 +368,15 @@ fn draft_container(pod: Option<&api::PodSandbox>, container: &api::Container, le
     let told = |ns: i64| u64::try_from(ns).ok().filter(|ns| *ns > 0);
     Draft {
         container: Container {
-            full_id: container.id.clone(),
             name,
             image,
             digest,
-            runtime: RUNTIME,
             privileged: container.linux.as_ref().and_then(api::LinuxContainer::privileged),
             start_ts: told(container.started_at),
             labels: sorted(&container.labels),
             pod: pod.map(pod_of),
-            cgroup: 0,
-            cgroup_path: String::new(),
             pid: container.pid,
-            learnt,
+            ..Container::new(container.id.as_str(), RUNTIME, learnt)
         },
         cgroups_path: container
             .linux
@@ -395,19 +391,13 @@ fn draft_sandbox(pod: &api::PodSandbox, learnt: Learnt) -> Draft {
     let image = non_empty(pod.annotations.get(SANDBOX_IMAGE_NAME));
     Draft {
         container: Container {
-            full_id: pod.id.clone(),
             name: non_empty(Some(&pod.name)),
             digest: pinned(image.as_deref()),
             image,
-            runtime: RUNTIME,
-            privileged: None,
-            start_ts: None,
             labels: sorted(&pod.labels),
             pod: Some(pod_of(pod)),
-            cgroup: 0,
-            cgroup_path: String::new(),
             pid: pod.pid,
-            learnt,
+            ..Container::new(pod.id.as_str(), RUNTIME, learnt)
         },
         cgroups_path: pod
             .linux

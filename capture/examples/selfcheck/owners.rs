@@ -220,18 +220,8 @@ fn remove(top: &Path) {
 
 fn container(id: &str, cgroup: u64) -> Container {
     Container {
-        full_id: id.into(),
         name: Some("runtime".into()),
-        image: None,
-        digest: None,
-        runtime: "containerd",
-        privileged: None,
-        start_ts: None,
-        labels: Default::default(),
-        pod: None,
         cgroup,
-        cgroup_path: String::new(),
-        pid: 0,
-        learnt: Learnt::Start,
+        ..Container::new(id, "containerd", Learnt::Start)
     }
 }

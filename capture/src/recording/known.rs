@@ -110,21 +110,7 @@ pub(crate) fn container_bytes(container: &Container) -> Vec<u8> {
 
 /// A container from its bytes; `None` when it has no id. Members that are not known are passed over.
 pub(crate) fn read_container(bytes: &[u8]) -> Option<Container> {
-    let mut container = Container {
-        full_id: String::new(),
-        name: None,
-        image: None,
-        digest: None,
-        runtime: "unknown",
-        privileged: None,
-        start_ts: None,
-        labels: Default::default(),
-        pod: None,
-        cgroup: 0,
-        cgroup_path: String::new(),
-        pid: 0,
-        learnt: Learnt::Cgroup,
-    };
+    let mut container = Container::new(String::new(), "unknown", Learnt::Cgroup);
     for (member, value) in members(bytes) {
         let text = || String::from_utf8_lossy(value).into_owned();
         let number = || value.first_chunk().map_or(0, |b| u64::from_le_bytes(*b));
@@ -243,15 +229,10 @@ mod tests {
         let bytes = container_bytes(&container);
         assert_eq!(read_container(&bytes), Some(container.clone()));
         let bare = Container {
-            name: None,
-            image: None,
-            digest: None,
-            privileged: None,
-            start_ts: None,
-            labels: Default::default(),
-            pod: None,
-            learnt: Learnt::Cgroup,
-            ..container
+            cgroup: container.cgroup,
+            cgroup_path: container.cgroup_path,
+            pid: container.pid,
+            ..Container::new(container.full_id, container.runtime, Learnt::Cgroup)
         };
         let mut bytes = container_bytes(&bare);
         bytes.extend([200, 1, 0, 0, 0, 9]);

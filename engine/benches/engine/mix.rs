@@ -6,7 +6,6 @@ use lanner_schema::event::{Event, FdUse};
 use lanner_schema::process::{Image, Process, User};
 use lanner_schema::record::{AF_INET, SocketTuple, Wire, WireBuilder};
 use lanner_schema::view::{EventView, ResolvedPath, SourceId, System};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// When the events happen, nanoseconds since the epoch.
@@ -165,19 +164,12 @@ impl Host {
                 shell: "/bin/bash".into(),
             },
             container: Container {
-                full_id: "0123456789abcdef0123456789abcdef".into(),
                 name: Some("web".into()),
                 image: Some("docker.io/library/nginx:1.27".into()),
-                digest: None,
-                runtime: "containerd",
-                privileged: None,
                 start_ts: Some(NOW - 3_600_000_000_000),
-                labels: BTreeMap::new(),
-                pod: None,
                 cgroup: 7,
-                cgroup_path: String::new(),
                 pid: 420,
-                learnt: Learnt::Start,
+                ..Container::new("0123456789abcdef0123456789abcdef", "containerd", Learnt::Start)
             },
         }
     }

@@ -73,6 +73,25 @@ pub struct Container {
 }
 
 impl Container {
+    /// A container of which its id, runtime and source are known, and nothing else yet.
+    pub fn new(full_id: impl Into<String>, runtime: &'static str, learnt: Learnt) -> Self {
+        Container {
+            full_id: full_id.into(),
+            name: None,
+            image: None,
+            digest: None,
+            runtime,
+            privileged: None,
+            start_ts: None,
+            labels: BTreeMap::new(),
+            pod: None,
+            cgroup: 0,
+            cgroup_path: String::new(),
+            pid: 0,
+            learnt,
+        }
+    }
+
     /// `container.id`: the first twelve characters.
     pub fn id(&self) -> &str {
         self.full_id.get(..12).unwrap_or(&self.full_id)
@@ -271,19 +290,8 @@ mod tests {
 
     fn test_container(id: &str, cgroup: u64) -> Container {
         Container {
-            full_id: id.into(),
-            name: None,
-            image: None,
-            digest: None,
-            runtime: "containerd",
-            privileged: None,
-            start_ts: None,
-            labels: BTreeMap::new(),
-            pod: None,
             cgroup,
-            cgroup_path: String::new(),
-            pid: 0,
-            learnt: Learnt::Start,
+            ..Container::new(id, "containerd", Learnt::Start)
         }
     }
 }

@@ -6,7 +6,7 @@ use lanner_schema::event::{Event, FdUse};
 use lanner_schema::process::{Image, Process, User};
 use lanner_schema::record::{AF_INET, AF_INET6, Object, SocketTuple, Wire, WireBuilder};
 use lanner_schema::view::{EventView, ResolvedPath, SourceId, System};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -98,25 +98,19 @@ pub(crate) fn host(command: &str) -> Scene {
 pub(crate) fn container(command: &str) -> Scene {
     let mut scene = host(command);
     scene.container = Some(Container {
-        full_id: "0123456789abcdef0123456789abcdef".into(),
         name: Some("web".into()),
         image: Some("docker.io/library/nginx:1.27".into()),
-        digest: None,
-        runtime: "containerd",
-        privileged: None,
         start_ts: Some(NOW - 60_000_000_000),
-        labels: BTreeMap::new(),
         pod: Some(Pod {
             name: "web-1".into(),
             namespace: "shop".into(),
             uid: "u".into(),
             sandbox_id: "s".into(),
-            labels: BTreeMap::new(),
+            ..Pod::default()
         }),
         cgroup: 7,
-        cgroup_path: String::new(),
         pid: 1,
-        learnt: Learnt::Start,
+        ..Container::new("0123456789abcdef0123456789abcdef", "containerd", Learnt::Start)
     });
     scene
 }
