@@ -162,6 +162,8 @@ fn lanner() -> Command {
         "journald_output.enabled=false",
         "-o",
         "syslog_output.enabled=false",
+        "-o",
+        "runtime_directory=",
     ]);
     command
 }

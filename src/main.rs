@@ -5,6 +5,7 @@
 mod cli;
 mod command;
 mod config;
+mod control;
 mod drop_monitor;
 mod exit_report;
 mod falco_options;

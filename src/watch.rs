@@ -22,6 +22,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::command::record;
 use crate::config::Config;
+use crate::control::{self, Agent, Mode, Server};
 use crate::drop_monitor::DropMonitor;
 use crate::exit_report::{self, Report};
 use crate::host_names;
@@ -108,6 +109,16 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         &status,
         stopped.clone(),
     );
+    // A recorder is nobody's agent.
+    let control = if recording.is_some() {
+        None
+    } else {
+        let _inside = runtime.enter();
+        listen(
+            config,
+            Agent::new(Mode::Daemon, Arc::clone(&table), Arc::clone(&status)),
+        )
+    };
     runtime.spawn(host_names::keep(
         ruleset.host_names(),
         capture.host_names(),
@@ -154,6 +165,7 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
     // A second stop signal must not wait for a drain that hangs.
     runtime.spawn(kill_on_second(signals, pidfile));
     let watched = thread.join();
+    drop(control);
     let _ = stop_runtime.send(true);
     let outputs = outputs.shutdown(DRAIN);
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -240,6 +252,18 @@ impl Watcher {
             gave_up,
             stats: capture.stats(),
             result,
+        }
+    }
+}
+
+/// Listens for commands. Without a control socket everything else works.
+fn listen(config: &Config, agent: Agent) -> Option<Server> {
+    let path = control::socket(config)?;
+    match Server::listen(&path, Arc::new(agent)) {
+        Ok(server) => Some(server),
+        Err(error) => {
+            tracing::warn!("{}: {error}: no command can ask this Lanner", path.display());
+            None
         }
     }
 }

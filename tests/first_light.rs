@@ -86,7 +86,8 @@ fn an_alert_is_in_the_journal_with_its_fields() {
     // Where a journal listens it is used without being asked for.
     let mut command = journal.command(lanner::PROGRAM);
     command
-        .args(["-o", "nri.enabled=false", "-o", "containerd.enabled=false", "-r"])
+        .args(["-o", "nri.enabled=false", "-o", "containerd.enabled=false"])
+        .args(["-o", "runtime_directory=", "-r"])
         .arg(&rules);
     let lanner = Lanner::start_command(command);
     cat_shadow();

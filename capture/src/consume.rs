@@ -35,6 +35,7 @@ use crate::procfs::Procfs;
 use crate::recording::Recorder;
 use crate::stats::{Cut, Delivered, Sequences, Stats};
 use crate::users::Users;
+use crate::window::Window;
 
 /// Records read before the loop looks at anything else.
 const BATCH: usize = 8192;
@@ -127,6 +128,11 @@ impl Capture {
     /// The names of addresses that events are shown with: for whoever looks them up. A change is seen within seconds.
     pub fn host_names(&self) -> Arc<HostNames> {
         Arc::clone(&self.host_names)
+    }
+
+    /// The time whose events are shown; it may be changed while capture runs.
+    pub fn window(&self) -> Arc<Window> {
+        Arc::clone(&self.consumer.borrow().window)
     }
 
     /// The kernel's set of container cgroups.
@@ -305,6 +311,7 @@ pub(crate) struct Consumer {
     undecodable: u64,
     unresolved_paths: u64,
     recorder: Option<Recorder>,
+    window: Arc<Window>,
 }
 
 impl Consumer {
@@ -345,6 +352,7 @@ impl Consumer {
             undecodable: 0,
             unresolved_paths: 0,
             recorder: None,
+            window: Arc::default(),
         }
     }
 
@@ -574,6 +582,9 @@ impl Consumer {
         match owner {
             Owner::Host => self.state.users.select_host(),
             Owner::Container(_) => self.state.users.select_container(header.cgroup, header.pid),
+        }
+        if !self.window.has(header.time) {
+            return;
         }
         let process = self.state.processes.get(header.pid);
         self.number += 1;

@@ -27,11 +27,13 @@ mod replay;
 mod stats;
 mod tier;
 mod users;
+mod window;
 
 pub use consume::Capture;
 pub use error::CaptureError;
 pub use host::Host;
 pub use losses::{Loser, Losses};
+pub use outside::now;
 pub use plan::{Config, Plan, plan};
 #[doc(hidden)]
 pub use recording::recording_of;
@@ -39,3 +41,4 @@ pub use recording::{Facts, Limits, Recorder, RecordingError, Written};
 pub use replay::{End, Replay, ReplayCounts};
 pub use stats::Stats;
 pub use tier::Tier;
+pub use window::Window;

@@ -277,7 +277,7 @@ impl Outside {
 }
 
 /// Nanoseconds since boot, now: the clock of the records.
-pub(crate) fn now() -> u64 {
+pub fn now() -> u64 {
     clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(0, |t| {
         u64::try_from(t.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(t.tv_nsec()).unwrap_or(0)
     })

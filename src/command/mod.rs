@@ -6,6 +6,7 @@ mod format;
 pub(crate) mod record;
 pub(crate) mod replay;
 mod rules_options;
+mod status;
 mod workbench;
 
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ pub(crate) enum Command {
     Format(format::Format),
     Record(record::Record),
     Replay(replay::ReplayCommand),
+    Status(status::StatusCommand),
 }
 
 impl Command {
@@ -34,6 +36,7 @@ impl Command {
             Command::Format(format) => format.run(),
             Command::Record(record) => record.run(),
             Command::Replay(replay) => replay.run(),
+            Command::Status(status) => status.run(),
         }
     }
 }

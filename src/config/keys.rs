@@ -10,8 +10,8 @@ use lanner_schema::event::{MAX_SNAPLEN, SNAPLEN};
 use super::message::{Level, Messages, Place};
 use super::tree::{Node, Value, Wrong};
 use super::values::{
-    choice, drop_actions, engine_kind, journald, log_level, path, paths, plugin_index, positive, preset,
-    priority, processes, share, size, static_fields, tier,
+    choice, drop_actions, engine_kind, journald, log_level, optional_path, path, paths, plugin_index,
+    positive, preset, priority, processes, share, size, static_fields, tier,
 };
 use super::{Config, append_output, selections, shape};
 
@@ -127,6 +127,8 @@ static ROWS: &[Row] = &[
     Row("nri.plugin_index", Text, Read(|s, n| { s.config.nri.plugin_index = Some(plugin_index(n)?); Ok(()) })),
     Row("containerd.enabled", Truth, Read(|s, n| { s.config.containerd.enabled = n.truth()?; Ok(()) })),
     Row("containerd.address", Text, Read(|s, n| { s.config.containerd.address = path(n)?; Ok(()) })),
+
+    Row("runtime_directory", Text, Read(|s, n| { s.config.runtime_directory = optional_path(n)?; Ok(()) })),
 
     Row("time_format_iso_8601", Truth, Read(|s, n| { s.config.iso_8601 = n.truth()?; Ok(()) })),
     Row("buffer_format_base64", Truth, Read(|s, n| { s.config.buffer_base64 = n.truth()?; Ok(()) })),

@@ -88,6 +88,8 @@ pub(crate) struct Config {
     pub(crate) nri: Nri,
     /// `containerd`.
     pub(crate) containerd: Containerd,
+    /// `runtime_directory`: where the control socket is; `None` when there shall be none.
+    pub(crate) runtime_directory: Option<PathBuf>,
     /// How each file stands against the schema, in the order they were read.
     pub(crate) schema: Vec<Verdict>,
 }
@@ -147,6 +149,7 @@ impl Default for Config {
                 enabled: true,
                 address: "/run/containerd/containerd.sock".into(),
             },
+            runtime_directory: Some("/run/lanner".into()),
             schema: Vec::new(),
         }
     }

@@ -32,6 +32,15 @@ pub(super) fn path(node: &Node) -> Result<PathBuf, Wrong> {
     }
 }
 
+/// A path; empty for none.
+pub(super) fn optional_path(node: &Node) -> Result<Option<PathBuf>, Wrong> {
+    match node.text() {
+        Ok("") => Ok(None),
+        Ok(text) => Ok(Some(PathBuf::from(text))),
+        Err(_) => Err(Wrong::new("a path, or \"\" for none")),
+    }
+}
+
 pub(super) fn paths(node: &Node) -> Result<Vec<PathBuf>, Wrong> {
     let texts = node
         .texts()

@@ -117,6 +117,8 @@ pub(crate) fn options(containerd: Option<&Containerd>) -> Vec<String> {
         "json_output=true".to_owned(),
         "journald_output.enabled=false".to_owned(),
         "syslog_output.enabled=false".to_owned(),
+        // Tests of other folders may run on this machine.
+        "runtime_directory=".to_owned(),
     ];
     match containerd {
         Some(containerd) => {

@@ -1,0 +1,135 @@
+//! A command's end of the control socket.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::UnixStream;
+
+use super::Request;
+use crate::run;
+
+/// How long an agent may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// A connection to an agent.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: BufReader<UnixStream>,
+}
+
+impl Connection {
+    /// Connects to the agent that listens at `path`.
+    ///
+    /// # Errors
+    /// `NotFound` and `ConnectionRefused` when none does.
+    pub(crate) async fn open(path: &Path) -> io::Result<Connection> {
+        let stream = tokio::time::timeout(ANSWER, UnixStream::connect(path)).await??;
+        Ok(Connection {
+            stream: BufReader::new(stream),
+        })
+    }
+
+    /// Asks with a line of text.
+    ///
+    /// # Errors
+    /// When no answer comes in time, or it is no JSON.
+    pub(crate) async fn ask(&mut self, request: &str) -> io::Result<Value> {
+        let asked = async {
+            self.stream
+                .get_mut()
+                .write_all(format!("{request}\n").as_bytes())
+                .await?;
+            let mut line = Vec::new();
+            if self.stream.read_until(b'\n', &mut line).await? == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+            }
+            Ok(serde_json::from_slice(&line)?)
+        };
+        tokio::time::timeout(ANSWER, asked).await?
+    }
+}
+
+/// Which agent a command is for.
+#[derive(Debug, Args)]
+pub(crate) struct AgentOptions {
+    /// The agent's configuration file, whose runtime_directory has its socket [default: /etc/lanner/lanner.yaml]
+    #[arg(short = 'c', value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Sets a key of the configuration, as the agent was started with; repeatable
+    #[arg(
+        short = 'o',
+        long = "option",
+        value_name = "KEY=VALUE",
+        allow_hyphen_values = true
+    )]
+    options: Vec<String>,
+
+    /// The agent's socket [default: lanner.sock in runtime_directory]
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+/// An agent that answered.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    socket: PathBuf,
+    /// What it said.
+    pub(crate) reply: Value,
+}
+
+impl Answered {
+    /// The agent, for people.
+    pub(crate) fn name(&self) -> String {
+        match self.reply["pid"].as_u64() {
+            Some(pid) => format!("the Lanner with process id {pid} ({})", self.socket.display()),
+            None => format!("the Lanner at {}", self.socket.display()),
+        }
+    }
+}
+
+impl AgentOptions {
+    /// Asks the agent.
+    ///
+    /// # Errors
+    /// When there is none, it doesn't answer, or it can't answer this.
+    pub(crate) fn ask(&self, request: Request) -> anyhow::Result<Answered> {
+        let socket = match &self.socket {
+            Some(socket) => socket.clone(),
+            None => {
+                let config = run::configure(self.config.as_deref(), &self.options)?;
+                super::socket(&config).context("runtime_directory is empty, so no agent listens")?
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the async runtime")?;
+        let asked = runtime.block_on(async { Connection::open(&socket).await?.ask(request.line()).await });
+        let reply = asked.map_err(|error| {
+            let path = socket.display();
+            match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => anyhow::anyhow!(
+                    "no Lanner listens at {path}: start it, or name its runtime_directory with -o or its socket with --socket"
+                ),
+                io::ErrorKind::PermissionDenied => {
+                    anyhow::anyhow!("{path}: only the user that Lanner runs as may ask it (try sudo)")
+                }
+                io::ErrorKind::TimedOut => {
+                    anyhow::anyhow!("the Lanner at {path} did not answer within {} s", ANSWER.as_secs())
+                }
+                _ => anyhow::Error::new(error).context(format!("cannot ask the Lanner at {path}")),
+            }
+        })?;
+        let answered = Answered { socket, reply };
+        if let Some(error) = answered.reply["error"].as_str() {
+            bail!("{} says: {error}", answered.name());
+        }
+        Ok(answered)
+    }
+}

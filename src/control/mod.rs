@@ -1,0 +1,62 @@
+//! The control socket: what a running Lanner answers to commands on the same host.
+//!
+//! A line asks ([`Request`]), a line of JSON answers, and a connection may ask several times. What can't be answered gets
+//! an object with `error`. Only the owner of the process may connect. The socket is `NAME.sock` in `runtime_directory`,
+//! NAME being the name Lanner has as a plugin: two of one name are the same agent in two versions, two of different names
+//! have nothing to do with each other.
+
+mod client;
+mod server;
+
+use std::path::PathBuf;
+
+pub(crate) use client::AgentOptions;
+pub(crate) use server::{Agent, Server};
+
+use crate::config::Config;
+
+/// The longest line of a request.
+const REQUEST_MAX: usize = 4096;
+
+/// What an agent is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// Who it is and how it does.
+    Status,
+}
+
+impl Request {
+    const ALL: [Request; 1] = [Request::Status];
+
+    /// Its line, without the end.
+    fn line(self) -> &'static str {
+        match self {
+            Request::Status => "status",
+        }
+    }
+
+    fn parse(line: &str) -> Option<Request> {
+        Request::ALL.into_iter().find(|request| request.line() == line)
+    }
+}
+
+/// How an agent was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// By an operator or a service manager.
+    Daemon,
+}
+
+impl Mode {
+    fn word(self) -> &'static str {
+        match self {
+            Mode::Daemon => "daemon",
+        }
+    }
+}
+
+/// Where the agent of a configuration listens; `None` when it shall not.
+pub(crate) fn socket(config: &Config) -> Option<PathBuf> {
+    let directory = config.runtime_directory.as_ref()?;
+    Some(directory.join("lanner.sock"))
+}
