@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -201,15 +201,26 @@ impl Containerd {
             &archive,
         )
         .unwrap();
+        self.import_archive(&archive);
+        fs::remove_file(archive).unwrap();
+        self.digests.insert(name, built.digest);
+    }
+
+    /// Imports the images of an archive.
+    pub(crate) fn import_archive(&self, archive: &Path) {
         let output = self.ctr(&["images", "import", archive.to_str().unwrap()]);
         assert!(
             output.status.success(),
-            "ctr images import {name}: {}\n{}",
+            "ctr images import {}: {}\n{}",
+            archive.display(),
             String::from_utf8_lossy(&output.stderr),
             self.log_tail()
         );
-        fs::remove_file(archive).unwrap();
-        self.digests.insert(name, built.digest);
+    }
+
+    /// The folder of all it writes, its sockets among it.
+    pub(crate) fn base(&self) -> &Path {
+        &self.base
     }
 
     /// Runs containerd's `ctr` in its namespace for Kubernetes.
@@ -236,6 +247,25 @@ impl Containerd {
     }
 
     fn pod_that_may(&self, namespace: &str, name: &str, privileged: bool) -> Pod {
+        self.pod_with(namespace, name, |security| security.privileged = privileged)
+    }
+
+    /// Starts a pod as [`Containerd::pod`] does, with other security settings.
+    pub(crate) fn pod_with(
+        &self,
+        namespace: &str,
+        name: &str,
+        change: impl FnOnce(&mut cri::LinuxSandboxSecurityContext),
+    ) -> Pod {
+        let mut security = cri::LinuxSandboxSecurityContext {
+            namespace_options: Some(cri::NamespaceOption {
+                network: cri::NAMESPACE_NODE,
+                pid: cri::NAMESPACE_CONTAINER,
+                ipc: cri::NAMESPACE_POD,
+            }),
+            privileged: false,
+        };
+        change(&mut security);
         let number = self.pods.fetch_add(1, Ordering::Relaxed);
         let uid = format!("00000000-0000-4000-8000-{:08x}{number:04x}", std::process::id());
         let log_directory = self.base.join("logs").join(format!("{namespace}_{name}_{uid}"));
@@ -258,14 +288,7 @@ impl Containerd {
             annotations: HashMap::new(),
             linux: Some(cri::LinuxPodSandboxConfig {
                 cgroup_parent: format!("{}/besteffort/pod{uid}", self.cgroup_parent),
-                security_context: Some(cri::LinuxSandboxSecurityContext {
-                    namespace_options: Some(cri::NamespaceOption {
-                        network: cri::NAMESPACE_NODE,
-                        pid: cri::NAMESPACE_CONTAINER,
-                        ipc: cri::NAMESPACE_POD,
-                    }),
-                    privileged,
-                }),
+                security_context: Some(security),
             }),
         };
         let id = self.or_log(self.cri.run_pod_sandbox(config.clone()));
@@ -274,7 +297,19 @@ impl Containerd {
 
     /// Creates and starts a container in `pod`, and gives its id.
     pub(crate) fn run(&self, pod: &Pod, run: Run<'_>) -> String {
-        let config = ContainerConfig {
+        self.run_config(pod, Self::config(pod, run))
+    }
+
+    /// Creates and starts a container in `pod` that is configured like this, and gives its id.
+    pub(crate) fn run_config(&self, pod: &Pod, config: ContainerConfig) -> String {
+        let id = self.or_log(self.cri.create_container((&pod.id, &pod.config), config));
+        self.or_log(self.cri.start_container(&id));
+        id
+    }
+
+    /// How `run` is configured in `pod`.
+    pub(crate) fn config(pod: &Pod, run: Run<'_>) -> ContainerConfig {
+        ContainerConfig {
             metadata: Some(cri::ContainerMetadata {
                 name: run.name.to_owned(),
                 attempt: 0,
@@ -305,13 +340,11 @@ impl Containerd {
                         .linux
                         .as_ref()
                         .and_then(|linux| linux.security_context.as_ref()?.namespace_options),
+                    ..cri::LinuxContainerSecurityContext::default()
                 }),
             }),
             ..ContainerConfig::default()
-        };
-        let id = self.or_log(self.cri.create_container((&pod.id, &pod.config), config));
-        self.or_log(self.cri.start_container(&id));
-        id
+        }
     }
 
     /// Runs a command in a running container.

@@ -119,11 +119,36 @@ pub(crate) struct Mount {
 }
 
 #[derive(Clone, PartialEq, Message)]
+pub(crate) struct Capability {
+    #[prost(string, repeated, tag = "1")]
+    pub(crate) add_capabilities: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    pub(crate) drop_capabilities: Vec<String>,
+}
+
+/// `SecurityProfile`; its type 0 is the runtime's default, 1 is none.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SecurityProfile {
+    #[prost(int32, tag = "1")]
+    pub(crate) profile_type: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
 pub(crate) struct LinuxContainerSecurityContext {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) capabilities: Option<Capability>,
     #[prost(bool, tag = "2")]
     pub(crate) privileged: bool,
     #[prost(message, optional, tag = "3")]
     pub(crate) namespace_options: Option<NamespaceOption>,
+    #[prost(bool, tag = "7")]
+    pub(crate) readonly_rootfs: bool,
+    #[prost(bool, tag = "11")]
+    pub(crate) no_new_privs: bool,
+    #[prost(message, optional, tag = "15")]
+    pub(crate) seccomp: Option<SecurityProfile>,
+    #[prost(message, optional, tag = "16")]
+    pub(crate) apparmor: Option<SecurityProfile>,
 }
 
 #[derive(Clone, PartialEq, Message)]
