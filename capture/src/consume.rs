@@ -387,6 +387,7 @@ impl Consumer {
             purged_processes: counts.purged,
             evicted_processes: counts.evicted,
             vanished_cgroups: self.owners.vanished,
+            identified_late: self.owners.identified_late,
             ..Stats::default()
         }
     }

@@ -1,42 +1,14 @@
 //! Whose an event is: from the id of its cgroup to a container or the host.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use lanner_schema::container::{Container, ContainerReader, ContainerTable, Learnt, Owner};
 
 use crate::cgroup::Cgroups;
+use crate::container_path::{InPath, container_in_path, is_hex_id};
 use crate::id_map::IdMap;
 use crate::outside::Outside;
-
-/// A container's id in the last components of a cgroup path, and the runtime its form tells of: what is left to know
-/// of containers no runtime told us about.
-fn container_in_path(path: &str) -> Option<(&str, &'static str)> {
-    const FORMS: [(&str, &str); 6] = [
-        ("cri-containerd-", "containerd"),
-        ("docker-", "docker"),
-        ("libpod-", "podman"),
-        ("crio-", "cri-o"),
-        ("nerdctl-", "containerd"),
-        ("", "containerd"),
-    ];
-    path.rsplit('/').find_map(|name| {
-        let name = name.strip_suffix(".scope").unwrap_or(name);
-        // cri-containerd in the systemd form of 1.6 and before: SLICE:cri-containerd:ID.
-        let name = name.rsplit(':').next().unwrap_or(name);
-        FORMS.iter().find_map(|(prefix, runtime)| {
-            let id = name.strip_prefix(prefix)?;
-            let is_id = id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit());
-            is_id.then(|| {
-                let runtime = if prefix.is_empty() && path.contains("/docker/") {
-                    "docker"
-                } else {
-                    runtime
-                };
-                (id, runtime)
-            })
-        })
-    })
-}
 
 #[derive(Debug, Clone)]
 enum Known {
@@ -47,6 +19,41 @@ enum Known {
 /// The most cgroups that are remembered at once.
 const REMEMBERED: usize = 65_536;
 
+/// How long the event thread waits for who knows more of a container than its id, once per container. Files and a runtime
+/// that isn't busy answer within a few milliseconds.
+const WAIT: Duration = Duration::from_millis(20);
+/// What it may wait altogether: this much, and a twentieth of the time that passes.
+const WAITS: Duration = Duration::from_millis(200);
+const WAITS_SHARE: u32 = 20;
+
+/// The time that may be spent waiting for identities.
+#[derive(Debug)]
+struct Patience {
+    left: Duration,
+    since: Instant,
+}
+
+impl Patience {
+    fn new() -> Patience {
+        Patience {
+            left: WAITS,
+            since: Instant::now(),
+        }
+    }
+
+    /// How long one wait may be now.
+    fn now(&mut self, now: Instant) -> Duration {
+        let earned = now.saturating_duration_since(self.since) / WAITS_SHARE;
+        self.left = (self.left + earned).min(WAITS);
+        self.since = now;
+        self.left.min(WAIT)
+    }
+
+    fn spend(&mut self, waited: Duration) {
+        self.left = self.left.saturating_sub(waited);
+    }
+}
+
 /// Cgroup ids to owners, remembered until the containers change.
 #[derive(Debug)]
 pub(crate) struct Owners {
@@ -54,8 +61,13 @@ pub(crate) struct Owners {
     reader: ContainerReader,
     known: IdMap<u64, Known>,
     outside: Outside,
+    /// Cgroups of containers that the runtime's side was asked about.
+    asked: IdMap<u64, ()>,
+    patience: Patience,
     /// Cgroups that were gone before they could be asked about.
     pub(crate) vanished: u64,
+    /// Containers whose first events carry their id only: the answer about them did not come in time.
+    pub(crate) identified_late: u64,
 }
 
 impl Owners {
@@ -69,7 +81,10 @@ impl Owners {
             outside,
             reader: table.reader(),
             known: IdMap::default(),
+            asked: IdMap::default(),
+            patience: Patience::new(),
             vanished: 0,
+            identified_late: 0,
         }
     }
 
@@ -77,11 +92,7 @@ impl Owners {
     /// gone: who starts a process in a container is in it, but for the runtime.
     pub(crate) fn ensure(&mut self, cgroup: u64, parent: impl FnOnce() -> Option<u64>) {
         // Cgroups come and go for ever; what is forgotten is looked up again.
-        let changed = self.reader.refresh();
-        if changed {
-            self.outside.containers(self.reader.containers());
-        }
-        if changed || self.known.len() >= REMEMBERED {
+        if !self.refresh() && self.known.len() >= REMEMBERED {
             self.known.clear();
         }
         if self.known.contains_key(&cgroup) {
@@ -93,7 +104,59 @@ impl Owners {
                 .and_then(|p| self.known.get(&p).cloned())
                 .unwrap_or(Known::Host)
         });
+        let found = self.identified(cgroup, found);
         self.known.insert(cgroup, found);
+    }
+
+    /// Takes over a change of the containers; true when there was one.
+    fn refresh(&mut self) -> bool {
+        let changed = self.reader.refresh();
+        if changed {
+            self.outside.containers(self.reader.containers());
+            self.known.clear();
+        }
+        changed
+    }
+
+    /// What the runtime's side knows of a container that has shown itself by its cgroup only. It is asked once for each cgroup
+    /// and waited for a moment: the rules are about names and images, and events that came without them would be judged wrong.
+    fn identified(&mut self, cgroup: u64, found: Known) -> Known {
+        let Known::Container(seen) = &found else {
+            return found;
+        };
+        let own = seen.cgroup;
+        // What is in the table already is an answer.
+        if seen.learnt != Learnt::Cgroup
+            || self.asked.contains_key(&own)
+            || self.reader.containers().get(own).is_some()
+        {
+            return found;
+        }
+        if self.asked.len() >= REMEMBERED {
+            self.asked.clear();
+        }
+        self.asked.insert(own, ());
+        if !self.reader.ask(seen) {
+            return found;
+        }
+        let start = Instant::now();
+        let deadline = start + self.patience.now(start);
+        loop {
+            let now = Instant::now();
+            if self.refresh()
+                && let Some(Known::Container(known)) = self.find(cgroup)
+                && (known.learnt != Learnt::Cgroup || self.reader.containers().get(own).is_some())
+            {
+                self.patience.spend(now.saturating_duration_since(start));
+                return Known::Container(known);
+            }
+            if now >= deadline {
+                self.patience.spend(now.saturating_duration_since(start));
+                self.identified_late += 1;
+                return found;
+            }
+            self.reader.wait(deadline.saturating_duration_since(now));
+        }
     }
 
     /// Shows the owner of a cgroup that may be gone; `None` when nobody remembers it. It remembers nothing itself.
@@ -128,29 +191,40 @@ impl Owners {
             return Some(Known::Host);
         };
         let path = cgroups.path_of(cgroup)?;
+        let containers = self.reader.containers();
         let mut above = path.as_str();
-        while let Some((parent, _)) = above.rsplit_once('/') {
-            if parent.is_empty() {
-                break;
-            }
-            if let Some(container) = cgroups
-                .id_of(parent)
-                .and_then(|id| self.reader.containers().get(id))
-            {
+        let mut at = cgroup;
+        while !above.is_empty() {
+            // Created but not started: the runtime prepares it from inside.
+            if let Some(container) = containers.get(at).or_else(|| containers.awaited(above)) {
                 return Some(Known::Container(Arc::clone(container)));
             }
-            above = parent;
+            above = above.rsplit_once('/').map_or("", |(parent, _)| parent);
+            at = match above {
+                "" => break,
+                above => cgroups.id_of(above).unwrap_or(0),
+            };
         }
-        let Some((id, runtime)) = container_in_path(&path) else {
+        let Some(InPath {
+            id,
+            runtime,
+            path: own,
+        }) = container_in_path(&path)
+        else {
             return Some(Known::Host);
         };
-        if let Some(container) = self.reader.containers().by_id(id) {
-            // Created but not started: the runtime prepares it from inside.
+        if let Some(container) = containers.by_id(&id).filter(|_| is_hex_id(&id)) {
+            // Likewise, below another path than the one it was to get.
             return Some(Known::Container(Arc::clone(container)));
         }
+        // Its process may have moved into a cgroup below.
+        let (cgroup, cgroup_path) = match cgroups.id_of(own) {
+            Some(outer) if own.len() < path.len() => (outer, own.to_owned()),
+            _ => (cgroup, path.clone()),
+        };
         Some(Known::Container(Arc::new(Container {
             cgroup,
-            cgroup_path: path.clone(),
+            cgroup_path,
             ..Container::new(id, runtime, Learnt::Cgroup)
         })))
     }
@@ -164,28 +238,6 @@ mod tests {
     use std::path::Path;
 
     const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-
-    #[test]
-    fn ids_are_found_in_every_form_of_path() {
-        for (path, runtime) in [
-            (format!("/kubepods/burstable/pod1/{ID}"), "containerd"),
-            (
-                format!("/kubepods.slice/x.slice/cri-containerd-{ID}.scope"),
-                "containerd",
-            ),
-            (format!("/system.slice/docker-{ID}.scope/inner"), "docker"),
-            (format!("/docker/{ID}"), "docker"),
-            (format!("/machine.slice/libpod-{ID}.scope"), "podman"),
-            (
-                format!("/k/kubepods-pod1.slice:cri-containerd:{ID}"),
-                "containerd",
-            ),
-        ] {
-            assert_eq!(container_in_path(&path), Some((ID, runtime)), "{path}");
-        }
-        assert_eq!(container_in_path("/system.slice/sshd.service"), None);
-        assert_eq!(container_in_path("/"), None);
-    }
 
     #[test]
     fn a_cgroup_is_found_by_its_id_and_by_the_container_above_it() {
@@ -240,6 +292,109 @@ mod tests {
         owners.ensure(cgroup, || None);
         fs::remove_dir(dir).unwrap();
         assert!(matches!(owners.get(cgroup), Owner::Container(c) if c.name.as_deref() == Some("web")));
+    }
+
+    /// Answers from a thread of its own, as the runtime's side does.
+    #[derive(Debug)]
+    struct Answering(Arc<ContainerTable>, Option<&'static str>);
+
+    impl lanner_schema::container::Identify for Answering {
+        fn ask(&self, seen: &Arc<Container>) -> bool {
+            let (table, name, seen) = (Arc::clone(&self.0), self.1, Container::clone(seen));
+            std::thread::spawn(move || {
+                table.update(|known| {
+                    known.insert(Arc::new(Container {
+                        name: name.map(Into::into),
+                        learnt: name.map_or(Learnt::Cgroup, |_| Learnt::Api),
+                        ..seen
+                    }))
+                });
+            });
+            true
+        }
+    }
+
+    /// Takes questions and never answers.
+    #[derive(Debug, Default)]
+    struct Silent(std::sync::atomic::AtomicU32);
+
+    impl lanner_schema::container::Identify for Silent {
+        fn ask(&self, _: &Arc<Container>) -> bool {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            true
+        }
+    }
+
+    #[test]
+    fn a_container_known_by_its_cgroup_is_asked_about_once() {
+        let Some(cgroups) = Cgroups::find(Outside::default()).map(Arc::new) else {
+            eprintln!("skipped: this host has no cgroups");
+            return;
+        };
+        let outer = cgroups
+            .mount()
+            .join(format!("libpod-{:064x}.scope", std::process::id()));
+        if let Err(error) = fs::create_dir_all(outer.join("container")) {
+            eprintln!("skipped: no cgroup can be made here: {error}");
+            return;
+        }
+        let id = |path: &Path| fs::metadata(path).unwrap().ino();
+        let (outer_id, inner_id) = (id(&outer), id(&outer.join("container")));
+        let new = |table: &Arc<ContainerTable>| {
+            let mut owners = Owners::new(Some(Arc::clone(&cgroups)), table, Outside::default());
+            // However slow this machine is.
+            owners.patience.left = Duration::ZERO;
+            owners
+        };
+
+        let table = ContainerTable::new();
+        let silent = Arc::new(Silent::default());
+        table.identify_by(Arc::clone(&silent) as Arc<dyn lanner_schema::container::Identify>);
+        let mut owners = new(&table);
+        owners.ensure(inner_id, || None);
+        owners.ensure(inner_id, || None);
+        owners.ensure(outer_id, || None);
+        let asked = silent.0.load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(
+            (asked, owners.identified_late),
+            (1, 1),
+            "one container, one question"
+        );
+        assert!(
+            matches!(owners.get(inner_id), Owner::Container(c) if c.runtime == "podman" && c.cgroup == outer_id)
+        );
+
+        for (name, learnt) in [(Some("web"), Learnt::Api), (None, Learnt::Cgroup)] {
+            let table = ContainerTable::new();
+            table.identify_by(Arc::new(Answering(Arc::clone(&table), name)));
+            let mut owners = new(&table);
+            let mut reader = table.reader();
+            reader.refresh();
+            owners.ensure(inner_id, || None);
+            while !reader.refresh() {
+                reader.wait(Duration::from_secs(60));
+            }
+            owners.ensure(inner_id, || None);
+            let Owner::Container(known) = owners.get(inner_id) else {
+                panic!("it is a container's")
+            };
+            assert_eq!((known.name.as_deref(), known.learnt), (name, learnt));
+        }
+        fs::remove_dir(outer.join("container")).unwrap();
+        fs::remove_dir(&outer).unwrap();
+    }
+
+    #[test]
+    fn waits_are_bounded_by_a_share_of_the_time() {
+        let mut patience = Patience::new();
+        let start = patience.since;
+        for _ in 0..10 {
+            assert_eq!(patience.now(start), WAIT);
+            patience.spend(WAIT);
+        }
+        assert_eq!(patience.now(start), Duration::ZERO);
+        assert_eq!(patience.now(start + WAIT * WAITS_SHARE / 2), WAIT / 2);
+        assert_eq!(patience.now(start + WAITS * WAITS_SHARE * 2), WAIT);
     }
 
     fn container(id: &str, cgroup: u64) -> Container {

@@ -43,6 +43,8 @@ pub struct Stats {
     pub evicted_processes: u64,
     /// Cgroups that were gone before they could be asked about.
     pub vanished_cgroups: u64,
+    /// Containers whose first events have their id only: what else there is to know of them came too late.
+    pub identified_late: u64,
     /// Container cgroups that could not be written to the kernel's map.
     pub cgroup_map_failures: u64,
 }
@@ -111,6 +113,7 @@ impl fmt::Display for Stats {
                     self.evicted_processes,
                 ),
                 ("cgroups gone before look-up".to_owned(), self.vanished_cgroups),
+                ("containers identified late".to_owned(), self.identified_late),
                 (
                     "container cgroups not written".to_owned(),
                     self.cgroup_map_failures,

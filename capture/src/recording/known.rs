@@ -24,7 +24,16 @@ const POD_SANDBOX: u8 = 16;
 const POD_LABEL: u8 = 17;
 
 /// The runtimes there are; a name of another, in a damaged or newer recording, is not known.
-const RUNTIMES: [&str; 4] = ["containerd", "docker", "podman", "cri-o"];
+const RUNTIMES: [&str; 8] = [
+    "containerd",
+    "docker",
+    "podman",
+    "cri-o",
+    "lxc",
+    "libvirt-lxc",
+    "bpm",
+    "systemd-nspawn",
+];
 
 /// A byte with the member's number, four with its length, its bytes.
 fn push(out: &mut Vec<u8>, member: u8, value: &[u8]) {
@@ -135,8 +144,9 @@ pub(crate) fn read_container(bytes: &[u8]) -> Option<Container> {
             CGROUP_PATH => container.cgroup_path = text(),
             PID => container.pid = value.first_chunk().map_or(0, |b| u32::from_le_bytes(*b)),
             LEARNT => {
-                let all = [Learnt::Start, Learnt::Synchronize, Learnt::Cgroup];
-                let known = all.into_iter().find(|learnt| learnt.word().as_bytes() == value);
+                let known = Learnt::ALL
+                    .into_iter()
+                    .find(|learnt| learnt.word().as_bytes() == value);
                 container.learnt = known.unwrap_or(Learnt::Cgroup);
             }
             POD_NAME => container.pod.get_or_insert_default().name = text(),

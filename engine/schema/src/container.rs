@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 /// How a container was learnt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,16 +12,22 @@ pub enum Learnt {
     Start,
     /// It ran already (NRI `Synchronize`).
     Synchronize,
+    /// From the runtime's own API or its files: containerd's events and lists, docker's and podman's API, containers/storage.
+    Api,
     /// From the path of a process's cgroup: the id is all that is known.
     Cgroup,
 }
 
 impl Learnt {
+    /// Every way.
+    pub const ALL: [Learnt; 4] = [Learnt::Start, Learnt::Synchronize, Learnt::Api, Learnt::Cgroup];
+
     /// One word for people and JSON.
     pub fn word(self) -> &'static str {
         match self {
             Learnt::Start => "start",
             Learnt::Synchronize => "synchronize",
+            Learnt::Api => "api",
             Learnt::Cgroup => "cgroup",
         }
     }
@@ -64,7 +71,8 @@ pub struct Container {
     pub pod: Option<Pod>,
     /// Id of its cgroup ([`crate::cgroup`]); 0 while unknown.
     pub cgroup: u64,
-    /// Path of its cgroup relative to the cgroup mount.
+    /// Path of its cgroup below the cgroup mount; while `cgroup` is 0, the one it is configured to get (which can miss a
+    /// beginning, where the runtime is in a container itself).
     pub cgroup_path: String,
     /// Pid of its first process, as the runtime gives it; 0 while unknown.
     pub pid: u32,
@@ -92,9 +100,12 @@ impl Container {
         }
     }
 
-    /// `container.id`: the first twelve characters.
+    /// `container.id`: the first twelve characters, or the whole name where a container has no other id.
     pub fn id(&self) -> &str {
-        self.full_id.get(..12).unwrap_or(&self.full_id)
+        match self.runtime {
+            "lxc" | "libvirt-lxc" | "bpm" | "systemd-nspawn" => &self.full_id,
+            _ => self.full_id.get(..12).unwrap_or(&self.full_id),
+        }
     }
 
     /// `container.image.repository`: the reference without tag and digest.
@@ -133,13 +144,19 @@ pub trait CgroupMap: Send + Sync + std::fmt::Debug {
 pub struct Containers {
     by_cgroup: HashMap<u64, Arc<Container>>,
     by_id: HashMap<String, Arc<Container>>,
+    /// Those that have no cgroup yet, by the last component of its path.
+    awaited: HashMap<String, Arc<Container>>,
 }
 
 impl Containers {
     /// Adds a container, or replaces what was known of it.
     pub fn insert(&mut self, container: Arc<Container>) {
         if container.cgroup != 0 {
+            self.no_longer_awaited(&container.full_id, &container.cgroup_path);
             self.by_cgroup.insert(container.cgroup, Arc::clone(&container));
+        } else if !container.cgroup_path.is_empty() {
+            let name = last(&container.cgroup_path).to_owned();
+            self.awaited.insert(name, Arc::clone(&container));
         }
         self.by_id.insert(container.full_id.clone(), container);
     }
@@ -148,7 +165,26 @@ impl Containers {
     pub fn remove(&mut self, full_id: &str) {
         if let Some(container) = self.by_id.remove(full_id) {
             self.by_cgroup.remove(&container.cgroup);
+            self.no_longer_awaited(full_id, &container.cgroup_path);
         }
+    }
+
+    fn no_longer_awaited(&mut self, full_id: &str, path: &str) {
+        let name = last(path);
+        if self
+            .awaited
+            .get(name)
+            .is_some_and(|other| other.full_id == full_id)
+        {
+            self.awaited.remove(name);
+        }
+    }
+
+    /// The container that was created and will get the cgroup with this path.
+    pub fn awaited(&self, path: &str) -> Option<&Arc<Container>> {
+        self.awaited
+            .get(last(path))
+            .filter(|container| path.ends_with(&container.cgroup_path))
     }
 
     /// The container that runs in this cgroup.
@@ -172,12 +208,25 @@ impl Containers {
     }
 }
 
+fn last(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+/// Who may know more of a container than the path of its cgroup tells.
+pub trait Identify: Send + Sync + std::fmt::Debug {
+    /// Asks for `seen` without waiting; true when an answer will come. That is a change of the table, after which the table
+    /// has the container's cgroup, even when nothing more could be learnt.
+    fn ask(&self, seen: &Arc<Container>) -> bool;
+}
+
 /// [`Containers`], written by the runtime's side and read by the event thread without a lock: a reader looks at one atomic
 /// number per event and takes a new snapshot only when it changed.
 #[derive(Debug, Default)]
 pub struct ContainerTable {
     generation: AtomicU64,
     current: Mutex<Arc<Containers>>,
+    changed: Condvar,
+    identify: Mutex<Option<Arc<dyn Identify>>>,
 }
 
 impl ContainerTable {
@@ -194,6 +243,13 @@ impl ContainerTable {
         change(&mut next);
         *current = Arc::new(next);
         self.generation.fetch_add(1, Ordering::Release);
+        drop(current);
+        self.changed.notify_all();
+    }
+
+    /// Who is asked about containers that are known by their cgroup only, from now on.
+    pub fn identify_by(&self, identify: Arc<dyn Identify>) {
+        *self.identify.lock().unwrap_or_else(PoisonError::into_inner) = Some(identify);
     }
 
     /// What the table holds now.
@@ -229,6 +285,25 @@ impl ContainerReader {
         self.seen = generation;
         self.snapshot = self.table.snapshot();
         true
+    }
+
+    /// Asks about a container that is known by its cgroup only; true when an answer will come.
+    pub fn ask(&self, seen: &Arc<Container>) -> bool {
+        let identify = self
+            .table
+            .identify
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        identify.is_some_and(|identify| identify.ask(seen))
+    }
+
+    /// Waits until the table is another than that of the last [`ContainerReader::refresh`], at most `limit`.
+    pub fn wait(&self, limit: Duration) {
+        let current = self.table.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |_: &mut Arc<Containers>| self.table.generation.load(Ordering::Acquire) == self.seen;
+        // Poisoned or not, what comes is read by refresh.
+        drop(self.table.changed.wait_timeout_while(current, limit, same));
     }
 
     /// The containers as of the last [`ContainerReader::refresh`].
@@ -286,6 +361,58 @@ mod tests {
         assert!(table.snapshot().get(9).is_some());
         table.update(|known| known.remove("0123456789abcdef"));
         assert!(table.snapshot().get(9).is_none() && table.snapshot().by_id("0123456789abcdef").is_none());
+    }
+
+    #[test]
+    fn a_container_without_a_cgroup_is_known_by_the_path_it_will_get() {
+        let mut known = Containers::default();
+        let created = |id: &str, cgroup| {
+            Arc::new(Container {
+                cgroup_path: "/default/web".into(),
+                ..test_container(id, cgroup)
+            })
+        };
+        known.insert(created("web", 0));
+        assert_eq!(known.awaited("/default/web").unwrap().full_id, "web");
+        assert!(known.awaited("/docker/node/default/web").is_some());
+        assert!(known.awaited("/other/web").is_none() && known.awaited("/default/web/inner").is_none());
+        known.insert(created("web", 7));
+        assert!(known.awaited("/default/web").is_none());
+        known.insert(created("b", 0));
+        known.remove("web");
+        assert!(known.awaited("/default/web").is_some(), "the other one's");
+        known.remove("b");
+        assert!(known.awaited("/default/web").is_none());
+    }
+
+    #[test]
+    fn a_name_that_is_an_id_is_not_cut() {
+        let named = Container {
+            runtime: "lxc",
+            ..test_container("a-name-of-some-length", 0)
+        };
+        assert_eq!(named.id(), "a-name-of-some-length");
+        assert_eq!(test_container("a-name-of-some-length", 0).id(), "a-name-of-so");
+    }
+
+    #[test]
+    fn a_wait_ends_with_the_change_it_waits_for() {
+        let table = ContainerTable::new();
+        let mut reader = table.reader();
+        reader.refresh();
+        let writer = Arc::clone(&table);
+        let thread = std::thread::spawn(move || {
+            writer.update(|known| known.insert(Arc::new(test_container("0123456789abcdef", 7))));
+        });
+        while !reader.refresh() {
+            reader.wait(Duration::from_secs(60));
+        }
+        assert!(reader.containers().get(7).is_some());
+        thread.join().unwrap();
+        assert!(
+            !reader.ask(&Arc::new(test_container("a", 1))),
+            "nobody is there to ask"
+        );
     }
 
     fn test_container(id: &str, cgroup: u64) -> Container {
