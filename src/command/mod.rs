@@ -1,5 +1,6 @@
 //! Subcommands, for what Falco lacks: a variant and a file each.
 
+pub(crate) mod containers;
 mod coverage;
 mod filter;
 mod format;
@@ -16,6 +17,7 @@ use clap::Subcommand;
 /// What to do instead of watching.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Containers(containers::Containers),
     Coverage(coverage::Coverage),
     Filter(filter::Filter),
     Format(format::Format),
@@ -31,6 +33,7 @@ impl Command {
     /// Everything that keeps Lanner from doing it, in words for its operator.
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         match self {
+            Command::Containers(containers) => containers.run(),
             Command::Coverage(coverage) => coverage.run(),
             Command::Filter(filter) => filter.run(),
             Command::Format(format) => format.run(),

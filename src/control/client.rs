@@ -111,25 +111,43 @@ impl AgentOptions {
             .build()
             .context("cannot start the async runtime")?;
         let asked = runtime.block_on(async { Connection::open(&socket).await?.ask(request.line()).await });
-        let reply = asked.map_err(|error| {
-            let path = socket.display();
-            match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => anyhow::anyhow!(
-                    "no Lanner listens at {path}: start it, or name its runtime_directory with -o or its socket with --socket"
-                ),
-                io::ErrorKind::PermissionDenied => {
-                    anyhow::anyhow!("{path}: only the user that Lanner runs as may ask it (try sudo)")
-                }
-                io::ErrorKind::TimedOut => {
-                    anyhow::anyhow!("the Lanner at {path} did not answer within {} s", ANSWER.as_secs())
-                }
-                _ => anyhow::Error::new(error).context(format!("cannot ask the Lanner at {path}")),
-            }
-        })?;
+        let reply = asked.map_err(|error| unanswered(&socket, error))?;
         let answered = Answered { socket, reply };
         if let Some(error) = answered.reply["error"].as_str() {
-            bail!("{} says: {error}", answered.name());
+            let version = answered.reply["version"].as_str();
+            match version.filter(|version| *version != env!("CARGO_PKG_VERSION")) {
+                Some(version) => bail!(
+                    "{} is Lanner {version} and this is {}: {error}",
+                    answered.name(),
+                    env!("CARGO_PKG_VERSION")
+                ),
+                None => bail!("{} says: {error}", answered.name()),
+            }
         }
         Ok(answered)
+    }
+}
+
+/// Why nobody answered, and what to do.
+fn unanswered(socket: &Path, error: io::Error) -> anyhow::Error {
+    let path = socket.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => anyhow::anyhow!(
+            "no Lanner listens at {path}: start it (lanner, or systemctl start lanner), or say where it listens, by \
+             --socket, -c or -o runtime_directory=…"
+        ),
+        io::ErrorKind::ConnectionRefused => anyhow::anyhow!(
+            "nobody listens at {path} any more: the Lanner that made it ended without a word; start it again"
+        ),
+        io::ErrorKind::PermissionDenied => {
+            anyhow::anyhow!("{path}: only the user that Lanner runs as may ask it (try sudo)")
+        }
+        io::ErrorKind::TimedOut => {
+            anyhow::anyhow!(
+                "the Lanner at {path} did not answer within {} s",
+                ANSWER.as_secs()
+            )
+        }
+        _ => anyhow::Error::new(error).context(format!("cannot ask the Lanner at {path}")),
     }
 }

@@ -23,15 +23,18 @@ const REQUEST_MAX: usize = 4096;
 pub(crate) enum Request {
     /// Who it is and how it does.
     Status,
+    /// Which containers it knows.
+    Containers,
 }
 
 impl Request {
-    const ALL: [Request; 1] = [Request::Status];
+    const ALL: [Request; 2] = [Request::Status, Request::Containers];
 
     /// Its line, without the end.
     fn line(self) -> &'static str {
         match self {
             Request::Status => "status",
+            Request::Containers => "containers",
         }
     }
 

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::{Mode, REQUEST_MAX, Request};
+use crate::command::containers::Row;
 
 /// Connections served at a time; one more is told so.
 const CONNECTIONS: usize = 16;
@@ -43,19 +44,28 @@ impl Agent {
         }
     }
 
-    /// The answer, an object. Whatever is asked, it says who answers.
-    pub(crate) fn answer(&self, request: Request) -> Value {
-        let mut answer = json!({
+    fn who(&self) -> Value {
+        json!({
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),
             "runtime": self.status.to_string(),
             "connected": matches!(self.status.state(), State::Registered { .. }),
-        });
+        })
+    }
+
+    /// The answer, an object. Whatever is asked, it says who answers.
+    pub(crate) fn answer(&self, request: Request) -> Value {
+        let mut answer = self.who();
         match request {
             Request::Status => {
                 answer["mode"] = self.mode.word().into();
                 answer["started"] = self.started.into();
                 answer["known_containers"] = self.table.snapshot().all().count().into();
+            }
+            Request::Containers => {
+                let known = self.table.snapshot();
+                let rows: Vec<Row> = known.all().map(|container| Row::from(&**container)).collect();
+                answer["containers"] = json!(rows);
             }
         }
         answer
@@ -154,7 +164,12 @@ async fn serve(stream: UnixStream, agent: &Agent) -> io::Result<()> {
         let line = String::from_utf8_lossy(line);
         let answer = match Request::parse(line.trim()) {
             Some(request) => agent.answer(request),
-            None => json!({ "error": format!("unknown request {:?}", line.trim()) }),
+            None => {
+                // Who asks may be of a newer version.
+                let mut answer = agent.who();
+                answer["error"] = format!("unknown request {:?}", line.trim()).into();
+                answer
+            }
         };
         reply(stream.get_mut(), &answer).await?;
     }

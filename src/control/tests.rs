@@ -1,5 +1,6 @@
 use super::super::client::Connection;
 use super::*;
+use lanner_schema::container::{Container, Learnt};
 
 fn agent() -> Arc<Agent> {
     let status = Arc::new(Status::default());
@@ -67,4 +68,32 @@ async fn no_more_than_some_are_served_at_a_time() {
     }
     let mut more = Connection::open(&path).await.unwrap();
     assert_eq!(more.ask("status").await.unwrap()["error"], "too many connections");
+}
+
+#[tokio::test]
+async fn it_tells_every_container_and_who_answers_whatever_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lanner.sock");
+    let agent = agent();
+    let _server = Server::listen(&path, Arc::clone(&agent)).unwrap();
+    let mut connection = Connection::open(&path).await.unwrap();
+    assert_eq!(
+        connection.ask("containers").await.unwrap()["containers"],
+        json!([])
+    );
+    let container = Container {
+        name: Some("web".into()),
+        cgroup: 7,
+        ..Container::new("0123456789abcdef", "containerd", Learnt::Start)
+    };
+    agent.table.update(|known| known.insert(Arc::new(container)));
+    let answer = connection.ask("containers").await.unwrap();
+    let row = &answer["containers"][0];
+    assert_eq!(
+        (&row["id"], &row["name"]),
+        (&json!("0123456789ab"), &json!("web"))
+    );
+    assert_eq!((&row["image"], &row["cgroup"]["id"]), (&Value::Null, &json!(7)));
+    let unknown = connection.ask("what a newer command asks").await.unwrap();
+    assert_eq!(unknown["version"], env!("CARGO_PKG_VERSION"));
 }
