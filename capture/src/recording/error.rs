@@ -17,6 +17,9 @@ pub enum RecordingError {
     /// There is a file already.
     #[error("{0} exists already; --force replaces it")]
     Exists(PathBuf),
+    /// Another recorder writes it.
+    #[error("another Lanner is recording into {0}: stop it first, or name another file")]
+    Busy(PathBuf),
     /// What is there is not a regular file.
     #[error("{0} is not a regular file")]
     NotAFile(PathBuf),

@@ -1,8 +1,8 @@
 //! Writes a recording: the event thread fills chunks, a thread of its own checks and writes them.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -145,24 +145,26 @@ impl Recorder {
     /// Creates the file, which only its owner may read: environments and arguments are in it.
     ///
     /// # Errors
-    /// When there is a file already and it is not to be replaced, or it can't be created.
+    /// When there is a file already and it is not to be replaced, or another recorder writes it, or it can't be created.
     pub fn create(path: &Path, facts: Facts, limits: Limits) -> Result<Recorder, RecordingError> {
         let io = |reason| RecordingError::Io {
             path: path.to_owned(),
             reason,
         };
-        match fs::symlink_metadata(path) {
+        // Locked until the new one is: of two recorders that replace it, one finds a lock.
+        let _replaced = match fs::symlink_metadata(path) {
             Ok(there) if !there.is_file() => return Err(RecordingError::NotAFile(path.to_owned())),
             Ok(_) if !limits.replace => return Err(RecordingError::Exists(path.to_owned())),
-            Ok(_) => fs::remove_file(path).map_err(io)?,
-            Err(_) => {}
-        }
+            Ok(_) => Some(remove(path)?),
+            Err(_) => None,
+        };
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(path)
             .map_err(io)?;
+        lock(&file, path)?;
         let progress = Arc::<Progress>::default();
         let (chunks, incoming) = sync_channel(QUEUE);
         let (used, spare) = sync_channel(QUEUE);
@@ -335,6 +337,37 @@ impl Tape for Sink {
     }
 }
 
+/// Removes a file that nobody records into, and gives it with its lock.
+fn remove(path: &Path) -> Result<File, RecordingError> {
+    let io = |reason| RecordingError::Io {
+        path: path.to_owned(),
+        reason,
+    };
+    let there = File::open(path).map_err(io)?;
+    lock(&there, path)?;
+    let same = |at: fs::Metadata, held: fs::Metadata| (at.dev(), at.ino()) == (held.dev(), held.ino());
+    // Another recorder may have replaced it before it was locked.
+    match same(
+        fs::symlink_metadata(path).map_err(io)?,
+        there.metadata().map_err(io)?,
+    ) {
+        true => fs::remove_file(path).map(|()| there).map_err(io),
+        false => Err(RecordingError::Busy(path.to_owned())),
+    }
+}
+
+/// Marks the file as one that is recorded into, for as long as it is open. A file system without locks has no marks.
+fn lock(file: &File, path: &Path) -> Result<(), RecordingError> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(RecordingError::Busy(path.to_owned())),
+        Err(TryLockError::Error(error)) => {
+            tracing::debug!("{} can't be locked: {error}", path.display());
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
 /// The thread that writes.
 struct Writer {
     file: File,
@@ -434,5 +467,27 @@ mod tests {
         fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("elsewhere", &path).unwrap();
         assert!(matches!(create(true), Err(RecordingError::NotAFile(_))));
+    }
+
+    #[test]
+    fn a_file_that_is_recorded_into_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r");
+        let create = || {
+            let limits = Limits {
+                replace: true,
+                ..Limits::default()
+            };
+            Recorder::create(&path, Facts::default(), limits)
+        };
+        let first = create().unwrap();
+        assert!(matches!(create(), Err(RecordingError::Busy(_))));
+        let written = first.finish(&Stats::default()).unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().len(),
+            written.bytes,
+            "it is still there, whole"
+        );
+        create().unwrap();
     }
 }
