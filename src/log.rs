@@ -41,6 +41,23 @@ pub(crate) fn report(messages: &Messages) {
     }
 }
 
+/// Prints why the configuration is refused, past the log, and with `warnings` what else it warns of: who corrects the one
+/// may not come back for the other. Gives the number of errors.
+pub(crate) fn report_refused(messages: &Messages, warnings: bool) -> usize {
+    let mut errors = 0;
+    for message in &messages.0 {
+        match message.level {
+            Level::Error => {
+                err(&format!("{message}\n"));
+                errors += 1;
+            }
+            Level::Warning if warnings => err(&format!("warning: {message}\n")),
+            Level::Warning | Level::Info => {}
+        }
+    }
+    errors
+}
+
 /// Whether standard output could not be written to.
 static OUT_FAILED: AtomicBool = AtomicBool::new(false);
 

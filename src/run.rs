@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use lanner_capture::Host;
-use lanner_engine::{Ruleset, Scope};
+use lanner_engine::{Coverage, Rule, Ruleset, Scope, Verdict};
 use lanner_outputs::{Facts, Outputs};
 use lanner_schema::tier::Tier;
 
@@ -137,12 +137,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
 pub(crate) fn configure(file: Option<&Path>, options: &[String]) -> anyhow::Result<Config> {
     let (config, messages) = config::load(file, options)?;
     if messages.refused() {
-        let errors = messages.0.iter().filter(|m| m.level == config::Level::Error);
-        let mut count = 0;
-        for message in errors {
-            log::err(&format!("{message}\n"));
-            count += 1;
-        }
+        let count = log::report_refused(&messages, config.log_stderr);
         bail!("the configuration is refused: {}", load::count(count, "error"));
     }
     log::start(&config);
@@ -159,6 +154,16 @@ fn gaps(ruleset: &Ruleset, tier: Tier) -> Vec<String> {
         .collect()
 }
 
+/// The rules that run and can never match because calls that fail are not captured.
+fn only_about_failed(ruleset: &Ruleset, tier: Tier) -> Vec<&str> {
+    let blind = |of: Coverage| of.verdict == Verdict::Blind;
+    let rules = ruleset.rules().filter(|rule| rule.runs());
+    rules
+        .filter(|rule| blind(rule.coverage_of_successes(tier)) && !blind(rule.coverage(tier)))
+        .map(Rule::name)
+        .collect()
+}
+
 pub(crate) fn screen(
     config: &Config,
     ruleset: &Ruleset,
@@ -170,6 +175,17 @@ pub(crate) fn screen(
         tracing::warn!(
             "no rule runs, so nothing alerts: every rule is disabled or below \"priority\", or there is none"
         );
+    }
+    if let Some(tier) = tier.filter(|_| config.capture.drop_failed) {
+        let never = only_about_failed(ruleset, tier);
+        if !never.is_empty() {
+            tracing::warn!(
+                "drop_failed_exit is true, so calls that fail are not captured, and {} about them never {}: {}",
+                load::count(never.len(), "rule"),
+                if never.len() == 1 { "matches" } else { "match" },
+                never.join(", ")
+            );
+        }
     }
     let gaps: Vec<String> = tier.map_or_else(Vec::new, |tier| gaps(ruleset, tier));
     for gap in &gaps {

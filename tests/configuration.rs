@@ -56,6 +56,58 @@ fn warnings(rules: &str, options: &[&str]) -> String {
 }
 
 #[test]
+fn what_is_refused_is_warned_of_as_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "json_ouput: true\njson_include_tags_property: perhaps\n";
+    let config = write(dir.path(), "lanner.yaml", text);
+    let output = run(&["-L", "-c", &config]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        stderr(&output),
+        format!(
+            "{config}:2:29: json_include_tags_property must be true or false, not \"perhaps\"\n\
+             warning: {config}:1:1: unknown key json_ouput, ignored (did you mean json_output?)\n\
+             lanner: the configuration is refused: 1 error\n"
+        )
+    );
+    let output = run(&["-L", "-c", &config, "-o", "log_stderr=false"]);
+    assert!(!stderr(&output).contains("warning"), "{}", stderr(&output));
+}
+
+#[test]
+fn rules_that_drop_failed_exit_keeps_from_matching_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = |name, condition| {
+        format!("- rule: {name}\n  desc: d\n  condition: {condition}\n  output: o\n  priority: INFO\n")
+    };
+    let rules = rule("Refused", "evt.type = setuid and evt.res = EPERM")
+        + &rule("Failed", "evt.type = setuid and evt.failed = true")
+        + &rule("Any", "evt.type = setuid");
+    let rules = write(dir.path(), "rules.yaml", &rules);
+    let dry_run = |drop: &str| {
+        let option = format!("engine.modern_ebpf.drop_failed_exit={drop}");
+        let output = run(&[
+            "--dry-run",
+            "-r",
+            &rules,
+            "-o",
+            "engine.tier=sys_exit",
+            "-o",
+            &option,
+        ]);
+        stderr(&output)
+    };
+    let text = dry_run("true");
+    if !text.contains("tier sys_exit") {
+        return skip("this host cannot be watched");
+    }
+    let expected = "drop_failed_exit is true, so calls that fail are not captured, and 2 rules about them never match: \
+                    Refused, Failed";
+    assert!(text.contains(expected), "{text}");
+    assert!(!dry_run("false").contains("drop_failed_exit"));
+}
+
+#[test]
 fn the_schema_is_printed_and_files_are_compared_with_it() {
     let output = run(&["--config-schema"]);
     assert!(output.status.success(), "{}", stderr(&output));

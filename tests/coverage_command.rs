@@ -81,6 +81,28 @@ fn a_person_is_told_which_rules_and_why() {
 }
 
 #[test]
+fn calls_that_are_dropped_are_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = "\
+- {rule: Denied, desc: d, condition: evt.type = setuid and evt.res = EPERM, output: o, priority: INFO}
+- {rule: Any, desc: d, condition: evt.type = setuid, output: o, priority: INFO}
+- {rule: Done, desc: d, condition: evt.type = setuid and evt.failed = false, output: o, priority: INFO}
+";
+    let tier = ["--tier", "sys_exit"];
+    let out = text(&run(dir.path(), rules, &tier).stdout);
+    assert!(out.contains("\n3 rules: 3 exact, 0 partial, 0 blind "), "{out}");
+    let drop = ["-o", "engine.modern_ebpf.drop_failed_exit=true"];
+    let out = text(&run(dir.path(), rules, &[tier, drop].concat()).stdout);
+    for part in [
+        "\n3 rules: 1 exact, 1 partial, 1 blind ",
+        "\nDenied: blind\n  the condition: it is about calls that fail, and those are not captured (drop_failed_exit)\n",
+        "\nAny: partial\n  the condition: calls that fail are not captured (drop_failed_exit)\n",
+    ] {
+        assert!(out.contains(part), "{part}\n{out}");
+    }
+}
+
+#[test]
 fn a_tier_this_build_does_not_have_is_said_to_be_planned() {
     let dir = tempfile::tempdir().unwrap();
     let output = run(dir.path(), RULES, &["--tier", "none"]);

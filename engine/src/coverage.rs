@@ -8,7 +8,7 @@ use lanner_schema::event::{Event, EventSet};
 use lanner_schema::names;
 use lanner_schema::tier::{Quality, Tier, Why};
 
-use crate::condition::{IfMissing, Program, Remains, Truth};
+use crate::condition::{IfMissing, Program, Remains, Results, Truth};
 use crate::field::{Arg, FieldRef, quality};
 use crate::ruleset::Rule;
 
@@ -125,8 +125,8 @@ impl Coverage {
     }
 }
 
-/// What `tier` sees of `rule`.
-pub(crate) fn of(rule: &Rule, tier: Tier) -> Coverage {
+/// What `tier` sees of `rule` when the calls with these results are captured.
+pub(crate) fn of(rule: &Rule, tier: Tier, captured: Results) -> Coverage {
     let if_missing = match tier {
         Tier::None => IfMissing::Unknown,
         _ => IfMissing::False,
@@ -134,10 +134,16 @@ pub(crate) fn of(rule: &Rule, tier: Tier) -> Coverage {
     let mut reasons = Reasons::default();
     let mut meant = EventSet::NONE;
     let mut seen = EventSet::NONE;
+    // Without BPF nothing drops them.
+    let drops = captured == Results::Successes && tier != Tier::None;
+    let (mut misses_failed, mut only_failed) = (false, true);
     for event in rule.program.events().iter() {
-        let remains = Remains::of(&rule.program, event, if_missing, &|field| {
-            quality(field, event, tier)
-        });
+        let remains_of = |results| {
+            Remains::of(&rule.program, event, results, if_missing, &|field| {
+                quality(field, event, tier)
+            })
+        };
+        let remains = remains_of(Results::All);
         if remains.meant == Truth::Never {
             continue;
         }
@@ -147,8 +153,14 @@ pub(crate) fn of(rule: &Rule, tier: Tier) -> Coverage {
         if matches!(of_event, Quality::Missing(_)) {
             continue;
         }
+        let can_match = |results| remains_of(results).is != Truth::Never;
         if remains.is != Truth::Never {
-            seen.insert(event);
+            let drops_failed = drops && event.row().is_call();
+            misses_failed |= drops_failed && can_match(Results::Failures);
+            if !drops_failed || can_match(Results::Successes) {
+                seen.insert(event);
+                only_failed = false;
+            }
         }
         for (field, quality) in remains.reservations {
             reasons.field(Place::Condition, field, event, quality);
@@ -169,6 +181,9 @@ pub(crate) fn of(rule: &Rule, tier: Tier) -> Coverage {
     let mut reasons = reasons.finish(meant, seen);
     if rule.program.unnamed_event_types() > 0 {
         reasons.insert(0, unnamed(&rule.program));
+    }
+    if misses_failed {
+        reasons.insert(0, without_failed(only_failed));
     }
     if is_blind {
         // What takes somebody's word for it is no news when nothing is heard.
@@ -232,9 +247,25 @@ fn why_no_event(name: &str) -> Why {
     if names::event_of_call(name).is_some() {
         return Why::OtherName;
     }
-    match names::is_call_elsewhere(name) {
-        true => Why::Elsewhere,
-        false => Why::NotCaptured,
+    match name {
+        "sched_process_exit" => Why::IsProcexit,
+        "signal_deliver" => Why::IsSignaldeliver,
+        name if names::is_call_elsewhere(name) => Why::Elsewhere,
+        _ => Why::NotCaptured,
+    }
+}
+
+fn without_failed(only: bool) -> Reason {
+    let why = match only {
+        true => "it is about calls that fail, and those are not captured (drop_failed_exit)",
+        false => "calls that fail are not captured (drop_failed_exit)",
+    };
+    Reason {
+        subject: Subject::Condition,
+        place: Place::Condition,
+        is_missing: true,
+        why: why.into(),
+        on: Vec::new(),
     }
 }
 

@@ -10,6 +10,11 @@ use crate::settings::Settings;
 /// What a tier sees of a rule with this condition and this output. `UNFILLED` in them is a field that no event fills.
 #[track_caller]
 fn covered(condition: &str, output: &str, tier: Tier) -> Coverage {
+    covered_as(condition, output, &|rule| rule.coverage(tier))
+}
+
+#[track_caller]
+fn covered_as(condition: &str, output: &str, of: &dyn Fn(&Rule) -> Coverage) -> Coverage {
     let text = format!(
         "- rule: r\n  desc: d\n  condition: >\n    {condition}\n  output: >-\n    {output}\n  priority: INFO\n"
     );
@@ -21,7 +26,52 @@ fn covered(condition: &str, output: &str, tier: Tier) -> Coverage {
     let errors: Vec<String> = loaded.errors().map(ToString::to_string).collect();
     assert!(errors.is_empty(), "{}", errors.join("\n"));
     let ruleset = loaded.ruleset.unwrap();
-    ruleset.rules().next().unwrap().coverage(tier)
+    of(ruleset.rules().next().unwrap())
+}
+
+#[test]
+fn rules_about_calls_that_fail_are_blind_without_them() {
+    let of = |condition: &str| covered_as(condition, "x", &|rule| rule.coverage_of_successes(Tier::SysExit));
+    for condition in [
+        "evt.type = setuid and evt.res != SUCCESS",
+        "evt.type = setuid and evt.res in (EPERM, EACCES)",
+        "evt.type = setuid and not evt.res = SUCCESS",
+        "evt.type = setuid and evt.failed = true",
+        "evt.type = setuid and evt.rawres < 0",
+        "evt.type = setuid and not evt.rawres >= 0",
+        "evt.type = setuid and evt.count.error = 1",
+        "evt.type = openat and fd.num = -1 and evt.res startswith E",
+        "evt.type = setuid and evt.rawres = -1 and proc.name = su",
+    ] {
+        assert_ne!(verdict(condition), Verdict::Blind, "{condition}");
+        let coverage = of(condition);
+        assert_eq!(coverage.verdict, Verdict::Blind, "{condition}");
+        assert!(
+            coverage.reasons[0].why.contains("drop_failed_exit"),
+            "{coverage:?}"
+        );
+    }
+    for condition in [
+        "evt.type = setuid",
+        "evt.type = setuid and (evt.rawres >= 0 or evt.res = EPERM)",
+        "evt.type = setuid and evt.rawres in (-1, 0)",
+    ] {
+        let coverage = of(condition);
+        assert_eq!(coverage.verdict, Verdict::Partial, "{condition}");
+        assert!(
+            coverage.reasons[0].why.contains("drop_failed_exit"),
+            "{coverage:?}"
+        );
+    }
+    for condition in [
+        "evt.type = setuid and evt.res = SUCCESS",
+        "evt.type = setuid and evt.rawres in (0, 7)",
+        "evt.type = setuid and evt.rawres > 5",
+        "evt.type = setuid and not evt.failed = true",
+        "evt.type = procexit",
+    ] {
+        assert_eq!(of(condition).verdict, Verdict::Exact, "{condition}");
+    }
 }
 
 /// A text field that the fields of no event fill yet.
@@ -58,7 +108,13 @@ fn event(name: &str, why: Why) -> Reason {
         place: Place::Condition,
         is_missing: matches!(
             why,
-            Why::NotCaptured | Why::NoReturn | Why::OtherName | Why::Elsewhere
+            Why::NotCaptured
+                | Why::NoReturn
+                | Why::ToInterrupted
+                | Why::OtherName
+                | Why::IsProcexit
+                | Why::IsSignaldeliver
+                | Why::Elsewhere
         ),
         why: why.text().into(),
         on: Vec::new(),
@@ -103,6 +159,9 @@ fn a_call_by_number_is_seen_and_one_that_cannot_be_is_said_why() {
     assert_eq!((exact.verdict, &*exact.reasons), (Verdict::Exact, &[][..]));
     for (name, why) in [
         ("exit_group", Why::NoReturn),
+        ("rt_sigreturn", Why::ToInterrupted),
+        ("sched_process_exit", Why::IsProcexit),
+        ("signal_deliver", Why::IsSignaldeliver),
         ("pread64", Why::OtherName),
         ("s390_sthyi", Why::Elsewhere),
     ] {

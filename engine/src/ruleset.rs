@@ -1,7 +1,7 @@
 //! Rules that run: indexed by event, evaluated in the order of their definition.
 
 use crate::alert_line::{TimeNames, finish};
-use crate::condition::{EventProgram, Expr, Memory, Program, programs};
+use crate::condition::{EventProgram, Expr, Memory, Program, Results, programs};
 use crate::coverage::{self, Coverage};
 use crate::field::FieldRef;
 use crate::output::Template;
@@ -89,7 +89,12 @@ impl Rule {
 
     /// How much of it a capture tier sees.
     pub fn coverage(&self, tier: Tier) -> Coverage {
-        coverage::of(self, tier)
+        coverage::of(self, tier, Results::All)
+    }
+
+    /// The same when calls that fail are not captured.
+    pub fn coverage_of_successes(&self, tier: Tier) -> Coverage {
+        coverage::of(self, tier, Results::Successes)
     }
 
     /// The fields its output and its extra fields read.

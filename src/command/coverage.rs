@@ -77,11 +77,15 @@ impl Coverage {
         let here = here(&config, &ruleset);
         let asked = self.tier.as_deref().and_then(Tier::from_name);
         let tiers = asked.map_or_else(|| Tier::ALL.to_vec(), |tier| vec![tier]);
+        let covered = |rule: &Rule, tier| match config.capture.drop_failed {
+            true => rule.coverage_of_successes(tier),
+            false => rule.coverage(tier),
+        };
         let rows: Vec<Row<'_>> = ruleset
             .rules()
             .map(|rule| Row {
                 rule,
-                tiers: tiers.iter().map(|tier| (*tier, rule.coverage(*tier))).collect(),
+                tiers: tiers.iter().map(|tier| (*tier, covered(rule, *tier))).collect(),
             })
             .collect();
         let judged = asked.unwrap_or_else(|| judged(&here, &config));

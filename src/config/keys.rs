@@ -345,8 +345,12 @@ fn section(
         match row(&full) {
             Some(Read(setter)) => {
                 if let Err(wrong) = setter(settings, &entry.node) {
-                    let text = format!("{full} must be {}, not {}", wrong.expected, entry.node.describe());
-                    messages.add(Level::Error, &entry.node.at, text, wrong.hint);
+                    let (at, found) = match wrong.item {
+                        Some((at, item)) => (at, format!("and this item is {item}")),
+                        None => (entry.node.at.clone(), format!("not {}", entry.node.describe())),
+                    };
+                    let text = format!("{full} must be {}, {found}", wrong.expected);
+                    messages.add(Level::Error, &at, text, wrong.hint);
                 }
             }
             Some(LaterWarn(condition, missing)) => {

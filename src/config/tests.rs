@@ -120,7 +120,10 @@ engine:
             "actions=[ignore, log]",
             "with ignore neither log nor alert makes sense",
         ),
-        ("actions=[mail]", "\"mail\" is none of them"),
+        (
+            "actions=mail",
+            "a list of ignore, log, alert and exit, not \"mail\"",
+        ),
     ] {
         let (_, messages) = lanner("", &[&format!("syscall_event_drops.{option}")]);
         assert!(messages.refused(), "{option}");
@@ -128,6 +131,22 @@ engine:
             texts(&messages).iter().any(|text| text.contains(right)),
             "{option}: {:?}",
             texts(&messages)
+        );
+    }
+}
+
+#[test]
+fn a_wrong_item_of_a_list_is_shown_where_it_stands() {
+    let text = "syscall_event_drops:\n  actions:\n    - log\n    - mail\nrules_files: [/a, {b: c}]\n";
+    let (_, messages) = lanner(text, &[]);
+    let texts = texts(&messages);
+    for expected in [
+        "lanner.yaml:4:7: syscall_event_drops.actions must be a list of ignore, log, alert and exit, and this item is \"mail\"",
+        "lanner.yaml:5:19: rules_files must be a list of files and directories, and this item is a map",
+    ] {
+        assert!(
+            texts.iter().any(|text| text == expected),
+            "{expected}\n{texts:#?}"
         );
     }
 }

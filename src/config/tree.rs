@@ -47,6 +47,8 @@ pub(crate) struct Entry {
 pub(crate) struct Wrong {
     pub(crate) expected: String,
     pub(crate) hint: Option<String>,
+    /// Where and what it is, when it is one item of the value.
+    pub(crate) item: Option<(Place, String)>,
 }
 
 impl Wrong {
@@ -54,6 +56,22 @@ impl Wrong {
         Wrong {
             expected: expected.into(),
             hint: None,
+            item: None,
+        }
+    }
+
+    /// The same mistake, of a key that can say better what it expects.
+    pub(crate) fn of(self, expected: impl Into<String>) -> Wrong {
+        Wrong {
+            expected: expected.into(),
+            ..self
+        }
+    }
+
+    pub(crate) fn with_item(self, item: &Node) -> Wrong {
+        Wrong {
+            item: Some((item.at.clone(), item.describe())),
+            ..self
         }
     }
 
@@ -112,15 +130,19 @@ impl Node {
 
     /// A list of texts; one text stands for a list of one.
     pub(crate) fn texts(&self) -> Result<Vec<String>, Wrong> {
-        let wrong = || Wrong::new("a list of texts");
+        self.each(|item| item.text().map(str::to_owned))
+            .map_err(|wrong| wrong.of("a list of texts"))
+    }
+
+    /// A list whose items `read` takes; one value stands for a list of one.
+    pub(crate) fn each<T>(&self, read: impl Fn(&Node) -> Result<T, Wrong>) -> Result<Vec<T>, Wrong> {
         match &self.value {
             Value::Null => Ok(Vec::new()),
-            Value::Scalar(text) => Ok(vec![text.clone()]),
-            Value::List(items) => {
-                let texts = items.iter().map(|item| item.text().map(str::to_owned));
-                texts.collect::<Result<_, _>>().map_err(|_| wrong())
-            }
-            Value::Map(_) => Err(wrong()),
+            Value::Scalar(_) | Value::Map(_) => Ok(vec![read(self)?]),
+            Value::List(items) => items
+                .iter()
+                .map(|item| read(item).map_err(|wrong| wrong.with_item(item)))
+                .collect(),
         }
     }
 

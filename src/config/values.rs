@@ -44,7 +44,7 @@ pub(super) fn optional_path(node: &Node) -> Result<Option<PathBuf>, Wrong> {
 pub(super) fn paths(node: &Node) -> Result<Vec<PathBuf>, Wrong> {
     let texts = node
         .texts()
-        .map_err(|_| Wrong::new("a list of files and directories"))?;
+        .map_err(|wrong| wrong.of("a list of files and directories"))?;
     Ok(texts
         .into_iter()
         .filter(|text| !text.is_empty())
@@ -158,20 +158,17 @@ pub(super) fn positive(node: &Node) -> Result<f64, Wrong> {
 
 /// What is done about lost events. As in Falco `ignore` stands alone, but for `exit`.
 pub(super) fn drop_actions(node: &Node) -> Result<DropActions, Wrong> {
-    let wrong = || Wrong::new("a list of ignore, log, alert and exit");
-    let mut actions = DropActions::default();
-    let mut ignore = false;
-    for word in node.texts().map_err(|_| wrong())? {
-        match word.as_str() {
-            "ignore" => ignore = true,
-            "log" => actions.log = true,
-            "alert" => actions.alert = true,
-            "exit" => actions.exit = true,
-            other => return Err(wrong().with_hint(format!("\"{other}\" is none of them"))),
-        }
-    }
-    match ignore && (actions.log || actions.alert) {
-        true => Err(wrong().with_hint("with ignore neither log nor alert makes sense")),
+    const EXPECTED: &str = "a list of ignore, log, alert and exit";
+    let words = node
+        .each(|item| choice(item, &["ignore", "log", "alert", "exit"].map(|word| (word, word))))
+        .map_err(|wrong| wrong.of(EXPECTED))?;
+    let actions = DropActions {
+        log: words.contains(&"log"),
+        alert: words.contains(&"alert"),
+        exit: words.contains(&"exit"),
+    };
+    match words.contains(&"ignore") && (actions.log || actions.alert) {
+        true => Err(Wrong::new(EXPECTED).with_hint("with ignore neither log nor alert makes sense")),
         false => Ok(actions),
     }
 }

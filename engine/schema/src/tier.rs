@@ -60,6 +60,9 @@ impl Tier {
         if NEVER_RETURN.contains(&event) {
             return Quality::Missing(Why::NoReturn);
         }
+        if RETURN_FROM_SIGNAL.contains(&event) {
+            return Quality::Missing(Why::ToInterrupted);
+        }
         match (self, without_bpf(event)) {
             (Tier::None, NoBpf::Fanotify) => Quality::Weaker(Why::SeenByFanotify),
             (Tier::None, NoBpf::Connector) => Quality::Weaker(Why::SeenByConnector),
@@ -217,6 +220,12 @@ reasons! {
     Elsewhere "no such call on x86-64 and arm64";
     /// The end of the call is not to be had.
     NoReturn "the call does not return to its caller, and only returns are seen; procexit is the end of a thread";
+    /// The end of a signal's handler.
+    ToInterrupted "the call goes on where a signal interrupted the thread, and only returns are seen; signaldeliver is the signal's arrival";
+    /// A tracepoint whose event is `procexit`.
+    IsProcexit "the event of this tracepoint is procexit; no event has the tracepoint's name";
+    /// A tracepoint whose event is `signaldeliver`.
+    IsSignaldeliver "the event of this tracepoint is signaldeliver; no event has the tracepoint's name";
     /// No field row or parameter reads it.
     NotRead "no value yet";
     /// A source without BPF has no such value.
@@ -276,12 +285,10 @@ const IO_URING: [Event; 18] = [
 ];
 
 /// Calls whose end nobody sees: the thread is gone, or its registers are another frame's.
-const NEVER_RETURN: [Event; 4] = [
-    Event::Exit,
-    Event::ExitGroup,
-    Event::RtSigreturn,
-    Event::Sigreturn,
-];
+const NEVER_RETURN: [Event; 2] = [Event::Exit, Event::ExitGroup];
+
+/// Calls that return to what a signal interrupted.
+const RETURN_FROM_SIGNAL: [Event; 2] = [Event::RtSigreturn, Event::Sigreturn];
 
 /// What tells of an event on a host without BPF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -468,7 +475,8 @@ mod tests {
             for row in EVENTS.iter().filter(|row| !row.is_internal()) {
                 // Nothing else tells of signals.
                 let is_signal = tier == Tier::None && row.event == Event::Signaldeliver;
-                let returns = !NEVER_RETURN.contains(&row.event) && !is_signal;
+                let no_return = NEVER_RETURN.contains(&row.event) || RETURN_FROM_SIGNAL.contains(&row.event);
+                let returns = !no_return && !is_signal;
                 assert_eq!(
                     !matches!(tier.event(row.event), Quality::Missing(_)),
                     returns,

@@ -13,7 +13,7 @@ use super::transform::Source;
 use crate::field::is_decided;
 
 /// An event of which nothing but its type is known.
-fn blank(event: Event) -> EventView<'static> {
+pub(super) fn blank(event: Event) -> EventView<'static> {
     EventView {
         source: SourceId::SYSCALL,
         event,

@@ -4,6 +4,7 @@ mod ast;
 mod atom;
 mod block;
 mod by_event;
+mod by_result;
 mod by_type;
 mod call;
 mod check;
@@ -36,6 +37,7 @@ pub use ast::{
     Check, Expr, FieldName, Literal, MacroError, Modifier, Operand, Operator, Right, Span, Test, Transform,
     TransformArg, Transformer,
 };
+pub(crate) use by_result::Results;
 pub use error::{CheckError, CheckErrorKind, Warning, WarningKind};
 pub use events::{EventTypes, event_types};
 pub use parse::{SyntaxError, parse, parse_operand, parse_with};

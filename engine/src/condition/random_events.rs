@@ -279,7 +279,7 @@ impl Random {
         // What capture gives: nothing where the row has no use for a descriptor.
         let descriptor = match self.event.row().fd {
             FdUse::None => None,
-            FdUse::Opens { path, .. } => Some(file(number_of(0), path)),
+            FdUse::Opens { path, .. } => Some(file(number_of(0).max(-1), path)),
             FdUse::Makes { object, .. } => described(number_of(0), object),
             FdUse::Numbered { fd } => Some(Descriptor {
                 number: number_of(fd),

@@ -6,9 +6,10 @@
 use lanner_schema::event::Event;
 use lanner_schema::tier::Quality;
 
-use super::by_event;
+use super::by_result::Results;
 use super::node::{CheckNode, Node};
 use super::program::Program;
+use super::{by_event, by_result};
 use crate::field::FieldRef;
 
 /// Whether something is always true, never, or sometimes.
@@ -40,16 +41,18 @@ pub(crate) struct Remains<'p> {
 }
 
 impl<'p> Remains<'p> {
-    /// What remains of `program` on `event`; `quality` says what the value of a field is worth, or that the event has none
+    /// What remains of `program` on events of this type with such results; `quality` says what the value of a field is worth, or that the event has none
     /// by its nature.
     pub(crate) fn of(
         program: &'p Program,
         event: Event,
+        results: Results,
         if_missing: IfMissing,
         quality: &dyn Fn(&FieldRef) -> Option<Quality>,
     ) -> Remains<'p> {
         let fold = Fold {
             event,
+            results,
             if_missing,
             quality,
         };
@@ -68,6 +71,7 @@ impl<'p> Remains<'p> {
 
 struct Fold<'f> {
     event: Event,
+    results: Results,
     if_missing: IfMissing,
     quality: &'f dyn Fn(&FieldRef) -> Option<Quality>,
 }
@@ -118,7 +122,10 @@ impl Fold<'_> {
             .iter()
             .any(|(_, quality)| matches!(quality, Quality::Missing(_)));
         // A field that is never filled is decided by the type, but not meant to be.
-        if !is_missing && let Some(truth) = by_event::truth(check, self.event) {
+        let decided = || {
+            by_event::truth(check, self.event).or_else(|| by_result::truth(check, self.event, self.results))
+        };
+        if !is_missing && let Some(truth) = decided() {
             return Remains::decided(truth != negated);
         }
         let is = match (is_missing, self.if_missing) {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::random_events::random;
 use super::same_result_tests::condition;
-use super::{IfMissing, Remains, Scratch, Truth, compile, parse};
+use super::{IfMissing, Remains, Results, Scratch, Truth, compile, parse};
 use crate::field::quality;
 
 proptest! {
@@ -17,7 +17,7 @@ proptest! {
         let Ok(program) = parse(&text).map_err(drop).and_then(|expr| compile(&expr).map_err(drop)) else {
             return Ok(());
         };
-        let remains = Remains::of(&program, random.event, IfMissing::False, &|field| {
+        let remains = Remains::of(&program, random.event, Results::All, IfMissing::False, &|field| {
             quality(field, random.event, Tier::SysExit)
         });
         let matches = random.view(|view| program.matches(view, &mut Scratch::new()));
@@ -31,12 +31,27 @@ proptest! {
             prop_assert_eq!(remains.is, remains.meant, "{}", text);
         }
         // What is not known makes no rule match, so less is left than of what is false.
-        let unknown = Remains::of(&program, random.event, IfMissing::Unknown, &|field| {
+        let unknown = Remains::of(&program, random.event, Results::All, IfMissing::Unknown, &|field| {
             quality(field, random.event, Tier::SysExit)
         });
         if remains.is == Truth::Never {
             prop_assert_eq!(unknown.is, Truth::Never, "{}", text);
         }
         prop_assert_eq!(unknown.meant, remains.meant);
+        // The same of calls that end as this one did.
+        if let Some(result) = random.view(|view| view.result()) {
+            let results = match result < 0 {
+                true => Results::Failures,
+                false => Results::Successes,
+            };
+            let alike = Remains::of(&program, random.event, results, IfMissing::False, &|field| {
+                quality(field, random.event, Tier::SysExit)
+            });
+            match alike.is {
+                Truth::Never => prop_assert!(!matches, "{} with {}", text, result),
+                Truth::Always => prop_assert!(matches, "{} with {}", text, result),
+                Truth::Sometimes => {}
+            }
+        }
     }
 }
