@@ -29,6 +29,8 @@ pub(crate) struct Screen {
     pub(crate) file: Option<PathBuf>,
     /// The recording that is made, and of what.
     pub(crate) recording: Option<String>,
+    /// Events are only recorded: no rule is asked about them.
+    pub(crate) only_recorded: bool,
 }
 
 /// Gaps beyond this many are only counted.
@@ -117,6 +119,7 @@ impl Screen {
             (false, why) => format!("not {}: {}", choice.kind, why.unwrap_or("off")),
         };
         match self.outputs.iter().any(|choice| choice.on) {
+            _ if self.only_recorded => "none: events are recorded and not judged (--alerts)".into(),
             true => self.outputs.iter().map(line).collect::<Vec<_>>().join("\n"),
             false => "none: alerts are only counted (stdout_output.enabled)".into(),
         }
@@ -144,6 +147,7 @@ mod tests {
     fn screen() -> Screen {
         Screen {
             recording: None,
+            only_recorded: false,
             configuration: "built in".into(),
             capture: "tier sys_exit: because".into(),
             priorities: vec![Priority::Warning, Priority::Notice, Priority::Warning],
@@ -193,6 +197,31 @@ mod tests {
             outputs: vec![],
             ..screen()
         };
-        assert!(none.render().contains("Outputs      none"), "{}", none.render());
+        assert!(
+            none.render()
+                .contains("Outputs      none: alerts are only counted"),
+            "{}",
+            none.render()
+        );
+    }
+
+    #[test]
+    fn a_recording_that_judges_nothing_does_not_promise_to_count_alerts() {
+        let recording = |only_recorded| Screen {
+            outputs: vec![],
+            recording: Some("FILE".into()),
+            only_recorded,
+            ..screen()
+        };
+        let text = recording(true).render();
+        assert!(
+            text.contains("Outputs      none: events are recorded and not judged"),
+            "{text}"
+        );
+        let text = recording(false).render();
+        assert!(
+            text.contains("Outputs      none: alerts are only counted"),
+            "{text}"
+        );
     }
 }

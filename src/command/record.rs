@@ -108,6 +108,7 @@ impl Record {
         screen.capture = plan.to_string();
         screen.outputs = outputs.choices().to_vec();
         screen.recording = Some(self.subject(plan.shown.len()));
+        screen.only_recorded = !self.alerts;
         watch::watch(Task {
             config: &config,
             plan,
