@@ -322,6 +322,11 @@ mod tests {
         assert!(types.contains("(ARG_ALLOWED,EPF_IS_LIST,EPF_NO_RHS) "), "{types}");
         let containers = all.iter().find(|listed| listed.name == "container").unwrap();
         assert!(as_text(containers, false, WIDTH).contains("(UNFILLED)"));
+        // No plugins are loaded.
+        let events = all.iter().find(|listed| listed.name == "evt").unwrap();
+        let plugin = |row: &&Row| row.name == "evt.pluginname" || row.name == "evt.plugininfo";
+        let plugin: Vec<&Row> = events.rows.iter().filter(plugin).collect();
+        assert!(plugin.len() == 2 && plugin.iter().all(|row| row.tags.contains(&UNFILLED)));
         assert!(text.lines().all(|line| line.trim_end().chars().count() <= WIDTH));
         let typed = as_text(class, true, WIDTH);
         assert!(
