@@ -27,6 +27,7 @@ typedef _Bool bool;
 enum bpf_map_type_local {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
 #define BPF_ANY 0

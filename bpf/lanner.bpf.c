@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (MIT OR GPL-2.0-only)
 /* The object of tier B: one dispatcher for the returns of system calls, and the life of processes. */
-#include "syscall.h"
+#include "exit.h"
 #include "task.h"
 #include "signal.h"
 

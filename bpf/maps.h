@@ -69,6 +69,35 @@ struct {
 	__type(value, __u8);
 } containers SEC(".maps");
 
+/* A value of a call that was read when it began, for its return: of which call, and the value as it stands in a record. */
+struct begun_header {
+	__u64 arg; /* the first */
+	__u32 number, compat;
+	__u16 length, unused[3];
+};
+struct begun {
+	struct begun_header header;
+	__u8 data[STRING_MAX];
+};
+
+/*
+ * By thread, which is in one call at a time. Not an LRU table, whose per-CPU lists hold more than this has: a value is
+ * taken out by the return of its call, and by the end of its thread. User space puts the table in while there is a
+ * program that fills it; without one, there is none and it takes no memory.
+ */
+struct begun_calls {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, CALLS_BEGUN);
+	__uint(key_size, sizeof(__u32)); /* of a table inside another the compiler describes no types */
+	__uint(value_size, sizeof(struct begun));
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct begun_calls);
+} begun SEC(".maps");
+
 /*
  * Where a record is put together. One per program and CPU: the kernel refuses to run a program that already runs on
  * this CPU, so only another program can come between, and that has its own. `owner` is written first and checked last
@@ -131,4 +160,21 @@ static __always_inline void count_misses(__u32 kind, __u64 count)
 static __always_inline void count_miss(__u32 kind)
 {
 	count_misses(kind, 1);
+}
+
+static __always_inline void *begun_table(void)
+{
+	__u32 first = 0;
+
+	return bpf_map_lookup_elem(&begun, &first);
+}
+
+/* Nothing is kept for this thread any more. */
+static __always_inline void forget_begun(void)
+{
+	void *table = begun_table();
+	__u32 tid = bpf_get_current_pid_tgid();
+
+	if (table)
+		bpf_map_delete_elem(table, &tid);
 }

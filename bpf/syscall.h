@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
-/* System calls: one program for all of them, walking the row of the event table. */
+/* System calls: their arguments, and the walk through their row of the event table. */
 #pragma once
 
 #include "values.h"
@@ -310,59 +310,6 @@ static __always_inline bool is_compat(void)
 #endif
 }
 
-/* The parameters of a row, one after the other, and the values of the thread. */
-static __always_inline void walk_row(struct scratch *s, const volatile struct event_row *event, __u32 row)
-{
-	for (int i = 0; i < MAX_WALKED; i++) {
-		const volatile struct param_row *param = &event->walked[i];
-
-		if (i >= event->count)
-			break;
-		if (param->on_demand && !(config.params[row & (ROWS - 1)] & (1U << (param->index & 31))))
-			continue;
-		walk_param(row, i);
-	}
-	put_task_values(SCRATCH_SYSCALL, row);
-}
-
-/* Where message(s) of a sendmmsg() or recvmmsg() begin, kept while `args[1]` goes through them. */
-#define MESSAGES_ARG 6
-
-/* One of several messages, the way sendmsg() and recvmsg() have it: a struct msghdr, and what it moved as the result. */
-__noinline int report_message(__u32 row, __u32 which)
-{
-	const volatile struct event_row *event = &rows[row & (ROWS - 1)];
-	struct scratch *s = syscall_scratch();
-	__u32 header, moved = 0;
-
-	if (!s)
-		return 0;
-	/* struct mmsghdr: a struct msghdr and an unsigned int. */
-	header = s->compat ? 28 : 56;
-	s->args[1] = s->args[MESSAGES_ARG] + which * (s->compat ? 32 : 64);
-	if (bpf_probe_read_user(&moved, sizeof(moved), (void *)s->args[1] + header))
-		count_miss(MISS_USER_MEMORY);
-	s->ret = moved;
-	record__reset(s, event->params);
-	walk_row(s, event, row);
-	record__submit(s, row, STREAM_SYS_EXIT, s->compat ? FLAG_COMPAT : 0);
-	return 0;
-}
-
-static __always_inline void report_messages(struct scratch *s, __u32 row)
-{
-	__u64 count = s->ret;
-
-	s->args[MESSAGES_ARG] = s->args[1];
-	for (__u32 i = 0; i < MESSAGES_MAX; i++) {
-		if (i >= count)
-			return;
-		report_message(row, i);
-	}
-	if (count > MESSAGES_MAX)
-		count_misses(MISS_MESSAGES, count - MESSAGES_MAX);
-}
-
 /* The row of an event; the calls captured by number share one. */
 static __always_inline __u64 row_of(__u64 event)
 {
@@ -373,15 +320,10 @@ static __always_inline __u64 row_of(__u64 event)
 	return row & (ROWS - 1);
 }
 
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
+/* Which calls a program is about: the value of config.syscalls for this one, 0 when nobody wants it. */
+static __always_inline __u32 call__wanted(__u64 nr, bool *compat)
 {
-	__u64 nr = syscall_number(regs);
 	__u32 entry, wanted;
-	__u64 row;
-	const volatile struct event_row *event;
-	struct scratch *s;
-	bool compat;
 
 	if (nr >= SYSCALLS)
 		return 0;
@@ -389,14 +331,20 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	entry = config.syscalls[nr & (SYSCALLS - 1)];
 	if (!entry)
 		return 0;
-	compat = is_compat();
-	wanted = compat ? entry >> 16 : entry & 0xffff;
-	if (!wanted || bpf_get_current_pid_tgid() >> 32 == config.self_pid)
-		return 0;
-	/* Its result is 32 bits wide in the other convention. */
-	if (config.drop_failed && (compat ? (__s32)ret < 0 : ret < 0))
-		return 0;
-	if (wanted == SOCKETCALL) {
+	*compat = is_compat();
+	wanted = *compat ? entry >> 16 : entry & 0xffff;
+	return bpf_get_current_pid_tgid() >> 32 == config.self_pid ? 0 : wanted;
+}
+
+/*
+ * Begins the record of a call in the program's scratch, with the arguments beside it; NULL when it is not wanted. `wanted`
+ * becomes the number of its event, and one.
+ */
+static __always_inline struct scratch *call__begin(struct pt_regs *regs, __u64 nr, __u32 *wanted, bool compat)
+{
+	struct scratch *s;
+
+	if (*wanted == SOCKETCALL) {
 		/* i386's multiplexer: the real call is the first argument. */
 #if defined(__TARGET_ARCH_x86)
 		__u64 call = (__u32)regs->bx;
@@ -404,14 +352,12 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 		if (call >= SOCKETCALL_NAMES)
 			call = 0;
 		barrier_var(call);
-		wanted = config.socketcalls[call & (SOCKETCALLS - 1)];
-		if (!wanted)
-			return 0;
-		row = row_of(wanted - 1);
-		event = &rows[row];
-		s = record__begin(SCRATCH_SYSCALL, event->params);
+		*wanted = config.socketcalls[call & (SOCKETCALLS - 1)];
+		if (!*wanted)
+			return NULL;
+		s = record__begin(SCRATCH_SYSCALL, rows[row_of(*wanted - 1)].params);
 		if (!s)
-			return 0;
+			return NULL;
 		s->compat = 1;
 		if (call) {
 			__u32 args[6] = {};
@@ -425,28 +371,15 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 			load_args(s, regs);
 		}
 #else
-		return 0;
+		return NULL;
 #endif
 	} else {
-		row = row_of(wanted - 1);
-		event = &rows[row];
-		/* A successful exec is reported by the exec program; its arguments are gone here. */
-		if ((event->flags & ROW_FAILURES_ONLY && ret >= 0))
-			return 0;
-		s = record__begin(SCRATCH_SYSCALL, event->params);
+		s = record__begin(SCRATCH_SYSCALL, rows[row_of(*wanted - 1)].params);
 		if (!s)
-			return 0;
+			return NULL;
 		s->compat = compat;
 		load_args(s, regs);
 	}
 	s->number = nr;
-	/* An i386 result is 32 bits wide. The last page of addresses are errors, the others may be a mapping's. */
-	s->ret = compat ? ((__u32)ret >= (__u32)-MAX_ERRNO ? (__s64)(__s32)ret : (__s64)(__u32)ret) : ret;
-	if (event->flags & ROW_MESSAGES && s->ret > 0) {
-		report_messages(s, row);
-		return 0;
-	}
-	walk_row(s, event, row);
-	record__submit(s, wanted - 1, STREAM_SYS_EXIT, compat ? FLAG_COMPAT : 0);
-	return 0;
+	return s;
 }

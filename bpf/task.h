@@ -260,6 +260,7 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 	__u64 sequence;
 	__u32 code;
 
+	forget_begun();
 	if (!group_dead && !config.thread_exits)
 		return 0;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);

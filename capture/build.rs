@@ -152,6 +152,7 @@ const LIMITS: &str = "
 #define MAX_ERRNO 4095      /* include/linux/err.h */
 #define SOCKETCALLS 32       /* 0: a call that does not exist */
 #define SOCKETCALL 0xffff    /* in config.syscalls: i386 socketcall(2) */
+#define CALLS_BEGUN 1024     /* calls of which a value is kept while they last */
 #define ROW_FAILURES_ONLY 1
 #define OBJECT_OF_RESULT 1     /* param_row.extra of an object: the argument, */
 #define OBJECT_OF_COPY 2       /* the result, the result unless it failed, */
@@ -159,6 +160,7 @@ const LIMITS: &str = "
 #define POLL_FDS 64            /* of a poll, looked through for those on which something happened */
 #define POLL_OBJECTS 16        /* of those, looked at */
 #define ROW_MESSAGES 2       /* a record for every message */
+#define ROW_AT_ENTER 4       /* a parameter is read when the call begins */
 #define MESSAGES_MAX 128     /* of one call; more are counted */
 
 ";
@@ -191,7 +193,7 @@ enum param_op {
 };
 
 struct param_row {
-	__u8 op, arg, extra, index, on_demand, open_flags;
+	__u8 op, arg, extra, index, on_demand, open_flags, at_enter;
 };
 
 struct event_row {
@@ -227,6 +229,7 @@ fn c_row(row: &EventRow) -> String {
     let flags = match row.event {
         Event::Execve | Event::Execveat => "ROW_FAILURES_ONLY",
         Event::Sendmmsg | Event::Recvmmsg => "ROW_MESSAGES",
+        _ if row.at_enter() != 0 => "ROW_AT_ENTER",
         _ => "0",
     };
     format!(
@@ -324,8 +327,9 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
     };
     let on_demand = u8::from(param.on_demand);
     let open_flags = u8::from(matches!(row.fd, FdUse::Opens { flags, .. } if usize::from(flags) == index));
+    let at_enter = u8::from(param.at_enter);
     Some(format!(
-        "{{ {op}, {arg}, {extra}, {index}, {on_demand}, {open_flags} }}"
+        "{{ {op}, {arg}, {extra}, {index}, {on_demand}, {open_flags}, {at_enter} }}"
     ))
 }
 

@@ -43,6 +43,11 @@ const RULES: &str = r#"
   condition: evt.type in (connect, sendto, listen)
   output: "num=%evt.num args=%evt.args fd=%fd.name type=%fd.type server=%fd.sip line=%proc.cmdline"
   priority: NOTICE
+- rule: Closed
+  desc: For these tests
+  condition: evt.type = close and (fd.sip = 127.0.0.1 or fd.name = /etc/passwd)
+  output: "num=%evt.num args=%evt.args fd=%fd.name type=%fd.type server=%fd.sip dev=%fd.dev ino=%fd.ino line=%proc.cmdline"
+  priority: NOTICE
 "#;
 
 struct Stage {
@@ -191,6 +196,12 @@ fn a_replay_alerts_as_the_recorder_did() {
     assert_eq!(output.status.code(), Some(0), "{log}");
     assert_same(&live, &alerts(&text(&output.stdout)), &log);
     assert!(live.len() > 300, "{}", live.len());
+    // Of what was closed the recording has what the kernel said before it was.
+    let closed = |what: &str| {
+        live.iter()
+            .any(|line| line.contains("\"rule\":\"Closed\"") && line.contains(what))
+    };
+    assert!(closed("\"fd.name\":\"/etc/passwd\"") && closed("\"fd.type\":\"ipv4\""));
     assert!(log.contains("alerts") && !log.contains("cut at byte"), "{log}");
     // Falco's configuration does the same.
     let output = Command::new(PROGRAM)

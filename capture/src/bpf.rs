@@ -14,9 +14,10 @@ use lanner_schema::event::{
     DEDICATED_COUNT, EVENT_COUNT, EVENTS, Event, EventRow, EventSet, SOCKETCALLS as CALLS,
 };
 use lanner_schema::record;
+use libbpf_rs::libbpf_sys::{bpf_map_create_opts, size_t};
 use libbpf_rs::query::ProgInfoIter;
 use libbpf_rs::{
-    Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, OpenObject, PrintLevel, ProgramMut,
+    Link, MapCore, MapFlags, MapHandle, MapType, Object, ObjectBuilder, OpenObject, PrintLevel, ProgramMut,
     ProgramType,
 };
 use nix::sys::mman::{MapFlags as MmapFlags, ProtFlags, mmap, munmap};
@@ -36,6 +37,9 @@ const FIXED: usize = 16;
 /// Marks i386 `socketcall(2)` in the table of system calls.
 const SOCKETCALL: u32 = 0xffff;
 const I386_SOCKETCALL: usize = 102;
+/// Size of `struct begun` and how many of them there are.
+const BEGUN_LEN: u32 = 4096 + 24;
+const CALLS_BEGUN: u32 = 1024;
 /// Cgroups in the table of those that lose records.
 pub(crate) const LOSING_CGROUPS: usize = 4096;
 
@@ -48,16 +52,39 @@ pub(crate) struct Probes {
     links: Vec<Link>,
     /// Every event that was ever captured: those that can have been lost.
     captured: Cell<EventSet>,
-    /// The links of [`ON_DEMAND`].
-    on_demand: Vec<(Event, Link)>,
+    /// The links of [`ON_DEMAND`], by the program's name.
+    on_demand: Vec<(&'static str, Link)>,
+    /// What calls that have begun are kept in, while there is a program that reads them.
+    begun: Option<MapHandle>,
 }
 
-/// Programs that are there for one event, and loaded and attached only when it is captured.
-const ON_DEMAND: [(&str, Event); 1] = [("signal_deliver", Event::Signaldeliver)];
+/// A program that is loaded and attached only while the plan needs it.
+#[derive(Debug)]
+struct OnDemand {
+    name: &'static str,
+    is_wanted: fn(&Plan) -> bool,
+    /// It puts values together in a scratch, which is not to be that of the program it shares the code with: one may
+    /// interrupt the other.
+    has_scratch: bool,
+}
 
-fn on_demand(program: &OsStr) -> Option<Event> {
-    let row = ON_DEMAND.iter().find(|(name, _)| program == *name);
-    row.map(|(_, event)| *event)
+const SYS_ENTER: &str = "sys_enter";
+
+const ON_DEMAND: [OnDemand; 2] = [
+    OnDemand {
+        name: "signal_deliver",
+        is_wanted: |plan| plan.captured.contains(Event::Signaldeliver),
+        has_scratch: false,
+    },
+    OnDemand {
+        name: SYS_ENTER,
+        is_wanted: |plan| !plan.read_at_enter().is_empty(),
+        has_scratch: true,
+    },
+];
+
+fn on_demand(program: &OsStr) -> Option<&'static OnDemand> {
+    ON_DEMAND.iter().find(|on_demand| program == on_demand.name)
 }
 
 fn open() -> Result<OpenObject, CaptureError> {
@@ -98,7 +125,8 @@ impl Probes {
         libbpf_rs::set_print(Some((PrintLevel::Debug, print)));
         let mut open = open()?;
         for mut program in open.progs_mut() {
-            let wanted = on_demand(program.name()).is_none_or(|event| plan.captured.contains(event));
+            let wanted =
+                on_demand(program.name()).is_none_or(|one| (one.is_wanted)(plan) && !one.has_scratch);
             program.set_autoload(wanted);
         }
         for mut map in open.maps_mut() {
@@ -120,6 +148,7 @@ impl Probes {
             links: Vec::new(),
             captured: Cell::new(process_life()),
             on_demand: Vec::new(),
+            begun: None,
         };
         probes.configure(plan)?;
         probes
@@ -144,22 +173,59 @@ impl Probes {
                 MapFlags::ANY,
             )
             .map_err(|e| CaptureError::bpf("configure the BPF programs", e))?;
-        for (name, event) in ON_DEMAND {
-            let attached = self.on_demand.iter().position(|(of, _)| *of == event);
-            match (plan.captured.contains(event), attached) {
+        for program in &ON_DEMAND {
+            let attached = self.on_demand.iter().position(|(name, _)| *name == program.name);
+            match ((program.is_wanted)(plan), attached) {
                 (true, None) => {
-                    let link = self.attach_on_demand(name)?;
-                    self.on_demand.push((event, link));
+                    if program.name == SYS_ENTER {
+                        self.keep_begun(true)?;
+                    }
+                    let link = self.attach_on_demand(program)?;
+                    self.on_demand.push((program.name, link));
                 }
-                (false, Some(index)) => drop(self.on_demand.swap_remove(index)),
+                (false, Some(index)) => {
+                    drop(self.on_demand.swap_remove(index));
+                    if program.name == SYS_ENTER {
+                        self.keep_begun(false)?;
+                    }
+                }
                 _ => {}
             }
         }
         Ok(())
     }
 
+    /// Gives the programs the table of calls that have begun, or takes it from them.
+    fn keep_begun(&mut self, wanted: bool) -> Result<(), CaptureError> {
+        let failed = |e| CaptureError::bpf("make the table of calls that have begun", e);
+        let place = self.map("begun")?;
+        let first = 0u32.to_ne_bytes();
+        self.begun = None;
+        if !wanted {
+            return place.delete(&first).map_err(failed);
+        }
+        let options = bpf_map_create_opts {
+            sz: std::mem::size_of::<bpf_map_create_opts>() as size_t,
+            ..Default::default()
+        };
+        let table = MapHandle::create(
+            MapType::Hash,
+            Some("begun_calls"),
+            4,
+            BEGUN_LEN,
+            CALLS_BEGUN,
+            &options,
+        )
+        .map_err(failed)?;
+        let descriptor = table.as_fd().as_raw_fd().to_ne_bytes();
+        place.update(&first, &descriptor, MapFlags::ANY).map_err(failed)?;
+        self.begun = Some(table);
+        Ok(())
+    }
+
     /// Attaches a program, which is loaded first when it was not wanted before.
-    fn attach_on_demand(&mut self, name: &'static str) -> Result<Link, CaptureError> {
+    fn attach_on_demand(&mut self, wanted: &OnDemand) -> Result<Link, CaptureError> {
+        let name = wanted.name;
         let mut objects = std::iter::once(&mut self.object).chain(&mut self.later);
         if let Some(program) = objects.find_map(|object| loaded(object, name)) {
             return attach(&program);
@@ -172,6 +238,9 @@ impl Probes {
         }
         for mut map in open.maps_mut() {
             let name = map.name().to_string_lossy().into_owned();
+            if wanted.has_scratch && name == "scratches" {
+                continue;
+            }
             let shared = self.map(&name)?;
             map.reuse_fd(shared.as_fd())
                 .map_err(|e| CaptureError::bpf(format!("share map {name}"), e))?;

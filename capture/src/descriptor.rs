@@ -45,6 +45,12 @@ pub(crate) fn descriptor<'a>(
                 .and_then(|p| SocketTuple::read(p.bytes))
                 .filter(SocketTuple::has_socket)
                 .map(unmapped);
+            // Its device, which only some rule wants.
+            let object = event
+                .row()
+                .object_of(fd.into())
+                .and_then(|index| wire.param(index));
+            let object = object.and_then(|p| Object::read(p.bytes));
             let result = number(0);
             let succeeded = result.is_some_and(|result| result >= 0);
             let named = match event {
@@ -71,7 +77,11 @@ pub(crate) fn descriptor<'a>(
                 },
                 connected: tuple.is_some_and(|t| t.connected),
                 name_changed: named,
-                ino: tuple.map(|t| u64::from(t.inode)).filter(|ino| *ino != 0),
+                dev: object.map(|object| object.dev),
+                ino: tuple
+                    .map(|t| u64::from(t.inode))
+                    .filter(|ino| *ino != 0)
+                    .or(object.map(|object| object.inode)),
                 ..Descriptor::default()
             })
         }
@@ -80,10 +90,6 @@ pub(crate) fn descriptor<'a>(
             // The others have no name.
             name_changed: number(0)? >= 0 && kind == DescriptorKind::Memfd,
             ..of_object(wire, object, number(0)?.max(-1), kind, path_of)
-        }),
-        FdUse::Numbered { fd } => Some(Descriptor {
-            number: number(fd)?,
-            ..Descriptor::default()
         }),
         FdUse::Described { fd, object } => Some(of_object(
             wire,

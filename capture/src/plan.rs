@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use lanner_schema::cgroup::Controller;
-use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventSet, MAX_SNAPLEN, Needs, SNAPLEN};
+use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventRow, EventSet, MAX_SNAPLEN, Needs, SNAPLEN};
 
 use crate::error::CaptureError;
 use crate::host::Host;
@@ -158,6 +158,15 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
     })
 }
 
+impl Plan {
+    /// Calls of which a value is read when they begin.
+    pub(crate) fn read_at_enter(&self) -> EventSet {
+        let wanted = |row: &&EventRow| row.at_enter() & self.params[row.event as usize] != 0;
+        let rows = EVENTS.iter().filter(|row| self.captured.contains(row.event));
+        rows.filter(wanted).map(|row| row.event).collect()
+    }
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -178,6 +187,13 @@ impl fmt::Display for Plan {
                 "; containers by the cgroup of {} (version 1)",
                 controller.name()
             )?;
+        }
+        let at_enter = self.read_at_enter();
+        if !at_enter.is_empty() {
+            f.write_str("; also the start of every call, for")?;
+            for event in at_enter.iter() {
+                write!(f, " {}", event.name())?;
+            }
         }
         match self.drop_failed {
             true => f.write_str("; calls that fail are not captured (drop_failed_exit)"),
@@ -270,6 +286,29 @@ mod tests {
         };
         assert_eq!(state(false), (false, false, false));
         assert_eq!(state(true), (true, true, true));
+    }
+
+    #[test]
+    fn calls_are_looked_at_from_their_start_where_a_rule_reads_what_they_take_away() {
+        let of = |events: &[Event], params: u32| {
+            let needs = Needs {
+                events: events.iter().copied().collect(),
+                params: [params; EVENT_COUNT],
+                ..Needs::default()
+            };
+            let plan = plan(&host(), &needs, &Config::default()).unwrap();
+            (
+                plan.read_at_enter(),
+                plan.to_string().contains("start of every call, for close"),
+            )
+        };
+        let close = [Event::Close].into_iter().collect();
+        assert_eq!(of(&[Event::Close, Event::Openat], u32::MAX), (close, true));
+        assert_eq!(of(&[Event::Close], 0), (EventSet::NONE, false));
+        assert_eq!(
+            of(&[Event::Dup, Event::CloseRange], u32::MAX),
+            (EventSet::NONE, false)
+        );
     }
 
     #[test]

@@ -73,6 +73,93 @@ fn signals_to_a_child(capture: &mut Capture) -> Vec<i64> {
         .collect()
 }
 
+/// Captures while this process closes a file of this name; what was seen to be closed, and what was not read of it.
+fn closes_of(capture: &mut Capture, path: &Path) -> (usize, usize) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let worker = {
+        let (stop, path) = (Arc::clone(&stop), path.to_owned());
+        std::thread::spawn(move || {
+            // Calls of this process are not captured.
+            let script = format!(
+                "for n in 1 2 3 4 5 6 7 8; do exec 3< {0}; exec 3<&-; done",
+                path.display()
+            );
+            let status = Command::new("sh").args(["-c", &script]).status().unwrap();
+            assert!(status.success());
+            stop.store(true, Ordering::Relaxed);
+        })
+    };
+    let (mut known, mut unknown) = (0, 0);
+    let name = path.as_os_str().as_encoded_bytes();
+    capture
+        .run(&stop, &mut |view| {
+            if view.event != Event::Close || view.process.is_none_or(|p| &*p.image.comm != b"sh") {
+                return;
+            }
+            match view.descriptor {
+                Some(fd) if fd.path == Some(name) => known += 1,
+                Some(fd) if !fd.is_known() && fd.number == 3 => unknown += 1,
+                _ => {}
+            }
+        })
+        .unwrap();
+    worker.join().unwrap();
+    (known, unknown)
+}
+
+/// A shell may close a file twice, by the number it got and by the one it wanted.
+fn assert_all_known((known, unknown): (usize, usize)) {
+    assert!(known >= 8 && unknown == 0, "{known} {unknown}");
+}
+
+#[test]
+fn the_start_of_calls_is_looked_at_while_a_rule_asks_what_is_closed() {
+    let host = Host::probe();
+    if !host.missing_capabilities.is_empty() {
+        eprintln!("skipped: capture needs {}", host.missing_capabilities.join(", "));
+        return;
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().canonicalize().unwrap();
+    let (config, containers) = (Config::default(), ContainerTable::new());
+    let numbers = Needs {
+        events: [Event::Close].into_iter().collect(),
+        ..Needs::default()
+    };
+    let mut names = numbers.clone();
+    names.params[Event::Close as usize] = Event::Close.row().at_enter();
+    assert_ne!(names, numbers);
+    let started =
+        |needs: &Needs| Capture::start(plan(&host, needs, &config).unwrap(), &config, &containers).unwrap();
+    let missed = |capture: &Capture| {
+        let stats = capture.stats();
+        assert_eq!(stats.gaps, stats.lost(), "{stats}");
+        let found = stats.misses.iter().find(|(kind, _)| *kind == "at_enter");
+        found.map(|(_, count)| *count)
+    };
+    {
+        let mut capture = started(&numbers);
+        assert_eq!(programs("sys_enter"), (0, 0), "no program, and its table neither");
+        let (known, unknown) = closes_of(&mut capture, &path);
+        assert!(known == 0 && unknown >= 8, "{known} {unknown}");
+        assert_eq!(missed(&capture), Some(0), "nobody asked");
+    }
+    {
+        let mut capture = started(&names);
+        assert_eq!(programs("sys_enter"), (1, 1));
+        assert_all_known(closes_of(&mut capture, &path));
+    }
+    assert_eq!(programs("sys_enter"), (0, 0));
+    let mut capture = started(&numbers);
+    capture.set_needs(&host, &names, &config).unwrap();
+    assert_eq!(programs("sys_enter"), (1, 1));
+    assert_all_known(closes_of(&mut capture, &path));
+    capture.set_needs(&host, &numbers, &config).unwrap();
+    assert_eq!(programs("sys_enter"), (1, 0), "loaded once is loaded");
+    capture.set_needs(&host, &names, &config).unwrap();
+    assert_eq!(programs("sys_enter"), (1, 1));
+}
+
 #[test]
 fn the_program_for_signals_is_there_while_a_rule_asks() {
     let host = Host::probe();

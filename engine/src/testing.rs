@@ -302,10 +302,6 @@ impl Happening {
         };
         let descriptor = descriptor.or_else(|| match self.event.row().fd {
             FdUse::Makes { object, kind } => of_object(0, object, kind),
-            FdUse::Numbered { fd } => wire.number(fd.into()).map(|number| Descriptor {
-                number: number.cast_signed(),
-                ..Descriptor::default()
-            }),
             FdUse::Described { fd, object } => of_object(fd, object, DescriptorKind::Other),
             _ => None,
         });

@@ -1,5 +1,10 @@
 //! Calls that make, use and close descriptors.
 
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::IntoRawFd as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixStream;
+
 use super::actor::{Actor, Call, Expected, NAME, Want, is, pid};
 use super::{Case, both};
 
@@ -46,6 +51,13 @@ pub(crate) fn cases() -> Vec<Case> {
     both(&mut cases, "dup3", "to itself", dup3_same);
     both(&mut cases, "fcntl", "that duplicates", fcntl);
     both(&mut cases, "close", "of a file", close);
+    both(&mut cases, "close", "of a directory", close_directory);
+    both(&mut cases, "close", "of a deleted file", close_deleted);
+    both(&mut cases, "close", "of a pipe", close_pipe);
+    both(&mut cases, "close", "of an eventfd", close_eventfd);
+    both(&mut cases, "close", "of a memfd", close_memfd);
+    both(&mut cases, "close", "of a connection", close_connection);
+    both(&mut cases, "close", "of a local socket", close_local);
     both(&mut cases, "close", "of a bad descriptor", close_bad);
     both(&mut cases, "close_range", "of some", close_range);
     both(&mut cases, "epoll_create", "made", epoll_create);
@@ -141,16 +153,83 @@ fn fcntl(actor: &Actor) -> Expected {
         .same("arg", 50)
 }
 
-fn close(actor: &Actor) -> Expected {
-    let (fd, name) = file(actor);
+/// Closes a descriptor of this type and name, and is told what it was.
+fn closed(actor: &Actor, fd: i64, letter: &str, kind: &str, name: &str) -> Expected {
+    let stat = std::fs::metadata(format!("/proc/self/fd/{fd}")).unwrap();
     assert_eq!(actor.call(CLOSE, &[fd]), 0);
-    let _ = name;
-    Expected::res(0).arg("fd", Want::Holds(String::new()), is(fd))
+    let shown = Want::Is(format!("<{letter}>{name}"));
+    Expected::res(0)
+        .arg("fd", shown, is(fd))
+        .field("fd.num", is(fd))
+        .field("fd.type", is(kind))
+        .field("fd.typechar", is(&letter[..1]))
+        .field("fd.name", is(name))
+        .field("fd.ino", is(stat.ino()))
+        .field("fd.dev", is(format!("{:X}", stat.dev())))
+}
+
+fn close(actor: &Actor) -> Expected {
+    let path = actor.file("file", "");
+    closed(actor, actor.open(&path, libc::O_RDONLY), "f", "file", &path)
+}
+
+fn close_directory(actor: &Actor) -> Expected {
+    let fd = actor.open(&actor.folder, libc::O_RDONLY);
+    closed(actor, fd, "d", "directory", &actor.folder)
+}
+
+fn close_deleted(actor: &Actor) -> Expected {
+    let path = actor.file("deleted", "");
+    let fd = actor.open(&path, libc::O_RDONLY);
+    std::fs::remove_file(&path).unwrap();
+    // As it was called; Falco knows the name it was opened by.
+    closed(actor, fd, "f", "file", &path)
+}
+
+fn close_pipe(actor: &Actor) -> Expected {
+    let ends = actor.words(&[0, 0]);
+    assert_eq!(actor.call(PIPE, &[ends]), 0);
+    let [read, ..]: [u8; 4] = actor.read(ends);
+    closed(actor, read.into(), "p", "pipe", "")
+}
+
+fn close_eventfd(actor: &Actor) -> Expected {
+    closed(actor, actor.call(EVENTFD, &[7]), "e", "event", "")
+}
+
+fn close_memfd(actor: &Actor) -> Expected {
+    let fd = actor.call(Call(libc::SYS_memfd_create, 356), &[actor.text("secret"), 0]);
+    closed(actor, fd, "m", "memfd", "memfd:secret")
+}
+
+fn close_connection(actor: &Actor) -> Expected {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let there = listener.local_addr().unwrap();
+    let client = TcpStream::connect(there).unwrap();
+    let name = format!("{}->{there}", client.local_addr().unwrap());
+    closed(actor, client.into_raw_fd().into(), "4t", "ipv4", &name)
+        .field("fd.l4proto", is("tcp"))
+        .field("fd.sip", is("127.0.0.1"))
+        .field("fd.sport", is(there.port()))
+}
+
+fn close_local(actor: &Actor) -> Expected {
+    let (one, _other) = UnixStream::pair().unwrap();
+    let fd = i64::from(one.into_raw_fd());
+    assert_eq!(actor.call(CLOSE, &[fd]), 0);
+    Expected::res(0)
+        .arg("fd", starts("<u>"), is(fd))
+        .field("fd.type", is("unix"))
+        .field("fd.name", Want::Holds("->".to_owned()))
 }
 
 fn close_bad(actor: &Actor) -> Expected {
     assert_eq!(actor.call(CLOSE, &[999]), -9);
-    Expected::res(-9).same("fd", 999)
+    Expected::res(-9)
+        .same("fd", 999)
+        .field("fd.num", is(999))
+        .field("fd.type", Want::Missing)
+        .field("fd.name", Want::Missing)
 }
 
 fn close_range(actor: &Actor) -> Expected {
@@ -159,6 +238,7 @@ fn close_range(actor: &Actor) -> Expected {
         .same("first", 800)
         .same("last", 900)
         .arg("flags", is("CLOSE_RANGE_CLOEXEC"), Want::Hex)
+        .field("fd.num", Want::Missing)
 }
 
 fn epoll_create(actor: &Actor) -> Expected {

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixListener;
 
 use super::actor::{Actor, Call, Expected, SOCKETCALL, Want, is};
@@ -97,11 +98,14 @@ fn pair(from: u16, to: u16) -> String {
 
 /// A socket and what it is connected to.
 fn socket(expected: Expected, fd: i64, kind: &str, name: &str) -> Expected {
+    let stat = std::fs::metadata(format!("/proc/self/fd/{fd}")).unwrap();
     expected
         .is("fd", format!("<{kind}>{name}"), fd)
         .field("fd.num", is(fd))
         .field("fd.name", is(name))
         .field("fd.l4proto", is(if kind.ends_with('t') { "tcp" } else { "udp" }))
+        .field("fd.ino", is(stat.ino()))
+        .field("fd.dev", is(format!("{:X}", stat.dev())))
 }
 
 fn tuple(expected: Expected, tuple: &str) -> Expected {

@@ -14,6 +14,7 @@ mod io;
 mod processes;
 mod settings;
 mod signals;
+mod socket_numbers;
 mod sockets;
 mod state;
 mod tracing;
@@ -93,6 +94,7 @@ fn act(dir: &str) -> Result<()> {
     modes(dir, fd, at)?;
     directories(dir, fd, at)?;
     sockets::sockets(dir)?;
+    socket_numbers::numbers()?;
     io::io(dir)?;
     copies::copies(dir, fd)?;
     descriptors::descriptors(dir, fd)?;

@@ -171,7 +171,17 @@ pub(super) fn descriptors(page: *mut u8) -> Result<()> {
     );
     close(n.into());
     assert_eq!(int80(6, [998, 0, 0, 0]), -9);
-    expect("close", &[("res", "-9"), ("fd", "998")]);
+    expect("close", &[("res", "-9"), ("fd", "998"), ("fd.ino", "")]);
+    let last = std::os::fd::IntoRawFd::into_raw_fd(std::fs::File::open("file")?);
+    let described = is(last.into(), "file");
+    assert_eq!(int80(6, [last.unsigned_abs(), 0, 0, 0]), 0);
+    let mut all = vec![("res", "0")];
+    all.extend(
+        described
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str())),
+    );
+    expect("close", &all);
     let n = int80(436, [901, 951, 2, 0]);
     let params = [
         ("res", &*n.to_string()),

@@ -46,7 +46,7 @@ pub(crate) fn descriptors(dir: &str, here: c_int) -> Result<()> {
     rings();
     handles(dir, here)?;
     uses(dir)?;
-    closes();
+    closes(dir)?;
     namespace()?;
     polls()
 }
@@ -279,20 +279,108 @@ fn uses(dir: &str) -> Result<()> {
     Ok(())
 }
 
-fn closes() {
-    let n = sys!(libc::SYS_eventfd2, 0, 0);
-    let fd = n.to_string();
-    close(n);
-    expect("close", &[("res", "0"), ("fd", &fd)]);
+/// Closes a descriptor: what it was is known.
+fn closed(fd: i64, kind: &str, more: &[(&str, &str)]) {
+    let number = fd.to_string();
+    let described: Vec<(String, String)> = is(fd, kind)
+        .into_iter()
+        .filter(|(key, _)| more.iter().all(|(other, _)| key != other))
+        .collect();
+    let n = sys!(libc::SYS_close, fd);
+    let mut params = vec![("fd", number.as_str())];
+    params.extend_from_slice(more);
+    done("close", ("res", n), &params, &described);
+}
+
+/// `close`, of which the kernel says what it closes when it begins.
+fn closes(dir: &str) -> Result<()> {
+    let open = |name: &str, flags: c_int| -> Result<i64> {
+        Ok(sys!(libc::SYS_open, c(name)?.as_ptr(), flags, 0o600))
+    };
+    closed(
+        open("file", libc::O_RDONLY)?,
+        "file",
+        &[("fd.path", &format!("{dir}/file"))],
+    );
+    closed(open(".", libc::O_RDONLY)?, "directory", &[("fd.path", dir)]);
+    let gone = open("closed", libc::O_CREAT | libc::O_RDWR)?;
+    std::fs::remove_file("closed")?;
+    closed(gone, "file", &[("fd.path", &format!("{dir}/closed"))]);
+    closed(sys!(libc::SYS_eventfd2, 0, 0), "event", &[]);
+    closed(sys!(libc::SYS_epoll_create1, 0), "eventpoll", &[]);
+    closed(
+        sys!(libc::SYS_memfd_create, c"last".as_ptr(), 0),
+        "memfd",
+        &[("fd.path", "memfd:last")],
+    );
+    let mut ends = [-1 as c_int; 2];
+    assert_eq!(sys!(libc::SYS_pipe2, ends.as_mut_ptr(), 0), 0);
+    for end in ends {
+        closed(end.into(), "pipe", &[]);
+    }
+    assert_eq!(
+        sys!(
+            libc::SYS_socketpair,
+            libc::AF_UNIX,
+            libc::SOCK_STREAM,
+            0,
+            ends.as_mut_ptr()
+        ),
+        0
+    );
+    for end in ends {
+        closed(end.into(), "unix", &[]);
+    }
+    if let Ok(listener) = TcpListener::bind("127.0.0.1:0") {
+        let client = TcpStream::connect(listener.local_addr()?)?;
+        let (server, _) = listener.accept()?;
+        let (near, far) = (client.local_addr()?, client.peer_addr()?);
+        let of = |tuple: &str, fd: std::os::fd::OwnedFd, is_server: &str| {
+            let params = [
+                ("fd.tuple", tuple),
+                ("fd.is_server", is_server),
+                ("fd.connected", "true"),
+            ];
+            closed(std::os::fd::IntoRawFd::into_raw_fd(fd).into(), "ipv4", &params);
+        };
+        of(&format!("{near}>{far}"), client.into(), "false");
+        of(&format!("{far}>{near}"), server.into(), "true");
+    } else {
+        println!("skip this machine has no loopback");
+    }
+    let deep = format!("{}/file", "d".repeat(200) + "/" + &"e".repeat(200));
+    std::fs::create_dir_all(deep.trim_end_matches("/file"))?;
+    closed(
+        open(&deep, libc::O_CREAT | libc::O_RDWR)?,
+        "file",
+        &[("fd.path", &format!("{dir}/{deep}"))],
+    );
+    // Nothing is said of what is not open, and nothing is missing.
     let n = sys!(libc::SYS_close, 999);
-    done("close", ("res", n), &[("fd", "999")], &[]);
+    done(
+        "close",
+        ("res", n),
+        &[
+            ("fd", "999"),
+            ("fd.num", "999"),
+            ("fd.type", "other"),
+            ("fd.ino", ""),
+        ],
+        &[],
+    );
     let n = sys!(libc::SYS_close_range, 900, 950, 2);
     done(
         "close_range",
         ("res", n),
-        &[("first", "900"), ("last", "950"), ("flags", "2")],
+        &[
+            ("first", "900"),
+            ("last", "950"),
+            ("flags", "2"),
+            ("fd.num", "<none>"),
+        ],
         &[],
     );
+    Ok(())
 }
 
 /// A namespace's descriptor goes by the name `/proc` has for it.

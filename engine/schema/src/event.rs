@@ -359,6 +359,8 @@ pub struct Param {
     pub hidden: bool,
     /// Of a hidden parameter: rules may name it all the same (`evt.arg.NAME`).
     pub by_name: bool,
+    /// Read when the call begins, because it takes the value away. The value comes with the result all the same.
+    pub at_enter: bool,
     /// How its number is printed.
     pub format: Format,
 }
@@ -444,7 +446,8 @@ pub enum FdUse {
         /// Index of the parameter with the `open(2)` flags.
         flags: u8,
     },
-    /// The descriptor parameter with this index is a socket, described by the tuple parameter.
+    /// The descriptor parameter with this index is a socket, described by the tuple parameter. What else is asked about it
+    /// is in its object parameter.
     Socket {
         /// Index of the descriptor parameter.
         fd: u8,
@@ -465,11 +468,6 @@ pub enum FdUse {
         fd: u8,
         /// Index of the [`Origin::Object`].
         object: u8,
-    },
-    /// The descriptor parameter `fd`, of which only the number is known.
-    Numbered {
-        /// Index of the descriptor parameter.
-        fd: u8,
     },
     /// The result is a copy of a descriptor, or another number of the same. A failed call is about the descriptor it was
     /// to copy.
@@ -505,7 +503,7 @@ impl FdUse {
             FdUse::Makes { object, .. } | FdUse::Described { object, .. } | FdUse::Copies { object, .. } => {
                 Some(object)
             }
-            FdUse::None | FdUse::Opens { .. } | FdUse::Socket { .. } | FdUse::Numbered { .. } => None,
+            FdUse::None | FdUse::Opens { .. } | FdUse::Socket { .. } => None,
         }
     }
 }
@@ -561,6 +559,14 @@ impl EventRow {
             Event::Fcntl => self.result() == Some(fd),
             _ => false,
         }
+    }
+
+    /// The parameter that is read when the call begins, as a bit; 0 when the row has none.
+    pub fn at_enter(&self) -> u32 {
+        self.params
+            .iter()
+            .position(|p| p.at_enter)
+            .map_or(0, |index| 1 << index)
     }
 
     /// The index of the parameter with the result of the call.
@@ -875,7 +881,35 @@ mod tests {
                 .filter(|p| !matches!(p.from, Origin::Absent | Origin::Program | Origin::Constant(_)))
                 .count();
             assert!(walked <= MAX_WALKED_PARAMS, "{}", row.name);
+            let at_enter = row.params.iter().filter(|p| p.at_enter).count();
+            assert!(
+                at_enter <= 1,
+                "one value of a call is kept while it lasts: {}",
+                row.name
+            );
             for param in row.params {
+                if param.at_enter {
+                    // Nothing that hangs on the result; on demand, because it takes a program on the start of all calls.
+                    assert!(
+                        matches!(param.from, Origin::Object(Holder::Arg(_))),
+                        "{}",
+                        row.name
+                    );
+                    assert!(
+                        param.on_demand && row.is_call() && !row.is_by_number(),
+                        "{}",
+                        row.name
+                    );
+                    // A record per message, and failures only, are of the end alone.
+                    assert!(
+                        !matches!(
+                            row.event,
+                            Event::Sendmmsg | Event::Recvmmsg | Event::Execve | Event::Execveat
+                        ),
+                        "{}",
+                        row.name
+                    );
+                }
                 if let ParamType::FsRelPath(dirfd) = param.ty {
                     assert_eq!(
                         row.params[usize::from(dirfd)].ty,
@@ -892,6 +926,9 @@ mod tests {
                     assert!(param.hidden && param.on_demand, "{}", row.name);
                     assert!(matches!(param.from, Origin::Object(_)), "{}", row.name);
                 }
+            }
+            if let FdUse::Socket { fd, .. } = row.fd {
+                assert!(row.object_of(fd.into()).is_some(), "{}", row.name);
             }
         }
     }

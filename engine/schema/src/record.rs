@@ -46,7 +46,7 @@ pub const STREAMS: [&str; 6] = ["sys_exit", "exec", "fork", "exit", "rename", "s
 /// Why the kernel side lost a record, in the order of its counters.
 pub const DROP_REASONS: [&str; 2] = ["ring_full", "scratch_overwritten"];
 /// What the kernel side could not read although it delivered the record, in the order of its counters.
-pub const MISS_KINDS: [&str; 4] = ["user_memory", "kernel_memory", "no_room", "messages"];
+pub const MISS_KINDS: [&str; 5] = ["user_memory", "kernel_memory", "no_room", "messages", "at_enter"];
 
 /// The header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -114,6 +114,7 @@ impl Tier {
             | Origin::UserU64 { .. }
             | Origin::ResultU64 { .. } => Quality::Weaker(Why::FromCaller),
             Origin::Object(_) if has_types => Quality::Exact,
+            Origin::Object(_) if param.at_enter => Quality::Missing(Why::TakenAway),
             Origin::Object(_) => Quality::Weaker(Why::FromProc),
             Origin::Program if has_types => Quality::Exact,
             Origin::Program => Quality::Missing(Why::NeedsTypes),
@@ -232,8 +233,8 @@ reasons! {
     NotGiven "no source without BPF knows it";
     /// It is a member of a kernel structure.
     NeedsTypes "cannot be read without the kernel's type information";
-    /// The call takes the descriptor away.
-    ClosedBefore "what was closed is gone when the call returns, and only returns are seen; the descriptor's number is known";
+    /// The call ends what the value is of.
+    TakenAway "the call takes it away, and /proc is read after that";
     /// A path from user memory.
     PathAsPassed "the path that was passed, made absolute; symbolic links are not followed, and another thread can change it during the call";
     /// Other user memory.

@@ -371,7 +371,7 @@ impl<'a> EventView<'a> {
         let own = match row.fd {
             FdUse::None => None,
             FdUse::Opens { .. } | FdUse::Makes { .. } => Some(0),
-            FdUse::Socket { fd, .. } | FdUse::Described { fd, .. } | FdUse::Numbered { fd } => Some(fd),
+            FdUse::Socket { fd, .. } | FdUse::Described { fd, .. } => Some(fd),
             // The copy, the original, and the number that was asked for are all the same.
             FdUse::Copies { .. } => {
                 let number = self.wire.number(fd)?.cast_signed();

@@ -281,10 +281,6 @@ impl Random {
             FdUse::None => None,
             FdUse::Opens { path, .. } => Some(file(number_of(0).max(-1), path)),
             FdUse::Makes { object, .. } => described(number_of(0), object),
-            FdUse::Numbered { fd } => Some(Descriptor {
-                number: number_of(fd),
-                ..Descriptor::default()
-            }),
             FdUse::Described { fd, object } | FdUse::Copies { old: fd, object } => {
                 described(number_of(fd), object)
             }

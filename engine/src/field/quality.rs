@@ -216,9 +216,6 @@ fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
     let param = |index: u8| tier.param(event, index.into());
     match (row.fd, kind) {
         (FdUse::None, _) => None,
-        (FdUse::Numbered { fd }, Part::Number) => Some(param(fd)),
-        (FdUse::Numbered { .. }, Part::RawPath) => None,
-        (FdUse::Numbered { .. }, _) => Some(Quality::Missing(Why::ClosedBefore)),
         (FdUse::Opens { .. }, Part::Number) => Some(param(0)),
         // A directory is told from a file by the flags of the call, as in Falco.
         (FdUse::Opens { flags, .. }, Part::Kind) => Some(match row.params[usize::from(flags)].from {
@@ -240,6 +237,9 @@ fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
         (FdUse::Socket { .. }, Part::Kind | Part::Socket) => Some(tier.socket()),
         (FdUse::Socket { tuple, .. }, Part::Name | Part::Address) => Some(param(tuple)),
         (FdUse::Socket { tuple, .. }, Part::File("ino")) => Some(param(tuple)),
+        (FdUse::Socket { fd, .. }, Part::File(_)) => {
+            row.object_of(fd.into()).map(|index| tier.param(event, index))
+        }
         (FdUse::Socket { tuple, .. }, Part::Connected) => Some(param(tuple).and(result(event, tier)?)),
         (FdUse::Opens { .. }, Part::Object) => row.object_of(0).map(|index| tier.param(event, index)),
         (FdUse::Opens { .. }, Part::File(name)) => Some(match row.param(name) {
@@ -314,8 +314,10 @@ mod tests {
             ("evt.is_open_create", E::Creat, B, Some(Exact)),
             ("fdlist.names", E::Poll, B, Some(Weaker(Why::FromCaller))),
             ("fdlist.nums", E::Ppoll, B, Some(Weaker(Why::FromCaller))),
-            ("fd.name", E::Close, B, Some(Missing(Why::ClosedBefore))),
+            ("fd.name", E::Close, B, Some(Exact)),
+            ("fd.name", E::Close, C, Some(Missing(Why::TakenAway))),
             ("fd.num", E::Close, B, Some(Exact)),
+            ("fd.name", E::CloseRange, B, None),
             ("evt.is_open_create", E::Openat, B, Some(Exact)),
             ("evt.arg.name", E::Openat, B, Some(Weaker(Why::PathAsPassed))),
             ("evt.rawarg.name", E::Openat, B, Some(Weaker(Why::FromCaller))),
@@ -344,6 +346,8 @@ mod tests {
             ("fd.typechar", E::Creat, B, Some(Exact)),
             ("fd.sip", E::Openat, B, None),
             ("fd.sip", E::Connect, B, Some(Exact)),
+            ("fd.dev", E::Connect, B, Some(Exact)),
+            ("fd.dev", E::Recvmsg, C, Some(Weaker(Why::FromProc))),
             ("fd.sip", E::Connect, C, Some(Weaker(Why::AddressAsPassed))),
             ("fd.sip.name", E::Connect, B, Some(Weaker(Why::NamesInRules))),
             ("fd.sip.name", E::Execve, B, None),

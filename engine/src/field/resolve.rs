@@ -424,6 +424,8 @@ impl FieldRef {
             _ if row.params[index].ty != ParamType::Fd => bit(index),
             FdUse::Opens { .. } if index == 0 => bit(index),
             FdUse::Copies { .. } => object(),
+            // Its ends are there anyway.
+            FdUse::Socket { fd, .. } if usize::from(fd) == index => 0,
             _ if row.is_other_number(index) => object(),
             _ => row.object_of(index).map_or(0, bit),
         };
@@ -444,7 +446,12 @@ impl FieldRef {
                 FdUse::Opens { .. } => row.object_of(0).map_or(0, bit),
                 _ => object(),
             },
-            (_, param::Reads::ObjectOr(name)) => row.param(name).map_or_else(object, bit),
+            (_, param::Reads::ObjectOr(name)) => match (row.param(name), row.fd) {
+                (Some(param), _) => bit(param),
+                // The inode is among what is known of a socket anyway.
+                (None, FdUse::Socket { fd, .. }) if name == "dev" => row.object_of(fd.into()).map_or(0, bit),
+                (None, _) => object(),
+            },
             (_, param::Reads::Path) => param::path_index_of(event, self.row.name).map_or(0, bit),
             _ => 0,
         }
@@ -531,6 +538,11 @@ mod tests {
             ("fd.num", E::Fchmod, &[]),
             ("fd.uid", E::Dup, &[]),
             ("fd.name", E::Connect, &[]),
+            ("fd.ino", E::Connect, &[]),
+            ("fd.dev", E::Connect, &["object"]),
+            ("fd.dev.minor", E::Accept, &["object"]),
+            ("fd.name", E::Close, &["object"]),
+            ("fd.num", E::Close, &[]),
             ("fd.name", E::Unlinkat, &[]),
             ("proc.name", E::Fchmod, &[]),
             ("evt.type", E::Fchmod, &[]),
@@ -562,6 +574,9 @@ mod tests {
             ("evt.arg.newdir", E::Linkat, &["newdir_object"]),
             ("evt.arg.name", E::Openat, &[]),
             ("evt.args", E::Fchmod, &["object"]),
+            ("evt.arg.fd", E::Close, &["object"]),
+            ("evt.rawarg.fd", E::Close, &[]),
+            ("evt.args", E::Connect, &[]),
             ("evt.args", E::Openat, &["dev", "ino", "dirfd_object"]),
             ("evt.info", E::Renameat, &["olddirfd_object", "newdirfd_object"]),
         ] {

@@ -16,6 +16,7 @@ macro_rules! param {
             on_demand: false,
             hidden: false,
             by_name: false,
+            at_enter: false,
             format: Format::of($ty),
         };
         $( param!(@ p $key $($value)?); )*
@@ -28,6 +29,7 @@ macro_rules! param {
     (@ $p:ident octal) => { $p.format = Format::Octal };
     (@ $p:ident decimal) => { $p.format = Format::Decimal };
     (@ $p:ident by_name) => { $p.by_name = true };
+    (@ $p:ident at_enter) => { $p.at_enter = true };
 }
 
 /// The rows below, and behind them those of `other.rs`.
@@ -265,6 +267,7 @@ events! {
         tuple: SockTuple, Origin::Extractor(X::SockTuple);
         fd: Fd, Arg(0);
         addr: SockAddr, Origin::Extractor(X::SockAddr);
+        object: Object(2), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `sendto(2)`, and `send(3)`, which is the same call without an address.
     Sendto "sendto" IoWrite x86_64 [44] i386 [369] aarch64 [206] fd FdUse::Socket { fd: 2, tuple: 4 }; => {
@@ -273,6 +276,7 @@ events! {
         fd: Fd, Arg(0);
         size: U32, Arg(2);
         tuple: SockTuple, Origin::Extractor(X::SendToTuple);
+        object: Object(2), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `sendmsg(2)`.
     Sendmsg "sendmsg" IoWrite x86_64 [46] i386 [370] aarch64 [211] fd FdUse::Socket { fd: 2, tuple: 4 }; => {
@@ -281,6 +285,7 @@ events! {
         fd: Fd, Arg(0);
         size: U32, Origin::Extractor(X::MsgSize);
         tuple: SockTuple, Origin::Extractor(X::SendMsgTuple);
+        object: Object(2), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `dup(2)`.
     Dup "dup" IoOther x86_64 [32] i386 [41] aarch64 [23] fd FdUse::Copies { old: 1, object: 2 }; => {
@@ -582,6 +587,7 @@ events! {
         addr: SockAddr, Origin::Extractor(X::SockAddr);
         fd: Fd, Arg(0);
         tuple: SockTuple, Origin::Extractor(X::ArgTuple), hidden;
+        object: Object(2), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `accept(2)`; i386 has it in `socketcall(2)` only.
     Accept "accept" Net x86_64 [43] i386 [] aarch64 [202] fd FdUse::Socket { fd: 0, tuple: 1 }; => {
@@ -590,6 +596,7 @@ events! {
         queuepct: U8, Origin::Extractor(X::QueuePercent), on_demand;
         queuelen: U32, Origin::Extractor(X::QueueLength), on_demand;
         queuemax: U32, Origin::Extractor(X::QueueMax), on_demand;
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
     }
     /// `accept4(2)`.
     Accept4 "accept4" Net x86_64 [288] i386 [364] aarch64 [242] fd FdUse::Socket { fd: 0, tuple: 1 }; => {
@@ -599,6 +606,7 @@ events! {
         queuelen: U32, Origin::Extractor(X::QueueLength), on_demand;
         queuemax: U32, Origin::Extractor(X::QueueMax), on_demand;
         flags: I32, Arg(3), hex;
+        object: Object(0), Behind(Holder::Result), hidden, on_demand;
     }
     /// `socketpair(2)`; `fd.*` is about the first of the two.
     Socketpair "socketpair" Net x86_64 [53] i386 [360] aarch64 [199] fd FdUse::Socket { fd: 1, tuple: 8 }; => {
@@ -611,6 +619,7 @@ events! {
         type: U32, Arg(1);
         proto: U32, Arg(2);
         tuple: SockTuple, Origin::Extractor(X::PairTuple), hidden;
+        object: Object(1), Behind(Holder::First(3)), hidden, on_demand;
     }
     /// `shutdown(2)`.
     Shutdown "shutdown" Net x86_64 [48] i386 [373] aarch64 [210] => {
@@ -646,6 +655,7 @@ events! {
         tuple: SockTuple, Origin::Extractor(X::RecvFromTuple);
         fd: Fd, Arg(0);
         size: U32, Arg(2);
+        object: Object(3), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `recvmsg(2)`.
     Recvmsg "recvmsg" IoRead x86_64 [47] i386 [372] aarch64 [212] fd FdUse::Socket { fd: 5, tuple: 3 }; => {
@@ -655,6 +665,7 @@ events! {
         tuple: SockTuple, Origin::Extractor(X::RecvMsgTuple);
         msgcontrol: ByteBuf, Origin::Extractor(X::MsgControl), on_demand;
         fd: Fd, Arg(0);
+        object: Object(5), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `sendmmsg(2)`: an event for every message that was sent, as if each had been a call of its own.
     Sendmmsg "sendmmsg" IoWrite x86_64 [307] i386 [345] aarch64 [269] fd FdUse::Socket { fd: 1, tuple: 4 }; => {
@@ -663,6 +674,7 @@ events! {
         size: U32, Origin::Extractor(X::MsgSize);
         data: ByteBuf, Origin::Extractor(X::SentMsgData), on_demand;
         tuple: SockTuple, Origin::Extractor(X::SendMsgTuple);
+        object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `recvmmsg(2)`, as [`Event::Sendmmsg`].
     Recvmmsg "recvmmsg" IoRead x86_64 [299] i386 [337, 417] aarch64 [243] fd FdUse::Socket { fd: 1, tuple: 4 }; => {
@@ -672,6 +684,7 @@ events! {
         data: ByteBuf, Origin::Extractor(X::ReceivedMsgData), on_demand;
         tuple: SockTuple, Origin::Extractor(X::RecvMsgTuple);
         msgcontrol: ByteBuf, Origin::Extractor(X::MsgControl), on_demand;
+        object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `send(2)`, which is a call of its own in i386 `socketcall(2)` only.
     Send "send" IoWrite x86_64 [] i386 [] aarch64 [] fd FdUse::Socket { fd: 2, tuple: 4 }; => {
@@ -680,6 +693,7 @@ events! {
         fd: Fd, Arg(0);
         size: U32, Arg(2);
         tuple: SockTuple, Origin::Extractor(X::ArgTuple);
+        object: Object(2), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `recv(2)`, as [`Event::Send`].
     Recv "recv" IoRead x86_64 [] i386 [] aarch64 [] fd FdUse::Socket { fd: 2, tuple: 4 }; => {
@@ -688,6 +702,7 @@ events! {
         fd: Fd, Arg(0);
         size: U32, Arg(2);
         tuple: SockTuple, Origin::Extractor(X::RecvTuple);
+        object: Object(2), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `read(2)`.
     Read "read" IoRead x86_64 [0] i386 [3] aarch64 [63] => {
@@ -802,12 +817,13 @@ events! {
         flags: Flags(&flags::FILE_FLAGS), Arg(0);
         object: Object(0), Behind(Holder::Result), hidden, on_demand;
     }
-    /// `close(2)`; what was closed is gone when the call returns, before which nothing is seen.
-    Close "close" IoOther x86_64 [3] i386 [6] aarch64 [57] fd FdUse::Numbered { fd: 1 }; => {
+    /// `close(2)`; what is closed is looked at when the call begins.
+    Close "close" IoOther x86_64 [3] i386 [6] aarch64 [57] => {
         res: Errno, Return;
         fd: Fd, Arg(0);
+        object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand, at_enter;
     }
-    /// `close_range(2)`.
+    /// `close_range(2)`: several descriptors or none, so that `fd.*` is about none of them.
     CloseRange "close_range" IoOther x86_64 [436] i386 [436] aarch64 [436] => {
         res: Errno, Return;
         first: U32, Arg(0);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/* The returns of system calls: one program for all of them. */
+#pragma once
+
+#include "enter.h"
+
+/* The parameters of a row, one after the other, and the values of the thread. */
+static __always_inline void walk_row(struct scratch *s, const volatile struct event_row *event, __u32 row)
+{
+	for (int i = 0; i < MAX_WALKED; i++) {
+		const volatile struct param_row *param = &event->walked[i];
+
+		if (i >= event->count)
+			break;
+		if (param->on_demand && !(config.params[row & (ROWS - 1)] & (1U << (param->index & 31))))
+			continue;
+		if (param->at_enter)
+			put_begun(param->index);
+		else
+			walk_param(row, i);
+	}
+	put_task_values(SCRATCH_SYSCALL, row);
+}
+
+/* Where message(s) of a sendmmsg() or recvmmsg() begin, kept while `args[1]` goes through them. */
+#define MESSAGES_ARG 6
+
+/* One of several messages, the way sendmsg() and recvmsg() have it: a struct msghdr, and what it moved as the result. */
+__noinline int report_message(__u32 row, __u32 which)
+{
+	const volatile struct event_row *event = &rows[row & (ROWS - 1)];
+	struct scratch *s = syscall_scratch();
+	__u32 header, moved = 0;
+
+	if (!s)
+		return 0;
+	/* struct mmsghdr: a struct msghdr and an unsigned int. */
+	header = s->compat ? 28 : 56;
+	s->args[1] = s->args[MESSAGES_ARG] + which * (s->compat ? 32 : 64);
+	if (bpf_probe_read_user(&moved, sizeof(moved), (void *)s->args[1] + header))
+		count_miss(MISS_USER_MEMORY);
+	s->ret = moved;
+	record__reset(s, event->params);
+	walk_row(s, event, row);
+	record__submit(s, row, STREAM_SYS_EXIT, s->compat ? FLAG_COMPAT : 0);
+	return 0;
+}
+
+static __always_inline void report_messages(struct scratch *s, __u32 row)
+{
+	__u64 count = s->ret;
+
+	s->args[MESSAGES_ARG] = s->args[1];
+	for (__u32 i = 0; i < MESSAGES_MAX; i++) {
+		if (i >= count)
+			return;
+		report_message(row, i);
+	}
+	if (count > MESSAGES_MAX)
+		count_misses(MISS_MESSAGES, count - MESSAGES_MAX);
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
+{
+	__u64 nr = syscall_number(regs), row;
+	const volatile struct event_row *event;
+	struct scratch *s;
+	bool compat = false;
+	__u32 wanted = call__wanted(nr, &compat);
+
+	if (!wanted)
+		return 0;
+	/* Its result is 32 bits wide in the other convention. */
+	if (config.drop_failed && (compat ? (__s32)ret < 0 : ret < 0)) {
+		forget_begun();
+		return 0;
+	}
+	/* A successful exec is reported by the exec program; its arguments are gone here. */
+	if (wanted != SOCKETCALL && rows[row_of(wanted - 1)].flags & ROW_FAILURES_ONLY && ret >= 0)
+		return 0;
+	s = call__begin(regs, nr, &wanted, compat);
+	if (!s)
+		return 0;
+	row = row_of(wanted - 1);
+	event = &rows[row];
+	/* An i386 result is 32 bits wide. The last page of addresses are errors, the others may be a mapping's. */
+	s->ret = compat ? ((__u32)ret >= (__u32)-MAX_ERRNO ? (__s64)(__s32)ret : (__s64)(__u32)ret) : ret;
+	if (event->flags & ROW_MESSAGES && s->ret > 0) {
+		report_messages(s, row);
+		return 0;
+	}
+	walk_row(s, event, row);
+	record__submit(s, wanted - 1, STREAM_SYS_EXIT, compat ? FLAG_COMPAT : 0);
+	return 0;
+}
