@@ -9,6 +9,7 @@ mod control;
 mod drop_monitor;
 mod exit_report;
 mod falco_options;
+mod handover;
 mod host_names;
 mod list;
 mod load;

@@ -113,7 +113,6 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     }
     let plan = plan.context("cannot watch this host")?;
     screen.capture = plan.to_string();
-    let pidfile = cli.pidfile.as_deref().map(Pidfile::write).transpose()?;
     let outputs = Outputs::start(&config.outputs)?;
     screen.outputs = outputs.choices().to_vec();
     if let Some(file) = &config.outputs.file {
@@ -125,7 +124,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         plan,
         ruleset,
         outputs,
-        pidfile,
+        pidfile: cli.pidfile.as_deref(),
         screen,
         limit,
         recording: None,

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
-use lanner_capture::{Capture, CaptureError, Plan, Recorder, Stats};
+use lanner_capture::{Capture, CaptureError, Plan, Recorder, Stats, Window};
 use lanner_engine::Ruleset;
 use lanner_nri::{State, Status};
 use lanner_outputs::{AlertSender, Outputs};
@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::control::{self, Agent, Mode, Server};
 use crate::drop_monitor::DropMonitor;
 use crate::exit_report::{self, Report};
+use crate::handover::{self, Found, Handover, Older, Turn};
 use crate::host_names;
 use crate::load;
 use crate::log;
@@ -38,6 +39,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How long the start screen waits to say how it stands with the container runtime.
 const RUNTIME_ANSWER: Duration = Duration::from_millis(500);
 
+/// How long a newer agent waits for what it takes over: the runtime's connection, the pidfile.
+const KNOWN: Duration = Duration::from_secs(3);
+
 /// A task that panicked is started again after this long.
 const RESTART: Duration = Duration::from_secs(1);
 
@@ -50,7 +54,8 @@ pub(crate) struct Task<'a> {
     pub(crate) plan: Plan,
     pub(crate) ruleset: Ruleset,
     pub(crate) outputs: Outputs,
-    pub(crate) pidfile: Option<Pidfile>,
+    /// Where the process id is written.
+    pub(crate) pidfile: Option<&'a Path>,
     pub(crate) screen: Screen,
     /// When it ends by itself.
     pub(crate) limit: Option<Duration>,
@@ -92,6 +97,19 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         Signals::listen().context("cannot listen for signals")?
     };
 
+    // A recorder is nobody's agent.
+    let socket = control::socket(config).filter(|_| recording.is_none());
+    let (turn, found) = runtime.block_on(look_for_others(socket.as_deref(), limit));
+    let mut pidfile_later = None;
+    let mut written = None;
+    match pidfile.map(|path| (path, Pidfile::write(path))) {
+        None => {}
+        Some((_, Ok(pidfile))) => written = Some(pidfile),
+        // The older agent's, most likely.
+        Some((path, Err(_))) if matches!(found, Found::Older(_)) => pidfile_later = Some(path),
+        Some((_, Err(error))) => return Err(error),
+    }
+
     let table = ContainerTable::new();
     let recorder = recording.as_ref().map(|recording| recording.recorder.clone());
     let capture = match recorder.clone() {
@@ -109,22 +127,17 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         &status,
         stopped.clone(),
     );
-    // A recorder is nobody's agent.
-    let control = if recording.is_some() {
-        None
-    } else {
-        let _inside = runtime.enter();
-        listen(
-            config,
-            Agent::new(Mode::Daemon, Arc::clone(&table), Arc::clone(&status)),
-        )
-    };
     runtime.spawn(host_names::keep(
         ruleset.host_names(),
         capture.host_names(),
         stopped,
     ));
 
+    let window = capture.window();
+    let handover = Handover::new(Arc::clone(&window));
+    if matches!(found, Found::Older(_)) {
+        window.open_at(u64::MAX);
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let (ended, capture_ended) = oneshot::channel();
     let watcher = Watcher {
@@ -147,6 +160,27 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         })
         .context("cannot start the event thread")?;
 
+    let is_beside = matches!(found, Found::Beside(_));
+    if let Found::Older(older) = found {
+        runtime.block_on(take_over(older, &window, &status));
+        if let Some(path) = pidfile_later {
+            written = runtime.block_on(write_pidfile(path));
+        }
+    }
+    let control = match socket {
+        // Who watches for a while only leaves the socket to who stays.
+        Some(socket) if !(is_beside && limit.is_some()) => {
+            let _inside = runtime.enter();
+            let (table, status) = (Arc::clone(&table), Arc::clone(&status));
+            listen(
+                &socket,
+                Agent::new(Mode::Daemon, table, status, Arc::clone(&handover)),
+            )
+        }
+        _ => None,
+    };
+    drop(turn);
+
     screen.containers = runtime.block_on(containers(config, &status));
     if config.log_stderr {
         log::err(&screen.render());
@@ -159,15 +193,16 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
             }
         });
     }
-    let signals = runtime.block_on(signals.wait(&outputs, capture_ended, limit, recorder));
+    let signals = runtime.block_on(signals.wait(&outputs, capture_ended, limit, recorder, &handover));
 
     stop.store(true, Ordering::Relaxed);
     // A second stop signal must not wait for a drain that hangs.
-    runtime.spawn(kill_on_second(signals, pidfile));
+    runtime.spawn(kill_on_second(signals, written));
     let watched = thread.join();
-    drop(control);
     let _ = stop_runtime.send(true);
     let outputs = outputs.shutdown(DRAIN);
+    // A newer agent that waits for this one to be gone is to find its alerts delivered.
+    drop(control);
     runtime.shutdown_timeout(Duration::from_secs(1));
 
     let watched = watched.map_err(|_| anyhow!("the event thread panicked; its last words are above"))?;
@@ -256,10 +291,57 @@ impl Watcher {
     }
 }
 
+/// Whether another agent of this name watches already. The value beside it keeps others from starting meanwhile.
+async fn look_for_others(socket: Option<&Path>, limit: Option<Duration>) -> (Option<Turn>, Found) {
+    let Some(socket) = socket else {
+        return (None, Found::Nobody);
+    };
+    let turn = Turn::wait(socket).await;
+    // Who watches for a while only must not end who watches for ever.
+    let found = handover::find(socket, limit.is_none()).await;
+    if let Found::Beside(why) = &found {
+        tracing::warn!("{why}; it goes on, so alerts come from both");
+    }
+    (Some(turn), found)
+}
+
+/// Takes the watch over from an older agent.
+async fn take_over(older: Older, window: &Window, status: &Status) {
+    let process = older.process();
+    if older.is_connected() {
+        // What it knows of containers this one knows then too.
+        let deadline = Instant::now() + KNOWN;
+        while !matches!(status.state(), State::Registered { .. }) && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    match older.take(window).await {
+        Ok(()) => tracing::info!("took over from {process}, which has left"),
+        Err(error) => {
+            tracing::warn!("{process} did not hand over: {error}; alerts may come from both");
+            window.open_at(0);
+        }
+    }
+}
+
+/// Writes the pidfile of an agent that has just left.
+async fn write_pidfile(path: &Path) -> Option<Pidfile> {
+    let deadline = Instant::now() + KNOWN;
+    loop {
+        match Pidfile::write(path) {
+            Ok(pidfile) => return Some(pidfile),
+            Err(_) if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(error) => {
+                tracing::warn!("{error:#}");
+                return None;
+            }
+        }
+    }
+}
+
 /// Listens for commands. Without a control socket everything else works.
-fn listen(config: &Config, agent: Agent) -> Option<Server> {
-    let path = control::socket(config)?;
-    match Server::listen(&path, Arc::new(agent)) {
+fn listen(path: &Path, agent: Agent) -> Option<Server> {
+    match Server::listen(path, Arc::new(agent)) {
         Ok(server) => Some(server),
         Err(error) => {
             tracing::warn!("{}: {error}: no command can ask this Lanner", path.display());
@@ -361,6 +443,7 @@ impl Signals {
         mut capture_ended: oneshot::Receiver<()>,
         limit: Option<Duration>,
         recorder: Option<Recorder>,
+        handover: &Handover,
     ) -> Signals {
         let mut time_over = pin!(async {
             match limit {
@@ -368,8 +451,16 @@ impl Signals {
                 None => std::future::pending().await,
             }
         });
+        let mut leaving = pin!(handover.wait());
         loop {
             tokio::select! {
+                leaving = &mut leaving => {
+                    match leaving.to {
+                        Some(pid) => tracing::info!("handed over to the Lanner with process id {pid}: leaving"),
+                        None => tracing::info!("handed over to another Lanner: leaving"),
+                    }
+                    return self;
+                }
                 _ = self.interrupt.recv() => {
                     tracing::info!("SIGINT: stopping");
                     return self;

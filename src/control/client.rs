@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 
 use super::Request;
@@ -34,11 +34,32 @@ impl Connection {
         })
     }
 
-    /// Asks with a line of text.
+    /// The process at the other end, for people.
+    pub(crate) fn process(&self) -> String {
+        let pid = self.stream.get_ref().peer_cred().ok().and_then(|peer| peer.pid());
+        match pid {
+            Some(pid) => format!("the Lanner with process id {pid}"),
+            None => "another Lanner".to_owned(),
+        }
+    }
+
+    /// Waits until the other end is gone.
+    ///
+    /// # Errors
+    /// When that can't be waited for.
+    pub(crate) async fn closed(&mut self) -> io::Result<()> {
+        let mut rest = Vec::new();
+        match self.stream.read_to_end(&mut rest).await {
+            Err(error) if error.kind() != io::ErrorKind::ConnectionReset => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks.
     ///
     /// # Errors
     /// When no answer comes in time, or it is no JSON.
-    pub(crate) async fn ask(&mut self, request: &str) -> io::Result<Value> {
+    pub(crate) async fn ask(&mut self, request: Request) -> io::Result<Value> {
         let asked = async {
             self.stream
                 .get_mut()
@@ -110,7 +131,7 @@ impl AgentOptions {
             .enable_all()
             .build()
             .context("cannot start the async runtime")?;
-        let asked = runtime.block_on(async { Connection::open(&socket).await?.ask(request.line()).await });
+        let asked = runtime.block_on(async { Connection::open(&socket).await?.ask(request).await });
         let reply = asked.map_err(|error| unanswered(&socket, error))?;
         let answered = Answered { socket, reply };
         if let Some(error) = answered.reply["error"].as_str() {

@@ -8,9 +8,10 @@
 mod client;
 mod server;
 
+use std::fmt;
 use std::path::PathBuf;
 
-pub(crate) use client::AgentOptions;
+pub(crate) use client::{AgentOptions, Connection};
 pub(crate) use server::{Agent, Server};
 
 use crate::config::Config;
@@ -25,21 +26,33 @@ pub(crate) enum Request {
     Status,
     /// Which containers it knows.
     Containers,
+    /// To stand by for a newer agent, the one that asks, and which containers it knows.
+    Handover,
+    /// To leave: events from this time on, in nanoseconds since boot, are the newer agent's. After [`Request::Handover`].
+    Until(u64),
 }
 
 impl Request {
-    const ALL: [Request; 2] = [Request::Status, Request::Containers];
-
-    /// Its line, without the end.
-    fn line(self) -> &'static str {
-        match self {
-            Request::Status => "status",
-            Request::Containers => "containers",
+    fn parse(line: &str) -> Option<Request> {
+        match line.split_once(' ') {
+            None if line == "status" => Some(Request::Status),
+            None if line == "containers" => Some(Request::Containers),
+            None if line == "handover" => Some(Request::Handover),
+            Some(("until", time)) => time.parse().ok().map(Request::Until),
+            _ => None,
         }
     }
+}
 
-    fn parse(line: &str) -> Option<Request> {
-        Request::ALL.into_iter().find(|request| request.line() == line)
+/// Its line, without the end.
+impl fmt::Display for Request {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Request::Status => out.write_str("status"),
+            Request::Containers => out.write_str("containers"),
+            Request::Handover => out.write_str("handover"),
+            Request::Until(time) => write!(out, "until {time}"),
+        }
     }
 }
 

@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::{Mode, REQUEST_MAX, Request};
 use crate::command::containers::Row;
+use crate::handover::{Claim, Handover, Leaving};
 
 /// Connections served at a time; one more is told so.
 const CONNECTIONS: usize = 16;
@@ -31,16 +32,24 @@ pub(crate) struct Agent {
     pub(crate) started: u64,
     pub(crate) table: Arc<ContainerTable>,
     pub(crate) status: Arc<Status>,
+    /// How it leaves for a newer agent.
+    pub(crate) handover: Arc<Handover>,
 }
 
 impl Agent {
-    pub(crate) fn new(mode: Mode, table: Arc<ContainerTable>, status: Arc<Status>) -> Agent {
+    pub(crate) fn new(
+        mode: Mode,
+        table: Arc<ContainerTable>,
+        status: Arc<Status>,
+        handover: Arc<Handover>,
+    ) -> Agent {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Agent {
             mode,
             started: now.as_secs(),
             table,
             status,
+            handover,
         }
     }
 
@@ -53,8 +62,14 @@ impl Agent {
         })
     }
 
-    /// The answer, an object. Whatever is asked, it says who answers.
-    pub(crate) fn answer(&self, request: Request) -> Value {
+    fn containers(&self) -> Value {
+        let known = self.table.snapshot();
+        let rows: Vec<Row> = known.all().map(|container| Row::from(&**container)).collect();
+        json!(rows)
+    }
+
+    /// The answer, an object. Whatever is asked, it says who answers. `peer` is who asks, on this connection.
+    fn answer(&self, request: Request, peer: &mut Peer) -> Value {
         let mut answer = self.who();
         match request {
             Request::Status => {
@@ -62,14 +77,29 @@ impl Agent {
                 answer["started"] = self.started.into();
                 answer["known_containers"] = self.table.snapshot().all().count().into();
             }
-            Request::Containers => {
-                let known = self.table.snapshot();
-                let rows: Vec<Row> = known.all().map(|container| Row::from(&**container)).collect();
-                answer["containers"] = json!(rows);
+            Request::Containers => answer["containers"] = self.containers(),
+            Request::Handover => {
+                peer.claim = peer.claim.take().or_else(|| self.handover.claim());
+                match peer.claim {
+                    Some(_) => answer["containers"] = self.containers(),
+                    None => answer["error"] = "another agent is taking over".into(),
+                }
             }
+            Request::Until(at) => match &peer.claim {
+                Some(claim) => claim.leave(Leaving { at, to: peer.process }),
+                None => answer["error"] = "until comes after handover".into(),
+            },
         }
         answer
     }
+}
+
+/// Who asks, on one connection.
+#[derive(Debug)]
+struct Peer {
+    /// Its process id; `None` when that is in another namespace.
+    process: Option<i32>,
+    claim: Option<Claim>,
 }
 
 /// A socket that is listened on; it goes with this value, unless another agent has put its own there.
@@ -125,7 +155,10 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 
 async fn accept(listener: UnixListener, agent: Arc<Agent>) {
     let free = Arc::new(Semaphore::new(CONNECTIONS));
+    // They end with this task.
+    let mut connections = JoinSet::new();
     loop {
+        while connections.try_join_next().is_some() {}
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -136,7 +169,7 @@ async fn accept(listener: UnixListener, agent: Arc<Agent>) {
             }
         };
         let (agent, turn) = (Arc::clone(&agent), Arc::clone(&free).try_acquire_owned());
-        tokio::spawn(async move {
+        connections.spawn(async move {
             let served = match turn {
                 Ok(_turn) => serve(stream, &agent).await,
                 Err(_) => say(stream, "too many connections").await,
@@ -149,6 +182,10 @@ async fn accept(listener: UnixListener, agent: Arc<Agent>) {
 }
 
 async fn serve(stream: UnixStream, agent: &Agent) -> io::Result<()> {
+    let mut peer = Peer {
+        process: stream.peer_cred()?.pid().filter(|pid| *pid > 0),
+        claim: None,
+    };
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
     loop {
@@ -163,7 +200,7 @@ async fn serve(stream: UnixStream, agent: &Agent) -> io::Result<()> {
         };
         let line = String::from_utf8_lossy(line);
         let answer = match Request::parse(line.trim()) {
-            Some(request) => agent.answer(request),
+            Some(request) => agent.answer(request, &mut peer),
             None => {
                 // Who asks may be of a newer version.
                 let mut answer = agent.who();

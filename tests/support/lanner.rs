@@ -234,6 +234,14 @@ impl Lanner {
         self.end(status)
     }
 
+    /// Waits until it ends by itself.
+    pub(crate) fn wait(mut self) -> Ended {
+        let status = super::wait_for("lanner to end by itself", LIMIT, || {
+            self.process.try_wait().unwrap()
+        });
+        self.end(status)
+    }
+
     /// Ends it as nothing but the kernel can, and waits for that.
     pub(crate) fn kill(mut self) -> Ended {
         kill(self.pid(), Signal::SIGKILL).unwrap();
@@ -265,6 +273,11 @@ impl Drop for Lanner {
             let _ = self.process.wait();
         }
     }
+}
+
+/// The alerts of a standard output.
+pub(crate) fn alerts_of(stdout: &str) -> Vec<Value> {
+    stdout.lines().filter_map(alert).collect()
 }
 
 /// A line of standard output as an alert. The report at the end is text and no alert.
