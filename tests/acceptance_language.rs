@@ -503,16 +503,6 @@ fn coverage_tells_blind_from_partial_from_exact() {
         ("not_captured", "evt.type = page_fault", "blind"),
         ("one_of_two", "evt.type in (setuid, page_fault)", "partial"),
         (
-            "no_value",
-            "evt.type = execve and container.ip = 10.0.0.1",
-            "blind",
-        ),
-        (
-            "no_value_in_one_branch",
-            "evt.type = setuid and (proc.name = x or container.ip = 10.0.0.1)",
-            "partial",
-        ),
-        (
             "no_such_parameter",
             "evt.type = openat and evt.arg.oldpath = x",
             "blind",

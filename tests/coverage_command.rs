@@ -20,7 +20,7 @@ const RULES: &str = "\
 - rule: Partial rule
   desc: A name that was passed
   condition: evt.type = open and fd.name = /etc/shadow
-  output: shadow %fd.name %container.ip
+  output: shadow %fd.name %evt.args
   priority: WARNING
 - rule: Blind rule
   desc: An event nobody sees
@@ -69,7 +69,7 @@ fn a_person_is_told_which_rules_and_why() {
         "\n  page_fault: not captured yet\n",
         "\n  pread64: the event of this call has the name",
         "\nPartial rule: partial\n  fd.name: the path that was passed, made absolute",
-        "\n  only in the output: container.ip: no value yet\n",
+        "\n  only in the output: evt.args: the path that was passed, made absolute",
     ] {
         assert!(out.contains(part), "{part}\n{out}");
     }
@@ -221,7 +221,7 @@ fn json_has_every_rule_in_every_tier() {
             .any(|reason| reason["field"] == field && reason["in"] == place && reason["why"].is_string())
     };
     assert!(
-        place("fd.name", "condition") && place("container.ip", "output"),
+        place("fd.name", "condition") && place("evt.args", "output"),
         "{partial}"
     );
     let blind = &rules[2]["tiers"]["sys_exit"];

@@ -1,13 +1,46 @@
 //! Verdicts on small rules, one kind of reason each.
 
+use std::sync::OnceLock;
+
 use lanner_schema::tier::{Tier, Why};
 
 use super::*;
-use crate::field::Extract;
-use crate::rules::{RulesFile, load};
+use crate::field::{ArgForm, Extract, Field, FieldClass, Flags};
+use crate::rules::{RulesFile, load_for};
 use crate::settings::Settings;
+use crate::source::{EventSource, SYSCALL};
+use crate::value::FieldType;
 
-/// What a tier sees of a rule with this condition and this output. `UNFILLED` in them is a field that no event fills.
+/// A field that no event fills.
+const UNFILLED: &str = "container.unfilled";
+
+/// The source `syscall` with that field: every other has a value.
+fn source() -> &'static EventSource {
+    static SOURCE: OnceLock<EventSource> = OnceLock::new();
+    static CLASS: FieldClass = FieldClass {
+        name: "unfilled",
+        scope: "",
+        doc: "",
+        plugin: "",
+        fields: &[Field {
+            name: UNFILLED,
+            ty: FieldType::CharBuf,
+            arg: ArgForm::None,
+            list: false,
+            flags: Flags::NONE,
+            doc: "",
+            extract: Extract::Unfilled,
+        }],
+    };
+    SOURCE.get_or_init(|| {
+        let classes: Vec<FieldClass> = SYSCALL.classes().iter().copied().chain([CLASS]).collect();
+        EventSource::new("syscall", "", classes.leak(), SYSCALL.event_names(), |event| {
+            SYSCALL.events().contains(event)
+        })
+    })
+}
+
+/// What a tier sees of a rule with this condition and this output.
 #[track_caller]
 fn covered(condition: &str, output: &str, tier: Tier) -> Coverage {
     covered_as(condition, output, &|rule| rule.coverage(tier))
@@ -20,9 +53,9 @@ fn covered_as(condition: &str, output: &str, of: &dyn Fn(&Rule) -> Coverage) -> 
     );
     let file = RulesFile {
         name: "rules.yaml".into(),
-        text: text.replace("UNFILLED", unfilled()),
+        text: text.replace("UNFILLED", UNFILLED),
     };
-    let loaded = load(&[file], &Settings::default());
+    let loaded = load_for(&[source()], &[file], &Settings::default());
     let errors: Vec<String> = loaded.errors().map(ToString::to_string).collect();
     assert!(errors.is_empty(), "{}", errors.join("\n"));
     let ruleset = loaded.ruleset.unwrap();
@@ -74,19 +107,6 @@ fn rules_about_calls_that_fail_are_blind_without_them() {
     }
 }
 
-/// A text field that the fields of no event fill yet.
-fn unfilled() -> &'static str {
-    let fields = crate::field::all();
-    let mut unfilled = fields.filter(|field| {
-        matches!(field.extract, Extract::Unfilled)
-            && field.name.starts_with("container.")
-            && !field.flags.deprecated
-            && field.arg == crate::field::ArgForm::None
-            && field.ty == crate::value::FieldType::CharBuf
-    });
-    unfilled.next().unwrap().name
-}
-
 #[track_caller]
 fn verdict(condition: &str) -> Verdict {
     covered(condition, "x", Tier::SysExit).verdict
@@ -94,7 +114,7 @@ fn verdict(condition: &str) -> Verdict {
 
 fn field(name: &str, place: Place, why: Why) -> Reason {
     Reason {
-        subject: Subject::Field(name.replace("UNFILLED", unfilled())),
+        subject: Subject::Field(name.replace("UNFILLED", UNFILLED)),
         place,
         is_missing: why == Why::NotRead,
         why: why.text().into(),
@@ -190,7 +210,7 @@ fn a_missing_field_blinds_a_conjunction_and_weakens_a_choice() {
     );
     assert_eq!(
         choice.missing().unwrap(),
-        format!("condition fields without value: {}", unfilled())
+        format!("condition fields without value: {UNFILLED}")
     );
 }
 
@@ -265,7 +285,7 @@ fn an_output_alone_makes_a_rule_partial_at_worst() {
     assert_eq!(coverage.reasons, [field("UNFILLED", Place::Output, Why::NotRead)]);
     assert_eq!(
         coverage.missing().unwrap(),
-        format!("output fields without value: {}", unfilled())
+        format!("output fields without value: {UNFILLED}")
     );
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use lanner_schema::container::{Container, Learnt, Owner, Pod};
+use lanner_schema::container::{Container, HostNamespaces, Learnt, Mount, Owner, Pod};
 use lanner_schema::descriptor::{Descriptor, DescriptorKind};
 use lanner_schema::event::{Event, FdUse};
 use lanner_schema::flags::O_F_CREATED;
@@ -106,14 +106,38 @@ impl Machine {
     pub(crate) fn container() -> Container {
         let labels = BTreeMap::from([
             ("app".to_owned(), "shop".to_owned()),
+            ("app.kubernetes.io/name".to_owned(), "shop".to_owned()),
             ("io.kubernetes.pod.name".to_owned(), "shop-1".to_owned()),
+            ("marked".to_owned(), String::new()),
         ]);
+        let mount = |source: &str, destination: &str| Mount {
+            source: source.into(),
+            destination: destination.into(),
+            propagation: "private".into(),
+            ..Mount::default()
+        };
+        let data = Mount {
+            mode: "z".into(),
+            writable: true,
+            propagation: "rslave".into(),
+            ..mount("/srv/shop", "/data")
+        };
         Container {
             name: Some("web".into()),
             image: Some("docker.io/library/nginx:1.27".into()),
+            digest: Some("sha256:d977".into()),
+            image_id: Some("6f7e2741b66bdeadbeef".into()),
             privileged: Some(true),
             start_ts: Some(40),
             labels: labels.clone(),
+            mounts: Some(vec![data, mount("/var/run/docker.sock", "/run/docker.sock")]),
+            host: HostNamespaces {
+                pid: Some(false),
+                network: Some(true),
+                ipc: None,
+            },
+            ip: Some("10.244.0.7".into()),
+            cni_json: Some(r#"{"eth0":{}}"#.into()),
             pod: Some(Pod {
                 name: "shop-1".into(),
                 namespace: "prod".into(),

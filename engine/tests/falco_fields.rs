@@ -64,7 +64,7 @@ impl<'t> Line<'t> {
             ("[index or key]", "optional") => ArgForm::IndexOrKey,
             ("[key]", "required") => ArgForm::RequiredKey,
             ("[epoch_ns]", "required") => ArgForm::RequiredIndex,
-            ("[index] or [key glob]", "required") => ArgForm::RequiredIndexOrKey,
+            ("[index] or [key glob]", "required") => ArgForm::RequiredIndexOrPattern,
             (".NAME or [index]", "required") => ArgForm::Param,
             (".NAME", "required") => ArgForm::ParamName,
             (".NAME or .NUMBER", "required") => ArgForm::EventType,

@@ -168,7 +168,7 @@ fn only_the_fields_listed_here_allocate() {
     let mut allocate: Vec<&str> = Vec::new();
     for field in field::all().filter(|field| !field.flags.print_only) {
         let argument = match field.arg {
-            ArgForm::RequiredKey | ArgForm::RequiredIndexOrKey => "[app]",
+            ArgForm::RequiredKey | ArgForm::RequiredIndexOrPattern => "[/s*]",
             ArgForm::RequiredIndex => "[1]",
             ArgForm::Param | ArgForm::ParamName => ".name",
             ArgForm::EventType => ".openat",

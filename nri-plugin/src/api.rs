@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use crate::oci_spec::Spec;
+
 /// Full name of the service that the runtime offers on connection 2.
 pub(crate) const RUNTIME_SERVICE: &str = "nri.pkg.api.v1alpha1.Runtime";
 /// Full name of the service that a plugin offers on connection 1.
@@ -151,6 +153,9 @@ pub(crate) struct PodSandbox {
     /// Pid of the sandbox's own process, in the runtime's pid namespace.
     #[prost(uint32, tag = "9")]
     pub(crate) pid: u32,
+    /// Its addresses (from 0.9 on).
+    #[prost(string, repeated, tag = "10")]
+    pub(crate) ips: Vec<String>,
 }
 
 /// `LinuxPodSandbox`.
@@ -160,6 +165,33 @@ pub(crate) struct LinuxPodSandbox {
     pub(crate) cgroup_parent: String,
     #[prost(string, tag = "4")]
     pub(crate) cgroups_path: String,
+    /// The namespaces of its own; it uses the host's of every other type.
+    #[prost(message, repeated, tag = "5")]
+    pub(crate) namespaces: Vec<LinuxNamespace>,
+}
+
+/// `LinuxNamespace`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct LinuxNamespace {
+    /// `pid`, `network`, `ipc`, …
+    #[prost(string, tag = "1")]
+    pub(crate) kind: String,
+    /// The namespace to join; empty for a new one.
+    #[prost(string, tag = "2")]
+    pub(crate) path: String,
+}
+
+/// `Mount`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Mount {
+    #[prost(string, tag = "1")]
+    pub(crate) destination: String,
+    #[prost(string, tag = "2")]
+    pub(crate) kind: String,
+    #[prost(string, tag = "3")]
+    pub(crate) source: String,
+    #[prost(string, repeated, tag = "4")]
+    pub(crate) options: Vec<String>,
 }
 
 /// `Container`.
@@ -178,6 +210,8 @@ pub(crate) struct Container {
     pub(crate) labels: HashMap<String, String>,
     #[prost(map = "string, string", tag = "6")]
     pub(crate) annotations: HashMap<String, String>,
+    #[prost(message, repeated, tag = "9")]
+    pub(crate) mounts: Vec<Mount>,
     #[prost(message, optional, tag = "11")]
     pub(crate) linux: Option<LinuxContainer>,
     /// Pid of its first process in the runtime's pid namespace; 0 before `StartContainer`.
@@ -221,6 +255,8 @@ pub(crate) struct Image {
 /// `LinuxContainer`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct LinuxContainer {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) namespaces: Vec<LinuxNamespace>,
     #[prost(message, optional, tag = "3")]
     pub(crate) resources: Option<LinuxResources>,
     /// `/parent/id` (cgroupfs) or `slice:prefix:name` (systemd).
@@ -261,7 +297,7 @@ pub(crate) struct OptionalInt64 {
 
 impl LinuxDeviceCgroup {
     /// True when the rule gives every device away.
-    fn gives_all(&self) -> bool {
+    pub(crate) fn gives_all(&self) -> bool {
         let every = |number: &Option<OptionalInt64>| number.as_ref().is_none_or(|n| n.value == -1);
         let access = ['r', 'w', 'm'].into_iter().all(|c| self.access.contains(c));
         self.allow
@@ -272,12 +308,16 @@ impl LinuxDeviceCgroup {
     }
 }
 
-impl LinuxContainer {
-    /// True for a privileged container. The runtime does not say so in as many words; it gives every device away, which it
-    /// does for no other reason. `None` when it told of no devices at all.
+impl Container {
+    /// Whether it is privileged: see [`Spec::privileged`].
     pub(crate) fn privileged(&self) -> Option<bool> {
-        let devices = &self.resources.as_ref()?.devices;
-        (!devices.is_empty()).then(|| devices.iter().any(LinuxDeviceCgroup::gives_all))
+        let devices = || Some(self.linux.as_ref()?.resources.as_ref()?.devices.clone());
+        let spec = Spec {
+            mounts: self.mounts.clone(),
+            namespaces: Vec::new(),
+            devices: devices().unwrap_or_default(),
+        };
+        spec.privileged()
     }
 }
 
@@ -330,9 +370,12 @@ mod tests {
             minor: None,
             access: access.into(),
         };
-        let with = |devices| LinuxContainer {
-            resources: Some(LinuxResources { devices }),
-            ..LinuxContainer::default()
+        let with = |devices| Container {
+            linux: Some(LinuxContainer {
+                resources: Some(LinuxResources { devices }),
+                ..LinuxContainer::default()
+            }),
+            ..Container::default()
         };
         let nothing = rule(false, "", None, "rwm");
         let null = rule(true, "c", Some(1), "rwm");
@@ -345,6 +388,6 @@ mod tests {
         assert_eq!(with(vec![nothing, null, all]).privileged(), Some(true));
         assert_eq!(with(vec![rule(true, "a", None, "r")]).privileged(), Some(false));
         assert_eq!(with(vec![]).privileged(), None);
-        assert_eq!(LinuxContainer::default().privileged(), None);
+        assert_eq!(Container::default().privileged(), None);
     }
 }

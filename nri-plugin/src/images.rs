@@ -17,6 +17,7 @@ use lanner_schema::container::{Container, Learnt, Pod};
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info};
 
+use crate::oci_spec::Spec;
 use crate::registry::Registry;
 use crate::status::Status;
 
@@ -191,11 +192,14 @@ impl Images {
                 continue;
             }
             let metadata = known.extensions.get(CRI_METADATA);
+            let spec = known.spec.as_ref().and_then(|spec| Spec::read(&spec.value));
             let privileged = metadata
                 .and_then(|metadata| privileged(&metadata.value))
-                .or_else(|| given_every_device(&known.spec.as_ref()?.value));
+                .or_else(|| spec.as_ref()?.privileged());
             let container = Container {
                 privileged,
+                mounts: spec.as_ref().map(Spec::mounts),
+                host: spec.as_ref().map(Spec::host_namespaces).unwrap_or_default(),
                 ..from_labels(known.id, known.image, known.labels.into_iter().collect(), pid)
             };
             debug!(container = container.id(), "NRI did not tell of this container");
@@ -249,26 +253,6 @@ fn privileged(metadata: &[u8]) -> Option<bool> {
     Some(asked().unwrap_or(false))
 }
 
-/// The same of a container that CRI did not make, by its OCI specification: as in [`crate::api`], whether it is given every
-/// device.
-fn given_every_device(spec: &[u8]) -> Option<bool> {
-    let spec: serde_json::Value = serde_json::from_slice(spec).ok()?;
-    let rules = spec.get("linux")?.get("resources")?.get("devices")?.as_array()?;
-    Some(rules.iter().any(|rule| {
-        let text = |key: &str| rule.get(key).and_then(|value| value.as_str()).unwrap_or_default();
-        let every = |key: &str| {
-            rule.get(key)
-                .and_then(|value| value.as_i64())
-                .is_none_or(|n| n == -1)
-        };
-        rule.get("allow").and_then(|value| value.as_bool()) == Some(true)
-            && matches!(text("type"), "" | "a")
-            && every("major")
-            && every("minor")
-            && ['r', 'w', 'm'].into_iter().all(|c| text("access").contains(c))
-    }))
-}
-
 /// The digest a reference resolves to; `None` when containerd has no such image.
 async fn digest_of(client: &Client, image: &str) -> Result<Option<String>, RpcStatus> {
     match call(client.images().get(named(GetImageRequest {
@@ -317,25 +301,5 @@ mod tests {
         assert_eq!(of("{}"), None);
         assert_eq!(privileged(b"not json"), None);
         assert_eq!(privileged(b""), None);
-    }
-
-    #[test]
-    fn a_specification_says_whether_a_container_is_given_every_device() {
-        let of = |rules: &str| {
-            given_every_device(format!(r#"{{"linux":{{"resources":{{"devices":{rules}}}}}}}"#).as_bytes())
-        };
-        assert_eq!(of(r#"[{"allow":true,"access":"rwm"}]"#), Some(true));
-        let none = r#"{"allow":false,"access":"rwm"}"#;
-        let null = r#"{"allow":true,"type":"c","major":1,"minor":3,"access":"rwm"}"#;
-        assert_eq!(of(&format!("[{none},{null}]")), Some(false));
-        assert_eq!(
-            of(&format!(
-                r#"[{none},{{"allow":true,"type":"a","major":-1,"minor":-1,"access":"rwm"}}]"#
-            )),
-            Some(true)
-        );
-        assert_eq!(of("[]"), Some(false));
-        assert_eq!(given_every_device(br#"{"linux":{}}"#), None);
-        assert_eq!(given_every_device(b"not json"), None);
     }
 }

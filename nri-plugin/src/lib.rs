@@ -11,6 +11,7 @@ mod api;
 mod cgroup;
 mod images;
 mod mux;
+mod oci_spec;
 mod plugin;
 mod registry;
 mod status;

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use lanner_schema::container::{CgroupMap, Container, ContainerTable, Learnt, Pod};
+use lanner_schema::container::{CgroupMap, Container, ContainerTable, HostNamespaces, Learnt, Pod};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use crate::api;
 use crate::cgroup::{Host, Wanted};
 use crate::images::DigestRequest;
+use crate::oci_spec;
 use crate::status::Status;
 
 /// `container.type` of what CRI told of.
@@ -259,6 +260,11 @@ impl Registry {
             seen_running = old.container.pid != 0;
             let old_container = &old.container;
             container.digest = container.digest.or_else(|| old_container.digest.clone());
+            container.image_id = container.image_id.or_else(|| old_container.image_id.clone());
+            container.ip = container.ip.or_else(|| old_container.ip.clone());
+            container.cni_json = container.cni_json.or_else(|| old_container.cni_json.clone());
+            container.mounts = container.mounts.or_else(|| old_container.mounts.clone());
+            container.host = keep(container.host, old_container.host);
             container.start_ts = old_container.start_ts.or(container.start_ts);
             container.image = container.image.or_else(|| old_container.image.clone());
             container.privileged = container.privileged.or(old_container.privileged);
@@ -371,7 +377,16 @@ fn draft_container(pod: Option<&api::PodSandbox>, container: &api::Container, le
             name,
             image,
             digest,
-            privileged: container.linux.as_ref().and_then(api::LinuxContainer::privileged),
+            privileged: container.privileged(),
+            mounts: Some(oci_spec::binds(
+                &container.mounts,
+                Some(&container.pod_sandbox_id),
+            )),
+            host: oci_spec::host_namespaces(
+                container.linux.as_ref().map_or(&[], |linux| &linux.namespaces),
+                Some(pod.map_or(&[], namespaces)),
+            ),
+            ip: pod.and_then(|pod| ipv4(&pod.ips)),
             start_ts: told(container.started_at),
             labels: sorted(&container.labels),
             pod: pod.map(pod_of),
@@ -395,6 +410,8 @@ fn draft_sandbox(pod: &api::PodSandbox, learnt: Learnt) -> Draft {
             digest: pinned(image.as_deref()),
             image,
             labels: sorted(&pod.labels),
+            host: oci_spec::host_namespaces(namespaces(pod), None),
+            ip: ipv4(&pod.ips),
             pod: Some(pod_of(pod)),
             pid: pod.pid,
             ..Container::new(pod.id.as_str(), RUNTIME, learnt)
@@ -407,6 +424,16 @@ fn draft_sandbox(pod: &api::PodSandbox, learnt: Learnt) -> Draft {
     }
 }
 
+fn namespaces(pod: &api::PodSandbox) -> &[api::LinuxNamespace] {
+    pod.linux.as_ref().map_or(&[], |linux| &linux.namespaces)
+}
+
+/// The first IPv4 address.
+fn ipv4(addresses: &[String]) -> Option<String> {
+    let is_ipv4 = |address: &&String| address.parse::<std::net::Ipv4Addr>().is_ok();
+    addresses.iter().find(is_ipv4).cloned()
+}
+
 fn pod_of(pod: &api::PodSandbox) -> Pod {
     Pod {
         name: pod.name.clone(),
@@ -414,6 +441,15 @@ fn pod_of(pod: &api::PodSandbox) -> Pod {
         uid: pod.uid.clone(),
         sandbox_id: pod.id.clone(),
         labels: sorted(&pod.labels),
+    }
+}
+
+/// What is told now, else what was told before.
+fn keep(now: HostNamespaces, before: HostNamespaces) -> HostNamespaces {
+    HostNamespaces {
+        pid: now.pid.or(before.pid),
+        network: now.network.or(before.network),
+        ipc: now.ipc.or(before.ipc),
     }
 }
 

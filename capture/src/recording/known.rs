@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use lanner_schema::container::{Container, Learnt, Pod};
+use lanner_schema::container::{Container, HostNamespaces, Learnt, Mount, Pod};
 use lanner_schema::host_names::AddressNames;
 
 const FULL_ID: u8 = 1;
@@ -22,6 +22,15 @@ const POD_NAMESPACE: u8 = 14;
 const POD_UID: u8 = 15;
 const POD_SANDBOX: u8 = 16;
 const POD_LABEL: u8 = 17;
+const IMAGE_ID: u8 = 18;
+/// There are mounts, be it none: each follows as a [`MOUNT`].
+const MOUNTS: u8 = 19;
+const MOUNT: u8 = 20;
+const HOST_PID: u8 = 21;
+const HOST_NETWORK: u8 = 22;
+const HOST_IPC: u8 = 23;
+const IP: u8 = 24;
+const CNI_JSON: u8 = 25;
 
 /// The runtimes there are; a name of another, in a damaged or newer recording, is not known.
 const RUNTIMES: [&str; 8] = [
@@ -59,6 +68,34 @@ fn push_label(out: &mut Vec<u8>, member: u8, key: &str, value: &str) {
     push(out, member, &[key.as_bytes(), b"\0", value.as_bytes()].concat());
 }
 
+/// Whether it can be written to, then the four texts with a NUL between them: paths have none.
+fn mount_bytes(mount: &Mount) -> Vec<u8> {
+    let Mount {
+        source,
+        destination,
+        mode,
+        writable,
+        propagation,
+    } = mount;
+    let mut out = vec![u8::from(*writable)];
+    out.extend_from_slice([&**source, destination, mode, propagation].join("\0").as_bytes());
+    out
+}
+
+fn read_mount(bytes: &[u8]) -> Option<Mount> {
+    let (writable, texts) = bytes.split_first()?;
+    let texts = String::from_utf8_lossy(texts);
+    let mut texts = texts.split('\0').map(str::to_owned);
+    let mut next = || texts.next().unwrap_or_default();
+    Some(Mount {
+        source: next(),
+        destination: next(),
+        mode: next(),
+        writable: *writable == 1,
+        propagation: next(),
+    })
+}
+
 /// A container's bytes.
 pub(crate) fn container_bytes(container: &Container) -> Vec<u8> {
     // Named one by one, so that a new member is not forgotten here.
@@ -67,10 +104,15 @@ pub(crate) fn container_bytes(container: &Container) -> Vec<u8> {
         name,
         image,
         digest,
+        image_id,
         runtime,
         privileged,
         start_ts,
         labels,
+        mounts,
+        host,
+        ip,
+        cni_json,
         pod,
         cgroup,
         cgroup_path,
@@ -79,14 +121,39 @@ pub(crate) fn container_bytes(container: &Container) -> Vec<u8> {
     } = container;
     let mut out = Vec::new();
     push(&mut out, FULL_ID, full_id.as_bytes());
-    for (member, text) in [(NAME, name), (IMAGE, image), (DIGEST, digest)] {
+    for (member, text) in [
+        (NAME, name),
+        (IMAGE, image),
+        (DIGEST, digest),
+        (IMAGE_ID, image_id),
+        (IP, ip),
+        (CNI_JSON, cni_json),
+    ] {
         if let Some(text) = text {
             push(&mut out, member, text.as_bytes());
         }
     }
     push(&mut out, RUNTIME, runtime.as_bytes());
-    if let Some(privileged) = privileged {
-        push(&mut out, PRIVILEGED, &[u8::from(*privileged)]);
+    let HostNamespaces {
+        pid: host_pid,
+        network,
+        ipc,
+    } = host;
+    for (member, truth) in [
+        (PRIVILEGED, privileged),
+        (HOST_PID, host_pid),
+        (HOST_NETWORK, network),
+        (HOST_IPC, ipc),
+    ] {
+        if let Some(truth) = truth {
+            push(&mut out, member, &[u8::from(*truth)]);
+        }
+    }
+    if let Some(mounts) = mounts {
+        push(&mut out, MOUNTS, &[]);
+        for mount in mounts {
+            push(&mut out, MOUNT, &mount_bytes(mount));
+        }
     }
     if let Some(start) = start_ts {
         push(&mut out, START_TS, &start.to_le_bytes());
@@ -137,7 +204,17 @@ pub(crate) fn read_container(bytes: &[u8]) -> Option<Container> {
                 let known = RUNTIMES.iter().find(|known| known.as_bytes() == value);
                 container.runtime = known.copied().unwrap_or("unknown");
             }
+            IMAGE_ID => container.image_id = Some(text()),
+            IP => container.ip = Some(text()),
+            CNI_JSON => container.cni_json = Some(text()),
             PRIVILEGED => container.privileged = Some(value == [1]),
+            HOST_PID => container.host.pid = Some(value == [1]),
+            HOST_NETWORK => container.host.network = Some(value == [1]),
+            HOST_IPC => container.host.ipc = Some(value == [1]),
+            MOUNTS => {
+                container.mounts.get_or_insert_default();
+            }
+            MOUNT => container.mounts.get_or_insert_default().extend(read_mount(value)),
             START_TS => container.start_ts = Some(number()),
             LABEL => container.labels.extend(label()),
             CGROUP => container.cgroup = number(),
@@ -220,10 +297,28 @@ mod tests {
             name: Some("web".into()),
             image: Some("reg/a:1".into()),
             digest: Some("sha256:1".into()),
+            image_id: Some("2".into()),
             runtime: "cri-o",
             privileged: Some(true),
             start_ts: Some(77),
             labels: labels("own"),
+            mounts: Some(vec![
+                Mount::default(),
+                Mount {
+                    source: "/srv/a:b".into(),
+                    destination: "/data".into(),
+                    mode: "z".into(),
+                    writable: true,
+                    propagation: "rslave".into(),
+                },
+            ]),
+            host: HostNamespaces {
+                pid: Some(true),
+                network: Some(false),
+                ipc: None,
+            },
+            ip: Some("10.1.2.3".into()),
+            cni_json: Some(r#"{"eth0":{}}"#.into()),
             pod: Some(Pod {
                 name: "front".into(),
                 namespace: "shop".into(),
@@ -239,6 +334,7 @@ mod tests {
         let bytes = container_bytes(&container);
         assert_eq!(read_container(&bytes), Some(container.clone()));
         let bare = Container {
+            mounts: Some(Vec::new()),
             cgroup: container.cgroup,
             cgroup_path: container.cgroup_path,
             pid: container.pid,

@@ -48,6 +48,32 @@ pub struct Pod {
     pub labels: BTreeMap<String, String>,
 }
 
+/// A mount of a container: which part of the host it sees where.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Mount {
+    /// `container.mount.source`: the path on the host.
+    pub source: String,
+    /// `container.mount.dest`: the path in the container.
+    pub destination: String,
+    /// `container.mount.mode`: the runtime's word for it; CRI has none.
+    pub mode: String,
+    /// `container.mount.rdwr`.
+    pub writable: bool,
+    /// `container.mount.propagation`.
+    pub propagation: String,
+}
+
+/// Which of the host's namespaces a container uses; `None` when nobody said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HostNamespaces {
+    /// `container.host_pid`.
+    pub pid: Option<bool>,
+    /// `container.host_network`.
+    pub network: Option<bool>,
+    /// `container.host_ipc`.
+    pub ipc: Option<bool>,
+}
+
 /// A container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
@@ -59,6 +85,8 @@ pub struct Container {
     pub image: Option<String>,
     /// `container.image.digest` (`sha256:…`); fetched separately, so it can be late.
     pub digest: Option<String>,
+    /// The digest of the image's configuration, without `sha256:`: what runtimes call its id. As late.
+    pub image_id: Option<String>,
     /// `container.type`: the runtime (`containerd`, `docker`, …).
     pub runtime: &'static str,
     /// `container.privileged`: it may use every device, the mark of a privileged container; `None` when nobody said.
@@ -67,6 +95,14 @@ pub struct Container {
     pub start_ts: Option<u64>,
     /// Labels of the container itself.
     pub labels: BTreeMap<String, String>,
+    /// What was mounted for it from the host; `None` when nobody said.
+    pub mounts: Option<Vec<Mount>>,
+    /// Which namespaces of the host it uses.
+    pub host: HostNamespaces,
+    /// `container.ip`: its IPv4 address, which is its pod's. Of pods that use the host's network nobody tells one.
+    pub ip: Option<String>,
+    /// `container.cni.json`: the interfaces the network plugin made, as JSON. Fetched separately, so it can be late.
+    pub cni_json: Option<String>,
     /// Its pod.
     pub pod: Option<Pod>,
     /// Id of its cgroup ([`crate::cgroup`]); 0 while unknown.
@@ -88,10 +124,15 @@ impl Container {
             name: None,
             image: None,
             digest: None,
+            image_id: None,
             runtime,
             privileged: None,
             start_ts: None,
             labels: BTreeMap::new(),
+            mounts: None,
+            host: HostNamespaces::default(),
+            ip: None,
+            cni_json: None,
             pod: None,
             cgroup: 0,
             cgroup_path: String::new(),
@@ -106,6 +147,19 @@ impl Container {
             "lxc" | "libvirt-lxc" | "bpm" | "systemd-nspawn" => &self.full_id,
             _ => self.full_id.get(..12).unwrap_or(&self.full_id),
         }
+    }
+
+    /// `container.image.id`: the first twelve characters.
+    pub fn image_id(&self) -> Option<&str> {
+        let id = self.image_id.as_deref()?;
+        Some(id.get(..12).unwrap_or(id))
+    }
+
+    /// True for a pod's sandbox, whose one process holds the pod together.
+    pub fn is_sandbox(&self) -> bool {
+        self.pod
+            .as_ref()
+            .is_some_and(|pod| pod.sandbox_id == self.full_id)
     }
 
     /// `container.image.repository`: the reference without tag and digest.

@@ -41,6 +41,7 @@ pub(crate) use by_result::Results;
 pub use error::{CheckError, CheckErrorKind, Warning, WarningKind};
 pub use events::{EventTypes, event_types};
 pub use parse::{SyntaxError, parse, parse_operand, parse_with};
+pub(crate) use pattern::Glob;
 pub use program::{Program, Scratch, compile, compile_in};
 pub(crate) use remains::{IfMissing, Remains, Truth};
 pub(crate) use {by_type::programs, event_program::EventProgram, memory::Memory};

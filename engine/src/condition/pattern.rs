@@ -7,7 +7,7 @@ use super::text_set::TextSet;
 
 /// A shell pattern, matched as `fnmatch(pattern, text, 0)` does: `*` and `?` match slashes and leading dots too.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Glob {
+pub struct Glob {
     tokens: Box<[Token]>,
     fold: bool,
     /// The bytes every match begins with; empty when case is ignored.

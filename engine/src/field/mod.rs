@@ -20,6 +20,7 @@ use lanner_schema::event::EventSet;
 use lanner_schema::process::Process;
 use lanner_schema::view::EventView;
 
+use crate::condition::Glob;
 use crate::value::{FieldType, Value};
 
 pub(crate) use by_event::{is_built, is_decided};
@@ -45,8 +46,8 @@ pub enum ArgForm {
     IndexOrKey,
     /// `[KEY]`.
     RequiredKey,
-    /// `[N]` or `[KEY]`.
-    RequiredIndexOrKey,
+    /// `[N]` or `[PATTERN]`.
+    RequiredIndexOrPattern,
     /// `.NAME` of an event parameter, or `[N]`.
     Param,
     /// `.NAME` of an event parameter.
@@ -67,7 +68,7 @@ impl ArgForm {
             self,
             A::RequiredIndex
                 | A::RequiredKey
-                | A::RequiredIndexOrKey
+                | A::RequiredIndexOrPattern
                 | A::Param
                 | A::ParamName
                 | A::EventType
@@ -84,7 +85,7 @@ impl ArgForm {
             ArgForm::Key => "[key], optional",
             ArgForm::IndexOrKey => "[index] or [key], optional",
             ArgForm::RequiredKey => "[key]",
-            ArgForm::RequiredIndexOrKey => "[index] or [key]",
+            ArgForm::RequiredIndexOrPattern => "[index] or [key]",
             ArgForm::Param => ".NAME or [index]",
             ArgForm::ParamName | ArgForm::EventType | ArgForm::DotName => ".NAME",
             ArgForm::Side => ".src or .dst, optional",
@@ -101,6 +102,8 @@ pub enum Arg {
     Index(usize),
     /// A text.
     Key(Box<str>),
+    /// A shell pattern.
+    Pattern(Box<str>, Glob),
     /// An event parameter: its name, and its index in every event (`u8::MAX` where there is none).
     Param(Box<str>, Box<[u8]>),
     /// An event type: its name, and the event when it is captured.

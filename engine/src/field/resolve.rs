@@ -7,6 +7,7 @@ use lanner_schema::view::EventView;
 
 use super::param_names::PARAM_NAMES;
 use super::{Arg, ArgForm, Extract, Field, added, param, process};
+use crate::condition::Glob;
 use crate::scope::{Added, Scope};
 use crate::suggest::nearest;
 use crate::value::{FieldType, Value};
@@ -218,8 +219,10 @@ impl FieldRef {
                 Self::plain(row, Arg::Index(index(arg).ok_or_else(bad_index)?))
             }
             ArgForm::Key | ArgForm::RequiredKey => Self::plain(row, key()),
-            ArgForm::IndexOrKey | ArgForm::RequiredIndexOrKey => {
-                Self::plain(row, index(arg).map_or_else(key, Arg::Index))
+            ArgForm::IndexOrKey => Self::plain(row, index(arg).map_or_else(key, Arg::Index)),
+            ArgForm::RequiredIndexOrPattern => {
+                let pattern = || Arg::Pattern(arg.into(), Glob::new(arg.as_bytes(), false));
+                Self::plain(row, index(arg).map_or_else(pattern, Arg::Index))
             }
             ArgForm::ParamName | ArgForm::EventType | ArgForm::DotName => {
                 return Err(FieldError::ArgRequired {
@@ -393,7 +396,7 @@ impl FieldRef {
             (Arg::None, _) => name.to_owned(),
             (Arg::Index(n), _) => format!("{name}[{n}]"),
             (Arg::Key(key), ArgForm::DotName | ArgForm::Side) => format!("{name}.{key}"),
-            (Arg::Key(key), _) => format!("{name}[{key}]"),
+            (Arg::Key(key) | Arg::Pattern(key, _), _) => format!("{name}[{key}]"),
             (Arg::Param(param, _), _) => format!("{name}.{param}"),
             (Arg::Events(event, _), _) => format!("{name}.{event}"),
         }

@@ -1,6 +1,6 @@
 //! Events built by hand, as capture would hand them to the engine.
 
-use lanner_schema::container::{Container, Learnt, Owner, Pod};
+use lanner_schema::container::{Container, Learnt, Mount, Owner, Pod};
 use lanner_schema::descriptor::{Descriptor, DescriptorKind};
 use lanner_schema::event::{Event, FdUse};
 use lanner_schema::process::{Image, Process, User};
@@ -101,6 +101,12 @@ pub(crate) fn container(command: &str) -> Scene {
         name: Some("web".into()),
         image: Some("docker.io/library/nginx:1.27".into()),
         start_ts: Some(NOW - 60_000_000_000),
+        mounts: Some(vec![Mount {
+            source: "/srv".into(),
+            destination: "/srv".into(),
+            ..Mount::default()
+        }]),
+        ip: Some("10.0.0.9".into()),
         pod: Some(Pod {
             name: "web-1".into(),
             namespace: "shop".into(),
