@@ -1,0 +1,323 @@
+//! The container image and the DaemonSet: the image is built and run by a real containerd, as a pod that is made out of
+//! kind-config/lanner.yaml the way a kubelet would, and what it says of another pod's container is whole.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // tests fail by panicking
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+use support::containerd::{BUSYBOX, Containerd, Run, SHADOW};
+use support::cri::{self, ContainerConfig};
+use support::lanner::{self, field};
+use support::{repository, skip, wait_for};
+
+/// The image as the manifest names it, and as a runtime's store does.
+const IMAGE: (&str, &str) = ("lanner:dev", "docker.io/library/lanner:dev");
+const NODE: &str = "node-of-the-test";
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Packs the program under test.
+fn build_image(archive: &Path) {
+    let output = Command::new(repository().join("deploy/image/build.sh"))
+        .arg(lanner::PROGRAM)
+        .arg(archive)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.starts_with(&format!("{} sha256:", IMAGE.1)), "{said}");
+}
+
+#[test]
+fn the_same_program_gives_the_same_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (folder.path().join("one.tar"), folder.path().join("other.tar"));
+    build_image(&one);
+    build_image(&other);
+    assert!(fs::read(one).unwrap() == fs::read(other).unwrap());
+}
+
+#[test]
+fn the_daemonset_sees_a_container_of_another_pod() {
+    run(Containerd::start, false);
+}
+
+#[test]
+fn the_daemonset_sees_a_container_of_another_pod_with_containerd_1_7() {
+    run(|| Containerd::start_suite(Some("trixie")), false);
+}
+
+#[test]
+fn the_daemonset_can_be_privileged() {
+    run(Containerd::start, true);
+}
+
+fn run(start: impl FnOnce() -> Result<Containerd, String>, privileged: bool) {
+    let _alone = support::alone();
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let containerd = match start() {
+        Ok(containerd) => containerd,
+        Err(reason) => return skip(&reason),
+    };
+    let archive = containerd.base().join("images/lanner.tar");
+    build_image(&archive);
+    containerd.import_archive(&archive);
+    fs::remove_file(archive).unwrap();
+
+    let mut node = Node {
+        manifests: serde_yaml::from_multiple(
+            &fs::read_to_string(repository().join("kind-config/lanner.yaml")).unwrap(),
+        )
+        .unwrap(),
+        containerd: &containerd,
+        volumes: tempfile::tempdir().unwrap(),
+    };
+    if privileged {
+        *node.container_mut("/securityContext") = serde_json::json!({ "privileged": true });
+    }
+    let before = containerd.pod("shop", "before");
+    let old = containerd.run(&before, Run::new("web", BUSYBOX));
+
+    // The image by itself.
+    let pod = containerd.pod("lanner", "version");
+    let version = ContainerConfig {
+        args: vec!["--version".to_owned()],
+        ..Containerd::config(&pod, Run::new("version", IMAGE.1))
+    };
+    let version = containerd.run_config(&pod, version);
+    assert_eq!(containerd.wait_for_exit(&version).exit_code, 0);
+    let said = containerd.log_of(&version);
+    assert!(
+        said.contains(&format!("Lanner version: {}", env!("CARGO_PKG_VERSION"))),
+        "{said}"
+    );
+
+    // The DaemonSet's pod.
+    let agent = node.start();
+    wait_for("Lanner to know the runtime", LIMIT, || {
+        let log = containerd.log_of(&agent);
+        let status = containerd.cri().container_status(&agent).unwrap();
+        assert!(
+            status.state != cri::CONTAINER_EXITED,
+            "Lanner ended: {status:?}\n{log}"
+        );
+        (log.contains("connected to containerd") && log.contains("Ctrl-C stops")).then_some(())
+    });
+    let probe = node.words(&node.container()["readinessProbe"]["exec"]["command"]);
+    let probe: Vec<&str> = probe.iter().map(String::as_str).collect();
+    let ready = containerd.exec(&agent, &probe);
+    assert_eq!(ready.exit_code, 0, "{}", String::from_utf8_lossy(&ready.stderr));
+
+    // A container that lives for one command, and a command in one that ran before Lanner.
+    let pod = containerd.pod("shop", "front");
+    let reader = containerd.run(&pod, Run::new("reader", SHADOW));
+    containerd.wait_for_exit(&reader);
+    containerd.exec(&old, &["cat", "/etc/shadow"]);
+    for (id, name, image, pod) in [(&reader, "reader", SHADOW, &pod), (&old, "web", BUSYBOX, &before)] {
+        let alert = wait_for("the alert", LIMIT, || {
+            alerts(&containerd.log_of(&agent))
+                .into_iter()
+                .find(|alert| field(alert, "container.id") == id[..12])
+        });
+        for (key, value) in [
+            ("container.name", name),
+            ("container.image.repository", image.rsplit_once(':').unwrap().0),
+            ("container.image.tag", image.rsplit_once(':').unwrap().1),
+            ("k8s.pod.name", pod.name()),
+            ("k8s.ns.name", pod.namespace()),
+            // From the container's own /etc/passwd.
+            ("user.name", "root"),
+            ("proc.cmdline", "cat /etc/shadow"),
+        ] {
+            assert_eq!(field(&alert, key), value, "{key} in {alert}");
+        }
+        assert_eq!(alert["rule"], "Password file read", "{alert}");
+        assert_eq!(alert["hostname"], NODE, "{alert}");
+    }
+
+    let list = containerd.exec(&agent, &["lanner", "containers", "--json"]);
+    let list: Value = serde_json::from_slice(&list.stdout).unwrap();
+    let known = |id: &str| {
+        let rows = list["containers"].as_array().unwrap().iter();
+        rows.filter(|row| row["full_id"] == id).count() == 1
+    };
+    assert!(known(&old) && known(&agent), "{list:#}");
+    let log = containerd.log_of(&agent);
+    assert!(!log.contains(" WARN ") && !log.contains(" ERROR "), "{log}");
+
+    containerd.cri().stop_container(&agent).unwrap();
+    containerd.wait_for_exit(&agent);
+}
+
+/// The alerts in a container's log, whose lines are a time, a stream, a tag and the text.
+fn alerts(log: &str) -> Vec<Value> {
+    let texts = log.lines().filter_map(|line| line.splitn(4, ' ').nth(3));
+    texts
+        .filter_map(|text| serde_json::from_str(text).ok())
+        .filter(|value: &Value| value.get("rule").is_some())
+        .collect()
+}
+
+/// The part of a kubelet that this pod needs.
+struct Node<'a> {
+    manifests: Vec<Value>,
+    containerd: &'a Containerd,
+    volumes: tempfile::TempDir,
+}
+
+impl Node<'_> {
+    fn object(&self, kind: &str) -> &Value {
+        self.manifests
+            .iter()
+            .find(|object| object["kind"] == kind)
+            .unwrap()
+    }
+
+    fn pod_spec(&self) -> &Value {
+        &self.object("DaemonSet")["spec"]["template"]["spec"]
+    }
+
+    fn container(&self) -> &Value {
+        &self.pod_spec()["containers"][0]
+    }
+
+    fn container_mut(&mut self, pointer: &str) -> &mut Value {
+        let set = self
+            .manifests
+            .iter_mut()
+            .find(|object| object["kind"] == "DaemonSet");
+        let path = format!("/spec/template/spec/containers/0{pointer}");
+        set.unwrap().pointer_mut(&path).unwrap()
+    }
+
+    fn words(&self, list: &Value) -> Vec<String> {
+        let words = list.as_array().map(Vec::as_slice).unwrap_or_default().iter();
+        words.map(|word| word.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Runs the pod, and gives the id of its container.
+    fn start(&self) -> String {
+        let spec = self.pod_spec();
+        let container = self.container();
+        let security = &container["securityContext"];
+        let privileged = security["privileged"] == true;
+        let pod = self.containerd.pod_with("lanner", "lanner-x7k2p", |sandbox| {
+            sandbox.privileged = privileged;
+            let namespaces = sandbox.namespace_options.as_mut().unwrap();
+            if spec["hostPID"] == true {
+                namespaces.pid = cri::NAMESPACE_NODE;
+            }
+        });
+        assert_eq!(container["image"], IMAGE.0);
+        let mut config = ContainerConfig {
+            command: self.words(&container["command"]),
+            args: self.words(&container["args"]),
+            envs: self.environment(),
+            mounts: self.mounts(),
+            ..Containerd::config(&pod, Run::new("lanner", IMAGE.1))
+        };
+        let context = config.linux.as_mut().unwrap().security_context.as_mut().unwrap();
+        context.privileged = privileged;
+        context.readonly_rootfs = security["readOnlyRootFilesystem"] == true;
+        context.no_new_privs = security["allowPrivilegeEscalation"] == false;
+        context.capabilities = security.get("capabilities").map(|capabilities| cri::Capability {
+            // What this machine itself may not do it can't give.
+            add_capabilities: self
+                .words(&capabilities["add"])
+                .into_iter()
+                .filter(|name| name != "SYS_RESOURCE" || may_raise_limits())
+                .collect(),
+            drop_capabilities: self.words(&capabilities["drop"]),
+        });
+        let profile = |name: &str| {
+            let kind = security.get(name)?["type"].as_str()?;
+            Some(cri::SecurityProfile {
+                profile_type: ["RuntimeDefault", "Unconfined"]
+                    .iter()
+                    .position(|known| *known == kind)? as i32,
+            })
+        };
+        context.seccomp = profile("seccompProfile");
+        context.apparmor = profile("appArmorProfile");
+        self.containerd.run_config(&pod, config)
+    }
+
+    fn environment(&self) -> Vec<cri::KeyValue> {
+        let variables = self.container()["env"].as_array().unwrap().iter();
+        variables
+            .map(|variable| {
+                let value = match variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
+                    Some("spec.nodeName") => NODE,
+                    Some(other) => panic!("{other} is not known here"),
+                    None => variable["value"].as_str().unwrap(),
+                };
+                cri::KeyValue {
+                    key: variable["name"].as_str().unwrap().to_owned(),
+                    value: value.to_owned(),
+                }
+            })
+            .collect()
+    }
+
+    fn mounts(&self) -> Vec<cri::Mount> {
+        let volumes = self.pod_spec()["volumes"].as_array().unwrap();
+        let mounts = self.container()["volumeMounts"].as_array().unwrap().iter();
+        mounts
+            .map(|mount| {
+                let volume = volumes
+                    .iter()
+                    .find(|volume| volume["name"] == mount["name"])
+                    .unwrap();
+                cri::Mount {
+                    container_path: mount["mountPath"].as_str().unwrap().to_owned(),
+                    host_path: self.volume(volume).to_str().unwrap().to_owned(),
+                    readonly: mount["readOnly"] == true,
+                }
+            })
+            .collect()
+    }
+
+    /// Where a volume is on this machine.
+    fn volume(&self, volume: &Value) -> PathBuf {
+        let folder = self.volumes.path().join(volume["name"].as_str().unwrap());
+        if let Some(path) = volume["hostPath"]["path"].as_str() {
+            // The containerd of the test has its sockets elsewhere.
+            return match path {
+                "/run/containerd" => self.containerd.base().to_owned(),
+                "/var/run/nri" => self.containerd.base().join("nri"),
+                path => PathBuf::from(path),
+            };
+        }
+        fs::create_dir(&folder).unwrap();
+        if volume.get("configMap").is_some() {
+            let data = self.object("ConfigMap")["data"].as_object().unwrap();
+            for (name, text) in data {
+                fs::write(folder.join(name), text.as_str().unwrap()).unwrap();
+            }
+        } else {
+            assert!(volume.get("emptyDir").is_some(), "{volume}");
+        }
+        folder
+    }
+}
+
+/// Whether this machine has CAP_SYS_RESOURCE.
+fn may_raise_limits() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let bounding = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapBnd:"))
+        .unwrap();
+    u64::from_str_radix(bounding.trim(), 16).unwrap() & (1 << 24) != 0
+}
