@@ -27,7 +27,7 @@ use crate::descriptor;
 use crate::error::CaptureError;
 use crate::last_peer::LastPeers;
 use crate::losses::{LossWatch, Losses};
-use crate::outside::{self, Outside};
+use crate::outside::{self, Ask, Outside};
 use crate::owner::Owners;
 use crate::plan::{Config, Plan};
 use crate::process_table::{ProcessTable, param, text};
@@ -201,8 +201,9 @@ impl Capture {
             let read = ring.consume_raw_n(BATCH);
             if chores.elapsed() > CHORES {
                 chores = Instant::now();
-                consumer.borrow_mut().chores(outside::now());
                 let losses = consumer.borrow_mut().losses(&self.probes);
+                // All of them were lost before this.
+                consumer.borrow_mut().chores(outside::now(), losses.of_state());
                 stopping |= on_losses(&losses).is_break();
             }
             if stopping {
@@ -383,6 +384,7 @@ impl Consumer {
             processes: self.state.processes.len(),
             repaired: counts.repaired,
             stale_processes: counts.stale,
+            doubted_processes: counts.doubted,
             unknown_processes: counts.unknown,
             purged_processes: counts.purged,
             evicted_processes: counts.evicted,
@@ -611,8 +613,13 @@ impl Consumer {
         self.state.earlier = Some(Earlier::and(self.state.earlier, time));
     }
 
-    /// What need not be done per event. `now` is in nanoseconds since boot.
-    pub(crate) fn chores(&mut self, now: u64) {
+    /// What need not be done per event. `now` is in nanoseconds since boot; `missed` is how many records were lost since
+    /// the last time that would have changed the processes.
+    pub(crate) fn chores(&mut self, now: u64, missed: u64) {
+        let missed = self.outside.ask_number(Ask::Missed, b"", || Some(missed));
+        if missed.is_some_and(|missed| missed > 0) {
+            self.state.processes.doubt(now);
+        }
         self.state.users.refresh(now);
         self.state.processes.purge(now);
         self.state.names = self.host_names.snapshot();

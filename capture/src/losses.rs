@@ -12,6 +12,7 @@ use lanner_schema::event::Event;
 use crate::bpf::Probes;
 use crate::id_map::IdMap;
 use crate::owner::Owners;
+use crate::plan::is_followed;
 
 /// Whose records were lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +80,14 @@ pub struct Losses {
     pub by_event: Vec<(Event, &'static str, u64)>,
     /// Lost records by whose they were, most first.
     pub by_loser: Vec<(Loser, u64)>,
+}
+
+impl Losses {
+    /// How many of them may have changed what is known of processes. What was refused may have been anything.
+    pub(crate) fn of_state(&self) -> u64 {
+        let followed = self.by_event.iter().filter(|(event, ..)| is_followed(*event));
+        followed.map(|(.., count)| count).sum::<u64>() + self.refused
+    }
 }
 
 /// The most containers whose losses are told apart.
@@ -261,6 +270,25 @@ mod tests {
             watch.lost_by_event(&again),
             [(dup, "ring_full", 3), (dup, "scratch_overwritten", 1)]
         );
+    }
+
+    #[test]
+    fn what_changes_processes_is_told_from_the_rest() {
+        let lost = |event| (event, "ring_full", 2);
+        let losses = Losses {
+            refused: 1,
+            by_event: [
+                Event::Openat,
+                Event::Fchdir,
+                Event::TaskRename,
+                Event::Setsid,
+                Event::TaskExec,
+            ]
+            .map(lost)
+            .to_vec(),
+            ..Losses::default()
+        };
+        assert_eq!(losses.of_state(), 7);
     }
 
     #[test]

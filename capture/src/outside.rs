@@ -43,6 +43,8 @@ pub(crate) enum Ask {
     FileSystem = 10,
     /// The line of a socket in the list with this path, behind a byte that says whether one listens at its port.
     Socket = 11,
+    /// How many records were lost, since this was asked last, that would have changed what is known of processes.
+    Missed = 12,
 }
 
 /// Keeps or gives the answers.

@@ -98,6 +98,12 @@ fn ring_bytes(config: &Config, cpus: usize) -> usize {
 /// Events the process state follows, whatever the rules say.
 const STATE: [Event; 4] = [Event::Chdir, Event::Fchdir, Event::Chroot, Event::Setns];
 
+/// True for records without which what is known of processes may be wrong, and nothing else tells: that of an exec or a
+/// fork is missed by the next event of its process.
+pub(crate) fn is_followed(event: Event) -> bool {
+    event == Event::TaskRename || STATE.contains(&event) || event.row().task_state().is_some()
+}
+
 /// Chooses a tier and what it captures.
 ///
 /// # Errors

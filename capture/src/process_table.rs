@@ -1,8 +1,10 @@
 //! Every process that is known, kept up to date by the records of exec, fork and exit.
 //!
 //! What was lost is noticed and made good: a record carries a number that changes with every exec and differs between
-//! processes ([`Header::image`]), and a process that shows another one than it had is read from /proc again. Processes
-//! whose end was lost are purged from time to time; a full table forgets whom it has not heard of for longest.
+//! processes ([`Header::image`]), and a process that shows another one than it had is read from /proc again. Of a lost
+//! `chdir` or another name no record tells: when such records were lost, every process is looked at again when it is heard
+//! of next, once ([`ProcessTable::doubt`]). Processes whose end was lost are purged from time to time; a full table forgets
+//! whom it has not heard of for longest.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -22,7 +24,7 @@ const LINGER: u64 = 5_000_000_000;
 const SWEEP: u64 = 1_000_000_000;
 
 /// How much the start of a process may differ between /proc, which counts ticks, and the kernel's records.
-const TICKS: u64 = 100_000_000;
+pub(crate) const TICKS: u64 = 100_000_000;
 
 /// How much the boot must seem to have moved for the clock to have been set: far more than a measurement is wrong.
 const CLOCK_SET: u64 = 1_000_000;
@@ -43,6 +45,10 @@ pub(crate) struct ProcessTable {
     purged_at: u64,
     /// The time of the latest event.
     now: u64,
+    /// How often it had to be doubted what is known of the processes.
+    doubts: u32,
+    /// When it had to last, in event time: a record from before may be followed by one that was lost.
+    doubted_at: u64,
     pub(crate) procfs: Procfs,
     pub(crate) counts: Counts,
 }
@@ -56,6 +62,8 @@ struct Known {
     image: u16,
     /// The time of its latest event.
     seen: u64,
+    /// How many doubts it is free of.
+    sure: u32,
 }
 
 /// What happened to the table that should not have to.
@@ -67,6 +75,8 @@ pub(crate) struct Counts {
     pub(crate) stale: u64,
     /// Events whose process is not known, not even to /proc.
     pub(crate) unknown: u64,
+    /// Processes that were looked at again because what they did may have been lost.
+    pub(crate) doubted: u64,
     /// Processes that were forgotten because their end was not seen and /proc has them no more.
     pub(crate) purged: u64,
     /// Processes that were forgotten because the table was full.
@@ -102,6 +112,8 @@ impl ProcessTable {
             purge_timeout: nanoseconds(config.purge_timeout),
             purged_at: 0,
             now: 0,
+            doubts: 0,
+            doubted_at: 0,
             procfs,
             counts: Counts::default(),
         }
@@ -151,8 +163,39 @@ impl ProcessTable {
         if self.known.len() >= self.limit && !self.known.contains_key(&process.pid) {
             self.make_room();
         }
-        let seen = self.now;
-        self.known.insert(process.pid, Known { process, image, seen });
+        let known = Known {
+            image,
+            seen: self.now,
+            sure: self.doubts,
+            process,
+        };
+        self.known.insert(known.process.pid, known);
+    }
+
+    /// Records were lost that would have changed processes, nobody knows which. Each is looked at again when it is heard
+    /// of: a little later than its event, as everything that /proc says. `now` is in nanoseconds since boot.
+    pub(crate) fn doubt(&mut self, now: u64) {
+        self.doubts = self.doubts.wrapping_add(1);
+        self.doubted_at = now;
+    }
+
+    /// Of how many doubts a process is free that was as `sure` at the time of a record.
+    fn sure_at(&self, time: u64, sure: u32) -> u32 {
+        match time < self.doubted_at {
+            true => self.doubts.wrapping_sub(1),
+            false => sure,
+        }
+    }
+
+    /// Looks at a process again of which something may have been missed.
+    #[cold]
+    fn make_sure(&mut self, pid: u32) {
+        let doubts = self.doubts;
+        if let Some(known) = self.known.get_mut(&pid) {
+            known.sure = doubts;
+            self.counts.doubted += 1;
+            self.procfs.look_again(&mut known.process);
+        }
     }
 
     /// Makes sure the process of an event is known as it is: reads it from /proc if its fork or its last exec was lost.
@@ -177,6 +220,11 @@ impl ProcessTable {
             }
             if self.procfs.cgroup_names.is_kept && (moved || process.cgroups.is_empty()) {
                 process.cgroups = self.procfs.cgroup_names.of(header.cgroup, header.pid);
+            }
+            if known.sure != self.doubts {
+                let parent = process.ppid;
+                self.make_sure(header.pid);
+                self.ensure_parents(parent);
             }
             return;
         }
@@ -215,11 +263,18 @@ impl ProcessTable {
         self.insert(process, header.image);
     }
 
-    /// Reads unknown ancestors from /proc.
+    /// Reads unknown ancestors from /proc, and looks again at doubtful ones.
     fn ensure_parents(&mut self, mut pid: u32) {
         for _ in 0..MAX_UNKNOWN_PARENTS {
-            if pid == 0 || self.known.contains_key(&pid) {
-                return;
+            match self.known.get(&pid) {
+                Some(known) if known.sure != self.doubts => {
+                    let parent = known.process.ppid;
+                    self.make_sure(pid);
+                    pid = parent;
+                    continue;
+                }
+                None if pid != 0 => {}
+                _ => return,
             }
             let Some(mut process) = self.procfs.process(pid) else {
                 return;
@@ -273,6 +328,8 @@ impl ProcessTable {
         let boot = self.boot();
         let number = |index: usize| wire.number(index).unwrap_or(0);
         let id = |index: usize| u32::try_from(number(index)).unwrap_or(0);
+        // What /proc says of the parent by now need not be what it was when the child began: that is looked at itself.
+        let sure = self.known.get(&header.pid).map(|known| known.sure);
         self.ensure(header);
         let pid = id(param!(TaskFork, "child_pid"));
         if pid == 0 {
@@ -307,6 +364,10 @@ impl ProcessTable {
         }
         let image = u16::try_from(number(param!(TaskFork, "child_image"))).unwrap_or(0);
         self.insert(child, image);
+        let sure = self.sure_at(header.time, sure.unwrap_or(self.doubts));
+        if let Some(known) = self.known.get_mut(&pid) {
+            known.sure = sure;
+        }
     }
 
     /// A program was replaced: `sched_process_exec`.
@@ -375,6 +436,10 @@ impl ProcessTable {
             image: Arc::new(image),
         };
         self.insert(process, header.image);
+        let sure = self.sure_at(header.time, self.doubts);
+        if let Some(known) = self.known.get_mut(&header.pid) {
+            known.sure = sure;
+        }
     }
 
     /// A process ended; its state goes a little later.

@@ -477,3 +477,117 @@ fn a_process_is_what_the_last_call_made_of_it() {
     );
     assert_eq!(sets, (1, 6, 2));
 }
+
+/// Where a process in a /proc made by hand is, and what it runs.
+fn at(proc: &Path, pid: u32, cwd: &str, exe: &Path) {
+    let dir = proc.join(pid.to_string());
+    for (name, to) in [("cwd", Path::new(cwd)), ("exe", exe)] {
+        let _ = std::fs::remove_file(dir.join(name));
+        std::os::unix::fs::symlink(to, dir.join(name)).unwrap();
+    }
+}
+
+#[test]
+fn after_a_loss_every_process_is_looked_at_again_once() {
+    let proc = tempfile::tempdir().unwrap();
+    let exe = proc.path().join("program");
+    std::fs::write(&exe, "").unwrap();
+    let mut table = table_at(20, proc.path());
+    let known = |table: &ProcessTable, pid: u32| {
+        let process = table.get(pid).unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (text(&process.image.comm), text(&process.cwd))
+    };
+    let is = |comm: &str, cwd: &str| (comm.to_owned(), cwd.to_owned());
+    for (pid, parent) in [(1, 0), (3, 1), (4, 3), (5, 1)] {
+        running(proc.path(), pid, "old", parent);
+        at(proc.path(), pid, "/old", &exe);
+        event(&mut table, pid, 9, 10);
+    }
+    assert_eq!(known(&table, 4), is("old", "/old"));
+    // Their calls were lost, and nobody has noticed yet.
+    for (pid, parent) in [(1, 0), (3, 1), (4, 3), (5, 1)] {
+        running(proc.path(), pid, "new", parent);
+        at(proc.path(), pid, "/new", &exe);
+    }
+    event(&mut table, 4, 9, 20);
+    assert_eq!(
+        known(&table, 4),
+        is("old", "/old"),
+        "without a loss nothing is asked"
+    );
+    table.doubt(30);
+    event(&mut table, 4, 9, 31);
+    assert_eq!(known(&table, 4), is("new", "/new"));
+    assert_eq!(known(&table, 3), is("new", "/new"), "and those it comes from");
+    assert_eq!(known(&table, 5), is("old", "/old"), "of this one nobody heard");
+    assert_eq!(table.counts.doubted, 3);
+    at(proc.path(), 4, "/newer", &exe);
+    event(&mut table, 4, 9, 32);
+    assert_eq!(known(&table, 4), is("new", "/new"), "once");
+
+    // A child is as doubtful as its parent was when it began, and as any record from before the loss was noticed.
+    running(proc.path(), 6, "child", 5);
+    at(proc.path(), 6, "/child", &exe);
+    fork(&mut table, 5, 6, 33);
+    assert_eq!(known(&table, 5), is("new", "/new"));
+    event(&mut table, 6, 6, 34);
+    assert_eq!(known(&table, 6), is("child", "/child"));
+    table.doubt(40);
+    event(&mut table, 5, 9, 41);
+    fork(&mut table, 5, 7, 39);
+    running(proc.path(), 7, "late", 5);
+    at(proc.path(), 7, "/late", &exe);
+    event(&mut table, 7, 7, 42);
+    assert_eq!(known(&table, 7), is("late", "/late"));
+    assert_eq!(table.counts.stale + table.counts.unknown, 0);
+}
+
+#[test]
+fn an_exec_says_all_that_a_loss_makes_doubtful_unless_it_was_before_the_loss() {
+    let proc = tempfile::tempdir().unwrap();
+    let exe = proc.path().join("program");
+    std::fs::write(&exe, "").unwrap();
+    let mut table = table_at(20, proc.path());
+    running(proc.path(), 1, "init", 0);
+    running(proc.path(), 4, "cat", 1);
+    at(proc.path(), 4, "/elsewhere", &exe);
+    event(&mut table, 1, 9, 1);
+    let cwd = |table: &ProcessTable| String::from_utf8_lossy(&table.get(4).unwrap().cwd).into_owned();
+    table.doubt(30);
+    exec(&mut table, 4, 1, b"cat\0", 31);
+    event(&mut table, 4, 0, 32);
+    assert_eq!(cwd(&table), "/srv/data");
+    table.doubt(40);
+    exec(&mut table, 4, 1, b"cat\0", 39);
+    assert_eq!(cwd(&table), "/srv/data");
+    event(&mut table, 4, 0, 41);
+    assert_eq!(cwd(&table), "/elsewhere");
+    // What it runs is not what /proc says it does: its name comes with the record of that exec.
+    assert_eq!(*table.get(4).unwrap().image.comm, *b"cat");
+}
+
+#[test]
+fn a_directory_is_called_as_the_process_calls_it() {
+    let proc = tempfile::tempdir().unwrap();
+    let procfs = Procfs::at(proc.path());
+    running(proc.path(), 4, "a", 0);
+    let link = |name: &str, to: &str| {
+        let path = proc.path().join("4").join(name);
+        let _ = std::fs::remove_file(&path);
+        std::os::unix::fs::symlink(to, path).unwrap();
+    };
+    let mut procfs = procfs;
+    for (root, cwd, called) in [
+        ("/", "/", ""),
+        ("/", "/srv", "/srv"),
+        ("/jail", "/jail", ""),
+        ("/jail", "/jail/tmp", "/tmp"),
+        ("/jail", "/jailer", "/jailer"),
+    ] {
+        link("root", root);
+        link("cwd", cwd);
+        let process = procfs.process(4).unwrap();
+        assert_eq!(*process.cwd, *called.as_bytes(), "{cwd} below {root}");
+    }
+}

@@ -11,6 +11,7 @@ use crate::cgroup::Cgroups;
 use crate::cgroup_names::CgroupNames;
 use crate::exe_file::{Overlays, Who};
 use crate::outside::Outside;
+use crate::process_table::TICKS;
 
 /// The most of arguments or environment that is kept, as in the BPF programs.
 const STRING_MAX: u64 = 4096;
@@ -154,7 +155,7 @@ impl Procfs {
             image.exe_mtime = exe.mtime;
             image.exec_flags = self.overlays.exec_flags(&dir, &exepath, &exe, &status.who);
         }
-        let cwd = self.link(&dir.join("cwd"));
+        let cwd = self.cwd(&dir).unwrap_or_default();
         let cgroup = self
             .cgroups
             .as_ref()
@@ -177,14 +178,59 @@ impl Procfs {
             cap_inheritable: status.capabilities[0],
             cap_permitted: status.capabilities[1],
             cap_effective: status.who.effective,
-            start_time: self.boot.wrapping_add(stat.start_ticks.wrapping_mul(self.tick)),
+            start_time: self.start_time(&stat),
             exec_time: 0,
             pidns_start: 0,
             cgroup,
             cgroups: self.cgroup_names.of(cgroup, pid),
-            cwd: cwd.strip_suffix(b"/").unwrap_or(&cwd).into(),
+            cwd: cwd.into(),
             image: Arc::new(image),
         })
+    }
+
+    /// Takes over from /proc what a process changes of itself between two execs: its directory, name, session, group,
+    /// terminal, ids and capabilities. One that is gone stays as it is known.
+    pub(crate) fn look_again(&self, known: &mut Process) {
+        let dir = self.root.join(known.pid.to_string());
+        let file = |name: &str| self.outside.read(&dir.join(name), FILE_MAX);
+        let Some(stat) = file("stat").and_then(|bytes| Stat::parse(&bytes)) else {
+            return;
+        };
+        let Some(status) = file("status") else { return };
+        if known.start_time.abs_diff(self.start_time(&stat)) >= TICKS {
+            return; // its number is another's by now
+        }
+        let status = Status::parse(&String::from_utf8_lossy(&status));
+        let cwd = self.cwd(&dir);
+        if cwd.as_deref().is_some_and(|cwd| *cwd != *known.cwd) {
+            known.cwd = cwd.unwrap_or_default().into();
+        }
+        // The name of another program comes with the record of its exec.
+        let exe = self.outside.facts(&dir.join("exe"));
+        if exe.is_some_and(|exe| exe.ino == known.image.exe_ino) && *stat.comm != *known.image.comm {
+            known.image = Arc::new(known.image.renamed(&stat.comm));
+        }
+        (known.sid, known.pgid, known.tty) = (stat.sid, stat.pgid, stat.tty);
+        known.vpgid = status.vpgid.unwrap_or(stat.pgid);
+        (known.uid, known.gid) = (status.euid, status.egid);
+        [known.cap_inheritable, known.cap_permitted] = status.capabilities;
+        known.cap_effective = status.who.effective;
+    }
+
+    fn start_time(&self, stat: &Stat) -> u64 {
+        self.boot.wrapping_add(stat.start_ticks.wrapping_mul(self.tick))
+    }
+
+    /// The working directory of a process as it is called below its own root, without a slash at the end; `None` when it
+    /// can't be read.
+    fn cwd(&self, dir: &Path) -> Option<Vec<u8>> {
+        let (cwd, root) = (self.link(&dir.join("cwd")), self.link(&dir.join("root")));
+        let root = root.strip_suffix(b"/").unwrap_or(&root);
+        let below = cwd
+            .strip_prefix(root)
+            .filter(|below| below.is_empty() || below.first() == Some(&b'/'));
+        let path = below.unwrap_or(&cwd);
+        (!cwd.is_empty()).then(|| path.strip_suffix(b"/").unwrap_or(path).to_vec())
     }
 
     /// True unless a process runs another program, or with other arguments, than is known of it.

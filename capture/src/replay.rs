@@ -198,7 +198,7 @@ impl Replay {
                 }
                 Item::Answer { question, answer } => self.answers.insert(question, answer),
                 Item::Chores(now) => {
-                    self.consumer.chores(now);
+                    self.consumer.chores(now, 0);
                     self.answers.next_record();
                 }
                 Item::Container(bytes) => self.containers.insert(bytes, &mut self.counts),

@@ -130,11 +130,11 @@ fn story() -> Story {
     feed(&mut consumer, &open(child.id(), 1, 7, "/etc/passwd"));
     table.update(|known| known.insert(container("0123456789abcdef", 99)));
     feed(&mut consumer, &open(me, 2, 99, "/etc/hosts"));
-    consumer.chores(5_000_000_000);
+    consumer.chores(5_000_000_000, 0);
     let mut names = AddressNames::default();
     names.insert("10.0.0.1".parse().unwrap(), "api");
     host_names.replace(names);
-    consumer.chores(6_000_000_000);
+    consumer.chores(6_000_000_000, 3);
     feed(&mut consumer, &open(me, 3, 99, "/a"));
     child.kill().unwrap();
     child.wait().unwrap();

@@ -37,6 +37,8 @@ pub struct Stats {
     pub unknown_processes: u64,
     /// Processes that ran another program than was known, because an exec was not seen: read from /proc again.
     pub stale_processes: u64,
+    /// Times a process was looked at again because a record was lost that may have been about it.
+    pub doubted_processes: u64,
     /// Processes forgotten because their end was not seen and /proc has them no more.
     pub purged_processes: u64,
     /// Processes forgotten because the table was full: those silent for longest.
@@ -107,6 +109,10 @@ impl fmt::Display for Stats {
                 ("processes read from /proc".to_owned(), self.repaired),
                 ("events of unknown processes".to_owned(), self.unknown_processes),
                 ("processes whose exec was missed".to_owned(), self.stale_processes),
+                (
+                    "processes looked at again after a loss".to_owned(),
+                    self.doubted_processes,
+                ),
                 ("processes whose end was missed".to_owned(), self.purged_processes),
                 (
                     "processes forgotten, table full".to_owned(),

@@ -4,17 +4,21 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // tests fail by panicking
 
 use std::collections::HashMap;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lanner_capture::{Capture, Config, Host, plan};
 use lanner_schema::container::ContainerTable;
 use lanner_schema::event::{Event, Needs};
 use lanner_schema::view::EventView;
+
+/// Each of the tests fills a ring, which the other would lose by.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Fills the ring: a process that makes calls which are captured, more than 64 KiB hold.
 fn flood() {
@@ -92,6 +96,7 @@ fn what_a_full_ring_lost_is_right_again() {
     if !host.missing_capabilities.is_empty() {
         return eprintln!("skipped: capture needs {}", host.missing_capabilities.join(", "));
     }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let needs = Needs {
         events: [Event::Setns, Event::Chdir].into_iter().collect(),
         ..Needs::default()
@@ -176,4 +181,126 @@ fn what_a_full_ring_lost_is_right_again() {
     assert_eq!(exepath, &path(&inner));
     assert!(stats.stale_processes >= 1 && stats.repaired >= 1, "{stats}");
     assert_ne!(family_pid, child);
+}
+
+/// A process that changes its directory and its name when it is told to, and then makes calls which are captured as long
+/// as it is told to.
+struct Mover {
+    pid: u32,
+    orders: std::io::PipeWriter,
+    done: std::io::PipeReader,
+}
+
+impl Mover {
+    fn start(to: &Path) -> Mover {
+        let to = std::ffi::CString::new(to.as_os_str().as_encoded_bytes()).unwrap();
+        let (orders, told) = (std::io::pipe().unwrap(), std::io::pipe().unwrap());
+        let (from, answer) = (orders.0.as_raw_fd(), told.1.as_raw_fd());
+        // SAFETY: the child does what a single thread may after a fork, and ends without returning.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let mut order = 0u8;
+            // SAFETY: a live byte and a live string; the descriptors are this child's copies.
+            unsafe {
+                // It would wait for itself.
+                libc::close(orders.1.as_raw_fd());
+                libc::read(from, (&raw mut order).cast(), 1);
+                libc::chdir(to.as_ptr());
+                libc::prctl(libc::PR_SET_NAME, c"moved".as_ptr());
+                libc::write(answer, (&raw const order).cast(), 1);
+                while libc::read(from, (&raw mut order).cast(), 1) == 1 {
+                    libc::syscall(libc::SYS_setns, -1, 0);
+                }
+                libc::_exit(0);
+            }
+        }
+        assert!(child > 0);
+        Mover {
+            pid: child.unsigned_abs(),
+            orders: orders.1,
+            done: told.0,
+        }
+    }
+
+    fn order(&mut self) {
+        self.orders.write_all(b"x").unwrap();
+    }
+
+    fn moved(&mut self) {
+        self.order();
+        self.done.read_exact(&mut [0]).unwrap();
+    }
+
+    fn end(self) {
+        drop(self.orders);
+        let mut status = 0;
+        // SAFETY: status lives here.
+        unsafe { libc::waitpid(self.pid.cast_signed(), &mut status, 0) };
+    }
+}
+
+#[test]
+fn a_lost_change_of_directory_and_name_is_made_good_without_an_exec() {
+    let host = Host::probe();
+    if !host.missing_capabilities.is_empty() {
+        return eprintln!("skipped: capture needs {}", host.missing_capabilities.join(", "));
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let needs = Needs {
+        events: [Event::Setns].into_iter().collect(),
+        ..Needs::default()
+    };
+    let config = Config {
+        ring_bytes: 64 << 10,
+        ..Config::default()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().canonicalize().unwrap();
+    let mut mover = Mover::start(&to);
+    let pid = mover.pid;
+    let plan = plan(&host, &needs, &config).unwrap();
+    let mut capture = Capture::start(plan, &config, &ContainerTable::new()).unwrap();
+    // Nobody reads the ring meanwhile: what follows the flood does not fit into it.
+    flood();
+    mover.moved();
+    let stop = Arc::new(AtomicBool::new(false));
+    let player = {
+        let stop = Arc::clone(&stop);
+        std::thread::spawn(move || {
+            for _ in 0..1_200 {
+                mover.order();
+                std::thread::sleep(Duration::from_millis(25));
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+            mover.end();
+        })
+    };
+    let mut known = (String::new(), String::new());
+    let wanted = ("moved".to_owned(), to.to_str().unwrap().to_owned());
+    capture
+        .run(&stop, &mut |view| {
+            if view.event != Event::Setns || view.pid != pid {
+                return;
+            }
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            known = view.process.map_or_else(Default::default, |process| {
+                (text(&process.image.comm), text(&process.cwd))
+            });
+            if known == wanted {
+                stop.store(true, Ordering::Relaxed);
+            }
+        })
+        .unwrap();
+    player.join().unwrap();
+    let stats = capture.stats();
+    let lost = |event: Event| stats.drops.iter().any(|(of, ..)| *of == event);
+    assert!(
+        lost(Event::Chdir) && lost(Event::TaskRename),
+        "nothing was lost: {stats}"
+    );
+    assert_eq!(known, wanted, "{stats}");
+    assert!(stats.doubted_processes >= 1, "{stats}");
 }
