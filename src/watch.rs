@@ -1,6 +1,6 @@
-//! Lanner at work: capture and rules on one thread, the container runtime and signals on tokio, until something ends it.
+//! Lanner at work: capture and rules on one thread, the container runtime on another, the rest on tokio, until something
+//! ends it.
 
-use std::future::Future;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -15,8 +15,7 @@ use lanner_capture::{Capture, CaptureError, Plan, Recorder, Stats, Window};
 use lanner_engine::Ruleset;
 use lanner_nri::{State, Status};
 use lanner_outputs::{AlertSender, Outputs};
-use lanner_schema::container::{CgroupMap, ContainerTable};
-use tokio::runtime::Runtime;
+use lanner_schema::container::ContainerTable;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
@@ -41,9 +40,6 @@ const RUNTIME_ANSWER: Duration = Duration::from_millis(500);
 
 /// How long a newer agent waits for what it takes over: the runtime's connection, the pidfile.
 const KNOWN: Duration = Duration::from_secs(3);
-
-/// A task that panicked is started again after this long.
-const RESTART: Duration = Duration::from_secs(1);
 
 /// Exit code of a process that SIGINT ended, as shells see it.
 const INTERRUPTED: i32 = 130;
@@ -119,14 +115,15 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
     .context("cannot start capture")?;
     let status = Arc::new(Status::default());
     let (stop_runtime, stopped) = watch::channel(false);
-    start_nri(
-        &runtime,
-        config,
-        &table,
+    lanner_nri::start(
+        nri(config),
+        Arc::clone(&table),
         capture.cgroup_map(),
-        &status,
+        Arc::clone(&status),
         stopped.clone(),
-    );
+        runtime.handle().clone(),
+    )
+    .context("cannot start the thread for the container runtime")?;
     runtime.spawn(host_names::keep(
         ruleset.host_names(),
         capture.host_names(),
@@ -350,15 +347,8 @@ fn listen(path: &Path, agent: Agent) -> Option<Server> {
     }
 }
 
-/// Keeps the runtime's side running: what panics is logged and started again.
-fn start_nri(
-    runtime: &Runtime,
-    config: &Config,
-    table: &Arc<ContainerTable>,
-    cgroups: Arc<dyn CgroupMap>,
-    status: &Arc<Status>,
-    stopped: watch::Receiver<bool>,
-) {
+/// What the configuration says of the container runtime's side.
+fn nri(config: &Config) -> lanner_nri::Config {
     let mut nri = lanner_nri::Config {
         enabled: config.nri.enabled,
         socket_path: config.nri.socket_path.clone(),
@@ -369,33 +359,7 @@ fn start_nri(
     if let Some(index) = &config.nri.plugin_index {
         nri.plugin_index.clone_from(index);
     }
-    let (table, status) = (Arc::clone(table), Arc::clone(status));
-    let task = move || {
-        lanner_nri::run(
-            nri.clone(),
-            Arc::clone(&table),
-            Arc::clone(&cgroups),
-            Arc::clone(&status),
-            stopped.clone(),
-        )
-    };
-    runtime.spawn(supervise("container identity (NRI)", task));
-}
-
-/// Runs a task, and again whenever it panics.
-async fn supervise<Task>(name: &'static str, mut task: impl FnMut() -> Task + Send + 'static)
-where
-    Task: Future<Output = ()> + Send + 'static,
-{
-    loop {
-        match tokio::spawn(task()).await {
-            Err(error) if error.is_panic() => {
-                tracing::error!("{name} panicked, which is a bug of Lanner; it is started again");
-                tokio::time::sleep(RESTART).await;
-            }
-            _ => return,
-        }
-    }
+    nri
 }
 
 /// How it stands with the container runtime, once that is known or soon.

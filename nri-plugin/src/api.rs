@@ -30,6 +30,9 @@ pub(crate) struct ConfigureRequest {
     pub(crate) runtime_name: String,
     #[prost(string, tag = "3")]
     pub(crate) runtime_version: String,
+    /// Milliseconds from connecting to the end of the registration; the runtime's own limit.
+    #[prost(int64, tag = "4")]
+    pub(crate) registration_timeout: i64,
     /// Milliseconds a request may take before the runtime drops the plugin.
     #[prost(int64, tag = "5")]
     pub(crate) request_timeout: i64,
@@ -46,16 +49,42 @@ pub(crate) struct ConfigureResponse {
     pub(crate) events: i32,
 }
 
-/// `SynchronizeRequest`: what runs already, possibly in several messages.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct SynchronizeRequest {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) pods: Vec<PodSandbox>,
-    #[prost(message, repeated, tag = "2")]
-    pub(crate) containers: Vec<Container>,
-    /// More messages follow (from 0.7 on).
-    #[prost(bool, tag = "3")]
-    pub(crate) more: bool,
+/// The fields of `SynchronizeRequest`: what runs already, possibly in several messages. It is never held as a whole, see
+/// [`each_part`].
+pub(crate) mod synchronize {
+    /// [`super::PodSandbox`], repeated.
+    pub(crate) const PODS: u32 = 1;
+    /// [`super::Container`], repeated.
+    pub(crate) const CONTAINERS: u32 = 2;
+    /// True: more messages follow (from 0.7 on).
+    pub(crate) const MORE: u32 = 3;
+}
+
+/// Shows `look` the value of each field `tag` of a message that is a message or text itself, and gives the last number of
+/// each field `number` (0 when there is none). What a message of a few bytes unfolds to is looked at one by one.
+pub(crate) fn each_part(
+    mut message: &[u8],
+    tag: u32,
+    number: u32,
+    look: &mut dyn FnMut(&[u8]),
+) -> Result<u64, prost::DecodeError> {
+    use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+    let mut last = 0;
+    while !message.is_empty() {
+        let (field, wire) = decode_key(&mut message)?;
+        let mut value = message;
+        skip_field(wire, field, &mut message, DecodeContext::default())?;
+        match wire {
+            WireType::LengthDelimited if field == tag => {
+                let length = usize::try_from(decode_varint(&mut value)?).unwrap_or(usize::MAX);
+                look(value.get(..length).unwrap_or_default());
+            }
+            WireType::Varint if field == number => last = decode_varint(&mut value)?,
+            // A field of this number and another type is not the one that is meant.
+            _ => {}
+        }
+    }
+    Ok(last)
 }
 
 /// `SynchronizeResponse`.
@@ -86,50 +115,58 @@ pub(crate) struct StateChangeEvent {
     pub(crate) container: Option<Container>,
 }
 
-/// `Event`: the ones Lanner uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Event {
-    RunPodSandbox = 1,
-    RemovePodSandbox = 3,
-    CreateContainer = 4,
-    StartContainer = 6,
-    PostStartContainer = 7,
-    RemoveContainer = 11,
+macro_rules! events {
+    ($($name:ident = $number:literal $since:literal $wanted:literal,)*) => {
+        /// `Event`, which is also the name of its RPC.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Event {
+            $($name = $number,)*
+        }
+
+        /// Every event with its method, the minor version of NRI that brought it, and whether Lanner wants to be told.
+        static EVENTS: &[(Event, &str, u32, bool)] = &[$((Event::$name, stringify!($name), $since, $wanted),)*];
+    };
+}
+
+// A runtime refuses a plugin that asks for an event it doesn't know, and does not always say which it knows: what is wanted
+// is what all of them have.
+events! {
+    RunPodSandbox = 1 2 true,
+    StopPodSandbox = 2 2 false,
+    RemovePodSandbox = 3 2 true,
+    CreateContainer = 4 2 true,
+    PostCreateContainer = 5 2 false,
+    StartContainer = 6 2 true,
+    PostStartContainer = 7 2 true,
+    UpdateContainer = 8 2 false,
+    PostUpdateContainer = 9 2 false,
+    StopContainer = 10 2 false,
+    RemoveContainer = 11 2 true,
+    UpdatePodSandbox = 12 10 false,
+    PostUpdatePodSandbox = 13 10 false,
+    ValidateContainerAdjustment = 14 10 false,
 }
 
 impl Event {
-    const ALL: [Event; 6] = [
-        Event::RunPodSandbox,
-        Event::RemovePodSandbox,
-        Event::CreateContainer,
-        Event::StartContainer,
-        Event::PostStartContainer,
-        Event::RemoveContainer,
-    ];
-
-    /// The event of a `StateChange`; `None` for those Lanner has no use for.
+    /// The event of a `StateChange`.
     pub(crate) fn from_number(number: i32) -> Option<Self> {
-        Self::ALL.into_iter().find(|event| *event as i32 == number)
+        EVENTS
+            .iter()
+            .map(|row| row.0)
+            .find(|event| *event as i32 == number)
     }
 
     /// The event of an RPC's method name.
     pub(crate) fn from_method(method: &str) -> Option<Self> {
-        Some(match method {
-            "RunPodSandbox" => Event::RunPodSandbox,
-            "RemovePodSandbox" => Event::RemovePodSandbox,
-            "CreateContainer" => Event::CreateContainer,
-            "StartContainer" => Event::StartContainer,
-            "PostStartContainer" => Event::PostStartContainer,
-            "RemoveContainer" => Event::RemoveContainer,
-            _ => return None,
-        })
+        EVENTS.iter().find(|row| row.1 == method).map(|row| row.0)
     }
 
     /// The subscription: what [`ConfigureResponse::events`] carries.
     pub(crate) fn mask() -> i32 {
-        Self::ALL
-            .into_iter()
-            .fold(0, |mask, event| mask | 1 << (event as i32 - 1))
+        EVENTS
+            .iter()
+            .filter(|row| row.3)
+            .fold(0, |mask, row| mask | 1 << (row.0 as i32 - 1))
     }
 }
 
@@ -335,9 +372,34 @@ mod tests {
     #[test]
     fn an_event_is_found_by_number_and_by_method() {
         assert_eq!(Event::from_number(6), Some(Event::StartContainer));
-        assert_eq!(Event::from_number(2), None);
+        assert_eq!(Event::from_number(0), None);
+        assert_eq!(Event::from_number(15), None);
+        assert_eq!(Event::from_number(i32::MIN), None);
         assert_eq!(Event::from_method("StartContainer"), Some(Event::StartContainer));
-        assert_eq!(Event::from_method("StopPodSandbox"), None);
+        assert_eq!(Event::from_method("Shutdown"), None);
+    }
+
+    #[test]
+    fn only_what_every_version_has_is_subscribed_to() {
+        for (event, _, since, wanted) in EVENTS {
+            assert!(!wanted || *since <= 6, "{event:?}");
+        }
+    }
+
+    #[test]
+    fn parts_are_shown_one_by_one_and_what_is_damaged_is_an_error() {
+        let mut seen = Vec::new();
+        // A string 1, a number 2, a string 3, a string 1, and a number 1, which is none of the parts.
+        let message = [0x0a, 1, b'a', 0x10, 7, 0x1a, 1, b'x', 0x0a, 0, 0x08, 5];
+        let number = each_part(&message, 1, 2, &mut |part| seen.push(part.to_vec())).unwrap();
+        assert_eq!((number, seen), (7, vec![b"a".to_vec(), Vec::new()]));
+        for cut in [1, 2, 7] {
+            assert!(each_part(&message[..cut], 1, 2, &mut |_| ()).is_err(), "{cut}");
+        }
+        let endless = [
+            0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, b'a',
+        ];
+        assert!(each_part(&endless, 1, 2, &mut |_| ()).is_err());
     }
 
     #[test]

@@ -3,16 +3,18 @@
 //! It is looked for in the hierarchy that capture's records name cgroups of ([`lanner_schema::cgroup`]). The pid may belong to another pid namespace than ours (a kind node is a container itself), so what
 //! `/proc` says about it counts only when the path names the container.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use lanner_schema::cgroup::{Hierarchy, path_of_process};
 
-/// Directories a search looks at, at most: a runtime's call waits for it.
-const SEARCH_LIMIT: usize = 20_000;
+/// Directories a search looks at, at most.
+const SEARCH_LIMIT: usize = 200_000;
+/// Directories between two looks at the clock.
+const CLOCK: usize = 64;
 
 /// What is known of a container's place.
 #[derive(Debug, Clone, Copy)]
@@ -36,11 +38,34 @@ pub(crate) struct Found {
     pub(crate) pid_is_ours: bool,
 }
 
+/// What became of looking for a container's cgroup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It is there.
+    Found(Found),
+    /// There is none.
+    Nowhere,
+    /// It was not found within the time, and may be somewhere.
+    NotYet,
+}
+
+impl Place {
+    #[cfg(test)]
+    pub(crate) fn found(self) -> Option<Found> {
+        match self {
+            Place::Found(found) => Some(found),
+            Place::Nowhere | Place::NotYet => None,
+        }
+    }
+}
+
 /// The host's `/proc` and hierarchy of cgroups.
 #[derive(Debug, Clone)]
 pub(crate) struct Host {
     proc_root: PathBuf,
     hierarchy: Option<Hierarchy>,
+    /// Where the runtime's root of cgroups is below ours, once a search found out; empty when it is the same.
+    runtime_root: String,
 }
 
 impl Host {
@@ -53,6 +78,7 @@ impl Host {
                 false => PathBuf::from("/proc"),
             },
             hierarchy: Hierarchy::of_host(host_root),
+            runtime_root: String::new(),
         }
     }
 
@@ -65,6 +91,7 @@ impl Host {
                 mount: mount.into(),
                 controller: None,
             }),
+            runtime_root: String::new(),
         }
     }
 
@@ -73,13 +100,68 @@ impl Host {
         self.hierarchy.as_ref()
     }
 
-    /// The container's cgroup, or `None` when there is no such directory.
-    pub(crate) fn locate(&self, wanted: Wanted<'_>) -> Option<Found> {
-        let hierarchy = self.hierarchy.as_ref()?;
+    /// The container's cgroup. Searching the tree, the last resort, ends at `until`.
+    pub(crate) fn locate(&mut self, wanted: Wanted<'_>, until: Instant) -> Place {
+        let Some(hierarchy) = &self.hierarchy else {
+            return Place::Nowhere;
+        };
         let mount = &hierarchy.mount;
-        self.by_pid(hierarchy, wanted)
-            .or_else(|| by_path(mount, wanted))
-            .or_else(|| by_search(mount, wanted.id))
+        let known = self
+            .by_pid(hierarchy, wanted)
+            .or_else(|| by_path(mount, "", wanted))
+            .or_else(|| by_path(mount, &self.runtime_root, wanted));
+        if let Some(found) = known {
+            return Place::Found(found);
+        }
+        if wanted.id.len() < SHORTEST {
+            return Place::Nowhere;
+        }
+        let mut found = None;
+        let whole = walk(mount, Some(until), &mut |name, inner| {
+            if name.contains(wanted.id) {
+                found = found_at(mount, inner);
+            }
+            found.is_none()
+        });
+        match found {
+            Some(found) => {
+                self.learn(wanted.cgroups_path, &found);
+                Place::Found(found)
+            }
+            None if whole => Place::Nowhere,
+            None => Place::NotYet,
+        }
+    }
+
+    /// Searches the tree once for all that are wanted.
+    pub(crate) fn search(&self, wanted: &HashSet<String>) -> HashMap<String, Found> {
+        let mut all = HashMap::new();
+        let Some(hierarchy) = &self.hierarchy else {
+            return all;
+        };
+        walk(&hierarchy.mount, None, &mut |name, inner| {
+            let stem = name.strip_suffix(".scope").unwrap_or(name);
+            let last = stem.rsplit('-').next().unwrap_or(stem);
+            for id in [stem, last] {
+                if wanted.contains(id)
+                    && !all.contains_key(id)
+                    && let Some(found) = found_at(&hierarchy.mount, inner)
+                {
+                    all.insert(id.to_owned(), found);
+                }
+            }
+            all.len() < wanted.len()
+        });
+        all
+    }
+
+    /// Remembers where the runtime's root of cgroups is: the next container is found without a search.
+    pub(crate) fn learn(&mut self, configured: &str, found: &Found) {
+        if let Some(root) =
+            cgroup_path(configured).and_then(|path| found.path.strip_suffix(&path).map(str::to_owned))
+        {
+            self.runtime_root = root;
+        }
     }
 
     fn by_pid(&self, hierarchy: &Hierarchy, wanted: Wanted<'_>) -> Option<Found> {
@@ -123,8 +205,8 @@ fn up_to<'a>(path: &'a str, id: &str) -> Option<&'a str> {
     (path.starts_with('/') && !path.split('/').any(|part| part == "..")).then_some(path)
 }
 
-fn by_path(mount: &Path, wanted: Wanted<'_>) -> Option<Found> {
-    let path = cgroup_path(wanted.cgroups_path)?;
+fn by_path(mount: &Path, root: &str, wanted: Wanted<'_>) -> Option<Found> {
+    let path = format!("{root}{}", cgroup_path(wanted.cgroups_path)?);
     let cgroup = inode(mount, &path)?;
     Some(Found {
         cgroup,
@@ -142,7 +224,9 @@ fn cgroup_path(configured: &str) -> Option<String> {
     let mut parts = configured.splitn(3, ':');
     let (slice, rest) = (parts.next()?, (parts.next(), parts.next()));
     let (Some(prefix), Some(name)) = rest else {
-        return Some(format!("/{}", configured.trim_start_matches('/')));
+        let path = configured.trim_matches('/');
+        // The root of all cgroups is nobody's.
+        return (!path.is_empty()).then(|| format!("/{path}"));
     };
     let slice = if slice.is_empty() { "system.slice" } else { slice };
     let mut path = String::new();
@@ -169,12 +253,13 @@ fn cgroup_path(configured: &str) -> Option<String> {
     Some(path)
 }
 
-/// Looks through the tree for a directory named after the container: the configured path is relative to the runtime's
-/// own cgroup root, which need not be ours. Breadth first, so the container's own directory comes before those in it.
-fn by_search(mount: &Path, id: &str) -> Option<Found> {
-    if id.len() < 12 {
-        return None;
-    }
+/// The shortest id that is looked for in names.
+const SHORTEST: usize = 12;
+
+/// Shows `look` the name and path of every cgroup until it says false, at most until `until`: the configured path is
+/// relative to the runtime's own cgroup root, which need not be ours. Breadth first, so a container's own directory comes
+/// before those in it. True when nothing was left out.
+fn walk(mount: &Path, until: Option<Instant>, look: &mut dyn FnMut(&str, &Path) -> bool) -> bool {
     let mut queue = VecDeque::from([PathBuf::new()]);
     let mut looked_at = 0;
     while let Some(relative) = queue.pop_front() {
@@ -186,24 +271,30 @@ fn by_search(mount: &Path, id: &str) -> Option<Found> {
             if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
+            let late = looked_at % CLOCK == 0 && until.is_some_and(|until| Instant::now() >= until);
             looked_at += 1;
-            if looked_at > SEARCH_LIMIT {
-                return None;
+            if late || looked_at > SEARCH_LIMIT {
+                return false;
             }
             let inner = relative.join(entry.file_name());
-            if entry.file_name().to_str().is_some_and(|name| name.contains(id)) {
-                let path = format!("/{}", inner.to_str()?);
-                let cgroup = inode(mount, &path)?;
-                return Some(Found {
-                    cgroup,
-                    path,
-                    pid_is_ours: false,
-                });
+            if let Some(name) = entry.file_name().to_str()
+                && !look(name, &inner)
+            {
+                return true;
             }
             queue.push_back(inner);
         }
     }
-    None
+    true
+}
+
+fn found_at(mount: &Path, relative: &Path) -> Option<Found> {
+    let path = format!("/{}", relative.to_str()?);
+    Some(Found {
+        cgroup: inode(mount, &path)?,
+        path,
+        pid_is_ours: false,
+    })
 }
 
 fn inode(mount: &Path, path: &str) -> Option<u64> {
@@ -235,6 +326,10 @@ mod tests {
         (root, host)
     }
 
+    fn soon() -> Instant {
+        Instant::now() + std::time::Duration::from_secs(20)
+    }
+
     fn with_cgroup(root: &tempfile::TempDir, text: &str) {
         fs::write(root.path().join("proc/42/cgroup"), text).unwrap();
     }
@@ -264,14 +359,18 @@ mod tests {
     #[test]
     fn a_pid_counts_when_its_cgroup_names_the_container() {
         let dir = format!("kubepods/pod1/{ID}");
-        let (root, host) = laid_out(&[&format!("{dir}/init.scope")]);
+        let (root, mut host) = laid_out(&[&format!("{dir}/init.scope")]);
         with_cgroup(&root, &format!("4:memory:/x\n0::/{dir}/init.scope\n"));
         let found = host
-            .locate(Wanted {
-                id: ID,
-                pid: 42,
-                cgroups_path: "",
-            })
+            .locate(
+                Wanted {
+                    id: ID,
+                    pid: 42,
+                    cgroups_path: "",
+                },
+                soon(),
+            )
+            .found()
             .unwrap();
         assert_eq!(
             found,
@@ -294,21 +393,25 @@ mod tests {
             pid: 42,
             cgroups_path: "",
         };
-        let found = host.locate(wanted).unwrap();
+        let found = host.locate(wanted, soon()).found().unwrap();
         assert_eq!((found.cgroup, found.pid_is_ours), (ino(&root, &dir), true));
     }
 
     #[test]
     fn a_pid_of_another_namespace_is_not_believed() {
         let dir = format!("k8s.io/{ID}");
-        let (root, host) = laid_out(&[&dir, "user.slice"]);
+        let (root, mut host) = laid_out(&[&dir, "user.slice"]);
         with_cgroup(&root, "0::/user.slice\n");
         let found = host
-            .locate(Wanted {
-                id: ID,
-                pid: 42,
-                cgroups_path: &format!("/{dir}"),
-            })
+            .locate(
+                Wanted {
+                    id: ID,
+                    pid: 42,
+                    cgroups_path: &format!("/{dir}"),
+                },
+                soon(),
+            )
+            .found()
             .unwrap();
         assert_eq!(
             found,
@@ -324,21 +427,76 @@ mod tests {
     fn a_runtime_below_another_cgroup_root_is_found_by_search() {
         let dir =
             format!("system.slice/docker-node.scope/kubelet.slice/pod1.slice/cri-containerd-{ID}.scope");
-        let (root, host) = laid_out(&[&format!("{dir}/{ID}"), "user.slice/x/y"]);
+        let (root, mut host) = laid_out(&[&format!("{dir}/{ID}"), "user.slice/x/y"]);
         let wanted = Wanted {
             id: ID,
             pid: 42,
             cgroups_path: &format!("kubelet-pod1.slice:cri-containerd:{ID}"),
         };
-        let found = host.locate(wanted).unwrap();
+        let found = host.locate(wanted, soon()).found().unwrap();
         assert_eq!((found.cgroup, found.pid_is_ours), (ino(&root, &dir), false));
         assert_eq!(
-            host.locate(Wanted {
-                id: &"f".repeat(64),
-                ..wanted
-            }),
-            None
+            host.locate(
+                Wanted {
+                    id: &"f".repeat(64),
+                    ..wanted
+                },
+                soon()
+            ),
+            Place::Nowhere
         );
+    }
+
+    #[test]
+    fn a_search_tells_where_the_runtimes_root_is_and_the_next_one_needs_none() {
+        let node = "system.slice/docker-node.scope";
+        let second = "e".repeat(64);
+        let (root, mut host) = laid_out(&[
+            &format!("{node}/kubelet/{ID}"),
+            &format!("{node}/kubelet/{second}"),
+        ]);
+        let (first_path, second_path) = (format!("/kubelet/{ID}"), format!("/kubelet/{second}"));
+        let at = |id, cgroups_path| Wanted {
+            id,
+            pid: 0,
+            cgroups_path,
+        };
+        let over = Instant::now();
+        assert_eq!(
+            host.locate(at(ID, &first_path), over),
+            Place::NotYet,
+            "no time to search"
+        );
+        assert!(host.locate(at(ID, &first_path), soon()).found().is_some());
+        let found = host.locate(at(&second, &second_path), over).found().unwrap();
+        assert_eq!(found.path, format!("/{node}{second_path}"));
+        assert_eq!(found.cgroup, ino(&root, &found.path[1..]));
+    }
+
+    #[test]
+    fn one_search_finds_all_that_are_wanted() {
+        let other = "e".repeat(64);
+        let (root, host) = laid_out(&[
+            &format!("a/b/cri-containerd-{ID}.scope/{ID}"),
+            &format!("c/{other}"),
+        ]);
+        let wanted = HashSet::from([ID.to_owned(), other.clone(), "f".repeat(64)]);
+        let found = host.search(&wanted);
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[ID].path, format!("/a/b/cri-containerd-{ID}.scope"));
+        assert_eq!(found[&other].cgroup, ino(&root, &format!("c/{other}")));
+    }
+
+    #[test]
+    fn the_root_of_all_cgroups_is_no_containers() {
+        assert_eq!(cgroup_path("/"), None);
+        let (_root, mut host) = laid_out(&[]);
+        let wanted = Wanted {
+            id: ID,
+            pid: 0,
+            cgroups_path: "///",
+        };
+        assert_eq!(host.locate(wanted, soon()), Place::Nowhere);
     }
 
     #[test]

@@ -9,15 +9,21 @@
 
 mod api;
 mod cgroup;
+mod conversation;
 mod images;
+mod latency;
+mod limits;
 mod mux;
 mod oci_spec;
 mod plugin;
 mod registry;
+mod search;
 mod status;
 mod supervise;
 mod ttrpc;
 
 pub use lanner_schema::container::{CgroupMap, ContainerTable};
+pub use latency::Latency;
+pub use plugin::Timeouts;
 pub use status::{State, Status, StatusSnapshot};
-pub use supervise::{Config, ConfigError, run};
+pub use supervise::{Config, ConfigError, run, start};

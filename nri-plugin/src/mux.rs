@@ -44,7 +44,6 @@ impl Demux {
     }
 
     /// True between two frames: an end of the stream here cuts nothing off.
-    #[cfg(test)]
     pub(crate) fn at_boundary(&self) -> bool {
         self.filled == 0 && self.remaining == 0
     }

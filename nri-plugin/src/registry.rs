@@ -9,17 +9,20 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lanner_schema::container::{CgroupMap, Container, ContainerTable, HostNamespaces, Learnt, Pod};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tracing::{debug, warn};
 
 use crate::api;
-use crate::cgroup::{Host, Wanted};
+use crate::cgroup::{Found, Host, Place, Wanted};
 use crate::images::DigestRequest;
+use crate::limits;
 use crate::oci_spec;
-use crate::status::Status;
+use crate::status::{Complaint, Status};
 
-/// `container.type` of what CRI told of.
+/// `container.type` of what a runtime told of, unless it is another one.
 const RUNTIME: &str = "containerd";
+/// How long one call of the runtime may be spent on searching for cgroups. The rest is searched for after the reply.
+const SEARCHING: Duration = Duration::from_millis(100);
 /// The image reference, as the kubelet asked for it.
 const IMAGE_NAME: &str = "io.kubernetes.cri.image-name";
 /// The sandbox's image, where the runtime tells.
@@ -50,8 +53,19 @@ pub(crate) struct Registry {
     digests: Option<mpsc::Sender<DigestRequest>>,
     grace: Duration,
     entries: HashMap<String, Entry>,
+    /// Entries that have a cgroup.
+    placed: u64,
+    /// Bytes of the labels that are kept.
+    labels: usize,
     /// Ids seen in a Synchronize that isn't finished.
     synchronising: Option<HashSet<String>>,
+    /// `container.type` of what the runtime tells of.
+    runtime: &'static str,
+    /// Until when the call that is being answered may search.
+    search_until: Instant,
+    /// Containers that run and whose cgroup is still to be searched for.
+    unsearched: HashSet<String>,
+    search: Arc<Notify>,
 }
 
 /// What a container is made of before it is in the tables.
@@ -77,25 +91,39 @@ impl Registry {
             digests,
             grace,
             entries: HashMap::new(),
+            placed: 0,
+            labels: 0,
             synchronising: None,
+            runtime: RUNTIME,
+            search_until: Instant::now(),
+            unsearched: HashSet::new(),
+            search: Arc::default(),
         }
+    }
+
+    /// Which runtime tells of containers from now on.
+    pub(crate) fn runtime(&mut self, name: &str) {
+        self.runtime = match name {
+            "cri-o" => "cri-o",
+            _ => RUNTIME,
+        };
+    }
+
+    /// A call of the runtime came in, which waits for its answer.
+    pub(crate) fn begin_call(&mut self, now: Instant) {
+        self.search_until = now + SEARCHING;
     }
 
     /// A container is being created: its digest can be asked for, its cgroup isn't there yet.
     pub(crate) fn created(&mut self, pod: Option<&api::PodSandbox>, container: &api::Container) {
-        if container.id.is_empty() {
-            return Status::count(&self.status.errors);
-        }
-        self.place(draft_container(pod, container, Learnt::Start), None, false);
+        let draft = draft_container(pod, container, Learnt::Start);
+        self.place(self.told(draft), None, false);
     }
 
     /// A container's first process exists and waits for our answer (or runs already, for a second look).
     pub(crate) fn started(&mut self, pod: Option<&api::PodSandbox>, container: &api::Container) {
-        if container.id.is_empty() {
-            return Status::count(&self.status.errors);
-        }
         let draft = draft_container(pod, container, Learnt::Start);
-        self.place(draft, Some(now_ns()), true);
+        self.place(self.told(draft), Some(now_ns()), true);
     }
 
     /// After the start: only of interest when the start could not place the container.
@@ -104,21 +132,16 @@ impl Registry {
             .entries
             .get(&container.id)
             .is_some_and(|entry| entry.container.cgroup != 0);
-        if !placed && !container.id.is_empty() {
-            self.place(
-                draft_container(pod, container, Learnt::Start),
-                Some(now_ns()),
-                true,
-            );
+        if !placed {
+            let draft = draft_container(pod, container, Learnt::Start);
+            self.place(self.told(draft), Some(now_ns()), true);
         }
     }
 
     /// A pod's sandbox runs.
     pub(crate) fn pod_started(&mut self, pod: &api::PodSandbox) {
-        if pod.id.is_empty() {
-            return Status::count(&self.status.errors);
-        }
-        self.place(draft_sandbox(pod, Learnt::Start), Some(now_ns()), true);
+        let draft = draft_sandbox(pod, Learnt::Start);
+        self.place(self.told(draft), Some(now_ns()), true);
     }
 
     /// A container or sandbox is gone. Its entry stays for the grace period.
@@ -129,41 +152,39 @@ impl Registry {
         }
     }
 
-    /// A part of what runs already. With the last one (`more` false), what the runtime did not name is forgotten.
-    pub(crate) fn synchronize(&mut self, request: &api::SynchronizeRequest, now: Instant) {
-        let mut seen = self.synchronising.take().unwrap_or_default();
-        let pods: HashMap<&str, &api::PodSandbox> =
-            request.pods.iter().map(|pod| (pod.id.as_str(), pod)).collect();
-        for pod in &request.pods {
-            if !pod.id.is_empty() {
-                seen.insert(pod.id.clone());
-                self.place(draft_sandbox(pod, Learnt::Synchronize), None, true);
-            }
-        }
-        for container in &request.containers {
-            if container.id.is_empty() {
-                continue;
-            }
-            seen.insert(container.id.clone());
-            if container.state == api::STOPPED {
-                continue;
-            }
-            let pod = pods.get(container.pod_sandbox_id.as_str()).copied();
-            let mut draft = draft_container(pod, container, Learnt::Synchronize);
-            if draft.container.pod.is_none() {
-                // Its pod came in an earlier part.
-                draft.container.pod = self
-                    .entries
-                    .get(&container.pod_sandbox_id)
-                    .and_then(|entry| entry.container.pod.clone());
-            }
+    /// A pod that ran already.
+    pub(crate) fn synchronized_pod(&mut self, pod: &api::PodSandbox) {
+        let draft = draft_sandbox(pod, Learnt::Synchronize);
+        self.place(self.told(draft), None, true);
+        self.saw(&pod.id);
+    }
+
+    /// A container that was there already.
+    pub(crate) fn synchronized_container(&mut self, container: &api::Container) {
+        if container.state != api::STOPPED {
+            let mut draft = self.told(draft_container(None, container, Learnt::Synchronize));
+            // Its pod came before it, in this part or in an earlier one.
+            draft.container.pod = self
+                .entries
+                .get(&container.pod_sandbox_id)
+                .and_then(|entry| entry.container.pod.clone());
             let runs = container.pid != 0;
             self.place(draft, None, runs);
         }
-        if request.more {
-            self.synchronising = Some(seen);
-            return;
+        self.saw(&container.id);
+    }
+
+    /// The runtime named this one; only what is kept needs to be known.
+    fn saw(&mut self, id: &str) {
+        let seen = self.synchronising.get_or_insert_default();
+        if self.entries.contains_key(id) {
+            seen.insert(id.to_owned());
         }
+    }
+
+    /// That was all that was there: what the runtime did not name is forgotten.
+    pub(crate) fn synchronized(&mut self, now: Instant) {
+        let seen = self.synchronising.take().unwrap_or_default();
         let gone: Vec<String> = self
             .entries
             .keys()
@@ -180,7 +201,8 @@ impl Registry {
         self.synchronising = None;
     }
 
-    /// A container that containerd knows, runs, and NRI has not told of.
+    /// A container that containerd knows, runs, and NRI has not told of. Nobody waits for an answer: what must be searched
+    /// for is searched for without the registry.
     pub(crate) fn reconciled(&mut self, container: Container) {
         if self.entries.contains_key(&container.full_id) {
             return;
@@ -194,11 +216,7 @@ impl Registry {
             None,
             true,
         );
-        if self
-            .entries
-            .get(&id)
-            .is_some_and(|entry| entry.container.cgroup != 0)
-        {
+        if self.entries.contains_key(&id) {
             Status::count(&self.status.reconciled);
         }
     }
@@ -234,14 +252,116 @@ impl Registry {
             .extract_if(|_, entry| due(entry))
             .map(|(_, entry)| entry)
             .collect();
+        for entry in &gone {
+            self.labels = self.labels.saturating_sub(weight(&entry.container));
+            self.unsearched.remove(&entry.container.full_id);
+        }
         self.table.update(|known| {
             gone.iter()
                 .for_each(|entry| known.remove(&entry.container.full_id))
         });
         for entry in gone.iter().filter(|entry| entry.container.cgroup != 0) {
             self.cgroups.remove(entry.container.cgroup);
+            self.placed = self.placed.saturating_sub(1);
         }
         self.count_containers();
+    }
+
+    /// A draft of the runtime that is connected.
+    fn told(&self, mut draft: Draft) -> Draft {
+        draft.container.runtime = self.runtime;
+        draft
+    }
+
+    /// True when a container of this id can be taken in.
+    fn admits(&self, id: &str) -> bool {
+        let status = &self.status;
+        if !limits::is_id(id) {
+            Status::count(&status.errors);
+            if status.first(Complaint::Id) {
+                warn!(
+                    "NRI: the runtime names a container {:?}, which can't be one's id; it is left out",
+                    cut(id)
+                );
+            }
+        } else if !self.entries.contains_key(id) && self.entries.len() >= limits::CONTAINERS {
+            if status.first(Complaint::Full) {
+                warn!(
+                    "NRI: the runtime tells of more than {} containers; those beyond are known by their cgroup only",
+                    limits::CONTAINERS
+                );
+            }
+        } else {
+            return true;
+        }
+        Status::count(&status.refused);
+        false
+    }
+
+    /// Leaves a container's labels out when all that are kept would be too many.
+    fn weigh(&mut self, container: &mut Container) {
+        let old = self.entries.get(&container.full_id);
+        let others = self
+            .labels
+            .saturating_sub(old.map_or(0, |entry| weight(&entry.container)));
+        if others + weight(container) > limits::ALL_LABELS {
+            Status::count(&self.status.cut);
+            container.labels.clear();
+            if let Some(pod) = &mut container.pod {
+                pod.labels.clear();
+            }
+        }
+        self.labels = others + weight(container);
+    }
+
+    /// What is to be searched for after the reply, and where.
+    pub(crate) fn take_unsearched(&mut self) -> Option<(Host, HashSet<String>)> {
+        let wanted = std::mem::take(&mut self.unsearched);
+        (!wanted.is_empty()).then(|| (self.host.clone(), wanted))
+    }
+
+    /// Rings when there is something to search for.
+    pub(crate) fn search(&self) -> Arc<Notify> {
+        Arc::clone(&self.search)
+    }
+
+    /// A search that came after the reply is over.
+    pub(crate) fn searched(&mut self, wanted: &HashSet<String>, mut found: HashMap<String, Found>) {
+        for id in wanted {
+            let Some(entry) = self
+                .entries
+                .get_mut(id)
+                .filter(|entry| entry.container.cgroup == 0)
+            else {
+                continue;
+            };
+            let Some(found) = found.remove(id) else {
+                self.without_cgroup(id);
+                continue;
+            };
+            self.host.learn(&entry.cgroups_path, &found);
+            let mut container = Container::clone(&entry.container);
+            container.cgroup = found.cgroup;
+            container.cgroup_path = found.path;
+            self.cgroups.insert(container.cgroup);
+            entry.container = Arc::new(container);
+            entry.expires = None;
+            let container = Arc::clone(&entry.container);
+            self.table.update(|known| known.insert(container));
+            self.placed += 1;
+        }
+        self.count_containers();
+    }
+
+    fn without_cgroup(&self, id: &str) {
+        Status::count(&self.status.without_cgroup);
+        match self.status.first(Complaint::WithoutCgroup) {
+            true => warn!(
+                container = cut(id),
+                "no cgroup found for a container; its events will be taken for the host's. More of them are only counted"
+            ),
+            false => debug!(container = cut(id), "no cgroup found for a container"),
+        }
     }
 
     /// Puts a container where it belongs: in the entries, and when its cgroup is to be there (`runs`), in both tables.
@@ -251,6 +371,9 @@ impl Registry {
             mut cgroups_path,
         } = draft;
         let id = container.full_id.clone();
+        if !self.admits(&id) {
+            return;
+        }
         let is_sandbox = container.pod.as_ref().is_some_and(|pod| pod.sandbox_id == id);
         // A sandbox is told of when it runs: its digest can't have been asked for earlier.
         let starting = container.learnt == Learnt::Start && runs && !is_sandbox;
@@ -285,26 +408,27 @@ impl Registry {
                 pid: container.pid,
                 cgroups_path: &cgroups_path,
             };
-            match self.host.locate(wanted) {
-                Some(found) => {
+            match self.host.locate(wanted, self.search_until) {
+                Place::Found(found) => {
                     // What was told of when it ran already started when its process did.
                     if found.pid_is_ours && (is_sandbox || container.learnt == Learnt::Synchronize) {
                         container.start_ts = container.start_ts.or_else(|| self.host.started(container.pid));
                     }
                     container.cgroup = found.cgroup;
                     container.cgroup_path = found.path;
+                    self.unsearched.remove(&id);
                 }
-                None if seen_running => {}
-                None => {
-                    Status::count(&self.status.without_cgroup);
-                    warn!(
-                        container = container.id(),
-                        cgroups_path,
-                        "no cgroup found for a container; its events will be taken for the host's"
-                    );
+                Place::NotYet => {
+                    if self.unsearched.insert(id.clone()) {
+                        Status::count(&self.status.searches);
+                    }
+                    self.search.notify_one();
                 }
+                Place::Nowhere if seen_running => {}
+                Place::Nowhere => self.without_cgroup(&id),
             }
         }
+        self.weigh(&mut container);
         container.start_ts = container.start_ts.or(start_ts);
         if container.cgroup != 0 {
             // The kernel's map first: an event that passes its filter and finds no entry is only nameless.
@@ -324,6 +448,7 @@ impl Registry {
             "placed"
         );
         let expires = (container.cgroup == 0).then(|| Instant::now() + UNPLACED);
+        let placed = container.cgroup != 0;
         let known = self.entries.insert(
             id,
             Entry {
@@ -332,6 +457,9 @@ impl Registry {
                 expires,
             },
         );
+        if placed && known.as_ref().is_none_or(|old| old.container.cgroup == 0) {
+            self.placed += 1;
+        }
         if let (None, Some(request), Some(digests)) = (known, request, &self.digests)
             && digests.try_send(request).is_err()
         {
@@ -352,14 +480,7 @@ impl Registry {
     }
 
     fn count_containers(&self) {
-        let placed = self
-            .entries
-            .values()
-            .filter(|entry| entry.container.cgroup != 0)
-            .count();
-        self.status
-            .containers
-            .store(u64::try_from(placed).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.status.containers.store(self.placed, Ordering::Relaxed);
     }
 }
 
@@ -467,6 +588,19 @@ fn sorted(map: &HashMap<String, String>) -> BTreeMap<String, String> {
 
 fn non_empty(text: Option<&String>) -> Option<String> {
     text.filter(|text| !text.is_empty()).cloned()
+}
+
+/// Bytes of a container's labels and its pod's.
+fn weight(container: &Container) -> usize {
+    let of = |labels: &BTreeMap<String, String>| -> usize {
+        labels.iter().map(|(key, value)| key.len() + value.len()).sum()
+    };
+    of(&container.labels) + container.pod.as_ref().map_or(0, |pod| of(&pod.labels))
+}
+
+/// What log lines show of an id.
+fn cut(id: &str) -> &str {
+    &id[..id.floor_char_boundary(64)]
 }
 
 /// Nanoseconds since the epoch.

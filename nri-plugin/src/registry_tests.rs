@@ -210,22 +210,14 @@ fn synchronize_in_parts_adds_what_runs_and_forgets_what_does_not() {
         cgroups_path: format!("/k8s.io/{}", id('f')),
         ..api::LinuxPodSandbox::default()
     });
-    let first = api::SynchronizeRequest {
-        pods: vec![with_path],
-        containers: vec![],
-        more: true,
-    };
-    fixture.registry.synchronize(&first, now);
+    fixture.registry.synchronized_pod(&with_path);
     let dead = api::Container {
         state: api::STOPPED,
         ..container('c', 0)
     };
-    let second = api::SynchronizeRequest {
-        pods: vec![],
-        containers: vec![container('b', 2), dead],
-        more: false,
-    };
-    fixture.registry.synchronize(&second, now);
+    fixture.registry.synchronized_container(&container('b', 2));
+    fixture.registry.synchronized_container(&dead);
+    fixture.registry.synchronized(now);
 
     let found = fixture.get(runs).unwrap();
     assert_eq!(found.learnt, Learnt::Synchronize);
@@ -246,20 +238,11 @@ fn an_unfinished_synchronize_forgets_nothing() {
     let cgroup = fixture.cgroup(&id('a'));
     fixture.registry.started(Some(&pod()), &container('a', 1));
     let now = Instant::now();
-    fixture.registry.synchronize(
-        &api::SynchronizeRequest {
-            more: true,
-            ..Default::default()
-        },
-        now,
-    );
+    fixture.registry.synchronized_container(&container('b', 1));
     fixture.registry.disconnected();
-    let whole = api::SynchronizeRequest {
-        pods: vec![pod()],
-        containers: vec![container('a', 1)],
-        more: false,
-    };
-    fixture.registry.synchronize(&whole, now);
+    fixture.registry.synchronized_pod(&pod());
+    fixture.registry.synchronized_container(&container('a', 1));
+    fixture.registry.synchronized(now);
     fixture.registry.sweep(now + GRACE * 2);
     assert_eq!(
         fixture.get(cgroup).unwrap().learnt,
@@ -278,7 +261,20 @@ fn a_container_that_only_containerd_knows_is_taken_in_once() {
     };
     fixture.registry.reconciled(missed.clone());
     assert!(fixture.registry.knows(&id('d')));
-    assert!(fixture.get(cgroup).is_some(), "found by its id alone");
+    assert!(fixture.get(cgroup).is_none(), "nobody waits for a search");
+    let (host, wanted) = fixture.registry.take_unsearched().unwrap();
+    fixture.registry.searched(&wanted, host.search(&wanted));
+    assert!(
+        fixture.get(cgroup).is_some() && fixture.in_map(cgroup),
+        "found by its id alone"
+    );
+    assert_eq!(
+        (
+            fixture.status.snapshot().searches,
+            fixture.status.snapshot().containers
+        ),
+        (1, 1)
+    );
     fixture.registry.reconciled(missed);
     assert_eq!(fixture.status.snapshot().reconciled, 1);
 }
@@ -291,7 +287,8 @@ fn a_container_without_an_id_is_an_error_and_nothing_else() {
     fixture.registry.post_started(None, &api::Container::default());
     fixture.registry.pod_started(&api::PodSandbox::default());
     assert!(fixture.table.snapshot().running().count() == 0);
-    assert_eq!(fixture.status.snapshot().errors, 3);
+    let now = fixture.status.snapshot();
+    assert_eq!((now.errors, now.refused), (4, 4));
 }
 
 #[test]
@@ -309,4 +306,54 @@ fn a_container_that_is_created_and_never_started_does_not_stay_for_ever() {
     fixture.cgroup(&id('a'));
     fixture.registry.started(Some(&pod()), &container('a', 1));
     assert_eq!(fixture.status.snapshot().containers, 2);
+}
+
+#[test]
+fn what_no_runtime_would_say_is_bounded_and_counted() {
+    let mut fixture = Fixture::new();
+    for id in ["../../../etc", "a/b", "", &"x".repeat(4096)] {
+        let odd = api::Container {
+            id: id.into(),
+            ..container('a', 1)
+        };
+        fixture.registry.started(Some(&pod()), &odd);
+        fixture.registry.removed(id, Instant::now());
+    }
+    assert_eq!(fixture.table.snapshot().all().count(), 0);
+    for number in 0..limits::CONTAINERS + 3 {
+        let one = api::Container {
+            id: format!("{number:064x}"),
+            ..api::Container::default()
+        };
+        fixture.registry.created(None, &one);
+    }
+    let now = fixture.status.snapshot();
+    assert_eq!((now.refused, now.errors), (7, 4));
+    assert_eq!(fixture.table.snapshot().all().count(), limits::CONTAINERS);
+    // One that is known is still told of.
+    let one = api::Container {
+        id: format!("{:064x}", 0),
+        pid: 7,
+        ..api::Container::default()
+    };
+    fixture.registry.created(None, &one);
+    assert_eq!(fixture.table.snapshot().by_id(&one.id).unwrap().pid, 7);
+}
+
+#[test]
+fn all_labels_together_are_bounded() {
+    let mut fixture = Fixture::new();
+    let many = |letter| api::Container {
+        labels: HashMap::from([("key".into(), "x".repeat(limits::ALL_LABELS * 2 / 3))]),
+        ..container(letter, 0)
+    };
+    for letter in ['a', 'b', 'a'] {
+        fixture.registry.created(None, &many(letter));
+    }
+    let table = fixture.table.snapshot();
+    let labels = |letter| table.by_id(&id(letter)).unwrap().labels.len();
+    assert_eq!(
+        (labels('a'), labels('b'), fixture.status.snapshot().cut),
+        (1, 0, 1)
+    );
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+
+use crate::latency::{Histogram, Latency};
 
 /// Where the plugin stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,6 +24,8 @@ pub enum State {
         runtime: String,
         /// Its version, as it says.
         version: String,
+        /// The version of NRI it has, from those that say so (0.12); empty otherwise.
+        nri: String,
     },
     /// The runtime refused us or the connection broke; another attempt follows.
     Failed(String),
@@ -35,10 +38,33 @@ impl fmt::Display for State {
             State::Disabled => out.write_str("disabled"),
             State::WaitingForSocket(path) => write!(out, "waiting for {path}"),
             State::Connecting => out.write_str("connecting"),
-            State::Registered { runtime, version } => write!(out, "connected to {runtime} {version}"),
+            State::Registered {
+                runtime,
+                version,
+                nri,
+            } => {
+                write!(out, "connected to {runtime} {version}")?;
+                match nri.is_empty() {
+                    true => Ok(()),
+                    false => write!(out, " (NRI {nri})"),
+                }
+            }
             State::Failed(reason) => write!(out, "not connected: {reason}"),
         }
     }
+}
+
+/// What may be wrong with a runtime's messages. Each is said once, and counted however often it happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Complaint {
+    UnknownConnection,
+    Unreadable,
+    Incomplete,
+    Id,
+    Full,
+    Cut,
+    WithoutCgroup,
+    Panic,
 }
 
 /// Counters and state, shared with whoever shows them. Every counter only grows, except `containers`.
@@ -51,13 +77,18 @@ pub struct Status {
     pub(crate) errors: AtomicU64,
     pub(crate) unknown_frames: AtomicU64,
     pub(crate) without_cgroup: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) cut: AtomicU64,
+    pub(crate) panics: AtomicU64,
+    pub(crate) searches: AtomicU64,
     pub(crate) reconciled: AtomicU64,
     pub(crate) digests_fetched: AtomicU64,
     pub(crate) digests_late: AtomicU64,
     pub(crate) digests_missing: AtomicU64,
-    pub(crate) starts: AtomicU64,
-    pub(crate) start_reply_total_us: AtomicU64,
-    pub(crate) start_reply_max_us: AtomicU64,
+    pub(crate) starts: Histogram,
+    pub(crate) replies: Histogram,
+    /// A bit per [`Complaint`] that was made.
+    said: AtomicU64,
 }
 
 /// The numbers of a [`Status`] at one moment.
@@ -73,6 +104,14 @@ pub struct StatusSnapshot {
     pub connections: u64,
     /// Requests that could not be read or handled; they were answered with success all the same.
     pub errors: u64,
+    /// Bugs of Lanner while it handled a request, or around it. They are caught, and the request answered with success.
+    pub panics: u64,
+    /// Containers that were not taken in: their id is none, or there are too many.
+    pub refused: u64,
+    /// Labels and texts that were too long to keep.
+    pub cut: u64,
+    /// Containers whose cgroup was looked for after the reply, since it could not be found at once.
+    pub searches: u64,
     /// Multiplexer frames of connections nobody listens to.
     pub unknown_frames: u64,
     /// Containers whose cgroup was not found when they started.
@@ -85,12 +124,10 @@ pub struct StatusSnapshot {
     pub digests_late: u64,
     /// Digests given up: the image has no record, or containerd did not answer.
     pub digests_missing: u64,
-    /// StartContainer events answered.
-    pub starts: u64,
-    /// Sum of the times from reading a StartContainer to having written the reply, microseconds.
-    pub start_reply_total_us: u64,
-    /// The longest of those, microseconds.
-    pub start_reply_max_us: u64,
+    /// From reading a StartContainer to having written the reply: the container's first instruction waits for it.
+    pub starts: Latency,
+    /// The same of every request.
+    pub replies: Latency,
 }
 
 impl Status {
@@ -108,15 +145,22 @@ impl Status {
     }
 
     pub(crate) fn count(counter: &AtomicU64) {
-        counter.fetch_add(1, Ordering::Relaxed);
+        Self::add(counter, 1);
     }
 
-    /// A StartContainer was answered after this long.
-    pub(crate) fn start_answered(&self, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.starts.fetch_add(1, Ordering::Relaxed);
-        self.start_reply_total_us.fetch_add(micros, Ordering::Relaxed);
-        self.start_reply_max_us.fetch_max(micros, Ordering::Relaxed);
+    pub(crate) fn add(counter: &AtomicU64, more: u64) {
+        counter.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// True the first time that a complaint is made. What happens again is in the counters.
+    pub(crate) fn first(&self, complaint: Complaint) -> bool {
+        let bit = 1 << complaint as u64;
+        self.said.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    }
+
+    /// A runtime behaved for a while: what is wrong from now on is news.
+    pub(crate) fn forget_complaints(&self) {
+        self.said.store(0, Ordering::Relaxed);
     }
 
     /// Everything as it is now.
@@ -130,13 +174,16 @@ impl Status {
             errors: read(&self.errors),
             unknown_frames: read(&self.unknown_frames),
             without_cgroup: read(&self.without_cgroup),
+            panics: read(&self.panics),
+            refused: read(&self.refused),
+            cut: read(&self.cut),
+            searches: read(&self.searches),
             reconciled: read(&self.reconciled),
             digests_fetched: read(&self.digests_fetched),
             digests_late: read(&self.digests_late),
             digests_missing: read(&self.digests_missing),
-            starts: read(&self.starts),
-            start_reply_total_us: read(&self.start_reply_total_us),
-            start_reply_max_us: read(&self.start_reply_max_us),
+            starts: self.starts.read(),
+            replies: self.replies.read(),
         }
     }
 }
@@ -153,8 +200,15 @@ impl fmt::Display for Status {
         if now.errors > 0 {
             write!(out, ", {} errors", now.errors)?;
         }
-        if now.without_cgroup > 0 {
-            write!(out, ", {} without a known cgroup", now.without_cgroup)?;
+        for (count, what) in [
+            (now.without_cgroup, "without a known cgroup"),
+            (now.refused, "refused"),
+            (now.cut, "labels and texts cut"),
+            (now.panics, "panics"),
+        ] {
+            if count > 0 {
+                write!(out, ", {count} {what}")?;
+            }
         }
         Ok(())
     }
@@ -176,6 +230,7 @@ mod tests {
         status.enter(State::Registered {
             runtime: "containerd".into(),
             version: "2.1.9".into(),
+            nri: String::new(),
         });
         status.containers.store(12, Ordering::Relaxed);
         assert_eq!(status.to_string(), "connected to containerd 2.1.9, 12 containers");
@@ -187,14 +242,21 @@ mod tests {
     }
 
     #[test]
-    fn reply_times_keep_sum_and_maximum() {
+    fn a_complaint_is_made_once_until_the_runtime_behaved() {
         let status = Status::default();
-        status.start_answered(Duration::from_micros(40));
-        status.start_answered(Duration::from_micros(20));
-        let now = status.snapshot();
-        assert_eq!(
-            (now.starts, now.start_reply_total_us, now.start_reply_max_us),
-            (2, 60, 40)
-        );
+        assert!(status.first(Complaint::Unreadable) && !status.first(Complaint::Unreadable));
+        assert!(status.first(Complaint::Panic));
+        status.forget_complaints();
+        assert!(status.first(Complaint::Unreadable));
+    }
+
+    #[test]
+    fn a_runtime_that_says_which_nri_it_has_is_believed() {
+        let state = State::Registered {
+            runtime: "containerd".into(),
+            version: "2.3.4".into(),
+            nri: "0.12.0".into(),
+        };
+        assert_eq!(state.to_string(), "connected to containerd 2.3.4 (NRI 0.12.0)");
     }
 }

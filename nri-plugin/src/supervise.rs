@@ -1,23 +1,30 @@
-//! Keeps the plugin connected for as long as Lanner runs.
+//! Keeps the plugin connected for as long as Lanner runs, on a thread of its own.
 
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use lanner_schema::cgroup::Hierarchy;
 use lanner_schema::container::{CgroupMap, ContainerTable};
 use tokio::net::UnixStream;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::cgroup::Host;
 use crate::images::Images;
-use crate::plugin::{Ended, Plugin};
+use crate::plugin::{Ended, Plugin, Timeouts};
 use crate::registry::Registry;
-use crate::status::{State, Status};
+use crate::search;
+use crate::status::{Complaint, State, Status};
 
+/// What panicked is started again after this long.
+const RESTART: Duration = Duration::from_secs(1);
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
@@ -38,6 +45,8 @@ pub struct Config {
     pub containerd_address: PathBuf,
     /// Where the host's `/` is seen from here; empty or `/` when Lanner runs on the host itself. Falco's `HOST_ROOT`.
     pub host_root: PathBuf,
+    /// How long the runtime may take.
+    pub timeouts: Timeouts,
     /// How long a removed container stays known: its last events may still be on their way.
     pub removal_grace: Duration,
 }
@@ -54,6 +63,7 @@ impl Default for Config {
             host_root: std::env::var_os("HOST_ROOT")
                 .map(PathBuf::from)
                 .unwrap_or_default(),
+            timeouts: Timeouts::default(),
             removal_grace: Duration::from_secs(30),
         }
     }
@@ -85,86 +95,170 @@ impl Config {
     }
 }
 
-/// Runs the plugin until `shutdown` holds true, or its sender is gone. Every failure is retried; nothing is returned.
+/// Runs the plugin on a thread of its own until `shutdown` holds true, or its sender is gone. Every failure is retried, and
+/// what panics is started again.
 ///
-/// `table` and `cgroups` are written before a StartContainer is answered; `status` tells how it goes. The future needs
-/// a tokio runtime with I/O and time.
+/// `table` and `cgroups` are written before a StartContainer is answered; `status` tells how it goes. Only what the runtime
+/// asks is answered on that thread: a container waits for it. What asks others (containerd's API) runs on `beside`, and
+/// however busy or stuck that is, replies are not.
+///
+/// # Errors
+/// When there can't be another thread.
+pub fn start(
+    config: Config,
+    table: Arc<ContainerTable>,
+    cgroups: Arc<dyn CgroupMap>,
+    status: Arc<Status>,
+    shutdown: watch::Receiver<bool>,
+    beside: Handle,
+) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name("lanner-nri".into()).spawn(move || {
+        let Some(mut side) = Side::new(config, table, cgroups, status, shutdown, &beside) else {
+            return;
+        };
+        loop {
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()?;
+                runtime.block_on(side.keep_connected());
+                io::Result::Ok(())
+            }));
+            match outcome {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => warn!("container identity (NRI) can't be run: {error}"),
+                Err(_) => {
+                    Status::count(&side.plugin.status.panics);
+                    if side.plugin.status.first(Complaint::Panic) {
+                        error!(
+                            "container identity (NRI) panicked, which is a bug of Lanner; it is started again"
+                        );
+                    }
+                }
+            }
+            thread::sleep(RESTART);
+        }
+    })
+}
+
+/// [`start`] without its thread: on the tokio runtime of the caller, until the end.
 pub async fn run(
     config: Config,
     table: Arc<ContainerTable>,
     cgroups: Arc<dyn CgroupMap>,
     status: Arc<Status>,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: watch::Receiver<bool>,
 ) {
-    if !config.enabled {
-        status.enter(State::Disabled);
-        return;
+    if let Some(mut side) = Side::new(config, table, cgroups, status, shutdown, &Handle::current()) {
+        side.keep_connected().await;
     }
-    if let Err(error) = config.check() {
-        warn!("{error}");
-        status.enter(State::Failed(error.to_string()));
-        return;
-    }
-    let host = Host::new(&config.host_root);
-    match host.hierarchy() {
-        Some(Hierarchy { mount, controller }) => info!(
-            mount = %mount.display(),
-            "containers are told apart by their cgroup of {}",
-            controller.map_or("version 2", |controller| controller.name())
-        ),
-        None => warn!("no cgroups are mounted: containers can't be told from the host"),
-    }
-    let (digest_sender, digests) = mpsc::channel(1024);
-    let (reconcile_sender, reconcile) = mpsc::channel(1);
-    let ask = config.containerd_enabled;
-    let registry = Registry::new(
-        host,
-        table,
-        cgroups,
-        Arc::clone(&status),
-        ask.then_some(digest_sender),
-        config.removal_grace,
-    );
-    let registry = Arc::new(Mutex::new(registry));
-    let plugin = Plugin {
-        name: config.plugin_name,
-        index: config.plugin_index,
-        registry: Arc::clone(&registry),
-        status: Arc::clone(&status),
-        reconcile: ask.then_some(reconcile_sender),
-    };
-    // Dropped, and so ended, with this future, however that ends.
-    let mut beside = JoinSet::new();
-    if ask {
-        let images = Images {
-            address: config.containerd_address,
-            registry,
-            status: Arc::clone(&status),
-        };
-        beside.spawn(images.run(digests, reconcile, shutdown.clone()));
-    }
-    keep_connected(&plugin, &config.socket_path, &mut shutdown).await;
 }
 
-async fn keep_connected(plugin: &Plugin, socket: &Path, shutdown: &mut watch::Receiver<bool>) {
+/// The runtime's side: what outlives connections, and panics.
+struct Side {
+    plugin: Arc<Plugin>,
+    socket: PathBuf,
+    shutdown: watch::Receiver<bool>,
+    /// Dropped, and so ended, with this, however that ends.
+    _beside: JoinSet<()>,
+}
+
+impl Side {
+    /// `None`, and said why, when there is nothing to run.
+    fn new(
+        config: Config,
+        table: Arc<ContainerTable>,
+        cgroups: Arc<dyn CgroupMap>,
+        status: Arc<Status>,
+        shutdown: watch::Receiver<bool>,
+        beside: &Handle,
+    ) -> Option<Self> {
+        if !config.enabled {
+            status.enter(State::Disabled);
+            return None;
+        }
+        if let Err(error) = config.check() {
+            warn!("{error}");
+            status.enter(State::Failed(error.to_string()));
+            return None;
+        }
+        let host = Host::new(&config.host_root);
+        match host.hierarchy() {
+            Some(Hierarchy { mount, controller }) => info!(
+                mount = %mount.display(),
+                "containers are told apart by their cgroup of {}",
+                controller.map_or("version 2", |controller| controller.name())
+            ),
+            None => warn!("no cgroups are mounted: containers can't be told from the host"),
+        }
+        let (digest_sender, digests) = mpsc::channel(1024);
+        let (reconcile_sender, reconcile) = mpsc::channel(1);
+        let ask = config.containerd_enabled;
+        let registry = Registry::new(
+            host,
+            table,
+            cgroups,
+            Arc::clone(&status),
+            ask.then_some(digest_sender),
+            config.removal_grace,
+        );
+        let registry = Arc::new(Mutex::new(registry));
+        let mut tasks = JoinSet::new();
+        tasks.spawn_on(search::run(Arc::clone(&registry), shutdown.clone()), beside);
+        if ask {
+            let images = Images {
+                address: config.containerd_address,
+                registry: Arc::clone(&registry),
+                status: Arc::clone(&status),
+            };
+            tasks.spawn_on(images.run(digests, reconcile, shutdown.clone()), beside);
+        }
+        let plugin = Arc::new(Plugin {
+            name: config.plugin_name,
+            index: config.plugin_index,
+            timeouts: config.timeouts,
+            registry,
+            status,
+            reconcile: ask.then_some(reconcile_sender),
+        });
+        Some(Self {
+            plugin,
+            socket: config.socket_path,
+            shutdown,
+            _beside: tasks,
+        })
+    }
+
+    async fn keep_connected(&mut self) {
+        keep_connected(&self.plugin, &self.socket, &mut self.shutdown).await;
+    }
+}
+
+async fn keep_connected(plugin: &Arc<Plugin>, socket: &Path, shutdown: &mut watch::Receiver<bool>) {
     let mut backoff = BACKOFF_MIN;
     // What was said last: failing in the same way again, however often, says nothing.
     let mut said = None;
     while !*shutdown.borrow() {
         let served = plugin.status.snapshot().connections;
         let identity = identity(socket);
-        match UnixStream::connect(socket).await {
+        let connecting = tokio::time::timeout(plugin.timeouts.connect, UnixStream::connect(socket));
+        match connecting
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        {
             Ok(stream) => {
                 plugin.status.enter(State::Connecting);
+                let began = tokio::time::Instant::now();
                 let replaced = || {
                     let now = self::identity(socket);
                     now.is_some() && now != identity
                 };
                 let result = plugin.serve(stream, replaced, shutdown).await;
-                if plugin.status.snapshot().connections > served {
+                if plugin.status.snapshot().connections > served && began.elapsed() >= BACKOFF_MAX {
                     // It worked for a while: what comes now is news.
                     backoff = BACKOFF_MIN;
                     said = None;
+                    plugin.status.forget_complaints();
                 }
                 match result {
                     Ok(Ended::Shutdown) => return,
@@ -184,7 +278,7 @@ async fn keep_connected(plugin: &Plugin, socket: &Path, shutdown: &mut watch::Re
                     plugin,
                     &mut said,
                     match error.kind() {
-                        std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
+                        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
                             State::WaitingForSocket(path)
                         }
                         _ => State::Failed(format!("{path}: {error}")),
@@ -198,11 +292,7 @@ async fn keep_connected(plugin: &Plugin, socket: &Path, shutdown: &mut watch::Re
             () = tokio::time::sleep_until(resume) => {}
             _ = shutdown.wait_for(|stop| *stop) => return,
         }
-        plugin
-            .registry
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .sweep(Instant::now());
+        plugin.registry().sweep(Instant::now());
     }
 }
 

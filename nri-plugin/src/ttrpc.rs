@@ -101,6 +101,9 @@ pub(crate) enum Incoming {
     },
 }
 
+/// A buffer that grew beyond this for one message is given back after it.
+const KEPT: usize = 64 << 10;
+
 /// Collects the bytes of one connection into messages. It holds what has arrived, never what a length promises.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
@@ -160,6 +163,9 @@ impl Decoder {
                 _ => None,
             };
             self.buffer.drain(..HEADER + length);
+            if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
+                self.buffer = Vec::new();
+            }
             if message.is_some() {
                 return Ok(message);
             }

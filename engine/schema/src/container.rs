@@ -192,14 +192,42 @@ pub trait CgroupMap: Send + Sync + std::fmt::Debug {
     fn remove(&self, cgroup: u64);
 }
 
+/// Parts that the containers are kept in. A change copies the parts that it touches, not the table.
+const SHARDS: usize = 64;
+
 /// The containers that are known: by the cgroup they run in, and by their id from the moment the runtime creates them,
 /// when they have no cgroup yet.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Containers {
-    by_cgroup: HashMap<u64, Arc<Container>>,
-    by_id: HashMap<String, Arc<Container>>,
+    by_cgroup: [Arc<HashMap<u64, Arc<Container>>>; SHARDS],
+    by_id: [Arc<HashMap<String, Arc<Container>>>; SHARDS],
     /// Those that have no cgroup yet, by the last component of its path.
-    awaited: HashMap<String, Arc<Container>>,
+    awaited: [Arc<HashMap<String, Arc<Container>>>; SHARDS],
+}
+
+impl Default for Containers {
+    fn default() -> Self {
+        let empty = Arc::default();
+        let none = Arc::default();
+        Self {
+            by_cgroup: std::array::from_fn(|_| Arc::clone(&empty)),
+            by_id: std::array::from_fn(|_| Arc::clone(&none)),
+            awaited: std::array::from_fn(|_| Arc::clone(&none)),
+        }
+    }
+}
+
+/// Inodes of cgroups are handed out one after another.
+fn shard_of_cgroup(cgroup: u64) -> usize {
+    usize::try_from(cgroup % SHARDS as u64).unwrap_or(0)
+}
+
+/// Ids and names are random, but need not be.
+fn shard_of_id(id: &str) -> usize {
+    let hash = id.bytes().fold(0usize, |hash, byte| {
+        hash.wrapping_mul(31).wrapping_add(usize::from(byte))
+    });
+    hash % SHARDS
 }
 
 impl Containers {
@@ -207,58 +235,64 @@ impl Containers {
     pub fn insert(&mut self, container: Arc<Container>) {
         if container.cgroup != 0 {
             self.no_longer_awaited(&container.full_id, &container.cgroup_path);
-            self.by_cgroup.insert(container.cgroup, Arc::clone(&container));
+            Arc::make_mut(&mut self.by_cgroup[shard_of_cgroup(container.cgroup)])
+                .insert(container.cgroup, Arc::clone(&container));
         } else if !container.cgroup_path.is_empty() {
             let name = last(&container.cgroup_path).to_owned();
-            self.awaited.insert(name, Arc::clone(&container));
+            Arc::make_mut(&mut self.awaited[shard_of_id(&name)]).insert(name, Arc::clone(&container));
         }
-        self.by_id.insert(container.full_id.clone(), container);
+        Arc::make_mut(&mut self.by_id[shard_of_id(&container.full_id)])
+            .insert(container.full_id.clone(), container);
     }
 
     /// Forgets a container.
     pub fn remove(&mut self, full_id: &str) {
-        if let Some(container) = self.by_id.remove(full_id) {
-            self.by_cgroup.remove(&container.cgroup);
+        let known = &mut self.by_id[shard_of_id(full_id)];
+        if known.contains_key(full_id)
+            && let Some(container) = Arc::make_mut(known).remove(full_id)
+        {
+            if self.get(container.cgroup).is_some() {
+                Arc::make_mut(&mut self.by_cgroup[shard_of_cgroup(container.cgroup)])
+                    .remove(&container.cgroup);
+            }
             self.no_longer_awaited(full_id, &container.cgroup_path);
         }
     }
 
     fn no_longer_awaited(&mut self, full_id: &str, path: &str) {
         let name = last(path);
-        if self
-            .awaited
-            .get(name)
-            .is_some_and(|other| other.full_id == full_id)
-        {
-            self.awaited.remove(name);
+        let awaited = &mut self.awaited[shard_of_id(name)];
+        if awaited.get(name).is_some_and(|other| other.full_id == full_id) {
+            Arc::make_mut(awaited).remove(name);
         }
     }
 
     /// The container that was created and will get the cgroup with this path.
     pub fn awaited(&self, path: &str) -> Option<&Arc<Container>> {
-        self.awaited
-            .get(last(path))
+        let name = last(path);
+        self.awaited[shard_of_id(name)]
+            .get(name)
             .filter(|container| path.ends_with(&container.cgroup_path))
     }
 
     /// The container that runs in this cgroup.
     pub fn get(&self, cgroup: u64) -> Option<&Arc<Container>> {
-        self.by_cgroup.get(&cgroup)
+        self.by_cgroup[shard_of_cgroup(cgroup)].get(&cgroup)
     }
 
     /// The container with this id, running or only created.
     pub fn by_id(&self, full_id: &str) -> Option<&Arc<Container>> {
-        self.by_id.get(full_id)
+        self.by_id[shard_of_id(full_id)].get(full_id)
     }
 
     /// Every container, running or only created.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Container>> {
-        self.by_id.values()
+        self.by_id.iter().flat_map(|shard| shard.values())
     }
 
     /// Every container that runs.
     pub fn running(&self) -> impl Iterator<Item = &Arc<Container>> {
-        self.by_cgroup.values()
+        self.by_cgroup.iter().flat_map(|shard| shard.values())
     }
 }
 
@@ -289,7 +323,7 @@ impl ContainerTable {
         Arc::default()
     }
 
-    /// Replaces the content by what `change` makes of a copy of it.
+    /// Replaces the content by what `change` makes of a copy of it; only the parts that it changes are copied.
     pub fn update(&self, change: impl FnOnce(&mut Containers)) {
         // A writer that panicked left the old, complete snapshot in place: poisoning means nothing here.
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
@@ -403,6 +437,22 @@ mod tests {
         assert!(reader.containers().get(7).is_none());
         assert!(reader.refresh());
         assert_eq!(reader.containers().get(7).unwrap().id(), "0123456789ab");
+    }
+
+    #[test]
+    fn a_snapshot_stays_what_it_was_and_shares_what_did_not_change() {
+        let table = ContainerTable::new();
+        for cgroup in 1..=1000 {
+            table.update(|known| known.insert(Arc::new(test_container(&format!("{cgroup:064}"), cgroup))));
+        }
+        let before = table.snapshot();
+        table.update(|known| known.remove(&format!("{:064}", 7)));
+        let after = table.snapshot();
+        assert_eq!((before.all().count(), before.running().count()), (1000, 1000));
+        assert_eq!((after.all().count(), after.running().count()), (999, 999));
+        assert!(before.get(7).is_some() && after.get(7).is_none() && after.get(8).is_some());
+        let shared = |n: usize| Arc::ptr_eq(&before.by_id[n], &after.by_id[n]);
+        assert_eq!((0..SHARDS).filter(|n| shared(*n)).count(), SHARDS - 1);
     }
 
     #[test]
