@@ -179,6 +179,12 @@ impl Host {
         })
     }
 
+    /// True when the cgroup with this path is still the one with this id.
+    pub(crate) fn has(&self, cgroup: u64, path: &str) -> bool {
+        let hierarchy = self.hierarchy.as_ref();
+        hierarchy.is_some_and(|hierarchy| inode(&hierarchy.mount, path) == Some(cgroup))
+    }
+
     /// When the process started, nanoseconds since the epoch. Only to be asked for pids that are ours.
     pub(crate) fn started(&self, pid: u32) -> Option<u64> {
         let stat = fs::read_to_string(self.proc_root.join(format!("{pid}/stat"))).ok()?;
@@ -217,7 +223,7 @@ fn by_path(mount: &Path, root: &str, wanted: Wanted<'_>) -> Option<Found> {
 
 /// Where runc puts the cgroup that a runtime configures: `/parent/id` is taken as it is, and `slice:prefix:name` becomes
 /// nested slices with a scope in the last (`a-b.slice` lies in `a.slice`). `None` for what is neither.
-fn cgroup_path(configured: &str) -> Option<String> {
+pub(crate) fn cgroup_path(configured: &str) -> Option<String> {
     if configured.split('/').any(|part| part == "..") || configured.is_empty() {
         return None;
     }

@@ -11,7 +11,7 @@ use prost::Message as _;
 use tracing::{debug, info, warn};
 
 use crate::api::{self, Event, synchronize};
-use crate::images::Reconcile;
+use crate::containerd::Reconcile;
 use crate::limits::Trim;
 use crate::mux::{self, Demux};
 use crate::plugin::{Plugin, SessionError};

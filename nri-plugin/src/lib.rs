@@ -9,16 +9,21 @@
 
 mod api;
 mod cgroup;
+mod containerd;
 mod conversation;
-mod images;
+mod docker;
 mod latency;
 mod limits;
 mod mux;
 mod oci_spec;
+mod others;
 mod plugin;
+mod record;
 mod registry;
 mod search;
+mod sighting;
 mod status;
+mod storage;
 mod supervise;
 mod ttrpc;
 

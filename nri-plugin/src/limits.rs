@@ -16,9 +16,9 @@ pub(crate) const ALL_LABELS: usize = 64 << 20;
 const ID: usize = 128;
 
 /// True for what can be a container's id. It is looked for in the names of directories and is part of log lines: a runtime
-/// gives letters, digits and `_.-`, and no id of one is `..` or has a slash.
+/// gives letters, digits and `_.-`, a unit of systemd has `\x2d` for a hyphen, and no id is `..` or has a slash.
 pub(crate) fn is_id(id: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-\\".contains(&byte);
     (1..=ID).contains(&id.len()) && id.bytes().all(allowed) && !id.starts_with('.') && !id.contains("..")
 }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
 
+use crate::containerd::Reconcile;
 use crate::conversation::Conversation;
-use crate::images::Reconcile;
 use crate::mux::MuxError;
 use crate::registry::Registry;
 use crate::status::Status;

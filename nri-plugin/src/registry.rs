@@ -14,10 +14,15 @@ use tracing::{debug, warn};
 
 use crate::api;
 use crate::cgroup::{Found, Host, Place, Wanted};
-use crate::images::DigestRequest;
+use crate::containerd::DigestRequest;
 use crate::limits;
 use crate::oci_spec;
 use crate::status::{Complaint, Status};
+
+#[path = "registry/elsewhere.rs"]
+mod elsewhere;
+
+pub(crate) use elsewhere::{SEEN, Source, Told};
 
 /// `container.type` of what a runtime told of, unless it is another one.
 const RUNTIME: &str = "containerd";
@@ -57,6 +62,8 @@ pub(crate) struct Registry {
     placed: u64,
     /// Bytes of the labels that are kept.
     labels: usize,
+    /// Ids of containers that others than NRI told of, and who did.
+    elsewhere: HashMap<String, Source>,
     /// Ids seen in a Synchronize that isn't finished.
     synchronising: Option<HashSet<String>>,
     /// `container.type` of what the runtime tells of.
@@ -93,6 +100,7 @@ impl Registry {
             entries: HashMap::new(),
             placed: 0,
             labels: 0,
+            elsewhere: HashMap::new(),
             synchronising: None,
             runtime: RUNTIME,
             search_until: Instant::now(),
@@ -188,7 +196,7 @@ impl Registry {
         let gone: Vec<String> = self
             .entries
             .keys()
-            .filter(|id| !seen.contains(*id))
+            .filter(|id| !seen.contains(*id) && !self.elsewhere.contains_key(*id))
             .cloned()
             .collect();
         for id in gone {
@@ -201,27 +209,8 @@ impl Registry {
         self.synchronising = None;
     }
 
-    /// A container that containerd knows, runs, and NRI has not told of. Nobody waits for an answer: what must be searched
-    /// for is searched for without the registry.
-    pub(crate) fn reconciled(&mut self, container: Container) {
-        if self.entries.contains_key(&container.full_id) {
-            return;
-        }
-        let id = container.full_id.clone();
-        self.place(
-            Draft {
-                container,
-                cgroups_path: String::new(),
-            },
-            None,
-            true,
-        );
-        if self.entries.contains_key(&id) {
-            Status::count(&self.status.reconciled);
-        }
-    }
-
     /// True when this container is known.
+    #[cfg(test)]
     pub(crate) fn knows(&self, id: &str) -> bool {
         self.entries.contains_key(id)
     }
@@ -382,16 +371,8 @@ impl Registry {
         if let Some(old) = self.entries.get(&id) {
             seen_running = old.container.pid != 0;
             let old_container = &old.container;
-            container.digest = container.digest.or_else(|| old_container.digest.clone());
-            container.image_id = container.image_id.or_else(|| old_container.image_id.clone());
-            container.ip = container.ip.or_else(|| old_container.ip.clone());
-            container.cni_json = container.cni_json.or_else(|| old_container.cni_json.clone());
-            container.mounts = container.mounts.or_else(|| old_container.mounts.clone());
-            container.host = keep(container.host, old_container.host);
+            fill(&mut container, old_container);
             container.start_ts = old_container.start_ts.or(container.start_ts);
-            container.image = container.image.or_else(|| old_container.image.clone());
-            container.privileged = container.privileged.or(old_container.privileged);
-            container.pod = container.pod.or_else(|| old_container.pod.clone());
             if cgroups_path.is_empty() {
                 cgroups_path.clone_from(&old.cgroups_path);
             }
@@ -399,7 +380,9 @@ impl Registry {
                 // Where a container is never changes, and how it was learnt first stays true.
                 container.cgroup = old_container.cgroup;
                 container.cgroup_path.clone_from(&old_container.cgroup_path);
-                container.learnt = old_container.learnt;
+                if !matches!(old_container.learnt, Learnt::Api | Learnt::Cgroup) {
+                    container.learnt = old_container.learnt;
+                }
             }
         }
         if runs && container.cgroup == 0 {
@@ -411,7 +394,7 @@ impl Registry {
             match self.host.locate(wanted, self.search_until) {
                 Place::Found(found) => {
                     // What was told of when it ran already started when its process did.
-                    if found.pid_is_ours && (is_sandbox || container.learnt == Learnt::Synchronize) {
+                    if found.pid_is_ours && (is_sandbox || container.learnt != Learnt::Start) {
                         container.start_ts = container.start_ts.or_else(|| self.host.started(container.pid));
                     }
                     container.cgroup = found.cgroup;
@@ -430,7 +413,9 @@ impl Registry {
         }
         self.weigh(&mut container);
         container.start_ts = container.start_ts.or(start_ts);
-        if container.cgroup != 0 {
+        if container.cgroup == 0 {
+            container.cgroup_path = elsewhere::awaited_path(&cgroups_path);
+        } else {
             // The kernel's map first: an event that passes its filter and finds no entry is only nameless.
             self.cgroups.insert(container.cgroup);
         }
@@ -470,12 +455,14 @@ impl Registry {
 
     fn digest_request(&self, container: &Container) -> Option<DigestRequest> {
         self.digests.as_ref()?;
-        if container.digest.is_some() {
+        // Who told of it elsewhere asks by itself.
+        if container.digest.is_some() || matches!(container.learnt, Learnt::Api | Learnt::Cgroup) {
             return None;
         }
         Some(DigestRequest {
             container: container.full_id.clone(),
             image: container.image.clone()?,
+            ran_before: container.learnt == Learnt::Synchronize,
         })
     }
 
@@ -562,6 +549,35 @@ fn pod_of(pod: &api::PodSandbox) -> Pod {
         uid: pod.uid.clone(),
         sandbox_id: pod.id.clone(),
         labels: sorted(&pod.labels),
+    }
+}
+
+/// Takes over what was told before and isn't told now, but where it runs and since when.
+fn fill(container: &mut Container, old: &Container) {
+    let or = |now: &mut Option<String>, before: &Option<String>| {
+        if now.is_none() {
+            now.clone_from(before);
+        }
+    };
+    or(&mut container.name, &old.name);
+    or(&mut container.image, &old.image);
+    or(&mut container.digest, &old.digest);
+    or(&mut container.image_id, &old.image_id);
+    or(&mut container.ip, &old.ip);
+    or(&mut container.cni_json, &old.cni_json);
+    container.privileged = container.privileged.or(old.privileged);
+    container.host = keep(container.host, old.host);
+    if container.mounts.is_none() {
+        container.mounts.clone_from(&old.mounts);
+    }
+    if container.pod.is_none() {
+        container.pod.clone_from(&old.pod);
+    }
+    if container.labels.is_empty() {
+        container.labels.clone_from(&old.labels);
+    }
+    if container.pid == 0 {
+        container.pid = old.pid;
     }
 }
 

@@ -21,7 +21,7 @@ impl CgroupMap for Map {
 
 /// A registry over a host in a folder.
 pub(crate) struct Fixture {
-    root: tempfile::TempDir,
+    pub(crate) root: tempfile::TempDir,
     pub(crate) registry: Registry,
     pub(crate) table: Arc<ContainerTable>,
     pub(crate) map: Arc<Map>,
@@ -252,34 +252,6 @@ fn an_unfinished_synchronize_forgets_nothing() {
 }
 
 #[test]
-fn a_container_that_only_containerd_knows_is_taken_in_once() {
-    let mut fixture = Fixture::new();
-    let cgroup = fixture.cgroup(&id('d'));
-    let missed = Container {
-        learnt: Learnt::Synchronize,
-        ..draft_container(None, &container('d', 0), Learnt::Start).container
-    };
-    fixture.registry.reconciled(missed.clone());
-    assert!(fixture.registry.knows(&id('d')));
-    assert!(fixture.get(cgroup).is_none(), "nobody waits for a search");
-    let (host, wanted) = fixture.registry.take_unsearched().unwrap();
-    fixture.registry.searched(&wanted, host.search(&wanted));
-    assert!(
-        fixture.get(cgroup).is_some() && fixture.in_map(cgroup),
-        "found by its id alone"
-    );
-    assert_eq!(
-        (
-            fixture.status.snapshot().searches,
-            fixture.status.snapshot().containers
-        ),
-        (1, 1)
-    );
-    fixture.registry.reconciled(missed);
-    assert_eq!(fixture.status.snapshot().reconciled, 1);
-}
-
-#[test]
 fn a_container_without_an_id_is_an_error_and_nothing_else() {
     let mut fixture = Fixture::new();
     fixture.registry.created(None, &api::Container::default());
@@ -355,5 +327,197 @@ fn all_labels_together_are_bounded() {
     assert_eq!(
         (labels('a'), labels('b'), fixture.status.snapshot().cut),
         (1, 0, 1)
+    );
+}
+
+fn source(name: &str) -> Source {
+    name.into()
+}
+
+/// A container as another API than NRI's tells of it.
+fn told(id: &str, pid: u32) -> Told {
+    Told {
+        container: Container {
+            name: Some("web".into()),
+            image: Some("web:1".into()),
+            pid,
+            ..Container::new(id, "containerd", Learnt::Api)
+        },
+        cgroups_path: format!("/k8s.io/{id}"),
+    }
+}
+
+#[test]
+fn a_container_that_only_containerd_knows_is_taken_in_once() {
+    let mut fixture = Fixture::new();
+    let cgroup = fixture.cgroup(&id('d'));
+    let containerd = source("containerd");
+    fixture.registry.told_by(&containerd, told(&id('d'), 0));
+    assert!(fixture.registry.knows(&id('d')));
+    assert!(fixture.get(cgroup).is_none(), "it doesn't run yet");
+    let path = format!("/k8s.io/{}", id('d'));
+    assert!(fixture.table.snapshot().awaited(&path).is_some());
+    assert!(fixture.registry.is_news(&id('d'), 7) && !fixture.registry.is_news(&id('d'), 0));
+    assert!(fixture.registry.runs(&containerd, &id('d'), 7, Some(99)));
+    let found = fixture.get(cgroup).unwrap();
+    assert_eq!(
+        (found.learnt, found.pid, found.start_ts),
+        (Learnt::Api, 7, Some(99))
+    );
+    assert!(fixture.in_map(cgroup) && !fixture.registry.is_news(&id('d'), 7));
+    assert!(
+        !fixture.registry.runs(&containerd, &id('e'), 7, None),
+        "nobody told of it"
+    );
+    assert_eq!(fixture.status.snapshot().reconciled, 1);
+    assert!(
+        fixture.digests.try_recv().is_err(),
+        "who told of it asks for its digest"
+    );
+}
+
+#[test]
+fn what_nri_tells_stands() {
+    let mut fixture = Fixture::new();
+    let cgroup = fixture.cgroup(&id('a'));
+    fixture.registry.started(Some(&pod()), &container('a', 1));
+    fixture.registry.told_by(&source("containerd"), told(&id('a'), 1));
+    assert!(fixture.registry.runs(&source("containerd"), &id('a'), 1, None));
+    let found = fixture.get(cgroup).unwrap();
+    assert_eq!((found.learnt, found.tag()), (Learnt::Start, Some("1.27")));
+    assert!(found.pod.is_some());
+    // And it comes to stand where containerd was the first to tell.
+    let cgroup = fixture.cgroup(&id('b'));
+    fixture.registry.told_by(&source("containerd"), told(&id('b'), 1));
+    fixture.registry.started(Some(&pod()), &container('b', 1));
+    let found = fixture.get(cgroup).unwrap();
+    assert_eq!(
+        (found.learnt, found.tag(), found.pod.is_some()),
+        (Learnt::Start, Some("1.27"), true)
+    );
+}
+
+#[test]
+fn synchronize_forgets_nothing_that_others_told_of() {
+    let mut fixture = Fixture::new();
+    let cgroup = fixture.cgroup("web");
+    fixture.registry.told_by(&source("containerd"), told("web", 7));
+    let now = Instant::now();
+    fixture.registry.synchronized(now);
+    fixture.registry.sweep(now + GRACE * 2);
+    assert!(fixture.get(cgroup).is_some());
+    // Its own source does, once it lists everything without it.
+    fixture.registry.listed(&source("docker"), &HashSet::new(), now);
+    fixture.registry.sweep(now + GRACE * 2);
+    assert!(fixture.get(cgroup).is_some(), "another one's list says nothing");
+    fixture
+        .registry
+        .listed(&source("containerd"), &HashSet::from(["web".to_owned()]), now);
+    fixture.registry.sweep(now + GRACE * 2);
+    assert!(fixture.get(cgroup).is_some());
+    fixture
+        .registry
+        .listed(&source("containerd"), &HashSet::new(), now);
+    fixture.registry.sweep(now + GRACE * 2);
+    assert!(fixture.get(cgroup).is_none() && !fixture.in_map(cgroup));
+}
+
+#[test]
+fn an_id_that_is_used_again_is_another_container() {
+    let mut fixture = Fixture::new();
+    let containerd = source("containerd");
+    let first = fixture.cgroup("web");
+    fixture.registry.told_by(&containerd, told("web", 7));
+    assert!(fixture.get(first).is_some());
+    // The same container runs once more: in a new cgroup.
+    let folder = fixture.root.path().join("cgroup/k8s.io/web");
+    let aside = fixture.root.path().join("cgroup/k8s.io/other");
+    fs::rename(&folder, &aside).unwrap();
+    let second = fixture.cgroup("web");
+    assert!(fixture.registry.runs(&containerd, "web", 8, None));
+    let found = fixture.get(second).unwrap();
+    assert_eq!((found.pid, found.name.as_deref()), (8, Some("web")));
+    assert!(fixture.get(first).is_none() && !fixture.in_map(first));
+    // It is removed, and another one is made with its id.
+    fixture.registry.gone(&containerd, "web", Instant::now());
+    assert!(!fixture.registry.runs(&containerd, "web", 9, None));
+    let mut other = told("web", 0);
+    other.container.name = Some("other".into());
+    fixture.registry.told_by(&containerd, other);
+    assert!(fixture.get(second).is_none());
+    let known = fixture.table.snapshot().by_id("web").cloned().unwrap();
+    assert_eq!((known.name.as_deref(), known.cgroup), (Some("other"), 0));
+}
+
+#[test]
+fn two_sources_make_one_container() {
+    let mut fixture = Fixture::new();
+    let (docker, containerd) = (source("docker"), source("containerd"));
+    let mut by_docker = told(&id('a'), 0);
+    by_docker.cgroups_path.clear();
+    let mut by_containerd = told(&id('a'), 0);
+    (by_containerd.container.name, by_containerd.container.image) = (None, None);
+    fixture.registry.told_by(&docker, by_docker);
+    fixture.registry.told_by(&containerd, by_containerd.clone());
+    let cgroup = fixture.cgroup(&id('a'));
+    assert!(fixture.registry.runs(&containerd, &id('a'), 7, None));
+    let found = fixture.get(cgroup).unwrap();
+    assert_eq!(
+        (found.name.as_deref(), found.image.as_deref()),
+        (Some("web"), Some("web:1"))
+    );
+    // dockerd keeps a stopped container that containerd has no more.
+    let now = Instant::now();
+    fixture.registry.gone(&containerd, &id('a'), now);
+    fixture.registry.listed(&containerd, &HashSet::new(), now);
+    fixture.registry.sweep(now + GRACE * 2);
+    fixture.registry.told_by(&containerd, by_containerd);
+    assert!(fixture.registry.runs(&containerd, &id('a'), 8, None));
+    assert_eq!(fixture.get(cgroup).unwrap().name.as_deref(), Some("web"));
+    fixture.registry.gone(&docker, &id('a'), now);
+    fixture.registry.sweep(now + GRACE * 2);
+    assert!(fixture.get(cgroup).is_none());
+}
+
+#[test]
+fn what_was_seen_by_its_cgroup_goes_with_it() {
+    let mut fixture = Fixture::new();
+    let cgroup = fixture.cgroup(&id('a'));
+    let seen = Container {
+        cgroup,
+        cgroup_path: format!("/k8s.io/{}", id('a')),
+        ..Container::new(id('a'), "containerd", Learnt::Cgroup)
+    };
+    let cgroups = source(SEEN);
+    fixture.registry.seen(&cgroups, &seen);
+    fixture.registry.seen(&cgroups, &seen);
+    assert_eq!(fixture.get(cgroup).unwrap().learnt, Learnt::Cgroup);
+    assert!(
+        fixture.registry.is_news(&id('a'), 0),
+        "whoever knows more is welcome"
+    );
+    fixture.registry.told_by(&source("containerd"), told(&id('a'), 7));
+    assert_eq!(fixture.get(cgroup).unwrap().learnt, Learnt::Api);
+
+    let other = fixture.cgroup(&id('b'));
+    let seen = Container {
+        cgroup: other,
+        cgroup_path: format!("/k8s.io/{}", id('b')),
+        ..Container::new(id('b'), "containerd", Learnt::Cgroup)
+    };
+    fixture.registry.seen(&cgroups, &seen);
+    let now = Instant::now();
+    fixture.registry.sweep_seen(now);
+    fixture.registry.sweep(now + GRACE * 2);
+    assert!(fixture.get(other).is_some());
+    for letter in ['a', 'b'] {
+        fs::remove_dir(fixture.root.path().join("cgroup/k8s.io").join(id(letter))).unwrap();
+    }
+    fixture.registry.sweep_seen(now);
+    fixture.registry.sweep(now + GRACE * 2);
+    assert!(fixture.get(other).is_none());
+    assert!(
+        fixture.get(cgroup).is_some(),
+        "containerd tells when that one is gone"
     );
 }

@@ -82,6 +82,7 @@ pub struct Status {
     pub(crate) panics: AtomicU64,
     pub(crate) searches: AtomicU64,
     pub(crate) reconciled: AtomicU64,
+    pub(crate) sightings_dropped: AtomicU64,
     pub(crate) digests_fetched: AtomicU64,
     pub(crate) digests_late: AtomicU64,
     pub(crate) digests_missing: AtomicU64,
@@ -116,8 +117,10 @@ pub struct StatusSnapshot {
     pub unknown_frames: u64,
     /// Containers whose cgroup was not found when they started.
     pub without_cgroup: u64,
-    /// Containers NRI did not tell of and containerd's own API did.
+    /// Containers NRI did not tell of: from containerd's, docker's or podman's API, from files, or seen by their cgroup.
     pub reconciled: u64,
+    /// Containers seen by their cgroup that nobody could be asked about: too many at once.
+    pub sightings_dropped: u64,
     /// Image digests that arrived.
     pub digests_fetched: u64,
     /// Containers that started before their digest had arrived.
@@ -179,6 +182,7 @@ impl Status {
             cut: read(&self.cut),
             searches: read(&self.searches),
             reconciled: read(&self.reconciled),
+            sightings_dropped: read(&self.sightings_dropped),
             digests_fetched: read(&self.digests_fetched),
             digests_late: read(&self.digests_late),
             digests_missing: read(&self.digests_missing),

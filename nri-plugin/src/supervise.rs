@@ -17,11 +17,12 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::cgroup::Host;
-use crate::images::Images;
+use crate::others::{self, Asked};
 use crate::plugin::{Ended, Plugin, Timeouts};
 use crate::registry::Registry;
 use crate::search;
 use crate::status::{Complaint, State, Status};
+use crate::storage;
 
 /// What panicked is started again after this long.
 const RESTART: Duration = Duration::from_secs(1);
@@ -31,7 +32,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// How the runtime is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// `nri.enabled`: false keeps [`run`] from doing anything.
+    /// `nri.enabled`: false leaves containers to those who are asked besides.
     pub enabled: bool,
     /// `nri.socket_path`.
     pub socket_path: PathBuf,
@@ -39,10 +40,18 @@ pub struct Config {
     pub plugin_name: String,
     /// The place among other plugins: exactly two digits.
     pub plugin_index: String,
-    /// `containerd.enabled`: ask containerd for image digests.
+    /// `containerd.enabled`: ask containerd for image digests, and what it runs besides CRI's containers.
     pub containerd_enabled: bool,
     /// `containerd.address`.
     pub containerd_address: PathBuf,
+    /// Further containerds.
+    pub more_containerds: Vec<PathBuf>,
+    /// Sockets of docker's API, as the host names them.
+    pub docker_sockets: Vec<PathBuf>,
+    /// Sockets of podman's.
+    pub podman_sockets: Vec<PathBuf>,
+    /// Folders of containers/storage, where podman and CRI-O keep what their containers are; empty when they are not to be read.
+    pub storages: Vec<PathBuf>,
     /// Where the host's `/` is seen from here; empty or `/` when Lanner runs on the host itself. Falco's `HOST_ROOT`.
     pub host_root: PathBuf,
     /// How long the runtime may take.
@@ -60,6 +69,10 @@ impl Default for Config {
             plugin_index: "10".into(),
             containerd_enabled: true,
             containerd_address: "/run/containerd/containerd.sock".into(),
+            more_containerds: Vec::new(),
+            docker_sockets: vec!["/var/run/docker.sock".into()],
+            podman_sockets: vec!["/run/podman/podman.sock".into()],
+            storages: vec![storage::ROOT.into()],
             host_root: std::env::var_os("HOST_ROOT")
                 .map(PathBuf::from)
                 .unwrap_or_default(),
@@ -157,7 +170,8 @@ pub async fn run(
 /// The runtime's side: what outlives connections, and panics.
 struct Side {
     plugin: Arc<Plugin>,
-    socket: PathBuf,
+    /// The runtime's; `None` when only others are asked.
+    socket: Option<PathBuf>,
     shutdown: watch::Receiver<bool>,
     /// Dropped, and so ended, with this, however that ends.
     _beside: JoinSet<()>,
@@ -175,9 +189,10 @@ impl Side {
     ) -> Option<Self> {
         if !config.enabled {
             status.enter(State::Disabled);
-            return None;
-        }
-        if let Err(error) = config.check() {
+            if !others::any(&config) {
+                return None;
+            }
+        } else if let Err(error) = config.check() {
             warn!("{error}");
             status.enter(State::Failed(error.to_string()));
             return None;
@@ -196,7 +211,7 @@ impl Side {
         let ask = config.containerd_enabled;
         let registry = Registry::new(
             host,
-            table,
+            Arc::clone(&table),
             cgroups,
             Arc::clone(&status),
             ask.then_some(digest_sender),
@@ -205,14 +220,10 @@ impl Side {
         let registry = Arc::new(Mutex::new(registry));
         let mut tasks = JoinSet::new();
         tasks.spawn_on(search::run(Arc::clone(&registry), shutdown.clone()), beside);
-        if ask {
-            let images = Images {
-                address: config.containerd_address,
-                registry: Arc::clone(&registry),
-                status: Arc::clone(&status),
-            };
-            tasks.spawn_on(images.run(digests, reconcile, shutdown.clone()), beside);
-        }
+        let asked = Asked { digests, reconcile };
+        others::start(
+            &config, asked, &registry, &table, &status, &shutdown, &mut tasks, beside,
+        );
         let plugin = Arc::new(Plugin {
             name: config.plugin_name,
             index: config.plugin_index,
@@ -223,14 +234,19 @@ impl Side {
         });
         Some(Self {
             plugin,
-            socket: config.socket_path,
+            socket: config.enabled.then_some(config.socket_path),
             shutdown,
             _beside: tasks,
         })
     }
 
     async fn keep_connected(&mut self) {
-        keep_connected(&self.plugin, &self.socket, &mut self.shutdown).await;
+        match &self.socket {
+            Some(socket) => keep_connected(&self.plugin, socket, &mut self.shutdown).await,
+            None => {
+                let _ = self.shutdown.wait_for(|stop| *stop).await;
+            }
+        }
     }
 }
 

@@ -119,7 +119,13 @@ async fn a_new_socket_at_the_path_is_preferred_to_a_connection_that_still_stands
 
 #[test_log::test(tokio::test)]
 async fn switched_off_it_does_nothing_and_a_bad_index_is_said() {
-    let off = start(|config| config.enabled = false);
+    let off = start(|config| {
+        config.enabled = false;
+        config.containerd_enabled = false;
+        config.docker_sockets.clear();
+        config.podman_sockets.clear();
+        config.storages.clear();
+    });
     off.task.await.unwrap();
     assert_eq!(off.status.to_string(), "disabled");
     let bad = start(|config| config.plugin_index = "7".into());

@@ -1,0 +1,591 @@
+//! containerd's own API: what runs in all its namespaces, told by its events and compared with its lists, and image digests.
+//!
+//! CRI's containers come from NRI, sooner and with more. Those of `ctr`, nerdctl, docker and buildkit, pods' sandboxes before
+//! they run, and all others where NRI is off, come from here. Everything happens beside the runtime's calls, never within
+//! them; containerd may be absent or restart: attempts go on quietly, and what was known stays known meanwhile.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use containerd_client::Client;
+use containerd_client::events::{ContainerCreate, ContainerDelete, ContainerUpdate, TaskCreate, TaskStart};
+use containerd_client::services::v1::{
+    Container as Record, GetContainerRequest, GetImageRequest, ListContainersRequest, ListNamespacesRequest,
+    ListTasksRequest, SubscribeRequest,
+};
+use containerd_client::tonic::metadata::MetadataValue;
+use containerd_client::tonic::{Code, Request, Response, Status as RpcStatus};
+use containerd_client::types::Envelope;
+use containerd_client::types::v1::Status as TaskStatus;
+use prost::Message as _;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tracing::{debug, info};
+
+use crate::record;
+use crate::registry::{Registry, Source};
+use crate::status::Status;
+
+/// The containerd namespace of everything that CRI runs.
+const CRI: &str = "k8s.io";
+/// How long one call may take.
+const CALL: Duration = Duration::from_secs(5);
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(2);
+/// Attempts per digest: an image may be recorded a moment after its container is created.
+const ATTEMPTS: u32 = 4;
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// Digests that wait for containerd, at most; older ones are given up.
+const WAITING_MAX: usize = 4096;
+/// Events that wait while lists are compared, at most; then containerd keeps them.
+const EVENTS_MAX: usize = 1024;
+/// Events that are told of before containerd says that it will tell of events are lost: a second comparison finds those.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
+/// Whatever else is missed is found by comparing again after this long.
+const LOOK_AGAIN: Duration = Duration::from_secs(300);
+/// What is subscribed to.
+const TOPICS: [&str; 5] = [
+    "/containers/create",
+    "/containers/update",
+    "/containers/delete",
+    "/tasks/create",
+    "/tasks/start",
+];
+
+/// Which digest is wanted for which container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DigestRequest {
+    pub(crate) container: String,
+    pub(crate) image: String,
+    /// It ran before it was known: its image's name may mean another image by now.
+    pub(crate) ran_before: bool,
+}
+
+/// Compare NRI's containers with containerd's.
+///
+/// A container created while a plugin is being synchronised can be in neither Synchronize nor the events.
+#[derive(Debug)]
+pub(crate) struct Reconcile;
+
+/// A container that was seen and isn't known. Dropping the sender is the answer; what was found is in the registry.
+#[derive(Debug)]
+pub(crate) struct LookUp {
+    pub(crate) id: String,
+    pub(crate) done: oneshot::Sender<()>,
+}
+
+/// What the task is asked for.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    pub(crate) digests: mpsc::Receiver<DigestRequest>,
+    pub(crate) reconcile: mpsc::Receiver<Reconcile>,
+    pub(crate) look_ups: mpsc::Receiver<LookUp>,
+}
+
+/// What the task works with.
+#[derive(Debug)]
+pub(crate) struct Containerd {
+    pub(crate) address: PathBuf,
+    pub(crate) registry: Arc<Mutex<Registry>>,
+    pub(crate) status: Arc<Status>,
+}
+
+/// A digest that is still to be had.
+struct Waiting {
+    container: String,
+    namespace: String,
+    references: Vec<String>,
+    ran_before: bool,
+    attempts: u32,
+    /// Not to be asked for before this.
+    due: Instant,
+}
+
+/// What is next to be done.
+enum Next {
+    Event(Option<Result<Box<Envelope>, RpcStatus>>),
+    LookUp(LookUp),
+    Digest(DigestRequest),
+    Compare,
+    Due,
+}
+
+/// One connection.
+struct Session<'a> {
+    task: &'a Containerd,
+    client: Client,
+    source: Source,
+    waiting: &'a mut VecDeque<Waiting>,
+}
+
+impl Containerd {
+    /// Follows containerd until `shutdown`.
+    pub(crate) async fn run(self, mut requests: Requests, mut shutdown: watch::Receiver<bool>) {
+        let mut waiting = VecDeque::new();
+        let mut backoff = BACKOFF_MIN;
+        let mut said = false;
+        loop {
+            let connected = tokio::select! {
+                biased;
+                _ = shutdown.wait_for(|stop| *stop) => return,
+                connected = connect(&self.address) => connected,
+            };
+            match connected {
+                Ok(client) => {
+                    if std::mem::take(&mut said) {
+                        info!(address = %self.address.display(), "containerd answers again");
+                    }
+                    let session = Session {
+                        task: &self,
+                        client,
+                        source: self.address.to_string_lossy().into(),
+                        waiting: &mut waiting,
+                    };
+                    match session.serve(&mut requests, &mut shutdown, &mut backoff).await {
+                        Ok(()) => return,
+                        Err(status) => debug!(%status, "containerd call failed"),
+                    }
+                }
+                Err(error) => {
+                    if !said {
+                        debug!(error, "connect");
+                        info!(
+                            address = %self.address.display(),
+                            "containerd's own socket can't be reached: image digests stay empty until it can"
+                        );
+                        said = true;
+                    }
+                }
+            }
+            let resume = tokio::time::sleep(backoff);
+            backoff = (backoff * 2).min(BACKOFF_MAX);
+            tokio::pin!(resume);
+            loop {
+                tokio::select! {
+                    biased;
+                    _ = shutdown.wait_for(|stop| *stop) => return,
+                    () = &mut resume => break,
+                    Some(request) = requests.digests.recv() => push(&self.status, &mut waiting, request.into()),
+                    // The answer is that nothing is known.
+                    Some(_) = requests.look_ups.recv() => {}
+                    // A connection begins with it anyway.
+                    Some(_) = requests.reconcile.recv() => {}
+                }
+            }
+        }
+    }
+
+    fn registry<T>(&self, act: impl FnOnce(&mut Registry) -> T) -> T {
+        act(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+async fn connect(address: &Path) -> Result<Client, String> {
+    match tokio::time::timeout(CONNECT, Client::from_path(address)).await {
+        Ok(Ok(client)) => Ok(client),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("no answer".into()),
+    }
+}
+
+impl From<DigestRequest> for Waiting {
+    fn from(request: DigestRequest) -> Waiting {
+        Waiting {
+            container: request.container,
+            namespace: CRI.into(),
+            references: vec![request.image],
+            ran_before: request.ran_before,
+            attempts: 0,
+            due: Instant::now(),
+        }
+    }
+}
+
+fn push(status: &Status, waiting: &mut VecDeque<Waiting>, next: Waiting) {
+    if waiting.len() >= WAITING_MAX {
+        waiting.pop_front();
+        Status::count(&status.digests_missing);
+    }
+    waiting.push_back(next);
+}
+
+impl Session<'_> {
+    /// Serves until the connection fails; `Ok` when it is to stop.
+    async fn serve(
+        mut self,
+        requests: &mut Requests,
+        shutdown: &mut watch::Receiver<bool>,
+        backoff: &mut Duration,
+    ) -> Result<(), RpcStatus> {
+        let (sender, mut events) = mpsc::channel(EVENTS_MAX);
+        // Dropped, and so ended, with the session.
+        let mut following = JoinSet::new();
+        following.spawn(follow(self.client.events(), sender));
+        let mut told_of_events = false;
+        self.compare().await?;
+        let mut look_again = Instant::now() + SECOND_LOOK;
+        loop {
+            *backoff = BACKOFF_MIN;
+            self.digests().await?;
+            let digest_due = self.waiting.iter().map(|next| next.due).min();
+            let due = digest_due.map_or(look_again, |due| due.min(look_again));
+            let next = tokio::select! {
+                biased;
+                _ = shutdown.wait_for(|stop| *stop) => return Ok(()),
+                event = events.recv() => Next::Event(event.map(|event| event.map(Box::new))),
+                Some(look_up) = requests.look_ups.recv() => Next::LookUp(look_up),
+                Some(request) = requests.digests.recv() => Next::Digest(request),
+                Some(Reconcile) = requests.reconcile.recv() => Next::Compare,
+                () = tokio::time::sleep_until(due.into()) => Next::Due,
+            };
+            match next {
+                Next::Event(Some(event)) => {
+                    if !std::mem::replace(&mut told_of_events, true) {
+                        look_again = Instant::now();
+                    }
+                    self.event(*event?).await?;
+                }
+                Next::Event(None) => return Err(RpcStatus::unavailable("no more events")),
+                Next::LookUp(LookUp { id, done }) => {
+                    self.look_up(&id).await?;
+                    drop(done);
+                }
+                Next::Digest(request) => push(&self.task.status, self.waiting, request.into()),
+                Next::Compare => look_again = Instant::now(),
+                Next::Due => {}
+            }
+            if Instant::now() >= look_again {
+                self.compare().await?;
+                look_again = Instant::now() + LOOK_AGAIN;
+            }
+        }
+    }
+
+    async fn event(&mut self, event: Envelope) -> Result<(), RpcStatus> {
+        let Some(content) = &event.event else {
+            return Ok(());
+        };
+        let content = content.value.as_slice();
+        let status = &self.task.status;
+        let undecodable = |_| Status::count(&status.errors);
+        let namespace = event.namespace.as_str();
+        match event.topic.as_str() {
+            "/containers/create" => match ContainerCreate::decode(content) {
+                Ok(created) => return self.tell(namespace, &created.id).await.map(|_| ()),
+                Err(error) => undecodable(error),
+            },
+            "/containers/update" => match ContainerUpdate::decode(content) {
+                Ok(updated) => return self.tell(namespace, &updated.id).await.map(|_| ()),
+                Err(error) => undecodable(error),
+            },
+            "/containers/delete" => match ContainerDelete::decode(content) {
+                Ok(deleted) => self
+                    .task
+                    .registry(|registry| registry.gone(&self.source, &deleted.id, Instant::now())),
+                Err(error) => undecodable(error),
+            },
+            "/tasks/create" => match TaskCreate::decode(content) {
+                Ok(created) => {
+                    return self
+                        .runs(namespace, &created.container_id, created.pid, None)
+                        .await;
+                }
+                Err(error) => undecodable(error),
+            },
+            "/tasks/start" => match TaskStart::decode(content) {
+                Ok(started) => {
+                    let at = event.timestamp.as_ref().and_then(nanoseconds);
+                    return self.runs(namespace, &started.container_id, started.pid, at).await;
+                }
+                Err(error) => undecodable(error),
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn runs(
+        &mut self,
+        namespace: &str,
+        id: &str,
+        pid: u32,
+        start_ts: Option<u64>,
+    ) -> Result<(), RpcStatus> {
+        let known = |session: &Self| {
+            session
+                .task
+                .registry(|registry| registry.runs(&session.source, id, pid, start_ts))
+        };
+        if !known(self) && self.tell(namespace, id).await? {
+            known(self);
+        }
+        Ok(())
+    }
+
+    /// Asks about one container, and takes it in; false when there is none, or NRI tells of it.
+    async fn tell(&mut self, namespace: &str, id: &str) -> Result<bool, RpcStatus> {
+        if self.task.registry(|registry| registry.is_of_nri(id)) {
+            return Ok(false);
+        }
+        let Some(record) = self.record(namespace, id).await? else {
+            return Ok(false);
+        };
+        self.take(namespace, record, 0);
+        Ok(true)
+    }
+
+    fn take(&mut self, namespace: &str, record: Record, pid: u32) {
+        let id = record.id.clone();
+        let references = record::image_references(&record);
+        let mut told = record::read(record, namespace);
+        told.container.pid = pid;
+        let known = self.task.registry(|registry| {
+            registry.told_by(&self.source, told);
+            registry.has_digest(&id)
+        });
+        if !known && !references.is_empty() {
+            let next = Waiting {
+                container: id,
+                namespace: namespace.to_owned(),
+                references,
+                ran_before: false,
+                attempts: 0,
+                due: Instant::now(),
+            };
+            push(&self.task.status, self.waiting, next);
+        }
+    }
+
+    /// Looks for a container in every namespace.
+    async fn look_up(&mut self, id: &str) -> Result<(), RpcStatus> {
+        for namespace in self.namespaces().await? {
+            if self.tell(&namespace, id).await? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn record(&self, namespace: &str, id: &str) -> Result<Option<Record>, RpcStatus> {
+        let request = GetContainerRequest { id: id.to_owned() };
+        match call(self.client.containers().get(within(namespace, request)?)).await {
+            Ok(answer) => Ok(answer.container),
+            Err(status) if is_an_answer(&status) => Ok(None),
+            Err(status) => Err(status),
+        }
+    }
+
+    async fn namespaces(&self) -> Result<Vec<String>, RpcStatus> {
+        let all = call(self.client.namespaces().list(ListNamespacesRequest::default())).await?;
+        Ok(all
+            .namespaces
+            .into_iter()
+            .map(|namespace| namespace.name)
+            .collect())
+    }
+
+    /// Takes in what the lists of all namespaces have and isn't known, and lets go of what they have no more.
+    async fn compare(&mut self) -> Result<(), RpcStatus> {
+        let mut seen = HashSet::new();
+        let mut whole = true;
+        for namespace in self.namespaces().await? {
+            let tasks = within(&namespace, ListTasksRequest::default())?;
+            let tasks = match call(self.client.tasks().list(tasks)).await {
+                Ok(answer) => answer.tasks,
+                // One shim that hangs: what runs is told by events, or next time.
+                Err(status) if is_an_answer(&status) => {
+                    debug!(namespace, %status, "no list of what runs");
+                    Vec::new()
+                }
+                Err(status) => return Err(status),
+            };
+            let running: HashMap<String, u32> = tasks
+                .into_iter()
+                .filter(|task| task.status != TaskStatus::Stopped as i32)
+                .map(|task| (task.id, task.pid))
+                .collect();
+            // One by one: together they can be larger than a message may be.
+            let listed = within(&namespace, ListContainersRequest::default())?;
+            let mut listed = match call(self.client.containers().list_stream(listed)).await {
+                Ok(listed) => listed,
+                Err(status) if is_an_answer(&status) => {
+                    debug!(namespace, %status, "no list of containers");
+                    whole = false;
+                    continue;
+                }
+                Err(status) => return Err(status),
+            };
+            let mut later = Vec::new();
+            while let Some(message) = call_stream(&mut listed).await? {
+                let Some(record) = message.container else { continue };
+                seen.insert(record.id.clone());
+                match record.labels.contains_key("io.kubernetes.container.name") {
+                    // Its pod's labels are the sandbox's.
+                    true => later.push(record),
+                    false => self.compare_one(&namespace, record, &running),
+                }
+            }
+            for record in later {
+                self.compare_one(&namespace, record, &running);
+            }
+        }
+        if whole {
+            self.task
+                .registry(|registry| registry.listed(&self.source, &seen, Instant::now()));
+        }
+        Ok(())
+    }
+
+    fn compare_one(&mut self, namespace: &str, record: Record, running: &HashMap<String, u32>) {
+        let pid = running.get(&record.id).copied().unwrap_or(0);
+        let news = self.task.registry(|registry| registry.is_news(&record.id, pid));
+        if news {
+            debug!(container = record.id, namespace, "known from containerd's list");
+            self.take(namespace, record, pid);
+        }
+    }
+
+    /// Goes once through the digests that are due.
+    async fn digests(&mut self) -> Result<(), RpcStatus> {
+        for _ in 0..self.waiting.len() {
+            let Some(mut next) = self.waiting.pop_front() else {
+                break;
+            };
+            if next.due > Instant::now() {
+                self.waiting.push_back(next);
+                continue;
+            }
+            match self.digest(&mut next).await {
+                Ok(Some(digest)) => self
+                    .task
+                    .registry(|registry| registry.digest(&next.container, &digest)),
+                Ok(None) if next.attempts + 1 < ATTEMPTS => {
+                    next.due = Instant::now() + BACKOFF_MIN * (2 << next.attempts);
+                    next.attempts += 1;
+                    self.waiting.push_back(next);
+                }
+                Ok(None) => {
+                    debug!(images = ?next.references, "containerd has no record of this image");
+                    Status::count(&self.task.status.digests_missing);
+                }
+                Err(status) => {
+                    self.waiting.push_front(next);
+                    return Err(status);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The digest of a container's image; `None` when containerd has no such image.
+    async fn digest(&self, wanted: &mut Waiting) -> Result<Option<String>, RpcStatus> {
+        if std::mem::take(&mut wanted.ran_before)
+            && let Some(record) = self.record(&wanted.namespace, &wanted.container).await?
+        {
+            let by_id = record::image_references(&record);
+            wanted.references.splice(0..0, by_id);
+        }
+        for name in &wanted.references {
+            let request = within(&wanted.namespace, GetImageRequest { name: name.clone() })?;
+            match call(self.client.images().get(request)).await {
+                Ok(answer) => {
+                    let target = answer.image.and_then(|image| image.target);
+                    let digest = target
+                        .map(|target| target.digest)
+                        .filter(|digest| !digest.is_empty());
+                    if digest.is_some() {
+                        return Ok(digest);
+                    }
+                }
+                Err(status) if is_an_answer(&status) => {}
+                Err(status) => return Err(status),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Passes events on until they end. containerd begins its answer with the first event, which may be long in coming.
+async fn follow(
+    mut client: containerd_client::services::v1::events_client::EventsClient<
+        containerd_client::tonic::transport::Channel,
+    >,
+    sender: mpsc::Sender<Result<Envelope, RpcStatus>>,
+) {
+    let request = SubscribeRequest {
+        filters: TOPICS.iter().map(|topic| format!("topic==\"{topic}\"")).collect(),
+    };
+    let mut events = match client.subscribe(request).await {
+        Ok(answer) => answer.into_inner(),
+        Err(status) => {
+            let _ = sender.send(Err(status)).await;
+            return;
+        }
+    };
+    loop {
+        let next = match events.message().await {
+            Ok(Some(event)) => Ok(event),
+            Ok(None) => return,
+            Err(status) => Err(status),
+        };
+        let ended = next.is_err();
+        if sender.send(next).await.is_err() || ended {
+            return;
+        }
+    }
+}
+
+fn nanoseconds(time: &prost_types::Timestamp) -> Option<u64> {
+    let seconds = u64::try_from(time.seconds).ok()?;
+    seconds
+        .checked_mul(1_000_000_000)?
+        .checked_add(u64::try_from(time.nanos).ok()?)
+}
+
+/// A request about one namespace.
+fn within<T>(namespace: &str, message: T) -> Result<Request<T>, RpcStatus> {
+    let mut request = Request::new(message);
+    let namespace = MetadataValue::try_from(namespace)
+        .map_err(|_| RpcStatus::internal("a namespace that is no header"))?;
+    request.metadata_mut().insert("containerd-namespace", namespace);
+    Ok(request)
+}
+
+/// True for what containerd says; false for what became of the connection.
+fn is_an_answer(status: &RpcStatus) -> bool {
+    use Code::{
+        AlreadyExists, DeadlineExceeded, FailedPrecondition, InvalidArgument, NotFound, OutOfRange,
+        PermissionDenied, ResourceExhausted, Unimplemented,
+    };
+    matches!(
+        status.code(),
+        AlreadyExists
+            | DeadlineExceeded
+            | FailedPrecondition
+            | InvalidArgument
+            | NotFound
+            | OutOfRange
+            | PermissionDenied
+            | ResourceExhausted
+            | Unimplemented
+    )
+}
+
+async fn call<T>(answer: impl Future<Output = Result<Response<T>, RpcStatus>>) -> Result<T, RpcStatus> {
+    match tokio::time::timeout(CALL, answer).await {
+        Ok(answer) => answer.map(Response::into_inner),
+        Err(_) => Err(RpcStatus::deadline_exceeded("containerd gave no answer")),
+    }
+}
+
+async fn call_stream<T>(
+    answers: &mut containerd_client::tonic::Streaming<T>,
+) -> Result<Option<T>, RpcStatus> {
+    match tokio::time::timeout(CALL, answers.message()).await {
+        Ok(answer) => answer,
+        Err(_) => Err(RpcStatus::deadline_exceeded("containerd gave no answer")),
+    }
+}
