@@ -118,7 +118,7 @@ fn unescape(name: &str) -> Cow<'_, str> {
     let mut bytes = Vec::with_capacity(name.len());
     let mut rest = name;
     while let Some(at) = rest.find("\\x") {
-        bytes.extend_from_slice(rest[..at].as_bytes());
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
         let byte = rest
             .get(at + 2..at + 4)
             .and_then(|digits| u8::from_str_radix(digits, 16).ok());

@@ -7,7 +7,6 @@ use lanner_schema::view::EventView;
 
 use super::Extract::{One, Plain, Unfilled};
 use super::{Arg, Field, fields};
-use crate::condition::Glob;
 use crate::value::Value;
 
 fn container<'b>(view: &EventView<'b>) -> Option<&'b Container> {
