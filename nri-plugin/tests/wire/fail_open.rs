@@ -1,0 +1,230 @@
+//! Whatever else of Lanner is stuck or breaks, a runtime has its answer.
+
+use std::collections::HashSet;
+use std::os::unix::net::UnixListener;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use lanner_nri::{CgroupMap, Config, ContainerTable, State, Status};
+use tokio::sync::watch;
+
+use crate::machine::{cgroup, config, host, listen, until};
+use crate::message::{Message, number};
+use crate::peer::{Peer, change, container};
+
+fn id(number: u64) -> String {
+    format!("{number:064x}")
+}
+
+/// A plugin on a thread of its own, and what it was given.
+struct Plugin {
+    folder: tempfile::TempDir,
+    status: Arc<Status>,
+    table: Arc<ContainerTable>,
+    listener: UnixListener,
+    _stop: watch::Sender<bool>,
+}
+
+fn start(
+    change: impl FnOnce(&mut Config),
+    cgroups: Arc<dyn CgroupMap>,
+    beside: &tokio::runtime::Runtime,
+) -> Plugin {
+    let folder = host();
+    let mut config = config(&folder);
+    change(&mut config);
+    let listener = listen(config.socket_path.clone());
+    let (table, status) = (ContainerTable::new(), Arc::<Status>::default());
+    let (stop, shutdown) = watch::channel(false);
+    lanner_nri::start(
+        config,
+        Arc::clone(&table),
+        cgroups,
+        Arc::clone(&status),
+        shutdown,
+        beside.handle().clone(),
+    )
+    .unwrap();
+    Plugin {
+        folder,
+        status,
+        table,
+        listener,
+        _stop: stop,
+    }
+}
+
+fn beside() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+#[derive(Debug, Default)]
+struct Map(Mutex<HashSet<u64>>);
+
+impl CgroupMap for Map {
+    fn insert(&self, cgroup: u64) {
+        self.0.lock().unwrap().insert(cgroup);
+    }
+    fn remove(&self, _cgroup: u64) {}
+}
+
+#[test]
+fn a_container_starts_while_everything_else_is_stuck() {
+    let beside = beside();
+    let socket = tempfile::tempdir().unwrap();
+    // containerd's own API takes connections and says nothing.
+    let containerd = UnixListener::bind(socket.path().join("containerd.sock")).unwrap();
+    let map = Arc::<Map>::default();
+    let plugin = start(
+        |config| {
+            config.containerd_enabled = true;
+            config.containerd_address = socket.path().join("containerd.sock");
+        },
+        Arc::clone(&map) as Arc<dyn CgroupMap>,
+        &beside,
+    );
+    let mut peer = Peer::accept(&plugin.listener);
+    peer.handshake();
+    until("the registration", || {
+        matches!(plugin.status.state(), State::Registered { .. })
+    });
+    let (_connection, _) = containerd.accept().unwrap();
+
+    // The threads that serve outputs and APIs are blocked, and so is the one that judges events, in the middle of one.
+    let (release, blocked) = mpsc::channel::<()>();
+    let stuck = Arc::new(AtomicUsize::new(0));
+    let worker = beside.spawn({
+        let stuck = Arc::clone(&stuck);
+        async move {
+            stuck.fetch_add(1, Ordering::SeqCst);
+            let _ = blocked.recv();
+            stuck.fetch_sub(1, Ordering::SeqCst);
+        }
+    });
+    let (go_on, stopped) = mpsc::channel::<()>();
+    let events = thread::spawn({
+        let (stuck, table) = (Arc::clone(&stuck), Arc::clone(&plugin.table));
+        move || {
+            let mut reader = table.reader();
+            reader.refresh();
+            let containers = Arc::clone(reader.containers());
+            stuck.fetch_add(1, Ordering::SeqCst);
+            let _ = stopped.recv();
+            stuck.fetch_sub(1, Ordering::SeqCst);
+            containers.all().count()
+        }
+    });
+    until("everything to be stuck", || stuck.load(Ordering::SeqCst) == 2);
+    for number in 0..50 {
+        let cgroup = cgroup(&plugin.folder, &format!("/k8s.io/{}", id(number)));
+        let image = container(&id(number)).map(6, [("io.kubernetes.cri.image-name", "registry.test/web:1")]);
+        peer.ask("CreateContainer", &Message::new().message(2, &image));
+        peer.ask("StateChange", &change(6, &id(number)));
+        assert!(
+            map.0.lock().unwrap().contains(&cgroup),
+            "in the map before the reply"
+        );
+    }
+    assert_eq!(stuck.load(Ordering::SeqCst), 2, "nothing else moved");
+    // The clock of the last reply stops when it is written.
+    until("the count", || plugin.status.snapshot().starts.count == 50);
+    assert_eq!(plugin.status.snapshot().errors, 0);
+    drop((release, go_on));
+    assert_eq!(
+        events.join().unwrap(),
+        0,
+        "what it was looking at did not change under it"
+    );
+    beside.block_on(worker).unwrap();
+    assert_eq!(plugin.table.snapshot().running().count(), 50);
+}
+
+/// A map whose every other insertion is a bug of ours.
+#[derive(Debug, Default)]
+struct Broken(AtomicUsize);
+
+impl CgroupMap for Broken {
+    fn insert(&self, _cgroup: u64) {
+        assert!(self.0.fetch_add(1, Ordering::SeqCst) % 2 == 1, "a test's panic");
+    }
+    fn remove(&self, _cgroup: u64) {}
+}
+
+#[test]
+fn a_panic_over_a_request_is_answered_with_success() {
+    let beside = beside();
+    let plugin = start(|_| (), Arc::new(Broken::default()), &beside);
+    let mut peer = Peer::accept(&plugin.listener);
+    peer.handshake();
+    for number in 0..10 {
+        cgroup(&plugin.folder, &format!("/k8s.io/{}", id(number)));
+        peer.ask("StateChange", &change(6, &id(number)));
+    }
+    let panicked = plugin.status.snapshot().panics;
+    assert_eq!(panicked, 5);
+    // What is told of again is there in the end.
+    for _ in 0..2 {
+        peer.ask("StateChange", &change(7, &id(0)));
+    }
+    cgroup(&plugin.folder, &format!("/k8s.io/{}", id(99)));
+    let part = Message::new().message(2, &container(&id(99)));
+    assert_eq!(
+        number(&peer.ask("Synchronize", &part.clone().number(3, 1)), 2),
+        1,
+        "`more` is echoed by a broken one too"
+    );
+    assert_eq!(number(&peer.ask("Synchronize", &part), 2), 0);
+    assert!(plugin.status.snapshot().panics > panicked);
+    let known = plugin.table.snapshot();
+    assert!(known.by_id(&id(0)).is_some() && known.by_id(&id(1)).is_some());
+    assert_eq!(plugin.status.snapshot().connections, 1, "the connection stays");
+}
+
+/// A map that breaks once, when nobody waits for an answer.
+#[derive(Debug, Default)]
+struct BreaksOnce(AtomicBool);
+
+impl CgroupMap for BreaksOnce {
+    fn insert(&self, _cgroup: u64) {}
+    fn remove(&self, _cgroup: u64) {
+        assert!(self.0.swap(true, Ordering::SeqCst), "a test's panic");
+    }
+}
+
+#[test]
+fn a_panic_between_requests_costs_a_connection_and_nothing_that_was_known() {
+    let beside = beside();
+    let plugin = start(
+        |config| config.removal_grace = Duration::ZERO,
+        Arc::<BreaksOnce>::default(),
+        &beside,
+    );
+    let mut peer = Peer::accept(&plugin.listener);
+    peer.handshake();
+    for number in 0..2 {
+        cgroup(&plugin.folder, &format!("/k8s.io/{}", id(number)));
+        peer.ask("StateChange", &change(6, &id(number)));
+    }
+    peer.ask("StateChange", &change(11, &id(0)));
+    assert!(peer.is_closed());
+    let mut peer = Peer::accept(&plugin.listener);
+    assert_eq!(plugin.status.snapshot().panics, 1);
+    assert!(plugin.table.snapshot().by_id(&id(1)).is_some());
+    let (stream, _, _) = peer.registration();
+    peer.respond(stream, 0, "");
+    peer.ask(
+        "Configure",
+        &Message::new().text(2, "containerd").text(3, "2.1.9"),
+    );
+    peer.ask("Synchronize", &Message::new().message(2, &container(&id(1))));
+    cgroup(&plugin.folder, &format!("/k8s.io/{}", id(3)));
+    peer.ask("StateChange", &change(6, &id(3)));
+    assert_eq!(plugin.table.snapshot().running().count(), 2);
+    assert_eq!(plugin.status.snapshot().connections, 2);
+}
