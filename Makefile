@@ -19,7 +19,7 @@ help:
 	@echo 'make fresh   prove `make run` and `make test` on a Debian 12 that holds nothing but cargo (root)'
 	@echo
 	@echo 'ARGS=... goes to lanner:   make run ARGS="-r my_rules.yaml"'
-	@echo 'TARGETS=... are fuzzed:    make fuzz TARGETS="condition rules template recording"'
+	@echo 'TARGETS=... are fuzzed:    make fuzz TARGETS="condition rules template recording mux ttrpc nri"'
 
 run:
 	@$(MACHINE)/run.sh $(ARGS)

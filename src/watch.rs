@@ -349,17 +349,11 @@ fn listen(path: &Path, agent: Agent) -> Option<Server> {
 
 /// What the configuration says of the container runtime's side.
 fn nri(config: &Config) -> lanner_nri::Config {
-    let mut nri = lanner_nri::Config {
-        enabled: config.nri.enabled,
-        socket_path: config.nri.socket_path.clone(),
+    lanner_nri::Config {
         containerd_enabled: config.containerd.enabled,
         containerd_address: config.containerd.address.clone(),
-        ..lanner_nri::Config::default()
-    };
-    if let Some(index) = &config.nri.plugin_index {
-        nri.plugin_index.clone_from(index);
+        ..config.nri.clone()
     }
-    nri
 }
 
 /// How it stands with the container runtime, once that is known or soon.

@@ -1,4 +1,4 @@
-//! What must hold for any input to the engine, and for any recording, as functions that panic when it does not.
+//! What must hold for any input to the engine, for any recording, and for whatever a container runtime sends, as functions that panic when it does not.
 //!
 //! Each is the body of a fuzz target (`targets/`), is run on the seeds and on inputs that once failed by `cargo test`,
 //! and judges a file by hand: `cargo run -p lanner-fuzz --bin TARGET FILE`.
@@ -9,6 +9,7 @@
 
 mod condition;
 mod events;
+mod nri;
 mod recording;
 mod rules;
 mod seeds;
@@ -20,6 +21,7 @@ mod template;
 mod support;
 
 pub use condition::condition;
+pub use nri::{mux, nri, ttrpc};
 pub use recording::recording;
 pub use rules::rules;
 pub use seeds::write_seeds;

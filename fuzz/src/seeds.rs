@@ -116,6 +116,7 @@ pub(crate) fn inputs(target: &str) -> io::Result<Vec<Vec<u8>>> {
             inputs.extend(rules().map(|rule| rule.condition().into_bytes()));
         }
         "recording" => inputs.extend(crate::recording::seeds()),
+        "mux" | "ttrpc" | "nri" => inputs.extend(crate::nri::seeds(target)),
         "template" => {
             inputs.extend(lines("templates.txt")?);
             let outputs = BUILT_IN_RULES
@@ -139,6 +140,18 @@ fn words(target: &str) -> Vec<String> {
         return ["HOST", "EVNT", "DATA", "CNTR", "END ", "/proc/7/"]
             .map(str::to_owned)
             .to_vec();
+    }
+    if ["mux", "ttrpc", "nri"].contains(&target) {
+        return [
+            "nri.pkg.api.v1alpha1.Plugin",
+            "Synchronize",
+            "StateChange",
+            "StartContainer",
+            "\0\0\0\x01",
+            "\0\0\0\x02",
+        ]
+        .map(str::to_owned)
+        .to_vec();
     }
     let mut words: Vec<String> = field::all().map(|field| field.name.to_owned()).collect();
     if target == "template" {
@@ -176,7 +189,15 @@ fn entry(word: &str) -> String {
 /// # Errors
 /// When a file can't be read or written.
 pub fn write_seeds(directory: &Path) -> io::Result<()> {
-    for target in ["condition", "rules", "template", "recording"] {
+    for target in [
+        "condition",
+        "rules",
+        "template",
+        "recording",
+        "mux",
+        "ttrpc",
+        "nri",
+    ] {
         let corpus = directory.join(target);
         fs::create_dir_all(&corpus)?;
         for (index, input) in inputs(target)?.iter().enumerate() {
@@ -206,6 +227,9 @@ mod tests {
         judge("rules", crate::rules);
         judge("template", crate::template);
         judge("recording", crate::recording);
+        judge("mux", crate::mux);
+        judge("ttrpc", crate::ttrpc);
+        judge("nri", crate::nri);
     }
 
     #[test]

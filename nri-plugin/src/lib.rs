@@ -20,6 +20,8 @@ mod others;
 mod plugin;
 mod record;
 mod registry;
+#[doc(hidden)]
+pub mod rehearsal;
 mod search;
 mod sighting;
 mod status;

@@ -10,8 +10,9 @@ use lanner_schema::event::{MAX_SNAPLEN, SNAPLEN};
 use super::message::{Level, Messages, Place};
 use super::tree::{Node, Value, Wrong};
 use super::values::{
-    choice, drop_actions, engine_kind, journald, log_level, optional_path, path, paths, plugin_index,
-    positive, preset, priority, processes, share, size, static_fields, tier,
+    choice, drop_actions, duration_ms, engine_kind, journald, limit_ms, log_level, optional_path, path,
+    paths, plugin_index, plugin_name, positive, preset, priority, processes, share, size, static_fields,
+    tier,
 };
 use super::{Config, append_output, selections, shape};
 
@@ -124,7 +125,12 @@ static ROWS: &[Row] = &[
 
     Row("nri.enabled", Truth, Read(|s, n| { s.config.nri.enabled = n.truth()?; Ok(()) })),
     Row("nri.socket_path", Text, Read(|s, n| { s.config.nri.socket_path = path(n)?; Ok(()) })),
-    Row("nri.plugin_index", Text, Read(|s, n| { s.config.nri.plugin_index = Some(plugin_index(n)?); Ok(()) })),
+    Row("nri.plugin_index", Text, Read(|s, n| { s.config.nri.plugin_index = plugin_index(n)?; Ok(()) })),
+    Row("nri.plugin_name", Text, Read(|s, n| { s.config.nri.plugin_name = plugin_name(n)?; Ok(()) })),
+    Row("nri.connect_timeout_ms", Integer, Read(|s, n| { s.config.nri.timeouts.connect = limit_ms(n)?; Ok(()) })),
+    Row("nri.registration_timeout_ms", Integer, Read(|s, n| { s.config.nri.timeouts.registration = limit_ms(n)?; Ok(()) })),
+    Row("nri.request_timeout_ms", Integer, Read(|s, n| { s.config.nri.timeouts.request = limit_ms(n)?; Ok(()) })),
+    Row("nri.removal_grace_ms", Integer, Read(|s, n| { s.config.nri.removal_grace = duration_ms(n)?; Ok(()) })),
     Row("containerd.enabled", Truth, Read(|s, n| { s.config.containerd.enabled = n.truth()?; Ok(()) })),
     Row("containerd.address", Text, Read(|s, n| { s.config.containerd.address = path(n)?; Ok(()) })),
 

@@ -84,25 +84,14 @@ pub(crate) struct Config {
     pub(crate) replay: Option<PathBuf>,
     /// The host's name in alerts, when it is another's.
     pub(crate) hostname: Option<String>,
-    /// `nri`.
-    pub(crate) nri: Nri,
+    /// `nri`, without what `containerd` says.
+    pub(crate) nri: lanner_nri::Config,
     /// `containerd`.
     pub(crate) containerd: Containerd,
     /// `runtime_directory`: where the control socket is; `None` when there shall be none.
     pub(crate) runtime_directory: Option<PathBuf>,
     /// How each file stands against the schema, in the order they were read.
     pub(crate) schema: Vec<Verdict>,
-}
-
-/// The plugin's side of a container runtime.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Nri {
-    /// `nri.enabled`.
-    pub(crate) enabled: bool,
-    /// `nri.socket_path`.
-    pub(crate) socket_path: PathBuf,
-    /// `nri.plugin_index`: two digits that order the runtime's plugins; Lanner's own default when not set.
-    pub(crate) plugin_index: Option<String>,
 }
 
 /// containerd's own API.
@@ -140,11 +129,7 @@ impl Default for Config {
             unwatchable: None,
             replay: None,
             hostname: None,
-            nri: Nri {
-                enabled: true,
-                socket_path: "/var/run/nri/nri.sock".into(),
-                plugin_index: None,
-            },
+            nri: lanner_nri::Config::default(),
             containerd: Containerd {
                 enabled: true,
                 address: "/run/containerd/containerd.sock".into(),

@@ -50,7 +50,15 @@ engine:
   kmod: {buf_size_preset: 5}
   modern_ebpf: {buf_size_preset: 1}
 falco_libs: {thread_table_size: 1000, snaplen: 200}
-nri: {enabled: false, socket_path: /tmp/nri.sock, plugin_index: \"07\"}
+nri:
+  enabled: false
+  socket_path: /tmp/nri.sock
+  plugin_index: \"07\"
+  plugin_name: lanner-2
+  connect_timeout_ms: 100
+  registration_timeout_ms: 20000
+  request_timeout_ms: 1500
+  removal_grace_ms: 0
 containerd: {enabled: false, address: /tmp/c.sock}
 ";
     let (config, messages) = lanner(text, &[]);
@@ -75,7 +83,19 @@ containerd: {enabled: false, address: /tmp/c.sock}
     assert_eq!(config.capture.process_limit, 1000);
     assert_eq!(config.capture.snaplen, 200);
     assert!(!config.nri.enabled && !config.containerd.enabled);
-    assert_eq!(config.nri.plugin_index.as_deref(), Some("07"));
+    assert_eq!(
+        (config.nri.plugin_index.as_str(), config.nri.plugin_name.as_str()),
+        ("07", "lanner-2")
+    );
+    let timeouts = config.nri.timeouts;
+    let ms = [
+        timeouts.connect,
+        timeouts.registration,
+        timeouts.request,
+        config.nri.removal_grace,
+    ]
+    .map(|limit| limit.as_millis());
+    assert_eq!(ms, [100, 20_000, 1500, 0]);
 }
 
 #[test]
@@ -345,4 +365,36 @@ fn a_snaplen_of_nothing_is_the_default_and_a_large_one_is_warned_of() {
         texts.iter().any(|text| text.contains("no more than 4095 bytes")),
         "{texts:?}"
     );
+}
+
+#[test]
+fn what_a_runtime_would_refuse_and_times_that_are_none_are_refused_where_they_stand() {
+    let text = "\
+nri:
+  plugin_index: 7
+  plugin_name: my plugin
+  connect_timeout_ms: 0
+  registration_timeout_ms: 5s
+  request_timeout_ms: 600001
+  removal_grace_ms: -1
+";
+    let (config, messages) = lanner(text, &[]);
+    assert!(messages.refused());
+    let said = texts(&messages);
+    for (line, (key, expected)) in (2..).zip([
+        ("plugin_index", "two digits"),
+        ("plugin_name", "a name of letters, digits and _ . + -"),
+        ("connect_timeout_ms", "milliseconds, 1 to 600000"),
+        ("registration_timeout_ms", "milliseconds, 1 to 600000"),
+        ("request_timeout_ms", "milliseconds, 1 to 600000"),
+        ("removal_grace_ms", "milliseconds, 0 to 600000"),
+    ]) {
+        let place = format!("lanner.yaml:{line}:");
+        let found = said.iter().find(|text| text.starts_with(&place));
+        assert!(
+            found.is_some_and(|text| text.contains(key) && text.contains(expected)),
+            "{key}: {said:#?}"
+        );
+    }
+    assert_eq!(config.nri, lanner_nri::Config::default(), "nothing of it is used");
 }

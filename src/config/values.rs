@@ -1,6 +1,7 @@
 //! What the values of keys may be: each reader says what it expected when it finds something else.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lanner_capture::Tier;
 use lanner_outputs::Journald;
@@ -177,6 +178,34 @@ pub(super) fn plugin_index(node: &Node) -> Result<String, Wrong> {
     match node.text() {
         Ok(text) if text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(text.to_owned()),
         _ => Err(Wrong::new("two digits, \"00\" to \"99\"")),
+    }
+}
+
+/// What a runtime takes for a plugin's name.
+pub(super) fn plugin_name(node: &Node) -> Result<String, Wrong> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.+-".contains(&byte);
+    match node.text() {
+        Ok(text) if !text.is_empty() && text.bytes().all(allowed) => Ok(text.to_owned()),
+        _ => Err(Wrong::new("a name of letters, digits and _ . + -")),
+    }
+}
+
+/// The longest time that is waited for anything: longer is a mistake of units.
+const WAIT_MAX_MS: u64 = 600_000;
+
+/// A limit in milliseconds. Nothing is done within no time at all.
+pub(super) fn limit_ms(node: &Node) -> Result<Duration, Wrong> {
+    match duration_ms(node) {
+        Ok(limit) if !limit.is_zero() => Ok(limit),
+        _ => Err(Wrong::new(format!("milliseconds, 1 to {WAIT_MAX_MS}"))),
+    }
+}
+
+/// Milliseconds, or none.
+pub(super) fn duration_ms(node: &Node) -> Result<Duration, Wrong> {
+    match node.number() {
+        Ok(ms) if ms <= WAIT_MAX_MS => Ok(Duration::from_millis(ms)),
+        _ => Err(Wrong::new(format!("milliseconds, 0 to {WAIT_MAX_MS}"))),
     }
 }
 

@@ -5,7 +5,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 seconds=${FUZZ_SECONDS:-60}
-targets=(condition rules template recording)
+targets=(condition rules template recording mux ttrpc nri)
 [ $# = 0 ] || targets=("$@")
 folder=${CARGO_TARGET_DIR:-$ROOT/target}/fuzz
 # What one input may take, with every check of the compiler on and other work on the machine.
