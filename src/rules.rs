@@ -10,7 +10,8 @@ use lanner_engine::{Diagnostic, RulesFile};
 
 use crate::config::Config;
 
-/// Rules files when the configuration names none; later files win.
+/// Rules files when the configuration names none; later files win. The built-in rules stand for the first where it does not
+/// exist.
 const DEFAULT_FILES: [&str; 3] = [
     "/etc/lanner/lanner_rules.yaml",
     "/etc/lanner/lanner_rules.local.yaml",
@@ -20,7 +21,7 @@ const DEFAULT_FILES: [&str; 3] = [
 /// What the rules built into the binary are called in messages.
 pub(crate) const BUILT_IN: &str = "built-in rules";
 
-/// The rules files of `-r`, or those of the configuration, or the usual ones, or what is built in.
+/// The rules files of `-r`, or those of the configuration, or the usual ones; what is built in where there are none.
 ///
 /// # Errors
 /// When a file named with `-r`, or one that exists, can't be read. Files of the configuration that don't exist are
@@ -38,6 +39,9 @@ pub(crate) fn find(asked: &[PathBuf], config: &Config) -> anyhow::Result<Vec<Rul
     }
     let defaults = DEFAULT_FILES.map(PathBuf::from);
     let configured = config.rules_files.as_deref();
+    if configured.is_none() && defaults[0].try_exists().is_ok_and(|exists| !exists) {
+        files.push(built_in());
+    }
     for path in configured.unwrap_or(&defaults) {
         match path.try_exists() {
             Ok(false) if configured.is_some() => {
@@ -54,12 +58,16 @@ pub(crate) fn find(asked: &[PathBuf], config: &Config) -> anyhow::Result<Vec<Rul
                 list(configured)
             );
         }
-        files.push(RulesFile {
-            name: BUILT_IN.into(),
-            text: lanner_engine::BUILT_IN_RULES.into(),
-        });
+        files.push(built_in());
     }
     Ok(files)
+}
+
+fn built_in() -> RulesFile {
+    RulesFile {
+        name: BUILT_IN.into(),
+        text: lanner_engine::BUILT_IN_RULES.into(),
+    }
 }
 
 fn list(paths: &[PathBuf]) -> String {

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use lanner_capture::Host;
 use lanner_engine::{Coverage, Rule, Ruleset, Scope, Verdict};
 use lanner_outputs::{Facts, Outputs};
+use lanner_schema::host_root;
 use lanner_schema::tier::Tier;
 
 use crate::cli::Cli;
@@ -88,6 +89,12 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         tracing::warn!(
             "a rule leaves the type of event open: reads and writes (lanner -i lists them) are not shown to it, \
              base_syscalls.all: true would, at a price"
+        );
+    }
+    if let Some(root) = host_root::missing() {
+        tracing::warn!(
+            "HOST_ROOT is {}, and there is no /proc of a host below: what is here is taken for the host's",
+            root.display()
         );
     }
     let plan = lanner_capture::plan(&Host::probe(), ruleset.needs(), &config.capture);

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use lanner_schema::cgroup::{Hierarchy, path_of_process};
 use serde_json::Value;
 use support::containerd::{BUSYBOX, Containerd, Run, SHADOW};
 use support::cri::{self, ContainerConfig};
@@ -19,6 +20,16 @@ use support::{repository, skip, wait_for};
 /// The image as the manifest names it, and as a runtime's store does.
 const IMAGE: (&str, &str) = ("lanner:dev", "docker.io/library/lanner:dev");
 const NODE: &str = "node-of-the-test";
+/// The user with the least rights, by Debian's and the test image's /etc/passwd, and not by that of Lanner's image.
+const NOBODY: u32 = 65534;
+/// Beside the built-in rules.
+const RULES: &str = r#"
+- rule: Probe
+  desc: For this test
+  condition: evt.type in (open, openat, openat2) and fd.filename = PROBE and proc.name in (sh, cat)
+  output: "probe (id=%container.id pod=%k8s.pod.name user=%user.name name=%proc.name exe=%proc.exepath cwd=%proc.cwd)"
+  priority: WARNING
+"#;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Packs the program under test.
@@ -86,8 +97,24 @@ fn run(start: impl FnOnce() -> Result<Containerd, String>, privileged: bool) {
     if privileged {
         *node.container_mut("/securityContext") = serde_json::json!({ "privileged": true });
     }
+    let probe = format!("lanner-deployment-{}", std::process::id());
+    node.object_mut("ConfigMap")["data"]["lanner_rules.local.yaml"] = RULES.replace("PROBE", &probe).into();
+
     let before = containerd.pod("shop", "before");
     let old = containerd.run(&before, Run::new("web", BUSYBOX));
+    // A shell of a user that only the container's and the host's /etc/passwd know, in a cgroup below the container's.
+    let script =
+        format!("cd /var; until [ -e /tmp/go ]; do sleep 0.1; done; read x </tmp/{probe}; sleep 100000");
+    let shell = Run {
+        command: &["sh", "-c", &script],
+        ..Run::new("shell", BUSYBOX)
+    };
+    let mut shell = Containerd::config(&before, shell);
+    let context = shell.linux.as_mut().unwrap().security_context.as_mut().unwrap();
+    context.run_as_user = Some(NOBODY.into());
+    let shell = containerd.run_config(&before, shell);
+    containerd.exec(&shell, &["touch", &format!("/tmp/{probe}")]);
+    let nested = Nested::around(&shell);
 
     // The image by itself.
     let pod = containerd.pod("lanner", "version");
@@ -114,9 +141,9 @@ fn run(start: impl FnOnce() -> Result<Containerd, String>, privileged: bool) {
         );
         (log.contains("connected to containerd") && log.contains("Ctrl-C stops")).then_some(())
     });
-    let probe = node.words(&node.container()["readinessProbe"]["exec"]["command"]);
-    let probe: Vec<&str> = probe.iter().map(String::as_str).collect();
-    let ready = containerd.exec(&agent, &probe);
+    let ready = node.words(&node.container()["readinessProbe"]["exec"]["command"]);
+    let ready: Vec<&str> = ready.iter().map(String::as_str).collect();
+    let ready = containerd.exec(&agent, &ready);
     assert_eq!(ready.exit_code, 0, "{}", String::from_utf8_lossy(&ready.stderr));
 
     // A container that lives for one command, and a command in one that ran before Lanner.
@@ -145,6 +172,38 @@ fn run(start: impl FnOnce() -> Result<Containerd, String>, privileged: bool) {
         assert_eq!(alert["rule"], "Password file read", "{alert}");
         assert_eq!(alert["hostname"], NODE, "{alert}");
     }
+
+    // What ran before Lanner, as another user and below the container's cgroup, is as well known.
+    containerd.exec(&shell, &["touch", "/tmp/go"]);
+    let alert = wait_for("the alert about the shell", LIMIT, || {
+        let mut alerts = alerts(&containerd.log_of(&agent)).into_iter();
+        alerts.find(|alert| alert["rule"] == "Probe" && field(alert, "proc.name") == "sh")
+    });
+    for (key, value) in [
+        ("container.id", &shell[..12]),
+        ("k8s.pod.name", "before"),
+        ("user.name", "nobody"),
+        ("proc.exepath", "/bin/busybox"),
+        ("proc.cwd", "/var/"),
+    ] {
+        assert_eq!(field(&alert, key), value, "{key} in {alert}");
+    }
+    drop(nested);
+    // The host's users are not the image's.
+    let file = std::env::temp_dir().join(&probe);
+    fs::write(&file, "").unwrap();
+    let mut cat = Command::new("setpriv");
+    cat.arg(format!("--reuid={NOBODY}"))
+        .arg(format!("--regid={NOBODY}"))
+        .args(["--clear-groups", "cat"]);
+    assert!(cat.arg(&file).status().unwrap().success());
+    fs::remove_file(&file).unwrap();
+    let alert = wait_for("the alert about the host", LIMIT, || {
+        let mut alerts = alerts(&containerd.log_of(&agent)).into_iter();
+        alerts.find(|alert| alert["rule"] == "Probe" && field(alert, "proc.name") == "cat")
+    });
+    assert_eq!(field(&alert, "container.id"), "host", "{alert}");
+    assert_eq!(field(&alert, "user.name"), "nobody", "{alert}");
 
     let list = containerd.exec(&agent, &["lanner", "containers", "--json"]);
     let list: Value = serde_json::from_slice(&list.stdout).unwrap();
@@ -184,6 +243,13 @@ impl Node<'_> {
             .unwrap()
     }
 
+    fn object_mut(&mut self, kind: &str) -> &mut Value {
+        self.manifests
+            .iter_mut()
+            .find(|object| object["kind"] == kind)
+            .unwrap()
+    }
+
     fn pod_spec(&self) -> &Value {
         &self.object("DaemonSet")["spec"]["template"]["spec"]
     }
@@ -193,12 +259,8 @@ impl Node<'_> {
     }
 
     fn container_mut(&mut self, pointer: &str) -> &mut Value {
-        let set = self
-            .manifests
-            .iter_mut()
-            .find(|object| object["kind"] == "DaemonSet");
         let path = format!("/spec/template/spec/containers/0{pointer}");
-        set.unwrap().pointer_mut(&path).unwrap()
+        self.object_mut("DaemonSet").pointer_mut(&path).unwrap()
     }
 
     fn words(&self, list: &Value) -> Vec<String> {
@@ -320,4 +382,43 @@ fn may_raise_limits() -> bool {
         .find_map(|line| line.strip_prefix("CapBnd:"))
         .unwrap();
     u64::from_str_radix(bounding.trim(), 16).unwrap() & (1 << 24) != 0
+}
+
+/// A cgroup in a container's own, with all its processes in it.
+struct Nested {
+    outer: PathBuf,
+    inner: PathBuf,
+}
+
+impl Nested {
+    fn around(container: &str) -> Self {
+        let hierarchy = Hierarchy::of_host(Path::new("")).unwrap();
+        let processes = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+            let text = fs::read_to_string(entry.path().join("cgroup")).ok()?;
+            let path = path_of_process(&text, hierarchy.controller)?;
+            path.ends_with(container)
+                .then(|| path.trim_start_matches('/').to_owned())
+        });
+        let outer = hierarchy.mount.join(processes.last().unwrap());
+        let inner = outer.join("nested");
+        fs::create_dir(&inner).unwrap();
+        let nested = Self { outer, inner };
+        nested.moved(&nested.outer, &nested.inner);
+        nested
+    }
+
+    fn moved(&self, from: &Path, to: &Path) {
+        for pid in fs::read_to_string(from.join("cgroup.procs")).unwrap().lines() {
+            // It may have ended.
+            let _ = fs::write(to.join("cgroup.procs"), pid);
+        }
+    }
+}
+
+impl Drop for Nested {
+    /// The runtime removes the container's cgroup alone.
+    fn drop(&mut self) {
+        self.moved(&self.inner, &self.outer);
+        let _ = fs::remove_dir(&self.inner);
+    }
 }

@@ -3,9 +3,10 @@
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use lanner_schema::cgroup::{Controller, Hierarchy, path_of_process};
+use lanner_schema::host_root::host_root;
 
 use crate::outside::{Ask, Outside};
 
@@ -24,7 +25,7 @@ impl Cgroups {
     pub(crate) fn find(outside: Outside) -> Option<Cgroups> {
         let mut mount = None;
         let name = outside.ask(Ask::HasCgroups, b"", || {
-            let found = Hierarchy::of_host(Path::new(""))?;
+            let found = Hierarchy::of_host(host_root())?;
             let directory = File::open(&found.mount).ok()?;
             mount = Some((found.mount, directory));
             Some(found.controller.map_or("", Controller::name).into())
@@ -39,7 +40,7 @@ impl Cgroups {
 
     /// Where the hierarchy is mounted.
     #[cfg(test)]
-    pub(crate) fn mount(&self) -> &Path {
+    pub(crate) fn mount(&self) -> &std::path::Path {
         &self.mount.as_ref().unwrap().0
     }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use lanner_schema::cgroup::Hierarchy;
+use lanner_schema::host_root::host_root;
 use nix::unistd::{SysconfVar, sysconf};
 
 /// What was found out.
@@ -42,7 +43,7 @@ impl Host {
                 .flatten()
                 .and_then(|n| usize::try_from(n).ok())
                 .unwrap_or(1),
-            cgroups: Hierarchy::of_host(Path::new("")),
+            cgroups: Hierarchy::of_host(host_root()),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What the consumer asks the host beside the records: files below /proc, passwd files, cgroups, the clock.
 //!
 //! Everything of that kind goes through [`Outside`] and nothing else does, so that a recording can keep the answers and a
-//! replay can give them. A new question needs no format of its own: it is its kind, its key and bytes.
+//! replay can give them. A new question needs no format of its own: it is its kind, its key and bytes. Paths in questions are
+//! the host's, wherever that is seen from here.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use lanner_schema::container::Containers;
 use lanner_schema::host_names::AddressNames;
+use lanner_schema::host_root::on_host;
 use nix::sys::statfs::statfs;
 use nix::time::{ClockId, clock_gettime};
 
@@ -186,7 +188,7 @@ impl Outside {
     pub(crate) fn read(&self, path: &Path, most: u64) -> Option<Vec<u8>> {
         self.ask(Ask::File, path.as_os_str().as_bytes(), || {
             let mut bytes = Vec::new();
-            let _ = File::open(path).ok()?.take(most).read_to_end(&mut bytes);
+            let _ = File::open(on_host(path)).ok()?.take(most).read_to_end(&mut bytes);
             Some(bytes)
         })
     }
@@ -194,13 +196,13 @@ impl Outside {
     /// Where a symbolic link leads.
     pub(crate) fn link(&self, path: &Path) -> Option<Vec<u8>> {
         self.ask(Ask::Link, path.as_os_str().as_bytes(), || {
-            Some(fs::read_link(path).ok()?.into_os_string().into_vec())
+            Some(fs::read_link(on_host(path)).ok()?.into_os_string().into_vec())
         })
     }
 
     /// Facts about a file, links followed.
     pub(crate) fn facts(&self, path: &Path) -> Option<FileFacts> {
-        let live = || Some(FileFacts::of(&fs::metadata(path).ok()?));
+        let live = || Some(FileFacts::of(&fs::metadata(on_host(path)).ok()?));
         if self.0.is_none() {
             return live();
         }
@@ -213,7 +215,7 @@ impl Outside {
     /// The magic number of the file system a file is in, and the flags of its mount (`ST_*`).
     pub(crate) fn file_system(&self, path: &Path) -> Option<(u64, u64)> {
         let bytes = self.ask(Ask::FileSystem, path.as_os_str().as_bytes(), || {
-            let system = statfs(path).ok()?;
+            let system = statfs(&*on_host(path)).ok()?;
             // The numbers of a kind are 32 bits wide, whatever they are carried in.
             let kind = system.filesystem_type().0 as u32;
             let flags = system.flags().bits();
@@ -230,7 +232,7 @@ impl Outside {
         let mut key = inode.to_le_bytes().to_vec();
         key.extend_from_slice(list.as_os_str().as_bytes());
         let answer = self.ask(Ask::Socket, &key, || {
-            let lines = BufReader::new(File::open(list).ok()?).split(b'\n');
+            let lines = BufReader::new(File::open(on_host(list)).ok()?).split(b'\n');
             let (line, listens) = open_descriptor::line_of(lines.map_while(Result::ok), column, inode)?;
             Some([&[u8::from(listens)], &line[..]].concat())
         })?;
@@ -242,7 +244,7 @@ impl Outside {
     pub(crate) fn numbers(&self, directory: &Path) -> Vec<u32> {
         let names = self.ask(Ask::Names, directory.as_os_str().as_bytes(), || {
             let mut names = Vec::new();
-            for entry in fs::read_dir(directory).ok()?.flatten() {
+            for entry in fs::read_dir(on_host(directory)).ok()?.flatten() {
                 let name = entry.file_name();
                 if name.as_bytes().first().is_some_and(u8::is_ascii_digit) {
                     names.extend_from_slice(name.as_bytes());

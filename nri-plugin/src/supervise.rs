@@ -73,9 +73,7 @@ impl Default for Config {
             docker_sockets: vec!["/var/run/docker.sock".into()],
             podman_sockets: vec!["/run/podman/podman.sock".into()],
             storages: vec![storage::ROOT.into()],
-            host_root: std::env::var_os("HOST_ROOT")
-                .map(PathBuf::from)
-                .unwrap_or_default(),
+            host_root: lanner_schema::host_root::host_root().to_owned(),
             timeouts: Timeouts::default(),
             removal_grace: Duration::from_secs(30),
         }

@@ -141,6 +141,8 @@ pub(crate) struct LinuxContainerSecurityContext {
     pub(crate) privileged: bool,
     #[prost(message, optional, tag = "3")]
     pub(crate) namespace_options: Option<NamespaceOption>,
+    #[prost(message, optional, tag = "5")]
+    pub(crate) run_as_user: Option<i64>,
     #[prost(bool, tag = "7")]
     pub(crate) readonly_rootfs: bool,
     #[prost(bool, tag = "11")]

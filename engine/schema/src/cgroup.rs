@@ -65,10 +65,24 @@ pub struct Hierarchy {
 
 /// One line of mountinfo (proc_pid_mountinfo(5)).
 struct Mount<'a> {
-    whole: bool,
+    /// How much of the tree it shows: more the higher it begins, where paths are told relative to a namespace's root.
+    height: usize,
     point: &'a str,
     kind: &'a str,
     options: &'a str,
+}
+
+/// 0 for a part of what this process's namespace has as its tree; 1 for the whole of that, and one more for each cgroup
+/// above it.
+fn height(root: &str) -> usize {
+    match root
+        .split('/')
+        .skip(1)
+        .all(|part| part.is_empty() || part == "..")
+    {
+        true => root.matches("..").count() + 1,
+        false => 0,
+    }
 }
 
 impl<'a> Mount<'a> {
@@ -78,7 +92,7 @@ impl<'a> Mount<'a> {
         let (root, point) = (left.next()?, left.next()?);
         let mut right = right.split(' ');
         Some(Mount {
-            whole: root == "/",
+            height: height(root),
             point,
             kind: right.next()?,
             options: right.nth(1).unwrap_or_default(),
@@ -97,11 +111,10 @@ impl Hierarchy {
     /// text of `cgroup.controllers` below a mount of version 2, which names those bound there. Without any, version 2.
     pub fn choose(mountinfo: &str, unified: impl Fn(&Path) -> Option<String>) -> Option<Hierarchy> {
         let mounts: Vec<Mount<'_>> = mountinfo.lines().filter_map(Mount::read).collect();
-        // Of several mounts of one hierarchy the one that shows its whole tree.
+        // Of several mounts of one hierarchy the first that shows the most of its tree.
         let best = |is: &dyn Fn(&&Mount<'_>) -> bool| {
-            let mut found = mounts.iter().filter(is);
-            let first = found.clone().next();
-            found.find(|mount| mount.whole).or(first).map(Mount::path)
+            let found = mounts.iter().rev().filter(is);
+            found.max_by_key(|mount| mount.height).map(Mount::path)
         };
         let version_2 = best(&|mount| mount.kind == "cgroup2");
         let bound = version_2.as_deref().and_then(unified).unwrap_or_default();
@@ -220,6 +233,9 @@ mod tests {
             choose(odd.lines().next().unwrap(), ""),
             Some(("/a b".into(), None))
         );
+        // In a cgroup namespace of its own, where the host's tree is mounted beside.
+        let both = "1 2 0:3 / /sys/fs/cgroup ro - cgroup2 none rw\n4 2 0:3 /../.. /host/sys/fs/cgroup ro - cgroup2 none rw\n";
+        assert_eq!(choose(both, ""), Some(("/host/sys/fs/cgroup".into(), None)));
     }
 
     #[test]

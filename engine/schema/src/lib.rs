@@ -19,6 +19,7 @@ pub mod descriptor;
 pub mod event;
 pub mod flags;
 pub mod host_names;
+pub mod host_root;
 pub mod names;
 pub mod process;
 pub mod record;
