@@ -115,10 +115,11 @@ struct scratch {
 
 #define SCRATCH_SYSCALL 0
 #define SCRATCH_EXEC 1
+#define SCRATCH_EXIT 2
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2);
+	__uint(max_entries, 3);
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");

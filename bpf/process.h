@@ -237,12 +237,12 @@ struct task_state {
 _Static_assert(sizeof(struct task_state) == TASK_STATE_LEN, "task state layout");
 
 /*
- * The child of the current thread that its namespace numbers `number`, 0 when there is none among the last ones: a shell
- * moves a child to another group just after it made it.
+ * The child of a thread that its namespace numbers `number`, 0 when there is none among the last ones: a shell moves a
+ * child to another group just after it made it.
  */
-__noinline __u64 child__numbered(__u32 number)
+__noinline __u64 child__numbered(__u64 parent_address, __u32 number)
 {
-	struct task_struct *task = current_task();
+	struct task_struct *task = (void *)parent_address;
 	__u32 level = BPF_CORE_READ(task, thread_pid, level);
 	__u64 head = (__u64)task + bpf_core_field_offset(struct task_struct, children);
 	__u64 node = (__u64)BPF_CORE_READ(task, children.prev);
@@ -257,6 +257,27 @@ __noinline __u64 child__numbered(__u32 number)
 		node = (__u64)BPF_CORE_READ(child, sibling.prev);
 	}
 	return 0;
+}
+
+/* The same of the current process: whichever of its threads made the child. */
+__noinline __u64 child__of_current(__u32 number)
+{
+	struct task_struct *task = current_task();
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+	__u64 head = (__u64)signal + bpf_core_field_offset(struct signal_struct, thread_head);
+	__u64 node = (__u64)BPF_CORE_READ(signal, thread_head.next);
+	__u64 child = child__numbered((__u64)task, number);
+
+	for (int i = 0; i < CHILD_THREADS; i++) {
+		struct task_struct *thread = (void *)node - bpf_core_field_offset(struct task_struct, thread_node);
+
+		if (child || !node || node == head)
+			return child;
+		if (thread != task)
+			child = child__numbered((__u64)thread, number);
+		node = (__u64)BPF_CORE_READ(thread, thread_node.next);
+	}
+	return child;
 }
 
 /* What a process is after the call: the caller, or the child that argument 0 names (`child`). */
@@ -274,7 +295,7 @@ __noinline int extract__task_state(__u32 index, __u32 child)
 		return 0;
 	number = s->args[0];
 	if (child && number && number != number_inside(BPF_CORE_READ(task, group_leader, thread_pid)))
-		task = (void *)child__numbered(number);
+		task = (void *)child__of_current(number);
 	if (!task || !room(s, &off))
 		return 0;
 	signal = BPF_CORE_READ(task, signal);

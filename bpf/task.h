@@ -251,6 +251,23 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 	return 0;
 }
 
+/* An exit with the values of its thread that a rule asked for. Its memory is there on newer kernels only. */
+static __always_inline void report_exit_with_values(__u32 code, bool group_dead)
+{
+	struct scratch *s = record__begin(SCRATCH_EXIT, PROCEXIT_PARAMS);
+
+	if (!s)
+		return;
+	put_u64(s, PROCEXIT_STATUS, code);
+	put_u64(s, PROCEXIT_RET, (code >> 8) & 0xff);
+	put_u64(s, PROCEXIT_SIG, code & 0x7f);
+	put_u64(s, PROCEXIT_CORE, (code & 0x80) != 0);
+	put_u64(s, PROCEXIT_REAPER_TID, (__s64)reaper__of_current());
+	put_u64(s, PROCEXIT_GROUP_DEAD, group_dead);
+	put_task_values(SCRATCH_EXIT, EVENT_PROCEXIT);
+	record__submit(s, EVENT_PROCEXIT, STREAM_EXIT, 0);
+}
+
 SEC("?tp_btf/sched_process_exit")
 int BPF_PROG(sched_process_exit, struct task_struct *task)
 {
@@ -263,13 +280,17 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 	forget_begun();
 	if (!group_dead && !config.thread_exits)
 		return 0;
+	code = BPF_CORE_READ(task, exit_code);
+	if (config.task[EVENT_PROCEXIT]) {
+		report_exit_with_values(code, group_dead);
+		return 0;
+	}
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
 		next_sequence(STREAM_EXIT);
 		count_drop(EVENT_PROCEXIT, DROP_RING_FULL);
 		return 0;
 	}
-	code = BPF_CORE_READ(task, exit_code);
 	SET(r, PROCEXIT_STATUS, code);
 	SET(r, PROCEXIT_RET, (code >> 8) & 0xff);
 	SET(r, PROCEXIT_SIG, code & 0x7f);

@@ -145,6 +145,7 @@ const LIMITS: &str = "
 #define REAPER_THREADS 32    /* of a process, to find one that goes on */
 #define REAPER_ANCESTORS 64  /* of a process, to find its reaper among */
 #define CHILDREN 32          /* of a thread, to find one by its number among */
+#define CHILD_THREADS 32     /* of a process, whose children are looked through */
 #define SIZE_IOVECS 32       /* of a message, whose lengths are added up: as many as Falco does */
 #define RECORDS_PER_QUERY 32 /* of one stream on one CPU; a query of the ring costs as much as a small record */
 #define LOSING_CGROUPS 4096

@@ -230,7 +230,13 @@ fn needs(role: &str) -> Needs {
     let mut needs = Needs::all();
     // Where they are looked at only: all of them on every call make the program long.
     needs.task = [0; EVENT_COUNT];
-    for event in [Event::Fchdir, Event::Execve, Event::Execveat, Event::Clone] {
+    for event in [
+        Event::Fchdir,
+        Event::Execve,
+        Event::Execveat,
+        Event::Clone,
+        Event::Procexit,
+    ] {
         needs.task[event as usize] = u32::MAX;
     }
     let by_number = role == "numbers";

@@ -18,6 +18,7 @@ fn state(mark: &str, known: &[(&str, &str)]) {
 pub(crate) fn states(dir: &str) -> Result<()> {
     ids();
     sessions()?;
+    ends();
     names()?;
     roots(dir)
 }
@@ -98,7 +99,48 @@ fn sessions() -> Result<()> {
     });
     let moved = moved.to_string();
     state("/mark/setpgid", &[("proc.pgid", &moved), ("proc.vpgid", &moved)]);
+    // Another thread than the one that made it does.
+    let (reader, writer) = std::io::pipe()?;
+    let [moved] = credentials::results_of(|| {
+        // SAFETY: this process has one thread.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let mut byte = [0u8];
+            sys!(libc::SYS_read, reader.as_raw_fd(), byte.as_mut_ptr(), 1);
+            mark("/mark/adopted");
+            // SAFETY: ends this child.
+            unsafe { libc::_exit(0) };
+        }
+        let other = std::thread::spawn(move || sys!(libc::SYS_setpgid, child, child));
+        assert_eq!(other.join().unwrap_or(-1), 0);
+        assert_eq!(sys!(libc::SYS_write, writer.as_raw_fd(), b"x".as_ptr(), 1), 1);
+        // SAFETY: the result is not wanted.
+        unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+        [child.into()]
+    });
+    let moved = moved.to_string();
+    state("/mark/adopted", &[("proc.pgid", &moved), ("proc.vpgid", &moved)]);
     Ok(())
+}
+
+/// What a thread is when it ends is its own, whatever its process is.
+fn ends() {
+    let [tid] = credentials::results_of(|| {
+        let thread = std::thread::spawn(|| {
+            assert_eq!(capset(1 << 5, 1 << 5 | 1 << 7, 1 << 7), 0);
+            sys!(libc::SYS_gettid)
+        });
+        [thread.join().unwrap_or(-1)]
+    });
+    let own = [
+        ("group_dead", "0"),
+        ("status", "0"),
+        ("task.vtid", &*tid.to_string()),
+        ("task.cap_inheritable", "128"),
+        ("task.cap_permitted", "160"),
+        ("task.cap_effective", "32"),
+    ];
+    expect("@procexit", &own);
 }
 
 fn names() -> Result<()> {
