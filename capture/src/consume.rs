@@ -436,7 +436,7 @@ impl Consumer {
                 self.show(event, &header, wire, on_event);
                 self.chdir(event, &header, &wire);
             }
-            Event::Chdir | Event::Fchdir | Event::Setns => {
+            Event::Chdir | Event::Fchdir | Event::Setns | Event::PivotRoot => {
                 self.chdir(event, &header, &wire);
                 self.follow(event, &header, &wire);
                 self.show(event, &header, wire, on_event);
@@ -493,7 +493,7 @@ impl Consumer {
     }
 
     fn chdir(&mut self, event: Event, header: &Header, wire: &Wire<'_>) {
-        if wire.number(0) != Some(0) {
+        if event.row().result().and_then(|index| wire.number(index)) != Some(0) {
             return;
         }
         self.arena.clear();

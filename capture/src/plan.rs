@@ -96,7 +96,13 @@ fn ring_bytes(config: &Config, cpus: usize) -> usize {
 }
 
 /// Events the process state follows, whatever the rules say.
-const STATE: [Event; 4] = [Event::Chdir, Event::Fchdir, Event::Chroot, Event::Setns];
+const STATE: [Event; 5] = [
+    Event::Chdir,
+    Event::Fchdir,
+    Event::Chroot,
+    Event::PivotRoot,
+    Event::Setns,
+];
 
 /// True for records without which what is known of processes may be wrong, and nothing else tells: that of an exec or a
 /// fork is missed by the next event of its process.

@@ -55,6 +55,20 @@ fn ids() {
     let gone = [&euid[..], &[("proc.cap_permitted", "0")]].concat();
     state("/mark/setuid", &gone);
     state("/mark/inherited", &gone);
+    // Its capabilities over files go with the id for files, and come back with it.
+    let [old] = credentials::results_of(|| {
+        let old = sys!(libc::SYS_setfsuid, 1001);
+        mark("/mark/setfsuid");
+        [old]
+    });
+    expect("@setfsuid", &[("res", &old.to_string()), ("arg0", "1001")]);
+    // CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_MKNOD, CAP_MAC_OVERRIDE.
+    const OVER_FILES: u64 = 0b11111 | 1 << 9 | 1 << 27 | 1 << 32;
+    let [_, _, effective] = own_capabilities();
+    state(
+        "/mark/setfsuid",
+        &[("proc.cap_effective", &(effective & !OVER_FILES).to_string())],
+    );
     let [refused] = credentials::results_of(|| {
         assert_eq!(sys!(libc::SYS_setresuid, 1001, 1001, 1001), 0);
         let refused = sys!(libc::SYS_unshare, libc::CLONE_NEWUSER);
@@ -65,6 +79,16 @@ fn ids() {
         0 => state("/mark/unshare", &[("proc.cap_effective", "$userns")]),
         errno => println!("skip this kernel refuses a user namespace (errno {})", -errno),
     }
+}
+
+/// This process's inheritable, permitted and effective capabilities.
+fn own_capabilities() -> [u64; 3] {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ["CapInh:", "CapPrm:", "CapEff:"].map(|name| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+            .unwrap_or(0)
+    })
 }
 
 fn sessions() -> Result<()> {
@@ -184,5 +208,42 @@ fn roots(dir: &str) -> Result<()> {
     expect("@chroot", &[("res", "0"), ("path", &format!(".|{dir}/root"))]);
     state("/mark/chroot", &[("proc.cwd", "")]);
     state("/mark/below", &[("proc.cwd", "/below")]);
+    pivot(dir)
+}
+
+/// A new root for a process that does not go there by itself: its directory is moved with the old one.
+fn pivot(dir: &str) -> Result<()> {
+    std::fs::create_dir_all("pivot")?;
+    let (top, new, kind) = (c("/")?, c(&format!("{dir}/pivot"))?, c("tmpfs")?);
+    let [refused, pivoted] = credentials::results_of(|| {
+        let refused = sys!(libc::SYS_unshare, libc::CLONE_NEWNS);
+        let private = libc::MS_REC | libc::MS_PRIVATE;
+        sys!(libc::SYS_mount, 0, top.as_ptr(), 0, private, 0);
+        sys!(libc::SYS_mount, kind.as_ptr(), new.as_ptr(), kind.as_ptr(), 0, 0);
+        sys!(libc::SYS_chdir, new.as_ptr());
+        // The old root on top of the new one, as runtimes do it.
+        let here = c".".as_ptr();
+        let pivoted = sys!(libc::SYS_pivot_root, here, here);
+        mark("/mark/pivot");
+        [refused, pivoted]
+    });
+    match (refused, pivoted) {
+        // Where it was is the top of the new root.
+        (0, 0) => {
+            expect(
+                "@pivot_root",
+                &[("res", "0"), ("nativeID", &libc::SYS_pivot_root.to_string())],
+            );
+            state("/mark/pivot", &[("proc.cwd", "")]);
+        }
+        _ => println!("skip no other root here (errors {refused} and {pivoted})"),
+    }
+    in_child(|| {
+        assert_eq!(
+            sys!(libc::SYS_pivot_root, c"/none".as_ptr(), c"/none".as_ptr()),
+            -2
+        )
+    });
+    expect("@pivot_root", &[("res", "-2")]);
     Ok(())
 }

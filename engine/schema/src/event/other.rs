@@ -196,7 +196,6 @@ macro_rules! other_calls {
             PerfEventOpen "perf_event_open" [298] [336] [241];
             Personality "personality" [135] [136] [92];
             PidfdSendSignal "pidfd_send_signal" [424] [424] [424];
-            PivotRoot "pivot_root" [155] [217] [41];
             PkeyAlloc "pkey_alloc" [330] [381] [289];
             PkeyFree "pkey_free" [331] [382] [290];
             PkeyMprotect "pkey_mprotect" [329] [380] [288];
@@ -255,7 +254,6 @@ macro_rules! other_calls {
             SetTidAddress "set_tid_address" [218] [258] [96];
             Setdomainname "setdomainname" [171] [121] [162];
             Setfsgid "setfsgid" [123] [139, 216] [152];
-            Setfsuid "setfsuid" [122] [138, 215] [151];
             Setgroups "setgroups" [116] [81, 206] [159];
             Sethostname "sethostname" [170] [74] [161];
             Setitimer "setitimer" [38] [104] [103];

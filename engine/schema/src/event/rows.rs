@@ -187,6 +187,12 @@ const fn cloned(flags: Origin) -> [Param; 21] {
     ]
 }
 
+/// A call by number that changes its process: what it made of it goes with it.
+const fn followed(made: Param) -> [Param; 10] {
+    let [id, native, res, a, b, c, d, e, f] = *BY_NUMBER.first_chunk::<9>().unwrap();
+    [id, native, res, a, b, c, d, e, f, made]
+}
+
 events! {
     /// `open(2)`.
     Open "open" File x86_64 [2] i386 [5] aarch64 [] fd FdUse::Opens { path: 1, flags: 2 }; => {
@@ -524,6 +530,10 @@ events! {
         path: FsPath, path(0);
         cwd: FsPath, Origin::Extractor(X::Cwd), hidden;
     }
+    /// `pivot_root(2)`: by number as in Falco, but the process state follows it.
+    PivotRoot "pivot_root" Other x86_64 [155] i386 [217] aarch64 [41] => [followed(param!(cwd: FsPath, Origin::Extractor(X::Cwd), hidden))]
+    /// `setfsuid(2)`, by number too: it gives and takes capabilities.
+    Setfsuid "setfsuid" Other x86_64 [122] i386 [138, 215] aarch64 [151] => [followed(param!(task: ByteBuf, Origin::Extractor(X::TaskState), hidden, on_demand))]
     /// `mount(2)`.
     Mount "mount" File x86_64 [165] i386 [21] aarch64 [40] => {
         res: Errno, Return;
