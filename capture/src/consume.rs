@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lanner_schema::container::{CgroupMap, ContainerTable, Owner};
+use lanner_schema::container::{CgroupMap, ContainerTable, Containers, Owner};
 use lanner_schema::descriptor::Descriptor;
 use lanner_schema::event::{Category, EVENT_COUNT, EVENTS, Event, EventSet, Needs, Origin};
 use lanner_schema::host_names::{AddressNames, HostNames};
@@ -22,6 +22,7 @@ use smallvec::SmallVec;
 
 use crate::bpf::{ContainerCgroups, Probes};
 use crate::cgroup::Cgroups;
+use crate::container_event;
 use crate::decode::{PathParams, PathRanges, push_relative};
 use crate::descriptor;
 use crate::error::CaptureError;
@@ -184,10 +185,12 @@ impl Capture {
         let ring_map = self.probes.map("ring")?;
         let sleep_flag = self.probes.sleep_flag()?;
         let consumer = &self.consumer;
+        // Shown to by the ring's records and by the chores.
+        let on_event = RefCell::new(on_event);
         let mut builder = RingBufferBuilder::new();
         builder
             .add(&ring_map, |bytes| {
-                consumer.borrow_mut().record(bytes, on_event);
+                consumer.borrow_mut().record(bytes, *on_event.borrow_mut());
                 0
             })
             .map_err(|e| CaptureError::bpf("use the ring buffer", e))?;
@@ -203,7 +206,8 @@ impl Capture {
                 chores = Instant::now();
                 let losses = consumer.borrow_mut().losses(&self.probes);
                 // All of them were lost before this.
-                consumer.borrow_mut().chores(outside::now(), losses.of_state());
+                let (now, missed) = (outside::now(), losses.of_state());
+                consumer.borrow_mut().chores(now, missed, *on_event.borrow_mut());
                 stopping |= on_losses(&losses).is_break();
             }
             if stopping {
@@ -301,6 +305,8 @@ pub(crate) struct Consumer {
     owners: Owners,
     outside: Outside,
     shown: EventSet,
+    /// The containers whose coming and going was told.
+    told: Arc<Containers>,
     paths: PathParams,
     peers: LastPeers,
     arena: Vec<u8>,
@@ -341,6 +347,7 @@ impl Consumer {
             host_names,
             owners: Owners::new(cgroups, containers, outside.clone()),
             shown,
+            told: Arc::default(),
             paths: PathParams::new(),
             peers: LastPeers::new(),
             arena: Vec::with_capacity(16 << 10),
@@ -581,6 +588,7 @@ impl Consumer {
             let parent = processes.get(header.pid).and_then(|p| processes.get(p.ppid));
             parent.map(|p| p.cgroup)
         });
+        self.tell_of_containers(header.time, on_event);
         let owner = self.owners.get(header.cgroup);
         match owner {
             Owner::Host => self.state.users.select_host(),
@@ -613,13 +621,58 @@ impl Consumer {
         self.state.earlier = Some(Earlier::and(self.state.earlier, time));
     }
 
+    /// Shows which containers have come and gone since the table of containers was another, where a rule wants to know.
+    /// `now` is in nanoseconds since boot.
+    fn tell_of_containers(&mut self, now: u64, on_event: &mut dyn FnMut(&EventView<'_>)) {
+        if Arc::ptr_eq(&self.told, self.owners.containers())
+            || ![Event::Container, Event::ContainerRemoved]
+                .into_iter()
+                .any(|event| self.shown.contains(event))
+        {
+            return;
+        }
+        let before = std::mem::replace(&mut self.told, Arc::clone(self.owners.containers()));
+        let time = self.state.processes.boot().wrapping_add(now);
+        for news in container_event::between(&before, &self.told) {
+            if !self.shown.contains(news.event) || !self.window.has(now) {
+                continue;
+            }
+            let bytes = news.wire();
+            let Some(wire) = Wire::read(&bytes, news.event.row().params.len()) else {
+                continue;
+            };
+            self.number += 1;
+            on_event(&EventView {
+                source: SourceId::SYSCALL,
+                event: news.event,
+                number: self.number,
+                time,
+                cpu: 0,
+                tid: 0,
+                pid: 0,
+                uid: u32::MAX,
+                gid: u32::MAX,
+                wire,
+                implied_result: None,
+                paths: &[],
+                process: None,
+                descriptor: None,
+                owner: Owner::Container(&news.container),
+                system: &self.state,
+            });
+            self.state.earlier = Some(Earlier::and(self.state.earlier, time));
+        }
+    }
+
     /// What need not be done per event. `now` is in nanoseconds since boot; `missed` is how many records were lost since
     /// the last time that would have changed the processes.
-    pub(crate) fn chores(&mut self, now: u64, missed: u64) {
+    pub(crate) fn chores(&mut self, now: u64, missed: u64, on_event: &mut dyn FnMut(&EventView<'_>)) {
         let missed = self.outside.ask_number(Ask::Missed, b"", || Some(missed));
         if missed.is_some_and(|missed| missed > 0) {
             self.state.processes.doubt(now);
         }
+        self.owners.refresh();
+        self.tell_of_containers(now, on_event);
         self.state.users.refresh(now);
         self.state.processes.purge(now);
         self.state.names = self.host_names.snapshot();

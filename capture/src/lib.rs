@@ -8,6 +8,7 @@ mod bpf;
 mod cgroup;
 mod cgroup_names;
 mod consume;
+mod container_event;
 mod container_path;
 mod decode;
 mod descriptor;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lanner_schema::container::{Container, ContainerReader, ContainerTable, Learnt, Owner};
+use lanner_schema::container::{Container, ContainerReader, ContainerTable, Containers, Learnt, Owner};
 
 use crate::cgroup::Cgroups;
 use crate::container_path::{InPath, container_in_path, is_hex_id};
@@ -108,8 +108,13 @@ impl Owners {
         self.known.insert(cgroup, found);
     }
 
+    /// The containers as they were when they were looked at last.
+    pub(crate) fn containers(&self) -> &Arc<Containers> {
+        self.reader.containers()
+    }
+
     /// Takes over a change of the containers; true when there was one.
-    fn refresh(&mut self) -> bool {
+    pub(crate) fn refresh(&mut self) -> bool {
         let changed = self.reader.refresh();
         if changed {
             self.outside.containers(self.reader.containers());

@@ -158,7 +158,10 @@ impl Replay {
         stop: &AtomicBool,
         on_event: &mut dyn FnMut(&EventView<'_>),
     ) -> Result<End, RecordingError> {
-        self.go(stop, &mut |consumer, record| consumer.record(record, on_event))
+        self.go(stop, &mut |consumer, step| match step {
+            Step::Record(record) => consumer.record(record, on_event),
+            Step::Chores(now) => consumer.chores(now, 0, on_event),
+        })
     }
 
     /// As [`Replay::run`], but records are only taken apart: no state is kept and nothing is shown. For measuring. Gives
@@ -168,8 +171,10 @@ impl Replay {
     /// As those.
     pub fn run_decoding(&mut self) -> Result<u64, RecordingError> {
         let mut records = 0;
-        self.go(&AtomicBool::new(false), &mut |_, record| {
-            records += u64::from(std::hint::black_box(split(record)).is_some());
+        self.go(&AtomicBool::new(false), &mut |_, step| {
+            if let Step::Record(record) = step {
+                records += u64::from(std::hint::black_box(split(record)).is_some());
+            }
         })?;
         Ok(records)
     }
@@ -177,14 +182,14 @@ impl Replay {
     fn go(
         &mut self,
         stop: &AtomicBool,
-        on_record: &mut dyn FnMut(&mut Consumer, &[u8]),
+        take: &mut dyn FnMut(&mut Consumer, Step<'_>),
     ) -> Result<End, RecordingError> {
         let mut until_look = BATCH;
         while self.source.more()? {
             match self.source.take()? {
                 Item::Record(record) => {
                     match self.mapping.map(record) {
-                        Some(record) => on_record(&mut self.consumer, record),
+                        Some(record) => take(&mut self.consumer, Step::Record(record)),
                         None => self.counts.unknown_records += 1,
                     }
                     self.answers.next_record();
@@ -198,7 +203,7 @@ impl Replay {
                 }
                 Item::Answer { question, answer } => self.answers.insert(question, answer),
                 Item::Chores(now) => {
-                    self.consumer.chores(now, 0);
+                    take(&mut self.consumer, Step::Chores(now));
                     self.answers.next_record();
                 }
                 Item::Container(bytes) => self.containers.insert(bytes, &mut self.counts),
@@ -227,6 +232,12 @@ impl Replay {
             ..self.counts.clone()
         }
     }
+}
+
+/// What the consumer is to do next.
+enum Step<'a> {
+    Record(&'a [u8]),
+    Chores(u64),
 }
 
 /// The containers of a recording.

@@ -130,11 +130,11 @@ fn story() -> Story {
     feed(&mut consumer, &open(child.id(), 1, 7, "/etc/passwd"));
     table.update(|known| known.insert(container("0123456789abcdef", 99)));
     feed(&mut consumer, &open(me, 2, 99, "/etc/hosts"));
-    consumer.chores(5_000_000_000, 0);
+    consumer.chores(5_000_000_000, 0, &mut |_| ());
     let mut names = AddressNames::default();
     names.insert("10.0.0.1".parse().unwrap(), "api");
     host_names.replace(names);
-    consumer.chores(6_000_000_000, 3);
+    consumer.chores(6_000_000_000, 3, &mut |_| ());
     feed(&mut consumer, &open(me, 3, 99, "/a"));
     child.kill().unwrap();
     child.wait().unwrap();
@@ -517,4 +517,81 @@ proptest! {
         payload.extend(table);
         let _ = replay_all(&recording_of(&[], Some(&payload)));
     }
+}
+
+/// Containers have no record: their events are made where the consumer takes over a table, and there again.
+#[test]
+fn containers_come_and_go_in_a_replay_where_they_did() {
+    let of_containers = [Event::Openat, Event::Container, Event::ContainerRemoved];
+    let shown: EventSet = of_containers.into_iter().collect();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("containers");
+    let recorder = Recorder::create(&path, facts(), Limits::default()).unwrap();
+    recorder.begin(&Recorded::whole(shown));
+    let table = ContainerTable::new();
+    // They ran before.
+    table.update(|known| {
+        known.insert(container("bbbb", 98));
+        known.insert(container("aaaa", 97));
+        known.insert(container("only created", 0));
+    });
+    let mut consumer = Consumer::new(
+        shown,
+        &Config::default(),
+        &table,
+        Arc::default(),
+        Outside::through(recorder.tape()),
+    );
+    consumer.keep(recorder.clone());
+    let me = std::process::id();
+    let mut live = Vec::new();
+    let told = |view: &EventView<'_>| {
+        let data = view
+            .wire
+            .param(2)
+            .map(|data| String::from_utf8_lossy(data.bytes).into_owned());
+        let thread = (view.tid, view.process.is_some());
+        let data = data.filter(|_| view.event != Event::Openat);
+        format!("{} {} {data:?} {thread:?}", said(view), view.event.name())
+    };
+    let mut look = |view: &EventView<'_>| live.push(told(view));
+    consumer.record(&open(me, 0, 7, "/a"), &mut look);
+    table.update(|known| known.insert(container("cccc", 99)));
+    consumer.chores(5_000_000_000, 0, &mut look);
+    consumer.chores(6_000_000_000, 0, &mut look);
+    table.update(|known| {
+        let gone = Container::clone(&container("cccc", 99));
+        known.insert(Arc::new(Container { gone: true, ..gone }));
+    });
+    consumer.record(&open(me, 1, 99, "/b"), &mut look);
+    table.update(|known| known.remove("cccc"));
+    table.update(|known| known.remove("aaaa"));
+    consumer.record(&open(me, 2, 7, "/c"), &mut look);
+    let stats = consumer.stats();
+    drop(consumer);
+    recorder.finish(&stats).unwrap();
+    let mut replay = Replay::open(&path, &Config::default()).unwrap();
+    let mut again = Vec::new();
+    replay
+        .run(&AtomicBool::new(false), &mut |view| again.push(told(view)))
+        .unwrap();
+    assert_eq!(again, live);
+    let names: Vec<&str> = live.iter().map(|line| line.split(' ').nth(1).unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "Container",
+            "Container",
+            "Openat",
+            "Container",
+            "ContainerRemoved",
+            "Openat",
+            "ContainerRemoved",
+            "Openat"
+        ]
+    );
+    assert!(live[0].contains("aaaa") && live[1].contains("bbbb"), "{live:#?}");
+    assert!(live[0].contains(r#"\"image\":\"reg/web:1\""#), "{}", live[0]);
+    assert!(live[0].ends_with("(0, false)"), "no thread: {}", live[0]);
+    assert!(live[4].contains("cccc") && live[6].contains("aaaa"));
 }

@@ -134,10 +134,14 @@ impl Ruleset {
                 extra.template.needs(events, &mut needs);
             }
         }
-        let kernel = |events: EventSet| events.iter().filter(|event| event.row().is_kernel()).collect();
-        needs.events = kernel(needs.events);
+        let of_host = |events: EventSet| {
+            let is_hosts =
+                |event: &lanner_schema::event::Event| event.row().is_kernel() || event.row().is_meta();
+            events.iter().filter(is_hosts).collect()
+        };
+        needs.events = of_host(needs.events);
         // What one rule names is captured for all.
-        needs.unnamed_io = kernel(needs.unnamed_io).difference(needs.events);
+        needs.unnamed_io = of_host(needs.unnamed_io).difference(needs.events);
         let mut running: Vec<(u32, &Rule)> = (0u32..).zip(&rules).filter(|(_, rule)| rule.runs).collect();
         running.sort_by_key(|(_, rule)| rule.rank);
         let by_source = (0..sources)

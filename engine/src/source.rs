@@ -22,13 +22,13 @@ pub struct EventSource {
     fields: OnceLock<HashMap<&'static str, &'static Field>>,
 }
 
-/// The kernel of this host: system calls and what the kernel reports of its own accord.
+/// This host: system calls, what the kernel reports of its own accord, and news of containers.
 pub static SYSCALL: EventSource = EventSource::new(
     "syscall",
     "system calls, and processes that start and end",
     field::FIELDS,
     EVENT_NAMES,
-    |event| event.row().is_kernel(),
+    |event| event.row().is_kernel() || event.row().is_meta(),
 );
 
 /// The sources that are served, in the order their events count them; rules without `source` belong to the first.

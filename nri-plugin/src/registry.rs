@@ -154,9 +154,18 @@ impl Registry {
 
     /// A container or sandbox is gone. Its entry stays for the grace period.
     pub(crate) fn removed(&mut self, id: &str, now: Instant) {
-        if let Some(entry) = self.entries.get_mut(id) {
-            let at = now + self.grace;
-            entry.expires = Some(entry.expires.map_or(at, |earlier| earlier.min(at)));
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        let at = now + self.grace;
+        entry.expires = Some(entry.expires.map_or(at, |earlier| earlier.min(at)));
+        if !entry.container.gone {
+            let container = Arc::new(Container {
+                gone: true,
+                ..Container::clone(&entry.container)
+            });
+            entry.container = Arc::clone(&container);
+            self.table.update(|known| known.insert(container));
         }
     }
 

@@ -142,7 +142,8 @@ impl Record {
         }
         let mut events = EventSet::NONE;
         for name in &self.events {
-            let event = Event::from_name(name).filter(|event| event.row().is_kernel());
+            let event =
+                Event::from_name(name).filter(|event| event.row().is_kernel() || event.row().is_meta());
             let Some(event) = event else {
                 bail!("--events: no event that is captured is called {name:?}; see lanner --list-events");
             };

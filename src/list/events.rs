@@ -40,8 +40,9 @@ impl Group {
                 Group::Tracepoint
             }
             "pluginevent" => Group::Plugin,
-            "asyncevent" | "container" | "cpu_hotplug" | "drop" | "groupadded" | "groupdeleted" | "infra"
-            | "notification" | "procinfo" | "scapevent" | "useradded" | "userdeleted" => Group::Meta,
+            "asyncevent" | "container" | "container_removed" | "cpu_hotplug" | "drop" | "groupadded"
+            | "groupdeleted" | "infra" | "notification" | "procinfo" | "scapevent" | "useradded"
+            | "userdeleted" => Group::Meta,
             _ => Group::Syscall,
         }
     }
@@ -203,7 +204,10 @@ mod tests {
             "{open}"
         );
         assert!(open.contains("O_CREAT, "), "{open}");
-        let rows = EVENTS.iter().filter(|row| row.is_kernel()).count();
+        let rows = EVENTS
+            .iter()
+            .filter(|row| row.is_kernel() || row.is_meta())
+            .count();
         assert_eq!(text.lines().filter(|line| line.starts_with("< ")).count(), rows);
         let (syscalls, others) = text.split_once("## Tracepoint events").unwrap();
         assert!(
@@ -211,6 +215,12 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("task_fork"));
+        let (_, metaevents) = text.split_once("## Metaevents").unwrap();
+        let row = "< container_removed(UINT32 **plugin_id**, CHARBUF **name**, BYTEBUF **data**)";
+        assert!(
+            metaevents.contains(row) && metaevents.contains("< container("),
+            "{text}"
+        );
     }
 
     #[test]

@@ -31,6 +31,7 @@ const HOST_NETWORK: u8 = 22;
 const HOST_IPC: u8 = 23;
 const IP: u8 = 24;
 const CNI_JSON: u8 = 25;
+const GONE: u8 = 26;
 
 /// The runtimes there are; a name of another, in a damaged or newer recording, is not known.
 const RUNTIMES: [&str; 8] = [
@@ -118,6 +119,7 @@ pub(crate) fn container_bytes(container: &Container) -> Vec<u8> {
         cgroup_path,
         pid,
         learnt,
+        gone,
     } = container;
     let mut out = Vec::new();
     push(&mut out, FULL_ID, full_id.as_bytes());
@@ -165,6 +167,9 @@ pub(crate) fn container_bytes(container: &Container) -> Vec<u8> {
     push(&mut out, CGROUP_PATH, cgroup_path.as_bytes());
     push(&mut out, PID, &pid.to_le_bytes());
     push(&mut out, LEARNT, learnt.word().as_bytes());
+    if *gone {
+        push(&mut out, GONE, &[1]);
+    }
     if let Some(pod) = pod {
         let Pod {
             name,
@@ -226,6 +231,7 @@ pub(crate) fn read_container(bytes: &[u8]) -> Option<Container> {
                     .find(|learnt| learnt.word().as_bytes() == value);
                 container.learnt = known.unwrap_or(Learnt::Cgroup);
             }
+            GONE => container.gone = value == [1],
             POD_NAME => container.pod.get_or_insert_default().name = text(),
             POD_NAMESPACE => container.pod.get_or_insert_default().namespace = text(),
             POD_UID => container.pod.get_or_insert_default().uid = text(),
@@ -330,6 +336,7 @@ mod tests {
             cgroup_path: "/kubepods/x".into(),
             pid: 12,
             learnt: Learnt::Start,
+            gone: true,
         };
         let bytes = container_bytes(&container);
         assert_eq!(read_container(&bytes), Some(container.clone()));

@@ -114,6 +114,8 @@ pub struct Container {
     pub pid: u32,
     /// How it was learnt.
     pub learnt: Learnt,
+    /// The runtime has removed it; events of its last moments may still be on their way.
+    pub gone: bool,
 }
 
 impl Container {
@@ -138,6 +140,7 @@ impl Container {
             cgroup_path: String::new(),
             pid: 0,
             learnt,
+            gone: false,
         }
     }
 

@@ -394,6 +394,8 @@ pub enum Category {
     IoWrite,
     IoOther,
     Other,
+    /// News that is neither a system call nor the kernel's: no thread caused it.
+    Meta,
     Plugin,
     Internal,
 }
@@ -423,6 +425,7 @@ impl Category {
             Category::User => "user",
             // What it is of says what the descriptor refers to.
             Category::IoRead | Category::IoWrite | Category::IoOther | Category::Other => "other",
+            Category::Meta => "other",
             Category::Ipc => "IPC",
             Category::Memory => "memory",
             Category::Signal => "signal",
@@ -607,8 +610,16 @@ impl EventRow {
     }
 
     /// True for events the kernel's side records; others come from sources of their own.
-    pub fn is_kernel(&self) -> bool {
-        !matches!(self.category, Category::Internal | Category::Plugin)
+    pub const fn is_kernel(&self) -> bool {
+        !matches!(
+            self.category,
+            Category::Internal | Category::Meta | Category::Plugin
+        )
+    }
+
+    /// True for news of this host that the kernel has no part in (Falco's asynchronous events). They have no thread.
+    pub const fn is_meta(&self) -> bool {
+        matches!(self.category, Category::Meta)
     }
 }
 

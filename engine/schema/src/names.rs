@@ -38,6 +38,7 @@ pub const EVENT_NAMES: &[&str] = &[
     "close_range",
     "connect",
     "container",
+    "container_removed",
     "copy_file_range",
     "cpu_hotplug",
     "creat",
@@ -547,6 +548,7 @@ mod tests {
         const NEWS: &[&str] = &[
             "asyncevent",
             "container",
+            "container_removed",
             "cpu_hotplug",
             "drop",
             "groupadded",

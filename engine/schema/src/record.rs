@@ -240,7 +240,11 @@ impl WireBuilder {
         Self::default()
     }
 
+    /// The most bytes a value can have.
+    pub const MAX: usize = !TRUNCATED as usize;
+
     fn push(mut self, bytes: &[u8]) -> Self {
+        let bytes = &bytes[..bytes.len().min(Self::MAX)];
         let len = u16::try_from(bytes.len()).unwrap_or(u16::MAX) & !TRUNCATED;
         self.lengths.extend(len.to_le_bytes());
         self.data.extend(&bytes[..usize::from(len)]);

@@ -2,6 +2,8 @@
 
 use lanner_schema::alert::FieldValue;
 use lanner_schema::container::{Container, HostNamespaces, Learnt};
+use lanner_schema::event::Event;
+use lanner_schema::record::WireBuilder;
 
 use crate::condition::{Scratch, compile, parse};
 use crate::output::Template;
@@ -196,5 +198,65 @@ fn values_have_their_types_in_json() {
             FieldValue::Bool(true),
             FieldValue::U64(40)
         ]
+    );
+}
+
+#[test]
+fn news_of_a_container_have_its_fields_and_no_thread() {
+    let data = r#"{"container":{"id":"0123456789ab"}}"#;
+    let wire = WireBuilder::new()
+        .missing()
+        .text("container")
+        .bytes(data.as_bytes());
+    let mut event = Happening::new(Event::Container, wire).contained();
+    event.pid = 0;
+    shows(
+        &event,
+        &[
+            ("evt.type", "container"),
+            ("evt.asynctype", "container"),
+            ("evt.source", "syscall"),
+            ("evt.category", "other"),
+            ("evt.arg.name", "container"),
+            ("evt.arg.plugin_id", "0"),
+            ("evt.arg.data", data),
+            ("evt.arg[2]", data),
+            (
+                "evt.args",
+                r#"plugin_id=0 name=container data={"container":{"id":"0123456789ab"}} "#,
+            ),
+            ("container.image", "docker.io/library/nginx:1.27"),
+            ("k8s.pod.name", "shop-1"),
+            ("container.start_ts", "40"),
+            ("proc.name", "<NA>"),
+            ("proc.pid", "<NA>"),
+            ("thread.tid", "<NA>"),
+            ("user.name", "<NA>"),
+            ("user.uid", "<NA>"),
+            ("group.gid", "<NA>"),
+            ("fd.name", "<NA>"),
+            ("syscall.type", "<NA>"),
+            ("evt.res", "<NA>"),
+        ],
+    );
+    holds(
+        &event,
+        &[
+            ("evt.type = container and container.image contains nginx", true),
+            ("evt.type in (container, container_removed)", true),
+            ("evt.type = container_removed", false),
+            ("evt.is_async = true and evt.asynctype = container", true),
+            ("evt.arg.data contains 0123456789ab", true),
+            ("container.image contains nginx", true),
+            (
+                "proc.pid exists or user.name = root or thread.ismain exists",
+                false,
+            ),
+            ("evt.pluginname exists", false),
+        ],
+    );
+    holds(
+        &contained(),
+        &[("evt.is_async = true", false), ("evt.asynctype exists", false)],
     );
 }

@@ -256,7 +256,6 @@ fn is_net(kind: DescriptorKind) -> bool {
 
 /// Of fields that system calls do not have.
 const NEVER: super::Extract = Plain(|_| None);
-const NO: super::Extract = Plain(|_| Some(Value::Bool(false)));
 const ZERO: super::Extract = Plain(|_| Some(Value::U64(0)));
 
 pub(super) static EVERY_SOURCE: &[Field] = fields! {
@@ -275,8 +274,8 @@ pub(super) static EVERY_SOURCE: &[Field] = fields! {
     "evt.pluginname" CharBuf None [] "The plugin the event comes from; system calls have none." => Unfilled;
     "evt.plugininfo" CharBuf None [] "A plugin's summary of its event; system calls have none." => Unfilled;
     "evt.source" CharBuf None [] "The source of the event, as in syscall." => Plain(|e| Some(Value::text(e.source.name)));
-    "evt.is_async" Bool None [] "The event is no system call but news of another kind." => NO;
-    "evt.asynctype" CharBuf None [] "The kind of that news; system calls have none." => NEVER;
+    "evt.is_async" Bool None [] "The event is no system call but news of another kind." => Plain(|e| Some(Value::Bool(e.event.row().is_meta())));
+    "evt.asynctype" CharBuf None [] "The kind of that news; system calls have none." => Plain(|e| e.event.row().is_meta().then(|| Value::text(e.event.name())));
     "evt.hostname" CharBuf None [] "The host's name; FALCO_HOSTNAME overrides it." => Plain(|_| Some(Value::text(hostname())));
 };
 

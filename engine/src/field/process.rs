@@ -377,6 +377,11 @@ fn name_and_tid<'b>(view: &EventView<'b>, buf: &'b mut Vec<u8>) -> Option<Value<
     Some(Value::Bytes(buf))
 }
 
+/// A value every thread has, on events that have one.
+fn of_thread<'b>(view: &EventView<'b>, value: Option<Value<'b>>) -> Option<Value<'b>> {
+    value.filter(|_| !view.event.row().is_meta())
+}
+
 const UNKNOWN: &str = "<NA>";
 
 fn user_name<'b>(view: &EventView<'b>, uid: u32) -> Value<'b> {
@@ -477,7 +482,7 @@ pub(super) static FIELDS: &[Field] = fields! {
     "proc.cwd" CharBuf None [] "The working directory, with a final slash." => One(|e, _, buf| cwd(e, buf));
     "proc.loginshellid" Int64 None [] "Pid of the oldest shell among the process and its ancestors." => Plain(login_shell);
     "proc.tty" Uint32 None [] "Number of the controlling terminal; 0 when there is none." => Plain(|e| Some(Value::U64(e.process?.tty.into())));
-    "proc.pid" Int64 None [] "Process id." => Plain(|e| id(e.pid));
+    "proc.pid" Int64 None [] "Process id." => Plain(|e| of_thread(e, id(e.pid)));
     "proc.ppid" Int64 None [] "The parent's id." => Plain(|e| id(e.process?.ppid));
     "proc.apid" Int64 Index [no_rhs no_transformer] "An ancestor's id." => Ancestor(pid);
     "proc.vpid" Int64 None [] "Process id in its own pid namespace." => Plain(|e| id(e.process?.vpid));
@@ -522,8 +527,8 @@ pub(super) static FIELDS: &[Field] = fields! {
     "proc.vmswap" Uint64 None [] "Swapped memory in kB." => Plain(|e| e.task(TaskValue::VmSwap).map(Value::U64));
     "thread.pfmajor" Uint64 None [] "Major page faults." => Plain(|e| e.task(TaskValue::MajorFaults).map(Value::U64));
     "thread.pfminor" Uint64 None [] "Minor page faults." => Plain(|e| e.task(TaskValue::MinorFaults).map(Value::U64));
-    "thread.tid" Int64 None [] "Thread id." => Plain(|e| id(e.tid));
-    "thread.ismain" Bool None [] "The thread is its process's first." => Plain(|e| Some(Value::Bool(e.tid == e.pid)));
+    "thread.tid" Int64 None [] "Thread id." => Plain(|e| of_thread(e, id(e.tid)));
+    "thread.ismain" Bool None [] "The thread is its process's first." => Plain(|e| of_thread(e, Some(Value::Bool(e.tid == e.pid))));
     "thread.vtid" Int64 None [] "Thread id in its own pid namespace." => Plain(|e| e.task(TaskValue::Vtid).map(|n| Value::I64(n.cast_signed())));
     "thread.exectime" RelTime None [] "CPU time of the last slice; 0 on every event but a switch, and those are not captured." => Plain(|_| Some(Value::U64(0)));
     "thread.totexectime" RelTime None [] "CPU time of the thread since it was created, in nanoseconds." => Plain(|e| e.task(TaskValue::CpuTime).map(Value::U64));
@@ -548,15 +553,15 @@ pub(super) static FIELDS: &[Field] = fields! {
 };
 
 pub(super) static USER_FIELDS: &[Field] = fields! {
-    "user.uid" Uint32 None [] "Effective user id." => Plain(|e| Some(Value::U64(e.uid.into())));
-    "user.name" CharBuf None [] "The user's name; <NA> when there is none." => Plain(|e| Some(user_name(e, e.uid)));
-    "user.homedir" CharBuf None [] "The user's home directory; <NA> when there is none." => Plain(|e| Some(home(e)));
-    "user.shell" CharBuf None [] "The user's login shell; <NA> when there is none." => Plain(|e| Some(shell(e)));
+    "user.uid" Uint32 None [] "Effective user id." => Plain(|e| of_thread(e, Some(Value::U64(e.uid.into()))));
+    "user.name" CharBuf None [] "The user's name; <NA> when there is none." => Plain(|e| of_thread(e, Some(user_name(e, e.uid))));
+    "user.homedir" CharBuf None [] "The user's home directory; <NA> when there is none." => Plain(|e| of_thread(e, Some(home(e))));
+    "user.shell" CharBuf None [] "The user's login shell; <NA> when there is none." => Plain(|e| of_thread(e, Some(shell(e))));
     "user.loginuid" Int64 None [] "User id at login; -1 when unset." => Plain(login_uid);
     "user.loginname" CharBuf None [] "The user's name at login; <NA> when there is none." => Plain(login_name);
 };
 
 pub(super) static GROUP_FIELDS: &[Field] = fields! {
-    "group.gid" Uint32 None [] "Effective group id." => Plain(|e| Some(Value::U64(e.gid.into())));
-    "group.name" CharBuf None [] "The group's name; <NA> when there is none." => Plain(|e| Some(group_name(e)));
+    "group.gid" Uint32 None [] "Effective group id." => Plain(|e| of_thread(e, Some(Value::U64(e.gid.into()))));
+    "group.name" CharBuf None [] "The group's name; <NA> when there is none." => Plain(|e| of_thread(e, Some(group_name(e))));
 };

@@ -12,7 +12,7 @@ pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Qual
         return Some(Quality::Exact);
     }
     let is_filled = !matches!(field.row.extract, Extract::Unfilled);
-    if !event.row().is_kernel() {
+    if !event.row().is_kernel() && !event.row().is_meta() {
         return Some(match is_filled {
             true => Quality::Exact,
             false => Quality::Missing(Why::NotRead),
@@ -20,6 +20,15 @@ pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Qual
     }
     let name = field.row.name;
     let about = About::of(name)?;
+    if event.row().is_meta() {
+        return match (about, name) {
+            // Without a call, a thread and a descriptor there is the record, its parameters and its container.
+            (_, "evt.asynctype") => Some(Quality::Exact),
+            (About::Record | About::Params | About::Container, _) if is_filled => Some(Quality::Exact),
+            (About::Param, _) => of_param(field, event, tier),
+            _ => None,
+        };
+    }
     if !is_filled {
         return match about {
             About::Nothing => None,
@@ -388,6 +397,13 @@ mod tests {
             ("thread.exectime", E::Openat, A, None),
             ("thread.cpu.user", E::Openat, A, None),
             ("k8s.rc.name", E::Openat, B, None),
+            ("container.image", E::Container, B, Some(Exact)),
+            ("evt.arg.data", E::ContainerRemoved, D, Some(Exact)),
+            ("evt.asynctype", E::Container, B, Some(Exact)),
+            ("evt.asynctype", E::Openat, B, None),
+            ("evt.num", E::Container, B, Some(Exact)),
+            ("proc.name", E::Container, B, None),
+            ("fd.name", E::Container, B, None),
         ] {
             assert_eq!(
                 of(field, event, tier),

@@ -980,6 +980,18 @@ events! {
         sigmask: U32, Origin::Extractor(X::PollSigmask), on_demand;
         objects: Objects(1), Origin::Extractor(X::PollObjects), hidden, on_demand;
     }
+    /// A container runs, or ran already when Lanner was started; `data` describes it as Falco's container plugin does.
+    Container "container" Meta x86_64 [] i386 [] aarch64 [] => {
+        plugin_id: U32, Constant(0);
+        name: CharBuf, Program;
+        data: ByteBuf, Program;
+    }
+    /// The runtime has removed a container.
+    ContainerRemoved "container_removed" Meta x86_64 [] i386 [] aarch64 [] => {
+        plugin_id: U32, Constant(0);
+        name: CharBuf, Program;
+        data: ByteBuf, Program;
+    }
     /// What a source other than the kernel reports; its fields read `event_data`.
     PluginEvent "pluginevent" Plugin x86_64 [] i386 [] aarch64 [] => {
         plugin_id: U32, Program;
