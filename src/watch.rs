@@ -216,7 +216,7 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         tally: &watched.tally,
         stats: &watched.stats,
         outputs: &outputs,
-        containers: config.nri.enabled.then(|| status.to_string()),
+        containers: config.nri.enabled.then(|| status.report()),
         drops: watched.monitor.falco_lines(),
     });
     watched.result.context("capture ended")?;

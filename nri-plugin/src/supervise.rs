@@ -26,6 +26,8 @@ use crate::storage;
 
 /// What panicked is started again after this long.
 const RESTART: Duration = Duration::from_secs(1);
+/// How often the socket's file is looked at while nobody is connected.
+const LOOK: Duration = Duration::from_millis(100);
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
@@ -302,9 +304,14 @@ async fn keep_connected(plugin: &Arc<Plugin>, socket: &Path, shutdown: &mut watc
         }
         let resume = tokio::time::Instant::now() + backoff;
         backoff = (backoff * 2).min(BACKOFF_MAX);
-        tokio::select! {
-            () = tokio::time::sleep_until(resume) => {}
-            _ = shutdown.wait_for(|stop| *stop) => return,
+        // A runtime that starts makes its socket anew, and containers may start right after: it is not kept waiting.
+        while tokio::time::Instant::now() < resume
+            && !self::identity(socket).is_some_and(|now| Some(now) != identity)
+        {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK.min(backoff)) => {}
+                _ = shutdown.wait_for(|stop| *stop) => return,
+            }
         }
         plugin.registry().sweep(Instant::now());
     }

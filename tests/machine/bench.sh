@@ -13,5 +13,8 @@ say "the engine alone: loading, compiling, evaluating, formatting"
 cargo bench --locked -p lanner-engine --bench engine -- --quiet
 say "decoding, state and rules apart, on a recording"
 cargo bench --locked --bench replay
+say "how long the container runtime waits for replies"
+cargo bench --locked -p lanner-nri --bench replies
+cargo bench --locked --bench starts
 say "what watching costs"
 exec cargo bench --locked --bench cost -- "$@"
