@@ -14,7 +14,7 @@ use lanner_schema::cgroup::{Hierarchy, path_of_process};
 use serde_json::Value;
 use support::containerd::{BUSYBOX, Containerd, Run, SHADOW};
 use support::cri::{self, ContainerConfig};
-use support::lanner::{self, field};
+use support::lanner::{self, Lanner, field};
 use support::{repository, skip, wait_for};
 
 /// The image as the manifest names it, and as a runtime's store does.
@@ -217,6 +217,78 @@ fn run(start: impl FnOnce() -> Result<Containerd, String>, privileged: bool) {
 
     containerd.cri().stop_container(&agent).unwrap();
     containerd.wait_for_exit(&agent);
+}
+
+/// A container of a host with cgroups of version 2 alone has a cgroup namespace of its own, which no other runtime here
+/// gives: the paths in its /proc are told from its own cgroup, and the host's tree is only below HOST_ROOT.
+#[test]
+fn a_cgroup_namespace_of_its_own_hides_nothing() {
+    let _alone = support::alone();
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let Some(hierarchy) = Hierarchy::of_host(Path::new("")) else {
+        return skip("this machine has no cgroups");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let id = format!("{:064x}", std::process::id()).replace('0', "a");
+    let tree = hierarchy
+        .mount
+        .join(format!("lanner-namespace-{}", std::process::id()));
+    let (agent, container) = (tree.join("agent"), tree.join("pods").join(&id));
+    if let Err(error) = fs::create_dir_all(&agent).and_then(|()| fs::create_dir_all(&container)) {
+        return skip(&format!("no cgroup can be made here: {error}"));
+    }
+    let probe = format!("lanner-deployment-{}", std::process::id());
+    let (rules, file) = (folder.path().join("rules.yaml"), folder.path().join(&probe));
+    fs::write(&rules, RULES.replace("PROBE", &probe)).unwrap();
+    fs::write(&file, "").unwrap();
+
+    let host = folder.path().join("host");
+    fs::create_dir(&host).unwrap();
+    let (kind, options) = match hierarchy.controller {
+        Some(controller) => ("cgroup", controller.name()),
+        None => ("cgroup2", "rw"),
+    };
+    let mount = hierarchy.mount.display();
+    let script = format!(
+        "mount --rbind / {0} && umount -R /sys/fs/cgroup && mount -t tmpfs tmpfs /sys/fs/cgroup && mkdir -p {mount} &&
+         mount -t {kind} -o {options} {kind} {mount} && HOST_ROOT={0} exec \"$@\"",
+        host.display()
+    );
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &entering(&agent)])
+        .args([
+            "sh",
+            "unshare",
+            "--cgroup",
+            "--mount",
+            "--propagation",
+            "private",
+            "--",
+        ])
+        .args(["sh", "-c", &script, "sh", lanner::PROGRAM])
+        .args(lanner::options(None))
+        .arg("-r")
+        .arg(&rules);
+    let lanner = Lanner::start_command(command);
+    let read = Command::new("sh")
+        .args(["-c", &entering(&container), "sh", "cat"])
+        .arg(&file)
+        .status();
+    assert!(read.unwrap().success());
+    let alert = lanner.wait_for_alert("of the container", |alert| field(alert, "proc.name") == "cat");
+    assert_eq!(field(&alert, "container.id"), id[..12], "{alert}");
+    assert_eq!(lanner.stop().status.code(), Some(0));
+    for cgroup in [&agent, &container, &tree.join("pods"), &tree] {
+        wait_for("the cgroup to be empty", LIMIT, || fs::remove_dir(cgroup).ok());
+    }
+}
+
+/// A script that runs its arguments in a cgroup.
+fn entering(cgroup: &Path) -> String {
+    format!("echo $$ >{}/cgroup.procs && exec \"$@\"", cgroup.display())
 }
 
 /// The alerts in a container's log, whose lines are a time, a stream, a tag and the text.
