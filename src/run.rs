@@ -97,7 +97,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             root.display()
         );
     }
-    let plan = lanner_capture::plan(&Host::probe(), ruleset.needs(), &config.capture);
+    let host = Host::probe();
+    let plan = lanner_capture::plan(&host, ruleset.needs(), &config.capture);
     let mut screen = screen(
         &config,
         &ruleset,
@@ -119,6 +120,9 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let plan = plan.context("cannot watch this host")?;
+    for (capability, what) in &host.lacking {
+        tracing::warn!("{capability} is missing: Lanner does not learn {what}");
+    }
     screen.capture = plan.to_string();
     let outputs = Outputs::start(&config.outputs)?;
     screen.outputs = outputs.choices().to_vec();

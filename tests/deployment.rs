@@ -286,6 +286,24 @@ fn a_cgroup_namespace_of_its_own_hides_nothing() {
     }
 }
 
+#[test]
+fn it_says_what_it_cannot_learn_without_a_capability() {
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args([
+            "--bounding-set=-all,+bpf,+perfmon,+dac_read_search",
+            lanner::PROGRAM,
+        ])
+        .args(lanner::options(None));
+    let lanner = Lanner::start_command(command);
+    let log = lanner.log();
+    assert!(log.contains("CAP_SYS_PTRACE is missing"), "{log}");
+    assert!(!log.contains("CAP_DAC_READ_SEARCH"), "{log}");
+}
+
 /// A script that runs its arguments in a cgroup.
 fn entering(cgroup: &Path) -> String {
     format!("echo $$ >{}/cgroup.procs && exec \"$@\"", cgroup.display())

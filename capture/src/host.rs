@@ -16,12 +16,16 @@ pub struct Host {
     pub btf: bool,
     /// Capabilities that loading needs and this process lacks.
     pub missing_capabilities: Vec<String>,
+    /// Capabilities without which Lanner runs and knows less, and what it does not know then.
+    pub lacking: Vec<(&'static str, &'static str)>,
     /// CPUs the kernel may use.
     pub cpus: usize,
     /// The hierarchy of cgroups that containers are told apart by.
     pub cgroups: Option<Hierarchy>,
 }
 
+const CAP_DAC_READ_SEARCH: u32 = 2;
+const CAP_SYS_PTRACE: u32 = 19;
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
@@ -38,6 +42,7 @@ impl Host {
             kernel,
             btf: Path::new("/sys/kernel/btf/vmlinux").exists(),
             missing_capabilities: missing(effective_capabilities(&status)),
+            lacking: lacking(effective_capabilities(&status)),
             cpus: sysconf(SysconfVar::_NPROCESSORS_CONF)
                 .ok()
                 .flatten()
@@ -68,6 +73,25 @@ fn missing(effective: u64) -> Vec<String> {
         .collect()
 }
 
+fn lacking(effective: u64) -> Vec<(&'static str, &'static str)> {
+    [
+        (
+            CAP_SYS_PTRACE,
+            "CAP_SYS_PTRACE",
+            "the programs, directories and users of processes that ran before Lanner, or belong to other users",
+        ),
+        (
+            CAP_DAC_READ_SEARCH,
+            "CAP_DAC_READ_SEARCH",
+            "whose cgroup it is that lies below a container's own",
+        ),
+    ]
+    .into_iter()
+    .filter(|(bit, ..)| effective & (1 << bit) == 0)
+    .map(|(_, name, what)| (name, what))
+    .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,5 +105,11 @@ mod tests {
         assert!(missing(0x1ff_feff_ffff).is_empty());
         assert_eq!(missing(1 << CAP_BPF), ["CAP_PERFMON"]);
         assert_eq!(missing(0), ["CAP_BPF", "CAP_PERFMON"]);
+        assert!(lacking(0x1ff_feff_ffff).is_empty());
+        let names: Vec<&str> = lacking(1 << CAP_SYS_ADMIN | 1 << CAP_SYS_PTRACE)
+            .iter()
+            .map(|(name, _)| *name)
+            .collect();
+        assert_eq!(names, ["CAP_DAC_READ_SEARCH"]);
     }
 }

@@ -223,6 +223,7 @@ mod tests {
             kernel: "6.1.0".into(),
             btf: true,
             missing_capabilities: vec![],
+            lacking: vec![],
             cpus: 2,
             cgroups: None,
         }
