@@ -11,6 +11,7 @@ mod api;
 mod cgroup;
 mod containerd;
 mod conversation;
+mod cri;
 mod docker;
 mod latency;
 mod limits;

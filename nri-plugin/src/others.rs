@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::containerd::{Containerd, DigestRequest, LookUp, Reconcile, Requests};
+use crate::cri::{Cri, Question};
 use crate::docker::Docker;
 use crate::registry::Registry;
 use crate::sighting::{self, Sightings};
@@ -24,6 +25,7 @@ const LOOK_UPS: usize = 64;
 pub(crate) struct Asked {
     pub(crate) digests: mpsc::Receiver<DigestRequest>,
     pub(crate) reconcile: mpsc::Receiver<Reconcile>,
+    pub(crate) questions: mpsc::Receiver<Question>,
 }
 
 /// True when there is somebody to ask.
@@ -59,7 +61,14 @@ pub(crate) fn start(
             let asked = asked.take().unwrap_or_else(|| Asked {
                 digests: mpsc::channel(1).1,
                 reconcile: mpsc::channel(1).1,
+                questions: mpsc::channel(1).1,
             });
+            let cri = Cri {
+                address: address.clone(),
+                registry: Arc::clone(registry),
+                status: Arc::clone(status),
+            };
+            tasks.spawn_on(cri.run(asked.questions, shutdown.clone()), on);
             let containerd = Containerd {
                 address: address.clone(),
                 registry: Arc::clone(registry),

@@ -15,10 +15,13 @@ use tracing::{debug, warn};
 use crate::api;
 use crate::cgroup::{Found, Host, Place, Wanted};
 use crate::containerd::DigestRequest;
+use crate::cri::Question;
 use crate::limits;
 use crate::oci_spec;
 use crate::status::{Complaint, Status};
 
+#[path = "registry/asked.rs"]
+mod asked;
 #[path = "registry/elsewhere.rs"]
 mod elsewhere;
 
@@ -56,6 +59,9 @@ pub(crate) struct Registry {
     cgroups: Arc<dyn CgroupMap>,
     status: Arc<Status>,
     digests: Option<mpsc::Sender<DigestRequest>>,
+    questions: Option<mpsc::Sender<Question>>,
+    /// Containers and sandboxes about which CRI has been asked and has not answered yet.
+    asked: HashSet<String>,
     grace: Duration,
     entries: HashMap<String, Entry>,
     /// Entries that have a cgroup.
@@ -96,6 +102,8 @@ impl Registry {
             cgroups,
             status,
             digests,
+            questions: None,
+            asked: HashSet::new(),
             grace,
             entries: HashMap::new(),
             placed: 0,
@@ -402,8 +410,8 @@ impl Registry {
             };
             match self.host.locate(wanted, self.search_until) {
                 Place::Found(found) => {
-                    // What was told of when it ran already started when its process did.
-                    if found.pid_is_ours && (is_sandbox || container.learnt != Learnt::Start) {
+                    // A container starts when its first process is created, which is that of its pid namespace.
+                    if found.pid_is_ours {
                         container.start_ts = container.start_ts.or_else(|| self.host.started(container.pid));
                     }
                     container.cgroup = found.cgroup;
@@ -420,6 +428,7 @@ impl Registry {
                 Place::Nowhere => self.without_cgroup(&id),
             }
         }
+        self.inherit(&mut container);
         self.weigh(&mut container);
         container.start_ts = container.start_ts.or(start_ts);
         if container.cgroup == 0 {
@@ -431,6 +440,12 @@ impl Registry {
         let request = self.digest_request(&container);
         if starting && container.digest.is_none() && request.is_some() {
             Status::count(&self.status.digests_late);
+        }
+        if starting {
+            self.count_late(&container);
+        }
+        if !self.entries.contains_key(&id) {
+            self.ask_about(&container);
         }
         let container = Arc::new(container);
         // Without a cgroup it is known by its id: what the runtime does in it before its start is its own already.

@@ -86,6 +86,9 @@ pub struct Status {
     pub(crate) digests_fetched: AtomicU64,
     pub(crate) digests_late: AtomicU64,
     pub(crate) digests_missing: AtomicU64,
+    pub(crate) cri_answers: AtomicU64,
+    pub(crate) cri_late: AtomicU64,
+    pub(crate) cri_missing: AtomicU64,
     pub(crate) starts: Histogram,
     pub(crate) replies: Histogram,
     /// A bit per [`Complaint`] that was made.
@@ -127,6 +130,12 @@ pub struct StatusSnapshot {
     pub digests_late: u64,
     /// Digests given up: the image has no record, or containerd did not answer.
     pub digests_missing: u64,
+    /// Answers of the runtime's CRI service, about pods' networks and images' ids.
+    pub cri_answers: u64,
+    /// Containers that started before those about them had arrived.
+    pub cri_late: u64,
+    /// Those given up: the runtime does not know, or did not answer.
+    pub cri_missing: u64,
     /// From reading a StartContainer to having written the reply: the container's first instruction waits for it.
     pub starts: Latency,
     /// The same of every request.
@@ -186,6 +195,9 @@ impl Status {
             digests_fetched: read(&self.digests_fetched),
             digests_late: read(&self.digests_late),
             digests_missing: read(&self.digests_missing),
+            cri_answers: read(&self.cri_answers),
+            cri_late: read(&self.cri_late),
+            cri_missing: read(&self.cri_missing),
             starts: self.starts.read(),
             replies: self.replies.read(),
         }

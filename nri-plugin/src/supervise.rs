@@ -209,7 +209,8 @@ impl Side {
         let (digest_sender, digests) = mpsc::channel(1024);
         let (reconcile_sender, reconcile) = mpsc::channel(1);
         let ask = config.containerd_enabled;
-        let registry = Registry::new(
+        let (question_sender, questions) = mpsc::channel(1024);
+        let mut registry = Registry::new(
             host,
             Arc::clone(&table),
             cgroups,
@@ -217,10 +218,17 @@ impl Side {
             ask.then_some(digest_sender),
             config.removal_grace,
         );
+        if config.containerd_enabled {
+            registry.ask_cri(question_sender);
+        }
         let registry = Arc::new(Mutex::new(registry));
         let mut tasks = JoinSet::new();
         tasks.spawn_on(search::run(Arc::clone(&registry), shutdown.clone()), beside);
-        let asked = Asked { digests, reconcile };
+        let asked = Asked {
+            digests,
+            reconcile,
+            questions,
+        };
         others::start(
             &config, asked, &registry, &table, &status, &shutdown, &mut tasks, beside,
         );

@@ -111,6 +111,16 @@ impl Containerd {
 
     /// Starts the containerd of this suite of Debian: of trixie it is 1.7. Without one it is the newest to be had.
     pub(crate) fn start_suite(suite: Option<&str>) -> Result<Self, String> {
+        Self::start_in(suite, None)
+    }
+
+    /// Starts it with a network for pods that want one of their own: the folder of CNI plugins, and a list of them.
+    pub(crate) fn start_with_network(plugins: &Path, network: &str) -> Result<Self, String> {
+        let suite = std::env::var("LANNER_CONTAINERD_SUITE").ok();
+        Self::start_in(suite.as_deref(), Some((plugins, network)))
+    }
+
+    fn start_in(suite: Option<&str>, network: Option<(&Path, &str)>) -> Result<Self, String> {
         if !is_root() {
             return Err("containerd needs root".to_owned());
         }
@@ -133,6 +143,12 @@ impl Containerd {
             fs::create_dir_all(base.join(folder)).unwrap();
         }
         fs::set_permissions(&base, fs::Permissions::from_mode(0o700)).unwrap();
+        if let Some((plugins, network)) = network {
+            for plugin in ["bridge", "host-local", "loopback"] {
+                fs::copy(plugins.join(plugin), base.join("cni/bin").join(plugin)).unwrap();
+            }
+            fs::write(base.join("cni/net.d/10-test.conflist"), network).unwrap();
+        }
 
         let version = version(&programs);
         fs::write(

@@ -1,0 +1,123 @@
+//! What is asked of the runtime's CRI service, and what came of it.
+
+use std::sync::Arc;
+
+use lanner_schema::container::Container;
+use tokio::sync::mpsc;
+
+use super::{Registry, ipv4};
+use crate::cri::{PodFacts, Question};
+use crate::status::Status;
+
+impl Question {
+    /// The container the question is about: a pod's is its sandbox.
+    fn subject(&self) -> &str {
+        match self {
+            Question::Pod(sandbox) => sandbox,
+            Question::Image { container, .. } => container,
+        }
+    }
+}
+
+impl Registry {
+    /// Questions go to `questions` from now on.
+    pub(crate) fn ask_cri(&mut self, questions: mpsc::Sender<Question>) {
+        self.questions = Some(questions);
+    }
+
+    /// Asks what is not known of a container of a pod that is told of for the first time.
+    pub(super) fn ask_about(&mut self, container: &Container) {
+        let Some(questions) = &self.questions else { return };
+        let question = match (&container.image_id, &container.image) {
+            _ if container.pod.is_none() => return,
+            _ if container.is_sandbox() => Question::Pod(container.full_id.clone()),
+            (None, Some(image)) => Question::Image {
+                container: container.full_id.clone(),
+                image: image.clone(),
+            },
+            _ => return,
+        };
+        let subject = question.subject().to_owned();
+        match questions.try_send(question) {
+            Ok(()) => {
+                self.asked.insert(subject);
+            }
+            Err(_) => Status::count(&self.status.cri_missing),
+        }
+    }
+
+    /// A container starts: its answers are late unless they are there.
+    pub(super) fn count_late(&self, container: &Container) {
+        let sandbox = container.pod.as_ref().map(|pod| &pod.sandbox_id);
+        if self.asked.contains(&container.full_id) || sandbox.is_some_and(|id| self.asked.contains(id)) {
+            Status::count(&self.status.cri_late);
+        }
+    }
+
+    /// A container takes over what its pod's sandbox was told of.
+    pub(super) fn inherit(&self, container: &mut Container) {
+        let Some(pod) = &container.pod else { return };
+        let Some(sandbox) = self.entries.get(&pod.sandbox_id) else {
+            return;
+        };
+        let sandbox = &sandbox.container;
+        container.ip = container.ip.take().or_else(|| sandbox.ip.clone());
+        container.cni_json = container.cni_json.take().or_else(|| sandbox.cni_json.clone());
+    }
+
+    /// A pod's facts arrived.
+    pub(crate) fn pod_told(&mut self, sandbox: &str, facts: &PodFacts) {
+        self.asked.remove(sandbox);
+        let ip = ipv4(&facts.addresses);
+        self.change(
+            |container| {
+                container
+                    .pod
+                    .as_ref()
+                    .is_some_and(|pod| pod.sandbox_id == sandbox)
+            },
+            |container| {
+                container.ip = container.ip.take().or_else(|| ip.clone());
+                container.cni_json = container.cni_json.take().or_else(|| facts.cni_json.clone());
+                if container.is_sandbox() {
+                    container.privileged = container.privileged.or(facts.privileged);
+                }
+            },
+        );
+    }
+
+    /// The id of a container's image arrived.
+    pub(crate) fn image_told(&mut self, container: &str, image_id: &str) {
+        self.asked.remove(container);
+        let id = image_id.strip_prefix("sha256:").unwrap_or(image_id);
+        if id.is_empty() {
+            return;
+        }
+        self.change(
+            |known| known.full_id == container,
+            |known| known.image_id = known.image_id.take().or_else(|| Some(id.to_owned())),
+        );
+    }
+
+    /// There is no answer.
+    pub(crate) fn not_told(&mut self, question: &Question) {
+        self.asked.remove(question.subject());
+    }
+
+    /// Changes containers in the entries and in the table.
+    fn change(&mut self, which: impl Fn(&Container) -> bool, change: impl Fn(&mut Container)) {
+        let mut changed = Vec::new();
+        for entry in self.entries.values_mut().filter(|entry| which(&entry.container)) {
+            let mut container = Container::clone(&entry.container);
+            change(&mut container);
+            if container != *entry.container {
+                entry.container = Arc::new(container);
+                changed.push(Arc::clone(&entry.container));
+            }
+        }
+        if !changed.is_empty() {
+            self.table
+                .update(|known| changed.into_iter().for_each(|container| known.insert(container)));
+        }
+    }
+}
