@@ -334,3 +334,24 @@ fn a_field_without_value_on_every_event_is_named() {
         assert_eq!(subjects, [&Subject::Field(name.into())], "{condition}");
     }
 }
+
+#[test]
+fn events_of_containers_are_exact_in_every_tier() {
+    for tier in Tier::ALL {
+        let condition = "evt.type = container and container.image contains x and evt.arg.data contains y";
+        let coverage = covered(
+            condition,
+            "%container.id %evt.asynctype %k8s.pod.name %container.mounts",
+            tier,
+        );
+        assert_eq!(
+            (coverage.verdict, &*coverage.reasons),
+            (Verdict::Exact, &[][..]),
+            "{tier:?}"
+        );
+        assert_eq!(
+            covered("evt.type = container_removed", "x", tier).verdict,
+            Verdict::Exact
+        );
+    }
+}

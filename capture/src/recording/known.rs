@@ -358,6 +358,22 @@ mod tests {
         assert_eq!(read_container(&[1, 255, 255, 255, 255]), None);
     }
 
+    /// A recording of a Lanner that knew less of containers.
+    #[test]
+    fn what_an_older_recording_does_not_say_is_not_known() {
+        let mut bytes = Vec::new();
+        push(&mut bytes, FULL_ID, b"x");
+        push(&mut bytes, CGROUP, &7u64.to_le_bytes());
+        push(&mut bytes, LEARNT, b"start");
+        let container = read_container(&bytes).unwrap();
+        let expected = Container {
+            cgroup: 7,
+            ..Container::new("x", "unknown", Learnt::Start)
+        };
+        assert_eq!(container, expected);
+        assert!(container.mounts.is_none() && container.host == HostNamespaces::default() && !container.gone);
+    }
+
     #[test]
     fn every_runtime_that_is_named_is_known() {
         for runtime in RUNTIMES {
