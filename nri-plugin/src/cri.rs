@@ -405,4 +405,25 @@ mod tests {
         let text = facts.cni_json.unwrap();
         assert!((CNI_MAX - 1..=CNI_MAX).contains(&text.len()));
     }
+
+    /// Whoever ends Lanner does not wait for a runtime that isn't there.
+    #[tokio::test]
+    async fn nobody_waits_for_a_runtime_that_is_not_there() {
+        let fixture = crate::registry::tests::Fixture::new();
+        let folder = tempfile::tempdir().unwrap();
+        let cri = Cri {
+            address: folder.path().join("nobody.sock"),
+            registry: Arc::new(Mutex::new(fixture.registry)),
+            status: Arc::clone(&fixture.status),
+        };
+        let (sender, questions) = mpsc::channel(8);
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(cri.run(questions, stopped));
+        for _ in 0..20 {
+            sender.send(Question::Pod("a".into())).await.unwrap();
+        }
+        stop.send(true).unwrap();
+        task.await.unwrap();
+        assert_eq!(fixture.status.snapshot().cri_answers, 0);
+    }
 }

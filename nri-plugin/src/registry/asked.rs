@@ -121,3 +121,95 @@ impl Registry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::tests::{Fixture, container, id, pod};
+
+    fn facts() -> PodFacts {
+        PodFacts {
+            addresses: vec!["fd00::2".into(), "10.1.0.2".into()],
+            cni_json: Some(r#"{"eth0":{}}"#.into()),
+            privileged: Some(true),
+        }
+    }
+
+    fn known(fixture: &Fixture, letter: char) -> Arc<Container> {
+        Arc::clone(fixture.table.snapshot().by_id(&id(letter)).unwrap())
+    }
+
+    #[test]
+    fn a_pod_is_asked_about_once_and_all_of_it_is_told() {
+        let mut fixture = Fixture::new();
+        let (sender, mut questions) = mpsc::channel(8);
+        fixture.registry.ask_cri(sender);
+        fixture.cgroup(&id('f'));
+        fixture.registry.pod_started(&pod());
+        fixture.registry.pod_started(&pod());
+        assert_eq!(questions.try_recv().unwrap(), Question::Pod(id('f')));
+        fixture.registry.created(Some(&pod()), &container('a', 0));
+        let image = Question::Image {
+            container: id('a'),
+            image: "docker.io/library/nginx:1.27".into(),
+        };
+        assert_eq!(questions.try_recv().unwrap(), image);
+        fixture.cgroup(&id('a'));
+        fixture.registry.started(Some(&pod()), &container('a', 7));
+        assert!(questions.try_recv().is_err(), "asked once");
+        assert_eq!(fixture.status.snapshot().cri_late, 1);
+
+        fixture.registry.pod_told(&id('f'), &facts());
+        fixture.registry.image_told(&id('a'), "sha256:6f7e2741b66b");
+        let (sandbox, web) = (known(&fixture, 'f'), known(&fixture, 'a'));
+        for container in [&sandbox, &web] {
+            assert_eq!(container.ip.as_deref(), Some("10.1.0.2"));
+            assert_eq!(container.cni_json.as_deref(), Some(r#"{"eth0":{}}"#));
+        }
+        // What a pod may be asked for says nothing of its containers.
+        assert_eq!((sandbox.privileged, web.privileged), (Some(true), None));
+        assert_eq!(web.image_id.as_deref(), Some("6f7e2741b66b"));
+        assert!(web.cgroup != 0 && web.pid == 7, "the rest stays");
+
+        // One that comes later has it from its first instruction on.
+        fixture.registry.created(Some(&pod()), &container('b', 0));
+        fixture.registry.image_told(&id('b'), "sha256:6f7e2741b66b");
+        fixture.cgroup(&id('b'));
+        fixture.registry.started(Some(&pod()), &container('b', 8));
+        assert_eq!(known(&fixture, 'b').ip.as_deref(), Some("10.1.0.2"));
+        assert_eq!(fixture.status.snapshot().cri_late, 1);
+    }
+
+    #[test]
+    fn what_nri_tells_stands_and_no_answer_is_counted_where_nobody_can_be_asked() {
+        let mut fixture = Fixture::new();
+        let (sender, questions) = mpsc::channel(1);
+        fixture.registry.ask_cri(sender);
+        let told = crate::api::PodSandbox {
+            ips: vec!["10.9.9.9".into()],
+            ..pod()
+        };
+        fixture.cgroup(&id('f'));
+        fixture.registry.pod_started(&told);
+        fixture.registry.pod_told(&id('f'), &facts());
+        assert_eq!(known(&fixture, 'f').ip.as_deref(), Some("10.9.9.9"));
+        // The queue is full, and then nobody reads it any more.
+        fixture.registry.created(Some(&told), &container('a', 0));
+        drop(questions);
+        fixture.registry.created(Some(&told), &container('b', 0));
+        assert_eq!(fixture.status.snapshot().cri_missing, 2);
+        fixture.cgroup(&id('a'));
+        fixture.registry.started(Some(&told), &container('a', 7));
+        assert_eq!(fixture.status.snapshot().cri_late, 0, "nobody was asked");
+    }
+
+    #[test]
+    fn a_container_that_is_removed_is_gone_before_it_is_forgotten() {
+        let mut fixture = Fixture::new();
+        fixture.cgroup(&id('a'));
+        fixture.registry.started(Some(&pod()), &container('a', 7));
+        assert!(!known(&fixture, 'a').gone);
+        fixture.registry.removed(&id('a'), std::time::Instant::now());
+        assert!(known(&fixture, 'a').gone);
+    }
+}
