@@ -125,7 +125,7 @@ pub(crate) fn binds(mounts: &[SpecMount], sandbox: Option<&str>) -> Vec<Mount> {
         let folder = sandbox.filter(|id| !id.is_empty());
         folder.is_some_and(|id| {
             let of_folder = |name: &&str| mount.source.ends_with(&format!("/sandboxes/{id}/{name}"));
-            OF_SANDBOX.iter().any(|name| of_folder(name))
+            OF_SANDBOX.iter().any(of_folder)
         })
     };
     mounts
