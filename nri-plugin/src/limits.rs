@@ -10,8 +10,11 @@ pub(crate) const CONTAINERS: usize = 16_384;
 const TEXT: usize = 1024;
 /// Bytes of the labels of one container or pod: some forty of the longest that Kubernetes allows.
 const LABELS: usize = 16 << 10;
-/// Bytes of labels that all containers have together.
-pub(crate) const ALL_LABELS: usize = 64 << 20;
+/// Bytes of labels and mounts that all containers have together.
+pub(crate) const ALL_TEXTS: usize = 64 << 20;
+/// Mounts of a container; options of a mount, namespaces and addresses of a pod.
+const MOUNTS: usize = 1024;
+const FEW: usize = 64;
 /// Bytes of an id. containerd takes up to 76.
 const ID: usize = 128;
 
@@ -38,9 +41,16 @@ impl Trim for api::Container {
             // Only a few are looked at, and none of those is long.
             value.clear();
         }
-        cut += text(&mut self.name) + text(&mut self.pod_sandbox_id);
+        cut += text(&mut self.name) + text(&mut self.pod_sandbox_id) + few(&mut self.mounts, MOUNTS);
+        for mount in &mut self.mounts {
+            cut += text(&mut mount.source) + text(&mut mount.destination) + few(&mut mount.options, FEW);
+        }
+        if self.image.len() > 4 * TEXT {
+            self.image = Vec::new();
+            cut += 1;
+        }
         if let Some(linux) = &mut self.linux {
-            cut += text(&mut linux.cgroups_path);
+            cut += text(&mut linux.cgroups_path) + few(&mut linux.namespaces, FEW);
         }
         cut
     }
@@ -57,11 +67,25 @@ impl Trim for api::PodSandbox {
             value.clear();
         }
         cut += text(&mut self.name) + text(&mut self.uid) + text(&mut self.namespace);
+        cut += few(&mut self.ips, FEW);
         if let Some(linux) = &mut self.linux {
-            cut += text(&mut linux.cgroups_path);
+            cut += text(&mut linux.cgroups_path) + few(&mut linux.namespaces, FEW);
+            for namespace in &mut linux.namespaces {
+                cut += text(&mut namespace.kind) + text(&mut namespace.path);
+            }
         }
         cut
     }
+}
+
+/// Leaves out what is beyond `most`.
+fn few<T>(list: &mut Vec<T>, most: usize) -> u64 {
+    let beyond = list.len().saturating_sub(most);
+    if beyond > 0 {
+        list.truncate(most);
+        list.shrink_to_fit();
+    }
+    u64::try_from(beyond).unwrap_or(u64::MAX)
 }
 
 /// Cuts a text at a character.
@@ -99,7 +123,12 @@ mod tests {
 
     #[test]
     fn an_id_is_a_name_and_never_a_path() {
-        for id in ["0123456789ab", "left-out_by.nri", &"f".repeat(64)] {
+        for id in [
+            "0123456789ab",
+            "left-out_by.nri",
+            r"machine-a\x2db",
+            &"f".repeat(64),
+        ] {
             assert!(is_id(id), "{id}");
         }
         for id in [

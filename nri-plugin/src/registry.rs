@@ -66,12 +66,14 @@ pub(crate) struct Registry {
     entries: HashMap<String, Entry>,
     /// Entries that have a cgroup.
     placed: u64,
-    /// Bytes of the labels that are kept.
-    labels: usize,
+    /// Bytes of the labels and mounts that are kept.
+    texts: usize,
     /// Ids of containers that others than NRI told of, and who did.
     elsewhere: HashMap<String, Source>,
     /// Ids seen in a Synchronize that isn't finished.
     synchronising: Option<HashSet<String>>,
+    /// The addresses and namespaces of its pods, by their ids.
+    sandboxes: HashMap<String, api::PodSandbox>,
     /// `container.type` of what the runtime tells of.
     runtime: &'static str,
     /// Until when the call that is being answered may search.
@@ -107,9 +109,10 @@ impl Registry {
             grace,
             entries: HashMap::new(),
             placed: 0,
-            labels: 0,
+            texts: 0,
             elsewhere: HashMap::new(),
             synchronising: None,
+            sandboxes: HashMap::new(),
             runtime: RUNTIME,
             search_until: Instant::now(),
             unsearched: HashSet::new(),
@@ -182,13 +185,23 @@ impl Registry {
         let draft = draft_sandbox(pod, Learnt::Synchronize);
         self.place(self.told(draft), None, true);
         self.saw(&pod.id);
+        if self.entries.contains_key(&pod.id) {
+            // For its containers; what it is called is in its entry.
+            let sandbox = api::PodSandbox {
+                ips: pod.ips.clone(),
+                linux: pod.linux.clone(),
+                ..api::PodSandbox::default()
+            };
+            self.sandboxes.insert(pod.id.clone(), sandbox);
+        }
     }
 
     /// A container that was there already.
     pub(crate) fn synchronized_container(&mut self, container: &api::Container) {
         if container.state != api::STOPPED {
-            let mut draft = self.told(draft_container(None, container, Learnt::Synchronize));
             // Its pod came before it, in this part or in an earlier one.
+            let sandbox = self.sandboxes.get(&container.pod_sandbox_id);
+            let mut draft = self.told(draft_container(sandbox, container, Learnt::Synchronize));
             draft.container.pod = self
                 .entries
                 .get(&container.pod_sandbox_id)
@@ -209,6 +222,7 @@ impl Registry {
 
     /// That was all that was there: what the runtime did not name is forgotten.
     pub(crate) fn synchronized(&mut self, now: Instant) {
+        self.sandboxes = HashMap::new();
         let seen = self.synchronising.take().unwrap_or_default();
         let gone: Vec<String> = self
             .entries
@@ -224,6 +238,7 @@ impl Registry {
     /// A connection ended: what it had begun to synchronise will come again.
     pub(crate) fn disconnected(&mut self) {
         self.synchronising = None;
+        self.sandboxes = HashMap::new();
     }
 
     /// True when this container is known.
@@ -259,7 +274,7 @@ impl Registry {
             .map(|(_, entry)| entry)
             .collect();
         for entry in &gone {
-            self.labels = self.labels.saturating_sub(weight(&entry.container));
+            self.texts = self.texts.saturating_sub(weight(&entry.container));
             self.unsearched.remove(&entry.container.full_id);
         }
         self.table.update(|known| {
@@ -304,20 +319,21 @@ impl Registry {
         false
     }
 
-    /// Leaves a container's labels out when all that are kept would be too many.
+    /// Leaves a container's labels and mounts out when all that are kept would be too many.
     fn weigh(&mut self, container: &mut Container) {
         let old = self.entries.get(&container.full_id);
         let others = self
-            .labels
+            .texts
             .saturating_sub(old.map_or(0, |entry| weight(&entry.container)));
-        if others + weight(container) > limits::ALL_LABELS {
+        if others + weight(container) > limits::ALL_TEXTS {
             Status::count(&self.status.cut);
             container.labels.clear();
+            container.mounts = None;
             if let Some(pod) = &mut container.pod {
                 pod.labels.clear();
             }
         }
-        self.labels = others + weight(container);
+        self.texts = others + weight(container);
     }
 
     /// What is to be searched for after the reply, and where.
@@ -630,12 +646,17 @@ fn non_empty(text: Option<&String>) -> Option<String> {
     text.filter(|text| !text.is_empty()).cloned()
 }
 
-/// Bytes of a container's labels and its pod's.
+/// Bytes of a mount besides its paths.
+const MOUNT: usize = 80;
+
+/// Bytes of a container's labels, its pod's, and its mounts.
 fn weight(container: &Container) -> usize {
     let of = |labels: &BTreeMap<String, String>| -> usize {
         labels.iter().map(|(key, value)| key.len() + value.len()).sum()
     };
-    of(&container.labels) + container.pod.as_ref().map_or(0, |pod| of(&pod.labels))
+    let mounts = container.mounts.iter().flatten();
+    let mounts = mounts.map(|mount| MOUNT + mount.source.len() + mount.destination.len());
+    of(&container.labels) + container.pod.as_ref().map_or(0, |pod| of(&pod.labels)) + mounts.sum::<usize>()
 }
 
 /// What log lines show of an id.

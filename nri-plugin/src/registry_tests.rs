@@ -316,7 +316,7 @@ fn what_no_runtime_would_say_is_bounded_and_counted() {
 fn all_labels_together_are_bounded() {
     let mut fixture = Fixture::new();
     let many = |letter| api::Container {
-        labels: HashMap::from([("key".into(), "x".repeat(limits::ALL_LABELS * 2 / 3))]),
+        labels: HashMap::from([("key".into(), "x".repeat(limits::ALL_TEXTS * 2 / 3))]),
         ..container(letter, 0)
     };
     for letter in ['a', 'b', 'a'] {
@@ -520,4 +520,35 @@ fn what_was_seen_by_its_cgroup_goes_with_it() {
         fixture.get(cgroup).is_some(),
         "containerd tells when that one is gone"
     );
+}
+
+#[test]
+fn a_container_learnt_from_synchronize_has_what_its_pod_has() {
+    let mut fixture = Fixture::new();
+    let namespace = |kind: &str, path: &str| api::LinuxNamespace {
+        kind: kind.into(),
+        path: path.into(),
+    };
+    let mut sandbox = pod();
+    sandbox.ips = vec!["fd00::7".into(), "10.88.0.7".into()];
+    sandbox.linux = Some(api::LinuxPodSandbox {
+        namespaces: vec![namespace("ipc", ""), namespace("network", "/run/netns/a")],
+        ..api::LinuxPodSandbox::default()
+    });
+    let mut member = container('b', 2);
+    member.linux.as_mut().unwrap().namespaces = vec![
+        namespace("ipc", "/proc/7/ns/ipc"),
+        namespace("network", "/proc/7/ns/net"),
+        namespace("pid", ""),
+    ];
+    fixture.registry.synchronized_pod(&sandbox);
+    fixture.registry.synchronized_container(&member);
+    fixture.registry.synchronized(Instant::now());
+    let known = fixture.table.snapshot().by_id(&id('b')).cloned().unwrap();
+    assert_eq!(known.ip.as_deref(), Some("10.88.0.7"));
+    assert_eq!(
+        (known.host.pid, known.host.network, known.host.ipc),
+        (Some(false), Some(false), Some(false))
+    );
+    assert_eq!(known.pod.as_ref().unwrap().name, "cart");
 }

@@ -240,11 +240,13 @@ impl Side {
             status,
             reconcile: ask.then_some(reconcile_sender),
         });
+        let mut beside_plugin = JoinSet::new();
+        beside_plugin.spawn_on(watch_over(tasks, Arc::clone(&plugin.status)), beside);
         Some(Self {
             plugin,
             socket: config.enabled.then_some(config.socket_path),
             shutdown,
-            _beside: tasks,
+            _beside: beside_plugin,
         })
     }
 
@@ -254,6 +256,18 @@ impl Side {
             None => {
                 let _ = self.shutdown.wait_for(|stop| *stop).await;
             }
+        }
+    }
+}
+
+/// Says and counts what panics beside the plugin, which goes on.
+async fn watch_over(mut tasks: JoinSet<()>, status: Arc<Status>) {
+    while let Some(ended) = tasks.join_next().await {
+        if ended.is_err_and(|error| error.is_panic()) {
+            Status::count(&status.panics);
+            error!(
+                "a bug of Lanner: what looks after containers beside NRI panicked. What only it told is missing from now on"
+            );
         }
     }
 }

@@ -154,3 +154,25 @@ fn names_and_indices_are_checked_as_the_runtime_does() {
     assert_eq!(with("", "10"), Err(ConfigError::Name(String::new())));
     assert_eq!(with("a b", "10"), Err(ConfigError::Name("a b".into())));
 }
+
+#[test_log::test(tokio::test)]
+async fn a_panic_beside_the_plugin_is_counted_and_ends_nothing_else() {
+    let status = Arc::<Status>::default();
+    let mut tasks = JoinSet::new();
+    let (go_on, going_on) = tokio::sync::oneshot::channel::<()>();
+    tasks.spawn(async { panic!("a test's panic") });
+    tasks.spawn(async move { going_on.await.unwrap() });
+    let watched = tokio::spawn(watch_over(tasks, Arc::clone(&status)));
+    let counted = async {
+        while status.snapshot().panics == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, counted).await.expect("it is counted");
+    go_on.send(()).expect("the other one waits still");
+    tokio::time::timeout(LIMIT, watched)
+        .await
+        .expect("it ends")
+        .unwrap();
+    assert_eq!(status.snapshot().panics, 1);
+}
