@@ -147,7 +147,8 @@ fn sessions() -> Result<()> {
     Ok(())
 }
 
-/// What a thread is when it ends is its own, whatever its process is.
+/// What a thread is when it ends is its own, whatever its process is. Whether it is the last one hangs on who is quicker:
+/// those who wait for it go on before it is gone.
 fn ends() {
     let [tid] = credentials::results_of(|| {
         let thread = std::thread::spawn(|| {
@@ -157,7 +158,6 @@ fn ends() {
         [thread.join().unwrap_or(-1)]
     });
     let own = [
-        ("group_dead", "0"),
         ("status", "0"),
         ("task.vtid", &*tid.to_string()),
         ("task.cap_inheritable", "128"),
