@@ -91,7 +91,9 @@ macro_rules! define {
 }
 
 /// What is captured of a system call without a row of its own: Falco's two parameters, and Lanner's.
-pub const BY_NUMBER: &[Param] = &[
+pub const BY_NUMBER: &[Param] = &NUMBERED;
+
+const NUMBERED: [Param; 9] = [
     param!(ID: SyscallId, Origin::Number),
     param!(nativeID: U16, Origin::Number),
     param!(res: Errno, Return, hidden, by_name),
@@ -189,7 +191,7 @@ const fn cloned(flags: Origin) -> [Param; 21] {
 
 /// A call by number that changes its process: what it made of it goes with it.
 const fn followed(made: Param) -> [Param; 10] {
-    let [id, native, res, a, b, c, d, e, f] = *BY_NUMBER.first_chunk::<9>().unwrap();
+    let [id, native, res, a, b, c, d, e, f] = NUMBERED;
     [id, native, res, a, b, c, d, e, f, made]
 }
 
