@@ -291,10 +291,20 @@ impl System for State {
         self.earlier
     }
     fn descriptor_now(&self, pid: u32, number: u32, look: &mut dyn FnMut(&Descriptor<'_>)) {
-        self.processes.procfs.descriptor(pid, number, look);
+        self.processes.procfs.descriptor(self.known(pid), number, look);
     }
     fn descriptors_now(&self, pid: u32) -> Vec<u32> {
-        self.processes.procfs.descriptors(pid)
+        self.processes.procfs.descriptors(self.known(pid))
+    }
+}
+
+impl State {
+    /// A process and its start, 0 when that is not known: its id may be another's by now.
+    fn known(&self, pid: u32) -> (u32, u64) {
+        (
+            pid,
+            self.processes.get(pid).map_or(0, |process| process.start_time),
+        )
     }
 }
 

@@ -47,8 +47,20 @@ const S_IFDIR: u32 = 0o040000;
 const LISTEN: &str = "0A";
 
 impl Procfs {
-    /// Shows what a descriptor refers to now; nothing when it is not open, or its process is gone.
-    pub(crate) fn descriptor(&self, pid: u32, number: u32, look: &mut dyn FnMut(&Descriptor<'_>)) {
+    /// Shows what a descriptor refers to now; nothing when it is not open, or its process is gone: the one that started
+    /// at `start`, see [`Procfs::is_same`].
+    pub(crate) fn descriptor(
+        &self,
+        (pid, start): (u32, u64),
+        number: u32,
+        look: &mut dyn FnMut(&Descriptor<'_>),
+    ) {
+        // Asked last: an id that is the process's still was so all the time.
+        let mut look = |descriptor: &Descriptor<'_>| {
+            if self.is_same(pid, start) {
+                look(descriptor);
+            }
+        };
         let dir = self.directory(pid);
         let path = dir.join("fd").join(number.to_string());
         let Some(link) = self.outside.link(&path) else {
@@ -94,9 +106,12 @@ impl Procfs {
         }
     }
 
-    /// The numbers of the descriptors that a process has open now.
-    pub(crate) fn descriptors(&self, pid: u32) -> Vec<u32> {
+    /// The numbers of the descriptors that a process has open now, as [`Procfs::descriptor`].
+    pub(crate) fn descriptors(&self, (pid, start): (u32, u64)) -> Vec<u32> {
         let mut numbers = self.outside.numbers(&self.directory(pid).join("fd"));
+        if !self.is_same(pid, start) {
+            numbers.clear();
+        }
         numbers.sort_unstable();
         numbers
     }
@@ -211,7 +226,7 @@ mod tests {
     fn seen(fd: &impl AsRawFd) -> (DescriptorKind, Option<String>, Option<(u16, u16, bool)>) {
         let mut seen = None;
         let number = fd.as_raw_fd().unsigned_abs();
-        Procfs::new(None, Outside::default()).descriptor(std::process::id(), number, &mut |fd| {
+        Procfs::new(None, Outside::default()).descriptor((std::process::id(), 0), number, &mut |fd| {
             let path = fd.path.map(|path| String::from_utf8_lossy(path).into_owned());
             let ends = fd.tuple.map(|tuple| {
                 let port = |end: Option<(IpAddr, u16)>| end.map_or(0, |(_, port)| port);
@@ -264,10 +279,30 @@ mod tests {
     #[test]
     fn what_is_not_open_and_who_is_gone_have_none() {
         let procfs = Procfs::new(None, Outside::default());
-        procfs.descriptor(std::process::id(), 999_999, &mut |fd| panic!("{fd:?}"));
+        procfs.descriptor((std::process::id(), 0), 999_999, &mut |fd| panic!("{fd:?}"));
         let mut child = std::process::Command::new("true").spawn().unwrap();
         child.wait().unwrap();
-        procfs.descriptor(child.id(), 0, &mut |fd| panic!("{fd:?}"));
-        assert!(procfs.descriptors(child.id()).is_empty());
+        procfs.descriptor((child.id(), 0), 0, &mut |fd| panic!("{fd:?}"));
+        assert!(procfs.descriptors((child.id(), 0)).is_empty());
+    }
+
+    #[test]
+    fn an_id_that_was_given_away_is_another_processs() {
+        let mut procfs = Procfs::new(None, Outside::default());
+        let pid = std::process::id();
+        let start = procfs.process(pid).unwrap().start_time;
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let number = null.as_raw_fd().unsigned_abs();
+        let mut seen = 0;
+        // The kernel's records have the nanoseconds, too.
+        for start in [start, start + 1, start + procfs.tick - 1] {
+            procfs.descriptor((pid, start), number, &mut |_| seen += 1);
+            assert!(procfs.descriptors((pid, start)).contains(&number));
+        }
+        assert_eq!(seen, 3);
+        for other in [start - 1, start + procfs.tick] {
+            procfs.descriptor((pid, other), number, &mut |fd| panic!("{fd:?}"));
+            assert!(procfs.descriptors((pid, other)).is_empty());
+        }
     }
 }

@@ -295,6 +295,28 @@ impl ProcessTable {
         }
     }
 
+    /// The kernel told to the nanosecond when the pid namespace of a process began. Of one that is older than this table it
+    /// was in ticks so far: all of its processes are to say the same, and its first one that it started then.
+    fn learn_namespace_start(&mut self, pid: u32, start: u64) {
+        let in_ticks = self.get(pid).map_or(0, |process| process.pidns_start);
+        if start == in_ticks || in_ticks == 0 || start.wrapping_sub(in_ticks) >= self.procfs.tick {
+            return;
+        }
+        for Process {
+            start_time,
+            pidns_start,
+            ..
+        } in self.known.values_mut().map(|known| &mut known.process)
+        {
+            if *pidns_start == in_ticks {
+                *pidns_start = start;
+                if *start_time == in_ticks {
+                    *start_time = start;
+                }
+            }
+        }
+    }
+
     /// The epoch time of the boot that all times of processes are reckoned from, in nanoseconds.
     pub(crate) fn boot(&self) -> u64 {
         self.procfs.boot
@@ -397,6 +419,11 @@ impl ProcessTable {
             )
         };
         let start_time = boot.wrapping_add(number(param!(TaskExec, "start_time")));
+        let pidns_start = match number(param!(TaskExec, "pidns_start")) {
+            0 => 0,
+            start => boot.wrapping_add(start),
+        };
+        self.learn_namespace_start(header.pid, pidns_start);
         // Once the parent has ended the kernel names the reaper; a rule means the process that started this one.
         let known = self.get(header.pid);
         let ppid = known
@@ -426,10 +453,7 @@ impl ProcessTable {
             cap_effective: number(param!(TaskExec, "cap_effective")),
             start_time,
             exec_time: boot.wrapping_add(header.time),
-            pidns_start: match number(param!(TaskExec, "pidns_start")) {
-                0 => 0,
-                start => boot.wrapping_add(start),
-            },
+            pidns_start,
             cgroup: header.cgroup,
             cgroups,
             cwd: cwd.into(),

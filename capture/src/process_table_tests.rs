@@ -380,6 +380,38 @@ fn times_stay_the_same_unless_the_clock_is_set_and_then_all_of_them_move() {
 }
 
 #[test]
+fn processes_of_a_pid_namespace_agree_on_its_start_once_the_kernel_has_told_it() {
+    let mut table = table(10);
+    // As /proc has them, in ticks.
+    for (pid, start_time, pidns_start) in [
+        (1, 1000, 1000),
+        (7, 50_001_000, 1000),
+        (8, 60_001_000, 60_001_000),
+    ] {
+        let process = Process {
+            pid,
+            start_time,
+            pidns_start,
+            ..Process::default()
+        };
+        table.insert(process, 1);
+    }
+    fork(&mut table, 7, 9, 20);
+    table.get_mut(9).unwrap().pidns_start = 1000;
+    exec(&mut table, 9, 7, b"cat\0", 30);
+    let starts = |pid| {
+        table
+            .get(pid)
+            .map(|process| (process.start_time, process.pidns_start))
+            .unwrap()
+    };
+    assert_eq!(starts(9).1, 1003);
+    assert_eq!(starts(1), (1003, 1003), "the first process of it began with it");
+    assert_eq!(starts(7), (50_001_000, 1003));
+    assert_eq!(starts(8), (60_001_000, 60_001_000), "another one");
+}
+
+#[test]
 fn what_a_renamed_thread_creates_inherits_its_name() {
     let mut table = table(10);
     exec(&mut table, 5, 1, b"server\0--port\0", 10);

@@ -29,7 +29,7 @@ const FILE_MAX: u64 = 64 << 10;
 pub(crate) struct Procfs {
     root: PathBuf,
     /// Nanoseconds per clock tick.
-    tick: u64,
+    pub(crate) tick: u64,
     /// The epoch time of the boot, in nanoseconds: one for every process, so that their times compare.
     pub(crate) boot: u64,
     cgroups: Option<Arc<Cgroups>>,
@@ -231,6 +231,19 @@ impl Procfs {
             .filter(|below| below.is_empty() || below.first() == Some(&b'/'));
         let path = below.unwrap_or(&cwd);
         (!cwd.is_empty()).then(|| path.strip_suffix(b"/").unwrap_or(path).to_vec())
+    }
+
+    /// True unless /proc shows another process under this id than the one with this start, nanoseconds since the epoch; 0
+    /// when that is not known.
+    pub(crate) fn is_same(&self, pid: u32, start_time: u64) -> bool {
+        let stat = self.root.join(pid.to_string()).join("stat");
+        // One that is gone is no other.
+        let shown = self
+            .outside
+            .read(&stat, FILE_MAX)
+            .and_then(|stat| Stat::parse(&stat));
+        let ticks = start_time.wrapping_sub(self.boot) / self.tick;
+        start_time == 0 || shown.is_none_or(|stat| stat.start_ticks == ticks)
     }
 
     /// True unless a process runs another program, or with other arguments, than is known of it.
