@@ -330,9 +330,10 @@ static __always_inline __u32 snaplen(void)
 __noinline int extract__data(__u32 index, __u64 from, __u64 len)
 {
 	struct scratch *s = syscall_scratch();
+	bool cut = len > snaplen();
 	__u64 off;
 
-	if (len > snaplen())
+	if (cut)
 		len = snaplen();
 	if (!s || !len || !room(s, &off))
 		return 0;
@@ -342,88 +343,72 @@ __noinline int extract__data(__u32 index, __u64 from, __u64 len)
 		count_miss(MISS_USER_MEMORY);
 		return 0;
 	}
-	advance(s, index, len, false);
+	advance(s, index, len, cut);
 	return len;
 }
 
-/* The first bytes of the vectors of a message. */
-static __always_inline void put_vectors(struct scratch *s, __u32 index, const struct message *m)
+/* Where the vectors of a call are that takes them in a message, or as arguments. */
+static __always_inline bool read_vectors(struct scratch *s, struct message *m, bool in_message)
 {
-	__u64 left = snaplen();
+	if (in_message)
+		return read_message(s, m, s->args[1]);
+	m->iov = s->args[1];
+	m->iovlen = s->args[2];
+	return true;
+}
 
-	if (s->ret > 0 && s->ret < left)
+/* The first bytes of the vectors of a call: of what it moved, or of what one that failed meant to. */
+__noinline int extract__vector_data(__u32 index, __u32 in_message)
+{
+	struct scratch *s = syscall_scratch();
+	struct message m = {};
+	__u64 left = snaplen(), before;
+	bool moved, cut;
+
+	if (!s || !read_vectors(s, &m, in_message))
+		return 0;
+	before = s->off;
+	moved = s->ret > 0;
+	cut = moved ? s->ret > left : m.iovlen > DATA_IOVECS;
+	if (moved && s->ret < left)
 		left = s->ret;
 	for (__u32 i = 0; i < DATA_IOVECS; i++) {
 		__u64 base = 0, len = 0;
 		int put;
 
-		if (i >= m->iovlen || !read_iovec(s, m, i, &base, &len))
+		if (i >= m.iovlen || !read_iovec(s, &m, i, &base, &len))
 			break;
-		put = extract__data(index, base, len < left ? len : left);
+		if (len > left) {
+			cut |= !moved;
+			len = left;
+		}
+		put = extract__data(index, base, len);
 		if (len && put <= 0)
 			break;
 		left -= put;
 	}
+	if (s->off > before && (cut || (moved && left)))
+		advance(s, index, 0, true);
+	return 0;
 }
 
-static __always_inline void put_vector_size(struct scratch *s, __u32 index, const struct message *m)
+/* How many bytes the vectors of a call hold. */
+__noinline int extract__vector_size(__u32 index, __u32 in_message)
 {
+	struct scratch *s = syscall_scratch();
+	struct message m = {};
 	__u64 size = 0;
 
+	if (!s || !read_vectors(s, &m, in_message))
+		return 0;
 	for (__u32 i = 0; i < SIZE_IOVECS; i++) {
 		__u64 base = 0, len = 0;
 
-		if (i >= m->iovlen || !read_iovec(s, m, i, &base, &len))
+		if (i >= m.iovlen || !read_iovec(s, &m, i, &base, &len))
 			break;
 		size += len;
 	}
 	put_u64(s, index, size);
-}
-
-__noinline int extract__msg_data(__u32 index)
-{
-	struct scratch *s = syscall_scratch();
-	struct message m = {};
-
-	if (s && read_message(s, &m, s->args[1]))
-		put_vectors(s, index, &m);
-	return 0;
-}
-
-__noinline int extract__msg_size(__u32 index)
-{
-	struct scratch *s = syscall_scratch();
-	struct message m = {};
-
-	if (s && read_message(s, &m, s->args[1]))
-		put_vector_size(s, index, &m);
-	return 0;
-}
-
-/* The same of vectors that are arguments of the call. */
-__noinline int extract__vector_data(__u32 index)
-{
-	struct scratch *s = syscall_scratch();
-	struct message m = {};
-
-	if (!s)
-		return 0;
-	m.iov = s->args[1];
-	m.iovlen = s->args[2];
-	put_vectors(s, index, &m);
-	return 0;
-}
-
-__noinline int extract__vector_size(__u32 index)
-{
-	struct scratch *s = syscall_scratch();
-	struct message m = {};
-
-	if (!s)
-		return 0;
-	m.iov = s->args[1];
-	m.iovlen = s->args[2];
-	put_vector_size(s, index, &m);
 	return 0;
 }
 
@@ -562,14 +547,13 @@ static __always_inline bool is_internal(struct file *file)
 	return BPF_CORE_READ(file, f_path.mnt, mnt_flags) & MNT_INTERNAL;
 }
 
-/* A device's number as new_encode_dev() writes it, and stat(2) shows it. */
-static __always_inline __u32 device_number(struct inode *inode)
+/* The device a file is on. */
+static __always_inline __u32 device_of(struct inode *inode)
 {
 	struct super_block___dev *sb = (void *)BPF_CORE_READ(inode, i_sb);
 	__u32 dev = BPF_CORE_READ(sb, s_dev);
-	__u32 major = dev >> 20, minor = dev & 0xfffff;
 
-	return (minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12);
+	return device_number(dev >> 20, dev & 0xfffff);
 }
 
 /* True for an inode of an overlay whose file is in the upper layer. */
@@ -603,7 +587,7 @@ __noinline int extract__object(__u32 index, __s32 fd)
 		return 0;
 	o.mode = BPF_CORE_READ(inode, i_mode);
 	o.inode = BPF_CORE_READ(inode, i_ino);
-	o.dev = device_number(inode);
+	o.dev = device_of(inode);
 	o.magic = BPF_CORE_READ(inode, i_sb, s_magic);
 	if (is_internal(file))
 		o.flags = OBJECT_INTERNAL;
@@ -632,7 +616,7 @@ static __noinline int extract__opened(struct scratch *s, __u32 index, bool want_
 	if (!file)
 		return 0;
 	inode = BPF_CORE_READ(file, f_inode);
-	put_u64(s, index, want_dev ? device_number(inode) : BPF_CORE_READ(inode, i_ino));
+	put_u64(s, index, want_dev ? device_of(inode) : BPF_CORE_READ(inode, i_ino));
 	return 0;
 }
 
@@ -727,8 +711,10 @@ __noinline int poll__entry(__u32 index, __u32 objects, __u32 i)
 	if (!room(s, &off))
 		return POLL_END;
 	if (objects) {
-		if (++s->args[POLLED_ARG] > POLL_OBJECTS)
+		if (++s->args[POLLED_ARG] > POLL_OBJECTS) {
+			advance(s, index, 0, true);
 			return POLL_END;
+		}
 		*(__u32 *)(data(s) + off) = 0;
 		advance(s, index, sizeof(__u32), false);
 	} else {

@@ -214,19 +214,17 @@ static __always_inline __u32 number_beside(struct pid *pid, struct pid *other)
 	return number_at(pid, level);
 }
 
-/* The controlling terminal as new_encode_dev() writes it, 0 without one. */
+/* The device of the controlling terminal, 0 without one. */
 static __always_inline __u32 tty_number(struct signal_struct *signal)
 {
 	struct tty_struct *tty = BPF_CORE_READ(signal, tty);
 	struct tty_driver *driver;
-	__u32 major, minor;
 
 	if (!tty)
 		return 0;
 	driver = BPF_CORE_READ(tty, driver);
-	major = BPF_CORE_READ(driver, major);
-	minor = BPF_CORE_READ(driver, minor_start) + BPF_CORE_READ(tty, index);
-	return (minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12);
+	return device_number(BPF_CORE_READ(driver, major),
+			     BPF_CORE_READ(driver, minor_start) + BPF_CORE_READ(tty, index));
 }
 
 /* Layout of what a call leaves of a process: record.rs, TaskState. */

@@ -154,6 +154,12 @@ static __always_inline void advance(struct scratch *s, __u32 index, __u32 len, b
 	s->off += len;
 }
 
+/* A device's number as new_encode_dev() writes it, and stat(2) shows it. */
+static __always_inline __u32 device_number(__u32 major, __u32 minor)
+{
+	return (minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12);
+}
+
 static __always_inline void put_u64(struct scratch *s, __u32 index, __u64 value)
 {
 	__u64 off;

@@ -27,6 +27,21 @@ static __always_inline __s32 described_fd(struct scratch *s, __u64 arg, __u8 of)
 	return (__s32)arg;
 }
 
+#define OPENAT2 437 /* on every architecture */
+#define RESOLVE_OFFSET 16 /* in struct open_how */
+#define RESOLVE_IN_ROOT 0x10
+
+/* True for an openat2() to which its directory is the root: absolute paths start there, too. */
+static __always_inline bool is_in_root(struct scratch *s)
+{
+	__u64 resolve = 0;
+
+	if (s->number != OPENAT2)
+		return false;
+	bpf_probe_read_user(&resolve, sizeof(resolve), (void *)s->args[2] + RESOLVE_OFFSET);
+	return resolve & RESOLVE_IN_ROOT;
+}
+
 /*
  * One parameter: `which` of a row. A global function, so that the verifier goes through it once and not once for each
  * parameter a row may have; such functions take numbers only.
@@ -83,7 +98,7 @@ __noinline int walk_param(__u32 row, __u32 which)
 		__u64 before = s->off;
 
 		put_user_str(s, index, (void *)value);
-		if (s->off > before && data(s)[before & DATA_MASK] != '/')
+		if (s->off > before && (data(s)[before & DATA_MASK] != '/' || is_in_root(s)))
 			put_base(index, param->extra < 6 ? (__s32)s->args[param->extra & 7] : AT_FDCWD);
 		break;
 	}
@@ -104,10 +119,10 @@ __noinline int walk_param(__u32 row, __u32 which)
 		extract__data(index, s->args[1], s->ret > 0 ? s->ret : s->args[2]);
 		break;
 	case OP_SENT_MSG_DATA:
-		extract__msg_data(index);
+		extract__vector_data(index, true);
 		break;
 	case OP_MSG_SIZE:
-		extract__msg_size(index);
+		extract__vector_size(index, true);
 		break;
 	case OP_USER_U32: {
 		__u32 member = 0;
@@ -190,7 +205,7 @@ __noinline int walk_param(__u32 row, __u32 which)
 		break;
 	case OP_RECEIVED_MSG_DATA:
 		if (s->ret > 0)
-			extract__msg_data(index);
+			extract__vector_data(index, true);
 		break;
 	case OP_RECEIVED_SIZE:
 		put_u64(s, index, s->ret > 0 ? s->ret : 0);
@@ -227,10 +242,10 @@ __noinline int walk_param(__u32 row, __u32 which)
 		break;
 	case OP_VECTOR_DATA:
 		if (!param->extra || s->ret > 0)
-			extract__vector_data(index);
+			extract__vector_data(index, false);
 		break;
 	case OP_VECTOR_SIZE:
-		extract__vector_size(index);
+		extract__vector_size(index, false);
 		break;
 	case OP_POSITION:
 		put_u64(s, index, s->compat ? (__u32)value | s->args[4] << 32 : value);

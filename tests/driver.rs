@@ -91,7 +91,8 @@ pub(crate) fn only_compat(
 /// Fields that every rule prints besides the parameters.
 const FIELDS: &str = "%evt.type %evt.args %evt.res %evt.rawres %evt.failed %evt.is_open_read %evt.is_open_write \
     %evt.is_open_create %evt.is_open_exec %fd.num %fd.type %fd.typechar %fd.name %fd.l4proto %fd.sport %fd.cport \
-    %fd.sip %fd.cip %fd.dev %fd.ino %proc.pid %proc.cwd %proc.name %proc.exepath %proc.cmdline %user.uid %thread.tid";
+    %fd.sip %fd.cip %fd.dev %fd.ino %proc.pid %proc.cwd %proc.name %proc.exepath %proc.cmdline %user.uid %thread.tid \
+    %lanner.truncated";
 
 /// One rule per event: what the actors do, with every parameter.
 fn rules(folder: &Path) -> String {

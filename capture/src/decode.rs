@@ -9,6 +9,8 @@ use lanner_schema::record::{Object, Wire};
 use lanner_schema::view::next_object;
 use smallvec::SmallVec;
 
+use crate::process_table::param;
+
 /// How a path parameter is written in the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PathForm {
@@ -88,7 +90,7 @@ impl PathParams {
                     push_components(arena, param.bytes, cut);
                     true
                 }
-                PathForm::User => push_user_path(arena, param.bytes, cut),
+                PathForm::User => push_user_path(arena, param.bytes, cut, is_in_root(event, wire)),
             };
             if !ok {
                 *unresolved += 1;
@@ -141,12 +143,22 @@ fn push_object_path(arena: &mut Vec<u8>, bytes: &[u8], cut: bool) -> bool {
     false
 }
 
-/// Appends a path as it was passed, made absolute; false when the directory it starts from is not in the record.
-fn push_user_path(arena: &mut Vec<u8>, bytes: &[u8], cut: bool) -> bool {
+/// True for a call to which its directory is the root.
+fn is_in_root(event: Event, wire: &Wire<'_>) -> bool {
+    const RESOLVE_IN_ROOT: u64 = 0x10;
+    event == Event::Openat2
+        && wire
+            .number(param!(Openat2, "resolve"))
+            .is_some_and(|flags| flags & RESOLVE_IN_ROOT != 0)
+}
+
+/// Appends a path as it was passed, made absolute; false when the directory it starts from is not in the record. Where that
+/// is the root (`in_root`) absolute paths start there, too, and none leads above it.
+fn push_user_path(arena: &mut Vec<u8>, bytes: &[u8], cut: bool, in_root: bool) -> bool {
     let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     let raw = &bytes[..end];
     let mut start = arena.len();
-    if !raw.starts_with(b"/") {
+    if in_root || !raw.starts_with(b"/") {
         match bytes.get(end + 1..) {
             // Text that fills all there is for it was cut itself, and has no directory behind it.
             Some(base) if !base.is_empty() => {
@@ -154,6 +166,9 @@ fn push_user_path(arena: &mut Vec<u8>, bytes: &[u8], cut: bool) -> bool {
                 push_components(arena, base, cut);
                 // `..` does not lead above what is known.
                 start += if cut { CUT.len() } else { 0 };
+                if in_root {
+                    start = arena.len();
+                }
             }
             _ => return false,
         }
@@ -221,6 +236,32 @@ mod tests {
         assert_eq!(path("/etc//ssh/../shadow", ""), [(2, "/etc/shadow".to_owned())]);
         assert_eq!(path("..", "/"), [(2, "/".to_owned())]);
         assert_eq!(path("", "/srv"), [(2, "/srv".to_owned())]);
+    }
+
+    #[test]
+    fn no_path_leads_out_of_a_directory_that_is_the_root() {
+        const IN_ROOT: i64 = 0x10;
+        let path = |raw: &str, base: &str, resolve| {
+            let bytes = WireBuilder::new()
+                .number(3)
+                .number(-100)
+                .bytes(format!("{raw}\0{base}").as_bytes())
+                .number(0)
+                .number(0)
+                .number(resolve)
+                .build_for(Event::Openat2);
+            resolved(Event::Openat2, &bytes)
+        };
+        assert_eq!(
+            path("/etc/passwd", "x\0srv\0", IN_ROOT),
+            [(2, "/srv/x/etc/passwd".to_owned())]
+        );
+        assert_eq!(path("../../a", "x\0srv\0", IN_ROOT), [(2, "/srv/x/a".to_owned())]);
+        assert_eq!(path("/", "x\0srv\0", IN_ROOT), [(2, "/srv/x".to_owned())]);
+        assert_eq!(path("/a", "\0", IN_ROOT), [(2, "/a".to_owned())]);
+        assert_eq!(path("../../a", "x\0srv\0", 0), [(2, "/a".to_owned())]);
+        assert_eq!(path("/etc/passwd", "", 0), [(2, "/etc/passwd".to_owned())]);
+        assert_eq!(path("/etc/passwd", "", IN_ROOT), [], "its directory is not known");
     }
 
     #[test]

@@ -199,8 +199,9 @@ impl Delivered {
 #[derive(Debug, Default)]
 pub(crate) struct Cut([u64; CUT_KINDS.len()]);
 
-/// What can be cut: names of files, arguments of programs, their environment, and bytes or text of anything else.
-const CUT_KINDS: [&str; 4] = ["path", "args", "env", "data"];
+/// What can be cut: names of files, arguments of programs, their environment, what calls move (at `falco_libs.snaplen`),
+/// and bytes or text of anything else.
+const CUT_KINDS: [&str; 5] = ["path", "args", "env", "data", "other"];
 
 impl Cut {
     /// Counts the values of a record that were cut.
@@ -212,7 +213,8 @@ impl Cut {
                     ("args", _) => 1,
                     ("env", _) => 2,
                     (_, ParamType::FsPath | ParamType::FsRelPath(_)) => 0,
-                    _ => 3,
+                    ("data", ParamType::ByteBuf) => 3,
+                    _ => 4,
                 };
                 self.0[kind] += 1;
             }

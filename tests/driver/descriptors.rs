@@ -84,6 +84,9 @@ pub(crate) fn cases() -> Vec<Case> {
     both(&mut cases, "write", "to a file", write);
     both(&mut cases, "readv", "of a file", readv);
     both(&mut cases, "writev", "to a file", writev);
+    both(&mut cases, "write", "more than is shown", write_long);
+    both(&mut cases, "writev", "more than is shown", writev_long);
+    both(&mut cases, "writev", "more to a bad descriptor", writev_long_bad);
     both(&mut cases, "pread", "of a file", pread);
     both(&mut cases, "pwrite", "to a file", pwrite);
     both(&mut cases, "preadv", "of a file", preadv);
@@ -479,6 +482,35 @@ fn write(actor: &Actor) -> Expected {
         .is("fd", &name, fd)
         .arg("data", is("a.b"), is("a.b"))
         .same("size", 3)
+        .field("lanner.truncated", Want::Missing)
+}
+
+const LONG: [u8; 100] = [b'x'; 100];
+
+/// What is shown of [`LONG`], and that it is not all.
+fn snapped(expected: Expected) -> Expected {
+    let shown = "x".repeat(80);
+    expected
+        .same("data", &shown)
+        .same("size", 100)
+        .field("lanner.truncated", is("data"))
+}
+
+fn write_long(actor: &Actor) -> Expected {
+    let (fd, name) = file(actor);
+    assert_eq!(actor.call(WRITE, &[fd, actor.bytes(&LONG), 100]), 100);
+    snapped(Expected::res(100)).is("fd", &name, fd)
+}
+
+fn writev_long(actor: &Actor) -> Expected {
+    let (fd, name) = file(actor);
+    assert_eq!(actor.call(WRITEV, &[fd, vector(actor, &LONG), 2]), 100);
+    snapped(Expected::res(100)).is("fd", &name, fd)
+}
+
+fn writev_long_bad(actor: &Actor) -> Expected {
+    assert_eq!(actor.call(WRITEV, &[999, vector(actor, &LONG), 2]), -9);
+    snapped(Expected::res(-9)).same("fd", 999)
 }
 
 fn vector(actor: &Actor, bytes: &[u8]) -> i64 {
@@ -508,6 +540,7 @@ fn writev(actor: &Actor) -> Expected {
         .is("fd", &name, fd)
         .same("data", "vector")
         .same("size", 6)
+        .field("lanner.truncated", Want::Missing)
 }
 
 fn pread(actor: &Actor) -> Expected {

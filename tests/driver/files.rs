@@ -39,6 +39,7 @@ pub(crate) fn cases() -> Vec<Case> {
     both(&mut cases, "openat", "below a directory", openat_below);
     both(&mut cases, "openat", "of a file that is there", openat_exists);
     both(&mut cases, "openat2", "beneath", openat2_beneath);
+    both(&mut cases, "openat2", "in root", openat2_in_root);
     both(&mut cases, "creat", "of a file", creat);
     both(&mut cases, "creat", "in no directory", creat_nowhere);
     both(&mut cases, "mkdir", "made", mkdir);
@@ -200,6 +201,25 @@ fn openat2_beneath(actor: &Actor) -> Expected {
         .is("flags", "O_NONBLOCK|O_RDONLY", "41")
         .same("mode", 0)
         .is("resolve", "RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS", "9");
+    object(expected, &path)
+}
+
+/// To which the directory is the root: its absolute path starts there.
+fn openat2_in_root(actor: &Actor) -> Expected {
+    actor.file("within", "text");
+    let directory = actor.open(&actor.folder, libc::O_DIRECTORY);
+    let how: Vec<u8> = [0, 0, 0x10u64].iter().flat_map(|w| w.to_ne_bytes()).collect();
+    let fd = actor.call(
+        OPENAT2,
+        &[directory, actor.text("/../within"), actor.bytes(&how), 24],
+    );
+    let path = actor.path("within");
+    let expected = file(Expected::of(fd), fd, &path)
+        .is("dirfd", format!("<d>{}", actor.folder), directory)
+        .is("name", &path, "/../within")
+        .is("flags", "O_RDONLY", "1")
+        .same("mode", 0)
+        .is("resolve", "RESOLVE_IN_ROOT", "2");
     object(expected, &path)
 }
 
