@@ -427,7 +427,7 @@ impl Consumer {
         };
         self.sequences.see(header.cpu, header.stream, header.sequence);
         self.delivered.add(event);
-        if wire.truncated() > 0 {
+        if wire.is_truncated() {
             self.cut.add(event, &wire);
         }
         match event {

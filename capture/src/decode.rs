@@ -7,6 +7,7 @@ use lanner_schema::descriptor::NSFS_MAGIC;
 use lanner_schema::event::{EVENTS, Event, Origin, ParamType};
 use lanner_schema::record::{Object, Wire};
 use lanner_schema::view::next_object;
+use memchr::memchr;
 use smallvec::SmallVec;
 
 use crate::process_table::param;
@@ -155,7 +156,7 @@ fn is_in_root(event: Event, wire: &Wire<'_>) -> bool {
 /// Appends a path as it was passed, made absolute; false when the directory it starts from is not in the record. Where that
 /// is the root (`in_root`) absolute paths start there, too, and none leads above it.
 fn push_user_path(arena: &mut Vec<u8>, bytes: &[u8], cut: bool, in_root: bool) -> bool {
-    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+    let end = memchr(0, bytes).unwrap_or(bytes.len());
     let raw = &bytes[..end];
     let mut start = arena.len();
     if in_root || !raw.starts_with(b"/") {
@@ -190,6 +191,12 @@ pub(crate) fn push_relative(arena: &mut Vec<u8>, base: &[u8], raw: &[u8]) {
 /// Appends the names of `raw` to the absolute path that begins at `start`, without `.`, `..` and double slashes: what
 /// the path says, not where symbolic links lead.
 fn push_names(arena: &mut Vec<u8>, start: usize, raw: &[u8]) {
+    if is_plain(raw) {
+        if !raw.starts_with(b"/") {
+            arena.push(b'/');
+        }
+        return arena.extend_from_slice(raw);
+    }
     for name in raw.split(|b| *b == b'/') {
         match name {
             b"" | b"." => {}
@@ -203,6 +210,16 @@ fn push_names(arena: &mut Vec<u8>, start: usize, raw: &[u8]) {
             }
         }
     }
+}
+
+/// True of most paths: there is nothing in it that is left out of an absolute one.
+fn is_plain(raw: &[u8]) -> bool {
+    let (Some(first), Some(last)) = (raw.first(), raw.last()) else {
+        return false;
+    };
+    // To the end, whatever is found: so the compiler looks at many bytes at once.
+    let odd = |odd: bool, (a, b): (&u8, &u8)| odd | ((*a == b'/') & ((*b == b'/') | (*b == b'.')));
+    *first != b'.' && *last != b'/' && !raw.iter().zip(&raw[1..]).fold(false, odd)
 }
 
 #[cfg(test)]
@@ -232,6 +249,12 @@ mod tests {
             resolved(Event::Mkdirat, &bytes)
         };
         assert_eq!(path("a/./b", "/srv/x"), [(2, "/srv/x/a/b".to_owned())]);
+        assert_eq!(path("a/b.c", "/srv/x"), [(2, "/srv/x/a/b.c".to_owned())]);
+        assert_eq!(path(".a", "/srv/x"), [(2, "/srv/x/.a".to_owned())]);
+        assert_eq!(path("a/.b", "/"), [(2, "/a/.b".to_owned())]);
+        assert_eq!(path("/srv/a", ""), [(2, "/srv/a".to_owned())]);
+        assert_eq!(path("/srv/a/", ""), [(2, "/srv/a".to_owned())]);
+        assert_eq!(path("/", ""), [(2, "/".to_owned())]);
         assert_eq!(path("../../../../b", "/srv/x"), [(2, "/b".to_owned())]);
         assert_eq!(path("/etc//ssh/../shadow", ""), [(2, "/etc/shadow".to_owned())]);
         assert_eq!(path("..", "/"), [(2, "/".to_owned())]);

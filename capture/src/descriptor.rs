@@ -1,11 +1,28 @@
 //! The descriptor an event is about, from the event's own parameters.
 
 use lanner_schema::descriptor::{Descriptor, DescriptorKind, unmapped};
-use lanner_schema::event::{Event, FdUse, param_index};
+use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, FdUse, param_index};
 use lanner_schema::record::{Object, SocketTuple, Wire};
+
+use crate::process_table::text;
 
 const O_DIRECTORY: u64 = 0o200000;
 const EINPROGRESS: i64 = 115;
+
+/// Per event, the parameter with what the file that it opens, or the socket that it is about, refers to.
+const OBJECT: [Option<usize>; EVENT_COUNT] = {
+    let mut objects = [None; EVENT_COUNT];
+    let mut event = 0;
+    while event < EVENT_COUNT {
+        objects[event] = match EVENTS[event].fd {
+            FdUse::Opens { .. } => EVENTS[event].object_of(0),
+            FdUse::Socket { fd, .. } => EVENTS[event].object_of(fd as usize),
+            _ => None,
+        };
+        event += 1;
+    }
+    objects
+};
 
 /// The descriptor an event is about.
 pub(crate) fn descriptor<'a>(
@@ -32,7 +49,7 @@ pub(crate) fn descriptor<'a>(
                 path: path_of(path).or(raw),
                 raw_path: raw,
                 name_changed: opened >= 0,
-                layer: match event.row().object_of(0).and_then(|index| wire.param(index)) {
+                layer: match OBJECT[event as usize].and_then(|index| wire.param(index)) {
                     Some(object) => Object::read(object.bytes).and_then(|object| object.layer()),
                     None => None,
                 },
@@ -46,10 +63,7 @@ pub(crate) fn descriptor<'a>(
                 .filter(SocketTuple::has_socket)
                 .map(unmapped);
             // Its device, which only some rule wants.
-            let object = event
-                .row()
-                .object_of(fd.into())
-                .and_then(|index| wire.param(index));
+            let object = OBJECT[event as usize].and_then(|index| wire.param(index));
             let object = object.and_then(|p| Object::read(p.bytes));
             let result = number(0);
             let succeeded = result.is_some_and(|result| result >= 0);
@@ -143,10 +157,6 @@ const BPF_MAKES: [u64; 14] = [0, 5, 7, 13, 14, 17, 18, 19, 28, 30, 32, 33, 36, 3
 fn makes_descriptor(wire: &Wire<'_>) -> bool {
     wire.number(param_index(Event::Bpf, "cmd"))
         .is_some_and(|cmd| BPF_MAKES.contains(&cmd))
-}
-
-fn text(bytes: &[u8]) -> &[u8] {
-    bytes.split(|b| *b == 0).next().unwrap_or(bytes)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use lanner_schema::process::{Image, Process};
 use lanner_schema::record::{Header, TaskState, Wire};
+use memchr::memchr;
 
 use crate::decode::push_components;
 use crate::id_map::IdMap;
@@ -97,7 +98,7 @@ pub(crate) use param;
 
 /// What comes before the first NUL.
 pub(crate) fn text(bytes: &[u8]) -> &[u8] {
-    bytes.split(|b| *b == 0).next().unwrap_or(bytes)
+    memchr(0, bytes).map_or(bytes, |end| &bytes[..end])
 }
 
 impl ProcessTable {

@@ -548,10 +548,17 @@ impl EventRow {
     }
 
     /// The index of the parameter that says what the descriptor in parameter `fd` refers to.
-    pub fn object_of(&self, fd: usize) -> Option<usize> {
-        self.params
-            .iter()
-            .position(|p| matches!(p.ty, ParamType::Object(of) if usize::from(of) == fd))
+    pub const fn object_of(&self, fd: usize) -> Option<usize> {
+        let mut index = 0;
+        while index < self.params.len() {
+            if let ParamType::Object(of) = self.params[index].ty
+                && of as usize == fd
+            {
+                return Some(index);
+            }
+            index += 1;
+        }
+        None
     }
 
     /// True for a parameter with another number of what the event's descriptor refers to: the other end of a pipe or of a

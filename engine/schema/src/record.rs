@@ -161,7 +161,13 @@ impl<'a> Wire<'a> {
     }
 
     fn offset(&self, index: usize) -> usize {
-        (0..index).map(|i| usize::from(self.length(i) & !TRUNCATED)).sum()
+        let before = self.lengths.get(..index * 2).unwrap_or(self.lengths);
+        let lengths = before
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bytes| u16::from_le_bytes(*bytes));
+        lengths.map(|length| usize::from(length & !TRUNCATED)).sum()
     }
 
     /// Parameter `index`; `None` when the record has no value for it.
@@ -218,11 +224,15 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// How many parameters were cut.
-    pub fn truncated(&self) -> usize {
-        (0..self.lengths.len() / 2)
-            .filter(|i| self.length(*i) & TRUNCATED != 0)
-            .count()
+    /// Whether a parameter was cut.
+    pub fn is_truncated(&self) -> bool {
+        let lengths = self
+            .lengths
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bytes| u16::from_le_bytes(*bytes));
+        lengths.fold(0, |all, length| all | length) & TRUNCATED != 0
     }
 }
 
