@@ -415,6 +415,77 @@ fn half_a_million_processes_are_replayed_in_bounded_memory() {
     replay_crowd(500_000, [1_000, 50_000]);
 }
 
+#[test]
+fn threads_are_replayed_in_the_memory_of_their_processes() {
+    replay_threads(5_000);
+}
+
+#[test]
+#[ignore = "minutes without optimization; make soak runs it"]
+fn half_a_million_threads_are_replayed_in_the_memory_of_their_processes() {
+    replay_threads(500_000);
+}
+
+/// Records so many threads of ten processes: each is created, opens a file, gets a name and, but for a few, ends.
+fn replay_threads(threads: u32) {
+    const PROCESSES: u32 = 10;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("threads");
+    let recorder = Recorder::create(&path, facts(), Limits::default()).unwrap();
+    let events = [Event::Openat, Event::Clone, Event::Procexit];
+    recorder.begin(&Recorded::whole(events.into_iter().collect()));
+    let outside = Outside::through(Arc::new(Crowd {
+        tape: recorder.tape(),
+        processes: PROCESSES,
+    }));
+    drop(Consumer::new(
+        shown(),
+        &Config::default(),
+        &ContainerTable::new(),
+        Arc::default(),
+        outside,
+    ));
+    for thread in 0..threads {
+        let (pid, tid) = (1 + thread % PROCESSES, 1000 + thread);
+        let of = |event, tid: u32, wire: WireBuilder| {
+            let mut bytes = record(event, pid, u64::from(thread), 7, wire);
+            let header = Header {
+                tid,
+                ..Header::read(&bytes).unwrap()
+            };
+            let mut head = Vec::new();
+            header.write(&mut head);
+            bytes[..HEADER_LEN].copy_from_slice(&head);
+            recorder.record(&bytes);
+        };
+        of(Event::Clone, pid, WireBuilder::new().number(i64::from(tid)));
+        of(Event::TaskRename, tid, WireBuilder::new().text("worker"));
+        of(
+            Event::Openat,
+            tid,
+            WireBuilder::new().number(3).number(-100).path("/a", "").number(0),
+        );
+        if thread % 100 != 0 {
+            of(Event::Procexit, tid, WireBuilder::new().number(0));
+        }
+    }
+    recorder.finish(&Stats::default()).unwrap();
+    let size = fs::metadata(&path).unwrap().len();
+    let mut shown = 0;
+    let counted = allocation_counter::measure(|| {
+        let mut replay = Replay::open(&path, &Config::default()).unwrap();
+        let end = replay.run(&AtomicBool::new(false), &mut |view| {
+            assert!(view.process.is_some());
+            shown += 1;
+        });
+        assert_eq!(end.unwrap(), End::Whole);
+        assert_eq!(replay.stats().processes, PROCESSES as usize);
+    });
+    assert_eq!(shown, 3 * threads - threads.div_ceil(100));
+    println!("{size} bytes recorded; at most {} bytes held", counted.bytes_max);
+    assert!(counted.bytes_max < 16 << 20, "{}", counted.bytes_max);
+}
+
 /// Records a host with so many processes and as many births, and replays it with these limits.
 fn replay_crowd(processes: u32, limits: [usize; 2]) {
     let dir = tempfile::tempdir().unwrap();

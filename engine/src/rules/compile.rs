@@ -263,18 +263,20 @@ fn plain_fields(report: &mut Report, mapped: &Mapped, item: &ItemName, scope: &S
         return;
     }
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
-    let words = mapped
-        .text
-        .split(|c| !is_name(c))
-        .map(|word| word.trim_matches('.'));
-    let Some(name) = words
-        .filter(|word| word.contains('.'))
-        .find(|word| scope.source().field(word).is_some())
+    let mut end = 0;
+    let words = mapped.text.split_inclusive(|c| !is_name(c)).map(|word| {
+        let begin = end;
+        end += word.len();
+        let word = word.trim_end_matches(|c| !is_name(c));
+        let name = word.trim_start_matches('.');
+        (begin + word.len() - name.len(), name.trim_end_matches('.'))
+    });
+    let Some((at, name)) = words
+        .filter(|(_, word)| word.contains('.'))
+        .find(|(_, word)| scope.source().field(word).is_some())
     else {
         return;
     };
-    // A word of the text is where it is in memory.
-    let at = (name.as_ptr() as usize).saturating_sub(mapped.text.as_ptr() as usize);
     let place = mapped.locate(report, at..at + name.len()).place;
     let message = format!("the output prints the word '{name}', not the field");
     report.add(Code::Extension, place, Some(item), message).hint =
