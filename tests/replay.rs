@@ -43,6 +43,11 @@ const RULES: &str = r#"
   condition: evt.type in (connect, sendto, listen)
   output: "num=%evt.num args=%evt.args fd=%fd.name type=%fd.type server=%fd.sip line=%proc.cmdline"
   priority: NOTICE
+- rule: Came or went
+  desc: For these tests
+  condition: evt.type in (container, container_removed)
+  output: "num=%evt.num args=%evt.args container=%container.full_id image=%container.image id=%container.image.id mounts=%container.mounts privileged=%container.privileged pid=%container.host_pid network=%container.host_network ip=%container.ip start=%container.start_ts duration=%container.duration"
+  priority: NOTICE
 - rule: Closed
   desc: For these tests
   condition: evt.type = close and (fd.sip = 127.0.0.1 or fd.name = /etc/passwd)
@@ -263,6 +268,8 @@ fn a_replay_knows_the_containers_as_the_recorder_did() {
     assert_same(&live, &replayed, &text(&output.stderr));
     let named = |name: &str| replayed.iter().filter(|line| line.contains(name)).count();
     assert!(named("\"k8s.pod.name\":\"job-2\"") > 0 && named("\"k8s.pod.name\":\"before\"") > 0);
+    // Two that ran before; three pods with two containers each.
+    assert!(named("\"rule\":\"Came or went\"") >= 11, "{replayed:#?}");
 }
 
 #[test]
