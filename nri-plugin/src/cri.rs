@@ -24,10 +24,14 @@ use crate::status::Status;
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(5);
-/// Attempts per question: the runtime tells of a sandbox a moment before its CRI service knows of it.
-const ATTEMPTS: u32 = 10;
-/// How long before the second attempt; each later one waits twice as long.
+/// Attempts per question: the runtime tells of a sandbox a moment before its CRI service knows all of it. Together they take
+/// seven seconds.
+const ATTEMPTS: u32 = 14;
+/// How long before the second attempt; each later one waits twice as long, up to [`AGAIN_MAX`].
 const AGAIN: Duration = Duration::from_millis(5);
+const AGAIN_MAX: Duration = Duration::from_secs(1);
+/// `NamespaceMode` of a pod that uses the host's network.
+const NODE: i32 = 2;
 const BACKOFF_MIN: Duration = Duration::from_millis(200);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// Questions that wait for the runtime, at most; older ones are given up.
@@ -75,6 +79,35 @@ struct PodSandboxStatusResponse {
 struct PodSandboxStatus {
     #[prost(message, optional, tag = "5")]
     network: Option<PodSandboxNetworkStatus>,
+    #[prost(message, optional, tag = "6")]
+    linux: Option<LinuxPodSandboxStatus>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct LinuxPodSandboxStatus {
+    #[prost(message, optional, tag = "1")]
+    namespaces: Option<Namespace>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Namespace {
+    #[prost(message, optional, tag = "2")]
+    options: Option<NamespaceOption>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct NamespaceOption {
+    #[prost(int32, tag = "1")]
+    network: i32,
+}
+
+impl PodSandboxStatusResponse {
+    /// The pod uses the host's network, and so has no address of its own.
+    fn is_on_host_network(&self) -> bool {
+        let linux = self.status.as_ref().and_then(|status| status.linux.as_ref());
+        let options = linux.and_then(|linux| linux.namespaces.as_ref()?.options.as_ref());
+        options.is_some_and(|options| options.network == NODE)
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -198,7 +231,7 @@ impl Cri {
             match self.ask(channel, &next.question).await {
                 Ok(true) => Status::count(&self.status.cri_answers),
                 Ok(false) if next.attempts + 1 < ATTEMPTS => {
-                    next.due = Instant::now() + AGAIN * (1 << next.attempts);
+                    next.due = Instant::now() + (AGAIN * (1 << next.attempts)).min(AGAIN_MAX);
                     next.attempts += 1;
                     waiting.push_back(next);
                 }
@@ -225,6 +258,9 @@ impl Cri {
                     return Ok(false);
                 };
                 let facts = facts(&answer);
+                if facts.addresses.is_empty() && !answer.is_on_host_network() {
+                    return Ok(false);
+                }
                 self.with(|registry| registry.pod_told(sandbox, &facts));
             }
             Question::Image { container, image } => {
@@ -347,6 +383,7 @@ mod tests {
     fn told(info: &str, ip: &str, more: &[&str]) -> PodFacts {
         facts(&PodSandboxStatusResponse {
             status: Some(PodSandboxStatus {
+                linux: None,
                 network: Some(PodSandboxNetworkStatus {
                     ip: ip.into(),
                     additional_ips: more.iter().map(|ip| PodIp { ip: (*ip).into() }).collect(),
@@ -392,6 +429,23 @@ mod tests {
 
     fn facts_of_nothing() -> PodFacts {
         facts(&PodSandboxStatusResponse::default())
+    }
+
+    #[test]
+    fn a_pod_without_an_address_is_on_the_hosts_network_or_not_ready() {
+        let answer = |network| PodSandboxStatusResponse {
+            status: Some(PodSandboxStatus {
+                network: None,
+                linux: Some(LinuxPodSandboxStatus {
+                    namespaces: Some(Namespace {
+                        options: Some(NamespaceOption { network }),
+                    }),
+                }),
+            }),
+            ..PodSandboxStatusResponse::default()
+        };
+        assert!(answer(NODE).is_on_host_network() && !answer(0).is_on_host_network());
+        assert!(!PodSandboxStatusResponse::default().is_on_host_network());
     }
 
     #[test]

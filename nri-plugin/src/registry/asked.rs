@@ -27,16 +27,25 @@ impl Registry {
 
     /// Asks what is not known of a container of a pod that is told of for the first time.
     pub(super) fn ask_about(&mut self, container: &Container) {
-        let Some(questions) = &self.questions else { return };
-        let question = match (&container.image_id, &container.image) {
-            _ if container.pod.is_none() => return,
-            _ if container.is_sandbox() => Question::Pod(container.full_id.clone()),
-            (None, Some(image)) => Question::Image {
+        let Some(pod) = &container.pod else { return };
+        // A sandbox whose runtime was too slow is asked about again when it gets a container.
+        let is_known = self.entries.get(&pod.sandbox_id).is_some_and(|sandbox| {
+            let sandbox = &sandbox.container;
+            sandbox.cni_json.is_some() || sandbox.host.network == Some(true)
+        });
+        if !pod.sandbox_id.is_empty() && !is_known && !self.asked.contains(&pod.sandbox_id) {
+            self.ask(Question::Pod(pod.sandbox_id.clone()));
+        }
+        if let (None, Some(image), false) = (&container.image_id, &container.image, container.is_sandbox()) {
+            self.ask(Question::Image {
                 container: container.full_id.clone(),
                 image: image.clone(),
-            },
-            _ => return,
-        };
+            });
+        }
+    }
+
+    fn ask(&mut self, question: Question) {
+        let Some(questions) = &self.questions else { return };
         let subject = question.subject().to_owned();
         match questions.try_send(question) {
             Ok(()) => {
