@@ -349,11 +349,13 @@ fn listen(path: &Path, agent: Agent) -> Option<Server> {
 
 /// What the configuration says of the container runtime's side.
 fn nri(config: &Config) -> lanner_nri::Config {
-    lanner_nri::Config {
+    let mut nri = lanner_nri::Config {
         containerd_enabled: config.containerd.enabled,
         containerd_address: config.containerd.address.clone(),
         ..config.nri.clone()
-    }
+    };
+    config.engines.tell(&config.containerd.address, &mut nri);
+    nri
 }
 
 /// How it stands with the container runtime, once that is known or soon.
@@ -366,7 +368,16 @@ async fn containers(config: &Config, status: &Status) -> String {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     if !config.nri.enabled {
-        return "by cgroup only: nri.enabled is false, so names, images and pods are not known".into();
+        return match config.containerd.enabled {
+            true => format!(
+                "without NRI: containerd's events, {}",
+                config.containerd.address.display()
+            ),
+            false => {
+                "by cgroup, and what docker and podman tell: nri.enabled and containerd.enabled are false"
+                    .into()
+            }
+        };
     }
     let mut text = format!("NRI: {status}");
     if matches!(status.state(), State::WaitingForSocket(_)) {

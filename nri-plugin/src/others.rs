@@ -1,7 +1,6 @@
 //! Who else than NRI knows of containers: containerd's own API, docker's, podman's, and files. They run beside the plugin, which
 //! waits for none of them.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use lanner_schema::container::ContainerTable;
@@ -15,6 +14,7 @@ use crate::docker::Docker;
 use crate::registry::Registry;
 use crate::sighting::{self, Sightings};
 use crate::status::Status;
+use crate::storage::on_host;
 use crate::supervise::Config;
 
 /// Questions that wait, at most.
@@ -110,12 +110,4 @@ pub(crate) fn start(
     };
     tasks.spawn_on(sightings.run(questions, shutdown.clone()), on);
     table.identify_by(identify);
-}
-
-/// Where a path of the host is seen from here.
-fn on_host(host_root: &Path, path: &Path) -> PathBuf {
-    match host_root.to_str() {
-        Some("" | "/") => path.to_owned(),
-        _ => host_root.join(path.strip_prefix("/").unwrap_or(path)),
-    }
 }

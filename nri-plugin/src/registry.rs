@@ -63,6 +63,8 @@ pub(crate) struct Registry {
     /// Containers and sandboxes about which CRI has been asked and has not answered yet.
     asked: HashSet<String>,
     grace: Duration,
+    /// Labels with longer values are left out.
+    label_max_len: Option<usize>,
     entries: HashMap<String, Entry>,
     /// Entries that have a cgroup.
     placed: u64,
@@ -107,6 +109,7 @@ impl Registry {
             questions: None,
             asked: HashSet::new(),
             grace,
+            label_max_len: None,
             entries: HashMap::new(),
             placed: 0,
             texts: 0,
@@ -118,6 +121,11 @@ impl Registry {
             unsearched: HashSet::new(),
             search: Arc::default(),
         }
+    }
+
+    pub(crate) fn with_label_max_len(mut self, most: Option<usize>) -> Self {
+        self.label_max_len = most;
+        self
     }
 
     /// Which runtime tells of containers from now on.
@@ -321,6 +329,12 @@ impl Registry {
 
     /// Leaves a container's labels and mounts out when all that are kept would be too many.
     fn weigh(&mut self, container: &mut Container) {
+        if let Some(most) = self.label_max_len {
+            container.labels.retain(|_, value| value.len() <= most);
+            if let Some(pod) = &mut container.pod {
+                pod.labels.retain(|_, value| value.len() <= most);
+            }
+        }
         let old = self.entries.get(&container.full_id);
         let others = self
             .texts

@@ -552,3 +552,15 @@ fn a_container_learnt_from_synchronize_has_what_its_pod_has() {
     );
     assert_eq!(known.pod.as_ref().unwrap().name, "cart");
 }
+
+#[test]
+fn labels_that_are_too_long_are_left_out_where_that_is_wanted() {
+    let mut fixture = Fixture::new();
+    fixture.registry = fixture.registry.with_label_max_len(Some(3));
+    let mut long = container('a', 0);
+    long.labels = HashMap::from([("short".into(), "abc".into()), ("long".into(), "abcd".into())]);
+    fixture.registry.created(Some(&pod()), &long);
+    let known = fixture.table.snapshot().by_id(&id('a')).cloned().unwrap();
+    assert_eq!(known.labels.keys().collect::<Vec<_>>(), ["short"]);
+    assert!(known.pod.as_ref().unwrap().labels.is_empty(), "cart is longer");
+}

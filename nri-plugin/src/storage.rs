@@ -26,7 +26,7 @@ const LISTS: [&str; 2] = ["containers.json", "volatile-containers.json"];
 /// Looks for a container that was seen by its cgroup in the storages of `roots` and, if a user's slice is in its path, that
 /// user's. `host_root` is where the host's `/` is seen from here.
 pub(crate) fn find(host_root: &Path, roots: &[PathBuf], seen: &Container) -> Option<Container> {
-    let below = |path: &Path| host_root.join(path.strip_prefix("/").unwrap_or(path));
+    let below = |path: &Path| on_host(host_root, path);
     let of_user = user_of(&seen.cgroup_path).and_then(|uid| home(host_root, uid));
     let users = of_user.map(|home| below(&home).join(OF_USER));
     roots
@@ -44,6 +44,14 @@ pub(crate) fn find(host_root: &Path, roots: &[PathBuf], seen: &Container) -> Opt
                 Some(read(seen, &entry, spec.as_deref(), &images))
             })
         })
+}
+
+/// Where a path of the host is seen from here.
+pub(crate) fn on_host(host_root: &Path, path: &Path) -> PathBuf {
+    match host_root.to_str() {
+        Some("" | "/") => path.to_owned(),
+        _ => host_root.join(path.strip_prefix("/").unwrap_or(path)),
+    }
 }
 
 fn content(path: &Path) -> Option<Vec<u8>> {
@@ -138,7 +146,7 @@ fn user_of(cgroup_path: &str) -> Option<u32> {
 
 /// A user's home directory, by the host's passwd file.
 fn home(host_root: &Path, uid: u32) -> Option<PathBuf> {
-    let passwd = std::fs::read_to_string(host_root.join("etc/passwd").as_path())
+    let passwd = std::fs::read_to_string(on_host(host_root, Path::new("/etc/passwd")))
         .or_else(|_| std::fs::read_to_string("/etc/passwd"))
         .ok()?;
     let of = |line: &str| {

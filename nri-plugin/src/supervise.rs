@@ -54,6 +54,8 @@ pub struct Config {
     pub podman_sockets: Vec<PathBuf>,
     /// Folders of containers/storage, where podman and CRI-O keep what their containers are; empty when they are not to be read.
     pub storages: Vec<PathBuf>,
+    /// Labels with longer values are left out.
+    pub label_max_len: Option<usize>,
     /// Where the host's `/` is seen from here; empty or `/` when Lanner runs on the host itself. Falco's `HOST_ROOT`.
     pub host_root: PathBuf,
     /// How long the runtime may take.
@@ -75,6 +77,7 @@ impl Default for Config {
             docker_sockets: vec!["/var/run/docker.sock".into()],
             podman_sockets: vec!["/run/podman/podman.sock".into()],
             storages: vec![storage::ROOT.into()],
+            label_max_len: None,
             host_root: lanner_schema::host_root::host_root().to_owned(),
             timeouts: Timeouts::default(),
             removal_grace: Duration::from_secs(30),
@@ -217,7 +220,8 @@ impl Side {
             Arc::clone(&status),
             ask.then_some(digest_sender),
             config.removal_grace,
-        );
+        )
+        .with_label_max_len(config.label_max_len);
         if config.containerd_enabled {
             registry.ask_cri(question_sender);
         }

@@ -11,10 +11,10 @@ use super::message::{Level, Messages, Place};
 use super::tree::{Node, Value, Wrong};
 use super::values::{
     choice, drop_actions, duration_ms, engine_kind, journald, limit_ms, log_level, optional_path, path,
-    paths, plugin_index, plugin_name, positive, preset, priority, processes, share, size, static_fields,
-    tier,
+    paths, plugin_index, plugin_name, positive, preset, priority, processes, share, size, sockets,
+    static_fields, tier,
 };
-use super::{Config, append_output, selections, shape};
+use super::{Config, append_output, container_engines, selections, shape};
 
 /// What the rows fill; the parts that several keys decide together are put together afterwards.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ pub(super) struct Settings {
     /// The names that formats may use.
     scope: Scope,
     /// Remarks about what is inside a value.
-    messages: Messages,
+    pub(super) messages: Messages,
 }
 
 #[derive(Debug)]
@@ -72,6 +72,13 @@ use Serve::{Later, LaterWarn, Read};
 fn truth(node: &Node) -> bool {
     node.truth() == Ok(true)
 }
+
+fn falsehood(node: &Node) -> bool {
+    node.truth() == Ok(false)
+}
+
+/// Why `enabled: false` has no effect.
+const RECOGNISED: &str = "containers of this kind are recognised by their cgroups all the same";
 
 fn filled(node: &Node) -> bool {
     !node.is_empty()
@@ -120,7 +127,7 @@ static ROWS: &[Row] = &[
     Row("capture.max_file_size_mb", Integer, Later),
 
     Row("load_plugins", Texts, Later),
-    Row("plugins", Made(shape::plugins), Later),
+    Row("plugins", Made(shape::plugins), Read(container_engines::plugins)),
     Row("plugins_hostinfo", Truth, Later),
 
     Row("nri.enabled", Truth, Read(|s, n| { s.config.nri.enabled = n.truth()?; Ok(()) })),
@@ -133,6 +140,26 @@ static ROWS: &[Row] = &[
     Row("nri.removal_grace_ms", Integer, Read(|s, n| { s.config.nri.removal_grace = duration_ms(n)?; Ok(()) })),
     Row("containerd.enabled", Truth, Read(|s, n| { s.config.containerd.enabled = n.truth()?; Ok(()) })),
     Row("containerd.address", Text, Read(|s, n| { s.config.containerd.address = path(n)?; Ok(()) })),
+    Row("container_engines.docker.enabled", Truth, Read(|s, n| { s.config.engines.docker.enabled = n.truth()?; Ok(()) })),
+    Row("container_engines.docker.sockets", Texts, Read(|s, n| sockets(&mut s.config.engines.docker.sockets, n))),
+    Row("container_engines.podman.enabled", Truth, Read(|s, n| { s.config.engines.podman.enabled = n.truth()?; Ok(()) })),
+    Row("container_engines.podman.sockets", Texts, Read(|s, n| sockets(&mut s.config.engines.podman.sockets, n))),
+    Row("container_engines.podman.storage", Texts, Read(|s, n| { s.config.engines.storages = paths(n)?; Ok(()) })),
+    Row("container_engines.containerd.enabled", Truth, Read(|s, n| { s.config.engines.containerd.enabled = n.truth()?; Ok(()) })),
+    Row("container_engines.containerd.sockets", Texts, Read(|s, n| sockets(&mut s.config.engines.containerd.sockets, n))),
+    Row("container_engines.cri.enabled", Truth, Read(|s, n| { s.config.engines.cri.enabled = n.truth()?; Ok(()) })),
+    Row("container_engines.cri.sockets", Texts, Read(|s, n| sockets(&mut s.config.engines.cri.sockets, n))),
+    Row("container_engines.cri.disable_async", Truth, Later),
+    Row("container_engines.lxc.enabled", Truth, LaterWarn(falsehood, RECOGNISED)),
+    Row("container_engines.libvirt_lxc.enabled", Truth, LaterWarn(falsehood, RECOGNISED)),
+    Row("container_engines.bpm.enabled", Truth, LaterWarn(falsehood, RECOGNISED)),
+    Row("container_engines.static.enabled", Truth, LaterWarn(truth, "not served yet: containers are told apart by their cgroups")),
+    Row("container_engines.static.container_id", Text, Later),
+    Row("container_engines.static.container_name", Text, Later),
+    Row("container_engines.static.container_image", Text, Later),
+    Row("container_engines.label_max_len", Integer, Read(|s, n| { s.config.engines.label_max_len = Some(size(n)?); Ok(()) })),
+    Row("container_engines.with_size", Truth, Later),
+    Row("container_engines.hooks", Texts, Later),
 
     Row("runtime_directory", Text, Read(|s, n| { s.config.runtime_directory = optional_path(n)?; Ok(()) })),
 
@@ -251,7 +278,6 @@ static GONE: &[(&str, &str)] = &[
     ("outputs", "Falco removed the rate limit of outputs"),
     ("syscall_buf_size_preset", "write engine.modern_ebpf.buf_size_preset"),
     ("metadata_download", "metadata comes from the container runtime"),
-    ("container_engines", "containers come from nri and containerd"),
 ];
 
 /// Reads every key of the tree.
@@ -335,7 +361,7 @@ fn unserved(full: &str) -> String {
     }
 }
 
-fn section(
+pub(super) fn section(
     path: &str,
     node: &Node,
     settings: &mut Settings,

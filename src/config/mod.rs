@@ -5,6 +5,7 @@
 
 mod append_output;
 mod assign;
+mod container_engines;
 mod env;
 mod include;
 mod keys;
@@ -20,6 +21,7 @@ use lanner_engine::AppendOutput;
 use lanner_schema::alert::Priority;
 use tracing::level_filters::LevelFilter;
 
+use container_engines::Engines;
 pub(crate) use message::{ConfigError, Level, Messages};
 use message::{Message, Place};
 pub(crate) use selections::Placed;
@@ -88,6 +90,8 @@ pub(crate) struct Config {
     pub(crate) nri: lanner_nri::Config,
     /// `containerd`.
     pub(crate) containerd: Containerd,
+    /// `container_engines`.
+    pub(crate) engines: Engines,
     /// `runtime_directory`: where the control socket is; `None` when there shall be none.
     pub(crate) runtime_directory: Option<PathBuf>,
     /// How each file stands against the schema, in the order they were read.
@@ -134,6 +138,7 @@ impl Default for Config {
                 enabled: true,
                 address: "/run/containerd/containerd.sock".into(),
             },
+            engines: Engines::default(),
             runtime_directory: Some("/run/lanner".into()),
             schema: Vec::new(),
         }

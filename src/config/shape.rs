@@ -330,12 +330,13 @@ time_format_iso_8601: yes
     /// The numbers of Falco's own schema.
     #[test]
     fn every_key_of_falco_is_known() {
-        const OWN: [&str; 6] = [
+        const OWN: [&str; 7] = [
             "engine.tier",
             "runtime_directory",
             "journald_output.enabled",
             "nri",
             "containerd",
+            "container_engines",
             "config_files[].",
         ];
         fn keys(shape: &Shape, path: &str, all: &mut Vec<(String, bool)>) {

@@ -53,6 +53,15 @@ pub(super) fn paths(node: &Node) -> Result<Vec<PathBuf>, Wrong> {
         .collect())
 }
 
+/// Sockets; as in Falco, an empty list leaves the usual ones.
+pub(super) fn sockets(into: &mut Vec<PathBuf>, node: &Node) -> Result<(), Wrong> {
+    let given = paths(node).map_err(|_| Wrong::new("a list of sockets"))?;
+    if !given.is_empty() {
+        *into = given;
+    }
+    Ok(())
+}
+
 /// Fewer would leave processes without their parents on every event, and rules true that ask who it was not.
 const PROCESSES_MIN: usize = 1000;
 

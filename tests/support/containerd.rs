@@ -210,6 +210,11 @@ impl Containerd {
 
     /// Builds an image of busybox with the command `command`, and imports it.
     pub(crate) fn import(&mut self, name: &'static str, command: &[&str]) {
+        self.import_to("k8s.io", name, command);
+    }
+
+    /// The same, into one of containerd's namespaces.
+    pub(crate) fn import_to(&mut self, namespace: &str, name: &'static str, command: &[&str]) {
         let archive = self.base.join("images/image.tar");
         let built = image::build(
             Image { name, command },
@@ -217,14 +222,18 @@ impl Containerd {
             &archive,
         )
         .unwrap();
-        self.import_archive(&archive);
+        self.import_archive_to(namespace, &archive);
         fs::remove_file(archive).unwrap();
         self.digests.insert(name, built.digest);
     }
 
     /// Imports the images of an archive.
     pub(crate) fn import_archive(&self, archive: &Path) {
-        let output = self.ctr(&["images", "import", archive.to_str().unwrap()]);
+        self.import_archive_to("k8s.io", archive);
+    }
+
+    fn import_archive_to(&self, namespace: &str, archive: &Path) {
+        let output = self.ctr_in(namespace, &["images", "import", archive.to_str().unwrap()]);
         assert!(
             output.status.success(),
             "ctr images import {}: {}\n{}",
@@ -241,15 +250,36 @@ impl Containerd {
 
     /// Runs containerd's `ctr` in its namespace for Kubernetes.
     pub(crate) fn ctr(&self, arguments: &[&str]) -> std::process::Output {
+        self.ctr_in("k8s.io", arguments)
+    }
+
+    /// Runs containerd's `ctr` in one of its namespaces.
+    pub(crate) fn ctr_in(&self, namespace: &str, arguments: &[&str]) -> std::process::Output {
         Command::new("nsenter")
             .args(["--mount", "--target", &self.namespace.id().to_string(), "--"])
             .arg(self.programs.join("usr/bin/ctr"))
             .arg("--address")
             .arg(self.socket())
-            .args(["--namespace", "k8s.io"])
+            .args(["--namespace", namespace])
             .args(arguments)
             .output()
             .expect("nsenter runs")
+    }
+
+    /// `ctr run` with these arguments, in a cgroup of this instance; it has to succeed.
+    pub(crate) fn ctr_run(&self, namespace: &str, arguments: &[&str]) {
+        let cgroup = format!(
+            "{}/{namespace}/{}",
+            self.cgroup_parent,
+            self.pods.fetch_add(1, Ordering::Relaxed)
+        );
+        let output = self.ctr_in(namespace, &[&["run", "--cgroup", &cgroup], arguments].concat());
+        assert!(
+            output.status.success(),
+            "ctr run {arguments:?}: {}\n{}",
+            String::from_utf8_lossy(&output.stderr),
+            self.log_tail()
+        );
     }
 
     /// Starts a pod named `name` in the namespace `namespace`. It uses the machine's network.

@@ -13,6 +13,7 @@ pub(crate) mod cri;
 pub(crate) mod image;
 pub(crate) mod journald;
 pub(crate) mod lanner;
+pub(crate) mod runtimes;
 
 use std::io::Write as _;
 use std::path::PathBuf;

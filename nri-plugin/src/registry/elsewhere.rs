@@ -126,20 +126,20 @@ impl Registry {
 
     /// The event thread saw a container by its cgroup, and nobody knows more: so much is known.
     pub(crate) fn seen(&mut self, source: &Source, container: &Container) {
-        let placed = |entry: &super::Entry| entry.container.cgroup == container.cgroup;
-        if self.entries.get(&container.full_id).is_some_and(placed) {
+        let known = self.entries.get(&container.full_id);
+        let placed = known.is_some_and(|entry| entry.container.cgroup == container.cgroup);
+        if placed || self.is_of_nri(&container.full_id) {
             return;
         }
-        if self.is_of_nri(&container.full_id) {
-            return;
-        }
-        self.told_by(
-            source,
-            Told {
-                container: container.clone(),
-                cgroups_path: String::new(),
+        let learnt = known.map_or(container.learnt, |entry| entry.container.learnt);
+        let told = Told {
+            container: Container {
+                learnt,
+                ..container.clone()
             },
-        );
+            cgroups_path: String::new(),
+        };
+        self.told_by(source, told);
     }
 
     /// Lets go of containers that nobody tells the end of and whose cgroup is gone.
