@@ -337,7 +337,7 @@ fn podmans_api_tells_of_labels_too() {
     };
     runtimes.podman_image();
     let socket = runtimes.at("podman.sock");
-    let mut service = runtimes.podman_service(&socket);
+    let _service = runtimes.podman_service(&socket);
     wait_for("podman's API", LIMIT, || socket.exists().then_some(()));
     runtimes.podman_run("before", &["--detach", "--label", "team=old"], &["sleep", "1000"]);
     let options = [
@@ -372,8 +372,6 @@ fn podmans_api_tells_of_labels_too() {
             &[("container.type", "podman"), ("container.image.tag", "1.5")],
         );
     }
-    let _ = service.kill();
-    let _ = service.wait();
 }
 
 #[test]

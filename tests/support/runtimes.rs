@@ -105,7 +105,7 @@ impl Runtimes {
         .unwrap();
         fs::write(
             self.at("containers.conf"),
-            "[containers]\napparmor_profile = \"\"\n",
+            "[containers]\napparmor_profile = \"\"\n[engine]\nlock_type = \"file\"\n",
         )
         .unwrap();
         let archive = self.at("rootfs.tar");
@@ -145,14 +145,15 @@ impl Runtimes {
         self.podman(&arguments)
     }
 
-    /// Serves podman's API at a socket, until the process is ended.
-    pub(crate) fn podman_service(&self, socket: &Path) -> Child {
+    /// Serves podman's API at a socket, as long as the value lasts.
+    pub(crate) fn podman_service(&self, socket: &Path) -> Service {
         let address = format!("unix://{}", socket.display());
-        self.podman_command(&["system", "service", "--time=0", &address])
+        let process = self
+            .podman_command(&["system", "service", "--time=0", &address])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
+            .spawn();
+        Service(process.unwrap())
     }
 
     /// Runs a command in a container of LXC, to its end.
@@ -189,6 +190,17 @@ impl Drop for Runtimes {
                 .podman_command(&["rm", "--all", "--force", "--time", "0"])
                 .output();
         }
+    }
+}
+
+/// A process that is ended with its value.
+#[derive(Debug)]
+pub(crate) struct Service(Child);
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
