@@ -123,7 +123,7 @@ struct Session<'a> {
 
 impl Containerd {
     /// Follows containerd until `shutdown`.
-    pub(crate) async fn run(self, mut requests: Requests, mut shutdown: watch::Receiver<bool>) {
+    pub(crate) async fn run(&self, requests: &mut Requests, shutdown: &mut watch::Receiver<bool>) {
         let mut waiting = VecDeque::new();
         let mut backoff = BACKOFF_MIN;
         let mut said = false;
@@ -139,12 +139,12 @@ impl Containerd {
                         info!(address = %self.address.display(), "containerd answers again");
                     }
                     let session = Session {
-                        task: &self,
+                        task: self,
                         client,
                         source: self.address.to_string_lossy().into(),
                         waiting: &mut waiting,
                     };
-                    match session.serve(&mut requests, &mut shutdown, &mut backoff).await {
+                    match session.serve(requests, shutdown, &mut backoff).await {
                         Ok(()) => return,
                         Err(status) => debug!(%status, "containerd call failed"),
                     }

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, info};
 
 use crate::containerd::LookUp;
+use crate::record;
 use crate::registry::{Registry, Source, Told};
 use crate::status::Status;
 
@@ -71,7 +72,11 @@ enum DockerError {
 
 impl Docker {
     /// Follows the API until `shutdown`.
-    pub(crate) async fn run(self, mut look_ups: mpsc::Receiver<LookUp>, mut shutdown: watch::Receiver<bool>) {
+    pub(crate) async fn run(
+        &self,
+        look_ups: &mut mpsc::Receiver<LookUp>,
+        shutdown: &mut watch::Receiver<bool>,
+    ) {
         let source: Source = self.address.to_string_lossy().into();
         let mut backoff = BACKOFF_MIN;
         let mut known = false;
@@ -81,7 +86,7 @@ impl Docker {
                 let ended = tokio::select! {
                     biased;
                     _ = shutdown.wait_for(|stop| *stop) => return,
-                    ended = self.follow(&source, &mut look_ups, &mut backoff, &mut known) => ended,
+                    ended = self.follow(&source, look_ups, &mut backoff, &mut known) => ended,
                 };
                 if let Err(error) = ended {
                     debug!(address = %self.address.display(), %error, "{}'s API", self.runtime);
@@ -351,6 +356,21 @@ fn mount(mount: &Value) -> Mount {
     }
 }
 
+/// A container that has these labels. The kubelet gives those of its pod, through cri-dockerd.
+fn labelled(id: String, runtime: &'static str, labels: BTreeMap<String, String>) -> Container {
+    let label = |key: &str| labels.get(key).cloned();
+    let is_sandbox = label("io.kubernetes.docker.type").is_some_and(|kind| kind == "podsandbox");
+    let sandbox_id = match is_sandbox {
+        true => id.clone(),
+        false => label("io.kubernetes.sandbox.id").unwrap_or_default(),
+    };
+    Container {
+        pod: record::pod(&labels, sandbox_id, is_sandbox),
+        labels,
+        ..Container::new(id, runtime, Learnt::Api)
+    }
+}
+
 /// A container as the list has it.
 fn from_list(listed: &Value, runtime: &'static str) -> Option<Container> {
     Some(Container {
@@ -358,8 +378,7 @@ fn from_list(listed: &Value, runtime: &'static str) -> Option<Container> {
         // An image that has lost its name is listed by its id.
         image: text(listed, "/Image").filter(|image| !image.starts_with("sha256:")),
         image_id: image_id(text(listed, "/ImageID")),
-        labels: labels(listed.get("Labels")),
-        ..Container::new(text(listed, "/Id")?, runtime, Learnt::Api)
+        ..labelled(text(listed, "/Id")?, runtime, labels(listed.get("Labels")))
     })
 }
 
@@ -370,7 +389,6 @@ fn from_inspect(inspected: &Value, runtime: &'static str) -> Option<Container> {
     Some(Container {
         name: name(text(inspected, "/Name")),
         image: text(inspected, "/Config/Image").or_else(|| text(inspected, "/ImageName")),
-        labels: labels(inspected.pointer("/Config/Labels")),
         image_id: image_id(text(inspected, "/Image")),
         privileged: inspected
             .pointer("/HostConfig/Privileged")
@@ -386,7 +404,11 @@ fn from_inspect(inspected: &Value, runtime: &'static str) -> Option<Container> {
         },
         ip: text(inspected, "/NetworkSettings/IPAddress"),
         pid: pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0),
-        ..Container::new(text(inspected, "/Id")?, runtime, Learnt::Api)
+        ..labelled(
+            text(inspected, "/Id")?,
+            runtime,
+            labels(inspected.pointer("/Config/Labels")),
+        )
     })
 }
 

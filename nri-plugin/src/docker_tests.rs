@@ -133,8 +133,8 @@ struct Following {
 fn follow(docker: &FakeDocker, fixture: Fixture) -> Following {
     let (table, status) = (Arc::clone(&fixture.table), Arc::clone(&fixture.status));
     let registry = Arc::new(Mutex::new(fixture.registry));
-    let (look_ups, asked) = mpsc::channel(8);
-    let (stop, stopped) = watch::channel(false);
+    let (look_ups, mut asked) = mpsc::channel(8);
+    let (stop, mut stopped) = watch::channel(false);
     let task = Docker {
         address: docker.folder.path().join("docker.sock"),
         runtime: "docker",
@@ -142,7 +142,7 @@ fn follow(docker: &FakeDocker, fixture: Fixture) -> Following {
         status,
     };
     tokio::spawn(crate::search::run(Arc::clone(&registry), stopped.clone()));
-    tokio::spawn(task.run(asked, stopped));
+    tokio::spawn(async move { task.run(&mut asked, &mut stopped).await });
     Following {
         fixture: registry,
         table,
@@ -330,4 +330,33 @@ fn a_digest_is_that_of_the_repository_or_the_only_one() {
     assert_eq!(of(&["b/web@sha256:1"]).as_deref(), Some("sha256:1"));
     assert_eq!(of(&["b/web@sha256:1", "c/web@sha256:2"]), None);
     assert_eq!(of(&[]), None);
+}
+
+#[test]
+fn what_the_kubelet_runs_through_docker_has_its_pod() {
+    let of = |id: &str, kind: &str| {
+        json!({ "Id": id, "Names": [format!("/k8s_{kind}_cart_shop_u1_0")], "Labels": {
+            "io.kubernetes.pod.name": "cart", "io.kubernetes.pod.namespace": "shop", "io.kubernetes.pod.uid": "u1",
+            "io.kubernetes.docker.type": kind, "io.kubernetes.sandbox.id": "s1", "app": "cart",
+        } })
+    };
+    let container = from_list(&of("c1", "container"), "docker").unwrap();
+    let pod = container.pod.unwrap();
+    assert_eq!(
+        (
+            pod.name.as_str(),
+            pod.namespace.as_str(),
+            pod.uid.as_str(),
+            pod.sandbox_id.as_str()
+        ),
+        ("cart", "shop", "u1", "s1")
+    );
+    assert!(pod.labels.is_empty(), "they are the sandbox's to tell");
+    let sandbox = from_list(&of("s1", "podsandbox"), "docker").unwrap();
+    let pod = sandbox.pod.unwrap();
+    assert_eq!(
+        (pod.sandbox_id.as_str(), pod.labels["app"].as_str()),
+        ("s1", "cart")
+    );
+    assert_eq!(from_list(&json!({ "Id": "a" }), "docker").unwrap().pod, None);
 }

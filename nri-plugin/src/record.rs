@@ -40,26 +40,16 @@ pub(crate) fn read(record: Record, namespace: &str) -> Told {
     let labels: BTreeMap<String, String> = record.labels.into_iter().collect();
     let label = |key: &str| labels.get(key).filter(|value| !value.is_empty()).cloned();
     let is_sandbox = labels.get(CRI_KIND).is_some_and(|kind| kind == "sandbox");
-    let pod_name = label("io.kubernetes.pod.name");
-    let pod = pod_name.clone().map(|name| Pod {
-        name,
-        namespace: label("io.kubernetes.pod.namespace").unwrap_or_default(),
-        uid: label("io.kubernetes.pod.uid").unwrap_or_default(),
-        sandbox_id: match is_sandbox {
-            true => record.id.clone(),
-            false => Some(record.sandbox)
-                .filter(|id| !id.is_empty())
-                .or_else(|| content(SANDBOX_ID))
-                .unwrap_or_default(),
-        },
-        // A sandbox's labels are its pod's.
-        labels: match is_sandbox {
-            true => labels.clone(),
-            false => BTreeMap::new(),
-        },
-    });
+    let sandbox_id = match is_sandbox {
+        true => record.id.clone(),
+        false => Some(record.sandbox)
+            .filter(|id| !id.is_empty())
+            .or_else(|| content(SANDBOX_ID))
+            .unwrap_or_default(),
+    };
+    let pod = pod(&labels, sandbox_id, is_sandbox);
     let name = label("io.kubernetes.container.name")
-        .or(pod_name)
+        .or_else(|| Some(pod.as_ref()?.name.clone()))
         .or_else(|| label(NERDCTL_NAME))
         // As in Falco: `ctr` gives no other.
         .or_else(|| (namespace != MOBY).then(|| record.id.chars().take(12).collect()));
@@ -84,6 +74,21 @@ pub(crate) fn read(record: Record, namespace: &str) -> Told {
             ..Container::new(record.id, runtime, Learnt::Api)
         },
     }
+}
+
+/// The pod that a container's labels name. A sandbox's labels are its pod's.
+pub(crate) fn pod(labels: &BTreeMap<String, String>, sandbox_id: String, is_sandbox: bool) -> Option<Pod> {
+    let label = |key: &str| labels.get(key).filter(|value| !value.is_empty()).cloned();
+    Some(Pod {
+        name: label("io.kubernetes.pod.name")?,
+        namespace: label("io.kubernetes.pod.namespace").unwrap_or_default(),
+        uid: label("io.kubernetes.pod.uid").unwrap_or_default(),
+        sandbox_id,
+        labels: match is_sandbox {
+            true => labels.clone(),
+            false => BTreeMap::new(),
+        },
+    })
 }
 
 /// Names under which containerd may have a container's image, the surest first: by its id, which a tag that was moved

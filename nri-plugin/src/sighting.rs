@@ -44,6 +44,8 @@ pub(crate) struct Sightings {
     pub(crate) storages: Vec<PathBuf>,
     /// Who can be asked about containers of these runtimes.
     pub(crate) asked: Vec<(&'static [&'static str], mpsc::Sender<LookUp>)>,
+    /// What is gone is to be forgotten here: there is no connection to the runtime that does it.
+    pub(crate) sweeps: bool,
 }
 
 /// Where the event thread asks, and where the questions come out.
@@ -55,11 +57,10 @@ pub(crate) fn questions(status: &Arc<Status>) -> (Arc<dyn Identify>, mpsc::Recei
 impl Sightings {
     /// Answers questions until `shutdown`.
     pub(crate) async fn run(
-        self,
-        mut questions: mpsc::Receiver<Arc<Container>>,
-        mut shutdown: watch::Receiver<bool>,
+        self: &Arc<Self>,
+        questions: &mut mpsc::Receiver<Arc<Container>>,
+        shutdown: &mut watch::Receiver<bool>,
     ) {
-        let this = Arc::new(self);
         let source: Source = SEEN.into();
         let mut sweep = tokio::time::interval(SWEEP);
         let mut answering = JoinSet::new();
@@ -69,14 +70,16 @@ impl Sightings {
                 _ = shutdown.wait_for(|stop| *stop) => return,
                 seen = questions.recv(), if answering.len() < QUESTIONS => match seen {
                     Some(seen) => {
-                        answering.spawn(Arc::clone(&this).answer(source.clone(), seen));
+                        answering.spawn(Arc::clone(self).answer(source.clone(), seen));
                     }
                     None => return,
                 },
                 Some(_) = answering.join_next() => {}
-                _ = sweep.tick() => this.registry(|registry| {
+                _ = sweep.tick() => self.registry(|registry| {
                     registry.sweep_seen(Instant::now());
-                    registry.sweep(Instant::now());
+                    if self.sweeps {
+                        registry.sweep(Instant::now());
+                    }
                 }),
             }
         }
