@@ -8,6 +8,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use lanner_schema::cgroup::{Hierarchy, path_of_process};
@@ -48,13 +49,22 @@ fn build_image(archive: &Path) {
     assert!(said.starts_with(&format!("{} sha256:", IMAGE.1)), "{said}");
 }
 
+/// The image, packed once for all tests.
+fn image() -> &'static Path {
+    static IMAGE: OnceLock<PathBuf> = OnceLock::new();
+    IMAGE.get_or_init(|| {
+        let archive = Path::new(env!("CARGO_TARGET_TMPDIR")).join("deployment/lanner.tar");
+        build_image(&archive);
+        archive
+    })
+}
+
 #[test]
 fn the_same_program_gives_the_same_image() {
     let folder = tempfile::tempdir().unwrap();
-    let (one, other) = (folder.path().join("one.tar"), folder.path().join("other.tar"));
-    build_image(&one);
+    let other = folder.path().join("other.tar");
     build_image(&other);
-    assert!(fs::read(one).unwrap() == fs::read(other).unwrap());
+    assert!(fs::read(image()).unwrap() == fs::read(other).unwrap());
 }
 
 #[test]
@@ -81,10 +91,14 @@ fn run(start: impl FnOnce() -> Result<Containerd, String>, privileged: bool) {
         Ok(containerd) => containerd,
         Err(reason) => return skip(&reason),
     };
-    let archive = containerd.base().join("images/lanner.tar");
-    build_image(&archive);
-    containerd.import_archive(&archive);
-    fs::remove_file(archive).unwrap();
+    // The way kind loads an archive into a node.
+    let archive = image().to_str().unwrap();
+    let loaded = containerd.ctr(&["images", "import", "--all-platforms", "--digests", archive]);
+    assert!(
+        loaded.status.success(),
+        "{}",
+        String::from_utf8_lossy(&loaded.stderr)
+    );
 
     let mut node = Node {
         manifests: serde_yaml::from_multiple(
@@ -377,7 +391,7 @@ impl Node<'_> {
             args: self.words(&container["args"]),
             envs: self.environment(),
             mounts: self.mounts(),
-            ..Containerd::config(&pod, Run::new("lanner", IMAGE.1))
+            ..Containerd::config(&pod, Run::new("lanner", IMAGE.0))
         };
         let context = config.linux.as_mut().unwrap().security_context.as_mut().unwrap();
         context.privileged = privileged;
