@@ -95,7 +95,11 @@ fn run(start: impl FnOnce() -> Result<Containerd, String>, count: usize) {
     });
     let ran = ran.into_inner().unwrap();
     assert_eq!(ran.len(), count);
-    let is_one = |alert: &Value| alert["rule"] == "Shadow read" && !field(alert, "container.id").is_empty();
+    // Other tests may read the same in containers of their own meanwhile.
+    let is_one = |alert: &Value| {
+        let id = field(alert, "container.full_id");
+        alert["rule"] == "Shadow read" && ran.iter().any(|identity| identity["container.full_id"] == id)
+    };
     lanner.wait_for_alerts("one for each container", count, is_one);
     let ended = lanner.stop();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
@@ -117,11 +121,6 @@ fn run(start: impl FnOnce() -> Result<Containerd, String>, count: usize) {
         }
     }
     assert!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), ended.stderr);
-    assert_eq!(
-        alerts.len(),
-        count,
-        "alerts of containers that nobody started: {alerts:#?}"
-    );
 }
 
 /// Runs the container with this number in a pod of its own, and removes both.
