@@ -14,9 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use lanner_capture::Window;
+use lanner_schema::container::Container;
+use serde::Deserialize as _;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::command::containers::Row;
 use crate::control::{Connection, Request};
 
 /// How far ahead the time is that two agents agree on: far enough for the newer to be ready then.
@@ -200,6 +203,12 @@ impl Older {
     /// It, for people.
     pub(crate) fn process(&self) -> String {
         self.connection.process()
+    }
+
+    /// The containers it knows.
+    pub(crate) fn containers(&self) -> Vec<Container> {
+        let rows = Vec::<Row>::deserialize(&self.said["containers"]).unwrap_or_default();
+        rows.into_iter().filter_map(Row::container).collect()
     }
 
     /// Whether the container runtime tells it of containers.

@@ -14,9 +14,10 @@ use lanner_schema::tier::Tier;
 
 use crate::cli::Cli;
 use crate::command::replay;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Messages};
 use crate::list::Form;
 use crate::pidfile::Pidfile;
+use crate::runtime_side::RuntimeSide;
 use crate::start_screen::Screen;
 use crate::watch::Task;
 use crate::{falco_options, list, load, log, rules, schema, support, version, watch};
@@ -58,12 +59,13 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             false => ExitCode::FAILURE,
         });
     }
-    let files = rules::find(&cli.rules, &config)?;
     if cli.falco.support {
+        let files = rules::find(&cli.rules, &config)?;
         log::out(&support::report(&config, &files)?);
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(rule) = asked {
+        let files = rules::find(&cli.rules, &config)?;
         let description = load::describe(&files, &config)?;
         let is_json = config.json_output || cli.falco.form() == Form::Json;
         log::out(&match is_json {
@@ -72,6 +74,20 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         });
         return Ok(ExitCode::SUCCESS);
     }
+    watch_as_configured(cli, config, None)
+}
+
+/// Watches, or goes through the recording that the configuration names. `side` is the container runtime's side where that
+/// works already.
+///
+/// # Errors
+/// Everything that keeps Lanner from doing it, in words for its operator.
+pub(crate) fn watch_as_configured(
+    cli: &Cli,
+    config: Config,
+    side: Option<RuntimeSide>,
+) -> anyhow::Result<ExitCode> {
+    let files = rules::find(&cli.rules, &config)?;
     if let Some(file) = config
         .replay
         .clone()
@@ -132,6 +148,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let limit = (cli.seconds > 0).then(|| Duration::from_secs(cli.seconds));
     watch::watch(Task {
         config: &config,
+        side,
         plan,
         ruleset,
         outputs,
@@ -146,6 +163,16 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
 /// Reads the configuration, starts the log, and reports what is wrong.
 pub(crate) fn configure(file: Option<&Path>, options: &[String]) -> anyhow::Result<Config> {
     let (config, messages) = config::load(file, options)?;
+    accept(config, messages)
+}
+
+/// As [`configure`] with the default file where there is one, and a text from `name` whose keys win.
+pub(crate) fn configure_over(text: &str, name: &Path) -> anyhow::Result<Config> {
+    let (config, messages) = config::load_over(text, name)?;
+    accept(config, messages)
+}
+
+fn accept(config: Config, messages: Messages) -> anyhow::Result<Config> {
     if messages.refused() {
         let count = log::report_refused(&messages, config.log_stderr);
         bail!("the configuration is refused: {}", load::count(count, "error"));

@@ -15,9 +15,9 @@ use lanner_capture::{Capture, CaptureError, Plan, Recorder, Stats, Window};
 use lanner_engine::Ruleset;
 use lanner_nri::{State, Status};
 use lanner_outputs::{AlertSender, Outputs};
-use lanner_schema::container::ContainerTable;
+use lanner_schema::container::Container;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::command::record;
 use crate::config::Config;
@@ -29,6 +29,7 @@ use crate::host_names;
 use crate::load;
 use crate::log;
 use crate::pidfile::Pidfile;
+use crate::runtime_side::RuntimeSide;
 use crate::start_screen::Screen;
 use crate::tally::Tally;
 
@@ -47,6 +48,8 @@ const INTERRUPTED: i32 = 130;
 /// What is to be done.
 pub(crate) struct Task<'a> {
     pub(crate) config: &'a Config,
+    /// The container runtime's side, where that works already.
+    pub(crate) side: Option<RuntimeSide>,
     pub(crate) plan: Plan,
     pub(crate) ruleset: Ruleset,
     pub(crate) outputs: Outputs,
@@ -74,6 +77,7 @@ pub(crate) struct Recording {
 pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
     let Task {
         config,
+        side,
         plan,
         ruleset,
         outputs,
@@ -82,20 +86,19 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         limit,
         recording,
     } = task;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("lanner-async")
-        .enable_all()
-        .build()
-        .context("cannot start the async runtime")?;
+    let mode = match side {
+        Some(_) => Mode::Plugin,
+        None => Mode::Daemon,
+    };
+    let mut side = side.map_or_else(RuntimeSide::new, Ok)?;
     let signals = {
-        let _inside = runtime.enter();
+        let _inside = side.runtime.enter();
         Signals::listen().context("cannot listen for signals")?
     };
 
     // A recorder is nobody's agent.
     let socket = control::socket(config).filter(|_| recording.is_none());
-    let (turn, found) = runtime.block_on(look_for_others(socket.as_deref(), limit));
+    let (turn, found) = side.runtime.block_on(look_for_others(socket.as_deref(), limit));
     let mut pidfile_later = None;
     let mut written = None;
     match pidfile.map(|path| (path, Pidfile::write(path))) {
@@ -106,24 +109,24 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         Some((_, Err(error))) => return Err(error),
     }
 
-    let table = ContainerTable::new();
+    let (table, status) = (Arc::clone(&side.table), Arc::clone(&side.status));
     let recorder = recording.as_ref().map(|recording| recording.recorder.clone());
     let capture = match recorder.clone() {
         Some(recorder) => Capture::record(plan, &config.capture, &table, recorder),
         None => Capture::start(plan, &config.capture, &table),
     }
     .context("cannot start capture")?;
-    let status = Arc::new(Status::default());
-    let (stop_runtime, stopped) = watch::channel(false);
-    lanner_nri::start(
-        nri(config),
-        Arc::clone(&table),
-        capture.cgroup_map(),
-        Arc::clone(&status),
-        stopped.clone(),
-        runtime.handle().clone(),
-    )
-    .context("cannot start the thread for the container runtime")?;
+    let known = match &found {
+        Found::Older(older) => older.containers(),
+        _ => Vec::new(),
+    };
+    side.begin(nri(config, known), capture.cgroup_map())?;
+    let RuntimeSide {
+        runtime,
+        stop: stop_runtime,
+        stopped,
+        ..
+    } = side;
     runtime.spawn(host_names::keep(
         ruleset.host_names(),
         capture.host_names(),
@@ -169,10 +172,7 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         Some(socket) if !(is_beside && limit.is_some()) => {
             let _inside = runtime.enter();
             let (table, status) = (Arc::clone(&table), Arc::clone(&status));
-            listen(
-                &socket,
-                Agent::new(Mode::Daemon, table, status, Arc::clone(&handover)),
-            )
+            listen(&socket, Agent::new(mode, table, status, Arc::clone(&handover)))
         }
         _ => None,
     };
@@ -348,10 +348,11 @@ fn listen(path: &Path, agent: Agent) -> Option<Server> {
 }
 
 /// What the configuration says of the container runtime's side.
-fn nri(config: &Config) -> lanner_nri::Config {
+fn nri(config: &Config, known: Vec<Container>) -> lanner_nri::Config {
     let mut nri = lanner_nri::Config {
         containerd_enabled: config.containerd.enabled,
         containerd_address: config.containerd.address.clone(),
+        known,
         ..config.nri.clone()
     };
     config.engines.tell(&config.containerd.address, &mut nri);

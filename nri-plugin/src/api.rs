@@ -26,6 +26,9 @@ pub(crate) struct RegisterPluginRequest {
 /// `ConfigureRequest`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct ConfigureRequest {
+    /// The runtime's configuration for a plugin that it started; empty for others.
+    #[prost(string, tag = "1")]
+    pub(crate) config: String,
     #[prost(string, tag = "2")]
     pub(crate) runtime_name: String,
     #[prost(string, tag = "3")]

@@ -4,10 +4,11 @@
 //! included, is counted and answered with success: an error would fail the runtime's operation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use prost::Message as _;
+use tokio::sync::oneshot;
 use tracing::{debug, info, warn};
 
 use crate::api::{self, Event, synchronize};
@@ -37,6 +38,11 @@ pub(crate) struct Conversation {
     nri: String,
     accepted: bool,
     synchronized: bool,
+    /// The runtime started us: where the configuration goes that it has for us.
+    configured: Option<oneshot::Sender<String>>,
+    /// It did, and gave that. From containerd 1.7 such a plugin gets no Synchronize.
+    is_preinstalled: bool,
+    counted: bool,
     unknown: u64,
     /// When each request came in whose reply is not written yet, and whether it was a StartContainer.
     unwritten: Vec<(Instant, bool)>,
@@ -50,8 +56,16 @@ struct Reply {
 
 impl Conversation {
     pub(crate) fn new(plugin: Arc<Plugin>) -> Self {
+        let configured = plugin
+            .configured
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         Self {
             plugin,
+            configured,
+            is_preinstalled: false,
+            counted: false,
             demux: Demux::default(),
             calls: Decoder::default(),
             answers: Decoder::default(),
@@ -67,7 +81,7 @@ impl Conversation {
 
     /// True once the runtime accepted us and told of all that runs, in whichever order.
     pub(crate) fn is_registered(&self) -> bool {
-        self.accepted && self.synchronized
+        self.accepted && (self.synchronized || self.is_preinstalled)
     }
 
     /// What we begin with: our registration.
@@ -330,6 +344,12 @@ impl Conversation {
             self.version = clipped(request.runtime_version.trim_end_matches("+unknown")).to_owned();
             self.nri = clipped(request.nri_version.trim_start_matches('v')).to_owned();
             self.plugin.registry().runtime(&self.runtime);
+            if let Some(sender) = self.configured.take() {
+                // Nobody waits for it any more when Lanner is about to end.
+                let _ = sender.send(request.config);
+                self.is_preinstalled = true;
+                self.registered();
+            }
         }
         configured()
     }
@@ -386,11 +406,13 @@ impl Conversation {
     }
 
     /// Accepted and synchronised, in whichever order: the connection is whole.
-    fn registered(&self) {
+    fn registered(&mut self) {
         if !self.is_registered() {
             return;
         }
-        Status::count(&self.status().connections);
+        if !std::mem::replace(&mut self.counted, true) {
+            Status::count(&self.status().connections);
+        }
         let state = State::Registered {
             runtime: self.runtime.clone(),
             version: self.version.clone(),

@@ -153,6 +153,7 @@ fn setup() -> Setup {
         timeouts: Timeouts::default(),
         registry,
         status: Arc::clone(&fixture.status),
+        configured: Mutex::default(),
         reconcile: None,
     });
     let (ours, theirs) = duplex(64 * 1024);
@@ -407,6 +408,7 @@ proptest! {
             timeouts: Timeouts::default(),
             registry: Arc::new(Mutex::new(fixture.registry)),
             status: fixture.status,
+            configured: Mutex::default(),
             reconcile: None,
         };
         let answer = Conversation::new(Arc::new(plugin)).method(method, &payload, &mut false);

@@ -13,6 +13,7 @@ mod containerd;
 mod conversation;
 mod cri;
 mod docker;
+mod inherited;
 mod latency;
 mod limits;
 mod mux;
@@ -30,8 +31,9 @@ mod storage;
 mod supervise;
 mod ttrpc;
 
+pub use inherited::Inherited;
 pub use lanner_schema::container::{CgroupMap, ContainerTable};
 pub use latency::Latency;
 pub use plugin::Timeouts;
 pub use status::{State, Status, StatusSnapshot};
-pub use supervise::{Config, ConfigError, run, start};
+pub use supervise::{Config, ConfigError, run, start, start_inherited};

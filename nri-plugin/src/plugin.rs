@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::containerd::Reconcile;
 use crate::conversation::Conversation;
@@ -75,6 +75,8 @@ pub(crate) struct Plugin {
     pub(crate) timeouts: Timeouts,
     pub(crate) registry: Arc<Mutex<Registry>>,
     pub(crate) status: Arc<Status>,
+    /// Where the configuration goes that the runtime has for a plugin it started: that of the first connection.
+    pub(crate) configured: Mutex<Option<oneshot::Sender<String>>>,
     /// Told after each Synchronize.
     pub(crate) reconcile: Option<mpsc::Sender<Reconcile>>,
 }

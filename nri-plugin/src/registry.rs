@@ -141,6 +141,21 @@ impl Registry {
         self.search_until = now + SEARCHING;
     }
 
+    /// Takes over what another agent knew. What the runtime tells wins, whenever that is.
+    pub(crate) fn adopt_all(&mut self, known: Vec<Container>) {
+        for container in known {
+            if container.gone || self.entries.contains_key(&container.full_id) {
+                continue;
+            }
+            let runs = container.cgroup != 0;
+            let draft = Draft {
+                container,
+                cgroups_path: String::new(),
+            };
+            self.place(draft, None, runs);
+        }
+    }
+
     /// A container is being created: its digest can be asked for, its cgroup isn't there yet.
     pub(crate) fn created(&mut self, pod: Option<&api::PodSandbox>, container: &api::Container) {
         let draft = draft_container(pod, container, Learnt::Start);

@@ -51,6 +51,7 @@ impl Rehearsal {
             timeouts: Timeouts::default(),
             registry: Arc::new(Mutex::new(registry)),
             status: Arc::clone(&status),
+            configured: Mutex::default(),
             reconcile: None,
         };
         Self {

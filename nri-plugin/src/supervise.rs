@@ -9,14 +9,15 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use lanner_schema::cgroup::Hierarchy;
-use lanner_schema::container::{CgroupMap, ContainerTable};
+use lanner_schema::container::{CgroupMap, Container, ContainerTable};
 use tokio::net::UnixStream;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::cgroup::Host;
+use crate::inherited::{Inherited, Late, Waiting};
 use crate::others::{self, Asked};
 use crate::plugin::{Ended, Plugin, Timeouts};
 use crate::registry::Registry;
@@ -26,8 +27,8 @@ use crate::storage;
 
 /// What panicked is started again after this long.
 const RESTART: Duration = Duration::from_secs(1);
-/// How often the socket's file is looked at while nobody is connected.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often the socket's file is looked at while nobody is connected: what starts before we are known is known late.
+const LOOK: Duration = Duration::from_millis(50);
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
@@ -60,6 +61,8 @@ pub struct Config {
     pub host_root: PathBuf,
     /// How long the runtime may take.
     pub timeouts: Timeouts,
+    /// Containers that another agent knew; they stay until the runtime tells what it runs.
+    pub known: Vec<Container>,
     /// How long a removed container stays known: its last events may still be on their way.
     pub removal_grace: Duration,
 }
@@ -80,6 +83,7 @@ impl Default for Config {
             label_max_len: None,
             host_root: lanner_schema::host_root::host_root().to_owned(),
             timeouts: Timeouts::default(),
+            known: Vec::new(),
             removal_grace: Duration::from_secs(30),
         }
     }
@@ -128,10 +132,68 @@ pub fn start(
     shutdown: watch::Receiver<bool>,
     beside: Handle,
 ) -> io::Result<JoinHandle<()>> {
+    let side = Side::new(config, None, table, cgroups, status, shutdown, &beside);
     thread::Builder::new().name("lanner-nri".into()).spawn(move || {
-        let Some(mut side) = Side::new(config, table, cgroups, status, shutdown, &beside) else {
-            return;
-        };
+        if let Some(side) = side {
+            side.run();
+        }
+    })
+}
+
+/// As [`start`], for a plugin that the runtime started: it is served from now on, and told later how to go on.
+///
+/// # Errors
+/// When there can't be another thread.
+pub fn start_inherited(
+    inherited: Inherited,
+    table: Arc<ContainerTable>,
+    cgroups: Arc<dyn CgroupMap>,
+    status: Arc<Status>,
+    shutdown: watch::Receiver<bool>,
+    beside: Handle,
+) -> io::Result<JoinHandle<()>> {
+    let config = Config {
+        plugin_name: inherited.name.clone(),
+        plugin_index: inherited.index.clone(),
+        ..Config::default()
+    };
+    let side = Side::new(config, Some(inherited), table, cgroups, status, shutdown, &beside);
+    thread::Builder::new().name("lanner-nri".into()).spawn(move || {
+        if let Some(side) = side {
+            side.run();
+        }
+    })
+}
+
+/// [`start`] without its thread: on the tokio runtime of the caller, until the end.
+pub async fn run(
+    config: Config,
+    table: Arc<ContainerTable>,
+    cgroups: Arc<dyn CgroupMap>,
+    status: Arc<Status>,
+    shutdown: watch::Receiver<bool>,
+) {
+    let side = Side::new(config, None, table, cgroups, status, shutdown, &Handle::current());
+    if let Some(mut side) = side {
+        side.keep_connected().await;
+    }
+}
+
+/// The runtime's side: what outlives connections, and panics.
+struct Side {
+    plugin: Arc<Plugin>,
+    /// The runtime's; `None` when only others are asked.
+    socket: Option<PathBuf>,
+    /// The connection that the runtime made.
+    late: Option<Late>,
+    shutdown: watch::Receiver<bool>,
+    /// Dropped, and so ended, with this, however that ends.
+    _beside: JoinSet<()>,
+}
+
+impl Side {
+    fn run(mut self) {
+        let side = &mut self;
         loop {
             let outcome = catch_unwind(AssertUnwindSafe(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread()
@@ -154,36 +216,13 @@ pub fn start(
             }
             thread::sleep(RESTART);
         }
-    })
-}
-
-/// [`start`] without its thread: on the tokio runtime of the caller, until the end.
-pub async fn run(
-    config: Config,
-    table: Arc<ContainerTable>,
-    cgroups: Arc<dyn CgroupMap>,
-    status: Arc<Status>,
-    shutdown: watch::Receiver<bool>,
-) {
-    if let Some(mut side) = Side::new(config, table, cgroups, status, shutdown, &Handle::current()) {
-        side.keep_connected().await;
     }
-}
 
-/// The runtime's side: what outlives connections, and panics.
-struct Side {
-    plugin: Arc<Plugin>,
-    /// The runtime's; `None` when only others are asked.
-    socket: Option<PathBuf>,
-    shutdown: watch::Receiver<bool>,
-    /// Dropped, and so ended, with this, however that ends.
-    _beside: JoinSet<()>,
-}
-
-impl Side {
     /// `None`, and said why, when there is nothing to run.
+    #[allow(clippy::too_many_arguments)]
     fn new(
         config: Config,
+        inherited: Option<Inherited>,
         table: Arc<ContainerTable>,
         cgroups: Arc<dyn CgroupMap>,
         status: Arc<Status>,
@@ -225,6 +264,7 @@ impl Side {
         if config.containerd_enabled {
             registry.ask_cri(question_sender);
         }
+        registry.adopt_all(config.known.clone());
         let registry = Arc::new(Mutex::new(registry));
         let mut tasks = JoinSet::new();
         tasks.spawn_on(search::run(Arc::clone(&registry), shutdown.clone()), beside);
@@ -233,15 +273,36 @@ impl Side {
             reconcile,
             questions,
         };
-        others::start(
-            &config, asked, &registry, &table, &status, &shutdown, &mut tasks, beside,
-        );
+        let (mut late, mut configured) = (None, None);
+        match inherited {
+            Some(inherited) => {
+                let (sender, path) = oneshot::channel();
+                late = Some(Late {
+                    socket: inherited.socket,
+                    path,
+                });
+                configured = Some(inherited.configured);
+                let waiting = Waiting {
+                    config: inherited.config,
+                    path: sender,
+                    asked,
+                    registry: Arc::clone(&registry),
+                    table,
+                    status: Arc::clone(&status),
+                };
+                tasks.spawn_on(waiting.run(shutdown.clone(), beside.clone()), beside);
+            }
+            None => others::start(
+                &config, asked, &registry, &table, &status, &shutdown, &mut tasks, beside,
+            ),
+        }
         let plugin = Arc::new(Plugin {
             name: config.plugin_name,
             index: config.plugin_index,
             timeouts: config.timeouts,
             registry,
             status,
+            configured: Mutex::new(configured),
             reconcile: ask.then_some(reconcile_sender),
         });
         let mut beside_plugin = JoinSet::new();
@@ -249,12 +310,18 @@ impl Side {
         Some(Self {
             plugin,
             socket: config.enabled.then_some(config.socket_path),
+            late,
             shutdown,
             _beside: beside_plugin,
         })
     }
 
     async fn keep_connected(&mut self) {
+        if let Some(late) = self.late.take()
+            && !self.serve_inherited(late).await
+        {
+            return;
+        }
         match &self.socket {
             Some(socket) => keep_connected(&self.plugin, socket, &mut self.shutdown).await,
             None => {
@@ -265,13 +332,48 @@ impl Side {
 }
 
 /// Says and counts what panics beside the plugin, which goes on.
-async fn watch_over(mut tasks: JoinSet<()>, status: Arc<Status>) {
+pub(crate) async fn watch_over(mut tasks: JoinSet<()>, status: Arc<Status>) {
     while let Some(ended) = tasks.join_next().await {
         if ended.is_err_and(|error| error.is_panic()) {
             Status::count(&status.panics);
             error!(
                 "a bug of Lanner: what looks after containers beside NRI panicked. What only it told is missing from now on"
             );
+        }
+    }
+}
+
+impl Side {
+    /// Serves the connection that the runtime made; true when the runtime is to be connected to afterwards.
+    async fn serve_inherited(&mut self, late: Late) -> bool {
+        let mut said = None;
+        let socket = late.socket;
+        match socket
+            .set_nonblocking(true)
+            .and_then(|()| UnixStream::from_std(socket))
+        {
+            Ok(stream) => {
+                self.plugin.status.enter(State::Connecting);
+                let state = match self.plugin.serve(stream, || false, &mut self.shutdown).await {
+                    Ok(Ended::Shutdown) => return false,
+                    Ok(_) => {
+                        State::Failed("the runtime that started this plugin closed the connection".into())
+                    }
+                    Err(error) => State::Failed(error.to_string()),
+                };
+                note(&self.plugin, &mut said, state);
+            }
+            Err(error) => note(&self.plugin, &mut said, State::Failed(format!("socket: {error}"))),
+        }
+        tokio::select! {
+            path = late.path => match path {
+                Ok(path) => {
+                    self.socket = Some(path);
+                    true
+                }
+                Err(_) => false,
+            },
+            _ = self.shutdown.wait_for(|stop| *stop) => false,
         }
     }
 }

@@ -111,6 +111,7 @@ impl Record {
         screen.only_recorded = !self.alerts;
         watch::watch(Task {
             config: &config,
+            side: None,
             plan,
             ruleset,
             outputs,

@@ -64,6 +64,24 @@ pub(super) fn merge(root: &mut Node, main: &Path, messages: &mut Messages, verdi
     }
 }
 
+/// Merges a text that is no file of `config_files`; its keys win.
+pub(super) fn merge_over(
+    root: &mut Node,
+    text: &str,
+    path: &Path,
+    messages: &mut Messages,
+    verdicts: &mut Verdicts,
+) {
+    match tree::parse_file(text, path) {
+        Ok(mut over) => {
+            tree::settle_duplicates(&mut over, messages);
+            verdicts.add(path, &over);
+            merge_one(root, over, Strategy::Override, messages);
+        }
+        Err(message) => messages.0.push(message),
+    }
+}
+
 /// An item is a path, or a map of `path` and `strategy`.
 fn item_of(item: &Node, messages: &mut Messages) -> Option<(PathBuf, Strategy)> {
     let path = item.get("path").unwrap_or(item);

@@ -166,8 +166,41 @@ pub(crate) fn load(file: Option<&Path>, options: &[String]) -> Result<(Config, M
     Ok((config, messages))
 }
 
+/// As [`load`] with the default file where there is one; the keys of `over`, which comes from `name`, win over those of the
+/// file.
+///
+/// # Errors
+/// When the default file is there and can't be read.
+pub(crate) fn load_over(over: &str, name: &Path) -> Result<(Config, Messages), ConfigError> {
+    let file = Path::new(DEFAULT_FILE);
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => Some(text),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
+        Err(cause) => {
+            return Err(ConfigError::Read {
+                path: file.to_owned(),
+                cause,
+            });
+        }
+    };
+    let (mut config, messages) = match &text {
+        Some(text) => read_over(text, file, Some((over, name)), &[]),
+        None => read_over("", name, Some((over, name)), &[]),
+    };
+    config.file = Some(match text {
+        Some(_) => format!("{}, {}", name.display(), file.display()).into(),
+        None => name.to_owned(),
+    });
+    Ok((config, messages))
+}
+
 /// Reads a configuration's text.
 pub(crate) fn read(text: &str, path: &Path, options: &[String]) -> (Config, Messages) {
+    read_over(text, path, None, options)
+}
+
+/// As [`read`]; the top-level keys of a second text, if there is one, win over those of the first.
+fn read_over(text: &str, path: &Path, over: Option<(&str, &Path)>, options: &[String]) -> (Config, Messages) {
     let mut messages = Messages::default();
     let mut root = tree::parse_file(text, path).unwrap_or_else(|message| {
         messages.0.push(message);
@@ -197,6 +230,9 @@ pub(crate) fn read(text: &str, path: &Path, options: &[String]) -> (Config, Mess
         tree::settle_duplicates(&mut root, &mut messages);
         if include {
             include::merge(&mut root, path, &mut messages, &mut verdicts);
+            if let Some((text, path)) = over {
+                include::merge_over(&mut root, text, path, &mut messages, &mut verdicts);
+            }
         }
     }
     let mut settings = keys::Settings::default();

@@ -61,12 +61,15 @@ impl fmt::Display for Request {
 pub(crate) enum Mode {
     /// By an operator or a service manager.
     Daemon,
+    /// By the container runtime, as a plugin.
+    Plugin,
 }
 
 impl Mode {
     fn word(self) -> &'static str {
         match self {
             Mode::Daemon => "daemon",
+            Mode::Plugin => "nri-plugin",
         }
     }
 }
@@ -74,5 +77,5 @@ impl Mode {
 /// Where the agent of a configuration listens; `None` when it shall not.
 pub(crate) fn socket(config: &Config) -> Option<PathBuf> {
     let directory = config.runtime_directory.as_ref()?;
-    Some(directory.join("lanner.sock"))
+    Some(directory.join(format!("{}.sock", config.nri.plugin_name)))
 }

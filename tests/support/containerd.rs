@@ -111,16 +111,25 @@ impl Containerd {
 
     /// Starts the containerd of this suite of Debian: of trixie it is 1.7. Without one it is the newest to be had.
     pub(crate) fn start_suite(suite: Option<&str>) -> Result<Self, String> {
-        Self::start_in(suite, None)
+        Self::start_in(suite, None, |_| ())
     }
 
     /// Starts it with a network for pods that want one of their own: the folder of CNI plugins, and a list of them.
     pub(crate) fn start_with_network(plugins: &Path, network: &str) -> Result<Self, String> {
         let suite = std::env::var("LANNER_CONTAINERD_SUITE").ok();
-        Self::start_in(suite.as_deref(), Some((plugins, network)))
+        Self::start_in(suite.as_deref(), Some((plugins, network)), |_| ())
     }
 
-    fn start_in(suite: Option<&str>, network: Option<(&Path, &str)>) -> Result<Self, String> {
+    /// Starts it in a folder that was prepared: what is in nri/plugins and nri/conf.d when it starts is its to start.
+    pub(crate) fn start_prepared(suite: Option<&str>, prepare: impl FnOnce(&Path)) -> Result<Self, String> {
+        Self::start_in(suite, None, prepare)
+    }
+
+    fn start_in(
+        suite: Option<&str>,
+        network: Option<(&Path, &str)>,
+        prepare: impl FnOnce(&Path),
+    ) -> Result<Self, String> {
         if !is_root() {
             return Err("containerd needs root".to_owned());
         }
@@ -156,6 +165,7 @@ impl Containerd {
             configuration(&version, &base, &programs),
         )
         .unwrap();
+        prepare(&base);
         let namespace = mount_namespace();
         let mut containerd = Self {
             process: spawn(&namespace, &base, &programs),
@@ -200,9 +210,30 @@ impl Containerd {
         &self.digests[image]
     }
 
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.base.join("containerd.log")).unwrap_or_default()
+    }
+
     /// Stops containerd and starts it again; the containers go on meanwhile.
     pub(crate) fn restart(&mut self) {
+        self.stop();
+        self.start_again();
+    }
+
+    /// Stops containerd; the containers go on.
+    pub(crate) fn stop(&mut self) {
         end(&mut self.process);
+    }
+
+    /// Ends containerd as nothing but the kernel can.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Starts containerd after it has ended.
+    pub(crate) fn start_again(&mut self) {
         self.process = spawn(&self.namespace, &self.base, &self.programs);
         self.cri = Cri::new(&self.socket());
         self.wait_until_up();
