@@ -3,5 +3,6 @@
 #include "exit.h"
 #include "task.h"
 #include "signal.h"
+#include "own.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

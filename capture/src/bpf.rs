@@ -17,13 +17,14 @@ use lanner_schema::record;
 use libbpf_rs::libbpf_sys::{bpf_map_create_opts, size_t};
 use libbpf_rs::query::ProgInfoIter;
 use libbpf_rs::{
-    Link, MapCore, MapFlags, MapHandle, MapType, Object, ObjectBuilder, OpenObject, PrintLevel, ProgramMut,
-    ProgramType,
+    Link, MapCore, MapFlags, MapHandle, MapType, Object, ObjectBuilder, OpenObject, PrintLevel, ProgramInput,
+    ProgramMut, ProgramType,
 };
 use nix::sys::mman::{MapFlags as MmapFlags, ProtFlags, mmap, munmap};
 use nix::unistd::{SysconfVar, sysconf};
 
 use crate::error::CaptureError;
+use crate::pid_namespace;
 use crate::plan::Plan;
 
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lanner.bpf.o"));
@@ -54,6 +55,8 @@ pub(crate) struct Probes {
     captured: Cell<EventSet>,
     /// The links of [`ON_DEMAND`], by the program's name.
     on_demand: Vec<(&'static str, Link)>,
+    /// This process's id as the programs see it.
+    own_pid: u32,
     /// What calls that have begun are kept in, while there is a program that reads them.
     begun: Option<MapHandle>,
 }
@@ -70,6 +73,9 @@ struct OnDemand {
 
 const SYS_ENTER: &str = "sys_enter";
 
+/// The program that tells this process's id; it is run once and never attached.
+const OWN_PROCESS: &str = "own_process";
+
 const ON_DEMAND: [OnDemand; 2] = [
     OnDemand {
         name: "signal_deliver",
@@ -85,6 +91,19 @@ const ON_DEMAND: [OnDemand; 2] = [
 
 fn on_demand(program: &OsStr) -> Option<&'static OnDemand> {
     ON_DEMAND.iter().find(|on_demand| program == on_demand.name)
+}
+
+/// This process's id as the kernel's programs see it; `None` when the kernel does not run the program that tells.
+fn own_pid(program: &ProgramMut<'_>) -> Option<u32> {
+    match program.test_run(ProgramInput::default()) {
+        Ok(output) => Some(output.return_value),
+        Err(error) => {
+            tracing::warn!(
+                "cannot find out how the kernel numbers this process: its own calls are shown ({error})"
+            );
+            None
+        }
+    }
 }
 
 fn open() -> Result<OpenObject, CaptureError> {
@@ -124,9 +143,14 @@ impl Probes {
     pub(crate) fn start(plan: &Plan) -> Result<Probes, CaptureError> {
         libbpf_rs::set_print(Some((PrintLevel::Debug, print)));
         let mut open = open()?;
+        let is_numbered_otherwise = !pid_namespace::is_first();
         for mut program in open.progs_mut() {
-            let wanted =
-                on_demand(program.name()).is_none_or(|one| (one.is_wanted)(plan) && !one.has_scratch);
+            let wanted = match program.name() == OWN_PROCESS {
+                true => is_numbered_otherwise,
+                false => {
+                    on_demand(program.name()).is_none_or(|one| (one.is_wanted)(plan) && !one.has_scratch)
+                }
+            };
             program.set_autoload(wanted);
         }
         for mut map in open.maps_mut() {
@@ -141,9 +165,15 @@ impl Probes {
                     .map_err(|e| CaptureError::bpf("set the ring's size", e))?;
             }
         }
-        let object = load(open)?;
+        let mut object = load(open)?;
+        let own_pid = match loaded(&mut object, OWN_PROCESS) {
+            // Nobody's, when it can't be had.
+            Some(program) => own_pid(&program).unwrap_or(0),
+            None => std::process::id(),
+        };
         let mut probes = Probes {
             object,
+            own_pid,
             later: Vec::new(),
             links: Vec::new(),
             captured: Cell::new(process_life()),
@@ -156,7 +186,9 @@ impl Probes {
             .update(&0u64.to_ne_bytes(), &0u64.to_ne_bytes(), MapFlags::ANY)
             .map_err(|e| CaptureError::bpf("prepare the table of losses", e))?;
         let programs = probes.object.progs_mut();
-        for program in programs.filter(|program| on_demand(program.name()).is_none()) {
+        let stays =
+            |program: &ProgramMut<'_>| on_demand(program.name()).is_none() && program.name() != OWN_PROCESS;
+        for program in programs.filter(stays) {
             probes.links.push(attach(&program)?);
         }
         Ok(probes)
@@ -169,7 +201,7 @@ impl Probes {
         self.map(".data.config")?
             .update(
                 &0u32.to_ne_bytes(),
-                &config_bytes(plan, std::process::id()),
+                &config_bytes(plan, self.own_pid),
                 MapFlags::ANY,
             )
             .map_err(|e| CaptureError::bpf("configure the BPF programs", e))?;

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -13,6 +14,7 @@ use lanner_schema::container::{CgroupMap, ContainerTable, Containers, Owner};
 use lanner_schema::descriptor::Descriptor;
 use lanner_schema::event::{Category, EVENT_COUNT, EVENTS, Event, EventSet, Needs, Origin};
 use lanner_schema::host_names::{AddressNames, HostNames};
+use lanner_schema::host_root::on_host;
 use lanner_schema::process::{Process, User};
 use lanner_schema::record::{HEADER_LEN, Header, TaskState, Wire};
 use lanner_schema::view::{Earlier, EventView, ResolvedPath, SourceId, System};
@@ -30,6 +32,7 @@ use crate::last_peer::LastPeers;
 use crate::losses::{LossWatch, Losses};
 use crate::outside::{self, Ask, Outside};
 use crate::owner::Owners;
+use crate::pid_namespace;
 use crate::plan::{Config, Plan};
 use crate::process_table::{ProcessTable, param, text};
 use crate::procfs::Procfs;
@@ -106,6 +109,15 @@ impl Capture {
                 Outside::through(recorder.tape())
             }
             None => Outside::default(),
+        };
+        let outside = if pid_namespace::is_of_procfs(&on_host(Path::new("/proc"))) {
+            outside
+        } else {
+            tracing::warn!(
+                "the kernel numbers processes otherwise than /proc does here (a pid namespace, as in kind): of those \
+                 that ran before Lanner little is known, and nothing is asked of /proc"
+            );
+            outside.without_procfs()
         };
         let mut consumer = Consumer::new(plan.shown, config, containers, Arc::clone(&host_names), outside);
         if let Some(recorder) = recorder {

@@ -4,6 +4,7 @@
 //! replay can give them. A new question needs no format of its own: it is its kind, its key and bytes. Paths in questions are
 //! the host's, wherever that is seen from here.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -61,7 +62,11 @@ pub(crate) trait Tape: std::fmt::Debug + Send + Sync {
 
 /// The host, or a recording of it. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Outside(Option<Arc<dyn Tape>>);
+pub(crate) struct Outside {
+    tape: Option<Arc<dyn Tape>>,
+    /// Processes have other numbers in /proc than in the records, so that nothing below it is meant.
+    is_numbered_otherwise: bool,
+}
 
 /// What is used of a file's metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -152,7 +157,26 @@ fn number(bytes: &[u8]) -> Option<u64> {
 impl Outside {
     /// Asks `tape` instead of the host.
     pub(crate) fn through(tape: Arc<dyn Tape>) -> Outside {
-        Outside(Some(tape))
+        Outside {
+            tape: Some(tape),
+            is_numbered_otherwise: false,
+        }
+    }
+
+    /// Asks nothing of /proc: its numbers are not those of the records.
+    pub(crate) fn without_procfs(self) -> Outside {
+        Outside {
+            is_numbered_otherwise: true,
+            ..self
+        }
+    }
+
+    /// Where a file of the host is seen; `None` when it is not to be had here.
+    pub(crate) fn place<'p>(&self, path: &'p Path) -> Option<Cow<'p, Path>> {
+        if self.is_numbered_otherwise && path.starts_with("/proc") {
+            return None;
+        }
+        Some(on_host(path))
     }
 
     /// The answer to a question; `live` asks the host.
@@ -162,7 +186,7 @@ impl Outside {
         key: &[u8],
         live: impl FnOnce() -> Option<Vec<u8>>,
     ) -> Option<Vec<u8>> {
-        let Some(tape) = &self.0 else { return live() };
+        let Some(tape) = &self.tape else { return live() };
         let mut question = Vec::with_capacity(1 + key.len());
         question.push(what as u8);
         question.extend_from_slice(key);
@@ -177,7 +201,7 @@ impl Outside {
         key: &[u8],
         live: impl FnOnce() -> Option<u64>,
     ) -> Option<u64> {
-        if self.0.is_none() {
+        if self.tape.is_none() {
             return live();
         }
         number(&self.ask(what, key, || live().map(|n| n.to_le_bytes().to_vec()))?)
@@ -188,7 +212,10 @@ impl Outside {
     pub(crate) fn read(&self, path: &Path, most: u64) -> Option<Vec<u8>> {
         self.ask(Ask::File, path.as_os_str().as_bytes(), || {
             let mut bytes = Vec::new();
-            let _ = File::open(on_host(path)).ok()?.take(most).read_to_end(&mut bytes);
+            let _ = File::open(self.place(path)?)
+                .ok()?
+                .take(most)
+                .read_to_end(&mut bytes);
             Some(bytes)
         })
     }
@@ -196,14 +223,14 @@ impl Outside {
     /// Where a symbolic link leads.
     pub(crate) fn link(&self, path: &Path) -> Option<Vec<u8>> {
         self.ask(Ask::Link, path.as_os_str().as_bytes(), || {
-            Some(fs::read_link(on_host(path)).ok()?.into_os_string().into_vec())
+            Some(fs::read_link(self.place(path)?).ok()?.into_os_string().into_vec())
         })
     }
 
     /// Facts about a file, links followed.
     pub(crate) fn facts(&self, path: &Path) -> Option<FileFacts> {
-        let live = || Some(FileFacts::of(&fs::metadata(on_host(path)).ok()?));
-        if self.0.is_none() {
+        let live = || Some(FileFacts::of(&fs::metadata(self.place(path)?).ok()?));
+        if self.tape.is_none() {
             return live();
         }
         let bytes = self.ask(Ask::Facts, path.as_os_str().as_bytes(), || {
@@ -215,7 +242,7 @@ impl Outside {
     /// The magic number of the file system a file is in, and the flags of its mount (`ST_*`).
     pub(crate) fn file_system(&self, path: &Path) -> Option<(u64, u64)> {
         let bytes = self.ask(Ask::FileSystem, path.as_os_str().as_bytes(), || {
-            let system = statfs(&*on_host(path)).ok()?;
+            let system = statfs(&*self.place(path)?).ok()?;
             // The numbers of a kind are 32 bits wide, whatever they are carried in.
             let kind = system.filesystem_type().0 as u32;
             let flags = system.flags().bits();
@@ -232,7 +259,7 @@ impl Outside {
         let mut key = inode.to_le_bytes().to_vec();
         key.extend_from_slice(list.as_os_str().as_bytes());
         let answer = self.ask(Ask::Socket, &key, || {
-            let lines = BufReader::new(File::open(on_host(list)).ok()?).split(b'\n');
+            let lines = BufReader::new(File::open(self.place(list)?).ok()?).split(b'\n');
             let (line, listens) = open_descriptor::line_of(lines.map_while(Result::ok), column, inode)?;
             Some([&[u8::from(listens)], &line[..]].concat())
         })?;
@@ -244,7 +271,7 @@ impl Outside {
     pub(crate) fn numbers(&self, directory: &Path) -> Vec<u32> {
         let names = self.ask(Ask::Names, directory.as_os_str().as_bytes(), || {
             let mut names = Vec::new();
-            for entry in fs::read_dir(on_host(directory)).ok()?.flatten() {
+            for entry in fs::read_dir(self.place(directory)?).ok()?.flatten() {
                 let name = entry.file_name();
                 if name.as_bytes().first().is_some_and(u8::is_ascii_digit) {
                     names.extend_from_slice(name.as_bytes());
@@ -267,14 +294,14 @@ impl Outside {
 
     /// Notes the containers that are known from here on.
     pub(crate) fn containers(&self, known: &Arc<Containers>) {
-        if let Some(tape) = &self.0 {
+        if let Some(tape) = &self.tape {
             tape.containers(known);
         }
     }
 
     /// Notes the names of addresses that are known from here on.
     pub(crate) fn address_names(&self, known: &Arc<AddressNames>) {
-        if let Some(tape) = &self.0 {
+        if let Some(tape) = &self.tape {
             tape.address_names(known);
         }
     }

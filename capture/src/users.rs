@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use lanner_schema::host_root::on_host;
 use lanner_schema::process::User;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::{Mode, fstat};
@@ -91,9 +90,8 @@ impl Users {
         }
         // Not yet or no longer to be had: its users have no names then, and the next event tries again.
         let files = self.outside.ask(Ask::Users, &pid.to_le_bytes(), || {
-            files_below(&on_host(Path::new(&format!("/proc/{pid}/root"))))
-                .ok()
-                .flatten()
+            let root = PathBuf::from(format!("/proc/{pid}/root"));
+            files_below(&self.outside.place(&root)?).ok().flatten()
         });
         if let Some(files) = files {
             self.containers.insert(cgroup, Names::of_files(&files));

@@ -9,7 +9,9 @@ use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::containerd_process::{BASE, clear, configuration, end, mount_namespace, spawn, sweep, version};
+use nix::unistd::Pid;
+
+use super::containerd_process::{BASE, Namespaces, clear, configuration, end, spawn, sweep, version};
 use super::cri::{self, ContainerConfig, ContainerStatus, Cri, CriError, PodSandboxConfig};
 use super::image::{self, Image};
 use super::{is_root, machine, machine_dir, wait_for};
@@ -29,8 +31,8 @@ static STARTED: AtomicU32 = AtomicU32::new(0);
 #[derive(Debug)]
 pub(crate) struct Containerd {
     process: Child,
-    /// Keeps the mount namespace; containerd can be started in it again.
-    namespace: Child,
+    /// Containerd can be started in them again.
+    namespaces: Namespaces,
     cri: Cri,
     /// Everything it writes; removed with it.
     base: PathBuf,
@@ -111,25 +113,31 @@ impl Containerd {
 
     /// Starts the containerd of this suite of Debian: of trixie it is 1.7. Without one it is the newest to be had.
     pub(crate) fn start_suite(suite: Option<&str>) -> Result<Self, String> {
-        Self::start_in(suite, None, |_| ())
+        Self::start_prepared(suite, |_| ())
     }
 
     /// Starts it with a network for pods that want one of their own: the folder of CNI plugins, and a list of them.
     pub(crate) fn start_with_network(plugins: &Path, network: &str) -> Result<Self, String> {
         let suite = std::env::var("LANNER_CONTAINERD_SUITE").ok();
-        Self::start_in(suite.as_deref(), Some((plugins, network)), |_| ())
+        Self::start_prepared(suite.as_deref(), |base| {
+            for plugin in ["bridge", "host-local", "loopback"] {
+                fs::copy(plugins.join(plugin), base.join("cni/bin").join(plugin)).unwrap();
+            }
+            fs::write(base.join("cni/net.d/10-test.conflist"), network).unwrap();
+        })
     }
 
     /// Starts it in a folder that was prepared: what is in nri/plugins and nri/conf.d when it starts is its to start.
     pub(crate) fn start_prepared(suite: Option<&str>, prepare: impl FnOnce(&Path)) -> Result<Self, String> {
-        Self::start_in(suite, None, prepare)
+        Self::start_in(suite, false, prepare)
     }
 
-    fn start_in(
-        suite: Option<&str>,
-        network: Option<(&Path, &str)>,
-        prepare: impl FnOnce(&Path),
-    ) -> Result<Self, String> {
+    /// Starts it as in a node of kind: in namespaces of its own for processes and cgroups too.
+    pub(crate) fn start_as_node() -> Result<Self, String> {
+        Self::start_in(None, true, |_| ())
+    }
+
+    fn start_in(suite: Option<&str>, as_node: bool, prepare: impl FnOnce(&Path)) -> Result<Self, String> {
         if !is_root() {
             return Err("containerd needs root".to_owned());
         }
@@ -152,12 +160,6 @@ impl Containerd {
             fs::create_dir_all(base.join(folder)).unwrap();
         }
         fs::set_permissions(&base, fs::Permissions::from_mode(0o700)).unwrap();
-        if let Some((plugins, network)) = network {
-            for plugin in ["bridge", "host-local", "loopback"] {
-                fs::copy(plugins.join(plugin), base.join("cni/bin").join(plugin)).unwrap();
-            }
-            fs::write(base.join("cni/net.d/10-test.conflist"), network).unwrap();
-        }
 
         let version = version(&programs);
         fs::write(
@@ -166,10 +168,13 @@ impl Containerd {
         )
         .unwrap();
         prepare(&base);
-        let namespace = mount_namespace();
+        let namespaces = match as_node {
+            true => Namespaces::node(&format!("lanner-test-{tag}/node")),
+            false => Namespaces::mount(),
+        };
         let mut containerd = Self {
-            process: spawn(&namespace, &base, &programs),
-            namespace,
+            process: spawn(&namespaces, &base, &programs),
+            namespaces,
             cri: Cri::new(&base.join("containerd.sock")),
             base,
             programs,
@@ -215,6 +220,16 @@ impl Containerd {
         fs::read_to_string(self.base.join("containerd.log")).unwrap_or_default()
     }
 
+    /// A command that runs what its arguments say beside it, in its namespaces.
+    pub(crate) fn beside(&self) -> Command {
+        self.namespaces.command()
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(self.process.id().cast_signed())
+    }
+
     /// Stops containerd and starts it again; the containers go on meanwhile.
     pub(crate) fn restart(&mut self) {
         self.stop();
@@ -232,9 +247,14 @@ impl Containerd {
         self.process.wait().unwrap();
     }
 
+    /// Waits for the end of a containerd that is being killed.
+    pub(crate) fn wait_killed(&mut self) {
+        self.process.wait().unwrap();
+    }
+
     /// Starts containerd after it has ended.
     pub(crate) fn start_again(&mut self) {
-        self.process = spawn(&self.namespace, &self.base, &self.programs);
+        self.process = spawn(&self.namespaces, &self.base, &self.programs);
         self.cri = Cri::new(&self.socket());
         self.wait_until_up();
     }
@@ -286,8 +306,8 @@ impl Containerd {
 
     /// Runs containerd's `ctr` in one of its namespaces.
     pub(crate) fn ctr_in(&self, namespace: &str, arguments: &[&str]) -> std::process::Output {
-        Command::new("nsenter")
-            .args(["--mount", "--target", &self.namespace.id().to_string(), "--"])
+        self.namespaces
+            .command()
             .arg(self.programs.join("usr/bin/ctr"))
             .arg("--address")
             .arg(self.socket())
@@ -334,6 +354,16 @@ impl Containerd {
         name: &str,
         change: impl FnOnce(&mut cri::LinuxSandboxSecurityContext),
     ) -> Pod {
+        self.or_log(self.try_pod(namespace, name, change))
+    }
+
+    /// The same, which may fail.
+    pub(crate) fn try_pod(
+        &self,
+        namespace: &str,
+        name: &str,
+        change: impl FnOnce(&mut cri::LinuxSandboxSecurityContext),
+    ) -> Result<Pod, CriError> {
         let mut security = cri::LinuxSandboxSecurityContext {
             namespace_options: Some(cri::NamespaceOption {
                 network: cri::NAMESPACE_NODE,
@@ -368,20 +398,29 @@ impl Containerd {
                 security_context: Some(security),
             }),
         };
-        let id = self.or_log(self.cri.run_pod_sandbox(config.clone()));
-        Pod { id, config }
+        let id = self.cri.run_pod_sandbox(config.clone())?;
+        Ok(Pod { id, config })
     }
 
     /// Creates and starts a container in `pod`, and gives its id.
     pub(crate) fn run(&self, pod: &Pod, run: Run<'_>) -> String {
-        self.run_config(pod, Self::config(pod, run))
+        self.or_log(self.try_run(pod, run))
+    }
+
+    /// The same, which may fail.
+    pub(crate) fn try_run(&self, pod: &Pod, run: Run<'_>) -> Result<String, CriError> {
+        self.try_run_config(pod, Self::config(pod, run))
     }
 
     /// Creates and starts a container in `pod` that is configured like this, and gives its id.
     pub(crate) fn run_config(&self, pod: &Pod, config: ContainerConfig) -> String {
-        let id = self.or_log(self.cri.create_container((&pod.id, &pod.config), config));
-        self.or_log(self.cri.start_container(&id));
-        id
+        self.or_log(self.try_run_config(pod, config))
+    }
+
+    fn try_run_config(&self, pod: &Pod, config: ContainerConfig) -> Result<String, CriError> {
+        let id = self.cri.create_container((&pod.id, &pod.config), config)?;
+        self.cri.start_container(&id)?;
+        Ok(id)
     }
 
     /// How `run` is configured in `pod`.
@@ -484,7 +523,6 @@ impl Drop for Containerd {
         }
         end(&mut self.process);
         clear(&self.base);
-        drop(self.namespace.stdin.take());
-        let _ = self.namespace.wait();
+        self.namespaces.end();
     }
 }

@@ -94,28 +94,112 @@ pub(crate) fn version(programs: &Path) -> String {
         .to_owned()
 }
 
-/// A process in a mount namespace of its own that ends with the test program. The shims' sockets have a fixed place,
-/// so a file system that only this instance sees is put there.
-pub(crate) fn mount_namespace() -> Child {
-    fs::create_dir_all("/run/containerd").unwrap();
-    let mut namespace = Command::new("unshare")
-        .args(["--mount", "--propagation", "private", "--", "sh", "-c"])
-        .arg("mount -t tmpfs tmpfs /run/containerd && echo ready && exec cat")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("unshare runs");
-    let mut ready = [0; 6];
-    let answer = namespace.stdout.take().unwrap().read_exact(&mut ready);
-    assert!(
-        answer.is_ok(),
-        "a mount namespace with a file system of its own cannot be made"
-    );
-    namespace
+/// Namespaces that processes can be started in, for as long as this is there.
+#[derive(Debug)]
+pub(crate) struct Namespaces {
+    holder: Child,
+    /// What nsenter needs to enter them.
+    arguments: Vec<String>,
 }
 
-/// Starts containerd in `namespace`; it ends with the thread that called this.
-pub(crate) fn spawn(namespace: &Child, base: &Path, programs: &Path) -> Child {
+impl Namespaces {
+    /// A mount namespace. The shims' sockets have a fixed place, so a file system that only this instance sees is put there.
+    pub(crate) fn mount() -> Namespaces {
+        let namespaces = Namespaces::make(
+            &["--mount", "--propagation", "private"],
+            "mount -t tmpfs tmpfs /run/containerd",
+        );
+        let target = namespaces.holder.id();
+        namespaces.entered_by(&["--mount"], target)
+    }
+
+    /// What a node of kind is: processes have other numbers than on the host, and cgroups begin at `cgroup`, which is made.
+    pub(crate) fn node(cgroup: &str) -> Namespaces {
+        let script = format!(
+            "set -e
+             grep -E '^[^ ]+ [^ ]+ cgroup2? ' /proc/self/mounts | while read -r _ place _; do
+                 mkdir -p \"$place/{cgroup}\"
+                 # Version 1's cpusets want to be told first.
+                 if [ -e \"$place/{cgroup}/cpuset.cpus\" ] && [ ! -s \"$place/{cgroup}/cpuset.cpus\" ]; then
+                     (cd \"$place\"; up=.; for name in $(echo {cgroup} | tr / ' '); do
+                         for file in cpuset.cpus cpuset.mems; do cat \"$up/$file\" > \"$up/$name/$file\"; done
+                         up=$up/$name
+                     done) || true
+                 fi
+                 echo $$ > \"$place/{cgroup}/cgroup.procs\"
+             done
+             exec unshare --pid --fork --cgroup --mount --propagation private --mount-proc sh -c '
+                 set -e
+                 mount -t tmpfs tmpfs /run/containerd
+                 grep -E \"^[^ ]+ [^ ]+ cgroup2? \" /proc/self/mounts | while read -r _ place kind options _; do
+                     umount \"$place\"
+                     case $kind in
+                         cgroup) mount -t cgroup -o \"$options\" cgroup \"$place\" ;;
+                         cgroup2) mount -t cgroup2 cgroup2 \"$place\" ;;
+                     esac
+                 done
+                 echo ready
+                 exec cat'"
+        );
+        let holder = Namespaces::hold(Command::new("sh").args(["-c", &script]));
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", holder.id())).unwrap();
+        let first = children.split_whitespace().next().unwrap().parse().unwrap();
+        Namespaces {
+            holder,
+            arguments: Vec::new(),
+        }
+        .entered_by(&["--mount", "--pid", "--cgroup"], first)
+    }
+
+    fn make(unshare: &[&str], script: &str) -> Namespaces {
+        let mut command = Command::new("unshare");
+        command
+            .args(unshare)
+            .args(["--", "sh", "-c", &format!("{script} && echo ready && exec cat")]);
+        Namespaces {
+            holder: Namespaces::hold(&mut command),
+            arguments: Vec::new(),
+        }
+    }
+
+    fn hold(command: &mut Command) -> Child {
+        fs::create_dir_all("/run/containerd").unwrap();
+        let mut holder = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell runs");
+        let mut ready = [0; 6];
+        let answer = holder.stdout.take().unwrap().read_exact(&mut ready);
+        assert!(
+            answer.is_ok(),
+            "namespaces with file systems of their own cannot be made"
+        );
+        holder
+    }
+
+    fn entered_by(self, kinds: &[&str], target: u32) -> Namespaces {
+        let mut arguments: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+        arguments.extend(["--target".to_owned(), target.to_string(), "--".to_owned()]);
+        Namespaces { arguments, ..self }
+    }
+
+    /// A command that runs what its further arguments say in these namespaces.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(&self.arguments);
+        command
+    }
+
+    /// Ends what holds them.
+    pub(crate) fn end(&mut self) {
+        drop(self.holder.stdin.take());
+        let _ = self.holder.wait();
+    }
+}
+
+/// Starts containerd in `namespaces`; it ends with the thread that called this.
+pub(crate) fn spawn(namespaces: &Namespaces, base: &Path, programs: &Path) -> Child {
     let log = fs::File::options()
         .create(true)
         .append(true)
@@ -126,8 +210,8 @@ pub(crate) fn spawn(namespace: &Child, base: &Path, programs: &Path) -> Child {
         programs.display(),
         std::env::var("PATH").unwrap_or_default()
     );
-    Command::new("nsenter")
-        .args(["--mount", "--target", &namespace.id().to_string(), "--"])
+    namespaces
+        .command()
         .args(["setpriv", "--pdeathsig", "TERM"])
         .arg(programs.join("usr/bin/containerd"))
         .arg("--config")
