@@ -80,34 +80,41 @@ impl RuntimeSide {
 /// The kernel's map of cgroups, for who writes it before there is one.
 #[derive(Debug, Default)]
 pub(crate) struct LateCgroups {
-    state: Mutex<(Option<Arc<dyn CgroupMap>>, Vec<u64>)>,
+    state: Mutex<Late>,
+}
+
+#[derive(Debug, Default)]
+struct Late {
+    map: Option<Arc<dyn CgroupMap>>,
+    /// What came before it.
+    cgroups: Vec<u64>,
 }
 
 impl LateCgroups {
     /// Writes what came so far, and from now on what comes.
     pub(crate) fn set(&self, map: Arc<dyn CgroupMap>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        for cgroup in state.1.drain(..) {
+        for cgroup in state.cgroups.drain(..) {
             map.insert(cgroup);
         }
-        state.0 = Some(map);
+        state.map = Some(map);
     }
 }
 
 impl CgroupMap for LateCgroups {
     fn insert(&self, cgroup: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match &state.0 {
+        match &state.map {
             Some(map) => map.insert(cgroup),
-            None => state.1.push(cgroup),
+            None => state.cgroups.push(cgroup),
         }
     }
 
     fn remove(&self, cgroup: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match &state.0 {
+        match &state.map {
             Some(map) => map.remove(cgroup),
-            None => state.1.retain(|other| *other != cgroup),
+            None => state.cgroups.retain(|other| *other != cgroup),
         }
     }
 }
