@@ -415,3 +415,37 @@ proptest! {
         prop_assert!(answer.is_some());
     }
 }
+
+#[test_log::test(tokio::test)]
+async fn a_plugin_that_the_runtime_started_gets_its_configuration_and_needs_no_synchronize() {
+    let mut setup = setup();
+    setup.stop.send(true).unwrap();
+    assert_eq!(setup.served.await.unwrap().unwrap(), Ended::Shutdown);
+    let (sender, configuration) = tokio::sync::oneshot::channel();
+    *setup.plugin.configured.lock().unwrap() = Some(sender);
+    let (ours, theirs) = duplex(64 * 1024);
+    let (_stop, mut shutdown) = watch::channel(false);
+    let served = tokio::spawn({
+        let plugin = Arc::clone(&setup.plugin);
+        async move { plugin.serve(ours, || false, &mut shutdown).await }
+    });
+    setup.runtime.stream = theirs;
+    let (stream, _) = setup.runtime.registration().await;
+    setup.runtime.accept(stream).await;
+    let request = api::ConfigureRequest {
+        config: "priority: notice\n".into(),
+        runtime_name: "containerd".into(),
+        runtime_version: "1.7.24".into(),
+        ..api::ConfigureRequest::default()
+    };
+    setup.runtime.call("Configure", &request).await;
+    assert_eq!(configuration.await.unwrap(), "priority: notice\n");
+    let is_registered = || matches!(setup.fixture.status.state(), State::Registered { .. });
+    assert!(is_registered(), "{:?}", setup.fixture.status.state());
+    // From 2.0 on it comes, and is not another connection.
+    setup.runtime.synchronize(false).await;
+    assert!(is_registered());
+    assert_eq!(setup.fixture.status.snapshot().connections, 1);
+    drop(setup.runtime);
+    assert_eq!(served.await.unwrap().unwrap(), Ended::Closed);
+}

@@ -144,7 +144,9 @@ impl Registry {
     /// Takes over what another agent knew. What the runtime tells wins, whenever that is.
     pub(crate) fn adopt_all(&mut self, known: Vec<Container>) {
         for container in known {
-            if container.gone || self.entries.contains_key(&container.full_id) {
+            // Who else told of containers is asked again by whoever adopts them.
+            let told_by_nri = matches!(container.learnt, Learnt::Start | Learnt::Synchronize);
+            if !told_by_nri || container.gone || self.entries.contains_key(&container.full_id) {
                 continue;
             }
             let runs = container.cgroup != 0;

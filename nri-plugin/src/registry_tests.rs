@@ -233,6 +233,34 @@ fn synchronize_in_parts_adds_what_runs_and_forgets_what_does_not() {
 }
 
 #[test]
+fn what_another_agent_knew_is_known_until_the_runtime_tells() {
+    let mut fixture = Fixture::new();
+    let known = |letter: char, cgroup: u64, learnt: Learnt| Container {
+        name: Some("web".into()),
+        cgroup,
+        ..Container::new(id(letter), "containerd", learnt)
+    };
+    fixture.registry.adopt_all(vec![
+        known('a', 71, Learnt::Start),
+        known('b', 72, Learnt::Synchronize),
+        // Who told of it is asked again, and a container that is gone is of no use.
+        known('c', 73, Learnt::Api),
+        Container {
+            gone: true,
+            ..known('d', 74, Learnt::Start)
+        },
+    ]);
+    assert_eq!(fixture.get(71).unwrap().name.as_deref(), Some("web"));
+    assert!(fixture.in_map(72) && fixture.get(72).is_some());
+    assert!(fixture.get(73).is_none() && fixture.get(74).is_none());
+    let now = Instant::now();
+    fixture.registry.synchronized_container(&container('a', 1));
+    fixture.registry.synchronized(now);
+    fixture.registry.sweep(now + GRACE * 2);
+    assert!(fixture.get(71).is_some() && fixture.get(72).is_none());
+}
+
+#[test]
 fn an_unfinished_synchronize_forgets_nothing() {
     let mut fixture = Fixture::new();
     let cgroup = fixture.cgroup(&id('a'));

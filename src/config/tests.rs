@@ -398,3 +398,29 @@ nri:
     }
     assert_eq!(config.nri, lanner_nri::Config::default(), "nothing of it is used");
 }
+
+#[test]
+fn what_a_runtime_has_for_a_plugin_wins_over_the_file() {
+    let file = "priority: error\njson_output: true\nnri: {socket_path: /a}\n";
+    let over = "nri: {request_timeout_ms: 900}\npriority: loud\nconfig_files: [/x]\n";
+    let read = |over: &str| {
+        let over = Some((over, Path::new("10-lanner.conf")));
+        let (config, messages) = read_over(file, Path::new("lanner.yaml"), over, &[]);
+        (config, texts(&messages))
+    };
+    let (config, said) = read("priority: notice\nstdout_output: {enabled: false}\n");
+    assert!(said.is_empty(), "{said:?}");
+    assert_eq!(config.priority, Priority::Notice);
+    assert!(config.json_output && !config.outputs.stdout);
+    let (config, said) = read(over);
+    // By top-level keys, as config_files with the strategy override.
+    assert_eq!(config.nri.socket_path, Path::new("/var/run/nri/nri.sock"));
+    for part in [
+        "10-lanner.conf:2:11: priority must be",
+        "10-lanner.conf:3:1: config_files in an included",
+    ] {
+        assert!(said.iter().any(|text| text.contains(part)), "{part} {said:#?}");
+    }
+    let (config, said) = read("");
+    assert!(said.is_empty() && config.priority == Priority::Error, "{said:?}");
+}
