@@ -655,14 +655,14 @@ static __noinline int put_sigset(struct scratch *s, __u32 index, __u64 at)
 	return 0;
 }
 
-/* i386's ppoll with the struct timespec of old. */
-#define NR_I386_PPOLL 309
+/* The first i386 call with times of 64 bits: those before it have a struct timespec of two longs. */
+#define I386_CLOCK_GETTIME64 403
 
-static __noinline int put_timeout(struct scratch *s, __u32 index, __u64 at)
+static __noinline int put_time(struct scratch *s, __u32 index, __u64 at)
 {
 	__s64 time[2] = { 0, -1 };
 
-	if (at && s->compat && s->number == NR_I386_PPOLL) {
+	if (at && s->compat && s->number < I386_CLOCK_GETTIME64) {
 		__s32 words[2] = {};
 
 		if (bpf_probe_read_user(words, sizeof(words), (void *)at))

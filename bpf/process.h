@@ -23,7 +23,7 @@ static __always_inline void extract__capabilities(struct scratch *s, __u32 index
 					  (void *)&cred->cap_effective));
 }
 
-/* i386 calls that take ids of 16 bits, which later calls with ids of 32 bits did not replace. */
+/* i386 calls with ids of 16 bits, which later calls with ids of 32 bits did not replace. */
 static __always_inline bool has_short_ids(struct scratch *s)
 {
 #if defined(__TARGET_ARCH_x86)
@@ -39,7 +39,9 @@ static __always_inline bool has_short_ids(struct scratch *s)
 	case 138: /* setfsuid */
 	case 139: /* setfsgid */
 	case 164: /* setresuid */
+	case 165: /* getresuid */
 	case 170: /* setresgid */
+	case 171: /* getresgid */
 	case 182: /* chown */
 		return true;
 	}
@@ -56,6 +58,19 @@ static __always_inline void put_id(struct scratch *s, __u32 index, __u64 value)
 			value = 0xffffffff;
 	}
 	put_u64(s, index, (__u32)value);
+}
+
+/* An id that the call wrote to `at`. */
+static __always_inline void put_id_at(struct scratch *s, __u32 index, __u64 at)
+{
+	__u32 id = 0;
+
+	if (s->ret < 0)
+		return;
+	if (bpf_probe_read_user(&id, has_short_ids(s) ? 2 : 4, (void *)at))
+		count_miss(MISS_USER_MEMORY);
+	else
+		put_u64(s, index, id);
 }
 
 #define MS_MGC_VAL 0xc0ed0000
@@ -108,8 +123,8 @@ __noinline int extract__prctl(__u32 index, __u32 name)
 	return 0;
 }
 
-/* A limit of setrlimit(): its members are longs, and a 32-bit caller's infinity is the kernel's. */
-__noinline int extract__limit(__u32 index, __u64 from, __u32 which)
+/* One of the first two members of a structure of longs: a limit, a time. A 32-bit caller's infinity is the kernel's. */
+__noinline int extract__long(__u32 index, __u64 from, __u32 which)
 {
 	struct scratch *s = syscall_scratch();
 	__u64 value = 0;

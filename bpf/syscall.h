@@ -2,7 +2,10 @@
 /* System calls: their arguments, and the walk through their row of the event table. */
 #pragma once
 
+#include "calls.h"
 #include "values.h"
+
+#define I386_PREAD64 180
 
 /* The flags of an open, with a bit of our own when the call created its file. */
 static __always_inline __u64 open_flags(struct scratch *s, __u64 flags)
@@ -79,6 +82,10 @@ __noinline int walk_param(__u32 row, __u32 which)
 	case OP_ARG_ID:
 		put_id(s, index, value);
 		break;
+	case OP_RESULT_STRING:
+		if (s->ret < 0)
+			break;
+		__attribute__((fallthrough));
 	case OP_USER_STRING:
 		put_user_str(s, index, (void *)value);
 		break;
@@ -151,8 +158,8 @@ __noinline int walk_param(__u32 row, __u32 which)
 	case OP_POLL_OBJECTS:
 		extract__poll(index, 1);
 		break;
-	case OP_TIMEOUT:
-		put_timeout(s, index, value);
+	case OP_TIME:
+		put_time(s, index, value);
 		break;
 	case OP_SIGSET:
 		put_sigset(s, index, value);
@@ -181,8 +188,18 @@ __noinline int walk_param(__u32 row, __u32 which)
 	case OP_PRCTL_NUMBER:
 		extract__prctl(index, 0);
 		break;
-	case OP_LIMIT:
-		extract__limit(index, value, param->extra);
+	case OP_RESULT_LONG:
+		if (s->ret < 0)
+			break;
+		__attribute__((fallthrough));
+	case OP_USER_LONG:
+		extract__long(index, value, param->extra);
+		break;
+	case OP_RESULT_ID:
+		put_id_at(s, index, value);
+		break;
+	case OP_USER_BYTES:
+		extract__data(index, value, (__u32)s->args[param->extra & 7]);
 		break;
 	case OP_PTRACE_ADDR:
 		put_u64(s, index, s->ret < 0 ? 0 : value);
@@ -248,7 +265,36 @@ __noinline int walk_param(__u32 row, __u32 which)
 		extract__vector_size(index, false);
 		break;
 	case OP_POSITION:
-		put_u64(s, index, s->compat ? (__u32)value | s->args[4] << 32 : value);
+		if (s->compat) {
+			value = s->args[param->extra & 7];
+			/* The first i386 call with places of 64 bits. */
+			if (s->number < I386_PREAD64)
+				value = (__s64)(__s32)value;
+			else
+				value = (__u32)value | s->args[(param->extra + 1) & 7] << 32;
+		}
+		put_u64(s, index, value);
+		break;
+	case OP_LLSEEK_OFFSET:
+		put_u64(s, index, value << 32 | (__u32)s->args[2]);
+		break;
+	case OP_SEMCTL_VALUE:
+		put_u64(s, index, ((__u32)s->args[2] & ~SEM_IPC_64) == SEM_SETVAL ? (__s64)(__s32)value : 0);
+		break;
+	case OP_SEMBUF:
+		put_sembuf(s, index, value, param->extra);
+		break;
+	case OP_FSCONFIG:
+		extract__fsconfig(index, value, param->extra);
+		break;
+	case OP_KEYCTL:
+		extract__keyctl(index, param->arg);
+		break;
+	case OP_QUOTA:
+		extract__quota(index, param->extra);
+		break;
+	case OP_QUOTA_ID:
+		put_quota_id(s, index, value, param->extra);
 		break;
 	case OP_SENDFILE_OFFSET:
 		extract__sendfile_offset(s, index, value);
@@ -299,6 +345,23 @@ static __always_inline void load_args(struct scratch *s, struct pt_regs *regs)
 	s->args[4] = regs->regs[4];
 	s->args[5] = regs->regs[5];
 #endif
+}
+
+/* The arguments of 32-bit callers where 64-bit callers have them. */
+static __always_inline void arrange_args(struct scratch *s, __u8 flags)
+{
+	if (flags & ROW_ARGS_BEHIND) {
+		__u32 args[6] = {};
+
+		bpf_probe_read_user(args, sizeof(args), (void *)s->args[0]);
+#pragma unroll
+		for (int i = 0; i < 6; i++)
+			s->args[i] = args[i];
+	} else if (flags & ROW_WIDE_MASK) {
+		/* The upper half of a mask has no bit yet. */
+		s->args[3] = s->args[4];
+		s->args[4] = s->args[5];
+	}
 }
 
 static __always_inline __u64 syscall_number(struct pt_regs *regs)
@@ -394,6 +457,8 @@ static __always_inline struct scratch *call__begin(struct pt_regs *regs, __u64 n
 			return NULL;
 		s->compat = compat;
 		load_args(s, regs);
+		if (compat)
+			arrange_args(s, rows[row_of(*wanted - 1)].flags);
 	}
 	s->number = nr;
 	return s;

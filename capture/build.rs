@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use lanner_schema::cgroup::Controller;
 use lanner_schema::event::{
     DEDICATED_COUNT, EVENT_COUNT, EVENTS, Event, EventRow, Extractor, FdUse, Holder, MAX_PARAMS, MAX_SNAPLEN,
-    MAX_WALKED_PARAMS, Origin, Param, ParamType, SOCKETCALLS,
+    MAX_WALKED_PARAMS, Origin, Param, ParamType, QuotaPart, SOCKETCALLS,
 };
 use lanner_schema::record;
 use lanner_schema::task::TaskValue;
@@ -52,6 +52,11 @@ fn main() {
     }
 }
 
+/// What of a `quotactl` a parameter is, beside the offset of a member: not of the structure of limits.
+const QUOTA_INFO: u8 = 0x40;
+const QUOTA_FORMAT: u8 = 0x80;
+const QUOTA_FILE: u8 = 0xc0;
+
 fn define(out: &mut String, name: impl AsRef<str>, value: impl std::fmt::Display) {
     writeln!(out, "#define {} {value}", name.as_ref().to_uppercase()).expect("write to a string");
 }
@@ -81,6 +86,9 @@ fn header() -> String {
     define(&mut out, "DYN_ERRNO", record::DYN_ERRNO);
     define(&mut out, "DYN_NUMBER", record::DYN_NUMBER);
     define(&mut out, "MAX_SNAPLEN", MAX_SNAPLEN);
+    define(&mut out, "QUOTA_INFO", QUOTA_INFO);
+    define(&mut out, "QUOTA_FORMAT", QUOTA_FORMAT);
+    define(&mut out, "QUOTA_FILE", QUOTA_FILE);
     define(&mut out, "LENGTH_CUT", record::TRUNCATED);
     define(&mut out, "FLAG_COMPAT", record::FLAG_COMPAT);
     define(&mut out, "STREAM_COUNT", record::STREAMS.len());
@@ -162,6 +170,8 @@ const LIMITS: &str = "
 #define POLL_OBJECTS 16        /* of those, looked at */
 #define ROW_MESSAGES 2       /* a record for every message */
 #define ROW_AT_ENTER 4       /* a parameter is read when the call begins */
+#define ROW_ARGS_BEHIND 8    /* 32-bit callers have all arguments in memory, at the address in the first */
+#define ROW_WIDE_MASK 16     /* 32-bit callers have the third argument in two */
 #define MESSAGES_MAX 128     /* of one call; more are counted */
 
 ";
@@ -182,14 +192,17 @@ enum param_op {
 	OP_NONE, OP_RETURN, OP_ARG_S32, OP_ARG_U32, OP_ARG_64, OP_USER_STRING, OP_USER_U64, OP_USER_PATH,
 	OP_SOCK_TUPLE, OP_SOCK_ADDR, OP_OPENED_DEV, OP_OPENED_INO, OP_ARGV, OP_CWD,
 	OP_SENDTO_TUPLE, OP_SENDMSG_TUPLE, OP_SENT_DATA, OP_SENT_MSG_DATA, OP_MSG_SIZE,
-	OP_USER_U32, OP_PIPE_INO, OP_RESULT_PATH, OP_CREAT_FLAGS, OP_RESULT_LAYER, OP_POLL_FDS, OP_POLL_OBJECTS, OP_TIMEOUT,
+	OP_USER_U32, OP_PIPE_INO, OP_RESULT_PATH, OP_CREAT_FLAGS, OP_RESULT_LAYER, OP_POLL_FDS, OP_POLL_OBJECTS, OP_TIME,
 	OP_SIGSET, OP_OBJECT, OP_ARG_TUPLE,
-	OP_ARG_ID, OP_RESULT_U64, OP_CAPABILITIES, OP_MOUNT_FLAGS, OP_PRCTL_NAME, OP_PRCTL_NUMBER, OP_LIMIT,
+	OP_ARG_ID, OP_RESULT_U64, OP_CAPABILITIES, OP_MOUNT_FLAGS, OP_PRCTL_NAME, OP_PRCTL_NUMBER, OP_USER_LONG,
+	OP_RESULT_LONG,
 	OP_PTRACE_ADDR, OP_PTRACE_DATA, OP_MODULE_IMAGE, OP_TASK_STATE,
 	OP_RESULT_TUPLE, OP_RECVFROM_TUPLE, OP_RECVMSG_TUPLE, OP_RECEIVED_DATA, OP_RECEIVED_MSG_DATA, OP_RECEIVED_SIZE,
 	OP_MSG_CONTROL, OP_QUEUE_PERCENT, OP_QUEUE_LENGTH, OP_QUEUE_MAX, OP_PAIR_FD, OP_PAIR_SOCKET, OP_PAIR_TUPLE,
 	OP_SOCKOPT_LEVEL, OP_SOCKOPT_NAME, OP_SOCKOPT_VALUE, OP_SOCKOPT_LEN, OP_SOCKET_FLAGS,
 	OP_VECTOR_DATA, OP_VECTOR_SIZE, OP_POSITION, OP_SENDFILE_OFFSET,
+	OP_RESULT_STRING, OP_USER_BYTES, OP_RESULT_ID, OP_LLSEEK_OFFSET, OP_SEMCTL_VALUE, OP_SEMBUF, OP_FSCONFIG, OP_KEYCTL,
+	OP_QUOTA, OP_QUOTA_ID,
 	OP_NUMBER,
 };
 
@@ -230,6 +243,8 @@ fn c_row(row: &EventRow) -> String {
     let flags = match row.event {
         Event::Execve | Event::Execveat => "ROW_FAILURES_ONLY",
         Event::Sendmmsg | Event::Recvmmsg => "ROW_MESSAGES",
+        Event::Mmap => "ROW_ARGS_BEHIND",
+        Event::FanotifyMark => "ROW_WIDE_MASK",
         _ if row.at_enter() != 0 => "ROW_AT_ENTER",
         _ => "0",
     };
@@ -249,11 +264,24 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
         Origin::Number => ("OP_NUMBER", 0, 0),
         Origin::Arg(arg) => (width(param.ty), arg, 0),
         Origin::Int(arg) => ("OP_ARG_S32", arg, 0),
+        Origin::Id(arg) => ("OP_ARG_ID", arg, 0),
+        Origin::Position { arg, compat } => ("OP_POSITION", arg, compat),
         Origin::UserString(arg) => ("OP_USER_STRING", arg, 0),
+        Origin::ResultString(arg) => ("OP_RESULT_STRING", arg, 0),
+        Origin::UserBytes { arg, length } => ("OP_USER_BYTES", arg, length),
         Origin::UserPath { path, dirfd } => ("OP_USER_PATH", path, dirfd.unwrap_or(u8::MAX)),
         Origin::UserU32 { arg, offset } => ("OP_USER_U32", arg, offset),
         Origin::UserU64 { arg, offset } => ("OP_USER_U64", arg, offset),
         Origin::ResultU64 { arg, offset } => ("OP_RESULT_U64", arg, offset),
+        Origin::UserLong { arg, member } => ("OP_USER_LONG", arg, member),
+        Origin::ResultLong { arg, member } => ("OP_RESULT_LONG", arg, member),
+        Origin::ResultId(arg) => ("OP_RESULT_ID", arg, 0),
+        Origin::UserTime(arg) => ("OP_TIME", arg, 0),
+        Origin::UserSignals(arg) => ("OP_SIGSET", arg, 0),
+        Origin::Sembuf(offset) => ("OP_SEMBUF", 1, offset),
+        Origin::KeyctlArg(arg) => ("OP_KEYCTL", arg, 0),
+        Origin::Quota(QuotaPart::Block, offset) => ("OP_QUOTA", 0, offset),
+        Origin::Quota(QuotaPart::Info, offset) => ("OP_QUOTA", 0, QUOTA_INFO | offset),
         Origin::Extractor(extractor) => match extractor {
             Extractor::SockTuple => ("OP_SOCK_TUPLE", 0, 0),
             Extractor::SockAddr => ("OP_SOCK_ADDR", 0, 0),
@@ -276,8 +304,6 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
             Extractor::MountFlags => ("OP_MOUNT_FLAGS", 3, 0),
             Extractor::PrctlName => ("OP_PRCTL_NAME", 1, 0),
             Extractor::PrctlNumber => ("OP_PRCTL_NUMBER", 1, 0),
-            Extractor::LimitSoft => ("OP_LIMIT", 1, 0),
-            Extractor::LimitHard => ("OP_LIMIT", 1, 1),
             Extractor::PtraceAddr => ("OP_PTRACE_ADDR", 2, 0),
             Extractor::PtraceData => ("OP_PTRACE_DATA", 3, 0),
             Extractor::ModuleImage => ("OP_MODULE_IMAGE", 0, 0),
@@ -302,9 +328,6 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
             Extractor::ResultLayer => ("OP_RESULT_LAYER", 0, 0),
             Extractor::PollFds => ("OP_POLL_FDS", 0, 0),
             Extractor::PollObjects => ("OP_POLL_OBJECTS", 0, 0),
-            Extractor::Timeout => ("OP_TIMEOUT", 2, 0),
-            Extractor::PollSigmask => ("OP_SIGSET", 3, 0),
-            Extractor::SignalfdMask => ("OP_SIGSET", 1, 0),
             Extractor::PairSource => ("OP_PAIR_SOCKET", 0, 0),
             Extractor::PairPeer => ("OP_PAIR_SOCKET", 0, 1),
             Extractor::PairTuple => ("OP_PAIR_TUPLE", 0, 0),
@@ -317,8 +340,15 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
             Extractor::WrittenVectorData => ("OP_VECTOR_DATA", 0, 0),
             Extractor::ReadVectorData => ("OP_VECTOR_DATA", 0, 1),
             Extractor::VectorSize => ("OP_VECTOR_SIZE", 0, 0),
-            Extractor::Position => ("OP_POSITION", 3, 0),
             Extractor::SendfileOffset => ("OP_SENDFILE_OFFSET", 2, 0),
+            Extractor::LlseekOffset => ("OP_LLSEEK_OFFSET", 1, 0),
+            Extractor::SemctlValue => ("OP_SEMCTL_VALUE", 3, 0),
+            Extractor::FsconfigBytes => ("OP_FSCONFIG", 3, 0),
+            Extractor::FsconfigText => ("OP_FSCONFIG", 3, 1),
+            Extractor::QuotaFormat => ("OP_QUOTA_ID", 2, 1),
+            Extractor::QuotaId => ("OP_QUOTA_ID", 2, 0),
+            Extractor::QuotaFile => ("OP_QUOTA", 0, QUOTA_FILE),
+            Extractor::QuotaFormatOut => ("OP_QUOTA", 0, QUOTA_FORMAT),
         },
         Origin::Object(Holder::Arg(arg)) => ("OP_OBJECT", arg, 0),
         Origin::Object(Holder::Result) => ("OP_OBJECT", 0, 1),

@@ -224,7 +224,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     })
 }
 
-/// Everything of the events a role performs. The many calls by number have a pass in which nothing else is captured:
+/// Everything of the events a role performs. The many calls that no state needs have a pass in which nothing else is captured:
 /// the program is then short on all that happens around them, and preemptible kernels refuse fewer of its runs.
 fn needs(role: &str) -> Needs {
     let mut needs = Needs::all();
@@ -242,7 +242,7 @@ fn needs(role: &str) -> Needs {
     let by_number = role == "numbers";
     needs.events = EVENTS
         .iter()
-        .filter(|row| row.is_by_number() == by_number)
+        .filter(|row| act::is_plain(row) == by_number)
         .map(|row| row.event)
         .collect();
     needs

@@ -244,9 +244,6 @@ fn uncaptured_type(field: &FieldRef) -> Option<&str> {
 
 /// Why there is no event of this name.
 fn why_no_event(name: &str) -> Why {
-    if names::event_of_call(name).is_some() {
-        return Why::OtherName;
-    }
     match name {
         "sched_process_exit" => Why::IsProcexit,
         "signal_deliver" => Why::IsSignaldeliver,

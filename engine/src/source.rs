@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use lanner_schema::event::{EVENTS, Event, EventSet};
 use lanner_schema::names::EVENT_NAMES;
+use lanner_schema::names::event_of_call;
 
 use crate::field::{self, Field, FieldClass};
 
@@ -88,6 +89,14 @@ impl EventSource {
     /// Its event with this name, when that is in the table of events.
     pub fn event(&self, name: &str) -> Option<Event> {
         Event::from_name(name).filter(|event| (self.is_event)(*event))
+    }
+
+    /// The name of the events that a rule means by `name`: a call may be known by another name than its event, as
+    /// `pread64`, whose event is `pread`.
+    pub fn event_name<'n>(&self, name: &'n str) -> &'n str {
+        event_of_call(name)
+            .filter(|event| self.event(event).is_some())
+            .unwrap_or(name)
     }
 
     /// The row of the field called `name`, without any argument.

@@ -177,6 +177,7 @@ fn type_name(ty: ParamType) -> (&'static str, Option<&'static FlagTable>) {
         ParamType::I64 => "INT64",
         ParamType::Signal => "SIGTYPE",
         ParamType::AbsTime => "ABSTIME",
+        ParamType::RelTime => "RELTIME",
         ParamType::CharBuf => "CHARBUF",
         ParamType::ByteBuf => "BYTEBUF",
         ParamType::FsPath => "FSPATH",
@@ -231,7 +232,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("\nYes | `<` | `futex` | SYSCALLID **ID**, UINT16 **nativeID**\n"),
+            text.contains("\nYes | `<` | `getpid` | SYSCALLID **ID**, UINT16 **nativeID**\n"),
             "{text}"
         );
         assert!(text.contains("\nNo | `<` | `drop` | \n"), "{text}");

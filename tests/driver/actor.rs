@@ -150,6 +150,35 @@ fn errno(result: i64) -> &'static str {
         libc::EACCES => "EACCES",
         libc::EAGAIN => "EAGAIN",
         libc::EOPNOTSUPP => "EOPNOTSUPP",
+        libc::E2BIG => "E2BIG",
+        libc::ENXIO => "ENXIO",
+        libc::ECHILD => "ECHILD",
+        libc::ENOMEM => "ENOMEM",
+        libc::EBUSY => "EBUSY",
+        libc::EXDEV => "EXDEV",
+        libc::EISDIR => "EISDIR",
+        libc::EMFILE => "EMFILE",
+        libc::ENOSPC => "ENOSPC",
+        libc::ESPIPE => "ESPIPE",
+        libc::EROFS => "EROFS",
+        libc::EMLINK => "EMLINK",
+        libc::EPIPE => "EPIPE",
+        libc::EDOM => "EDOM",
+        libc::ERANGE => "ERANGE",
+        libc::EDEADLK => "EDEADLK",
+        libc::ENAMETOOLONG => "ENAMETOOLONG",
+        libc::ENOTEMPTY => "ENOTEMPTY",
+        libc::ELOOP => "ELOOP",
+        libc::ENODATA => "ENODATA",
+        libc::EOVERFLOW => "EOVERFLOW",
+        libc::ENOTCONN => "ENOTCONN",
+        libc::ETIMEDOUT => "ETIMEDOUT",
+        libc::ENOKEY => "ENOKEY",
+        libc::EKEYEXPIRED => "EKEYEXPIRED",
+        libc::EKEYREVOKED => "EKEYREVOKED",
+        libc::EKEYREJECTED => "EKEYREJECTED",
+        libc::EADDRINUSE => "EADDRINUSE",
+        libc::EISCONN => "EISCONN",
         _ => "an error that this test does not know",
     }
 }
@@ -264,13 +293,16 @@ impl Actor {
             return result;
         }
         let result: i64;
-        // SAFETY: as above; rbx is the compiler's, and is given back. The kernel may change r8 to r11.
+        // SAFETY: as above; rbx and rbp are the compiler's, and are given back. The kernel may change r8 to r11.
         unsafe {
             asm!(
                 "xchg rbx, {first}",
+                "xchg rbp, {sixth}",
                 "int 0x80",
+                "xchg rbp, {sixth}",
                 "xchg rbx, {first}",
                 first = inout(reg) argument(0) & 0xffff_ffff => _,
+                sixth = inout(reg) argument(5) & 0xffff_ffff => _,
                 inlateout("rax") call.1 => result,
                 in("rcx") argument(1) & 0xffff_ffff,
                 in("rdx") argument(2) & 0xffff_ffff,

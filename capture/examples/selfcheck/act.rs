@@ -1,7 +1,8 @@
-//! The acting process: performs every event and prints what must be seen of it. The calls by number have a role of
-//! their own.
+//! The acting process: performs every event and prints what must be seen of it. The calls that no state needs have a role
+//! of their own.
 
 mod by_number;
+mod calls;
 mod compat;
 #[cfg(target_arch = "x86_64")]
 mod compat_descriptors;
@@ -19,6 +20,8 @@ mod sockets;
 mod state;
 mod tracing;
 
+pub(crate) use by_number::is_plain;
+
 use std::error::Error;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -33,7 +36,10 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 pub(crate) fn play(role: &str, args: &[String]) -> Result<ExitCode> {
     match (role, args) {
         ("act", [dir]) => act(dir)?,
-        ("numbers", [_]) => by_number::by_number(compat::available()),
+        ("numbers", [dir]) => {
+            calls::calls(dir)?;
+            by_number::by_number(compat::available());
+        }
         ("idle", _) => {}
         ("own", [part, place, version]) => crate::owners::play(part, place.as_ref(), version)?,
         ("open", [path]) => drop(std::fs::File::open(path)),

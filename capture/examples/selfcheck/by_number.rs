@@ -1,6 +1,7 @@
-//! Calls without a row of their own: each once per number, in a child of its own, with arguments no call can use.
+//! Calls that no state needs: each once per number, in a child of its own, with arguments no call can use. What is then
+//! recorded of plain arguments follows from the row; what is read from memory is checked in `calls.rs`.
 
-use lanner_schema::event::{EVENTS, EventRow};
+use lanner_schema::event::{EVENTS, Event, EventRow, Origin, Param, ParamType};
 
 use super::*;
 
@@ -88,10 +89,15 @@ fn native(row: &EventRow) -> &'static [u16] {
     }
 }
 
+/// The rows of `plain.rs`, `numbered.rs` and `other.rs`.
+pub(crate) fn is_plain(row: &EventRow) -> bool {
+    row.event >= Event::Chown
+}
+
 /// Every such call natively, and by its 32-bit numbers when `int80` can make them.
 pub(crate) fn by_number(int80: Option<fn(u32, [u32; 6]) -> i32>) {
     let result = Result64::new();
-    for row in EVENTS.iter().filter(|row| row.is_by_number()) {
+    for row in EVENTS.iter().filter(|row| is_plain(row)) {
         if let Some((_, why)) = NOT_PERFORMED.iter().find(|(name, _)| *name == row.name) {
             println!("omit {} {why}", row.name);
             continue;
@@ -101,12 +107,8 @@ pub(crate) fn by_number(int80: Option<fn(u32, [u32; 6]) -> i32>) {
         for nr in native(row) {
             numbers += 1;
             let [a, b, c, d, e, f] = args.map(c_long::from);
-            expected(
-                row.name,
-                *nr,
-                args,
-                result.of(|| sys!(c_long::from(*nr), a, b, c, d, e, f)),
-            );
+            let result = result.of(|| sys!(c_long::from(*nr), a, b, c, d, e, f));
+            expected(row, *nr, false, args, result);
         }
         for nr in row.i386.iter().filter(|_| int80.is_some()) {
             numbers += 1;
@@ -116,7 +118,7 @@ pub(crate) fn by_number(int80: Option<fn(u32, [u32; 6]) -> i32>) {
                 _ => result.cast_unsigned().into(),
             };
             let call = || int80.map_or(0, |int80| wide(int80(u32::from(*nr), args)));
-            expected(row.name, *nr, args, result.of(call));
+            expected(row, *nr, true, args, result.of(call));
         }
         if numbers == 0 {
             println!("omit {} there is no such call on this machine", row.name);
@@ -124,18 +126,92 @@ pub(crate) fn by_number(int80: Option<fn(u32, [u32; 6]) -> i32>) {
     }
 }
 
-fn expected(name: &str, nr: u16, args: [u32; 6], result: Option<i64>) {
-    // A call that killed its child is told by a result that no call has.
-    let result = result.map_or_else(|| "the child died".to_owned(), |n| n.to_string());
-    let mut params = vec![
-        ("nativeID".to_owned(), nr.to_string()),
-        ("res".to_owned(), result),
-    ];
-    params.extend(
-        (0..)
-            .zip(args)
-            .map(|(n, arg): (u32, u32)| (format!("arg{n}"), arg.to_string())),
-    );
-    let params: Vec<(&str, &str)> = params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-    expect(&format!("@{name}"), &params);
+fn expected(row: &EventRow, nr: u16, compat: bool, args: [u32; 6], result: Option<i64>) {
+    let given = Given {
+        nr,
+        compat,
+        args: arranged(row.event, compat, args),
+        result,
+    };
+    // A check calls the command line of the process so.
+    let params = row
+        .params
+        .iter()
+        .filter(|param| param.name != "cmdline")
+        .filter_map(|param| {
+            let value = given.value(param)?;
+            Some((param.name, value))
+        });
+    let params: Vec<(&str, String)> = params.collect();
+    let params: Vec<(&str, &str)> = params.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    expect(&format!("@{}", row.name), &params);
+}
+
+/// The arguments where 64-bit callers have them: two calls have them elsewhere for 32-bit callers.
+fn arranged(event: Event, compat: bool, args: [u32; 6]) -> [u32; 6] {
+    match event {
+        // In memory, where nothing is.
+        Event::Mmap if compat => [0; 6],
+        // The mask is two arguments long.
+        Event::FanotifyMark if compat => [args[0], args[1], args[2], args[4], args[5], args[5]],
+        _ => args,
+    }
+}
+
+/// One call and how it went; a call that killed its child has no result.
+struct Given {
+    nr: u16,
+    compat: bool,
+    args: [u32; 6],
+    result: Option<i64>,
+}
+
+/// i386 calls with ids of 16 bits.
+const SHORT_IDS: [u16; 5] = [16, 95, 138, 139, 182];
+
+impl Given {
+    /// What must be recorded of a parameter; `None` where this does not say.
+    fn value(&self, param: &Param) -> Option<String> {
+        let number = |n: i64| Some(n.to_string());
+        match param.from {
+            // A result that no call has.
+            Origin::Return => Some(
+                self.result
+                    .map_or_else(|| "the child died".to_owned(), |n| n.to_string()),
+            ),
+            Origin::Number => number(self.nr.into()),
+            Origin::Arg(n) => number(self.arg(n, param.ty)),
+            Origin::Id(n) if self.compat && SHORT_IDS.contains(&self.nr) => {
+                number(i64::from(self.args[usize::from(n)]) & 0xffff)
+            }
+            Origin::Id(n) => number(self.args[usize::from(n)].into()),
+            Origin::Position { arg, .. } if !self.compat => number(self.args[usize::from(arg)].into()),
+            Origin::Position { compat, .. } if self.nr < 180 => {
+                number(self.args[usize::from(compat)].cast_signed().into())
+            }
+            Origin::Position { compat, .. } => {
+                let (low, high) = (self.args[usize::from(compat)], self.args[usize::from(compat) + 1]);
+                number(i64::from(high) << 32 | i64::from(low))
+            }
+            // No argument is an address.
+            Origin::UserString(_)
+            | Origin::UserPath { .. }
+            | Origin::UserU32 { .. }
+            | Origin::UserU64 { .. }
+                if self.args != [0; 6] =>
+            {
+                Some("<none>".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// An argument as wide as its type; all of them fit 31 bits.
+    fn arg(&self, n: u8, ty: ParamType) -> i64 {
+        let value = self.args[usize::from(n)];
+        match ty {
+            ParamType::Errno | ParamType::Fd | ParamType::Pid | ParamType::I32 => value.cast_signed().into(),
+            _ => value.into(),
+        }
+    }
 }

@@ -61,7 +61,7 @@ fn ids() {
         mark("/mark/setfsuid");
         [old]
     });
-    expect("@setfsuid", &[("res", &old.to_string()), ("arg0", "1001")]);
+    expect("@setfsuid", &[("res", &old.to_string()), ("uid", "1001")]);
     // CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_MKNOD, CAP_MAC_OVERRIDE.
     const OVER_FILES: u64 = 0b11111 | 1 << 9 | 1 << 27 | 1 << 32;
     let [_, _, effective] = own_capabilities();

@@ -8,7 +8,9 @@ use crate::descriptor::DescriptorKind;
 use crate::flags::FlagTable;
 use crate::task::TaskValue;
 
+mod numbered;
 mod other;
+mod plain;
 mod rows;
 
 /// What a parameter is: how it is compared and how it is printed.
@@ -40,6 +42,8 @@ pub enum ParamType {
     Signal,
     /// Nanoseconds since the epoch.
     AbsTime,
+    /// Nanoseconds, as a length of time.
+    RelTime,
     /// Bits with names.
     Flags(&'static FlagTable),
     /// A code with a name.
@@ -181,10 +185,6 @@ pub enum Extractor {
     /// Argument 1 of `prctl` as a number for every other option; for the one that gets the child-subreaper attribute the
     /// `int` it points to.
     PrctlNumber,
-    /// The soft limit of the `struct rlimit` that argument 1 points to, whose members are as wide as the caller's words.
-    LimitSoft,
-    /// The hard limit there.
-    LimitHard,
     /// `ptrace`'s `addr` (argument 2); 0 when the call failed.
     PtraceAddr,
     /// Its `data` (argument 3); of a request to peek, the word that was read. 0 when the call failed.
@@ -241,8 +241,6 @@ pub enum Extractor {
     WrittenVectorData,
     /// The length of those `struct iovec`s together.
     VectorSize,
-    /// The offset in a file that follows argument 2: one argument, or two of 32-bit callers.
-    Position,
     /// The offset that argument 2 of `sendfile` points to, as the call left it; 0 when it points nowhere.
     SendfileOffset,
     /// The first of the two descriptors that argument 0 points to, -1 when the call failed.
@@ -261,12 +259,22 @@ pub enum Extractor {
     PollFds,
     /// What their descriptors refer to.
     PollObjects,
-    /// The `struct timespec` that argument 2 points to, in nanoseconds; all bits are set without one.
-    Timeout,
-    /// The set of signals that argument 3 points to; empty without one.
-    PollSigmask,
-    /// The set of signals that argument 1 points to.
-    SignalfdMask,
+    /// The offset of `_llseek`, whose argument 1 is the upper half and whose argument 2 is the lower one.
+    LlseekOffset,
+    /// Argument 3 of `semctl` where its command (argument 2) sets the value of one semaphore, else 0.
+    SemctlValue,
+    /// The bytes that argument 3 of `fsconfig` points to, argument 4 long, where its command (argument 1) takes bytes.
+    FsconfigBytes,
+    /// The text that argument 3 of `fsconfig` points to, where its command takes text.
+    FsconfigText,
+    /// The format of a quota file in argument 2 of `quotactl`, 0 where its command (argument 0) takes an id there.
+    QuotaFormat,
+    /// The id in argument 2 of `quotactl`, 0 where its command takes none.
+    QuotaId,
+    /// The name of the file with quotas that argument 3 of `quotactl` points to, where its command takes one.
+    QuotaFile,
+    /// The format that a `quotactl` wrote to where argument 3 points, 0 where its command asks for something else.
+    QuotaFormatOut,
 }
 
 /// Where the descriptor is that an object is read from.
@@ -287,6 +295,15 @@ pub const SNAPLEN: usize = 80;
 /// The most that can be configured.
 pub const MAX_SNAPLEN: usize = 4095;
 
+/// The structures of `quotactl(2)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuotaPart {
+    /// `struct if_dqblk`: the limits and the use of one user or group.
+    Block,
+    /// `struct if_dqinfo`: how long limits may be exceeded.
+    Info,
+}
+
 /// Where the value of a parameter is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -296,8 +313,28 @@ pub enum Origin {
     Arg(u8),
     /// Argument *n*, a C `int` whatever the type is.
     Int(u8),
+    /// Argument *n*, a user or group id, which old calls of 32-bit callers have in 16 bits.
+    Id(u8),
+    /// A place in a file or a length of one: argument `arg`. 32-bit callers have it in two arguments from `compat` on, but
+    /// in calls older than `pread64` in one, with a sign.
+    Position {
+        /// Argument of 64-bit callers.
+        arg: u8,
+        /// First argument of 32-bit callers.
+        compat: u8,
+    },
     /// The NUL-terminated string argument *n* points to.
     UserString(u8),
+    /// The same of a string that the call writes when it succeeds.
+    ResultString(u8),
+    /// The first bytes of those that argument `arg` points to, argument `length` of them, at most as many as configured
+    /// ([`SNAPLEN`]).
+    UserBytes {
+        /// Argument with the pointer.
+        arg: u8,
+        /// Argument with the length.
+        length: u8,
+    },
     /// The path argument `path` points to; when it is relative, the directory it starts from
     /// (descriptor argument `dirfd`, or the working directory) follows it.
     UserPath {
@@ -327,6 +364,35 @@ pub enum Origin {
         /// Offset of the member.
         offset: u8,
     },
+    /// Member number `member` of the structure argument `arg` points to, whose members are as wide as the caller's words.
+    /// All bits are set where a 32-bit caller has them set.
+    UserLong {
+        /// Argument with the pointer.
+        arg: u8,
+        /// Which of its members, the first or the second.
+        member: u8,
+    },
+    /// The same of a structure that the call fills when it succeeds.
+    ResultLong {
+        /// Argument with the pointer.
+        arg: u8,
+        /// Which of its members, the first or the second.
+        member: u8,
+    },
+    /// The user or group id that the call writes to where argument *n* points when it succeeds.
+    ResultId(u8),
+    /// The `struct timespec` that argument *n* points to, in nanoseconds; all bits are set without one.
+    UserTime(u8),
+    /// The set of signals that argument *n* points to; empty without one.
+    UserSignals(u8),
+    /// The 16-bit member at this byte offset of the `struct sembuf`s that argument 1 points to, 0 when it is behind the
+    /// last of them (argument 2).
+    Sembuf(u8),
+    /// What argument *n* of `keyctl` is to its operation: text, a number, or 0 when it takes none.
+    KeyctlArg(u8),
+    /// The member at this byte offset of what argument 3 of `quotactl` points to, 0 where its command is about something
+    /// else.
+    Quota(QuotaPart, u8),
     /// A named extractor.
     Extractor(Extractor),
     /// What a descriptor refers to when the call returns, from the kernel's table of open files: the file, its path, the
@@ -389,7 +455,9 @@ pub enum Category {
     Memory,
     Signal,
     Time,
+    Sleep,
     Wait,
+    System,
     IoRead,
     IoWrite,
     IoOther,
@@ -430,7 +498,9 @@ impl Category {
             Category::Memory => "memory",
             Category::Signal => "signal",
             Category::Time => "time",
+            Category::Sleep => "sleep",
             Category::Wait => "wait",
+            Category::System => "system",
             Category::Plugin => "plugin",
             Category::Internal => "internal",
         }
@@ -633,7 +703,7 @@ impl EventRow {
 /// The most parameters a row may have.
 pub const MAX_PARAMS: usize = 32;
 /// The most parameters the BPF walker reads from one record.
-pub const MAX_WALKED_PARAMS: usize = 12;
+pub const MAX_WALKED_PARAMS: usize = 20;
 
 pub use rows::{BY_NUMBER, DEDICATED_COUNT, EVENT_COUNT, EVENTS, Event};
 

@@ -4,13 +4,17 @@
 //! `driver/ppm_events_public.h`; the kernel's are in `include/uapi`. Records and the process state hold the kernel's
 //! numbers; they become Falco's when a rule or an alert reads them.
 
+mod calls;
 mod errno;
 mod files;
+mod own;
 mod processes;
 mod sockets;
 
+pub use calls::*;
 pub use errno::errno_name;
 pub use files::*;
+pub use own::*;
 pub use processes::*;
 pub use sockets::*;
 

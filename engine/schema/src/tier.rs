@@ -100,9 +100,8 @@ impl Tier {
         let has_types = self != Tier::Raw;
         Some(match param.from {
             Origin::Absent => return None,
-            Origin::Return | Origin::Arg(_) | Origin::Int(_) | Origin::Number | Origin::Constant(_) => {
-                Quality::Exact
-            }
+            Origin::Return | Origin::Number | Origin::Constant(_) => Quality::Exact,
+            Origin::Arg(_) | Origin::Int(_) | Origin::Id(_) | Origin::Position { .. } => Quality::Exact,
             // The hook reaches the file, its directory and its flags.
             Origin::UserPath { .. } if self == Tier::Trampoline => Quality::Exact,
             Origin::UserU64 { .. } if self == Tier::Trampoline && is_open_flags(event, index) => {
@@ -112,7 +111,17 @@ impl Tier {
             Origin::UserString(_)
             | Origin::UserU32 { .. }
             | Origin::UserU64 { .. }
-            | Origin::ResultU64 { .. } => Quality::Weaker(Why::FromCaller),
+            | Origin::ResultU64 { .. }
+            | Origin::ResultString(_)
+            | Origin::UserBytes { .. }
+            | Origin::UserLong { .. }
+            | Origin::ResultLong { .. }
+            | Origin::ResultId(_)
+            | Origin::UserTime(_)
+            | Origin::UserSignals(_)
+            | Origin::Sembuf(_)
+            | Origin::KeyctlArg(_)
+            | Origin::Quota(..) => Quality::Weaker(Why::FromCaller),
             Origin::Object(_) if has_types => Quality::Exact,
             Origin::Object(_) if param.at_enter => Quality::Missing(Why::TakenAway),
             Origin::Object(_) => Quality::Weaker(Why::FromProc),
@@ -215,8 +224,6 @@ reasons! {
     NotCaptured "not captured yet";
     /// Nothing without BPF sees the event.
     NoSource "nothing without BPF sees it";
-    /// A call whose event is called otherwise.
-    OtherName "the event of this call has the name without the number of bits or the prefix, as pread for pread64; no event has this one";
     /// A call of other machines.
     Elsewhere "no such call on x86-64 and arm64";
     /// The end of the call is not to be had.
@@ -334,10 +341,18 @@ fn recorded_without_bpf(event: Event, index: usize, param: &Param) -> Option<Qua
         (NoBpf::Connector, Origin::Program) => Exact,
         (NoBpf::Seccomp, Origin::Return) => Weaker(Why::Attempted),
         (NoBpf::Seccomp, Origin::Arg(_) | Origin::Int(_) | Origin::Number) => Exact,
+        (NoBpf::Seccomp, Origin::Id(_) | Origin::Position { .. }) => Exact,
         (NoBpf::Seccomp, Origin::UserPath { .. }) => Weaker(Why::PathAsPassed),
         (NoBpf::Seccomp, Origin::UserString(_) | Origin::UserU32 { .. } | Origin::UserU64 { .. }) => {
             Weaker(Why::FromCaller)
         }
+        (NoBpf::Seccomp, Origin::UserBytes { .. } | Origin::UserLong { .. } | Origin::UserTime(_)) => {
+            Weaker(Why::FromCaller)
+        }
+        (NoBpf::Seccomp, Origin::UserSignals(_) | Origin::Sembuf(_) | Origin::KeyctlArg(_)) => {
+            Weaker(Why::FromCaller)
+        }
+        (NoBpf::Seccomp, Origin::Quota(..)) => Weaker(Why::FromCaller),
         (NoBpf::Fanotify | NoBpf::Seccomp, Origin::Object(_)) => Weaker(Why::FromProc),
         (NoBpf::Seccomp, Origin::Extractor(extractor)) => match extractor {
             extractor if is_argument(extractor) => Exact,
@@ -354,12 +369,12 @@ fn reads_user_memory(extractor: Extractor) -> bool {
     use Extractor as X;
     match extractor {
         X::SockAddr | X::ExecveArgv | X::ExecveatArgv | X::SentData | X::SentMsgData | X::MsgSize => true,
-        X::PrctlName | X::PrctlNumber | X::LimitSoft | X::LimitHard | X::PtraceData | X::ModuleImage => true,
+        X::PrctlName | X::PrctlNumber | X::PtraceData | X::ModuleImage => true,
         X::CapInheritable | X::CapPermitted | X::CapEffective => false,
         X::MountFlags | X::PtraceAddr | X::TaskState | X::GroupTaskState => false,
         X::ReceivedData | X::ReceivedMsgData | X::MsgControl => true,
         X::ReadVectorData | X::WrittenVectorData | X::VectorSize | X::SendfileOffset => true,
-        X::PipeRead | X::PipeWrite | X::PollFds | X::Timeout | X::PollSigmask | X::SignalfdMask => true,
+        X::PipeRead | X::PipeWrite | X::PollFds => true,
         X::PipeIno | X::ResultPath | X::CreatFlags | X::ResultLayer | X::PollObjects => false,
         X::PairFirst | X::PairSecond | X::SockOptValue | X::NewSockOptValue | X::SockOptLen => true,
         X::SockTuple | X::SendToTuple | X::SendMsgTuple | X::RecvFromTuple | X::RecvMsgTuple => false,
@@ -367,7 +382,9 @@ fn reads_user_memory(extractor: Extractor) -> bool {
         X::ArgTuple | X::ResultTuple => false,
         X::AcceptedTuple | X::RecvTuple | X::PairTuple | X::PairSource | X::PairPeer => false,
         X::QueuePercent | X::QueueLength | X::QueueMax => false,
-        X::ReceivedSize | X::SockOptLevel | X::SockOptName | X::SocketFlags | X::Position => false,
+        X::ReceivedSize | X::SockOptLevel | X::SockOptName | X::SocketFlags => false,
+        X::LlseekOffset | X::SemctlValue | X::QuotaFormat | X::QuotaId => false,
+        X::FsconfigBytes | X::FsconfigText | X::QuotaFile | X::QuotaFormatOut => true,
     }
 }
 
@@ -386,7 +403,11 @@ fn is_argument(extractor: Extractor) -> bool {
     matches!(extractor, X::MountFlags | X::PtraceAddr)
         || matches!(
             extractor,
-            X::ReceivedSize | X::SockOptLevel | X::SockOptName | X::SocketFlags | X::Position
+            X::ReceivedSize | X::SockOptLevel | X::SockOptName | X::SocketFlags
+        )
+        || matches!(
+            extractor,
+            X::LlseekOffset | X::SemctlValue | X::QuotaFormat | X::QuotaId
         )
 }
 

@@ -286,6 +286,8 @@ impl<'a> EventView<'a> {
     pub fn result(&self) -> Option<i64> {
         match self.param(self.event.row().result()?)? {
             ParamValue::I64(value) => Some(value),
+            // An address or an id.
+            ParamValue::U64(value) => Some(value.cast_signed()),
             _ => None,
         }
     }

@@ -1,5 +1,6 @@
 //! Constants: what they have to look like for a type, and the tables they become.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::OnceLock;
@@ -8,7 +9,7 @@ use aho_corasick::AhoCorasick;
 use memchr::memmem::Finder;
 
 use super::ast::{Literal, Modifier, Operator, Transformer};
-use super::check::Checker;
+use super::check::{Checker, is_event_type};
 use super::error::{CheckErrorKind as Kind, Warning, WarningKind};
 use super::matcher::{BytesTest, Matcher, Needles, Network};
 use super::pattern::{Glob, PathSet};
@@ -49,6 +50,7 @@ impl Checker<'_> {
             }
         }
         let ty = left.ty();
+        let items = &*self.meant(left, op, items);
         let matcher = if op.takes_list() {
             self.set(ty, op, items)
         } else {
@@ -95,6 +97,27 @@ impl Checker<'_> {
             kind,
             span: item.span,
         });
+    }
+
+    /// The constants by the names that events have.
+    fn meant<'i>(&self, left: &Source, op: Operator, items: &'i [Literal]) -> Cow<'i, [Literal]> {
+        let equality = matches!(
+            op,
+            Operator::Eq | Operator::Ne | Operator::In | Operator::Intersects
+        );
+        match left {
+            Source::Field(field) if equality && is_event_type(field) => {}
+            _ => return Cow::Borrowed(items),
+        }
+        let meant = |item: &Literal| {
+            let text = item.text();
+            let name = self.scope.source().event_name(&text);
+            Literal {
+                bytes: name.into(),
+                ..item.clone()
+            }
+        };
+        Cow::Owned(items.iter().map(meant).collect())
     }
 
     fn event_name(&mut self, item: &Literal) {

@@ -84,6 +84,7 @@ impl TypeSet {
 
     fn insert(&mut self, name: &[u8]) {
         let names = self.source.event_names();
+        let name = str::from_utf8(name).map_or(name, |name| self.source.event_name(name).as_bytes());
         if let Ok(at) = names.binary_search_by(|probe| probe.as_bytes().cmp(name)) {
             self.set[at / 64] |= 1 << (at % 64);
             self.named[at / 64] |= 1 << (at % 64);

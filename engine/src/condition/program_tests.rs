@@ -678,7 +678,11 @@ fn event_types_follow_de_morgan() {
 #[test]
 fn blind_events_and_breadth() {
     let program = compiled("evt.type in (open, keyctl, drop, mount, pread64) and evt.type != mount");
-    assert_eq!(program.blind_events(), ["drop", "pread64"]);
+    assert_eq!(program.blind_events(), ["drop"]);
+    assert_eq!(
+        program.events(),
+        [Event::Open, Event::Keyctl, Event::Pread].into_iter().collect()
+    );
     assert!(program.names_event_types());
     assert!(!compiled("evt.type != open").names_event_types());
     assert!(compiled("evt.type != open").blind_events().is_empty());
@@ -687,6 +691,26 @@ fn blind_events_and_breadth() {
         compiled("evt.num=0").names_event_types(),
         "what is never true needs no warning"
     );
+}
+
+#[test]
+fn the_name_of_a_call_means_its_event() {
+    let of = |event| Happening::new(event, lanner_schema::record::WireBuilder::new());
+    for (text, of_pread) in [
+        ("evt.type = pread64", true),
+        ("evt.type in (open, pread64)", true),
+        ("syscall.type = pread64", true),
+        ("evt.type != pread64", false),
+        ("not evt.type = pread64", false),
+        ("evt.type.is.pread64 = 1", true),
+    ] {
+        table(&of(Event::Pread), &[(text, of_pread)]);
+        table(&of(Event::Read), &[(text, !of_pread)]);
+        assert!(
+            !of_pread || compiled(text).events().contains(Event::Pread),
+            "{text}"
+        );
+    }
 }
 
 #[test]

@@ -27,12 +27,6 @@ pub(crate) fn is_decided(field: &FieldRef, event: Event) -> bool {
         "evt.is_syslog" => row.category != Category::IoWrite,
         "evt.is_io" | "evt.is_io_read" | "evt.is_io_write" | "evt.io_dir" => true,
         "evt.rawres" | "evt.res" | "evt.failed" | "evt.count.error" => !has_result,
-        // The class of other calls follows from their name.
-        "evt.count.error.file" | "evt.count.error.net" | "evt.count.error.memory"
-            if row.category == Category::Other =>
-        {
-            !has_result
-        }
         "evt.count.error.file" => !has_result || !(moves || row.category == Category::File),
         "evt.count.error.net" => !has_result || !(moves || row.category == Category::Net),
         "evt.count.error.memory" => !has_result || row.category.name() != "memory",

@@ -149,31 +149,7 @@ fn category(view: &EventView<'_>) -> &'static str {
             Some(K::Unix | K::Pipe | K::Event | K::Signal | K::Inotify | K::UserFault) => "ipc",
             _ => "unknown",
         },
-        Category::Other => other_category(view.event.name()),
         category => category.name(),
-    }
-}
-
-/// Falco's class of calls that have no row of their own here, but one there.
-fn other_category(name: &str) -> &'static str {
-    match name {
-        "stat" | "lstat" | "fstat" | "stat64" | "lstat64" | "fstat64" | "newfstatat" | "lseek" | "llseek"
-        | "getcwd" | "getdents" | "getdents64" | "flock" | "access" | "chown" | "lchown" | "fchown"
-        | "fchownat" | "copy_file_range" => "file",
-        "brk" | "mmap" | "mmap2" | "munmap" | "mprotect" | "mlock" | "mlock2" | "munlock" | "mlockall"
-        | "munlockall" | "memfd_create" => "memory",
-        "futex" | "pipe" | "pipe2" | "eventfd" | "eventfd2" | "inotify_init" | "inotify_init1" => "IPC",
-        "kill" | "tkill" | "tgkill" | "signalfd" | "signalfd4" => "signal",
-        "epoll_wait" | "poll" | "ppoll" | "select" | "epoll_create" | "epoll_create1" => "wait",
-        "nanosleep" => "sleep",
-        "timerfd_create" => "time",
-        "getuid" | "geteuid" | "getgid" | "getegid" | "getresuid" | "getresgid" | "quotactl" => "user",
-        "getrlimit" | "semop" | "semctl" | "semget" | "pidfd_open" | "pidfd_getfd" => "process",
-        "getsockname" | "getpeername" | "setsockopt" => "net",
-        "close" | "fcntl" | "ioctl" | "splice" | "io_uring_setup" | "io_uring_enter"
-        | "io_uring_register" => "unknown",
-        "fsconfig" => "system",
-        _ => "other",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use lanner_schema::event::{EVENTS, Event, Format, ParamType};
+use lanner_schema::event::{EVENTS, Event, Format, Origin, ParamType};
 use lanner_schema::view::{EventView, ParamValue};
 
 use super::Extract::Plain;
@@ -67,6 +67,7 @@ pub(super) fn field_type(ty: ParamType) -> FieldType {
         ParamType::Uid | ParamType::Gid => FieldType::Opaque,
         ParamType::U64 | ParamType::PtraceWord(_) => FieldType::Uint64,
         ParamType::AbsTime => FieldType::AbsTime,
+        ParamType::RelTime => FieldType::RelTime,
         ParamType::U8
         | ParamType::U16
         | ParamType::U32
@@ -105,6 +106,9 @@ pub(super) fn raw<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) -> 
     let index = index(view.event, arg)?;
     match view.param(index)? {
         ParamValue::I64(value) => Some(Value::I64(value)),
+        ParamValue::U64(value) if matches!(view.event.row().params[index].from, Origin::KeyctlArg(_)) => {
+            Some(Value::I64(value.cast_signed()))
+        }
         ParamValue::U64(value) => Some(Value::U64(falco(view.event.row().params[index].ty, value))),
         ParamValue::Bytes(bytes) if is_empty(view.event.row().params[index].ty, bytes) => None,
         ParamValue::Bytes(bytes) => Some(Value::Bytes(bytes)),
@@ -190,6 +194,10 @@ fn path_param(event: Event, role: Role) -> Option<&'static str> {
         (E::Mount, Role::Source) => Some("dev"),
         (E::Mount, Role::Target) => Some("dir"),
         (E::Chmod | E::Fchmodat, Role::Name) => Some("filename"),
+        (E::Chown | E::Lchown, Role::Name) => Some("path"),
+        (E::Fchown, Role::Name) => Some("object"),
+        (E::Fchownat, Role::Name) => Some("pathname"),
+        (E::Quotactl, Role::Name) => Some("special"),
         (E::Rename | E::Renameat | E::Renameat2, Role::Source) => Some("oldpath"),
         (E::Rename | E::Renameat | E::Renameat2, Role::Target) => Some("newpath"),
         (E::Link | E::Linkat, Role::Source) => Some("newpath"),
@@ -237,15 +245,6 @@ pub(super) fn path_index_of(event: Event, name: &str) -> Option<usize> {
 /// True when a successful event of this type has the path that the field called `name` asks for.
 pub(super) fn has_path(event: Event, name: &str) -> bool {
     path_index_of(event, name).is_some()
-}
-
-/// True when the call acts on a path that is not read: the calls that are captured by their number only.
-pub(super) fn has_unread_path(event: Event, name: &str) -> bool {
-    matches!(name, "fs.path.name" | "fs.path.nameraw")
-        && matches!(
-            event.name(),
-            "chown" | "lchown" | "fchown" | "fchownat" | "quotactl"
-        )
 }
 
 /// The parameter that `evt.abspath` shows: the path of the `*at` calls; `.src` and `.dst` pick a side of `renameat` and

@@ -137,6 +137,7 @@ fn formatted(out: &mut Vec<u8>, ty: ParamType, format: Format, value: u64) {
             | ParamType::Fd
             | ParamType::Pid
             | ParamType::Dyn
+            | ParamType::RelTime
             | ParamType::PtraceWord(_)
     );
     let value = if is_narrow {

@@ -187,9 +187,7 @@ fn creation(name: &str, event: Event, tier: Tier) -> Option<Quality> {
 }
 
 fn path(name: &str, event: Event, tier: Tier) -> Option<Quality> {
-    let Some(index) = param::path_index_of(event, name) else {
-        return param::has_unread_path(event, name).then_some(Quality::Missing(Why::NotRead));
-    };
+    let index = param::path_index_of(event, name)?;
     let path = tier.param(event, index);
     let path = if name.ends_with("raw") {
         as_passed(path)
@@ -381,7 +379,7 @@ mod tests {
             ("fs.path.name", E::Unlink, B, Some(Weaker(Why::PathAsPassed))),
             ("fs.path.name", E::Unlink, A, Some(Exact)),
             ("fs.path.name", E::Connect, B, None),
-            ("fs.path.name", E::Chown, B, Some(Missing(Why::NotRead))),
+            ("fs.path.name", E::Chown, B, Some(Weaker(Why::PathAsPassed))),
             ("fs.path.target", E::Chown, B, None),
             ("fs.path.name", E::Umount2, B, Some(Weaker(Why::PathAsPassed))),
             ("fs.path.target", E::Mount, B, Some(Weaker(Why::PathAsPassed))),

@@ -275,7 +275,8 @@ impl FieldRef {
                         nearest: nearest(dot, names.iter().copied()),
                     });
                 }
-                let events = scope.source().event(dot).into_iter().collect();
+                let events = scope.source().event(scope.source().event_name(dot));
+                let events = events.into_iter().collect();
                 Ok(Self::plain(row, Arg::Events(dot.into(), events)))
             }
             ArgForm::DotName => Ok(Self::plain(row, Arg::Key(dot.into()))),

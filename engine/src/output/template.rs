@@ -454,7 +454,8 @@ pub(super) fn typed(
         Some(Value::I64(number)) if field.row.ty == FieldType::Dyn => {
             match raw_format(view, &field.arg) {
                 Format::Decimal => FieldValue::I64(number),
-                // Only numbers of 32 bits are signed and not decimal.
+                // Of negative ones those of 32 bits are not decimal; an address may be longer.
+                Format::Hex if number >= 0 => FieldValue::Text(format!("{number:X}")),
                 Format::Hex => FieldValue::Text(format!("{:X}", number as u32)),
                 Format::Octal => FieldValue::Text(format!("{:o}", number as u32)),
             }

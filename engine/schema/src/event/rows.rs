@@ -1,6 +1,9 @@
-//! The rows. To add an event, add a row here, delete its line in `other.rs`, and perform it in capture's selfcheck.
+//! The rows of what the state needs and the stock rules read. To add an event, add a row here or in `plain.rs` (in
+//! `numbered.rs` when Falco has no parameters for it), delete its line in `other.rs`, and perform it in a test.
 
+use super::numbered::numbered_calls;
 use super::other::other_calls;
+use super::plain::plain_calls;
 use super::{Category, EventRow, Extractor, FdUse, Format, Holder, Origin, Param, ProcessField};
 use crate::descriptor::DescriptorKind;
 use crate::flags;
@@ -32,9 +35,10 @@ macro_rules! param {
     (@ $p:ident at_enter) => { $p.at_enter = true };
 }
 
-/// The rows below, and behind them those of `other.rs`.
+/// The rows below, and behind them those of `plain.rs`, `numbered.rs` and `other.rs`: each puts its own behind those it
+/// was given, and gives all to the next.
 macro_rules! events {
-    ($($rows:tt)*) => { other_calls! { define { $($rows)* } } };
+    ($($rows:tt)*) => { plain_calls! { [numbered_calls other_calls define] { $($rows)* } } };
 }
 
 macro_rules! define {
@@ -90,10 +94,20 @@ macro_rules! define {
     (@fd [$fd:expr] $params:tt) => { $fd };
 }
 
-/// What is captured of a system call without a row of its own: Falco's two parameters, and Lanner's.
-pub const BY_NUMBER: &[Param] = &NUMBERED;
+/// The parameters of a row in `numbered.rs`: behind the two that Falco has for every such call, and the result.
+macro_rules! numbered {
+    { $( $param:ident : $ty:expr, $from:expr $(, $key:ident $(= $value:expr)?)*; )* } => {
+        [
+            param!(ID: SyscallId, Origin::Number),
+            param!(nativeID: U16, Origin::Number),
+            param!(res: Errno, Return),
+            $( param!($param: $ty, $from $(, $key $(= $value)?)*) ),*
+        ]
+    };
+}
 
-const NUMBERED: [Param; 9] = [
+/// What is captured of a system call without a row of its own: Falco's two parameters, and Lanner's.
+pub const BY_NUMBER: &[Param] = &[
     param!(ID: SyscallId, Origin::Number),
     param!(nativeID: U16, Origin::Number),
     param!(res: Errno, Return, hidden, by_name),
@@ -106,10 +120,12 @@ const NUMBERED: [Param; 9] = [
 ];
 
 use super::Origin::{
-    Absent, Arg, Constant, Int, Object as Behind, Program, ResultU64, Return, UserPath, UserString, UserU32,
-    UserU64,
+    Absent, Arg, Constant, Id, Int, KeyctlArg, Object as Behind, Position, Program, Quota, ResultId,
+    ResultLong, ResultString, ResultU64, Return, Sembuf, UserBytes, UserLong, UserPath, UserSignals,
+    UserString, UserTime, UserU32, UserU64,
 };
 use super::ParamType::*;
+use super::QuotaPart::{Block, Info};
 use crate::task::TaskValue as T;
 use DescriptorKind as K;
 use Extractor as X;
@@ -187,12 +203,6 @@ const fn cloned(flags: Origin) -> [Param; 21] {
         param!(vpid: Pid, Absent, state = P::Vpid),
         param!(pidns_init_start_ts: U64, Absent, state = P::PidnsStart),
     ]
-}
-
-/// A call by number that changes its process: what it made of it goes with it.
-const fn followed(made: Param) -> [Param; 10] {
-    let [id, native, res, a, b, c, d, e, f] = NUMBERED;
-    [id, native, res, a, b, c, d, e, f, made]
 }
 
 events! {
@@ -512,8 +522,8 @@ events! {
     /// `setrlimit(2)`.
     Setrlimit "setrlimit" Process x86_64 [160] i386 [75] aarch64 [164] => {
         res: Errno, Return;
-        cur: I64, Origin::Extractor(X::LimitSoft);
-        max: I64, Origin::Extractor(X::LimitHard);
+        cur: I64, UserLong { arg: 1, member: 0 };
+        max: I64, UserLong { arg: 1, member: 1 };
         resource: Enum(&flags::RLIMIT_RESOURCES), Arg(0);
     }
     /// `prlimit(2)`.
@@ -532,10 +542,17 @@ events! {
         path: FsPath, path(0);
         cwd: FsPath, Origin::Extractor(X::Cwd), hidden;
     }
-    /// `pivot_root(2)`: by number as in Falco, but the process state follows it.
-    PivotRoot "pivot_root" Other x86_64 [155] i386 [217] aarch64 [41] => [followed(param!(cwd: FsPath, Origin::Extractor(X::Cwd), hidden))]
-    /// `setfsuid(2)`, by number too: it gives and takes capabilities.
-    Setfsuid "setfsuid" Other x86_64 [122] i386 [138, 215] aarch64 [151] => [followed(param!(task: ByteBuf, Origin::Extractor(X::TaskState), hidden, on_demand))]
+    /// `pivot_root(2)`, of which Falco has `ID` and `nativeID`; the process state follows it.
+    PivotRoot "pivot_root" Other x86_64 [155] i386 [217] aarch64 [41] => [numbered! {
+        new_root: FsPath, path(0);
+        put_old: FsPath, path(1);
+        cwd: FsPath, Origin::Extractor(X::Cwd), hidden;
+    }]
+    /// `setfsuid(2)`, likewise: it gives and takes capabilities.
+    Setfsuid "setfsuid" Other x86_64 [122] i386 [138, 215] aarch64 [151] => [numbered! {
+        uid: Uid, Id(0);
+        task: ByteBuf, Origin::Extractor(X::TaskState), hidden, on_demand;
+    }]
     /// `mount(2)`.
     Mount "mount" File x86_64 [165] i386 [21] aarch64 [40] => {
         res: Errno, Return;
@@ -754,7 +771,7 @@ events! {
         data: ByteBuf, Origin::Extractor(X::ReceivedData), on_demand;
         fd: Fd, Arg(0);
         size: U32, Arg(2);
-        pos: U64, Origin::Extractor(X::Position);
+        pos: U64, Position { arg: 3, compat: 3 };
         object: Object(2), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `pwrite64(2)`.
@@ -763,7 +780,7 @@ events! {
         data: ByteBuf, Origin::Extractor(X::SentData), on_demand;
         fd: Fd, Arg(0);
         size: U32, Arg(2);
-        pos: U64, Origin::Extractor(X::Position);
+        pos: U64, Position { arg: 3, compat: 3 };
         object: Object(2), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `preadv(2)`.
@@ -772,7 +789,7 @@ events! {
         size: U32, Origin::Extractor(X::ReceivedSize);
         data: ByteBuf, Origin::Extractor(X::ReadVectorData), on_demand;
         fd: Fd, Arg(0);
-        pos: U64, Origin::Extractor(X::Position);
+        pos: U64, Position { arg: 3, compat: 3 };
         object: Object(3), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `pwritev(2)`.
@@ -781,7 +798,7 @@ events! {
         data: ByteBuf, Origin::Extractor(X::WrittenVectorData), on_demand;
         fd: Fd, Arg(0);
         size: U32, Origin::Extractor(X::VectorSize), on_demand;
-        pos: U64, Origin::Extractor(X::Position);
+        pos: U64, Position { arg: 3, compat: 3 };
         object: Object(2), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `sendfile(2)`; `fd.*` is about where it writes to.
@@ -948,7 +965,7 @@ events! {
     Signalfd "signalfd" Signal x86_64 [282] i386 [321] aarch64 [] fd FdUse::Makes { object: 4, kind: K::Signal }; => {
         res: Fd, Return;
         fd: Fd, Arg(0);
-        mask: U32, Origin::Extractor(X::SignalfdMask), on_demand, hex;
+        mask: U32, UserSignals(1), on_demand, hex;
         flags: U8, Constant(0), hex;
         object: Object(0), Behind(Holder::Result), hidden, on_demand;
     }
@@ -957,7 +974,7 @@ events! {
         res: Fd, Return;
         flags: Flags(&flags::DESCRIPTOR_FLAGS), Arg(3);
         fd: Fd, Arg(0);
-        mask: U32, Origin::Extractor(X::SignalfdMask), on_demand, hex;
+        mask: U32, UserSignals(1), on_demand, hex;
         object: Object(0), Behind(Holder::Result), hidden, on_demand;
     }
     /// `timerfd_create(2)`.
@@ -978,8 +995,8 @@ events! {
     Ppoll "ppoll" Wait x86_64 [271] i386 [309, 414] aarch64 [73] => {
         res: Errno, Return;
         fds: FdList, Origin::Extractor(X::PollFds), on_demand;
-        timeout: U64, Origin::Extractor(X::Timeout), on_demand;
-        sigmask: U32, Origin::Extractor(X::PollSigmask), on_demand;
+        timeout: RelTime, UserTime(2), on_demand;
+        sigmask: U32, UserSignals(3), on_demand;
         objects: Objects(1), Origin::Extractor(X::PollObjects), hidden, on_demand;
     }
     /// A container runs, or ran already when Lanner was started; `data` describes it as Falco's container plugin does.
