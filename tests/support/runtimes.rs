@@ -190,6 +190,12 @@ impl Drop for Runtimes {
                 .podman_command(&["rm", "--all", "--force", "--time", "0"])
                 .output();
         }
+        // Cgroups that both leave empty; those that others use can't be removed.
+        for place in ["libpod_parent/conmon", "libpod_parent", "lxc.pivot"] {
+            for hierarchy in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
+                let _ = fs::remove_dir(hierarchy.path().join(place));
+            }
+        }
     }
 }
 
