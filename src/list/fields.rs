@@ -321,7 +321,7 @@ mod tests {
         let types = row("fd.types ");
         assert!(types.contains("(ARG_ALLOWED,EPF_IS_LIST,EPF_NO_RHS) "), "{types}");
         let containers = all.iter().find(|listed| listed.name == "container").unwrap();
-        assert!(as_text(containers, false, WIDTH).contains("(UNFILLED)"));
+        assert!(!as_text(containers, false, WIDTH).contains("UNFILLED"));
         // No plugins are loaded.
         let events = all.iter().find(|listed| listed.name == "evt").unwrap();
         let plugin = |row: &&Row| row.name == "evt.pluginname" || row.name == "evt.plugininfo";
