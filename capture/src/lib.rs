@@ -21,6 +21,7 @@ mod losses;
 mod open_descriptor;
 mod outside;
 mod owner;
+mod patience;
 mod pid_namespace;
 mod plan;
 mod process_table;

@@ -1,7 +1,6 @@
 //! Whose an event is: from the id of its cgroup to a container or the host.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use lanner_schema::container::{Container, ContainerReader, ContainerTable, Containers, Learnt, Owner};
 
@@ -9,6 +8,7 @@ use crate::cgroup::Cgroups;
 use crate::container_path::{InPath, container_in_path, is_hex_id};
 use crate::id_map::IdMap;
 use crate::outside::Outside;
+use crate::patience::Patience;
 
 #[derive(Debug, Clone)]
 enum Known {
@@ -18,41 +18,6 @@ enum Known {
 
 /// The most cgroups that are remembered at once.
 const REMEMBERED: usize = 65_536;
-
-/// How long the event thread waits for who knows more of a container than its id, once per container. Files and a runtime
-/// that isn't busy answer within a few milliseconds.
-const WAIT: Duration = Duration::from_millis(20);
-/// What it may wait altogether: this much, and a twentieth of the time that passes.
-const WAITS: Duration = Duration::from_millis(200);
-const WAITS_SHARE: u32 = 20;
-
-/// The time that may be spent waiting for identities.
-#[derive(Debug)]
-struct Patience {
-    left: Duration,
-    since: Instant,
-}
-
-impl Patience {
-    fn new() -> Patience {
-        Patience {
-            left: WAITS,
-            since: Instant::now(),
-        }
-    }
-
-    /// How long one wait may be now.
-    fn now(&mut self, now: Instant) -> Duration {
-        let earned = now.saturating_duration_since(self.since) / WAITS_SHARE;
-        self.left = (self.left + earned).min(WAITS);
-        self.since = now;
-        self.left.min(WAIT)
-    }
-
-    fn spend(&mut self, waited: Duration) {
-        self.left = self.left.saturating_sub(waited);
-    }
-}
 
 /// Cgroup ids to owners, remembered until the containers change.
 #[derive(Debug)]
@@ -144,23 +109,20 @@ impl Owners {
         if !self.reader.ask(seen) {
             return found;
         }
-        let start = Instant::now();
-        let deadline = start + self.patience.now(start);
+        let wait = self.patience.begin();
         loop {
-            let now = Instant::now();
             if self.refresh()
                 && let Some(Known::Container(known)) = self.find(cgroup)
                 && (known.learnt != Learnt::Cgroup || self.reader.containers().get(own).is_some())
             {
-                self.patience.spend(now.saturating_duration_since(start));
+                self.patience.end(&wait);
                 return Known::Container(known);
             }
-            if now >= deadline {
-                self.patience.spend(now.saturating_duration_since(start));
+            if !wait.goes_on(&self.reader) {
+                self.patience.end(&wait);
                 self.identified_late += 1;
                 return found;
             }
-            self.reader.wait(deadline.saturating_duration_since(now));
         }
     }
 
@@ -241,6 +203,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::MetadataExt as _;
     use std::path::Path;
+    use std::time::Duration;
 
     const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -348,7 +311,7 @@ mod tests {
         let new = |table: &Arc<ContainerTable>| {
             let mut owners = Owners::new(Some(Arc::clone(&cgroups)), table, Outside::default());
             // However slow this machine is.
-            owners.patience.left = Duration::ZERO;
+            owners.patience = Patience::spent();
             owners
         };
 
@@ -387,19 +350,6 @@ mod tests {
         }
         fs::remove_dir(outer.join("container")).unwrap();
         fs::remove_dir(&outer).unwrap();
-    }
-
-    #[test]
-    fn waits_are_bounded_by_a_share_of_the_time() {
-        let mut patience = Patience::new();
-        let start = patience.since;
-        for _ in 0..10 {
-            assert_eq!(patience.now(start), WAIT);
-            patience.spend(WAIT);
-        }
-        assert_eq!(patience.now(start), Duration::ZERO);
-        assert_eq!(patience.now(start + WAIT * WAITS_SHARE / 2), WAIT / 2);
-        assert_eq!(patience.now(start + WAITS * WAITS_SHARE * 2), WAIT);
     }
 
     fn container(id: &str, cgroup: u64) -> Container {
