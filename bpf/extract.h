@@ -362,15 +362,13 @@ __noinline int extract__vector_data(__u32 index, __u32 in_message)
 {
 	struct scratch *s = syscall_scratch();
 	struct message m = {};
-	__u64 left = snaplen(), before;
-	bool moved, cut;
+	__u64 left = snaplen(), meant = 0, before;
+	bool cut;
 
 	if (!s || !read_vectors(s, &m, in_message))
 		return 0;
 	before = s->off;
-	moved = s->ret > 0;
-	cut = moved ? s->ret > left : m.iovlen > DATA_IOVECS;
-	if (moved && s->ret < left)
+	if (s->ret > 0 && s->ret < left)
 		left = s->ret;
 	for (__u32 i = 0; i < DATA_IOVECS; i++) {
 		__u64 base = 0, len = 0;
@@ -378,16 +376,20 @@ __noinline int extract__vector_data(__u32 index, __u32 in_message)
 
 		if (i >= m.iovlen || !read_iovec(s, &m, i, &base, &len))
 			break;
-		if (len > left) {
-			cut |= !moved;
+		meant += len;
+		if (len > left)
 			len = left;
-		}
 		put = extract__data(index, base, len);
 		if (len && put <= 0)
 			break;
 		left -= put;
 	}
-	if (s->off > before && (cut || (moved && left)))
+	/* Told afterwards: a flag that the loop carries would multiply the paths the verifier follows. */
+	if (s->ret > 0)
+		cut = s->ret > snaplen() || left;
+	else
+		cut = meant > snaplen() || m.iovlen > DATA_IOVECS;
+	if (s->off > before && cut)
 		advance(s, index, 0, true);
 	return 0;
 }

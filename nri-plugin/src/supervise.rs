@@ -434,7 +434,7 @@ async fn keep_connected(plugin: &Arc<Plugin>, socket: &Path, shutdown: &mut watc
         backoff = (backoff * 2).min(BACKOFF_MAX);
         // A runtime that starts makes its socket anew, and containers may start right after: it is not kept waiting.
         while tokio::time::Instant::now() < resume
-            && !self::identity(socket).is_some_and(|now| Some(now) != identity)
+            && self::identity(socket).is_none_or(|now| Some(now) == identity)
         {
             tokio::select! {
                 () = tokio::time::sleep(LOOK.min(backoff)) => {}
