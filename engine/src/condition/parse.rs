@@ -380,11 +380,44 @@ impl<'a> Parser<'a> {
             _ if last.contains("=~") || before.ends_with("= ~") => "write 'regex' instead of '=~'".into(),
             _ => match habits::instead_of_word(last) {
                 Some(hint) => hint.into(),
-                None => "a value with blanks in it needs quotes; checks are joined by 'and' or 'or'".into(),
+                None => match self.number_with_unit(last) {
+                    Some(hint) => hint,
+                    None => {
+                        "a value with blanks in it needs quotes; checks are joined by 'and' or 'or'".into()
+                    }
+                },
             },
         };
         error.hint.get_or_insert(hint);
         error
+    }
+
+    /// A hint when `number` stands before here without a blank, and a unit follows it.
+    fn number_with_unit(&self, number: &str) -> Option<String> {
+        let parsed: u64 = number.parse().ok()?;
+        let glued = self.text[..self.at()].ends_with(number);
+        let unit = self
+            .rest
+            .split(|c: char| !c.is_alphanumeric())
+            .next()
+            .unwrap_or("");
+        if !glued || unit.is_empty() {
+            return None;
+        }
+        let nanoseconds = match unit {
+            "ns" => 1,
+            "us" => 1_000,
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            "m" => 60_000_000_000,
+            "h" => 3_600_000_000_000,
+            "d" => 86_400_000_000_000,
+            _ => return Some(format!("numbers have no units: write {number}{unit} out")),
+        };
+        let written = parsed.checked_mul(nanoseconds)?;
+        Some(format!(
+            "numbers have no units, and times are in nanoseconds: {number}{unit} is {written}"
+        ))
     }
 
     fn nothing_follows(&self, word: &str, span: Span) -> SyntaxError {

@@ -155,6 +155,9 @@ fn hints_say_what_to_write_instead() {
         ("a.b in x, y", "parentheses"),
         ("a.b = (x)", "in (...)"),
         ("a.b[] = x", "[\"\"]"),
+        ("a.b < 60s", "60s is 60000000000"),
+        ("a.b >= 5kB and m", "write 5kB out"),
+        ("a.b < 5 kB", "needs quotes"),
     ] {
         let hint = parse(text).expect_err(text).hint;
         assert!(
