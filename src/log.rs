@@ -48,7 +48,7 @@ pub(crate) fn report_refused(messages: &Messages, warnings: bool) -> usize {
     for message in &messages.0 {
         match message.level {
             Level::Error => {
-                err(&format!("{message}\n"));
+                err(&format!("{message}\n{}", message.snippet().unwrap_or_default()));
                 errors += 1;
             }
             Level::Warning if warnings => err(&format!("warning: {message}\n")),

@@ -65,13 +65,30 @@ fn what_is_refused_is_warned_of_as_well() {
     assert_eq!(
         stderr(&output),
         format!(
-            "{config}:2:29: json_include_tags_property must be true or false, not \"perhaps\"\n\
+            "{config}:2:29: json_include_tags_property must be true or false, not \"perhaps\"\n   \
+             |\n 2 | json_include_tags_property: perhaps\n   |                             ^\n\
              warning: {config}:1:1: unknown key json_ouput, ignored (did you mean json_output?)\n\
              lanner: the configuration is refused: 1 error\n"
         )
     );
     let output = run(&["-L", "-c", &config, "-o", "log_stderr=false"]);
     assert!(!stderr(&output).contains("warning"), "{}", stderr(&output));
+}
+
+#[test]
+fn bytes_that_are_no_text_are_pointed_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("lanner.yaml");
+    std::fs::write(&config, b"json_output: true\nlog_level: \xc3\xa9\xff\n").unwrap();
+    let config = config.display().to_string();
+    let output = run(&["-L", "-c", &config]);
+    assert_eq!(output.status.code(), Some(1));
+    let place = "line 2, column 13: the byte 0xff is not UTF-8 text";
+    assert!(
+        stderr(&output).contains(&format!("{config}: {place}")),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]

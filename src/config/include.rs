@@ -40,7 +40,7 @@ pub(super) fn merge(root: &mut Node, main: &Path, messages: &mut Messages, verdi
                 messages.error(&item.at, text, "remove it from config_files");
                 continue;
             }
-            let text = match fs::read_to_string(&file) {
+            let text = match super::read_text(&file) {
                 Ok(text) => text,
                 Err(error) => {
                     let text = format!("cannot read {}: {error}", file.display());

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lanner_engine::Snippet;
+
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -73,6 +75,41 @@ impl fmt::Display for Message {
             Some(hint) => write!(f, " ({hint})"),
             None => Ok(()),
         }
+    }
+}
+
+/// The most of a file that is read once more to show a line of it.
+const SHOWN_MAX: u64 = 16 << 20;
+
+impl Message {
+    /// The line it is about, with a caret below the place; nothing where that is not in a file that can be read once more.
+    pub(crate) fn snippet(&self) -> Option<String> {
+        let Place::File { path, line, column } = &self.place else {
+            return None;
+        };
+        // Pipes and devices have given what they had.
+        let facts = std::fs::metadata(path).ok().filter(|facts| facts.is_file())?;
+        if facts.len() > SHOWN_MAX {
+            return None;
+        }
+        let text = std::fs::read_to_string(path).ok()?;
+        let index = usize::try_from(line.checked_sub(1)?).ok()?;
+        let start = text
+            .split_inclusive('\n')
+            .take(index)
+            .map(str::len)
+            .sum::<usize>();
+        let rest = text.get(start..)?;
+        let within = rest.lines().next()?;
+        let before = usize::try_from(column.saturating_sub(1)).ok()?;
+        let at: usize = within.chars().take(before).map(char::len_utf8).sum();
+        let shown = Snippet::of(&text, start + at..start + at + 1);
+        let number = line.to_string();
+        let (margin, caret) = (number.len(), shown.caret);
+        Some(format!(
+            " {:margin$} |\n {number} | {}\n {:margin$} | {:caret$}^\n",
+            "", shown.text, "", ""
+        ))
     }
 }
 

@@ -154,7 +154,7 @@ pub(crate) fn load(file: Option<&Path>, options: &[String]) -> Result<(Config, M
     let default = Path::new(DEFAULT_FILE);
     let file = file.or_else(|| default.exists().then_some(default));
     let text = match file {
-        Some(path) => std::fs::read_to_string(path).map_err(|cause| ConfigError::Read {
+        Some(path) => read_text(path).map_err(|cause| ConfigError::Read {
             path: path.to_owned(),
             cause,
         })?,
@@ -173,7 +173,7 @@ pub(crate) fn load(file: Option<&Path>, options: &[String]) -> Result<(Config, M
 /// When the default file is there and can't be read.
 pub(crate) fn load_over(over: &str, name: &Path) -> Result<(Config, Messages), ConfigError> {
     let file = Path::new(DEFAULT_FILE);
-    let text = match std::fs::read_to_string(file) {
+    let text = match read_text(file) {
         Ok(text) => Some(text),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
         Err(cause) => {
@@ -192,6 +192,23 @@ pub(crate) fn load_over(over: &str, name: &Path) -> Result<(Config, Messages), C
         None => name.to_owned(),
     });
     Ok((config, messages))
+}
+
+/// The text of a file. An error about bytes that are no text says where they are.
+fn read_text(path: &Path) -> std::io::Result<String> {
+    String::from_utf8(std::fs::read(path)?).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let (before, rest) = error.as_bytes().split_at(valid);
+        let start = before
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let column = 1 + String::from_utf8_lossy(&before[start..]).chars().count();
+        let byte = rest.first().copied().unwrap_or(0);
+        let what = format!("line {line}, column {column}: the byte 0x{byte:02x} is not UTF-8 text");
+        std::io::Error::new(std::io::ErrorKind::InvalidData, what)
+    })
 }
 
 /// Reads a configuration's text.
