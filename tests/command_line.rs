@@ -458,7 +458,9 @@ impl Running {
         let mut command = lanner();
         command
             .args(arguments)
-            .args(["-o", "nri.enabled=false", "-o", "journald_output.enabled=false"]);
+            .args(["-o", "nri.enabled=false", "-o", "journald_output.enabled=false"])
+            // Of two with one directory the newer takes over: other tests' are not this one's.
+            .args(["-o", "runtime_directory="]);
         let mut process = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -525,7 +527,7 @@ fn it_watches_until_it_is_told_to_stop_and_reports() {
     let Some(mut running) = Running::start(&arguments) else {
         return;
     };
-    let second = run(&arguments);
+    let second = run(&[&arguments[..], &["-o", "runtime_directory="]].concat());
     assert_eq!(second.status.code(), Some(1));
     let refusal = format!(
         "lanner: another Lanner runs with process id {} ",
