@@ -25,6 +25,8 @@ pub enum FlagKind {
     Bits,
     /// The same, for `mount(2)`: the magic number in the upper half that old callers pass is no flag.
     MountBits,
+    /// The same, of a call that Falco has no names for: every bit stays as the caller passed it.
+    OwnBits,
     /// A code, which mostly has one name.
     Code {
         /// Falco's number of codes that it does not know; `None` keeps the kernel's.
@@ -103,6 +105,8 @@ impl FlagTable {
             FlagKind::Bits => bits(value),
             FlagKind::MountBits if value & MS_MGC_MSK == MS_MGC_VAL => bits(value & !MS_MGC_MSK),
             FlagKind::MountBits => bits(value),
+            // Flags are ints.
+            FlagKind::OwnBits => value as u32,
             FlagKind::Code { unknown } => match self.names.iter().find(|flag| flag.is_in(value)) {
                 Some(flag) => flag.falco,
                 // Codes are ints: the lower half is what the kernel looks at.
@@ -166,6 +170,15 @@ const fn table(name: &'static str, names: &'static [Flag]) -> FlagTable {
     FlagTable {
         name,
         kind: FlagKind::Bits,
+        names,
+    }
+}
+
+/// A table of bits whose numbers are the kernel's.
+const fn own_bits(name: &'static str, names: &'static [Flag]) -> FlagTable {
+    FlagTable {
+        name,
+        kind: FlagKind::OwnBits,
         names,
     }
 }
@@ -284,6 +297,13 @@ mod tests {
             of(&PF_FLAGS, 7),
             is(0x15, "PROTECTION_VIOLATION|WRITE_ACCESS|USER_FAULT")
         );
+    }
+
+    #[test]
+    fn bits_of_calls_that_falco_has_no_names_for_stay() {
+        assert_eq!(of(&SETXATTR_FLAGS, 1), is(1, "XATTR_CREATE"));
+        assert_eq!(of(&SETXATTR_FLAGS, 8 | 2), is(10, "XATTR_REPLACE"));
+        assert_eq!(of(&SETXATTR_FLAGS, 8), is(8, ""));
     }
 
     #[test]

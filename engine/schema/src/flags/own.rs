@@ -1,10 +1,10 @@
 //! Flags and codes of calls that Falco knows by number only: the names are the kernel's, and so are the numbers.
 
-use super::{Flag, FlagTable, codes, table};
+use super::{Flag, FlagTable, codes, own_bits};
 
 macro_rules! bits {
     ($table:literal $( $bits:literal $name:literal )*) => {
-        table($table, &[ $( Flag::bits($name, $bits, $bits) ),* ])
+        own_bits($table, &[ $( Flag::bits($name, $bits, $bits) ),* ])
     };
 }
 
@@ -315,7 +315,7 @@ pub static INOTIFY_MASK: FlagTable = bits!(
 );
 
 /// `fanotify_init(2)` flags. The lowest class of a group is the absence of the others.
-pub static FANOTIFY_INIT_FLAGS: FlagTable = table(
+pub static FANOTIFY_INIT_FLAGS: FlagTable = own_bits(
     "fanotify_init_flags",
     &[
         Flag::bits("FAN_CLOEXEC", 1, 1),
