@@ -411,7 +411,8 @@ impl Registry {
         match self.status.first(Complaint::WithoutCgroup) {
             true => warn!(
                 container = cut(id),
-                "no cgroup found for a container; its events will be taken for the host's. More of them are only counted"
+                "no cgroup found for a container: it is over, or its events will be taken for the host's. More of them \
+                 are only counted"
             ),
             false => debug!(container = cut(id), "no cgroup found for a container"),
         }
