@@ -24,7 +24,7 @@ const RULES: &str = "\
   priority: WARNING
 - rule: Blind rule
   desc: An event nobody sees
-  condition: evt.type in (exit, page_fault, pread64)
+  condition: evt.type in (exit, page_fault)
   output: keys
   priority: WARNING
 ";
@@ -67,7 +67,6 @@ fn a_person_is_told_which_rules_and_why() {
         "\n3 rules: 1 exact, 1 partial, 1 blind ",
         "\nBlind rule: blind\n  exit: the call does not return",
         "\n  page_fault: not captured yet\n",
-        "\n  pread64: the event of this call has the name",
         "\nPartial rule: partial\n  fd.name: the path that was passed, made absolute",
         "\n  only in the output: evt.args: the path that was passed, made absolute",
     ] {
