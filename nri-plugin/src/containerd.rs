@@ -422,7 +422,7 @@ impl Session<'_> {
             while let Some(message) = call_stream(&mut listed).await? {
                 let Some(record) = message.container else { continue };
                 seen.insert(record.id.clone());
-                match record.labels.contains_key("io.kubernetes.container.name") {
+                match record::is_in_sandbox(&record) {
                     // Its pod's labels are the sandbox's.
                     true => later.push(record),
                     false => self.compare_one(&namespace, record, &running),

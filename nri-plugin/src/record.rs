@@ -14,9 +14,10 @@ use crate::registry::Told;
 const CRI_METADATA: &str = "io.cri-containerd.container.metadata";
 /// Whether CRI made a container or a sandbox.
 const CRI_KIND: &str = "io.cri-containerd.kind";
-/// The image reference, as the kubelet asked for it.
-const IMAGE_NAME: &str = "/annotations/io.kubernetes.cri.image-name";
-const SANDBOX_ID: &str = "/annotations/io.kubernetes.cri.sandbox-id";
+/// The container's name in its pod.
+const CONTAINER_NAME: &str = "io.kubernetes.container.name";
+/// What CRI annotates all it makes with begins so.
+const CRI: &str = "io.kubernetes.cri.";
 /// The name a container was given by nerdctl.
 const NERDCTL_NAME: &str = "nerdctl/name";
 /// The containerd namespace of dockerd.
@@ -31,6 +32,8 @@ pub(crate) fn read(record: Record, namespace: &str) -> Told {
         let text = content.pointer(path)?.as_str()?;
         (!text.is_empty()).then(|| text.to_owned())
     };
+    // No label need name a pod: whoever asked CRI may have given none.
+    let annotation = |key: &str| content(&format!("/annotations/{CRI}{key}"));
     let metadata = metadata(&record);
     let image_id = image_id(metadata.as_ref());
     let privileged = metadata
@@ -39,21 +42,32 @@ pub(crate) fn read(record: Record, namespace: &str) -> Told {
         .or_else(|| spec.as_ref()?.privileged());
     let labels: BTreeMap<String, String> = record.labels.into_iter().collect();
     let label = |key: &str| labels.get(key).filter(|value| !value.is_empty()).cloned();
-    let is_sandbox = labels.get(CRI_KIND).is_some_and(|kind| kind == "sandbox");
+    let is_sandbox = label(CRI_KIND)
+        .or_else(|| annotation("container-type"))
+        .is_some_and(|kind| kind == "sandbox");
     let sandbox_id = match is_sandbox {
         true => record.id.clone(),
         false => Some(record.sandbox)
             .filter(|id| !id.is_empty())
-            .or_else(|| content(SANDBOX_ID))
+            .or_else(|| annotation("sandbox-id"))
             .unwrap_or_default(),
     };
-    let pod = pod(&labels, sandbox_id, is_sandbox);
-    let name = label("io.kubernetes.container.name")
+    let pod = pod(&labels, sandbox_id.clone(), is_sandbox).or_else(|| {
+        Some(Pod {
+            name: annotation("sandbox-name")?,
+            namespace: annotation("sandbox-namespace").unwrap_or_default(),
+            uid: annotation("sandbox-uid").unwrap_or_default(),
+            sandbox_id,
+            labels: labels_of_pod(&labels, is_sandbox),
+        })
+    });
+    let name = label(CONTAINER_NAME)
+        .or_else(|| annotation("container-name"))
         .or_else(|| Some(pod.as_ref()?.name.clone()))
         .or_else(|| label(NERDCTL_NAME))
         // As in Falco: `ctr` gives no other.
         .or_else(|| (namespace != MOBY).then(|| record.id.chars().take(12).collect()));
-    let image = content(IMAGE_NAME)
+    let image = annotation("image-name")
         .or(Some(record.image))
         .filter(|image| !image.is_empty());
     let runtime = match namespace {
@@ -84,11 +98,24 @@ pub(crate) fn pod(labels: &BTreeMap<String, String>, sandbox_id: String, is_sand
         namespace: label("io.kubernetes.pod.namespace").unwrap_or_default(),
         uid: label("io.kubernetes.pod.uid").unwrap_or_default(),
         sandbox_id,
-        labels: match is_sandbox {
-            true => labels.clone(),
-            false => BTreeMap::new(),
-        },
+        labels: labels_of_pod(labels, is_sandbox),
     })
+}
+
+fn labels_of_pod(labels: &BTreeMap<String, String>, is_sandbox: bool) -> BTreeMap<String, String> {
+    match is_sandbox {
+        true => labels.clone(),
+        false => BTreeMap::new(),
+    }
+}
+
+/// True for a container of CRI's that is in a sandbox, which is told of before it.
+pub(crate) fn is_in_sandbox(record: &Record) -> bool {
+    record.labels.contains_key(CONTAINER_NAME)
+        || record
+            .labels
+            .get(CRI_KIND)
+            .is_some_and(|kind| kind == "container")
 }
 
 /// Names under which containerd may have a container's image, the surest first: by its id, which a tag that was moved
@@ -230,6 +257,65 @@ mod tests {
             (of.sandbox_id.as_str(), of.labels["app"].as_str()),
             ("s1", "cart")
         );
+    }
+
+    #[test]
+    fn annotations_name_the_pod_where_labels_do_not() {
+        let annotations = |kind: &str, more: &str| {
+            format!(
+                r#"{{"annotations":{{"io.kubernetes.cri.container-type":"{kind}","io.kubernetes.cri.sandbox-id":"s1",
+                "io.kubernetes.cri.sandbox-name":"cart","io.kubernetes.cri.sandbox-namespace":"shop",
+                "io.kubernetes.cri.sandbox-uid":"u1"{more}}}}}"#
+            )
+        };
+        let own = r#","io.kubernetes.cri.container-name":"web","io.kubernetes.cri.image-name":"web:1""#;
+        let (sandbox, web) = (annotations("sandbox", ""), annotations("container", own));
+        for (id, spec, label, name, image, app) in [
+            (
+                "s1",
+                &sandbox,
+                Some("sandbox"),
+                "cart",
+                "docker.io/library/web:1",
+                Some("cart"),
+            ),
+            (
+                "s1",
+                &sandbox,
+                None,
+                "cart",
+                "docker.io/library/web:1",
+                Some("cart"),
+            ),
+            ("c1", &web, Some("container"), "web", "web:1", None),
+        ] {
+            let labels: Vec<_> = [("app", "cart")]
+                .into_iter()
+                .chain(label.map(|kind| (CRI_KIND, kind)))
+                .collect();
+            let made = record(id, spec, &labels);
+            assert_eq!(is_in_sandbox(&made), id == "c1");
+            let container = read(made, "k8s.io").container;
+            assert_eq!(
+                (
+                    container.name.as_deref(),
+                    container.image.as_deref(),
+                    container.is_sandbox()
+                ),
+                (Some(name), Some(image), id == "s1")
+            );
+            let of = container.pod.unwrap();
+            assert_eq!(
+                (
+                    of.name.as_str(),
+                    of.namespace.as_str(),
+                    of.uid.as_str(),
+                    of.sandbox_id.as_str()
+                ),
+                ("cart", "shop", "u1", "s1")
+            );
+            assert_eq!(of.labels.get("app").map(String::as_str), app);
+        }
     }
 
     #[test]

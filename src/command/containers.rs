@@ -21,7 +21,8 @@ use crate::log;
 /// The Lanner that runs on this host is asked over its socket: it tells each container's id, name, image and pod, how long it has
 /// run, and how it was learnt. "start" is before the container's first instruction, "synchronize" is a container that ran
 /// already when Lanner and the runtime met, "api" one that its runtime was asked about (ctr, docker, podman), and "cgroup" one
-/// of which no runtime told more than its id. "(sandbox)" is the process that holds a pod together.
+/// of which no runtime told more than its id. "(sandbox)" is the process that holds a pod together; "(ended)" is a container that
+/// was removed a moment ago, and "(not running)" one that was created only, or had ended before.
 ///
 /// Exit code: 0, also when no container is listed; 1 when no Lanner can be asked; 2 when the flags are wrong.
 #[derive(Debug, Args)]

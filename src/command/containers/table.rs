@@ -86,9 +86,12 @@ const COLUMNS: &[Column] = &[
         title: "SINCE",
         cut: Cut::Never,
         wide: false,
-        value: |row, now| {
-            row.start_ts
-                .map_or_else(|| UNKNOWN.to_owned(), |start| age(start, now))
+        value: |row, now| match row.start_ts {
+            _ if row.gone => "(ended)".to_owned(),
+            // Created and not started, or ended before Lanner came.
+            _ if row.cgroup.is_none() && row.pid.is_none() => "(not running)".to_owned(),
+            Some(start) => age(start, now),
+            None => UNKNOWN.to_owned(),
         },
     },
     Column {
@@ -304,6 +307,7 @@ mod tests {
         let unknown = Row {
             id: "0123456789ab".into(),
             learnt: "cgroup".into(),
+            pid: Some(7),
             ..Row::default()
         };
         assert_eq!(
@@ -315,6 +319,23 @@ mod tests {
             ..row("front", "pause:1", Some(("shop", "front")))
         };
         assert!(render(&[sandbox], Width::Whole, now()).contains("(sandbox)"));
+    }
+
+    #[test]
+    fn what_does_not_run_says_so() {
+        let ended = Row {
+            gone: true,
+            ..row("web", "a:1", None)
+        };
+        let text = render(&[ended], Width::Whole, now());
+        assert!(text.contains("  (ended)  start"), "{text}");
+        let created = Row {
+            cgroup: None,
+            ..row("web", "a:1", None)
+        };
+        let text = render(&[created], Width::Whole, now());
+        assert!(text.contains("  (not running)  start"), "{text}");
+        assert!(!render(&[row("web", "a:1", None)], Width::Whole, now()).contains('('));
     }
 
     #[test]
