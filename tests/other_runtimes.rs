@@ -19,12 +19,17 @@ const RULES: &str = r#"
 - rule: Shadow read
   desc: For these tests
   condition: evt.type in (open, openat, openat2) and fd.name = /etc/shadow and proc.name = cat and container.id != host
-  output: "shadow (id=%container.id full=%container.full_id name=%container.name image=%container.image repository=%container.image.repository tag=%container.image.tag digest=%container.image.digest type=%container.type privileged=%container.privileged pod=%k8s.pod.name ns=%k8s.ns.name mounts=%container.mounts pid=%container.host_pid network=%container.host_network line=%proc.cmdline label=%container.label[team])"
+  output: "shadow (id=%container.id full=%container.full_id name=%container.name image=%container.image repository=%container.image.repository tag=%container.image.tag digest=%container.image.digest type=%container.type privileged=%container.privileged pod=%k8s.pod.name ns=%k8s.ns.name uid=%k8s.pod.uid mounts=%container.mounts pid=%container.host_pid network=%container.host_network line=%proc.cmdline label=%container.label[team])"
   priority: WARNING
 - rule: Container event
   desc: No event of a container may lack its name
   condition: evt.type in (open, openat, openat2, execve) and container.id != host and container.type = containerd and not container.name exists
   output: "nameless (id=%container.id type=%evt.type proc=%proc.cmdline cgroup=%thread.cgroups)"
+  priority: NOTICE
+- rule: Container came
+  desc: What is known of a container when its event is made
+  condition: evt.type = container
+  output: "came (full=%container.full_id name=%container.name pod=%k8s.pod.name ns=%k8s.ns.name uid=%k8s.pod.uid)"
   priority: NOTICE
 "#;
 
@@ -204,6 +209,134 @@ fn what_ran_before_stays_known_through_restarts_of_both() {
     ] {
         containerd.ctr_in("default", arguments);
     }
+}
+
+#[test]
+fn containers_of_one_name_in_two_namespaces_are_told_apart() {
+    let _alone = support::alone();
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let mut containerd = match Containerd::start() {
+        Ok(containerd) => containerd,
+        Err(reason) => return skip(&reason),
+    };
+    let namespaces = ["team-a", "k8s.io", "team-b"];
+    for namespace in namespaces {
+        containerd.import_to(namespace, BUSYBOX, &["sleep", "1000000"]);
+    }
+    let mut lasting = Vec::new();
+    let run = |namespace: &str| {
+        let label = format!("team={namespace}");
+        let arguments = ["--detach", "--null-io", "--label", &label, BUSYBOX, "redis"];
+        containerd.ctr_run(namespace, &arguments);
+    };
+    let mut times = 0;
+    let mut look = |lanner: &Lanner, namespace: &str| {
+        times += 1;
+        let exec = format!("look-{times}");
+        let command = [
+            "task",
+            "exec",
+            "--exec-id",
+            &exec,
+            "redis",
+            "cat",
+            "/etc/shadow",
+            &exec,
+        ];
+        containerd.ctr_in(namespace, &command);
+        let alert = lanner.wait_for_alert("an exec", |alert| {
+            alert["rule"] == "Shadow read" && field(alert, "proc.cmdline").ends_with(&exec)
+        });
+        assert_fields(
+            &alert,
+            &[
+                ("container.full_id", "redis"),
+                ("container.name", "redis"),
+                ("container.image", BUSYBOX),
+                ("container.label[team]", namespace),
+            ],
+        );
+    };
+    run("team-a");
+    let (lanner, _folder) = start(lanner::options(Some(&containerd)), &[]);
+    lanner.wait_for_log("that the runtime knows it", |line| {
+        line.contains("connected to containerd")
+    });
+    // One ran before, and as each of the others comes those that are there stay who they are.
+    for namespace in namespaces {
+        if namespace != "team-a" {
+            run(namespace);
+        }
+        lasting.push(namespace);
+        lasting.iter().for_each(|namespace| look(&lanner, namespace));
+    }
+    drop(lanner);
+    let (lanner, _folder) = start(lanner::options(Some(&containerd)), &[]);
+    lanner.wait_for_log("that the runtime knows it", |line| {
+        line.contains("connected to containerd")
+    });
+    namespaces.iter().for_each(|namespace| look(&lanner, namespace));
+    for namespace in namespaces {
+        for arguments in [
+            &["task", "kill", "-s", "KILL", "redis"][..],
+            &["task", "rm", "-f", "redis"],
+            &["container", "rm", "redis"],
+        ] {
+            containerd.ctr_in(namespace, arguments);
+        }
+    }
+}
+
+#[test]
+fn a_pod_without_labels_is_known_from_its_annotations() {
+    let _alone = support::alone();
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let containerd = match Containerd::start() {
+        Ok(containerd) => containerd,
+        Err(reason) => return skip(&reason),
+    };
+    let pod = containerd.pod_without_labels("shop", "plain");
+    let mut config = Containerd::config(&pod, Run::new("web", BUSYBOX));
+    config.labels.clear();
+    let id = containerd.run_config(&pod, config);
+    // What NRI would tell as well: this is about what containerd keeps.
+    let (lanner, _folder) = start(
+        lanner::options(Some(&containerd)),
+        &["nri.enabled=false".to_owned()],
+    );
+    let alert = wait_for("the container's pod", LIMIT, || {
+        let before = lanner.alerts().into_iter().filter(of(&id)).count();
+        assert_eq!(containerd.exec(&id, &["cat", "/etc/shadow"]).exit_code, 0);
+        let alert = lanner.wait_for_alerts("an exec", before + 1, of(&id)).pop()?;
+        (field(&alert, "container.name") == "web").then_some(alert)
+    });
+    assert_fields(
+        &alert,
+        &[
+            ("k8s.pod.name", "plain"),
+            ("k8s.ns.name", "shop"),
+            ("k8s.pod.uid", pod.uid()),
+            ("container.image", BUSYBOX),
+        ],
+    );
+    // The event of a sandbox comes once, and with all of that.
+    let next = containerd.pod_without_labels("shop", "next");
+    let came = lanner.wait_for_alert("the sandbox's own event", |alert| {
+        alert["rule"] == "Container came" && field(alert, "container.full_id") == next.id
+    });
+    assert_fields(
+        &came,
+        &[
+            ("container.name", "next"),
+            ("k8s.pod.name", "next"),
+            ("k8s.ns.name", "shop"),
+            ("k8s.pod.uid", next.uid()),
+        ],
+    );
 }
 
 #[test]

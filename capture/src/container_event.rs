@@ -38,7 +38,7 @@ impl News {
 /// What has come and gone between two looks, in the order of the starts.
 pub(crate) fn between(before: &Containers, now: &Containers) -> Vec<News> {
     let ran = |container: &Container| {
-        let known = before.by_id(&container.full_id);
+        let known = before.by_key(&container.key());
         known.filter(|known| known.cgroup != 0)
     };
     let mut news = Vec::new();
@@ -52,7 +52,7 @@ pub(crate) fn between(before: &Containers, now: &Containers) -> Vec<News> {
         }
     }
     for container in before.running().filter(|container| !container.gone) {
-        if now.by_id(&container.full_id).is_none() {
+        if now.by_key(&container.key()).is_none() {
             news.push((Event::ContainerRemoved, container));
         }
     }
@@ -61,7 +61,7 @@ pub(crate) fn between(before: &Containers, now: &Containers) -> Vec<News> {
         let key = |event: &Event, container: &Arc<Container>| (*event as u16, container.start_ts);
         key(one, a)
             .cmp(&key(other, b))
-            .then_with(|| a.full_id.cmp(&b.full_id))
+            .then_with(|| a.key().cmp(&b.key()))
     });
     news.into_iter()
         .map(|(event, container)| News {

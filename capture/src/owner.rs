@@ -180,7 +180,7 @@ impl Owners {
         else {
             return Some(Known::Host);
         };
-        if let Some(container) = containers.by_id(&id).filter(|_| is_hex_id(&id)) {
+        if let Some(container) = containers.by_key(&id).filter(|_| is_hex_id(&id)) {
             // Likewise, below another path than the one it was to get.
             return Some(Known::Container(Arc::clone(container)));
         }

@@ -244,7 +244,7 @@ enum Step<'a> {
 #[derive(Debug, Default)]
 struct KnownContainers {
     table: Arc<ContainerTable>,
-    /// What changed since the consumer last looked: containers that are new, and ids that are gone.
+    /// What changed since the consumer last looked: containers that are new, and keys of those that are gone.
     changes: Vec<Result<Arc<Container>, String>>,
     /// Bytes per container, and of all.
     sizes: HashMap<String, usize>,
@@ -256,14 +256,14 @@ impl KnownContainers {
         let Some(container) = read_container(bytes) else {
             return;
         };
-        let before = self.sizes.get(&container.full_id).copied().unwrap_or(0);
+        let before = self.sizes.get(&*container.key()).copied().unwrap_or(0);
         let size = self.size - before + bytes.len();
         if size > CONTAINERS_MAX {
             counts.refused_containers += 1;
             return;
         }
         self.size = size;
-        self.sizes.insert(container.full_id.clone(), bytes.len());
+        self.sizes.insert(container.key().into_owned(), bytes.len());
         self.changes.push(Ok(Arc::new(container)));
         self.keep_few();
     }

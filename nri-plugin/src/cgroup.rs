@@ -4,6 +4,7 @@
 //! `/proc` says about it counts only when the path names the container.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -133,7 +134,8 @@ impl Host {
         }
     }
 
-    /// Searches the tree once for all that are wanted.
+    /// Searches the tree once for all whose keys these are. Of two with one name the path tells, as far as it can: who makes
+    /// containers in a namespace of its own puts their cgroups below one of that name.
     pub(crate) fn search(&self, wanted: &HashSet<String>) -> HashMap<String, Found> {
         let mut all = HashMap::new();
         let Some(hierarchy) = &self.hierarchy else {
@@ -143,11 +145,15 @@ impl Host {
             let stem = name.strip_suffix(".scope").unwrap_or(name);
             let last = stem.rsplit('-').next().unwrap_or(stem);
             for id in [stem, last] {
-                if wanted.contains(id)
-                    && !all.contains_key(id)
-                    && let Some(found) = found_at(&hierarchy.mount, inner)
-                {
-                    all.insert(id.to_owned(), found);
+                let outer = inner.parent().and_then(Path::file_name).and_then(OsStr::to_str);
+                let scoped = outer.map(|outer| format!("{outer}/{id}"));
+                for key in [Some(id), scoped.as_deref()].into_iter().flatten() {
+                    if wanted.contains(key)
+                        && !all.contains_key(key)
+                        && let Some(found) = found_at(&hierarchy.mount, inner)
+                    {
+                        all.insert(key.to_owned(), found);
+                    }
                 }
             }
             all.len() < wanted.len()
@@ -170,7 +176,7 @@ impl Host {
         }
         let text = fs::read_to_string(self.proc_root.join(format!("{}/cgroup", wanted.pid))).ok()?;
         let path = path_of_process(&text, hierarchy.controller)?;
-        let path = up_to(path, wanted.id)?;
+        let path = up_to(path, wanted)?;
         let cgroup = inode(&hierarchy.mount, path)?;
         Some(Found {
             cgroup,
@@ -204,9 +210,30 @@ impl Host {
 
 /// The part of a cgroup path that ends with the component naming the container; a process may have moved into a
 /// cgroup of its own below. `None` when the path doesn't name it, or lies outside of what we see (`/..`).
-fn up_to<'a>(path: &'a str, id: &str) -> Option<&'a str> {
-    let at = path.find(id)?;
-    let end = path[at..].find('/').map_or(path.len(), |slash| at + slash);
+fn up_to<'a>(path: &'a str, wanted: Wanted<'_>) -> Option<&'a str> {
+    // A short id can be part of any name: the configured path comes first, then the name that it is or that ends with it.
+    let id = wanted.id;
+    let configured = cgroup_path(wanted.cgroups_path).and_then(|configured| {
+        let end = path.find(&configured)? + configured.len();
+        let is_whole = path[end..].is_empty() || path[end..].starts_with('/');
+        (is_whole && configured.contains(id)).then_some(end)
+    });
+    let named = |name: &str| {
+        let stem = name.strip_suffix(".scope").unwrap_or(name);
+        stem.strip_suffix(id)
+            .is_some_and(|prefix| prefix.is_empty() || prefix.ends_with('-'))
+    };
+    let mut ends = path
+        .match_indices('/')
+        .map(|(at, _)| at)
+        .skip(1)
+        .chain([path.len()]);
+    let end = configured
+        .or_else(|| ends.find(|end| named(path[..*end].rsplit('/').next().unwrap_or_default())))
+        .or_else(|| {
+            let at = path.find(id)?;
+            Some(path[at..].find('/').map_or(path.len(), |slash| at + slash))
+        })?;
     let path = &path[..end];
     (path.starts_with('/') && !path.split('/').any(|part| part == "..")).then_some(path)
 }
@@ -386,6 +413,39 @@ mod tests {
                 pid_is_ours: true
             }
         );
+    }
+
+    #[test]
+    fn a_short_id_is_not_taken_for_part_of_another_name() {
+        let up_to = |path: &'static str, id: &str, cgroups_path: &str| {
+            up_to(
+                path,
+                Wanted {
+                    id,
+                    pid: 42,
+                    cgroups_path,
+                },
+            )
+        };
+        assert_eq!(up_to("/default/d", "d", ""), Some("/default/d"));
+        assert_eq!(up_to("/default/d/inner", "d", ""), Some("/default/d"));
+        let scope = "/redis.slice/cri-containerd-is.scope";
+        assert_eq!(up_to(scope, "is", "redis.slice:cri-containerd:is"), Some(scope));
+        assert_eq!(up_to(scope, "is", ""), Some(scope));
+        let twice = Some("/node/web/web");
+        assert_eq!(up_to("/node/web/web/inner", "web", "/web/web"), twice);
+        assert_eq!(up_to("/node/web/web", "web", "/other/7"), Some("/node/web"));
+        assert_eq!(up_to("/pods/x_web_1/a", "web", ""), Some("/pods/x_web_1"));
+        assert_eq!(up_to("/other", "web", "/other"), None);
+    }
+
+    #[test]
+    fn two_of_one_name_are_told_apart_by_the_name_above() {
+        let (root, host) = laid_out(&["node/team-a/redis", "node/k8s.io/redis-cache-0"]);
+        let wanted = HashSet::from(["team-a/redis".to_owned(), "team-b/redis".to_owned()]);
+        let found = host.search(&wanted);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found["team-a/redis"].cgroup, ino(&root, "node/team-a/redis"));
     }
 
     #[test]

@@ -28,8 +28,6 @@ use crate::record;
 use crate::registry::{Registry, Source};
 use crate::status::Status;
 
-/// The containerd namespace of everything that CRI runs.
-const CRI: &str = "k8s.io";
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(5);
 /// How long a connection may take.
@@ -95,6 +93,7 @@ pub(crate) struct Containerd {
 
 /// A digest that is still to be had.
 struct Waiting {
+    /// The container's key, which is its id when NRI told of it.
     container: String,
     namespace: String,
     references: Vec<String>,
@@ -195,7 +194,7 @@ impl From<DigestRequest> for Waiting {
     fn from(request: DigestRequest) -> Waiting {
         Waiting {
             container: request.container,
-            namespace: CRI.into(),
+            namespace: record::CRI_NAMESPACE.into(),
             references: vec![request.image],
             ran_before: request.ran_before,
             attempts: 0,
@@ -282,9 +281,11 @@ impl Session<'_> {
                 Err(error) => undecodable(error),
             },
             "/containers/delete" => match ContainerDelete::decode(content) {
-                Ok(deleted) => self
-                    .task
-                    .registry(|registry| registry.gone(&self.source, &deleted.id, Instant::now())),
+                Ok(deleted) => {
+                    let key = record::key(namespace, &deleted.id);
+                    self.task
+                        .registry(|registry| registry.gone(&self.source, &key, Instant::now()));
+                }
                 Err(error) => undecodable(error),
             },
             "/tasks/create" => match TaskCreate::decode(content) {
@@ -314,10 +315,11 @@ impl Session<'_> {
         pid: u32,
         start_ts: Option<u64>,
     ) -> Result<(), RpcStatus> {
+        let key = record::key(namespace, id);
         let known = |session: &Self| {
             session
                 .task
-                .registry(|registry| registry.runs(&session.source, id, pid, start_ts))
+                .registry(|registry| registry.runs(&session.source, &key, pid, start_ts))
         };
         if !known(self) && self.tell(namespace, id).await? {
             known(self);
@@ -327,7 +329,8 @@ impl Session<'_> {
 
     /// Asks about one container, and takes it in; false when there is none, or NRI tells of it.
     async fn tell(&mut self, namespace: &str, id: &str) -> Result<bool, RpcStatus> {
-        if self.task.registry(|registry| registry.is_of_nri(id)) {
+        let key = record::key(namespace, id);
+        if self.task.registry(|registry| registry.is_of_nri(&key)) {
             return Ok(false);
         }
         let Some(record) = self.record(namespace, id).await? else {
@@ -338,17 +341,17 @@ impl Session<'_> {
     }
 
     fn take(&mut self, namespace: &str, record: Record, pid: u32) {
-        let id = record.id.clone();
+        let key = record::key(namespace, &record.id);
         let references = record::image_references(&record);
         let mut told = record::read(record, namespace);
         told.container.pid = pid;
         let known = self.task.registry(|registry| {
             registry.told_by(&self.source, told);
-            registry.has_digest(&id)
+            registry.has_digest(&key)
         });
         if !known && !references.is_empty() {
             let next = Waiting {
-                container: id,
+                container: key,
                 namespace: namespace.to_owned(),
                 references,
                 ran_before: false,
@@ -421,7 +424,7 @@ impl Session<'_> {
             let mut later = Vec::new();
             while let Some(message) = call_stream(&mut listed).await? {
                 let Some(record) = message.container else { continue };
-                seen.insert(record.id.clone());
+                seen.insert(record::key(&namespace, &record.id));
                 match record::is_in_sandbox(&record) {
                     // Its pod's labels are the sandbox's.
                     true => later.push(record),
@@ -441,7 +444,8 @@ impl Session<'_> {
 
     fn compare_one(&mut self, namespace: &str, record: Record, running: &HashMap<String, u32>) {
         let pid = running.get(&record.id).copied().unwrap_or(0);
-        let news = self.task.registry(|registry| registry.is_news(&record.id, pid));
+        let key = record::key(namespace, &record.id);
+        let news = self.task.registry(|registry| registry.is_news(&key, pid));
         if news {
             debug!(container = record.id, namespace, "known from containerd's list");
             self.take(namespace, record, pid);

@@ -259,7 +259,7 @@ async fn a_container_that_was_seen_is_looked_up_in_the_list() {
     );
     // Asked again until it is connected: what comes earlier is answered with nothing.
     let asked = async {
-        while following.table.snapshot().by_id(&id('d')).is_none() {
+        while following.table.snapshot().by_key(&id('d')).is_none() {
             let (done, answered) = oneshot::channel();
             let look_up = LookUp { id: id('d'), done };
             following.look_ups.send(look_up).await.unwrap();
@@ -267,7 +267,7 @@ async fn a_container_that_was_seen_is_looked_up_in_the_list() {
         }
     };
     tokio::time::timeout(LIMIT, asked).await.unwrap();
-    let found = following.table.snapshot().by_id(&id('d')).cloned().unwrap();
+    let found = following.table.snapshot().by_key(&id('d')).cloned().unwrap();
     assert_eq!(found.name.as_deref(), Some("starting"));
 }
 
@@ -286,10 +286,10 @@ async fn what_docker_removes_is_let_go_of_and_what_containerd_removes_is_not() {
         registry.gone(&"/run/containerd.sock".into(), &id('e'), Instant::now());
         registry.sweep(later());
     }
-    assert!(following.table.snapshot().by_id(&id('e')).is_some());
+    assert!(following.table.snapshot().by_key(&id('e')).is_some());
     docker.happens("destroy", &id('e')).await;
     let gone = async {
-        while following.table.snapshot().by_id(&id('e')).is_some() {
+        while following.table.snapshot().by_key(&id('e')).is_some() {
             following.fixture.lock().unwrap().sweep(later());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -18,6 +18,8 @@ const CRI_KIND: &str = "io.cri-containerd.kind";
 const CONTAINER_NAME: &str = "io.kubernetes.container.name";
 /// What CRI annotates all it makes with begins so.
 const CRI: &str = "io.kubernetes.cri.";
+/// The containerd namespace of everything that CRI runs.
+pub(crate) const CRI_NAMESPACE: &str = "k8s.io";
 /// The name a container was given by nerdctl.
 const NERDCTL_NAME: &str = "nerdctl/name";
 /// The containerd namespace of dockerd.
@@ -77,6 +79,7 @@ pub(crate) fn read(record: Record, namespace: &str) -> Told {
     Told {
         cgroups_path: content("/linux/cgroupsPath").unwrap_or_default(),
         container: Container {
+            runtime_namespace: scope(namespace, &record.id).to_owned(),
             name,
             image,
             privileged,
@@ -88,6 +91,26 @@ pub(crate) fn read(record: Record, namespace: &str) -> Told {
             ..Container::new(record.id, runtime, Learnt::Api)
         },
     }
+}
+
+/// What [`Container::key`] needs of containerd's namespace. NRI and CRI are about one of them, and whoever sees a container by
+/// its cgroup has only the id: random ones are the only ones anywhere.
+fn scope<'a>(namespace: &'a str, id: &str) -> &'a str {
+    let is_random = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match namespace == CRI_NAMESPACE || is_random {
+        true => "",
+        false => namespace,
+    }
+}
+
+/// [`Container::key`] of the container that containerd has in this namespace by this id.
+pub(crate) fn key(namespace: &str, id: &str) -> String {
+    Container {
+        runtime_namespace: scope(namespace, id).to_owned(),
+        ..Container::new(id, "containerd", Learnt::Api)
+    }
+    .key()
+    .into_owned()
 }
 
 /// The pod that a container's labels name. A sandbox's labels are its pod's.
@@ -257,6 +280,22 @@ mod tests {
             (of.sandbox_id.as_str(), of.labels["app"].as_str()),
             ("s1", "cart")
         );
+    }
+
+    #[test]
+    fn one_id_in_two_namespaces_is_two_containers_unless_it_is_random() {
+        let of = |namespace: &str, id: &str| {
+            let container = read(record(id, "{}", &[]), namespace).container;
+            assert_eq!(container.key(), key(namespace, id));
+            assert_eq!(container.full_id, id);
+            key(namespace, id)
+        };
+        assert_eq!(of("k8s.io", "redis"), "redis");
+        assert_eq!(of("default", "redis"), "default/redis");
+        assert_eq!(of("moby", "redis"), "moby/redis");
+        let random = "0123456789abcdef".repeat(4);
+        assert_eq!(of("moby", &random), random);
+        assert_eq!(of("default", &random), random);
     }
 
     #[test]

@@ -65,12 +65,13 @@ pub(crate) struct Registry {
     grace: Duration,
     /// Labels with longer values are left out.
     label_max_len: Option<usize>,
+    /// By [`Container::key`], which is the id of whatever NRI tells of.
     entries: HashMap<String, Entry>,
     /// Entries that have a cgroup.
     placed: u64,
     /// Bytes of the labels and mounts that are kept.
     texts: usize,
-    /// Ids of containers that others than NRI told of, and who did.
+    /// Keys of containers that others than NRI told of, and who did.
     elsewhere: HashMap<String, Source>,
     /// Ids seen in a Synchronize that isn't finished.
     synchronising: Option<HashSet<String>>,
@@ -80,7 +81,7 @@ pub(crate) struct Registry {
     runtime: &'static str,
     /// Until when the call that is being answered may search.
     search_until: Instant,
-    /// Containers that run and whose cgroup is still to be searched for.
+    /// Keys of containers that run and whose cgroup is still to be searched for.
     unsearched: HashSet<String>,
     search: Arc<Notify>,
 }
@@ -146,7 +147,7 @@ impl Registry {
         for container in known {
             // Who else told of containers is asked again by whoever adopts them.
             let told_by_nri = matches!(container.learnt, Learnt::Start | Learnt::Synchronize);
-            if !told_by_nri || container.gone || self.entries.contains_key(&container.full_id) {
+            if !told_by_nri || container.gone || self.entries.contains_key(&*container.key()) {
                 continue;
             }
             let runs = container.cgroup != 0;
@@ -300,12 +301,10 @@ impl Registry {
             .collect();
         for entry in &gone {
             self.texts = self.texts.saturating_sub(weight(&entry.container));
-            self.unsearched.remove(&entry.container.full_id);
+            self.unsearched.remove(&*entry.container.key());
         }
-        self.table.update(|known| {
-            gone.iter()
-                .for_each(|entry| known.remove(&entry.container.full_id))
-        });
+        self.table
+            .update(|known| gone.iter().for_each(|entry| known.remove(&entry.container.key())));
         for entry in gone.iter().filter(|entry| entry.container.cgroup != 0) {
             self.cgroups.remove(entry.container.cgroup);
             self.placed = self.placed.saturating_sub(1);
@@ -320,8 +319,8 @@ impl Registry {
     }
 
     /// True when a container of this id can be taken in.
-    fn admits(&self, id: &str) -> bool {
-        let status = &self.status;
+    fn admits(&self, container: &Container) -> bool {
+        let (status, id) = (&self.status, container.full_id.as_str());
         if !limits::is_id(id) {
             Status::count(&status.errors);
             if status.first(Complaint::Id) {
@@ -330,7 +329,7 @@ impl Registry {
                     cut(id)
                 );
             }
-        } else if !self.entries.contains_key(id) && self.entries.len() >= limits::CONTAINERS {
+        } else if !self.entries.contains_key(&*container.key()) && self.entries.len() >= limits::CONTAINERS {
             if status.first(Complaint::Full) {
                 warn!(
                     "NRI: the runtime tells of more than {} containers; those beyond are known by their cgroup only",
@@ -352,7 +351,7 @@ impl Registry {
                 pod.labels.retain(|_, value| value.len() <= most);
             }
         }
-        let old = self.entries.get(&container.full_id);
+        let old = self.entries.get(&*container.key());
         let others = self
             .texts
             .saturating_sub(old.map_or(0, |entry| weight(&entry.container)));
@@ -380,16 +379,16 @@ impl Registry {
 
     /// A search that came after the reply is over.
     pub(crate) fn searched(&mut self, wanted: &HashSet<String>, mut found: HashMap<String, Found>) {
-        for id in wanted {
+        for key in wanted {
             let Some(entry) = self
                 .entries
-                .get_mut(id)
+                .get_mut(key)
                 .filter(|entry| entry.container.cgroup == 0)
             else {
                 continue;
             };
-            let Some(found) = found.remove(id) else {
-                self.without_cgroup(id);
+            let Some(found) = found.remove(key) else {
+                self.without_cgroup(key);
                 continue;
             };
             self.host.learn(&entry.cgroups_path, &found);
@@ -424,16 +423,16 @@ impl Registry {
             mut container,
             mut cgroups_path,
         } = draft;
-        let id = container.full_id.clone();
-        if !self.admits(&id) {
+        if !self.admits(&container) {
             return;
         }
-        let is_sandbox = container.pod.as_ref().is_some_and(|pod| pod.sandbox_id == id);
+        let key = container.key().into_owned();
+        let is_sandbox = container.is_sandbox();
         // A sandbox is told of when it runs: its digest can't have been asked for earlier.
         let starting = container.learnt == Learnt::Start && runs && !is_sandbox;
         // A second look that finds nothing either is not a second loss.
         let mut seen_running = false;
-        if let Some(old) = self.entries.get(&id) {
+        if let Some(old) = self.entries.get(&key) {
             seen_running = old.container.pid != 0;
             let old_container = &old.container;
             fill(&mut container, old_container);
@@ -452,7 +451,7 @@ impl Registry {
         }
         if runs && container.cgroup == 0 {
             let wanted = Wanted {
-                id: &id,
+                id: &container.full_id,
                 pid: container.pid,
                 cgroups_path: &cgroups_path,
             };
@@ -464,16 +463,16 @@ impl Registry {
                     }
                     container.cgroup = found.cgroup;
                     container.cgroup_path = found.path;
-                    self.unsearched.remove(&id);
+                    self.unsearched.remove(&key);
                 }
                 Place::NotYet => {
-                    if self.unsearched.insert(id.clone()) {
+                    if self.unsearched.insert(key.clone()) {
                         Status::count(&self.status.searches);
                     }
                     self.search.notify_one();
                 }
                 Place::Nowhere if seen_running => {}
-                Place::Nowhere => self.without_cgroup(&id),
+                Place::Nowhere => self.without_cgroup(&key),
             }
         }
         self.inherit(&mut container);
@@ -492,7 +491,7 @@ impl Registry {
         if starting {
             self.count_late(&container);
         }
-        if !self.entries.contains_key(&id) {
+        if !self.entries.contains_key(&key) {
             self.ask_about(&container);
         }
         let container = Arc::new(container);
@@ -507,7 +506,7 @@ impl Registry {
         let expires = (container.cgroup == 0).then(|| Instant::now() + UNPLACED);
         let placed = container.cgroup != 0;
         let known = self.entries.insert(
-            id,
+            key,
             Entry {
                 container,
                 cgroups_path,

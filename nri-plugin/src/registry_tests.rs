@@ -337,7 +337,7 @@ fn what_no_runtime_would_say_is_bounded_and_counted() {
         ..api::Container::default()
     };
     fixture.registry.created(None, &one);
-    assert_eq!(fixture.table.snapshot().by_id(&one.id).unwrap().pid, 7);
+    assert_eq!(fixture.table.snapshot().by_key(&one.id).unwrap().pid, 7);
 }
 
 #[test]
@@ -351,7 +351,7 @@ fn all_labels_together_are_bounded() {
         fixture.registry.created(None, &many(letter));
     }
     let table = fixture.table.snapshot();
-    let labels = |letter| table.by_id(&id(letter)).unwrap().labels.len();
+    let labels = |letter| table.by_key(&id(letter)).unwrap().labels.len();
     assert_eq!(
         (labels('a'), labels('b'), fixture.status.snapshot().cut),
         (1, 0, 1)
@@ -473,7 +473,7 @@ fn an_id_that_is_used_again_is_another_container() {
     other.container.name = Some("other".into());
     fixture.registry.told_by(&containerd, other);
     assert!(fixture.get(second).is_none());
-    let known = fixture.table.snapshot().by_id("web").cloned().unwrap();
+    let known = fixture.table.snapshot().by_key("web").cloned().unwrap();
     assert_eq!((known.name.as_deref(), known.cgroup), (Some("other"), 0));
 }
 
@@ -505,6 +505,42 @@ fn two_sources_make_one_container() {
     fixture.registry.gone(&docker, &id('a'), now);
     fixture.registry.sweep(now + GRACE * 2);
     assert!(fixture.get(cgroup).is_none());
+}
+
+#[test]
+fn containers_of_one_id_in_two_namespaces_of_containerd_live_side_by_side() {
+    let mut fixture = Fixture::new();
+    let containerd = source("containerd");
+    let mut cgroups = Vec::new();
+    for (namespace, pid) in [("", 7), ("team-a", 8), ("team-b", 9)] {
+        let path = format!(
+            "{}/redis",
+            if namespace.is_empty() { "k8s.io" } else { namespace }
+        );
+        let folder = fixture.root.path().join("cgroup").join(&path);
+        fs::create_dir_all(&folder).unwrap();
+        cgroups.push(fs::metadata(folder).unwrap().ino());
+        let mut told = told("redis", pid);
+        told.container.runtime_namespace = namespace.into();
+        told.cgroups_path = format!("/{path}");
+        fixture.registry.told_by(&containerd, told);
+    }
+    let pids = |fixture: &Fixture| -> Vec<Option<u32>> {
+        let pid = |cgroup: &u64| fixture.get(*cgroup).map(|known| known.pid);
+        cgroups.iter().map(pid).collect()
+    };
+    assert_eq!(pids(&fixture), [Some(7), Some(8), Some(9)]);
+    assert!(cgroups.iter().all(|cgroup| fixture.in_map(*cgroup)));
+    // One ends, one is started anew, one is not in the list any more.
+    let now = Instant::now();
+    fixture.registry.gone(&containerd, "redis", now);
+    assert!(fixture.registry.runs(&containerd, "team-a/redis", 18, None));
+    fixture.registry.sweep(now + GRACE * 2);
+    assert_eq!(pids(&fixture), [None, Some(18), Some(9)]);
+    let seen = HashSet::from(["team-a/redis".to_owned()]);
+    fixture.registry.listed(&containerd, &seen, now);
+    fixture.registry.sweep(now + GRACE * 2);
+    assert_eq!(pids(&fixture), [None, Some(18), None]);
 }
 
 #[test]
@@ -572,7 +608,7 @@ fn a_container_learnt_from_synchronize_has_what_its_pod_has() {
     fixture.registry.synchronized_pod(&sandbox);
     fixture.registry.synchronized_container(&member);
     fixture.registry.synchronized(Instant::now());
-    let known = fixture.table.snapshot().by_id(&id('b')).cloned().unwrap();
+    let known = fixture.table.snapshot().by_key(&id('b')).cloned().unwrap();
     assert_eq!(known.ip.as_deref(), Some("10.88.0.7"));
     assert_eq!(
         (known.host.pid, known.host.network, known.host.ipc),
@@ -588,7 +624,7 @@ fn labels_that_are_too_long_are_left_out_where_that_is_wanted() {
     let mut long = container('a', 0);
     long.labels = HashMap::from([("short".into(), "abc".into()), ("long".into(), "abcd".into())]);
     fixture.registry.created(Some(&pod()), &long);
-    let known = fixture.table.snapshot().by_id(&id('a')).cloned().unwrap();
+    let known = fixture.table.snapshot().by_key(&id('a')).cloned().unwrap();
     assert_eq!(known.labels.keys().collect::<Vec<_>>(), ["short"]);
     assert!(known.pod.as_ref().unwrap().labels.is_empty(), "cart is longer");
 }

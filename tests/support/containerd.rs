@@ -357,13 +357,32 @@ impl Containerd {
         self.or_log(self.try_pod(namespace, name, change))
     }
 
-    /// The same, which may fail.
+    /// Starts a pod as [`Containerd::pod`] does, which has none of the labels that the kubelet gives.
+    pub(crate) fn pod_without_labels(&self, namespace: &str, name: &str) -> Pod {
+        let mut config = self.pod_config(namespace, name, |_| {});
+        config.labels = HashMap::new();
+        let id = self.or_log(self.cri.run_pod_sandbox(config.clone()));
+        Pod { id, config }
+    }
+
+    /// The same as [`Containerd::pod_with`], which may fail.
     pub(crate) fn try_pod(
         &self,
         namespace: &str,
         name: &str,
         change: impl FnOnce(&mut cri::LinuxSandboxSecurityContext),
     ) -> Result<Pod, CriError> {
+        let config = self.pod_config(namespace, name, change);
+        let id = self.cri.run_pod_sandbox(config.clone())?;
+        Ok(Pod { id, config })
+    }
+
+    fn pod_config(
+        &self,
+        namespace: &str,
+        name: &str,
+        change: impl FnOnce(&mut cri::LinuxSandboxSecurityContext),
+    ) -> PodSandboxConfig {
         let mut security = cri::LinuxSandboxSecurityContext {
             namespace_options: Some(cri::NamespaceOption {
                 network: cri::NAMESPACE_NODE,
@@ -377,7 +396,7 @@ impl Containerd {
         let uid = format!("00000000-0000-4000-8000-{:08x}{number:04x}", std::process::id());
         let log_directory = self.base.join("logs").join(format!("{namespace}_{name}_{uid}"));
         fs::create_dir_all(&log_directory).unwrap();
-        let config = PodSandboxConfig {
+        PodSandboxConfig {
             metadata: Some(cri::PodSandboxMetadata {
                 name: name.to_owned(),
                 uid: uid.clone(),
@@ -397,9 +416,7 @@ impl Containerd {
                 cgroup_parent: format!("{}/besteffort/pod{uid}", self.cgroup_parent),
                 security_context: Some(security),
             }),
-        };
-        let id = self.cri.run_pod_sandbox(config.clone())?;
-        Ok(Pod { id, config })
+        }
     }
 
     /// Creates and starts a container in `pod`, and gives its id.

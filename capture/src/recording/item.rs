@@ -14,7 +14,7 @@ pub(crate) enum Item<'a> {
     Chores(u64),
     /// A container is new or changed.
     Container(&'a [u8]),
-    /// The container with this full id is gone.
+    /// The container with this key is gone.
     ContainerGone(&'a [u8]),
     /// The consumer looked at the containers: those before this are known from here on.
     Containers,

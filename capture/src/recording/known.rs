@@ -32,6 +32,7 @@ const HOST_IPC: u8 = 23;
 const IP: u8 = 24;
 const CNI_JSON: u8 = 25;
 const GONE: u8 = 26;
+const RUNTIME_NAMESPACE: u8 = 27;
 
 /// The runtimes there are; a name of another, in a damaged or newer recording, is not known.
 const RUNTIMES: [&str; 8] = [
@@ -102,6 +103,7 @@ pub(crate) fn container_bytes(container: &Container) -> Vec<u8> {
     // Named one by one, so that a new member is not forgotten here.
     let Container {
         full_id,
+        runtime_namespace,
         name,
         image,
         digest,
@@ -123,6 +125,9 @@ pub(crate) fn container_bytes(container: &Container) -> Vec<u8> {
     } = container;
     let mut out = Vec::new();
     push(&mut out, FULL_ID, full_id.as_bytes());
+    if !runtime_namespace.is_empty() {
+        push(&mut out, RUNTIME_NAMESPACE, runtime_namespace.as_bytes());
+    }
     for (member, text) in [
         (NAME, name),
         (IMAGE, image),
@@ -202,6 +207,7 @@ pub(crate) fn read_container(bytes: &[u8]) -> Option<Container> {
         };
         match member {
             FULL_ID => container.full_id = text(),
+            RUNTIME_NAMESPACE => container.runtime_namespace = text(),
             NAME => container.name = Some(text()),
             IMAGE => container.image = Some(text()),
             DIGEST => container.digest = Some(text()),
@@ -300,6 +306,7 @@ mod tests {
         let labels = |text: &str| [(text.to_owned(), "value".to_owned())].into();
         let container = Container {
             full_id: "0123456789abcdef".into(),
+            runtime_namespace: "team-a".into(),
             name: Some("web".into()),
             image: Some("reg/a:1".into()),
             digest: Some("sha256:1".into()),

@@ -315,13 +315,13 @@ impl Tape for Sink {
         let same = |a: Option<&Arc<Container>>, b: &Arc<Container>| a.is_some_and(|a| Arc::ptr_eq(a, b));
         for gone in before
             .all()
-            .filter(|container| known.by_id(&container.full_id).is_none())
+            .filter(|container| known.by_key(&container.key()).is_none())
         {
-            encoder.push(Item::ContainerGone(gone.full_id.as_bytes()), &self.progress);
+            encoder.push(Item::ContainerGone(gone.key().as_bytes()), &self.progress);
         }
         for container in known
             .all()
-            .filter(|container| !same(before.by_id(&container.full_id), container))
+            .filter(|container| !same(before.by_key(&container.key()), container))
         {
             encoder.push(Item::Container(&container_bytes(container)), &self.progress);
         }

@@ -1,5 +1,6 @@
 //! What Lanner knows of a container, and the table that hands it from the runtime's side to the event thread.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -79,6 +80,8 @@ pub struct HostNamespaces {
 pub struct Container {
     /// `container.full_id`.
     pub full_id: String,
+    /// The runtime's own namespace, where another one can have a container of the same id; else empty.
+    pub runtime_namespace: String,
     /// `container.name`.
     pub name: Option<String>,
     /// `container.image`: the reference as the runtime knows it.
@@ -123,6 +126,7 @@ impl Container {
     pub fn new(full_id: impl Into<String>, runtime: &'static str, learnt: Learnt) -> Self {
         Container {
             full_id: full_id.into(),
+            runtime_namespace: String::new(),
             name: None,
             image: None,
             digest: None,
@@ -149,6 +153,14 @@ impl Container {
         match self.runtime {
             "lxc" | "libvirt-lxc" | "bpm" | "systemd-nspawn" => &self.full_id,
             _ => self.full_id.get(..12).unwrap_or(&self.full_id),
+        }
+    }
+
+    /// What no other container has: the id, after the runtime's namespace where that is needed. No id has a slash.
+    pub fn key(&self) -> Cow<'_, str> {
+        match self.runtime_namespace.as_str() {
+            "" => Cow::Borrowed(&self.full_id),
+            namespace => Cow::Owned(format!("{namespace}/{}", self.full_id)),
         }
     }
 
@@ -198,24 +210,24 @@ pub trait CgroupMap: Send + Sync + std::fmt::Debug {
 /// Parts that the containers are kept in. A change copies the parts that it touches, not the table.
 const SHARDS: usize = 64;
 
-/// The containers that are known: by the cgroup they run in, and by their id from the moment the runtime creates them,
+/// The containers that are known: by the cgroup they run in, and by their key from the moment the runtime creates them,
 /// when they have no cgroup yet.
 #[derive(Debug, Clone)]
 pub struct Containers {
     by_cgroup: [Arc<HashMap<u64, Arc<Container>>>; SHARDS],
-    by_id: [Arc<HashMap<String, Arc<Container>>>; SHARDS],
+    by_key: [Arc<HashMap<String, Arc<Container>>>; SHARDS],
     /// Those that have no cgroup yet, by the last component of its path.
-    awaited: [Arc<HashMap<String, Arc<Container>>>; SHARDS],
+    awaited: [Arc<HashMap<String, Vec<Arc<Container>>>>; SHARDS],
 }
 
 impl Default for Containers {
     fn default() -> Self {
         let empty = Arc::default();
-        let none = Arc::default();
+        let (none, nothing) = (Arc::default(), Arc::default());
         Self {
             by_cgroup: std::array::from_fn(|_| Arc::clone(&empty)),
-            by_id: std::array::from_fn(|_| Arc::clone(&none)),
-            awaited: std::array::from_fn(|_| Arc::clone(&none)),
+            by_key: std::array::from_fn(|_| Arc::clone(&none)),
+            awaited: std::array::from_fn(|_| Arc::clone(&nothing)),
         }
     }
 }
@@ -225,9 +237,9 @@ fn shard_of_cgroup(cgroup: u64) -> usize {
     usize::try_from(cgroup % SHARDS as u64).unwrap_or(0)
 }
 
-/// Ids and names are random, but need not be.
-fn shard_of_id(id: &str) -> usize {
-    let hash = id.bytes().fold(0usize, |hash, byte| {
+/// Keys and names are random, but need not be.
+fn shard_of(key: &str) -> usize {
+    let hash = key.bytes().fold(0usize, |hash, byte| {
         hash.wrapping_mul(31).wrapping_add(usize::from(byte))
     });
     hash % SHARDS
@@ -236,46 +248,58 @@ fn shard_of_id(id: &str) -> usize {
 impl Containers {
     /// Adds a container, or replaces what was known of it.
     pub fn insert(&mut self, container: Arc<Container>) {
+        let key = container.key().into_owned();
+        self.no_longer_awaited(&key, &container.cgroup_path);
         if container.cgroup != 0 {
-            self.no_longer_awaited(&container.full_id, &container.cgroup_path);
             Arc::make_mut(&mut self.by_cgroup[shard_of_cgroup(container.cgroup)])
                 .insert(container.cgroup, Arc::clone(&container));
         } else if !container.cgroup_path.is_empty() {
             let name = last(&container.cgroup_path).to_owned();
-            Arc::make_mut(&mut self.awaited[shard_of_id(&name)]).insert(name, Arc::clone(&container));
+            Arc::make_mut(&mut self.awaited[shard_of(&name)])
+                .entry(name)
+                .or_default()
+                .push(Arc::clone(&container));
         }
-        Arc::make_mut(&mut self.by_id[shard_of_id(&container.full_id)])
-            .insert(container.full_id.clone(), container);
+        Arc::make_mut(&mut self.by_key[shard_of(&key)]).insert(key, container);
     }
 
-    /// Forgets a container.
-    pub fn remove(&mut self, full_id: &str) {
-        let known = &mut self.by_id[shard_of_id(full_id)];
-        if known.contains_key(full_id)
-            && let Some(container) = Arc::make_mut(known).remove(full_id)
+    /// Forgets the container with this key.
+    pub fn remove(&mut self, key: &str) {
+        let known = &mut self.by_key[shard_of(key)];
+        if known.contains_key(key)
+            && let Some(container) = Arc::make_mut(known).remove(key)
         {
             if self.get(container.cgroup).is_some() {
                 Arc::make_mut(&mut self.by_cgroup[shard_of_cgroup(container.cgroup)])
                     .remove(&container.cgroup);
             }
-            self.no_longer_awaited(full_id, &container.cgroup_path);
+            self.no_longer_awaited(key, &container.cgroup_path);
         }
     }
 
-    fn no_longer_awaited(&mut self, full_id: &str, path: &str) {
+    fn no_longer_awaited(&mut self, key: &str, path: &str) {
         let name = last(path);
-        let awaited = &mut self.awaited[shard_of_id(name)];
-        if awaited.get(name).is_some_and(|other| other.full_id == full_id) {
-            Arc::make_mut(awaited).remove(name);
+        let shard = &mut self.awaited[shard_of(name)];
+        let is_it = |other: &Arc<Container>| other.key() == key;
+        if !shard.get(name).is_some_and(|awaited| awaited.iter().any(is_it)) {
+            return;
+        }
+        let shard = Arc::make_mut(shard);
+        if let Some(awaited) = shard.get_mut(name) {
+            awaited.retain(|other| !is_it(other));
+            if awaited.is_empty() {
+                shard.remove(name);
+            }
         }
     }
 
     /// The container that was created and will get the cgroup with this path.
     pub fn awaited(&self, path: &str) -> Option<&Arc<Container>> {
         let name = last(path);
-        self.awaited[shard_of_id(name)]
-            .get(name)
-            .filter(|container| path.ends_with(&container.cgroup_path))
+        self.awaited[shard_of(name)]
+            .get(name)?
+            .iter()
+            .find(|container| path.ends_with(&container.cgroup_path))
     }
 
     /// The container that runs in this cgroup.
@@ -283,14 +307,14 @@ impl Containers {
         self.by_cgroup[shard_of_cgroup(cgroup)].get(&cgroup)
     }
 
-    /// The container with this id, running or only created.
-    pub fn by_id(&self, full_id: &str) -> Option<&Arc<Container>> {
-        self.by_id[shard_of_id(full_id)].get(full_id)
+    /// The container with this [`Container::key`], running or only created.
+    pub fn by_key(&self, key: &str) -> Option<&Arc<Container>> {
+        self.by_key[shard_of(key)].get(key)
     }
 
     /// Every container, running or only created.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Container>> {
-        self.by_id.iter().flat_map(|shard| shard.values())
+        self.by_key.iter().flat_map(|shard| shard.values())
     }
 
     /// Every container that runs.
@@ -454,7 +478,7 @@ mod tests {
         assert_eq!((before.all().count(), before.running().count()), (1000, 1000));
         assert_eq!((after.all().count(), after.running().count()), (999, 999));
         assert!(before.get(7).is_some() && after.get(7).is_none() && after.get(8).is_some());
-        let shared = |n: usize| Arc::ptr_eq(&before.by_id[n], &after.by_id[n]);
+        let shared = |n: usize| Arc::ptr_eq(&before.by_key[n], &after.by_key[n]);
         assert_eq!((0..SHARDS).filter(|n| shared(*n)).count(), SHARDS - 1);
     }
 
@@ -462,12 +486,12 @@ mod tests {
     fn a_created_container_is_known_by_its_id_and_leaves_both_ways() {
         let table = ContainerTable::new();
         table.update(|known| known.insert(Arc::new(test_container("0123456789abcdef", 0))));
-        assert!(table.snapshot().by_id("0123456789abcdef").is_some());
+        assert!(table.snapshot().by_key("0123456789abcdef").is_some());
         assert_eq!(table.snapshot().running().count(), 0);
         table.update(|known| known.insert(Arc::new(test_container("0123456789abcdef", 9))));
         assert!(table.snapshot().get(9).is_some());
         table.update(|known| known.remove("0123456789abcdef"));
-        assert!(table.snapshot().get(9).is_none() && table.snapshot().by_id("0123456789abcdef").is_none());
+        assert!(table.snapshot().get(9).is_none() && table.snapshot().by_key("0123456789abcdef").is_none());
     }
 
     #[test]
@@ -490,6 +514,31 @@ mod tests {
         assert!(known.awaited("/default/web").is_some(), "the other one's");
         known.remove("b");
         assert!(known.awaited("/default/web").is_none());
+    }
+
+    #[test]
+    fn containers_of_one_id_in_two_namespaces_of_the_runtime_are_two() {
+        let mut known = Containers::default();
+        let twin = |namespace: &str, path: &str, cgroup| {
+            Arc::new(Container {
+                runtime_namespace: namespace.into(),
+                cgroup_path: path.into(),
+                ..test_container("redis", cgroup)
+            })
+        };
+        let (one, other) = (twin("team-a", "/team-a/redis", 0), twin("", "/k8s.io/redis", 0));
+        known.insert(Arc::clone(&one));
+        known.insert(Arc::clone(&other));
+        assert_eq!(known.all().count(), 2);
+        assert_eq!(known.awaited("/team-a/redis"), Some(&one));
+        assert_eq!(known.awaited("/k8s.io/redis"), Some(&other));
+        known.insert(twin("team-a", "/team-a/redis", 7));
+        known.insert(twin("", "/k8s.io/redis", 8));
+        assert!(known.awaited("/team-a/redis").is_none() && known.awaited("/k8s.io/redis").is_none());
+        assert_eq!(known.get(7).unwrap().key(), "team-a/redis");
+        known.remove("redis");
+        assert!(known.get(8).is_none() && known.get(7).is_some());
+        assert_eq!(known.by_key("team-a/redis").unwrap().full_id, "redis");
     }
 
     #[test]

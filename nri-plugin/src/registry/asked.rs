@@ -145,7 +145,7 @@ mod tests {
     }
 
     fn known(fixture: &Fixture, letter: char) -> Arc<Container> {
-        Arc::clone(fixture.table.snapshot().by_id(&id(letter)).unwrap())
+        Arc::clone(fixture.table.snapshot().by_key(&id(letter)).unwrap())
     }
 
     #[test]

@@ -33,18 +33,18 @@ impl Registry {
             mut container,
             cgroups_path,
         } = told;
-        let id = container.full_id.clone();
-        if id.is_empty() || self.is_of_nri(&id) {
+        let key = container.key().into_owned();
+        if container.full_id.is_empty() || self.is_of_nri(&key) {
             return;
         }
-        if let Some(entry) = self.entries.get(&id) {
+        if let Some(entry) = self.entries.get(&key) {
             let old = &entry.container;
             let ended = entry.expires.is_some() && old.cgroup != 0;
             let restarted = old.pid != 0 && container.pid != 0 && old.pid != container.pid;
             if ended || restarted {
                 // The id is used again, by another container or another run: in another cgroup.
                 let old = Arc::clone(old);
-                self.forget(&id);
+                self.forget(&key);
                 if restarted {
                     fill(&mut container, &old);
                 }
@@ -58,12 +58,12 @@ impl Registry {
             pod.labels.clone_from(&of_sandbox.labels);
         }
         let runs = container.pid != 0 || container.cgroup != 0;
-        let new = !self.entries.contains_key(&id);
+        let new = !self.entries.contains_key(&key);
         // Whoever told first tells when it is gone; dockerd keeps stopped containers that containerd has no more. What was only
         // seen is told of by anybody.
         let owner = self
             .elsewhere
-            .entry(id.clone())
+            .entry(key.clone())
             .or_insert_with(|| Arc::clone(source));
         if **owner == *SEEN {
             *owner = Arc::clone(source);
@@ -76,7 +76,7 @@ impl Registry {
             None,
             runs,
         );
-        if let Some(entry) = self.entries.get_mut(&id) {
+        if let Some(entry) = self.entries.get_mut(&key) {
             // Its source tells when it is gone.
             entry.expires = None;
             if new {
@@ -85,13 +85,13 @@ impl Registry {
         }
     }
 
-    /// A container that is known runs from now on as `pid`; `start_ts` when it started, nanoseconds since the epoch. False when
+    /// A container that is known by its key runs from now on as `pid`; `start_ts` when it started, nanoseconds since the epoch. False when
     /// it isn't known.
-    pub(crate) fn runs(&mut self, source: &Source, id: &str, pid: u32, start_ts: Option<u64>) -> bool {
-        if self.is_of_nri(id) {
+    pub(crate) fn runs(&mut self, source: &Source, key: &str, pid: u32, start_ts: Option<u64>) -> bool {
+        if self.is_of_nri(key) {
             return true;
         }
-        let Some(entry) = self.entries.get(id).filter(|entry| entry.expires.is_none()) else {
+        let Some(entry) = self.entries.get(key).filter(|entry| entry.expires.is_none()) else {
             return false;
         };
         let told = Told {
@@ -109,7 +109,7 @@ impl Registry {
         true
     }
 
-    /// `source` has listed all it has: what else it told of is gone.
+    /// `source` has listed all it has, by their keys: what else it told of is gone.
     pub(crate) fn listed(&mut self, source: &Source, seen: &HashSet<String>, now: Instant) {
         let entries = &self.entries;
         self.elsewhere.retain(|id, _| entries.contains_key(id));
@@ -126,9 +126,10 @@ impl Registry {
 
     /// The event thread saw a container by its cgroup, and nobody knows more: so much is known.
     pub(crate) fn seen(&mut self, source: &Source, container: &Container) {
-        let known = self.entries.get(&container.full_id);
+        let key = container.key();
+        let known = self.entries.get(&*key);
         let placed = known.is_some_and(|entry| entry.container.cgroup == container.cgroup);
-        if placed || self.is_of_nri(&container.full_id) {
+        if placed || self.is_of_nri(&key) {
             return;
         }
         let learnt = known.map_or(container.learnt, |entry| entry.container.learnt);
@@ -152,7 +153,7 @@ impl Registry {
             .filter(|entry| entry.expires.is_none())
             .map(|entry| &entry.container)
             .filter(|container| !self.host.has(container.cgroup, &container.cgroup_path))
-            .map(|container| container.full_id.clone())
+            .map(|container| container.key().into_owned())
             .collect();
         for id in gone {
             self.removed(&id, now);
@@ -160,44 +161,44 @@ impl Registry {
     }
 
     /// `source` says that a container is gone. It counts when it was `source` who told of it.
-    pub(crate) fn gone(&mut self, source: &Source, id: &str, now: Instant) {
-        if self.elsewhere.get(id).is_none_or(|of| of == source) {
-            self.removed(id, now);
+    pub(crate) fn gone(&mut self, source: &Source, key: &str, now: Instant) {
+        if self.elsewhere.get(key).is_none_or(|of| of == source) {
+            self.removed(key, now);
         }
     }
 
     /// True when a container with this first process, or none if that is 0, is news.
-    pub(crate) fn is_news(&self, id: &str, pid: u32) -> bool {
-        if self.is_of_nri(id) {
+    pub(crate) fn is_news(&self, key: &str, pid: u32) -> bool {
+        if self.is_of_nri(key) {
             return false;
         }
-        let told = self.elsewhere.get(id).is_some_and(|of| **of != *SEEN);
+        let told = self.elsewhere.get(key).is_some_and(|of| **of != *SEEN);
         let known = self
             .entries
-            .get(id)
+            .get(key)
             .filter(|entry| told && entry.expires.is_none());
         known.is_none_or(|entry| pid != 0 && entry.container.pid != pid)
     }
 
     /// True when nothing is to be asked about a container's image.
-    pub(crate) fn has_digest(&self, id: &str) -> bool {
+    pub(crate) fn has_digest(&self, key: &str) -> bool {
         self.entries
-            .get(id)
+            .get(key)
             .is_none_or(|entry| entry.container.digest.is_some())
     }
 
     /// True when NRI told of this container, and not of its end.
-    pub(crate) fn is_of_nri(&self, id: &str) -> bool {
-        !self.elsewhere.contains_key(id)
+    pub(crate) fn is_of_nri(&self, key: &str) -> bool {
+        !self.elsewhere.contains_key(key)
             && self
                 .entries
-                .get(id)
+                .get(key)
                 .is_some_and(|entry| entry.expires.is_none() || entry.container.cgroup == 0)
     }
 
     /// Forgets a container at once.
-    fn forget(&mut self, id: &str) {
-        let Some(entry) = self.entries.get_mut(id) else {
+    fn forget(&mut self, key: &str) {
+        let Some(entry) = self.entries.get_mut(key) else {
             return;
         };
         debug!(container = entry.container.id(), "its id is used again");

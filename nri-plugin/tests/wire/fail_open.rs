@@ -182,7 +182,7 @@ fn a_panic_over_a_request_is_answered_with_success() {
     assert_eq!(number(&peer.ask("Synchronize", &part), 2), 0);
     assert!(plugin.status.snapshot().panics > panicked);
     let known = plugin.table.snapshot();
-    assert!(known.by_id(&id(0)).is_some() && known.by_id(&id(1)).is_some());
+    assert!(known.by_key(&id(0)).is_some() && known.by_key(&id(1)).is_some());
     assert_eq!(plugin.status.snapshot().connections, 1, "the connection stays");
 }
 
@@ -215,7 +215,7 @@ fn a_panic_between_requests_costs_a_connection_and_nothing_that_was_known() {
     assert!(peer.is_closed());
     let mut peer = Peer::accept(&plugin.listener);
     assert_eq!(plugin.status.snapshot().panics, 1);
-    assert!(plugin.table.snapshot().by_id(&id(1)).is_some());
+    assert!(plugin.table.snapshot().by_key(&id(1)).is_some());
     let (stream, _, _) = peer.registration();
     peer.respond(stream, 0, "");
     peer.ask(

@@ -178,7 +178,7 @@ impl Machine {
     }
 
     pub(crate) fn container(&self, id: &str) -> Option<Arc<Container>> {
-        self.table.snapshot().by_id(id).cloned()
+        self.table.snapshot().by_key(id).cloned()
     }
 
     pub(crate) fn is_registered(&self) -> bool {

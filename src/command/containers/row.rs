@@ -25,6 +25,8 @@ pub(crate) struct Row {
     pub(crate) id: String,
     /// `container.full_id`.
     pub(crate) full_id: String,
+    /// The runtime's own namespace, where another one can have a container of the same id; else empty.
+    pub(crate) runtime_namespace: String,
     /// `container.name`.
     pub(crate) name: Option<String>,
     /// `container.type`.
@@ -104,6 +106,7 @@ impl From<&Container> for Row {
         Row {
             id: container.id().to_owned(),
             full_id: container.full_id.clone(),
+            runtime_namespace: container.runtime_namespace.clone(),
             name: container.name.clone(),
             runtime: container.runtime.to_owned(),
             image: container.image.clone(),
@@ -193,6 +196,7 @@ impl Row {
             cgroup_path: cgroup.path,
             pid: self.pid.unwrap_or(0),
             full_id: self.full_id,
+            runtime_namespace: self.runtime_namespace,
             runtime,
             learnt,
             gone: self.gone,
@@ -202,7 +206,13 @@ impl Row {
     /// What rows are sorted by: namespace, pod, the sandbox before the containers, name, id.
     pub(crate) fn place(&self) -> impl Ord + '_ {
         let pod = self.pod.as_ref().map(|pod| (&pod.namespace, &pod.name, &pod.uid));
-        (pod, !self.sandbox, &self.name, &self.full_id)
+        (
+            pod,
+            !self.sandbox,
+            &self.name,
+            &self.full_id,
+            &self.runtime_namespace,
+        )
     }
 }
 
@@ -216,6 +226,7 @@ mod tests {
         let labels = |name: &str| BTreeMap::from([(name.to_owned(), "x".to_owned())]);
         let whole = Container {
             full_id: "0123456789abcdef".into(),
+            runtime_namespace: "team-a".into(),
             name: text("web"),
             image: text("a/b:1"),
             digest: text("sha256:1"),
