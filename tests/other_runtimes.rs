@@ -321,6 +321,9 @@ fn a_pod_without_labels_is_known_from_its_annotations() {
             ("k8s.ns.name", "shop"),
             ("k8s.pod.uid", pod.uid()),
             ("container.image", BUSYBOX),
+            // Its sandbox's specification says so, not its own.
+            ("container.host_network", "true"),
+            ("container.host_pid", "false"),
         ],
     );
     // The event of a sandbox comes once, and with all of that.

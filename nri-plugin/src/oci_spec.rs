@@ -55,9 +55,10 @@ impl Spec {
         }
     }
 
-    /// The host's namespaces it uses: those it has none of its own in place of.
-    pub(crate) fn host_namespaces(&self) -> HostNamespaces {
-        host_namespaces(&self.namespaces, None)
+    /// The host's namespaces it uses: those it has none of its own in place of. Of those that a container shares with the rest
+    /// of its pod, its sandbox's specification tells.
+    pub(crate) fn host_namespaces(&self, is_in_sandbox: bool) -> HostNamespaces {
+        host_namespaces(&self.namespaces, is_in_sandbox.then_some(&[]))
     }
 
     /// What was mounted from the host, as the runtime was asked to.

@@ -63,6 +63,7 @@ pub(crate) fn read(record: Record, namespace: &str) -> Told {
             labels: labels_of_pod(&labels, is_sandbox),
         })
     });
+    let is_in_sandbox = pod.is_some() && !is_sandbox;
     let name = label(CONTAINER_NAME)
         .or_else(|| annotation("container-name"))
         .or_else(|| Some(pod.as_ref()?.name.clone()))
@@ -84,7 +85,10 @@ pub(crate) fn read(record: Record, namespace: &str) -> Told {
             image,
             privileged,
             mounts: spec.as_ref().map(Spec::mounts),
-            host: spec.as_ref().map(Spec::host_namespaces).unwrap_or_default(),
+            host: spec
+                .as_ref()
+                .map(|spec| spec.host_namespaces(is_in_sandbox))
+                .unwrap_or_default(),
             image_id: image_id.map(|id| id.trim_start_matches("sha256:").to_owned()),
             labels,
             pod,

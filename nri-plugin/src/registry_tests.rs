@@ -544,6 +544,42 @@ fn containers_of_one_id_in_two_namespaces_of_containerd_live_side_by_side() {
 }
 
 #[test]
+fn what_containerd_keeps_of_a_container_in_the_hosts_namespaces_says_so() {
+    let mut fixture = Fixture::new();
+    let of = |id: &str, kind: &str, namespaces: &str| {
+        let spec = format!(
+            r#"{{"annotations":{{"io.kubernetes.cri.container-type":"{kind}","io.kubernetes.cri.sandbox-id":"s1",
+            "io.kubernetes.cri.sandbox-name":"cart"}},"linux":{{"namespaces":[{namespaces}]}}}}"#
+        );
+        let record = containerd_client::services::v1::Container {
+            id: id.into(),
+            spec: Some(prost_types::Any {
+                type_url: String::new(),
+                value: spec.into_bytes(),
+            }),
+            ..Default::default()
+        };
+        crate::record::read(record, "k8s.io")
+    };
+    let joined =
+        r#"{"type":"network","path":"/proc/7/ns/net"},{"type":"ipc","path":"/proc/7/ns/ipc"},{"type":"pid"}"#;
+    let web = of("c1", "container", joined);
+    assert_eq!(web.container.host.network, None, "its sandbox knows");
+    let containerd = source("containerd");
+    let sandbox = of("s1", "sandbox", r#"{"type":"ipc"},{"type":"pid"}"#);
+    fixture.registry.told_by(&containerd, sandbox);
+    fixture.registry.told_by(&containerd, web);
+    let table = fixture.table.snapshot();
+    for key in ["s1", "c1"] {
+        let host = table.by_key(key).unwrap().host;
+        assert_eq!(
+            (host.network, host.ipc, host.pid),
+            (Some(true), Some(false), Some(false))
+        );
+    }
+}
+
+#[test]
 fn what_was_seen_by_its_cgroup_goes_with_it() {
     let mut fixture = Fixture::new();
     let cgroup = fixture.cgroup(&id('a'));

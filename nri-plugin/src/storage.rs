@@ -129,7 +129,10 @@ fn read(seen: &Container, entry: &Value, config: Option<&[u8]>, images: &Path) -
         image_id,
         privileged: spec.as_ref().and_then(Spec::privileged),
         mounts: spec.as_ref().map(Spec::mounts),
-        host: spec.as_ref().map(Spec::host_namespaces).unwrap_or_default(),
+        host: spec
+            .as_ref()
+            .map(|spec| spec.host_namespaces(false))
+            .unwrap_or_default(),
         labels,
         pod,
         cgroup: seen.cgroup,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lanner_schema::container::Container;
 use tokio::sync::mpsc;
 
-use super::{Registry, ipv4};
+use super::{Registry, ipv4, keep};
 use crate::cri::{PodFacts, Question};
 use crate::status::Status;
 
@@ -72,6 +72,8 @@ impl Registry {
         let sandbox = &sandbox.container;
         container.ip = container.ip.take().or_else(|| sandbox.ip.clone());
         container.cni_json = container.cni_json.take().or_else(|| sandbox.cni_json.clone());
+        // What it joins by a path is its pod's.
+        container.host = keep(container.host, sandbox.host);
     }
 
     /// A pod's facts arrived.
