@@ -36,7 +36,7 @@ use crate::tally::Tally;
 /// How long alerts that are queued may take to reach their outputs when Lanner ends.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// How long the start screen waits to say how it stands with the container runtime.
+/// How long the start waits for the container runtime to say what runs already.
 const RUNTIME_ANSWER: Duration = Duration::from_millis(500);
 
 /// How long a newer agent waits for what it takes over: the runtime's connection, the pidfile.
@@ -138,6 +138,8 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
     if matches!(found, Found::Older(_)) {
         window.open_at(u64::MAX);
     }
+    // Events wait in the ring meanwhile: judged before, those of containers that run already would be nameless.
+    runtime.block_on(meet_runtime(config, &status));
     let stop = Arc::new(AtomicBool::new(false));
     let (ended, capture_ended) = oneshot::channel();
     let watcher = Watcher {
@@ -178,7 +180,7 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
     };
     drop(turn);
 
-    screen.containers = runtime.block_on(containers(config, &status));
+    screen.containers = containers(config, &status);
     if config.log_stderr {
         log::err(&screen.render());
     }
@@ -359,8 +361,8 @@ fn nri(config: &Config, known: Vec<Container>) -> lanner_nri::Config {
     nri
 }
 
-/// How it stands with the container runtime, once that is known or soon.
-async fn containers(config: &Config, status: &Status) -> String {
+/// Waits a moment for the runtime to say what runs already.
+async fn meet_runtime(config: &Config, status: &Status) {
     let deadline = Instant::now() + RUNTIME_ANSWER;
     while config.nri.enabled
         && matches!(status.state(), State::Starting | State::Connecting)
@@ -368,6 +370,10 @@ async fn containers(config: &Config, status: &Status) -> String {
     {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// How it stands with the container runtime.
+fn containers(config: &Config, status: &Status) -> String {
     if !config.nri.enabled {
         return match config.containerd.enabled {
             true => format!(
