@@ -91,7 +91,7 @@ pub(crate) struct AgentOptions {
     )]
     options: Vec<String>,
 
-    /// The agent's socket [default: lanner.sock in runtime_directory]
+    /// The agent's socket [default: NAME.sock in runtime_directory, where NAME is nri.plugin_name]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
 }
