@@ -130,7 +130,7 @@ pub(crate) fn watch_as_configured(
         screen.outputs = lanner_outputs::choose(&config.outputs, Facts::probe(&config.outputs));
         screen.containers = match config.nri.enabled {
             true => format!("NRI: {}", config.nri.socket_path.display()),
-            false => "by cgroup only: nri.enabled is false".into(),
+            false => watch::without_nri(&config),
         };
         log::err(&screen.render_dry());
         return Ok(ExitCode::SUCCESS);

@@ -372,19 +372,23 @@ async fn meet_runtime(config: &Config, status: &Status) {
     }
 }
 
+/// Who tells of containers where NRI is switched off.
+pub(crate) fn without_nri(config: &Config) -> String {
+    match config.containerd.enabled {
+        true => format!(
+            "without NRI: containerd's events, {}",
+            config.containerd.address.display()
+        ),
+        false => {
+            "by cgroup, and what docker and podman tell: nri.enabled and containerd.enabled are false".into()
+        }
+    }
+}
+
 /// How it stands with the container runtime.
 fn containers(config: &Config, status: &Status) -> String {
     if !config.nri.enabled {
-        return match config.containerd.enabled {
-            true => format!(
-                "without NRI: containerd's events, {}",
-                config.containerd.address.display()
-            ),
-            false => {
-                "by cgroup, and what docker and podman tell: nri.enabled and containerd.enabled are false"
-                    .into()
-            }
-        };
+        return without_nri(config);
     }
     let mut text = format!("NRI: {status}");
     if matches!(status.state(), State::WaitingForSocket(_)) {
