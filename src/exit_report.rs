@@ -97,9 +97,9 @@ mod tests {
             ..Stats::default()
         };
         let outputs = [OutputReport {
-            kind: Kind::Syslog,
             delivered: 1,
             lost: vec![(LossReason::Absent, 2)],
+            ..OutputReport::new(Kind::Syslog)
         }];
         let report = Report {
             tally: &Tally::default(),

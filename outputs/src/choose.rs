@@ -4,6 +4,7 @@ use std::fmt;
 use std::os::linux::fs::MetadataExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// `journald_output.enabled`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,6 +27,22 @@ pub struct FileConfig {
     pub keep_alive: bool,
 }
 
+/// `program_output`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramConfig {
+    /// What the shell runs.
+    pub program: String,
+    /// One program takes every alert, a line each; otherwise one is started for each alert.
+    pub keep_alive: bool,
+    /// A program that takes longer over an alert is killed.
+    pub timeout: Duration,
+}
+
+impl ProgramConfig {
+    /// The limit when the configuration says nothing.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+}
+
 /// What the configuration says about outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -38,6 +55,8 @@ pub struct Config {
     pub stdout: bool,
     /// `file_output`, when enabled.
     pub file: Option<FileConfig>,
+    /// `program_output`, when enabled.
+    pub program: Option<ProgramConfig>,
     /// `syslog_output.enabled`.
     pub syslog: bool,
     /// `journald_output.enabled`.
@@ -62,6 +81,7 @@ impl Default for Config {
             buffered: false,
             stdout: true,
             file: None,
+            program: None,
             syslog: false,
             journald: Journald::Auto,
             syslog_socket: "/dev/log".into(),
@@ -124,6 +144,7 @@ pub enum Kind {
     File,
     Syslog,
     Journald,
+    Program,
 }
 
 impl Kind {
@@ -134,6 +155,7 @@ impl Kind {
             Kind::File => "file",
             Kind::Syslog => "syslog",
             Kind::Journald => "journald",
+            Kind::Program => "program",
         }
     }
 }
@@ -194,6 +216,10 @@ pub fn choose(config: &Config, facts: Facts) -> Vec<Choice> {
         (Journald::Auto, true) => add(Kind::Journald, true, Some("a journal listens on this host")),
         (Journald::Auto, false) => add(Kind::Journald, false, Some("no journal listens on this host")),
         (Journald::Off, _) => {}
+    }
+    let mut add = |kind, on, why| choices.push(Choice { kind, on, why });
+    if config.program.is_some() {
+        add(Kind::Program, true, None);
     }
     choices
 }

@@ -1,4 +1,4 @@
-//! What each output delivered and lost.
+//! What each output delivered, lost, and did for it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,16 +14,19 @@ pub enum LossReason {
     Absent,
     /// Something takes alerts there, and writing failed.
     Failed,
+    /// What takes alerts there took too long.
+    Timeout,
     /// Lanner stopped before the alert could be written.
     Shutdown,
 }
 
 impl LossReason {
     /// Every reason.
-    pub const ALL: [LossReason; 4] = [
+    pub const ALL: [LossReason; 5] = [
         LossReason::QueueFull,
         LossReason::Absent,
         LossReason::Failed,
+        LossReason::Timeout,
         LossReason::Shutdown,
     ];
 
@@ -33,16 +36,20 @@ impl LossReason {
             LossReason::QueueFull => "queue full",
             LossReason::Absent => "absent",
             LossReason::Failed => "failed",
+            LossReason::Timeout => "timeout",
             LossReason::Shutdown => "shutdown",
         }
     }
 }
 
-/// Counters of one output, written by its thread and by the sender.
+/// Counters of one output, written by its thread and by the senders.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     delivered: AtomicU64,
     lost: [AtomicU64; LossReason::ALL.len()],
+    retried: AtomicU64,
+    restarts: AtomicU64,
+    killed: AtomicU64,
 }
 
 impl Counters {
@@ -54,20 +61,31 @@ impl Counters {
         self.lost[reason as usize].fetch_add(alerts, Ordering::Relaxed);
     }
 
+    pub(crate) fn restart(&self) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn kill(&self) {
+        self.killed.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn report(&self, kind: Kind) -> OutputReport {
         OutputReport {
-            kind,
             delivered: self.delivered.load(Ordering::Relaxed),
             lost: LossReason::ALL
                 .into_iter()
                 .map(|reason| (reason, self.lost[reason as usize].load(Ordering::Relaxed)))
                 .filter(|(_, count)| *count > 0)
                 .collect(),
+            retried: self.retried.load(Ordering::Relaxed),
+            restarts: self.restarts.load(Ordering::Relaxed),
+            killed: self.killed.load(Ordering::Relaxed),
+            ..OutputReport::new(kind)
         }
     }
 }
 
-/// What one output delivered and lost so far.
+/// What one output delivered and lost so far, and how it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputReport {
     /// The output.
@@ -76,9 +94,33 @@ pub struct OutputReport {
     pub delivered: u64,
     /// Alerts it did not, by reason; reasons that never happened are left out.
     pub lost: Vec<(LossReason, u64)>,
+    /// Alerts that wait in its queue now.
+    pub queued: u64,
+    /// Alerts its queue can hold.
+    pub capacity: u64,
+    /// Attempts that were repeated after a failure.
+    pub retried: u64,
+    /// Starts of a program that was to run on and ended.
+    pub restarts: u64,
+    /// Programs killed because they took too long.
+    pub killed: u64,
 }
 
 impl OutputReport {
+    /// A report on which nothing has happened yet.
+    pub fn new(kind: Kind) -> OutputReport {
+        OutputReport {
+            kind,
+            delivered: 0,
+            lost: Vec::new(),
+            queued: 0,
+            capacity: 0,
+            retried: 0,
+            restarts: 0,
+            killed: 0,
+        }
+    }
+
     /// All losses together.
     pub fn lost_total(&self) -> u64 {
         self.lost.iter().map(|(_, count)| count).sum()
@@ -104,6 +146,15 @@ impl fmt::Display for OutputReport {
         }
         if !self.lost.is_empty() {
             f.write_str(")")?;
+        }
+        for (count, what) in [
+            (self.retried, "attempts repeated"),
+            (self.restarts, "restarts"),
+            (self.killed, "killed"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
         }
         Ok(())
     }

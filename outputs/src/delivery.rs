@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flume::{Receiver, Sender, TryRecvError, TrySendError};
+use flume::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError};
 use lanner_schema::alert::Alert;
 
 use crate::choose::{Choice, Config, Facts, Kind, choose};
 use crate::counters::{Counters, LossReason, OutputReport};
-use crate::output::{self, Output, OutputError, Taken};
+use crate::ending::Ending;
+use crate::output::{self, Context, FlushError, Output, OutputError, Taken};
 
 /// Why delivery can't begin.
 #[derive(Debug, thiserror::Error)]
@@ -44,9 +45,12 @@ struct Lane {
 /// What a lane's thread and the senders share.
 #[derive(Debug, Default)]
 struct State {
-    counters: Counters,
+    counters: Arc<Counters>,
+    ending: Arc<Ending>,
     /// Alerts that entered the queue.
     queued: AtomicU64,
+    /// Alerts from the queue whose fate is counted.
+    settled: AtomicU64,
     /// Alerts are being lost because the queue is full; cleared when the thread has caught up.
     full: AtomicBool,
     reopen: AtomicBool,
@@ -57,12 +61,14 @@ struct State {
 impl State {
     fn deliver(&self, alerts: u64) {
         if !self.abandoned.load(Ordering::Acquire) {
+            self.settled.fetch_add(alerts, Ordering::Release);
             self.counters.deliver(alerts);
         }
     }
 
     fn lose(&self, reason: LossReason, alerts: u64) {
         if !self.abandoned.load(Ordering::Acquire) {
+            self.settled.fetch_add(alerts, Ordering::Release);
             self.counters.lose(reason, alerts);
         }
     }
@@ -74,6 +80,33 @@ struct Lanes {
     /// Full queues are logged by a thread of their own: neither the event thread nor a stuck output can do it.
     full: Sender<Option<Kind>>,
     stopping: AtomicBool,
+}
+
+impl Lanes {
+    fn report(&self) -> Vec<OutputReport> {
+        let report = |lane: &Lane| OutputReport {
+            queued: lane.queue.len() as u64,
+            capacity: lane.queue.capacity().unwrap_or(0) as u64,
+            ..lane.state.counters.report(lane.kind)
+        };
+        self.lanes.iter().map(report).collect()
+    }
+}
+
+/// An output that is to get a thread.
+type Made = (Kind, Box<dyn Output>, Context);
+
+/// Says what each output delivered and lost. Cheap to clone; works after the outputs have stopped, too.
+#[derive(Debug, Clone)]
+pub struct Reporter {
+    lanes: Arc<Lanes>,
+}
+
+impl Reporter {
+    /// What each output delivered and lost so far, and how it stands.
+    pub fn report(&self) -> Vec<OutputReport> {
+        self.lanes.report()
+    }
 }
 
 /// Hands alerts to every output. Cheap to clone.
@@ -151,7 +184,11 @@ impl Outputs {
         let outputs = choices
             .iter()
             .filter(|choice| choice.on)
-            .filter_map(|choice| Some((choice.kind, output::make(choice.kind, config)?)))
+            .filter_map(|choice| {
+                let context = Context::default();
+                let output = output::make(choice.kind, config, &context)?;
+                Some((choice.kind, output, context))
+            })
             .collect();
         let capacity = match config.queue_capacity {
             0 => Config::DEFAULT_CAPACITY,
@@ -162,13 +199,17 @@ impl Outputs {
         Ok(started)
     }
 
-    fn start_these(outputs: Vec<(Kind, Box<dyn Output>)>, capacity: usize) -> Result<Outputs, StartError> {
+    fn start_these(outputs: Vec<Made>, capacity: usize) -> Result<Outputs, StartError> {
         let (full, notices) = flume::bounded(16);
         let mut lanes = Vec::new();
         let mut ends = Vec::new();
-        for (kind, output) in outputs {
+        for (kind, output, context) in outputs {
             let (queue, items) = flume::bounded(capacity);
-            let state = Arc::new(State::default());
+            let state = Arc::new(State {
+                counters: context.counters,
+                ending: context.ending,
+                ..State::default()
+            });
             let (end_guard, end) = flume::bounded::<()>(0);
             let worker = Worker {
                 kind,
@@ -233,14 +274,23 @@ impl Outputs {
 
     /// What each output delivered and lost so far.
     pub fn report(&self) -> Vec<OutputReport> {
-        let report = |lane: &Lane| lane.state.counters.report(lane.kind);
-        self.lanes.lanes.iter().map(report).collect()
+        self.lanes.report()
+    }
+
+    /// A handle that asks for reports, for threads that have nothing else to do with outputs.
+    pub fn reporter(&self) -> Reporter {
+        Reporter {
+            lanes: Arc::clone(&self.lanes),
+        }
     }
 
     /// Delivers what is queued and stops, at the latest after `within`; what is left then is counted as lost.
     pub fn shutdown(self, within: Duration) -> Vec<OutputReport> {
         let deadline = Instant::now() + within;
         self.lanes.stopping.store(true, Ordering::Release);
+        for lane in &self.lanes.lanes {
+            lane.state.ending.begin();
+        }
         for (lane, end) in self.lanes.lanes.iter().zip(&self.ends) {
             // An output whose queue stays full until the deadline never sees this.
             let _ = lane.queue.send_deadline(Item::Stop, deadline);
@@ -249,8 +299,7 @@ impl Outputs {
         for lane in &self.lanes.lanes {
             let state = &lane.state;
             state.abandoned.store(true, Ordering::Release);
-            let report = state.counters.report(lane.kind);
-            let seen = report.delivered + failures(&report);
+            let seen = state.settled.load(Ordering::Acquire);
             let left = state.queued.load(Ordering::Acquire).saturating_sub(seen);
             state.counters.lose(LossReason::Shutdown, left);
             if left > 0 {
@@ -263,17 +312,6 @@ impl Outputs {
         let _ = self.lanes.full.try_send(None);
         self.report()
     }
-}
-
-/// Alerts that left the queue and were lost.
-fn failures(report: &OutputReport) -> u64 {
-    let after_the_queue = |reason: &LossReason| matches!(reason, LossReason::Absent | LossReason::Failed);
-    report
-        .lost
-        .iter()
-        .filter(|(r, _)| after_the_queue(r))
-        .map(|(_, n)| n)
-        .sum()
 }
 
 /// The thread of one output.
@@ -297,9 +335,14 @@ impl Worker {
                     if self.state.full.swap(false, Ordering::AcqRel) {
                         tracing::info!("output {} caught up", self.kind);
                     }
-                    match self.items.recv() {
+                    let item = match self.output.wake() {
+                        Some(wait) => self.items.recv_timeout(wait),
+                        None => self.items.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                    };
+                    match item {
                         Ok(item) => item,
-                        Err(_) => break,
+                        Err(RecvTimeoutError::Timeout) => continue,
+                        Err(RecvTimeoutError::Disconnected) => break,
                     }
                 }
             };
@@ -317,6 +360,8 @@ impl Worker {
             }
         }
         self.flush();
+        let finished = self.output.finish();
+        self.flushed(finished);
     }
 
     fn deliver(&mut self, alert: &Alert) {
@@ -328,7 +373,12 @@ impl Worker {
     }
 
     fn flush(&mut self) {
-        match self.output.flush() {
+        let flushed = self.output.flush();
+        self.flushed(flushed);
+    }
+
+    fn flushed(&mut self, flushed: Result<u64, FlushError>) {
+        match flushed {
             Ok(0) => {}
             Ok(written) => self.delivered(written),
             Err(failed) => {
@@ -359,4 +409,4 @@ impl Worker {
 
 #[cfg(test)]
 #[path = "delivery_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -49,7 +49,7 @@ impl Output for Broken {
     }
 }
 
-fn count(report: &OutputReport, reason: LossReason) -> u64 {
+pub(crate) fn count(report: &OutputReport, reason: LossReason) -> u64 {
     report
         .lost
         .iter()
@@ -76,8 +76,10 @@ fn a_stuck_output_loses_its_own_alerts_only() {
         entered: other_entered,
         seen: Arc::clone(&other_seen),
     };
-    let outputs: Vec<(Kind, Box<dyn Output>)> =
-        vec![(Kind::Stdout, Box::new(stuck)), (Kind::File, Box::new(other))];
+    let outputs: Vec<Made> = vec![
+        (Kind::Stdout, Box::new(stuck), Context::default()),
+        (Kind::File, Box::new(other), Context::default()),
+    ];
     let outputs = Outputs::start_these(outputs, 4).unwrap();
     let sender = outputs.sender();
 
@@ -115,7 +117,7 @@ fn what_is_left_at_the_deadline_is_lost_by_shutdown() {
         entered,
         seen: Arc::default(),
     };
-    let outputs: Vec<(Kind, Box<dyn Output>)> = vec![(Kind::Stdout, Box::new(stuck))];
+    let outputs: Vec<Made> = vec![(Kind::Stdout, Box::new(stuck), Context::default())];
     let outputs = Outputs::start_these(outputs, 2).unwrap();
     let sender = outputs.sender();
     sender.send(alert("0"));
@@ -131,7 +133,7 @@ fn what_is_left_at_the_deadline_is_lost_by_shutdown() {
 
 #[test]
 fn alerts_held_by_a_failing_output_are_counted() {
-    let outputs: Vec<(Kind, Box<dyn Output>)> = vec![(Kind::File, Box::new(Broken::default()))];
+    let outputs: Vec<Made> = vec![(Kind::File, Box::new(Broken::default()), Context::default())];
     let outputs = Outputs::start_these(outputs, 8).unwrap();
     let sender = outputs.sender();
     for _ in 0..3 {

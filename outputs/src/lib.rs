@@ -8,20 +8,25 @@
 
 #![forbid(unsafe_code)]
 
+mod backoff;
 mod choose;
 mod counters;
 mod datagram;
 mod delivery;
+mod ending;
 mod file;
 mod journald;
+mod kept_program;
 mod lines;
 mod output;
+mod process;
+mod program;
 mod stdout;
 mod syslog;
 
-pub use choose::{Choice, Config, Facts, FileConfig, Journald, Kind, choose};
+pub use choose::{Choice, Config, Facts, FileConfig, Journald, Kind, ProgramConfig, choose};
 pub use counters::{LossReason, OutputReport};
-pub use delivery::{AlertSender, Outputs, StartError};
+pub use delivery::{AlertSender, Outputs, Reporter, StartError};
 pub use journald::MESSAGE_ID;
 
 #[cfg(test)]

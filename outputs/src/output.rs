@@ -1,12 +1,15 @@
 //! What an output is: one trait, one error, and the table of all of them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use lanner_schema::alert::Alert;
 
 use crate::choose::{Config, Kind};
-use crate::counters::LossReason;
-use crate::{file, journald, stdout, syslog};
+use crate::counters::{Counters, LossReason};
+use crate::ending::Ending;
+use crate::{file, journald, kept_program, program, stdout, syslog};
 
 /// Why an output did not take an alert.
 #[derive(Debug, thiserror::Error)]
@@ -23,13 +26,26 @@ pub(crate) enum OutputError {
     /// Writing failed.
     #[error("cannot write to {target}: {cause}")]
     Write { target: String, cause: std::io::Error },
+    /// A program can't be started.
+    #[error("cannot start the program: {cause}")]
+    Start { cause: std::io::Error },
+    /// A program ended, and not well.
+    #[error("the program ended with {status}")]
+    Ended { status: std::process::ExitStatus },
+    /// It took too long.
+    #[error("{target} took longer than {limit:?}")]
+    Timeout { target: String, limit: Duration },
 }
 
 impl OutputError {
     pub(crate) fn reason(&self) -> LossReason {
         match self {
             OutputError::NoListener { .. } | OutputError::Closed { .. } => LossReason::Absent,
-            OutputError::Open { .. } | OutputError::Write { .. } => LossReason::Failed,
+            OutputError::Timeout { .. } => LossReason::Timeout,
+            OutputError::Open { .. }
+            | OutputError::Write { .. }
+            | OutputError::Start { .. }
+            | OutputError::Ended { .. } => LossReason::Failed,
         }
     }
 }
@@ -68,14 +84,35 @@ pub(crate) trait Output: Send {
 
     /// Closes what is open so that the next alert opens it anew (log rotation).
     fn reopen(&mut self) {}
+
+    /// When [`Output::flush`] is to be called again though no alert comes.
+    fn wake(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Called once, after the last alert: ends what the output keeps running. Gives what [`Output::flush`] does.
+    fn finish(&mut self) -> Result<u64, FlushError> {
+        self.flush()
+    }
+}
+
+/// What an output shares with its queue.
+#[derive(Debug, Default)]
+pub(crate) struct Context {
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) ending: Arc<Ending>,
 }
 
 /// Makes the output `kind`. A new output is a file, a [`Kind`] and a row here.
-pub(crate) fn make(kind: Kind, config: &Config) -> Option<Box<dyn Output>> {
+pub(crate) fn make(kind: Kind, config: &Config, context: &Context) -> Option<Box<dyn Output>> {
     Some(match kind {
         Kind::Stdout => Box::new(stdout::Stdout::new(config.buffered)),
         Kind::File => Box::new(file::File::new(config.file.as_ref()?, config.buffered)),
         Kind::Syslog => Box::new(syslog::Syslog::new(&config.syslog_socket)),
+        Kind::Program => match config.program.as_ref()? {
+            program if program.keep_alive => Box::new(kept_program::KeptProgram::new(program, context)),
+            program => Box::new(program::Program::new(program, context)),
+        },
         Kind::Journald => Box::new(journald::Journal::new(&config.journal_socket)),
     })
 }

@@ -23,6 +23,7 @@ pub(super) struct Settings {
     pub(super) rules_files: Option<Vec<PathBuf>>,
     pub(super) rules_file: Option<(Vec<PathBuf>, Place)>,
     pub(super) file_output: FileOutput,
+    pub(super) program_output: ProgramOutput,
     /// Where `engine.kind: replay` is, if it is.
     pub(super) replays: Option<Place>,
     pub(super) capture_file: Option<PathBuf>,
@@ -53,6 +54,15 @@ impl Default for FileOutput {
             filename: "./events.txt".into(),
         }
     }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct ProgramOutput {
+    /// Where it is enabled, if it is.
+    pub(super) enabled: Option<Place>,
+    pub(super) keep_alive: bool,
+    pub(super) program: String,
+    pub(super) timeout: Option<Duration>,
 }
 
 /// Fills the settings from one node.
@@ -201,9 +211,10 @@ static ROWS: &[Row] = &[
     Row("http_output.compress_uploads", Truth, Later),
     Row("http_output.keep_alive", Truth, Later),
     Row("http_output.max_consecutive_timeouts", Integer, Later),
-    Row("program_output.enabled", Truth, LaterWarn(truth, "the program output is not served yet: no alert goes there")),
-    Row("program_output.keep_alive", Truth, Later),
-    Row("program_output.program", Text, Later),
+    Row("program_output.enabled", Truth, Read(|s, n| { s.program_output.enabled = n.truth()?.then(|| n.at.clone()); Ok(()) })),
+    Row("program_output.keep_alive", Truth, Read(|s, n| { s.program_output.keep_alive = n.truth()?; Ok(()) })),
+    Row("program_output.program", Text, Read(|s, n| { s.program_output.program = n.text()?.trim().to_owned(); Ok(()) })),
+    Row("program_output.timeout_ms", Integer, Read(|s, n| { s.program_output.timeout = Some(limit_ms(n)?); Ok(()) })),
 
     Row("webserver.enabled", Truth, Later),
     Row("webserver.threadiness", Integer, Later),

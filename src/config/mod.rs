@@ -288,6 +288,24 @@ fn finish(settings: keys::Settings, messages: &mut Messages) -> Config {
             keep_alive: settings.file_output.keep_alive,
         });
     }
+    if let Some(at) = &settings.program_output.enabled {
+        let program = &settings.program_output;
+        if program.program.is_empty() {
+            messages.error(
+                at,
+                "program_output is enabled, and program_output.program names no program",
+                "write for example \"program: logger -t lanner\"",
+            );
+        } else {
+            config.outputs.program = Some(lanner_outputs::ProgramConfig {
+                program: program.program.clone(),
+                keep_alive: program.keep_alive,
+                timeout: program
+                    .timeout
+                    .unwrap_or(lanner_outputs::ProgramConfig::DEFAULT_TIMEOUT),
+            });
+        }
+    }
     if let Some(at) = &settings.replays {
         match settings.capture_file {
             Some(file) if !file.as_os_str().is_empty() => config.replay = Some(file),

@@ -330,8 +330,9 @@ time_format_iso_8601: yes
     /// The numbers of Falco's own schema.
     #[test]
     fn every_key_of_falco_is_known() {
-        const OWN: [&str; 7] = [
+        const OWN: [&str; 8] = [
             "engine.tier",
+            "program_output.timeout_ms",
             "runtime_directory",
             "journald_output.enabled",
             "nri",
