@@ -98,7 +98,7 @@ pub(crate) struct Cli {
 }
 
 /// Falco's options beside the usual ones.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Falco's other options")]
 pub(crate) struct FalcoOptions {
     /// Adds FMT to the output of every rule, like append_output; c, k, container and kubernetes change nothing; repeatable

@@ -175,6 +175,15 @@ impl DropMonitor {
         }
     }
 
+    /// Takes other keys; what was counted stays.
+    pub(crate) fn configure(&mut self, config: DropConfig, settings: Settings) {
+        if config != self.config {
+            self.bucket = TokenBucket::new(config.rate, config.max_burst, Instant::now());
+        }
+        self.config = config;
+        self.settings = settings;
+    }
+
     /// A second's losses. Breaks off when Lanner is to end.
     pub(crate) fn second(&mut self, losses: &Losses, alert: &mut dyn FnMut(Alert)) -> ControlFlow<()> {
         let dropped = self.dropped(losses);

@@ -17,14 +17,19 @@ const KEEP: Duration = Duration::from_secs(3600);
 /// resolvers that know no names of the cluster.
 const API_SERVER: &str = "KUBERNETES_SERVICE_HOST";
 
-/// Looks up `names` again and again, until `stopped`.
-pub(crate) async fn keep(names: Vec<String>, table: Arc<HostNames>, mut stopped: watch::Receiver<bool>) {
+/// Looks up `names` again and again, until `stopped`. Other names are looked up at once.
+pub(crate) async fn keep(
+    mut names: watch::Receiver<Vec<String>>,
+    table: Arc<HostNames>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let api_server = std::env::var(API_SERVER).ok().and_then(|text| text.parse().ok());
     let mut known = Known::default();
     let mut unresolved: Vec<String> = Vec::new();
-    while !names.is_empty() {
+    loop {
         let mut failed = Vec::new();
-        for name in &names {
+        let wanted = names.borrow_and_update().clone();
+        for name in &wanted {
             let mut addresses: Vec<IpAddr> = api_server.filter(|_| is_api_server(name)).into_iter().collect();
             let looked_up = tokio::select! {
                 answer = tokio::net::lookup_host((name.as_str(), 0)) => answer,
@@ -48,8 +53,10 @@ pub(crate) async fn keep(names: Vec<String>, table: Arc<HostNames>, mut stopped:
             );
         }
         unresolved = failed;
+        let is_idle = wanted.is_empty();
         tokio::select! {
-            () = tokio::time::sleep(REFRESH) => {}
+            () = tokio::time::sleep(REFRESH), if !is_idle => {}
+            Ok(()) = names.changed() => {}
             _ = stopped.wait_for(|stop| *stop) => return,
         }
     }
@@ -126,7 +133,11 @@ mod tests {
     async fn names_are_looked_up_as_this_host_does() {
         let table = Arc::<HostNames>::default();
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(keep(vec!["localhost".to_owned()], Arc::clone(&table), stopped));
+        let task = tokio::spawn(keep(
+            watch::Sender::new(vec!["localhost".to_owned()]).subscribe(),
+            Arc::clone(&table),
+            stopped,
+        ));
         let answer = async {
             while table.snapshot().is_empty() {
                 tokio::task::yield_now().await;

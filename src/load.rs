@@ -55,6 +55,30 @@ pub(crate) fn load(files: &[RulesFile], config: &Config) -> anyhow::Result<Rules
     loaded.ruleset.ok_or_else(|| refused(&loaded.diagnostics))
 }
 
+/// As [`load`], for rules that are to take the place of others.
+///
+/// # Errors
+/// As those; the first of what is wrong, in one line.
+pub(crate) fn replace(files: &[RulesFile], config: &Config) -> anyhow::Result<Ruleset> {
+    let loaded = lanner_engine::load(files, &settings(config));
+    report(&loaded, config);
+    let mut errors = loaded.errors();
+    match (errors.next(), errors.count()) {
+        (Some(first), more) => {
+            let at = match first.line {
+                0 => first.file.clone(),
+                line => format!("{}:{line}:{}", first.file, first.column),
+            };
+            let more = match more {
+                0 => String::new(),
+                more => format!(" (and {} more)", count(more, "error")),
+            };
+            Err(anyhow!("{at}: {}{more}", first.message))
+        }
+        (None, _) => loaded.ruleset.ok_or_else(|| refused(&loaded.diagnostics)),
+    }
+}
+
 /// Loads the rules as [`load`] does, and describes them.
 ///
 /// # Errors

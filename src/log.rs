@@ -1,33 +1,51 @@
 //! The program's own log: standard error, at `log_level`.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::config::{Config, Level, Messages};
 
-/// Starts logging. Before this nothing is logged; it is called once.
-pub(crate) fn start(config: &Config) {
+/// Changes what is logged.
+type Filter = reload::Handle<EnvFilter, Registry>;
+
+static FILTER: OnceLock<Filter> = OnceLock::new();
+
+fn filter(config: &Config) -> EnvFilter {
     let level = match config.log_stderr {
         true => config.log_level,
         false => LevelFilter::OFF,
     };
     // Only our own crates log below warnings: libraries (HTTP/2, BPF) are chatty and nobody's configuration is about them.
     let libraries = level.min(LevelFilter::WARN);
-    let filter = tracing_subscriber::EnvFilter::new(format!(
+    EnvFilter::new(format!(
         "{libraries},lanner={level},lanner_capture={level},lanner_engine={level},lanner_nri={level},lanner_outputs={level}"
-    ));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    ))
+}
+
+/// Starts logging. Before this nothing is logged; it is called once.
+pub(crate) fn start(config: &Config) {
+    let (filter, handle) = reload::Layer::new(filter(config));
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
         // A log nobody reads any more must not become a panic of the thread that writes to it.
-        .log_internal_errors(false)
-        .finish();
+        .log_internal_errors(false);
     // It fails only when logging was started already.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    if tracing::subscriber::set_global_default(Registry::default().with(filter).with(lines)).is_ok() {
+        let _ = FILTER.set(handle);
+    }
+}
+
+/// Logs as another configuration says from here on.
+pub(crate) fn set(config: &Config) {
+    // The subscriber is there for ever.
+    let _ = FILTER.get().map(|handle| handle.reload(filter(config)));
 }
 
 /// Logs what is to say about the configuration.

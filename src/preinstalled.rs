@@ -180,10 +180,16 @@ fn run_agent(launch: Launch) -> anyhow::Result<ExitCode> {
             String::new()
         }
     };
-    let mut config = run::configure_over(&text, Path::new(&format!("{file}.conf")))
+    let name = PathBuf::from(format!("{file}.conf"));
+    let mut config = run::configure_over(&text, &name)
         .map_err(|error| anyhow!("{error:#}; containers start without Lanner"))?;
     config.nri.plugin_name = launch.name;
-    run::watch_as_configured(&Cli::parse_from(["lanner"]), config, Some(side))
+    run::watch_as_configured(
+        &Cli::parse_from(["lanner"]),
+        config,
+        Some(side),
+        Some((text, name)),
+    )
 }
 
 /// Takes over the descriptor that the runtime passed.

@@ -27,7 +27,29 @@ pub(crate) const BUILT_IN: &str = "built-in rules";
 /// When a file named with `-r`, or one that exists, can't be read. Files of the configuration that don't exist are
 /// skipped, as Falco does.
 pub(crate) fn find(asked: &[PathBuf], config: &Config) -> anyhow::Result<Vec<RulesFile>> {
+    find_but(asked, config, &[])
+}
+
+/// As [`find`]; those that are `known` are not read again.
+///
+/// # Errors
+/// As those.
+pub(crate) fn find_but(
+    asked: &[PathBuf],
+    config: &Config,
+    known: &[RulesFile],
+) -> anyhow::Result<Vec<RulesFile>> {
     let mut files = Vec::new();
+    let read = |path: &Path, files: &mut Vec<RulesFile>| {
+        let known = known.iter().find(|file| *file.name == *path.as_os_str());
+        match known {
+            Some(file) => {
+                files.push(file.clone());
+                Ok(())
+            }
+            None => read(path, files),
+        }
+    };
     if !asked.is_empty() {
         for path in asked {
             read(path, &mut files)?;
@@ -61,6 +83,15 @@ pub(crate) fn find(asked: &[PathBuf], config: &Config) -> anyhow::Result<Vec<Rul
         files.push(built_in());
     }
     Ok(files)
+}
+
+/// The files and directories that [`find`] looks at, whether they are there or not.
+pub(crate) fn places(asked: &[PathBuf], config: &Config) -> Vec<PathBuf> {
+    match (asked.is_empty(), &config.rules_files) {
+        (false, _) => asked.to_vec(),
+        (true, Some(configured)) => configured.clone(),
+        (true, None) => DEFAULT_FILES.map(PathBuf::from).to_vec(),
+    }
 }
 
 fn built_in() -> RulesFile {

@@ -1,7 +1,7 @@
 //! From the command line to a Lanner that watches: what is read, checked and decided, in order.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,14 +12,15 @@ use lanner_outputs::{Facts, Outputs};
 use lanner_schema::host_root;
 use lanner_schema::tier::Tier;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, FalcoOptions};
 use crate::command::replay;
 use crate::config::{self, Config, Messages};
 use crate::list::Form;
 use crate::pidfile::Pidfile;
+use crate::reload::Sources;
 use crate::runtime_side::RuntimeSide;
 use crate::start_screen::Screen;
-use crate::watch::Task;
+use crate::watch::{Again, Task};
 use crate::{falco_options, list, load, log, rules, schema, support, version, watch};
 
 /// Does what the command line says.
@@ -39,11 +40,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut config = configure(cli.config.as_deref(), &cli.options)?;
-    if cli.unbuffered {
-        config.outputs.buffered = false;
-    }
-    let scope = Scope::default().with_static_fields(&config.static_fields);
-    falco_options::apply(&cli.falco, &scope, &mut config.append_output)?;
+    adjust(&mut config, cli.unbuffered, &cli.falco)?;
     falco_options::sources(&cli.falco)?;
     // Every rule, or the one that is named.
     let asked = cli
@@ -74,11 +71,23 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         });
         return Ok(ExitCode::SUCCESS);
     }
-    watch_as_configured(cli, config, None)
+    watch_as_configured(cli, config, None, None)
+}
+
+/// Changes the configuration as the command line says.
+///
+/// # Errors
+/// When a format of `-p` is wrong.
+pub(crate) fn adjust(config: &mut Config, unbuffered: bool, falco: &FalcoOptions) -> anyhow::Result<()> {
+    if unbuffered {
+        config.outputs.buffered = false;
+    }
+    let scope = Scope::default().with_static_fields(&config.static_fields);
+    falco_options::apply(falco, &scope, &mut config.append_output)
 }
 
 /// Watches, or goes through the recording that the configuration names. `side` is the container runtime's side where that
-/// works already.
+/// works already, `over` the text that won over the default file, and where it is from.
 ///
 /// # Errors
 /// Everything that keeps Lanner from doing it, in words for its operator.
@@ -86,7 +95,9 @@ pub(crate) fn watch_as_configured(
     cli: &Cli,
     config: Config,
     side: Option<RuntimeSide>,
+    over: Option<(String, PathBuf)>,
 ) -> anyhow::Result<ExitCode> {
+    let mut sources = Sources::new(cli, over, &config);
     let files = rules::find(&cli.rules, &config)?;
     if let Some(file) = config
         .replay
@@ -101,12 +112,7 @@ pub(crate) fn watch_as_configured(
     if let Some(message) = &config.unwatchable {
         bail!("{message}");
     }
-    if !config.capture.unnamed_io && !ruleset.needs().unnamed_io.is_empty() {
-        tracing::warn!(
-            "a rule leaves the type of event open: reads and writes (lanner -i lists them) are not shown to it, \
-             base_syscalls.all: true would, at a price"
-        );
-    }
+    warn_of(&config, &ruleset);
     if let Some(root) = host_root::missing() {
         tracing::warn!(
             "HOST_ROOT is {}, and there is no /proc of a host below: what is here is taken for the host's",
@@ -140,6 +146,7 @@ pub(crate) fn watch_as_configured(
         tracing::warn!("{capability} is missing: Lanner does not learn {what}");
     }
     screen.capture = plan.to_string();
+    sources.keep(&files);
     let outputs = Outputs::start(&config.outputs)?;
     screen.outputs = outputs.choices().to_vec();
     if let Some(file) = &config.outputs.file {
@@ -155,6 +162,7 @@ pub(crate) fn watch_as_configured(
         pidfile: cli.pidfile.as_deref(),
         screen,
         limit,
+        again: Some(Again { sources, host }),
         recording: None,
     })?;
     Ok(ExitCode::SUCCESS)
@@ -181,6 +189,16 @@ fn accept(config: Config, messages: Messages) -> anyhow::Result<Config> {
     log::report(&messages);
     schema::report_configuration(&config.schema);
     Ok(config)
+}
+
+/// Warns of what rules do not see with this configuration.
+pub(crate) fn warn_of(config: &Config, ruleset: &Ruleset) {
+    if !config.capture.unnamed_io && !ruleset.needs().unnamed_io.is_empty() {
+        tracing::warn!(
+            "a rule leaves the type of event open: reads and writes (lanner -i lists them) are not shown to it, \
+             base_syscalls.all: true would, at a price"
+        );
+    }
 }
 
 /// What each rule asks for and this tier does not have.

@@ -93,7 +93,8 @@ impl Screen {
         out
     }
 
-    fn rules(&self) -> String {
+    /// How many rules run, and where they are from.
+    pub(crate) fn rules(&self) -> String {
         let mut by_priority = Vec::new();
         for priority in Priority::ALL {
             let count = self.priorities.iter().filter(|p| **p == priority).count();

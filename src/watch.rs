@@ -7,14 +7,15 @@ use std::pin::pin;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
-use lanner_capture::{Capture, CaptureError, Plan, Recorder, Stats, Window};
+use lanner_capture::{Capture, CaptureError, Host, Plan, Recorder, Stats, Window};
 use lanner_engine::Ruleset;
 use lanner_nri::{State, Status};
-use lanner_outputs::{AlertSender, Outputs};
+use lanner_outputs::Outputs;
 use lanner_schema::container::Container;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -26,9 +27,11 @@ use crate::drop_monitor::DropMonitor;
 use crate::exit_report::{self, Report};
 use crate::handover::{self, Found, Handover, Older, Turn};
 use crate::host_names;
+use crate::judge::Judge;
 use crate::load;
 use crate::log;
 use crate::pidfile::Pidfile;
+use crate::reload::{Reload, Reloader, Sources};
 use crate::runtime_side::RuntimeSide;
 use crate::start_screen::Screen;
 use crate::tally::Tally;
@@ -58,8 +61,16 @@ pub(crate) struct Task<'a> {
     pub(crate) screen: Screen,
     /// When it ends by itself.
     pub(crate) limit: Option<Duration>,
+    /// What configuration and rules are read from again.
+    pub(crate) again: Option<Again>,
     /// What is kept of it.
     pub(crate) recording: Option<Recording>,
+}
+
+/// What a reload starts from.
+pub(crate) struct Again {
+    pub(crate) sources: Sources,
+    pub(crate) host: Host,
 }
 
 /// A recording that is made meanwhile.
@@ -84,6 +95,7 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         pidfile,
         mut screen,
         limit,
+        again,
         recording,
     } = task;
     let mode = match side {
@@ -127,11 +139,8 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         stopped,
         ..
     } = side;
-    runtime.spawn(host_names::keep(
-        ruleset.host_names(),
-        capture.host_names(),
-        stopped,
-    ));
+    let names = tokio::sync::watch::Sender::new(ruleset.host_names());
+    runtime.spawn(host_names::keep(names.subscribe(), capture.host_names(), stopped));
 
     let window = capture.window();
     let handover = Handover::new(Arc::clone(&window));
@@ -142,14 +151,15 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
     runtime.block_on(meet_runtime(config, &status));
     let stop = Arc::new(AtomicBool::new(false));
     let (ended, capture_ended) = oneshot::channel();
-    let watcher = Watcher {
-        capture,
+    let (changes, changed) = mpsc::sync_channel(1);
+    let needs = ruleset.needs().clone();
+    let judge = Judge::new(
         ruleset,
-        judging: recording.as_ref().is_none_or(|recording| recording.alerts),
-        alerts: outputs.sender(),
-        tally: Tally::default(),
-        monitor: DropMonitor::new(&config.drops, load::settings(config)),
-    };
+        recording.as_ref().is_none_or(|recording| recording.alerts),
+        outputs.sender(),
+        DropMonitor::new(&config.drops, load::settings(config)),
+        changed,
+    );
     let thread = thread::Builder::new()
         .name("lanner-events".into())
         .spawn({
@@ -157,7 +167,7 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
             move || {
                 // Dropped when the thread ends, by a panic too.
                 let _ended = ended;
-                watcher.run(&stop)
+                watch_events(capture, judge, &stop)
             }
         })
         .context("cannot start the event thread")?;
@@ -192,7 +202,28 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
             }
         });
     }
-    let signals = runtime.block_on(signals.wait(&outputs, capture_ended, limit, recorder, &handover));
+    let reload = again.map(|again| {
+        Reload::start(Reloader {
+            sources: again.sources,
+            host: again.host,
+            config: config.clone(),
+            needs,
+            changes,
+            names,
+            alerts: outputs.sender(),
+            reloads: Arc::default(),
+        })
+    });
+    let reload = reload.transpose().context("cannot start the reload thread")?;
+    let signals = runtime.block_on(signals.wait(
+        &outputs,
+        capture_ended,
+        limit,
+        recorder,
+        &handover,
+        reload.as_ref(),
+    ));
+    drop(reload);
 
     stop.store(true, Ordering::Relaxed);
     // A second stop signal must not wait for a drain that hangs.
@@ -230,17 +261,6 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
     }
 }
 
-/// The event thread.
-struct Watcher {
-    capture: Capture,
-    ruleset: Ruleset,
-    /// False when events are only recorded.
-    judging: bool,
-    alerts: AlertSender,
-    tally: Tally,
-    monitor: DropMonitor,
-}
-
 /// What the event thread leaves.
 struct Watched {
     tally: Tally,
@@ -251,42 +271,15 @@ struct Watched {
     result: Result<(), CaptureError>,
 }
 
-impl Watcher {
-    fn run(self, stop: &AtomicBool) -> Watched {
-        let Watcher {
-            mut capture,
-            mut ruleset,
-            judging,
-            alerts,
-            mut tally,
-            mut monitor,
-        } = self;
-        let mut gave_up = false;
-        let result = capture.run_watched(
-            stop,
-            &mut |event| {
-                if !judging {
-                    return;
-                }
-                ruleset.evaluate(event, &mut |alert| {
-                    tally.add(&alert);
-                    alerts.send(alert);
-                });
-            },
-            // Not in the tally: as in Falco, that counts what rules detected.
-            &mut |losses| {
-                let verdict = monitor.second(losses, &mut |alert| alerts.send(alert));
-                gave_up |= verdict.is_break();
-                verdict
-            },
-        );
-        Watched {
-            tally,
-            monitor,
-            gave_up,
-            stats: capture.stats(),
-            result,
-        }
+/// The event thread.
+fn watch_events(mut capture: Capture, mut judge: Judge, stop: &AtomicBool) -> Watched {
+    let result = capture.run_with(stop, &mut judge);
+    Watched {
+        tally: judge.tally,
+        monitor: judge.monitor,
+        gave_up: judge.gave_up,
+        stats: capture.stats(),
+        result,
     }
 }
 
@@ -424,6 +417,7 @@ impl Signals {
         limit: Option<Duration>,
         recorder: Option<Recorder>,
         handover: &Handover,
+        reload: Option<&Reload>,
     ) -> Signals {
         let mut time_over = pin!(async {
             match limit {
@@ -466,7 +460,10 @@ impl Signals {
                     outputs.reopen();
                 }
                 _ = self.reload.recv() => {
-                    tracing::warn!("SIGHUP: rules and configuration are not reloaded yet; restart Lanner");
+                    match reload {
+                        Some(reload) => reload.ask(),
+                        None => tracing::warn!("SIGHUP: the rules of a recording stay as they are"),
+                    }
                 }
             }
         }

@@ -194,15 +194,25 @@ impl Capture {
         on_event: &mut dyn FnMut(&EventView<'_>),
         on_losses: &mut dyn FnMut(&Losses) -> ControlFlow<()>,
     ) -> Result<(), CaptureError> {
+        self.run_with(stop, &mut Closures { on_event, on_losses })
+    }
+
+    /// As [`Capture::run`], for an audience that is shown more than events and may change what is captured.
+    ///
+    /// # Errors
+    /// When the ring can't be read.
+    pub fn run_with(&mut self, stop: &AtomicBool, audience: &mut dyn Audience) -> Result<(), CaptureError> {
         let ring_map = self.probes.map("ring")?;
         let sleep_flag = self.probes.sleep_flag()?;
         let consumer = &self.consumer;
         // Shown to by the ring's records and by the chores.
-        let on_event = RefCell::new(on_event);
+        let audience = RefCell::new(audience);
         let mut builder = RingBufferBuilder::new();
         builder
             .add(&ring_map, |bytes| {
-                consumer.borrow_mut().record(bytes, *on_event.borrow_mut());
+                let at = || Header::read(bytes).map_or(0, |header| header.time);
+                let show = &mut |event: &EventView<'_>| audience.borrow_mut().event(event, at());
+                consumer.borrow_mut().record(bytes, show);
                 0
             })
             .map_err(|e| CaptureError::bpf("use the ring buffer", e))?;
@@ -219,13 +229,22 @@ impl Capture {
                 let losses = consumer.borrow_mut().losses(&self.probes);
                 // All of them were lost before this.
                 let (now, missed) = (outside::now(), losses.of_state());
-                consumer.borrow_mut().chores(now, missed, *on_event.borrow_mut());
-                stopping |= on_losses(&losses).is_break();
+                let show = &mut |event: &EventView<'_>| audience.borrow_mut().event(event, now);
+                consumer.borrow_mut().chores(now, missed, show);
+                stopping |= audience.borrow_mut().losses(&losses).is_break();
             }
+            let caught_up = !usize::try_from(read).is_ok_and(|n| n == BATCH);
+            audience.borrow_mut().pause(&mut Pause {
+                probes: &mut self.probes,
+                plan: &mut self.plan,
+                consumer,
+                cgroup_map: &self.cgroup_map,
+                caught_up,
+            });
             if stopping {
                 break;
             }
-            if usize::try_from(read).is_ok_and(|n| n == BATCH) {
+            if !caught_up {
                 continue;
             }
             idle = if read > 0 { 0 } else { idle.saturating_add(1) };
@@ -253,7 +272,7 @@ impl Capture {
             if sequences.gaps <= lost || Instant::now() > deadline {
                 let losses = consumer.borrow_mut().losses(&self.probes);
                 if losses.lost + losses.refused > 0 {
-                    let _ = on_losses(&losses);
+                    let _ = audience.borrow_mut().losses(&losses);
                 }
                 return Ok(());
             }
@@ -263,17 +282,95 @@ impl Capture {
 
     /// What was delivered and lost so far.
     pub fn stats(&self) -> Stats {
-        let consumer = self.consumer.borrow();
-        let mut sequences = consumer.sequences.clone();
-        sequences.close(&self.probes.sequences());
-        Stats {
-            drops: self.probes.drops(),
-            gaps: sequences.gaps,
-            recursion_misses: self.probes.recursion_misses(),
-            misses: self.probes.misses(),
-            cgroup_map_failures: self.cgroup_map.failures(),
-            ..consumer.stats()
+        stats(&self.probes, &self.consumer.borrow(), &self.cgroup_map)
+    }
+}
+
+/// Who is shown what capture sees, on the thread that runs it.
+pub trait Audience {
+    /// An event. `at` is when its program recorded it, in nanoseconds since boot as [`now`](crate::now) gives them.
+    fn event(&mut self, event: &EventView<'_>, at: u64);
+
+    /// What was lost within about a second. Breaking off stops capture.
+    fn losses(&mut self, losses: &Losses) -> ControlFlow<()>;
+
+    /// Between two events, several times a second.
+    fn pause(&mut self, _pause: &mut Pause<'_>) {}
+}
+
+/// The audience of [`Capture::run_watched`].
+struct Closures<'c> {
+    on_event: &'c mut dyn FnMut(&EventView<'_>),
+    on_losses: &'c mut dyn FnMut(&Losses) -> ControlFlow<()>,
+}
+
+impl Audience for Closures<'_> {
+    fn event(&mut self, event: &EventView<'_>, _at: u64) {
+        (self.on_event)(event);
+    }
+
+    fn losses(&mut self, losses: &Losses) -> ControlFlow<()> {
+        (self.on_losses)(losses)
+    }
+}
+
+/// Running capture between two events.
+#[derive(Debug)]
+pub struct Pause<'c> {
+    probes: &'c mut Probes,
+    plan: &'c mut Plan,
+    consumer: &'c RefCell<Consumer>,
+    cgroup_map: &'c ContainerCgroups,
+    caught_up: bool,
+}
+
+impl Pause<'_> {
+    /// True when the ring was empty a moment ago: whatever was recorded before that has been shown.
+    pub fn caught_up(&self) -> bool {
+        self.caught_up
+    }
+
+    /// The plan in force.
+    pub fn plan(&self) -> &Plan {
+        self.plan
+    }
+
+    /// Captures what `plan` says from here on. Its tier and its ring must be those of the plan in force.
+    ///
+    /// # Errors
+    /// When the programs can't be told; then the plan in force stays, as far as the kernel lets it.
+    pub fn change(&mut self, plan: Plan) -> Result<(), CaptureError> {
+        let mut consumer = self.consumer.borrow_mut();
+        let shown = std::mem::replace(&mut consumer.shown, plan.shown);
+        if let Err(error) = self.probes.configure(&plan) {
+            consumer.shown = shown;
+            if let Err(error) = self.probes.configure(self.plan) {
+                tracing::error!("what was captured before can't be captured again: {error}");
+            }
+            return Err(error);
         }
+        // After the programs were told: what they have not recorded is in /proc.
+        consumer.keep_of_processes(plan.environment, plan.cgroups);
+        *self.plan = plan;
+        Ok(())
+    }
+
+    /// What was delivered and lost so far.
+    pub fn stats(&self) -> Stats {
+        stats(self.probes, &self.consumer.borrow(), self.cgroup_map)
+    }
+}
+
+fn stats(probes: &Probes, consumer: &Consumer, cgroup_map: &ContainerCgroups) -> Stats {
+    let mut sequences = consumer.sequences.clone();
+    sequences.close(&probes.sequences());
+    Stats {
+        drops: probes.drops(),
+        gaps: sequences.gaps,
+        recursion_misses: probes.recursion_misses(),
+        misses: probes.misses(),
+        cgroup_map_failures: cgroup_map.failures(),
+        ..consumer.stats()
     }
 }
 

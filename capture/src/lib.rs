@@ -33,7 +33,7 @@ mod tier;
 mod users;
 mod window;
 
-pub use consume::Capture;
+pub use consume::{Audience, Capture, Pause};
 pub use error::CaptureError;
 pub use host::Host;
 pub use losses::{Loser, Losses};

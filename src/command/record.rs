@@ -118,6 +118,7 @@ impl Record {
             pidfile: None,
             screen,
             limit: self.duration,
+            again: None,
             recording: Some(Recording {
                 recorder,
                 file: self.file.clone(),
@@ -170,13 +171,7 @@ impl Record {
         }
         if self.alerts {
             // Rules that alert meanwhile see what they need.
-            let asked = ruleset.needs();
-            needs.events = events.union(asked.events);
-            needs.unnamed_io = unnamed_io.union(asked.unnamed_io).difference(needs.events);
-            for event in asked.events.union(asked.unnamed_io).iter() {
-                needs.params[event as usize] |= asked.params[event as usize];
-                needs.task[event as usize] |= asked.task[event as usize];
-            }
+            needs.join(ruleset.needs());
         }
         Ok(needs)
     }

@@ -20,13 +20,20 @@ enum Strategy {
 
 const KEY: &str = "config_files";
 
-/// Merges the files that `config_files` names into `root`, in order. Paths that don't exist are skipped.
-pub(super) fn merge(root: &mut Node, main: &Path, messages: &mut Messages, verdicts: &mut Verdicts) {
+/// Merges the files that `config_files` names into `root`, in order. Paths that don't exist are skipped. Gives the paths as
+/// they are named.
+pub(super) fn merge(
+    root: &mut Node,
+    main: &Path,
+    messages: &mut Messages,
+    verdicts: &mut Verdicts,
+) -> Vec<PathBuf> {
+    let mut named = Vec::new();
     let Some(list) = root.get(KEY).cloned() else {
-        return;
+        return named;
     };
     let items = match &list.value {
-        Value::Null => return,
+        Value::Null => return named,
         Value::List(items) => items.as_slice(),
         _ => std::slice::from_ref(&list),
     };
@@ -34,6 +41,7 @@ pub(super) fn merge(root: &mut Node, main: &Path, messages: &mut Messages, verdi
         let Some((path, strategy)) = item_of(item, messages) else {
             continue;
         };
+        named.push(path.clone());
         for file in files(&path) {
             if same(&file, main) {
                 let text = format!("{} includes itself", main.display());
@@ -62,6 +70,7 @@ pub(super) fn merge(root: &mut Node, main: &Path, messages: &mut Messages, verdi
             }
         }
     }
+    named
 }
 
 /// Merges a text that is no file of `config_files`; its keys win.

@@ -114,7 +114,7 @@ struct Row(&'static str, Type, Serve);
 #[rustfmt::skip]
 static ROWS: &[Row] = &[
     Row("config_files", Made(shape::config_files), Read(|_, _| Ok(()))), // merged before the keys are read
-    Row("watch_config_files", Truth, Later),
+    Row("watch_config_files", Truth, Read(|s, n| { s.config.watch_files = n.truth()?; Ok(()) })),
     Row("rules_files", Texts, Read(|s, n| { s.rules_files = Some(paths(n)?); Ok(()) })),
     Row("rule_files", Texts, LaterWarn(filled, "Falco's schema has this key and nothing reads it; write rules_files")),
     Row("rules", Made(shape::rules), Read(|s, n| { s.config.selections = selections::read(n, &mut s.messages)?; Ok(()) })),

@@ -131,9 +131,14 @@ impl Messages {
         self.add(Level::Error, place, text, Some(hint.into()));
     }
 
+    /// What keeps Lanner from starting.
+    pub(crate) fn errors(&self) -> impl Iterator<Item = &Message> {
+        self.0.iter().filter(|message| message.level == Level::Error)
+    }
+
     /// True when Lanner must not start.
     pub(crate) fn refused(&self) -> bool {
-        self.0.iter().any(|message| message.level == Level::Error)
+        self.errors().next().is_some()
     }
 }
 

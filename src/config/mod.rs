@@ -42,6 +42,10 @@ const PRESETS: u64 = 10;
 pub(crate) struct Config {
     /// The file it came from, if any.
     pub(crate) file: Option<PathBuf>,
+    /// The files and directories it was looked for in, whether they are there or not.
+    pub(crate) places: Vec<PathBuf>,
+    /// `watch_config_files`.
+    pub(crate) watch_files: bool,
     /// `rules_files`, in order.
     pub(crate) rules_files: Option<Vec<PathBuf>>,
     /// `priority`: rules below it are not loaded.
@@ -111,6 +115,8 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             file: None,
+            places: Vec::new(),
+            watch_files: true,
             rules_files: None,
             priority: Priority::Debug,
             match_all: false,
@@ -163,6 +169,7 @@ pub(crate) fn load(file: Option<&Path>, options: &[String]) -> Result<(Config, M
     let path = file.unwrap_or(Path::new("built-in configuration"));
     let (mut config, messages) = read(&text, path, options);
     config.file = file.map(Path::to_owned);
+    config.places.insert(0, file.unwrap_or(default).to_owned());
     Ok((config, messages))
 }
 
@@ -191,6 +198,7 @@ pub(crate) fn load_over(over: &str, name: &Path) -> Result<(Config, Messages), C
         Some(_) => format!("{}, {}", name.display(), file.display()).into(),
         None => name.to_owned(),
     });
+    config.places.insert(0, file.to_owned());
     Ok((config, messages))
 }
 
@@ -235,6 +243,7 @@ fn read_over(text: &str, path: &Path, over: Option<(&str, &Path)>, options: &[St
     let mut verdicts = Verdicts::default();
     verdicts.add(path, &root);
     // As in Falco: options may name the files to include, and all others win over what is included.
+    let mut places = Vec::new();
     let (first, last): (Vec<_>, Vec<_>) = options
         .iter()
         .partition(|option| option.starts_with("config_files"));
@@ -246,7 +255,7 @@ fn read_over(text: &str, path: &Path, over: Option<(&str, &Path)>, options: &[St
         }
         tree::settle_duplicates(&mut root, &mut messages);
         if include {
-            include::merge(&mut root, path, &mut messages, &mut verdicts);
+            places = include::merge(&mut root, path, &mut messages, &mut verdicts);
             if let Some((text, path)) = over {
                 include::merge_over(&mut root, text, path, &mut messages, &mut verdicts);
             }
@@ -257,6 +266,7 @@ fn read_over(text: &str, path: &Path, over: Option<(&str, &Path)>, options: &[St
     let mut config = finish(settings, &mut messages);
     verdicts.report(&root, &mut messages);
     config.schema = verdicts.files;
+    config.places = places;
     messages.0.sort_by_key(|message| message.level);
     (config, messages)
 }

@@ -937,6 +937,28 @@ impl Needs {
             task_state: true,
         }
     }
+
+    /// Adds what others need: both see what they would see alone.
+    pub fn join(&mut self, others: &Needs) {
+        // Every part by its name, so that a new one is not forgotten.
+        let Needs {
+            events,
+            unnamed_io,
+            params,
+            task,
+            environment,
+            cgroups,
+            task_state,
+        } = others;
+        self.events = self.events.union(*events);
+        self.unnamed_io = self.unnamed_io.union(*unnamed_io).difference(self.events);
+        for (all, theirs) in [(&mut self.params, params), (&mut self.task, task)] {
+            all.iter_mut().zip(theirs).for_each(|(bits, more)| *bits |= more);
+        }
+        self.environment |= environment;
+        self.cgroups |= cgroups;
+        self.task_state |= task_state;
+    }
 }
 
 impl Default for Needs {
@@ -957,6 +979,34 @@ impl Default for Needs {
 mod tests {
     use super::*;
     use crate::names::EVENT_NAMES;
+
+    #[test]
+    fn joined_needs_are_those_of_both() {
+        let of = |event: Event, io: Event| {
+            let mut needs = Needs::default();
+            needs.events.insert(event);
+            needs.unnamed_io.insert(io);
+            needs.params[event as usize] = 1 << (event as u32 % 8);
+            needs
+        };
+        let mut both = of(Event::Openat, Event::Read);
+        both.join(&Needs {
+            environment: true,
+            ..of(Event::Read, Event::Write)
+        });
+        let events: EventSet = [Event::Openat, Event::Read].into_iter().collect();
+        assert_eq!(both.events, events);
+        assert_eq!(
+            both.unnamed_io,
+            [Event::Write].into_iter().collect(),
+            "what one names is no longer unnamed"
+        );
+        assert!(both.environment && !both.cgroups);
+        assert!(both.params[Event::Openat as usize] != 0 && both.params[Event::Read as usize] != 0);
+        let mut all = Needs::all();
+        all.join(&both);
+        assert_eq!(all, Needs::all());
+    }
 
     #[test]
     fn rows_are_in_the_order_of_the_enum_and_fit_the_walker() {
