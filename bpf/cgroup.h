@@ -21,11 +21,9 @@ static __always_inline bool has_task_btf(void)
 		 (__s32)bpf_core_enum_value(enum cgroup_subsys_id, name) :                                             \
 		 -1)
 
-/* On a host without version 2 its hierarchy is there, unmounted, with every task in its root. */
-static __noinline __u64 cgroup_of_controller(void)
+/* The kernel's number of the controller; negative for version 2, and for one this kernel doesn't have. */
+static __always_inline __s32 subsystem_of_controller(void)
 {
-	struct cgroup_subsys_state *state = NULL;
-	struct css_set *set;
 	__s32 subsystem = -1;
 
 	switch (cgroup_controller) {
@@ -54,6 +52,16 @@ static __noinline __u64 cgroup_of_controller(void)
 		subsystem = SUBSYSTEM(freezer_cgrp_id);
 		break;
 	}
+	return subsystem;
+}
+
+/* On a host without version 2 its hierarchy is there, unmounted, with every task in its root. */
+static __noinline __u64 cgroup_of_controller(void)
+{
+	struct cgroup_subsys_state *state = NULL;
+	struct css_set *set;
+	__s32 subsystem = subsystem_of_controller();
+
 	if (subsystem < 0)
 		return 0;
 	if (has_task_btf()) {

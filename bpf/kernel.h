@@ -252,8 +252,13 @@ struct sched_entity {
 struct kernfs_node {
 	__u64 id; /* since 5.5, 67c0496e87d1 */
 };
+struct cgroup_root {
+	unsigned int subsys_mask;
+	int hierarchy_id;
+};
 struct cgroup {
 	struct kernfs_node *kn;
+	struct cgroup_root *root;
 };
 struct cgroup_subsys_state {
 	struct cgroup *cgroup;

@@ -3,6 +3,7 @@
 #include "exit.h"
 #include "task.h"
 #include "signal.h"
+#include "cgroup_made.h"
 #include "own.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -62,12 +62,58 @@ fn cgroups_named(name: &str) -> Vec<PathBuf> {
     found
 }
 
+/// Cgroups of the host's, made for what leaves a container, as long as the value lasts.
+#[derive(Debug, Default)]
+struct Outside(std::cell::RefCell<Vec<PathBuf>>);
+
+impl Outside {
+    /// Moves what is in these cgroups to one outside of all containers in the same hierarchy; how many processes that were.
+    fn take_in(&self, cgroups: &[PathBuf]) -> usize {
+        let mut moved = 0;
+        for cgroup in cgroups {
+            let top = cgroup
+                .ancestors()
+                .find(|above| {
+                    above
+                        .file_name()
+                        .is_some_and(|name| name.to_string_lossy().starts_with("lanner-test-"))
+                })
+                .unwrap();
+            let outside = top.with_file_name(format!("outside-{}", std::process::id()));
+            if fs::create_dir_all(&outside).is_err() {
+                continue;
+            }
+            self.0.borrow_mut().push(outside.clone());
+            // A new cgroup of cpuset takes nobody in before it has processors and memory.
+            for file in ["cpuset.cpus", "cpuset.mems"] {
+                if let Ok(all) = fs::read_to_string(outside.with_file_name(file)) {
+                    let _ = fs::write(outside.join(file), all);
+                }
+            }
+            for process in fs::read_to_string(cgroup.join("cgroup.procs")).unwrap().lines() {
+                moved += usize::from(fs::write(outside.join("cgroup.procs"), process).is_ok());
+            }
+        }
+        moved
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        for cgroup in self.0.borrow().iter() {
+            let _ = fs::remove_dir(cgroup);
+        }
+    }
+}
+
 #[test]
 fn every_process_is_its_containers() {
     let _alone = support::alone();
     if let Some(reason) = lanner::impossible() {
         return skip(&reason);
     }
+    // Goes last: what it holds has to end first.
+    let outside = Outside::default();
     let containerd = match Containerd::start() {
         Ok(containerd) => containerd,
         Err(reason) => return skip(&reason),
@@ -131,6 +177,24 @@ fn every_process_is_its_containers() {
     assert_eq!(containerd.exec(&id, &["sh", "-c", ": > /tmp/go"]).exit_code, 0);
     let alert = lanner.wait_for_alert("the one in a nested cgroup", |alert| of(&id, alert));
     assert_is_of(&alert, "nesting", &pod);
+
+    // One that leaves its container's cgroup for one of the host's, as a privileged one can: it stays what it is.
+    let leaving = Run {
+        command: &[
+            "sh",
+            "-c",
+            "until [ -e /tmp/go ]; do sleep 0.1; done; cat /etc/shadow; sleep 1000000",
+        ],
+        ..Run::new("leaving", BUSYBOX)
+    };
+    let id = containerd.run(&pod, leaving);
+    assert!(
+        outside.take_in(&cgroups_named(&id)) > 0,
+        "a process could be moved"
+    );
+    assert_eq!(containerd.exec(&id, &["sh", "-c", ": > /tmp/go"]).exit_code, 0);
+    let alert = lanner.wait_for_alert("the one outside its cgroup", |alert| of(&id, alert));
+    assert_is_of(&alert, "leaving", &pod);
 
     // The digest of a container that ran before Lanner is its image's, whatever its tag means by now.
     drop(lanner);

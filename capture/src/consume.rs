@@ -540,7 +540,16 @@ impl Consumer {
             self.cut.add(event, &wire);
         }
         match event {
-            Event::TaskFork => self.state.processes.fork(&header, &wire),
+            Event::TaskFork => {
+                self.state.processes.fork(&header, &wire);
+                let child = wire.number(param!(TaskFork, "child_pid"));
+                if let Some(from) = self.note_move()
+                    && let Some(child) = child.and_then(|pid| u32::try_from(pid).ok())
+                    && let Some(child) = self.state.processes.get_mut(child)
+                {
+                    child.escaped_from = from;
+                }
+            }
             Event::TaskExec => {
                 self.state.processes.exec(&header, &wire);
                 self.show_exec(&header, &wire, on_event);
@@ -555,6 +564,14 @@ impl Consumer {
             Event::TaskRename => {
                 if let Some(comm) = wire.param(param!(TaskRename, "comm")) {
                     self.state.processes.rename(header.pid, comm.bytes);
+                }
+            }
+            Event::CgroupMkdir => {
+                let path = wire
+                    .param(param!(CgroupMkdir, "path"))
+                    .map(|path| text(path.bytes));
+                if let Some((id, path)) = wire.number(param!(CgroupMkdir, "id")).zip(path) {
+                    self.owners.made(id, path);
                 }
             }
             // Its path starts from the directory of before.
@@ -572,6 +589,21 @@ impl Consumer {
                 self.show(event, &header, wire, on_event);
             }
         }
+        self.note_move();
+    }
+
+    /// A process that leaves its container for a cgroup of the host's stays the container's, and so does what it starts:
+    /// who is root there and sees the cgroups of the host could else become the host by a write to a file.
+    /// Gives the cgroup that was left.
+    fn note_move(&mut self) -> Option<u64> {
+        let (pid, from) = self.state.processes.take_moved()?;
+        let process = self.state.processes.get_mut(pid)?;
+        if !self.owners.is_escape(from, process.cgroup) {
+            return None;
+        }
+        process.escaped_from = from;
+        tracing::debug!(pid, "a process left its container's cgroup for one of the host's");
+        Some(from)
     }
 
     /// Takes over what a call made of a process, on events that tell.
@@ -707,16 +739,30 @@ impl Consumer {
             let parent = processes.get(header.pid).and_then(|p| processes.get(p.ppid));
             parent.map(|p| p.cgroup)
         });
+        self.note_move();
         self.tell_of_containers(header.time, on_event);
-        let owner = self.owners.get(header.cgroup);
+        let process = self.state.processes.get(header.pid);
+        let (owner, cgroup) = match (self.owners.get(header.cgroup), process) {
+            (Owner::Host, Some(process)) if process.escaped_from != 0 => {
+                let left = self.owners.escaped(process.escaped_from);
+                (
+                    left.map_or(Owner::Host, |left| Owner::Container(left)),
+                    process.escaped_from,
+                )
+            }
+            (owner, _) => (owner, header.cgroup),
+        };
         match owner {
             Owner::Host => self.state.users.select_host(),
-            Owner::Container(_) => self.state.users.select_container(header.cgroup, header.pid),
+            Owner::Container(_) => {
+                self.state
+                    .users
+                    .select_container(cgroup, header.pid, header.image);
+            }
         }
         if !self.window.has(header.time) {
             return;
         }
-        let process = self.state.processes.get(header.pid);
         self.number += 1;
         let time = self.state.processes.boot().wrapping_add(header.time);
         on_event(&EventView {

@@ -1,5 +1,6 @@
 //! Whose an event is: from the id of its cgroup to a container or the host.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use lanner_schema::container::{Container, ContainerReader, ContainerTable, Containers, Learnt, Owner};
@@ -19,6 +20,33 @@ enum Known {
 /// The most cgroups that are remembered at once.
 const REMEMBERED: usize = 65_536;
 
+/// The paths of containers' cgroups that were made last, for those that are gone when they are looked up.
+#[derive(Debug, Default)]
+struct Made {
+    paths: IdMap<u64, Box<str>>,
+    order: VecDeque<u64>,
+}
+
+impl Made {
+    /// The most paths that are kept.
+    const MOST: usize = 4096;
+
+    fn keep(&mut self, cgroup: u64, path: &str) {
+        if self.paths.insert(cgroup, path.into()).is_none() {
+            self.order.push_back(cgroup);
+        }
+        if self.order.len() > Made::MOST
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.paths.remove(&oldest);
+        }
+    }
+
+    fn path_of(&self, cgroup: u64) -> Option<&str> {
+        self.paths.get(&cgroup).map(AsRef::as_ref)
+    }
+}
+
 /// Cgroup ids to owners, remembered until the containers change.
 #[derive(Debug)]
 pub(crate) struct Owners {
@@ -28,6 +56,9 @@ pub(crate) struct Owners {
     outside: Outside,
     /// Cgroups of containers that the runtime's side was asked about.
     asked: IdMap<u64, ()>,
+    made: Made,
+    /// Containers that processes left for a cgroup of the host, by their cgroup.
+    escaped_from: IdMap<u64, Arc<Container>>,
     patience: Patience,
     /// Cgroups that were gone before they could be asked about.
     pub(crate) vanished: u64,
@@ -47,9 +78,21 @@ impl Owners {
             reader: table.reader(),
             known: IdMap::default(),
             asked: IdMap::default(),
+            made: Made::default(),
+            escaped_from: IdMap::default(),
             patience: Patience::new(),
             vanished: 0,
             identified_late: 0,
+        }
+    }
+
+    /// A cgroup was made, with this path below the root of its hierarchy.
+    pub(crate) fn made(&mut self, cgroup: u64, path: &[u8]) {
+        // The others are the host's anyway.
+        if let Ok(path) = std::str::from_utf8(path)
+            && container_in_path(path).is_some()
+        {
+            self.made.keep(cgroup, path);
         }
     }
 
@@ -145,6 +188,32 @@ impl Owners {
         }
     }
 
+    /// A process went from one cgroup to another: true when that takes it out of a container and into none. From there on
+    /// [`Owners::escaped`] knows the container.
+    pub(crate) fn is_escape(&mut self, from: u64, to: u64) -> bool {
+        let is_host = |found: &Option<Known>| matches!(found, Some(Known::Host));
+        let Some(Known::Container(container)) = self.known.get(&from).cloned().or_else(|| self.find(from))
+        else {
+            return false;
+        };
+        if !is_host(&self.known.get(&to).cloned().or_else(|| self.find(to))) {
+            return false;
+        }
+        if self.escaped_from.len() >= Made::MOST {
+            self.escaped_from.clear();
+        }
+        self.escaped_from.insert(from, container);
+        true
+    }
+
+    /// The container with this cgroup, from which processes escaped.
+    pub(crate) fn escaped(&self, cgroup: u64) -> Option<&Arc<Container>> {
+        match self.known.get(&cgroup) {
+            Some(Known::Container(container)) => Some(container),
+            _ => self.escaped_from.get(&cgroup),
+        }
+    }
+
     pub(crate) fn get(&self, cgroup: u64) -> Owner<'_> {
         match self.known.get(&cgroup) {
             Some(Known::Container(container)) => Owner::Container(container),
@@ -157,7 +226,10 @@ impl Owners {
         let Some(cgroups) = &self.cgroups else {
             return Some(Known::Host);
         };
-        let path = cgroups.path_of(cgroup)?;
+        let path = match cgroups.path_of(cgroup) {
+            Some(path) => path,
+            None => self.made.path_of(cgroup)?.to_owned(),
+        };
         let containers = self.reader.containers();
         let mut above = path.as_str();
         let mut at = cgroup;
@@ -234,6 +306,38 @@ mod tests {
         table.update(|known| known.remove(ID));
         owners.ensure(inner_id, || None);
         assert_eq!(owners.vanished, 1, "the cgroup is gone");
+    }
+
+    #[test]
+    fn a_container_that_is_gone_with_its_cgroup_is_known_by_the_path_it_was_made_with() {
+        let Some(cgroups) = Cgroups::find(Outside::default()).map(Arc::new) else {
+            eprintln!("skipped: this host has no cgroups");
+            return;
+        };
+        let table = ContainerTable::new();
+        let mut owners = Owners::new(Some(cgroups), &table, Outside::default());
+        // No cgroup has these numbers.
+        let (container, host, unseen) = (u64::MAX - 1, u64::MAX - 2, u64::MAX - 3);
+        owners.made(container, b"/lxc.payload.web");
+        owners.made(host, b"/system.slice/cron.service");
+        for cgroup in [container, host, unseen] {
+            owners.ensure(cgroup, || None);
+        }
+        assert!(matches!(owners.get(container), Owner::Container(c) if c.full_id == "web"));
+        assert_eq!(owners.get(host), Owner::Host);
+        assert_eq!(owners.get(unseen), Owner::Host);
+        assert_eq!(owners.vanished, 2);
+    }
+
+    #[test]
+    fn the_oldest_paths_of_cgroups_are_given_up() {
+        let mut made = Made::default();
+        for cgroup in 0..=Made::MOST as u64 {
+            made.keep(cgroup, "/lxc.payload.web");
+            made.keep(cgroup, "/lxc.payload.web");
+        }
+        assert_eq!((made.path_of(0), made.paths.len()), (None, Made::MOST));
+        assert!(made.path_of(Made::MOST as u64).is_some());
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub(crate) struct ProcessTable {
     doubts: u32,
     /// When it had to last, in event time: a record from before may be followed by one that was lost.
     doubted_at: u64,
+    /// The process that was last seen in another cgroup than before, and that one, until somebody takes it.
+    moved: Option<(u32, u64)>,
     pub(crate) procfs: Procfs,
     pub(crate) counts: Counts,
 }
@@ -115,6 +117,7 @@ impl ProcessTable {
             now: 0,
             doubts: 0,
             doubted_at: 0,
+            moved: None,
             procfs,
             counts: Counts::default(),
         }
@@ -158,6 +161,11 @@ impl ProcessTable {
     /// For what a system call changes of a process.
     pub(crate) fn get_mut(&mut self, pid: u32) -> Option<&mut Process> {
         self.known.get_mut(&pid).map(|known| &mut known.process)
+    }
+
+    /// A process that went to another cgroup, and where it was: to be asked for after every record.
+    pub(crate) fn take_moved(&mut self) -> Option<(u32, u64)> {
+        self.moved.take()
     }
 
     fn insert(&mut self, process: Process, image: u16) {
@@ -217,6 +225,7 @@ impl ProcessTable {
             let process = &mut known.process;
             let moved = process.cgroup != header.cgroup && header.cgroup != 0;
             if moved {
+                self.moved = Some((header.pid, process.cgroup)).filter(|(_, from)| *from != 0);
                 process.cgroup = header.cgroup;
             }
             if self.procfs.cgroup_names.is_kept && (moved || process.cgroups.is_empty()) {
@@ -253,6 +262,10 @@ impl ProcessTable {
         if let Some(old) = old.filter(|old| old.start_time.abs_diff(process.start_time) < TICKS) {
             process.start_time = old.start_time;
             process.pidns_start = old.pidns_start;
+            process.escaped_from = old.escaped_from;
+            if old.cgroup != 0 && old.cgroup != process.cgroup {
+                self.moved = Some((pid, old.cgroup));
+            }
             if self.known.contains_key(&old.ppid) {
                 process.ppid = old.ppid;
             }
@@ -426,9 +439,11 @@ impl ProcessTable {
         };
         self.learn_namespace_start(header.pid, pidns_start);
         // Once the parent has ended the kernel names the reaper; a rule means the process that started this one.
-        let known = self.get(header.pid);
+        let known = self
+            .get(header.pid)
+            .filter(|p| p.start_time.abs_diff(start_time) < TICKS);
+        let (was_in, escaped_from) = known.map_or((0, 0), |p| (p.cgroup, p.escaped_from));
         let ppid = known
-            .filter(|p| p.start_time.abs_diff(start_time) < TICKS)
             .map(|p| p.ppid)
             .filter(|parent| self.known.contains_key(parent))
             .unwrap_or_else(|| id(param!(TaskExec, "ppid")));
@@ -456,10 +471,14 @@ impl ProcessTable {
             exec_time: boot.wrapping_add(header.time),
             pidns_start,
             cgroup: header.cgroup,
+            escaped_from,
             cgroups,
             cwd: cwd.into(),
             image: Arc::new(image),
         };
+        if was_in != 0 && was_in != header.cgroup {
+            self.moved = Some((header.pid, was_in));
+        }
         self.insert(process, header.image);
         let sure = self.sure_at(header.time, self.doubts);
         if let Some(known) = self.known.get_mut(&header.pid) {

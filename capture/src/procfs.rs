@@ -182,6 +182,7 @@ impl Procfs {
             exec_time: 0,
             pidns_start: 0,
             cgroup,
+            escaped_from: 0,
             cgroups: self.cgroup_names.of(cgroup, pid),
             cwd: cwd.into(),
             image: Arc::new(image),

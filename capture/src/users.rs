@@ -7,6 +7,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use lanner_schema::process::User;
+#[cfg(doc)]
+use lanner_schema::record::Header;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::{Mode, fstat};
 
@@ -31,6 +33,8 @@ pub(crate) struct Users {
     written: [Option<u64>; 2],
     host: Names,
     containers: IdMap<u64, Names>,
+    /// Per container without names yet, the process that was asked last, and [`Header::image`] of its program.
+    asked: IdMap<u64, (u32, u16)>,
     selected: Option<u64>,
     forget_at: u64,
     outside: Outside,
@@ -52,6 +56,7 @@ impl Users {
             written: [None; 2],
             host: Names::default(),
             containers: IdMap::default(),
+            asked: IdMap::default(),
             selected: None,
             forget_at: 0,
             outside,
@@ -66,6 +71,7 @@ impl Users {
         if now >= self.forget_at || self.containers.len() >= CONTAINERS {
             self.forget_at = now.saturating_add(STALE);
             self.containers.clear();
+            self.asked.clear();
         }
         let written = |path: &Path| Some(self.outside.facts(path)?.mtime);
         let written = [written(&self.passwd), written(&self.group)];
@@ -82,18 +88,27 @@ impl Users {
         self.selected = None;
     }
 
-    /// From here on the users of the container in `cgroup` are meant; process `pid` is in it.
-    pub(crate) fn select_container(&mut self, cgroup: u64, pid: u32) {
+    /// From here on the users of the container in `cgroup` are meant; process `pid` is in it, and `image` is its program's
+    /// number ([`Header::image`]).
+    pub(crate) fn select_container(&mut self, cgroup: u64, pid: u32, image: u16) {
         self.selected = Some(cgroup);
         if self.containers.contains_key(&cgroup) || self.containers.len() >= CONTAINERS {
             return;
         }
-        // Not yet or no longer to be had: its users have no names then, and the next event tries again.
+        // Not yet or no longer to be had: its users have no names then, and another process or program tries again. The
+        // runtime's own, which is in the host's files for hundreds of events, runs the container's next.
+        if self.asked.len() >= CONTAINERS {
+            self.asked.clear();
+        }
+        if self.asked.insert(cgroup, (pid, image)) == Some((pid, image)) {
+            return;
+        }
         let files = self.outside.ask(Ask::Users, &pid.to_le_bytes(), || {
             let root = PathBuf::from(format!("/proc/{pid}/root"));
             files_below(&self.outside.place(&root)?).ok().flatten()
         });
         if let Some(files) = files {
+            self.asked.remove(&cgroup);
             self.containers.insert(cgroup, Names::of_files(&files));
         }
     }
@@ -194,6 +209,10 @@ fn lines<T>(text: &[u8], row: impl Fn(&[&str]) -> Option<(u32, T)>) -> IdMap<u32
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outside::Tape;
+    use lanner_schema::container::Containers;
+    use lanner_schema::host_names::AddressNames;
+    use std::sync::Arc;
     use std::time::SystemTime;
 
     fn below(root: &Path) -> Option<Names> {
@@ -247,6 +266,33 @@ mod tests {
         assert!(below(Path::new("/")).is_none());
     }
 
+    /// Has no answer, and counts the questions.
+    #[derive(Debug, Default)]
+    struct Silent(std::sync::atomic::AtomicUsize);
+
+    impl Tape for Silent {
+        fn answer(&self, _: &[u8], _: &mut dyn FnMut() -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            None
+        }
+        fn containers(&self, _: &Arc<Containers>) {}
+        fn address_names(&self, _: &Arc<AddressNames>) {}
+    }
+
+    #[test]
+    fn a_process_is_asked_for_its_root_once_for_each_program() {
+        let dir = tempfile::tempdir().unwrap();
+        let silent = Arc::new(Silent::default());
+        let mut users = Users::read(dir.path(), Outside::through(Arc::clone(&silent) as Arc<dyn Tape>));
+        let mut asks = |pid, image| {
+            let before = silent.0.load(std::sync::atomic::Ordering::Relaxed);
+            users.select_container(7, pid, image);
+            silent.0.load(std::sync::atomic::Ordering::Relaxed) - before
+        };
+        let asked = [(1, 1), (1, 1), (1, 2), (1, 2), (2, 2)].map(|(pid, image)| asks(pid, image));
+        assert_eq!(asked, [1, 0, 1, 0, 1]);
+    }
+
     #[test]
     fn names_are_those_of_whoever_is_selected() {
         let dir = tempfile::tempdir().unwrap();
@@ -259,9 +305,9 @@ mod tests {
         users
             .containers
             .insert(7, Names::parse(b"node:x:1000:1000::/:/bin/sh\n", b""));
-        users.select_container(7, 0);
+        users.select_container(7, 0, 1);
         assert_eq!(users.user(1000).unwrap().name, "node");
-        users.select_container(8, 0);
+        users.select_container(8, 0, 1);
         assert_eq!(users.user(1000), None, "the host's alice is nobody there");
         users.select_host();
         assert_eq!(users.user(1000).unwrap().name, "alice");

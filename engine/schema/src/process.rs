@@ -117,6 +117,8 @@ pub struct Process {
     pub pidns_start: u64,
     /// Id of its cgroup ([`crate::cgroup`]); 0 when unknown.
     pub cgroup: u64,
+    /// Id of the cgroup of the container that it, or whom it descends from, left for a cgroup of the host; 0 when nobody did.
+    pub escaped_from: u64,
     /// Its cgroups: for each subsystem `subsystem=path`, ended by NUL. Empty unless a rule reads them.
     pub cgroups: Arc<[u8]>,
     /// Working directory as the process sees it, without the final slash (`/` itself is empty).

@@ -41,7 +41,7 @@ pub const TRUNCATED: u16 = 0x8000;
 pub const FLAG_COMPAT: u8 = 1;
 
 /// Programs that number their records independently, because one may interrupt another on the same CPU.
-pub const STREAMS: [&str; 6] = ["sys_exit", "exec", "fork", "exit", "rename", "signal"];
+pub const STREAMS: [&str; 7] = ["sys_exit", "exec", "fork", "exit", "rename", "signal", "cgroup"];
 
 /// Why the kernel side lost a record, in the order of its counters.
 pub const DROP_REASONS: [&str; 2] = ["ring_full", "scratch_overwritten"];

@@ -1047,6 +1047,11 @@ events! {
     TaskRename "task_rename" Internal x86_64 [] i386 [] aarch64 [] => {
         comm: CharBuf, Program;
     }
+    /// Lanner's own: a cgroup was made, in the hierarchy by which containers are told apart (`cgroup_mkdir`).
+    CgroupMkdir "cgroup_mkdir" Internal x86_64 [] i386 [] aarch64 [] => {
+        id: U64, Program;
+        path: CharBuf, Program;
+    }
     /// Lanner's own: a process was created (`sched_process_fork`, not for threads).
     TaskFork "task_fork" Internal x86_64 [] i386 [] aarch64 [] => {
         child_pid: Pid, Program;
