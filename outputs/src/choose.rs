@@ -6,6 +6,10 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ureq::http::Uri;
+
+use crate::tls::TlsFiles;
+
 /// `journald_output.enabled`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Journald {
@@ -43,6 +47,119 @@ impl ProgramConfig {
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 }
 
+/// `http_output`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Where alerts are posted, without a login.
+    pub url: Uri,
+    /// What goes into `Authorization`, when the URL has a login.
+    pub login: Option<String>,
+    /// `User-Agent`.
+    pub user_agent: String,
+    /// Certificates.
+    pub tls: TlsFiles,
+    /// Replies go to standard output.
+    pub echo: bool,
+    /// Alerts are sent as gzip.
+    pub compress: bool,
+    /// Attempts after the first, where there is no spool.
+    pub retries: u32,
+}
+
+impl HttpConfig {
+    /// A receiver with the defaults.
+    ///
+    /// # Errors
+    /// When this is no URL of a receiver, in words that say why.
+    pub fn new(url: &str) -> Result<HttpConfig, String> {
+        let uri: Uri = url.parse().map_err(|error| format!("{error}"))?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Err("it must begin with http:// or https://".into());
+        }
+        let authority = uri
+            .authority()
+            .map(|authority| authority.as_str())
+            .unwrap_or_default();
+        let (login, host) = match authority.rsplit_once('@') {
+            Some((login, host)) => (Some(login), host),
+            None => (None, authority),
+        };
+        if host.is_empty() || host.starts_with(':') {
+            return Err("it names no host".into());
+        }
+        let mut parts = uri.clone().into_parts();
+        parts.authority = Some(host.parse().map_err(|error| format!("{error}"))?);
+        Ok(HttpConfig {
+            url: Uri::from_parts(parts).map_err(|error| format!("{error}"))?,
+            login: login.map(|login| basic(&decoded(login))),
+            user_agent: concat!("lanner/", env!("CARGO_PKG_VERSION")).into(),
+            tls: TlsFiles {
+                insecure: false,
+                trusted: "/etc/ssl/certs".into(),
+                client: None,
+            },
+            echo: false,
+            compress: false,
+            retries: 5,
+        })
+    }
+}
+
+/// `Authorization: Basic`.
+fn basic(login: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::from("Basic ");
+    for group in login.chunks(3) {
+        let bits = group
+            .iter()
+            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
+            << (8 * (3 - group.len()));
+        for place in 0..4 {
+            out.push(match place <= group.len() {
+                true => char::from(DIGITS[(bits >> (18 - 6 * place)) as usize & 63]),
+                false => '=',
+            });
+        }
+    }
+    out
+}
+
+/// Without `%` escapes.
+fn decoded(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        let escaped = (*first == b'%')
+            .then(|| std::str::from_utf8(behind.get(..2)?).ok())
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        out.push(escaped.unwrap_or(*first));
+        rest = match escaped {
+            Some(_) => &behind[2..],
+            None => behind,
+        };
+    }
+    out
+}
+
+/// `outputs_spool`: where outputs over the network keep what can't be delivered now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpoolConfig {
+    /// A folder; each output has its own below.
+    pub path: PathBuf,
+    /// Bytes on disk of each output.
+    pub max_bytes: u64,
+}
+
+impl Default for SpoolConfig {
+    fn default() -> Self {
+        SpoolConfig {
+            path: "/var/lib/lanner/spool".into(),
+            max_bytes: 64 << 20,
+        }
+    }
+}
+
 /// What the configuration says about outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -57,6 +174,14 @@ pub struct Config {
     pub file: Option<FileConfig>,
     /// `program_output`, when enabled.
     pub program: Option<ProgramConfig>,
+    /// `http_output`, when enabled.
+    pub http: Option<HttpConfig>,
+    /// `outputs_spool`, when enabled.
+    pub spool: Option<SpoolConfig>,
+    /// `output_timeout`: an attempt to send an alert over the network takes no longer.
+    pub timeout: Duration,
+    /// `json_output`: lines are JSON.
+    pub json: bool,
     /// `syslog_output.enabled`.
     pub syslog: bool,
     /// `journald_output.enabled`.
@@ -82,6 +207,10 @@ impl Default for Config {
             stdout: true,
             file: None,
             program: None,
+            http: None,
+            spool: None,
+            timeout: Duration::from_secs(2),
+            json: false,
             syslog: false,
             journald: Journald::Auto,
             syslog_socket: "/dev/log".into(),
@@ -145,6 +274,7 @@ pub enum Kind {
     Syslog,
     Journald,
     Program,
+    Http,
 }
 
 impl Kind {
@@ -156,6 +286,7 @@ impl Kind {
             Kind::Syslog => "syslog",
             Kind::Journald => "journald",
             Kind::Program => "program",
+            Kind::Http => "http",
         }
     }
 }
@@ -220,6 +351,9 @@ pub fn choose(config: &Config, facts: Facts) -> Vec<Choice> {
     let mut add = |kind, on, why| choices.push(Choice { kind, on, why });
     if config.program.is_some() {
         add(Kind::Program, true, None);
+    }
+    if config.http.is_some() {
+        add(Kind::Http, true, None);
     }
     choices
 }
@@ -292,6 +426,28 @@ mod tests {
         assert!(listens(&real));
         drop(_socket);
         assert!(!listens(&real));
+    }
+
+    #[test]
+    fn a_url_is_taken_apart() {
+        let http = HttpConfig::new("https://user:p%40ss@host:8443/path?q=1").unwrap();
+        assert_eq!(http.url.to_string(), "https://host:8443/path?q=1");
+        // As `printf user:p@ss | base64` says.
+        assert_eq!(http.login.as_deref(), Some("Basic dXNlcjpwQHNz"));
+        assert_eq!(basic(b"a"), "Basic YQ==");
+        assert_eq!(basic(b"ab"), "Basic YWI=");
+        assert_eq!(decoded("a%2"), b"a%2");
+        assert_eq!(HttpConfig::new("http://[::1]:80").unwrap().login, None);
+        for wrong in [
+            "",
+            "host/path",
+            "ftp://host",
+            "http://",
+            "http://user@",
+            "http://:80/",
+        ] {
+            assert!(HttpConfig::new(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

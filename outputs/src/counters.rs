@@ -16,17 +16,26 @@ pub enum LossReason {
     Failed,
     /// What takes alerts there took too long.
     Timeout,
+    /// The receiver does not want it.
+    Refused,
+    /// It could not be delivered, and the spool is full.
+    SpoolFull,
+    /// It could not be delivered, and the spool can't be written.
+    SpoolFailed,
     /// Lanner stopped before the alert could be written.
     Shutdown,
 }
 
 impl LossReason {
     /// Every reason.
-    pub const ALL: [LossReason; 5] = [
+    pub const ALL: [LossReason; 8] = [
         LossReason::QueueFull,
         LossReason::Absent,
         LossReason::Failed,
         LossReason::Timeout,
+        LossReason::Refused,
+        LossReason::SpoolFull,
+        LossReason::SpoolFailed,
         LossReason::Shutdown,
     ];
 
@@ -37,6 +46,9 @@ impl LossReason {
             LossReason::Absent => "absent",
             LossReason::Failed => "failed",
             LossReason::Timeout => "timeout",
+            LossReason::Refused => "refused",
+            LossReason::SpoolFull => "spool full",
+            LossReason::SpoolFailed => "spool failed",
             LossReason::Shutdown => "shutdown",
         }
     }
@@ -50,9 +62,33 @@ pub(crate) struct Counters {
     retried: AtomicU64,
     restarts: AtomicU64,
     killed: AtomicU64,
+    spooled: AtomicU64,
+    unspooled: AtomicU64,
+    spool_waiting: AtomicU64,
+    spool_bytes: AtomicU64,
+    spool_damaged: AtomicU64,
 }
 
 impl Counters {
+    pub(crate) fn retry(&self) {
+        self.retried.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn spool(&self) {
+        self.spooled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn unspool(&self) {
+        self.unspooled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How the spool stands.
+    pub(crate) fn spool_is(&self, waiting: u64, bytes: u64, damaged: u64) {
+        self.spool_waiting.store(waiting, Ordering::Relaxed);
+        self.spool_bytes.store(bytes, Ordering::Relaxed);
+        self.spool_damaged.store(damaged, Ordering::Relaxed);
+    }
+
     pub(crate) fn deliver(&self, alerts: u64) {
         self.delivered.fetch_add(alerts, Ordering::Relaxed);
     }
@@ -80,6 +116,11 @@ impl Counters {
             retried: self.retried.load(Ordering::Relaxed),
             restarts: self.restarts.load(Ordering::Relaxed),
             killed: self.killed.load(Ordering::Relaxed),
+            spooled: self.spooled.load(Ordering::Relaxed),
+            unspooled: self.unspooled.load(Ordering::Relaxed),
+            spool_waiting: self.spool_waiting.load(Ordering::Relaxed),
+            spool_bytes: self.spool_bytes.load(Ordering::Relaxed),
+            spool_damaged: self.spool_damaged.load(Ordering::Relaxed),
             ..OutputReport::new(kind)
         }
     }
@@ -104,6 +145,16 @@ pub struct OutputReport {
     pub restarts: u64,
     /// Programs killed because they took too long.
     pub killed: u64,
+    /// Alerts that were put into the spool.
+    pub spooled: u64,
+    /// Alerts delivered from the spool, those of earlier runs too.
+    pub unspooled: u64,
+    /// Alerts that wait in the spool now.
+    pub spool_waiting: u64,
+    /// Bytes of the spool now.
+    pub spool_bytes: u64,
+    /// Places in the spool that could not be read; each may be one alert or several.
+    pub spool_damaged: u64,
 }
 
 impl OutputReport {
@@ -118,6 +169,11 @@ impl OutputReport {
             retried: 0,
             restarts: 0,
             killed: 0,
+            spooled: 0,
+            unspooled: 0,
+            spool_waiting: 0,
+            spool_bytes: 0,
+            spool_damaged: 0,
         }
     }
 
@@ -151,6 +207,10 @@ impl fmt::Display for OutputReport {
             (self.retried, "attempts repeated"),
             (self.restarts, "restarts"),
             (self.killed, "killed"),
+            (self.spooled, "spooled"),
+            (self.unspooled, "delivered from the spool"),
+            (self.spool_waiting, "waiting in the spool"),
+            (self.spool_damaged, "damages in the spool"),
         ] {
             if count > 0 {
                 write!(f, ", {count} {what}")?;

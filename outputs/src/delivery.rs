@@ -66,6 +66,11 @@ impl State {
         }
     }
 
+    /// An alert is in safe hands, and will be counted when it is delivered.
+    fn settle(&self) {
+        self.settled.fetch_add(1, Ordering::Release);
+    }
+
     fn lose(&self, reason: LossReason, alerts: u64) {
         if !self.abandoned.load(Ordering::Acquire) {
             self.settled.fetch_add(alerts, Ordering::Release);
@@ -368,6 +373,7 @@ impl Worker {
         match self.output.deliver(alert) {
             Ok(Taken::Written) => self.delivered(1),
             Ok(Taken::Held) => {}
+            Ok(Taken::Spooled) => self.state.settle(),
             Err(error) => self.lost(1, &error),
         }
     }

@@ -15,19 +15,28 @@ mod datagram;
 mod delivery;
 mod ending;
 mod file;
+mod http;
 mod journald;
 mod kept_program;
 mod lines;
 mod output;
 mod process;
 mod program;
+mod sending;
+mod spool;
 mod stdout;
 mod syslog;
+mod tls;
 
-pub use choose::{Choice, Config, Facts, FileConfig, Journald, Kind, ProgramConfig, choose};
+pub use choose::{
+    Choice, Config, Facts, FileConfig, HttpConfig, Journald, Kind, ProgramConfig, SpoolConfig, choose,
+};
 pub use counters::{LossReason, OutputReport};
 pub use delivery::{AlertSender, Outputs, Reporter, StartError};
 pub use journald::MESSAGE_ID;
+pub use tls::TlsFiles;
 
 #[cfg(test)]
 mod test_alert;
+#[cfg(test)]
+mod test_server;

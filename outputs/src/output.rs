@@ -9,6 +9,8 @@ use lanner_schema::alert::Alert;
 use crate::choose::{Config, Kind};
 use crate::counters::{Counters, LossReason};
 use crate::ending::Ending;
+use crate::http::Http;
+use crate::sending::Sending;
 use crate::{file, journald, kept_program, program, stdout, syslog};
 
 /// Why an output did not take an alert.
@@ -32,6 +34,18 @@ pub(crate) enum OutputError {
     /// A program ended, and not well.
     #[error("the program ended with {status}")]
     Ended { status: std::process::ExitStatus },
+    /// A receiver does not want it.
+    #[error("{target} answers {status}")]
+    Refused { target: String, status: u16 },
+    /// What the configuration names can't be used.
+    #[error("{what}: {cause}")]
+    Setting { what: String, cause: String },
+    /// The alert could not be delivered and found no place in the spool.
+    #[error("the spool is full: it may have {max} bytes (outputs_spool.max_size_mb)")]
+    SpoolFull { max: u64 },
+    /// The alert could not be delivered, and not be kept either.
+    #[error("{cause}")]
+    Spool { cause: String },
     /// It took too long.
     #[error("{target} took longer than {limit:?}")]
     Timeout { target: String, limit: Duration },
@@ -42,7 +56,11 @@ impl OutputError {
         match self {
             OutputError::NoListener { .. } | OutputError::Closed { .. } => LossReason::Absent,
             OutputError::Timeout { .. } => LossReason::Timeout,
-            OutputError::Open { .. }
+            OutputError::Refused { .. } => LossReason::Refused,
+            OutputError::SpoolFull { .. } => LossReason::SpoolFull,
+            OutputError::Spool { .. } => LossReason::SpoolFailed,
+            OutputError::Setting { .. }
+            | OutputError::Open { .. }
             | OutputError::Write { .. }
             | OutputError::Start { .. }
             | OutputError::Ended { .. } => LossReason::Failed,
@@ -65,6 +83,8 @@ pub(crate) enum Taken {
     Written,
     /// It waits in the output's buffer for [`Output::flush`].
     Held,
+    /// It is on disk and will be sent.
+    Spooled,
 }
 
 /// An output. It runs on a thread of its own and may block there.
@@ -109,6 +129,17 @@ pub(crate) fn make(kind: Kind, config: &Config, context: &Context) -> Option<Box
         Kind::Stdout => Box::new(stdout::Stdout::new(config.buffered)),
         Kind::File => Box::new(file::File::new(config.file.as_ref()?, config.buffered)),
         Kind::Syslog => Box::new(syslog::Syslog::new(&config.syslog_socket)),
+        Kind::Http => {
+            let http = config.http.as_ref()?;
+            let transport = Http::new(http, config.timeout, config.json);
+            Box::new(Sending::new(
+                kind,
+                transport,
+                http.retries,
+                config.spool.as_ref(),
+                context,
+            ))
+        }
         Kind::Program => match config.program.as_ref()? {
             program if program.keep_alive => Box::new(kept_program::KeptProgram::new(program, context)),
             program => Box::new(program::Program::new(program, context)),

@@ -10,9 +10,9 @@ use lanner_schema::event::{MAX_SNAPLEN, SNAPLEN};
 use super::message::{Level, Messages, Place};
 use super::tree::{Node, Value, Wrong};
 use super::values::{
-    choice, drop_actions, duration_ms, engine_kind, journald, limit_ms, log_level, optional_path, path,
-    paths, plugin_index, plugin_name, positive, preset, priority, processes, share, size, sockets,
-    static_fields, tier,
+    choice, drop_actions, duration_ms, engine_kind, header, journald, limit_ms, log_level, megabytes,
+    optional_path, path, paths, plugin_index, plugin_name, positive, preset, priority, processes, retries,
+    share, size, sockets, static_fields, tier,
 };
 use super::{Config, append_output, container_engines, selections, shape};
 
@@ -24,6 +24,9 @@ pub(super) struct Settings {
     pub(super) rules_file: Option<(Vec<PathBuf>, Place)>,
     pub(super) file_output: FileOutput,
     pub(super) program_output: ProgramOutput,
+    pub(super) http_output: HttpOutput,
+    pub(super) spool_enabled: bool,
+    pub(super) spool: lanner_outputs::SpoolConfig,
     /// Where `engine.kind: replay` is, if it is.
     pub(super) replays: Option<Place>,
     pub(super) capture_file: Option<PathBuf>,
@@ -63,6 +66,26 @@ pub(super) struct ProgramOutput {
     pub(super) keep_alive: bool,
     pub(super) program: String,
     pub(super) timeout: Option<Duration>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct HttpOutput {
+    /// Where it is enabled, if it is.
+    pub(super) enabled: Option<Place>,
+    pub(super) url: String,
+    /// Where the URL is.
+    pub(super) at: Option<Place>,
+    pub(super) user_agent: Option<String>,
+    pub(super) insecure: bool,
+    pub(super) ca_cert: Option<PathBuf>,
+    pub(super) ca_bundle: Option<PathBuf>,
+    pub(super) ca_path: Option<PathBuf>,
+    pub(super) mtls: bool,
+    pub(super) client_cert: Option<PathBuf>,
+    pub(super) client_key: Option<PathBuf>,
+    pub(super) echo: bool,
+    pub(super) compress: bool,
+    pub(super) retries: Option<u32>,
 }
 
 /// Fills the settings from one node.
@@ -190,27 +213,31 @@ static ROWS: &[Row] = &[
 
     Row("buffered_outputs", Truth, Read(|s, n| { s.config.outputs.buffered = n.truth()?; Ok(()) })),
     Row("outputs_queue.capacity", Integer, Read(|s, n| { s.config.outputs.queue_capacity = size(n)?; Ok(()) })),
-    Row("output_timeout", Integer, Later),
+    Row("output_timeout", Integer, Read(|s, n| { s.config.outputs.timeout = limit_ms(n)?; Ok(()) })),
     Row("stdout_output.enabled", Truth, Read(|s, n| { s.config.outputs.stdout = n.truth()?; Ok(()) })),
     Row("syslog_output.enabled", Truth, Read(|s, n| { s.config.outputs.syslog = n.truth()?; Ok(()) })),
     Row("journald_output.enabled", Made(shape::truth_or_auto), Read(|s, n| { s.config.outputs.journald = journald(n)?; Ok(()) })),
     Row("file_output.enabled", Truth, Read(|s, n| { s.file_output.enabled = n.truth()?; Ok(()) })),
     Row("file_output.keep_alive", Truth, Read(|s, n| { s.file_output.keep_alive = n.truth()?; Ok(()) })),
     Row("file_output.filename", Text, Read(|s, n| { s.file_output.filename = path(n)?; Ok(()) })),
-    Row("http_output.enabled", Truth, LaterWarn(truth, "the HTTP output is not served yet: no alert goes there")),
-    Row("http_output.url", Text, Later),
-    Row("http_output.user_agent", Text, Later),
-    Row("http_output.insecure", Truth, Later),
-    Row("http_output.ca_cert", Text, Later),
-    Row("http_output.ca_bundle", Text, Later),
-    Row("http_output.ca_path", Text, Later),
-    Row("http_output.mtls", Truth, Later),
-    Row("http_output.client_cert", Text, Later),
-    Row("http_output.client_key", Text, Later),
-    Row("http_output.echo", Truth, Later),
-    Row("http_output.compress_uploads", Truth, Later),
-    Row("http_output.keep_alive", Truth, Later),
-    Row("http_output.max_consecutive_timeouts", Integer, Later),
+    Row("http_output.enabled", Truth, Read(|s, n| { s.http_output.enabled = n.truth()?.then(|| n.at.clone()); Ok(()) })),
+    Row("http_output.url", Text, Read(|s, n| { s.http_output.url = n.text()?.trim().to_owned(); s.http_output.at = Some(n.at.clone()); Ok(()) })),
+    Row("http_output.user_agent", Text, Read(|s, n| { s.http_output.user_agent = Some(header(n)?); Ok(()) })),
+    Row("http_output.insecure", Truth, Read(|s, n| { s.http_output.insecure = n.truth()?; Ok(()) })),
+    Row("http_output.ca_cert", Text, Read(|s, n| { s.http_output.ca_cert = optional_path(n)?; Ok(()) })),
+    Row("http_output.ca_bundle", Text, Read(|s, n| { s.http_output.ca_bundle = optional_path(n)?; Ok(()) })),
+    Row("http_output.ca_path", Text, Read(|s, n| { s.http_output.ca_path = optional_path(n)?; Ok(()) })),
+    Row("http_output.mtls", Truth, Read(|s, n| { s.http_output.mtls = n.truth()?; Ok(()) })),
+    Row("http_output.client_cert", Text, Read(|s, n| { s.http_output.client_cert = optional_path(n)?; Ok(()) })),
+    Row("http_output.client_key", Text, Read(|s, n| { s.http_output.client_key = optional_path(n)?; Ok(()) })),
+    Row("http_output.echo", Truth, Read(|s, n| { s.http_output.echo = n.truth()?; Ok(()) })),
+    Row("http_output.compress_uploads", Truth, Read(|s, n| { s.http_output.compress = n.truth()?; Ok(()) })),
+    // Connections are kept in any case.
+    Row("http_output.keep_alive", Truth, Read(|_, n| n.truth().map(|_| ()))),
+    Row("http_output.max_consecutive_timeouts", Integer, Read(|s, n| { s.http_output.retries = Some(retries(n)?); Ok(()) })),
+    Row("outputs_spool.enabled", Truth, Read(|s, n| { s.spool_enabled = n.truth()?; Ok(()) })),
+    Row("outputs_spool.path", Text, Read(|s, n| { s.spool.path = path(n)?; Ok(()) })),
+    Row("outputs_spool.max_size_mb", Integer, Read(|s, n| { s.spool.max_bytes = megabytes(n)?; Ok(()) })),
     Row("program_output.enabled", Truth, Read(|s, n| { s.program_output.enabled = n.truth()?.then(|| n.at.clone()); Ok(()) })),
     Row("program_output.keep_alive", Truth, Read(|s, n| { s.program_output.keep_alive = n.truth()?; Ok(()) })),
     Row("program_output.program", Text, Read(|s, n| { s.program_output.program = n.text()?.trim().to_owned(); Ok(()) })),

@@ -10,6 +10,7 @@ mod env;
 mod include;
 mod keys;
 mod message;
+mod outputs;
 mod selections;
 mod shape;
 mod tree;
@@ -273,6 +274,7 @@ fn read_over(text: &str, path: &Path, over: Option<(&str, &Path)>, options: &[St
 
 /// What several keys decide together.
 fn finish(settings: keys::Settings, messages: &mut Messages) -> Config {
+    let outputs = outputs::finish(&settings, messages);
     let mut config = settings.config;
     if let (Some(_), Some(single)) = (&settings.rules_files, &settings.rules_file) {
         messages.error(
@@ -292,30 +294,7 @@ fn finish(settings: keys::Settings, messages: &mut Messages) -> Config {
     config.rules_files = settings
         .rules_files
         .or(settings.rules_file.map(|(files, _)| files));
-    if settings.file_output.enabled {
-        config.outputs.file = Some(lanner_outputs::FileConfig {
-            filename: settings.file_output.filename,
-            keep_alive: settings.file_output.keep_alive,
-        });
-    }
-    if let Some(at) = &settings.program_output.enabled {
-        let program = &settings.program_output;
-        if program.program.is_empty() {
-            messages.error(
-                at,
-                "program_output is enabled, and program_output.program names no program",
-                "write for example \"program: logger -t lanner\"",
-            );
-        } else {
-            config.outputs.program = Some(lanner_outputs::ProgramConfig {
-                program: program.program.clone(),
-                keep_alive: program.keep_alive,
-                timeout: program
-                    .timeout
-                    .unwrap_or(lanner_outputs::ProgramConfig::DEFAULT_TIMEOUT),
-            });
-        }
-    }
+    config.outputs = outputs;
     if let Some(at) = &settings.replays {
         match settings.capture_file {
             Some(file) if !file.as_os_str().is_empty() => config.replay = Some(file),

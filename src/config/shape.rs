@@ -266,13 +266,13 @@ mod tests {
     #[test]
     fn keys_that_are_not_served_are_compared_too() {
         let text = "\
-http_output: {enabled: off, max_consecutive_timeouts: many}
+http_output: {enabled: off}
 syscall_event_drops: {threshold: .1, actions: log}
 plugins:
   - name: json
     lib_path: libjson.so
     init_config: \"\"
-capture: {mode: all}
+capture: {mode: all, max_file_size_mb: many}
 append_output:
   - match: {tag: [a]}
     extra_fields: [proc.name, {k: \"%proc.pid\"}]
@@ -285,11 +285,11 @@ time_format_iso_8601: yes
             warnings,
             [
                 "f.yaml:1:24: http_output.enabled should be true or false, not \"off\" (write false)",
-                "f.yaml:1:55: http_output.max_consecutive_timeouts should be a whole number, not \"many\"",
                 "f.yaml:2:47: syscall_event_drops.actions should be a list, not \"log\"",
                 "f.yaml:4:5: plugins[0]: the key 'library_path' is missing (add \"library_path: …\")",
                 "f.yaml:5:5: unknown key plugins[0].lib_path, ignored",
                 "f.yaml:7:17: capture.mode should be one of rules, all_rules, not \"all\"",
+                "f.yaml:7:40: capture.max_file_size_mb should be a whole number, not \"many\"",
                 "f.yaml:9:13: unknown key append_output[0].match.tag, ignored (did you mean tags?)",
                 "f.yaml:11:47: config_files[0].strategy should be one of append, override, add-only, not \"overide\" (write override)",
                 "f.yaml:13:23: time_format_iso_8601 should be true or false, not \"yes\" (write true)",
@@ -330,7 +330,8 @@ time_format_iso_8601: yes
     /// The numbers of Falco's own schema.
     #[test]
     fn every_key_of_falco_is_known() {
-        const OWN: [&str; 8] = [
+        const OWN: [&str; 9] = [
+            "outputs_spool",
             "engine.tier",
             "program_output.timeout_ms",
             "runtime_directory",

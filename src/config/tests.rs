@@ -248,15 +248,48 @@ fn what_the_operator_counts_on_and_is_not_served_is_a_warning() {
         .filter(|m| m.level == Level::Warning)
         .map(|m| m.to_string())
         .collect();
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(
-        warnings[0].starts_with("lanner.yaml:2:3: http_output.enabled: "),
+        warnings[0].starts_with("lanner.yaml:5:11: capture.enabled: "),
         "{warnings:?}"
     );
-    assert!(
-        warnings[1].starts_with("lanner.yaml:5:11: capture.enabled: "),
-        "{warnings:?}"
-    );
+}
+
+#[test]
+fn outputs_are_put_together() {
+    let text = "http_output: {enabled: true, url: 'https://u:p@host/x', mtls: true, ca_path: /ca, ca_bundle: '', \
+                insecure: true, client_key: /key, max_consecutive_timeouts: 3}\n\
+                program_output: {enabled: true, keep_alive: true, program: \"  jq .\\n\"}\n\
+                outputs_spool: {enabled: true, max_size_mb: 2}\noutput_timeout: 500\njson_output: true\n";
+    let (config, messages) = lanner(text, &[]);
+    assert!(messages.0.is_empty(), "{:?}", texts(&messages));
+    let outputs = config.outputs;
+    let http = outputs.http.unwrap();
+    assert_eq!(http.url.to_string(), "https://host/x");
+    assert!(http.login.is_some() && http.tls.insecure);
+    assert_eq!(http.tls.trusted, Path::new("/ca"));
+    let client = http.tls.client.unwrap();
+    assert_eq!(client, ("/etc/ssl/certs/client.crt".into(), "/key".into()));
+    assert_eq!(http.retries, 3);
+    let program = outputs.program.unwrap();
+    assert_eq!((program.program.as_str(), program.keep_alive), ("jq .", true));
+    assert_eq!(outputs.spool.unwrap().max_bytes, 2 << 20);
+    assert_eq!((outputs.timeout.as_millis(), outputs.json), (500, true));
+    for (text, part) in [
+        ("http_output: {enabled: true}", "names no receiver"),
+        (
+            "http_output: {enabled: true, url: host}",
+            "is not the URL of a receiver",
+        ),
+        ("program_output: {enabled: true}", "names no program"),
+        ("http_output: {max_consecutive_timeouts: 256}", "from 0 to 255"),
+        ("outputs_spool: {max_size_mb: 0}", "megabytes"),
+        ("http_output: {user_agent: \"a\\nb\"}", "one line"),
+    ] {
+        let (_, messages) = lanner(text, &[]);
+        assert!(messages.refused(), "{text}");
+        assert!(texts(&messages)[0].contains(part), "{:?}", texts(&messages));
+    }
 }
 
 #[test]

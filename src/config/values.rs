@@ -199,6 +199,29 @@ pub(super) fn plugin_name(node: &Node) -> Result<String, Wrong> {
     }
 }
 
+/// Falco's key has eight bits.
+pub(super) fn retries(node: &Node) -> Result<u32, Wrong> {
+    let number = node.number().ok().and_then(|number| u8::try_from(number).ok());
+    number
+        .map(u32::from)
+        .ok_or_else(|| Wrong::new("a number from 0 to 255"))
+}
+
+pub(super) fn megabytes(node: &Node) -> Result<u64, Wrong> {
+    let number = node.number().ok().filter(|number| (1..=1 << 20).contains(number));
+    number
+        .map(|number| number << 20)
+        .ok_or_else(|| Wrong::new("megabytes, 1 or more"))
+}
+
+/// What can stand in a header of HTTP.
+pub(super) fn header(node: &Node) -> Result<String, Wrong> {
+    match node.text() {
+        Ok(text) if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) => Ok(text.to_owned()),
+        _ => Err(Wrong::new("a text of one line, in ASCII")),
+    }
+}
+
 /// The longest time that is waited for anything: longer is a mistake of units.
 const WAIT_MAX_MS: u64 = 600_000;
 
