@@ -143,9 +143,13 @@ __noinline int walk_param(__u32 row, __u32 which)
 	case OP_PIPE_INO:
 		put_pipe_ino(s, index, pair_fd(s, value, 0));
 		break;
-	case OP_RESULT_PATH:
-		put_file_path(SCRATCH_SYSCALL, index, file_of((__s32)s->ret));
+	case OP_RESULT_PATH: {
+		struct file *file = s->ret < 0 ? NULL : file_of((__s32)s->ret);
+
+		if (file && !is_internal(file))
+			put_file_path(SCRATCH_SYSCALL, index, file);
 		break;
+	}
 	case OP_CREAT_FLAGS:
 		put_u64(s, index, open_flags(s, O_CREAT | O_WRONLY | O_TRUNC));
 		break;

@@ -24,6 +24,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
             true => Matching::All,
             false => Matching::First,
         },
+        real_names: config.real_names,
         append_output: config.append_output.clone(),
         selections: config
             .selections

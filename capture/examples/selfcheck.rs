@@ -23,7 +23,7 @@ use lanner_schema::descriptor::Descriptor;
 use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, Needs, ParamType};
 use lanner_schema::process::Process;
 use lanner_schema::task::TaskValue;
-use lanner_schema::view::{EventView, ParamValue};
+use lanner_schema::view::{EventView, Names, ParamValue};
 use libbpf_rs::query::ProgInfoIter;
 
 /// One captured event, in words.
@@ -123,6 +123,13 @@ fn seen(view: &EventView<'_>) -> Seen {
             params.push((format!("{}.own", param.name), tuple.kernel.0.to_string()));
             params.push((format!("{}.peer", param.name), tuple.kernel.1.to_string()));
         }
+    }
+    let (requested, real) = view.requested_and_real_name();
+    for (name, path) in [("requested", requested), ("real", real)] {
+        params.extend(path.map(|path| (name.to_owned(), text(path))));
+    }
+    if real.is_some() {
+        params.push(("differ".to_owned(), (view.names != Names::Agree).to_string()));
     }
     for value in TaskValue::ALL {
         if let Some(number) = view.wire.task(*value) {

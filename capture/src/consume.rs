@@ -12,20 +12,19 @@ use std::time::{Duration, Instant};
 
 use lanner_schema::container::{CgroupMap, ContainerTable, Containers, Owner};
 use lanner_schema::descriptor::Descriptor;
-use lanner_schema::event::{Category, EVENT_COUNT, EVENTS, Event, EventSet, Needs, Origin};
+use lanner_schema::event::{Category, EVENT_COUNT, EVENTS, Event, EventSet, FdUse, Needs, Origin};
 use lanner_schema::host_names::{AddressNames, HostNames};
 use lanner_schema::host_root::on_host;
 use lanner_schema::process::{Process, User};
 use lanner_schema::record::{HEADER_LEN, Header, TaskState, Wire};
-use lanner_schema::view::{Earlier, EventView, ResolvedPath, SourceId, System};
+use lanner_schema::view::{Earlier, EventView, NameSet, Names, ResolvedPath, SourceId, System};
 use libbpf_rs::{RingBuffer, RingBufferBuilder};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use smallvec::SmallVec;
 
 use crate::bpf::{ContainerCgroups, Probes};
 use crate::cgroup::Cgroups;
 use crate::container_event;
-use crate::decode::{PathParams, PathRanges, push_relative};
+use crate::decode::{PathParams, PathRanges, Paths, push_relative};
 use crate::descriptor;
 use crate::error::CaptureError;
 use crate::last_peer::LastPeers;
@@ -638,7 +637,7 @@ impl Consumer {
             Event::Execveat => param!(Execveat, "filename"),
             _ => param!(Execve, "filename"),
         };
-        let paths: SmallVec<[ResolvedPath<'_>; 2]> = wire
+        let paths: Paths<'_> = wire
             .param(param!(TaskExec, "filename"))
             .zip(u8::try_from(index).ok())
             .map(|(p, param)| ResolvedPath {
@@ -647,7 +646,19 @@ impl Consumer {
             })
             .into_iter()
             .collect();
-        self.view(event, header, wire.task_only(), Some(0), &paths, None, on_event);
+        let names = NameSet {
+            paths: &paths,
+            descriptor: None,
+        };
+        self.view(
+            event,
+            header,
+            wire.task_only(),
+            Some(0),
+            names,
+            Names::Agree,
+            on_event,
+        );
     }
 
     fn chdir(&mut self, event: Event, header: &Header, wire: &Wire<'_>) {
@@ -685,7 +696,7 @@ impl Consumer {
         if event == Event::Chroot && wire.number(0) == Some(0) {
             self.before_chroot(header.pid, &wire, &mut arena, &mut ranges);
         }
-        let paths: SmallVec<[ResolvedPath<'_>; 2]> = ranges
+        let paths: Paths<'_> = ranges
             .into_iter()
             .map(|(param, range)| ResolvedPath {
                 param,
@@ -703,8 +714,27 @@ impl Consumer {
             descriptor.name_changed = datagram.changed;
             descriptor.is_server = datagram.is_server;
         }
-        self.view(event, header, wire, None, &paths, descriptor.as_ref(), on_event);
-        drop(paths);
+        let own = NameSet {
+            paths: &paths,
+            descriptor: descriptor.as_ref(),
+        };
+        let real = self.paths.by_real_names(event, &paths);
+        let named = match (&real, descriptor, event.row().fd) {
+            (Some(real), Some(descriptor), FdUse::Opens { path, .. }) => {
+                let path = real.iter().find(|p| p.param == path).map(|p| p.path);
+                Some(Descriptor { path, ..descriptor })
+            }
+            _ => descriptor,
+        };
+        let names = match &real {
+            None => Names::Agree,
+            Some(paths) => Names::Requested(NameSet {
+                paths,
+                descriptor: named.as_ref(),
+            }),
+        };
+        self.view(event, header, wire, None, own, names, on_event);
+        drop((real, paths));
         self.arena = arena;
     }
 
@@ -729,8 +759,8 @@ impl Consumer {
         header: &Header,
         wire: Wire<'_>,
         implied_result: Option<i64>,
-        paths: &[ResolvedPath<'_>],
-        descriptor: Option<&Descriptor<'_>>,
+        own: NameSet<'_>,
+        names: Names<'_>,
         on_event: &mut dyn FnMut(&EventView<'_>),
     ) {
         self.state.processes.ensure(header);
@@ -777,9 +807,10 @@ impl Consumer {
             gid: header.gid,
             wire,
             implied_result,
-            paths,
+            paths: own.paths,
             process,
-            descriptor,
+            descriptor: own.descriptor,
+            names,
             owner,
             system: &self.state,
         });
@@ -822,6 +853,7 @@ impl Consumer {
                 paths: &[],
                 process: None,
                 descriptor: None,
+                names: Names::Agree,
                 owner: Owner::Container(&news.container),
                 system: &self.state,
             });

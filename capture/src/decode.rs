@@ -6,7 +6,7 @@ use std::ops::Range;
 use lanner_schema::descriptor::NSFS_MAGIC;
 use lanner_schema::event::{EVENTS, Event, Origin, ParamType};
 use lanner_schema::record::{Object, Wire};
-use lanner_schema::view::next_object;
+use lanner_schema::view::{ResolvedPath, next_object};
 use memchr::memchr;
 use smallvec::SmallVec;
 
@@ -26,16 +26,24 @@ enum PathForm {
 }
 
 /// Where the absolute paths of a record are, by parameter.
-pub(crate) type PathRanges = SmallVec<[(u8, Range<usize>); 2]>;
+pub(crate) type PathRanges = SmallVec<[(u8, Range<usize>); 4]>;
+
+/// Those paths.
+pub(crate) type Paths<'a> = SmallVec<[ResolvedPath<'a>; 4]>;
 
 /// The path parameters of every row, found once.
 #[derive(Debug)]
-pub(crate) struct PathParams(Vec<SmallVec<[(u8, PathForm); 2]>>);
+pub(crate) struct PathParams {
+    forms: Vec<SmallVec<[(u8, PathForm); 4]>>,
+    /// Those of which the kernel's name may be in the record, each with the parameter that has it.
+    real: Vec<SmallVec<[(u8, u8); 1]>>,
+}
 
 impl PathParams {
     pub(crate) fn new() -> PathParams {
-        PathParams(
-            EVENTS
+        PathParams {
+            real: EVENTS.iter().map(|row| row.real_paths().collect()).collect(),
+            forms: EVENTS
                 .iter()
                 .map(|row| {
                     let form = |from: Origin, ty: ParamType| match (from, ty) {
@@ -44,7 +52,7 @@ impl PathParams {
                         (_, ParamType::Objects(_)) => Some(PathForm::Objects),
                         (
                             Origin::Extractor(_) | Origin::Program,
-                            ParamType::FsPath | ParamType::FsRelPath(_),
+                            ParamType::FsPath | ParamType::FsRelPath(_) | ParamType::RealPath(_),
                         ) => Some(PathForm::Kernel),
                         _ => None,
                     };
@@ -54,7 +62,32 @@ impl PathParams {
                         .collect()
                 })
                 .collect(),
-        )
+        }
+    }
+
+    /// The event's paths by the names the kernel has for what they named; `None` when those are the ones that were asked
+    /// for, or are not known.
+    pub(crate) fn by_real_names<'a>(&self, event: Event, paths: &Paths<'a>) -> Option<Paths<'a>> {
+        let mut by_real_names = None;
+        for (path, real) in &self.real[event as usize] {
+            let Some(real) = paths.iter().find(|p| p.param == *real).map(|p| p.path) else {
+                continue;
+            };
+            let at = paths.iter().position(|p| p.param == *path);
+            if at.is_some_and(|at| agree(paths[at].path, real)) {
+                continue;
+            }
+            let changed = by_real_names.get_or_insert_with(|| paths.clone());
+            match at {
+                Some(at) => changed[at].path = real,
+                // What was passed could not be read, or made absolute.
+                None => changed.push(ResolvedPath {
+                    param: *path,
+                    path: real,
+                }),
+            }
+        }
+        by_real_names
     }
 
     /// Makes the record's paths absolute: their ranges in `arena`, by parameter. What can't be made absolute, because
@@ -67,7 +100,7 @@ impl PathParams {
         unresolved: &mut u64,
     ) -> PathRanges {
         let mut found = SmallVec::new();
-        for &(index, form) in &self.0[event as usize] {
+        for &(index, form) in &self.forms[event as usize] {
             let Some(param) = wire.param(usize::from(index)) else {
                 continue;
             };
@@ -111,6 +144,21 @@ impl PathParams {
 const STRING_MAX: usize = 4096;
 /// What stands for the directories that were not kept of a path that is too deep.
 const CUT: &[u8] = b"...";
+
+/// True when the kernel's name of something is the one that was asked for, as far as it is known: of one that is too deep
+/// the upper directories are not.
+fn agree(requested: &[u8], real: &[u8]) -> bool {
+    let known = |path: &'_ [u8]| path.strip_prefix(CUT).map(<[u8]>::len);
+    match (known(requested), known(real)) {
+        (None, None) => requested == real,
+        (requested_end, real_end) => {
+            let both = requested_end
+                .unwrap_or(requested.len())
+                .min(real_end.unwrap_or(real.len()));
+            requested[requested.len() - both..] == real[real.len() - both..]
+        }
+    }
+}
 
 /// Appends an absolute path from components, leaf first, each ended by NUL. The root is nothing at all. One that was cut
 /// lacks its upper directories: it begins with [`CUT`] and not with a slash, so that no rule takes it for another path.

@@ -268,7 +268,7 @@ fn a_claimed_name_is_partial_and_exact_where_the_file_is_reached() {
     assert_eq!(claimed.verdict, Verdict::Partial);
     assert_eq!(
         claimed.reasons,
-        [field("fd.name", Place::Condition, Why::PathAsPassed)]
+        [field("fd.name", Place::Condition, Why::NameAtReturn)]
     );
     assert_eq!(claimed.missing(), None, "it is there");
     assert_eq!(covered(condition, "x", Tier::Trampoline).verdict, Verdict::Exact);

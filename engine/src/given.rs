@@ -9,7 +9,7 @@ use lanner_schema::container::Owner;
 use lanner_schema::event::Event;
 use lanner_schema::process::{Process, User};
 use lanner_schema::record::Wire;
-use lanner_schema::view::{EventView, Given, SourceId, System};
+use lanner_schema::view::{EventView, Given, Names, SourceId, System};
 
 use crate::condition::{Checker, Operand, Program, Scratch, Source};
 use crate::field::FieldRef;
@@ -148,6 +148,7 @@ impl GivenFields {
             paths: &[],
             process: None,
             descriptor: None,
+            names: Names::Agree,
             owner: Owner::Host,
             system: self,
         }

@@ -113,11 +113,15 @@ impl Rule {
 #[derive(Debug)]
 pub struct Ruleset {
     rules: Vec<Rule>,
+    /// The rank of each.
+    ranks: Vec<u32>,
     /// What the rules of each source come to on each event; they are named by their index in `rules`.
     by_source: Vec<Vec<Arc<EventProgram>>>,
     needs: Needs,
     settings: Settings,
     memory: Memory,
+    /// The rules that matched by the names of an event, and by its other names.
+    matched: [Vec<u32>; 2],
     alerts: [u64; Priority::ALL.len()],
     time_names: TimeNames,
 }
@@ -127,6 +131,9 @@ impl Ruleset {
         let mut needs = Needs::default();
         for rule in rules.iter().filter(|rule| rule.runs) {
             rule.program.needs(&mut needs);
+            if settings.real_names {
+                rule.program.real_names(&mut needs);
+            }
             // What an output reads is only needed on the events that can make an alert of it.
             let events = rule.program.events();
             rule.template.needs(events, &mut needs);
@@ -155,11 +162,13 @@ impl Ruleset {
             })
             .collect();
         Ruleset {
+            ranks: rules.iter().map(|rule| rule.rank).collect(),
             rules,
             by_source,
             needs,
             settings: settings.clone(),
             memory: Memory::default(),
+            matched: [Vec::new(), Vec::new()],
             alerts: [0; Priority::ALL.len()],
             time_names: TimeNames::default(),
         }
@@ -191,12 +200,16 @@ impl Ruleset {
     }
 
     /// Evaluates the rules on one event and hands over the alerts they make. Allocates only for an alert.
+    ///
+    /// Where what a call acted on goes by two names, each rule is evaluated by both and makes one alert, which prints the
+    /// names by which it matched, rather those that were asked for.
     pub fn evaluate(&mut self, event: &EventView<'_>, alert: &mut dyn FnMut(Alert)) {
         let Ruleset {
             rules,
             by_source,
             settings,
             memory,
+            matched,
             alerts,
             time_names,
             ..
@@ -205,15 +218,51 @@ impl Ruleset {
         let Some(program) = of_source.and_then(|programs| programs.get(event.event as usize)) else {
             return;
         };
-        program.run(event, memory, &mut |index| {
+        let first_only = settings.rule_matching == Matching::First;
+        let mut found = |index: u32, event: &EventView<'_>| {
             let Some(rule) = rules.get_mut(index as usize) else {
                 return false;
             };
             rule.matches += 1;
             alerts[usize::from(rule.priority.severity())] += 1;
             alert(finish(settings, time_names, make(rule, event)));
-            settings.rule_matching == Matching::First
+            first_only
+        };
+        let other = event.by_other_names().filter(|_| settings.real_names);
+        let Some(other) = other else {
+            return program.run(event, memory, &mut |index| found(index, event));
+        };
+        for (view, matched) in [event, &other].into_iter().zip(&mut *matched) {
+            matched.clear();
+            program.run(view, memory, &mut |index| {
+                matched.push(index);
+                first_only
+            });
+        }
+        let [by_own, by_other] = &*matched;
+        in_order(by_own, by_other, &self.ranks, &mut |index, by_other| {
+            found(index, if by_other { &other } else { event })
         });
+    }
+}
+
+/// Calls `found` with the rules of both lists, each once, until it returns true. Both are in the order in which rules are
+/// tried, which `ranks` says, and so are the calls. A rule of the first list is not taken from the second.
+fn in_order(first: &[u32], second: &[u32], ranks: &[u32], found: &mut dyn FnMut(u32, bool) -> bool) {
+    let place = |index: u32| ranks.get(index as usize).map(|rank| (*rank, index));
+    let (mut first, mut second) = (first.iter().peekable(), second.iter().peekable());
+    loop {
+        let (index, is_second) = match (first.peek(), second.peek()) {
+            (Some(a), Some(b)) if place(**b) < place(**a) => (**b, true),
+            (Some(a), _) => (**a, false),
+            (None, Some(b)) => (**b, true),
+            (None, None) => return,
+        };
+        first.next_if(|a| **a == index);
+        second.next_if(|b| **b == index);
+        if found(index, is_second) {
+            return;
+        }
     }
 }
 

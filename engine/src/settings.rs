@@ -90,6 +90,9 @@ pub struct Settings {
     pub time_format_iso_8601: bool,
     /// Which rules make an alert (`rule_matching`).
     pub rule_matching: Matching,
+    /// Rules are evaluated by the kernel's names too, where they are others than those that were asked for
+    /// (`engine.real_names`).
+    pub real_names: bool,
     /// What is added to outputs (`append_output`).
     pub append_output: Vec<AppendOutput>,
     /// Which rules run (`rules`): applied in order after all files are loaded.
@@ -113,6 +116,7 @@ impl Default for Settings {
             json_include_tags_property: true,
             time_format_iso_8601: false,
             rule_matching: Matching::First,
+            real_names: true,
             append_output: Vec::new(),
             selections: Vec::new(),
             static_fields: Vec::new(),

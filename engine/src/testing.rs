@@ -11,7 +11,7 @@ use lanner_schema::flags::O_F_CREATED;
 use lanner_schema::host_names::AddressNames;
 use lanner_schema::process::{Image, Process, User};
 use lanner_schema::record::{AF_INET, AF_INET6, AF_UNIX, Object, SocketTuple, Wire, WireBuilder};
-use lanner_schema::view::{Earlier, EventView, ResolvedPath, SourceId, System};
+use lanner_schema::view::{Earlier, EventView, Names, ResolvedPath, SourceId, System};
 
 /// The processes and users of the machine.
 ///
@@ -344,6 +344,7 @@ impl Happening {
             paths: &paths,
             process: self.machine.processes.get(&self.pid),
             descriptor: descriptor.as_ref(),
+            names: Names::Agree,
             owner: self.container.as_ref().map_or(Owner::Host, Owner::Container),
             system: &self.machine,
         })

@@ -2,7 +2,7 @@
 
 use lanner_schema::container::Owner;
 use lanner_schema::record::Wire;
-use lanner_schema::view::{EventView, NoState};
+use lanner_schema::view::{EventView, Names, NoState};
 
 use crate::support::{container, host};
 
@@ -24,6 +24,7 @@ pub(crate) fn each(look: &mut dyn FnMut(&EventView<'_>)) {
             paths: &[],
             process: None,
             descriptor: None,
+            names: Names::Agree,
             owner: Owner::Host,
             system: &NoState,
             ..*view

@@ -144,6 +144,7 @@ static ROWS: &[Row] = &[
 
     Row("engine.kind", Text, Read(engine_kind)),
     Row("engine.tier", Text, Read(|s, n| { s.config.capture.tier = tier(n)?; Ok(()) })),
+    Row("engine.real_names", Truth, Read(|s, n| { s.config.real_names = n.truth()?; Ok(()) })),
     Row("engine.kmod.buf_size_preset", Integer, Read(|s, n| { s.kmod_preset = Some(preset(n)?); Ok(()) })),
     Row("engine.kmod.drop_failed_exit", Truth, Read(|s, n| { s.kmod_drop_failed = n.truth()?; Ok(()) })),
     Row("engine.modern_ebpf.cpus_for_each_buffer", Integer, Read(|s, n| { s.cpus_for_each_buffer = size(n)?; Ok(()) })),

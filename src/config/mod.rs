@@ -53,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) priority: Priority,
     /// `rule_matching: all`: every rule that matches alerts, not only the first.
     pub(crate) match_all: bool,
+    /// `engine.real_names`: rules are evaluated by the kernel's names too.
+    pub(crate) real_names: bool,
     /// `append_output`.
     pub(crate) append_output: Vec<AppendOutput>,
     /// The rules that its entries match by name, and where each is named.
@@ -121,6 +123,7 @@ impl Default for Config {
             rules_files: None,
             priority: Priority::Debug,
             match_all: false,
+            real_names: true,
             append_output: Vec::new(),
             append_output_rules: Vec::new(),
             selections: Vec::new(),

@@ -180,7 +180,7 @@ fn type_name(ty: ParamType) -> (&'static str, Option<&'static FlagTable>) {
         ParamType::RelTime => "RELTIME",
         ParamType::CharBuf => "CHARBUF",
         ParamType::ByteBuf => "BYTEBUF",
-        ParamType::FsPath => "FSPATH",
+        ParamType::FsPath | ParamType::RealPath(_) => "FSPATH",
         ParamType::FsRelPath(_) => "FSRELPATH",
         ParamType::SockTuple => "SOCKTUPLE",
         ParamType::SockAddr => "SOCKADDR",

@@ -13,6 +13,7 @@ mod credentials;
 mod descriptors;
 mod io;
 mod processes;
+mod real_names;
 mod settings;
 mod signals;
 mod socket_numbers;
@@ -97,6 +98,7 @@ fn act(dir: &str) -> Result<()> {
     let at = fd_text.as_str();
     opens(dir, fd, at)?;
     names(dir, fd, at)?;
+    real_names::real_names(dir, fd)?;
     modes(dir, fd, at)?;
     directories(dir, fd, at)?;
     sockets::sockets(dir)?;

@@ -5,7 +5,7 @@ use lanner_schema::descriptor::{Descriptor, DescriptorKind};
 use lanner_schema::event::{Event, FdUse};
 use lanner_schema::process::{Image, Process, User};
 use lanner_schema::record::{AF_INET, SocketTuple, Wire, WireBuilder};
-use lanner_schema::view::{EventView, ResolvedPath, SourceId, System};
+use lanner_schema::view::{EventView, Names, ResolvedPath, SourceId, System};
 use std::sync::Arc;
 
 /// When the events happen, nanoseconds since the epoch.
@@ -254,6 +254,7 @@ impl Host {
                 paths: &parts.paths,
                 process: self.process(made.pid),
                 descriptor: parts.descriptor.as_ref(),
+                names: Names::Agree,
                 owner: if contained {
                     Owner::Container(&self.container)
                 } else {

@@ -79,6 +79,9 @@ pub enum ParamType {
     /// What the descriptor in the parameter with this index refers to: [`crate::record::Object`]. Hidden, and read on
     /// demand: where a rule reads a field of that descriptor, or prints it.
     Object(u8),
+    /// What the kernel calls that which the path parameter with this index named. Hidden, and read on demand: where a
+    /// condition reads that name, or anybody asks for this one.
+    RealPath(u8),
     /// Which system call: as a number the caller's own, as text the event's name.
     SyscallId,
 }
@@ -249,7 +252,7 @@ pub enum Extractor {
     PipeWrite,
     /// Inode number of the pipe they are the ends of, 0 when the call failed.
     PipeIno,
-    /// Path of the file that the result is a descriptor of (dentry and mount walk).
+    /// Path of the file that the result is a descriptor of (dentry and mount walk); nothing of what has no path.
     ResultPath,
     /// The `open(2)` flags that `creat` stands for.
     CreatFlags,
@@ -629,6 +632,29 @@ impl EventRow {
             index += 1;
         }
         None
+    }
+
+    /// The index of the parameter with the kernel's name of what the path parameter `path` named.
+    pub const fn real_path_of(&self, path: usize) -> Option<usize> {
+        let mut index = 0;
+        while index < self.params.len() {
+            if let ParamType::RealPath(of) = self.params[index].ty
+                && of as usize == path
+            {
+                return Some(index);
+            }
+            index += 1;
+        }
+        None
+    }
+
+    /// The path parameters of which the kernel's name can be read, each with the parameter that has it.
+    pub fn real_paths(&self) -> impl Iterator<Item = (u8, u8)> + use<> {
+        let params = (0u8..).zip(self.params);
+        params.filter_map(|(index, param)| match param.ty {
+            ParamType::RealPath(path) => Some((path, index)),
+            _ => None,
+        })
     }
 
     /// True for a parameter with another number of what the event's descriptor refers to: the other end of a pipe or of a
@@ -1056,6 +1082,11 @@ mod tests {
                         row.name,
                         param.name
                     );
+                }
+                if let ParamType::RealPath(path) = param.ty {
+                    let path = row.params[usize::from(path)].from;
+                    assert!(matches!(path, Origin::UserPath { .. }), "{}", row.name);
+                    assert!(param.hidden && param.on_demand, "{}", row.name);
                 }
                 if let ParamType::Object(fd) = param.ty {
                     // A new descriptor is an errno by Falco's table in some rows.

@@ -107,6 +107,9 @@ impl Tier {
             Origin::UserU64 { .. } if self == Tier::Trampoline && is_open_flags(event, index) => {
                 Quality::Exact
             }
+            Origin::UserPath { .. } if has_types && event.row().real_path_of(index).is_some() => {
+                Quality::Weaker(Why::NameAtReturn)
+            }
             Origin::UserPath { .. } => Quality::Weaker(Why::PathAsPassed),
             Origin::UserString(_)
             | Origin::UserU32 { .. }
@@ -244,6 +247,8 @@ reasons! {
     TakenAway "the call takes it away, and /proc is read after that";
     /// A path from user memory.
     PathAsPassed "the path that was passed, made absolute; symbolic links are not followed, and another thread can change it during the call";
+    /// A path from user memory, and the kernel's.
+    NameAtReturn "the path that was passed, and the one the kernel has for the file that is behind the descriptor when the call returns, where another thread can put another before that; a call that fails has the first only";
     /// Other user memory.
     FromCaller "read from the caller's memory; another thread can change it during the call";
     /// A socket's address from user memory.
@@ -442,7 +447,7 @@ mod tests {
         use Tier as T;
         let name = |tier| of(tier, Event::Openat, "name");
         assert_eq!(name(T::Trampoline), Quality::Exact);
-        assert_eq!(name(T::SysExit), Quality::Weaker(Why::PathAsPassed));
+        assert_eq!(name(T::SysExit), Quality::Weaker(Why::NameAtReturn));
         assert_eq!(name(T::Raw), Quality::Weaker(Why::PathAsPassed));
         assert_eq!(name(T::None), Quality::Exact, "fanotify has the file itself");
     }

@@ -119,6 +119,27 @@ pub struct ResolvedPath<'a> {
     pub path: &'a [u8],
 }
 
+/// A set of names that belong together: all as the caller asked for them, or all as the kernel has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NameSet<'a> {
+    /// The paths of the event.
+    pub paths: &'a [ResolvedPath<'a>],
+    /// Its descriptor, by the name among them.
+    pub descriptor: Option<&'a Descriptor<'a>>,
+}
+
+/// Which names a view has: the same file may go by two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Names<'a> {
+    /// What the caller asked for is what the kernel calls it, as far as that is known.
+    #[default]
+    Agree,
+    /// Those the caller asked for, and beside them those of the kernel.
+    Requested(NameSet<'a>),
+    /// Those of the kernel, and beside them those the caller asked for.
+    Real(NameSet<'a>),
+}
+
 /// The value of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ParamValue<'a> {
@@ -170,6 +191,8 @@ pub struct EventView<'a> {
     pub process: Option<&'a Process>,
     /// Its descriptor, on events that have one.
     pub descriptor: Option<&'a Descriptor<'a>>,
+    /// Whose names `paths` and `descriptor` have.
+    pub names: Names<'a>,
     /// Whose it is.
     pub owner: Owner<'a>,
     /// State to look up.
@@ -211,6 +234,40 @@ pub fn next_object<'a>(list: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 impl<'a> EventView<'a> {
+    /// The same event by the other names of what it acted on, when they differ.
+    #[inline]
+    pub fn by_other_names(&self) -> Option<EventView<'a>> {
+        let own = NameSet {
+            paths: self.paths,
+            descriptor: self.descriptor,
+        };
+        let (other, names) = match self.names {
+            Names::Agree => return None,
+            Names::Requested(real) => (real, Names::Real(own)),
+            Names::Real(requested) => (requested, Names::Requested(own)),
+        };
+        Some(EventView {
+            paths: other.paths,
+            descriptor: other.descriptor,
+            names,
+            ..*self
+        })
+    }
+
+    /// The name that was asked for and the one the kernel has for it, of the first path of the row that has both; each
+    /// where it is known.
+    pub fn requested_and_real_name(&self) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
+        let Some((path, real)) = self.event.row().real_paths().next() else {
+            return (None, None);
+        };
+        let requested = match self.names {
+            Names::Real(requested) => requested.paths,
+            _ => self.paths,
+        };
+        let requested = requested.iter().find(|p| p.param == path).map(|p| p.path);
+        (requested, self.resolved(real.into()))
+    }
+
     /// Parameter `index` in the row's order; `None` when it has no value.
     pub fn param(&self, index: usize) -> Option<ParamValue<'a>> {
         let param = self.event.row().params.get(index)?;
@@ -308,7 +365,7 @@ impl<'a> EventView<'a> {
                 ParamValue::Bytes(bytes.get(text(bytes).len() + 1..).unwrap_or_default())
             }
             ParamType::ByteBuf | ParamType::FdList | ParamType::Objects(_) => ParamValue::Bytes(bytes),
-            ParamType::FsPath | ParamType::FsRelPath(_) => self.path(index, bytes),
+            ParamType::FsPath | ParamType::FsRelPath(_) | ParamType::RealPath(_) => self.path(index, bytes),
             ParamType::SockTuple => {
                 ParamValue::Tuple(SocketTuple::read(bytes).filter(SocketTuple::has_socket)?)
             }
@@ -494,6 +551,7 @@ mod tests {
                 paths: &[],
                 process: Some(&process),
                 descriptor: None,
+                names: Names::Agree,
                 owner: Owner::Host,
                 system: &NoState,
             };

@@ -3,7 +3,7 @@
 use lanner_schema::container::Owner;
 use lanner_schema::event::Event;
 use lanner_schema::record::Wire;
-use lanner_schema::view::{EventView, NoState, SourceId};
+use lanner_schema::view::{EventView, Names, NoState, SourceId};
 
 use super::ast::Operator;
 use super::matcher::Matcher;
@@ -29,6 +29,7 @@ pub(super) fn blank(event: Event) -> EventView<'static> {
         paths: &[],
         process: None,
         descriptor: None,
+        names: Names::Agree,
         owner: Owner::Host,
         system: &NoState,
     }

@@ -135,6 +135,14 @@ impl Program {
         add_params(&self.fields, events, needs);
     }
 
+    /// Adds the kernel's names of what the condition reads the names of: with them it is evaluated a second time.
+    pub(crate) fn real_names(&self, needs: &mut Needs) {
+        for event in self.events().iter() {
+            let bits = self.fields.iter().map(|field| field.real_names(event));
+            needs.params[event as usize] |= bits.fold(0, |all, bits| all | bits);
+        }
+    }
+
     /// The calls that read and write on which the condition can be true although it does not name them: they are
     /// captured for others or when the operator wants all. It is evaluated on those that come.
     pub(crate) fn unnamed_io(&self) -> EventSet {

@@ -8,7 +8,7 @@ use lanner_schema::event::{DEDICATED_COUNT, EVENTS, Event, FdUse, Origin, ParamT
 use lanner_schema::flags::O_F_CREATED;
 use lanner_schema::process::{Image, Process};
 use lanner_schema::record::{AF_INET, AF_INET6, Object, SocketTuple, Wire, WireBuilder};
-use lanner_schema::view::{EventView, ResolvedPath, SourceId, System};
+use lanner_schema::view::{EventView, NameSet, Names, ResolvedPath, SourceId, System};
 use proptest::prelude::*;
 
 use crate::testing::Machine;
@@ -96,6 +96,8 @@ pub(super) struct Random {
     contained: bool,
     repository: Option<&'static str>,
     numbers: [usize; 6],
+    /// What the kernel calls what the event opened, where that has another name.
+    real: Option<&'static str>,
 }
 
 pub(super) fn random() -> impl Strategy<Value = Random> {
@@ -134,9 +136,10 @@ pub(super) fn random() -> impl Strategy<Value = Random> {
         (proptest::bool::weighted(0.9), any::<bool>()),
         proptest::sample::select(vec![None, Some("nginx"), Some("docker.io/library/x")]),
         proptest::array::uniform6(0..NUMBERS.len()),
+        proptest::option::of(proptest::sample::select(&PATHS[..])),
     )
         .prop_map(
-            |((event, values), programs, (known, contained), repository, numbers)| {
+            |((event, values), programs, (known, contained), repository, numbers, real)| {
                 let (wire, paths) = parameters(event, &values);
                 Random {
                     event,
@@ -147,6 +150,7 @@ pub(super) fn random() -> impl Strategy<Value = Random> {
                     contained,
                     repository,
                     numbers,
+                    real,
                 }
             },
         )
@@ -303,6 +307,25 @@ impl Random {
                 })
             }
         };
+        let real = self.real.zip(self.event.row().real_paths().next());
+        let by_real_names: Option<Vec<ResolvedPath<'_>>> = real.map(|(path, (param, _))| {
+            let others = paths.iter().filter(|p| p.param != param);
+            let path = path.as_bytes();
+            others.copied().chain([ResolvedPath { param, path }]).collect()
+        });
+        let named = descriptor.map(|descriptor| match (self.event.row().fd, self.real) {
+            (FdUse::Opens { .. }, Some(path)) => Descriptor {
+                path: Some(path.as_bytes()),
+                ..descriptor
+            },
+            _ => descriptor,
+        });
+        let names = by_real_names.as_ref().map_or(Names::Agree, |paths| {
+            Names::Requested(NameSet {
+                paths,
+                descriptor: named.as_ref(),
+            })
+        });
         look(&EventView {
             source: SourceId::SYSCALL,
             event: self.event,
@@ -318,6 +341,7 @@ impl Random {
             paths: &paths,
             process: machine.process(30).filter(|_| self.known),
             descriptor: descriptor.as_ref(),
+            names,
             owner: if self.contained {
                 Owner::Container(&container)
             } else {

@@ -173,22 +173,32 @@ proptest! {
 
 /// Shows events to the rules of a file, and compares with what each rule finds by itself.
 fn file_finds_the_same(name: &str, text: &str, events: &[Random]) -> Result<(), TestCaseError> {
-    for rule_matching in [Matching::First, Matching::All] {
+    for (rule_matching, real_names) in [
+        (Matching::First, true),
+        (Matching::All, true),
+        (Matching::First, false),
+    ] {
         let file = RulesFile {
             name: name.into(),
             text: text.into(),
         };
         let settings = Settings {
             rule_matching,
+            real_names,
             ..Settings::default()
         };
         let mut ruleset = load(&[file], &settings).ruleset.unwrap();
         let mut naive = Naive::default();
         for random in events {
             random.view(|view| {
+                let other = view.by_other_names().filter(|_| real_names);
+                let mut holds = |condition: &Expr| {
+                    naive.holds(condition, view)
+                        || other.as_ref().is_some_and(|other| naive.holds(condition, other))
+                };
                 let mut expected: Vec<String> = ruleset
                     .rules()
-                    .filter(|rule| rule.runs() && naive.holds(&rule.condition, view))
+                    .filter(|rule| rule.runs() && holds(&rule.condition))
                     .map(|rule| rule.name().to_owned())
                     .collect();
                 if rule_matching == Matching::First {
@@ -231,6 +241,36 @@ proptest! {
     fn the_stock_rules_find_the_same(events in proptest::collection::vec(random(), 100)) {
         if let Some(text) = stock_rules() {
             file_finds_the_same("falco_rules.yaml", &text, &events)?;
+        }
+    }
+}
+
+/// Rules of a file with these conditions, in this order.
+fn as_file(conditions: &[String]) -> String {
+    let compiles = |text: &&String| parse(text).is_ok_and(|expr| compile(&expr).is_ok());
+    let rules = conditions.iter().filter(compiles).enumerate();
+    rules
+        .map(|(n, condition)| {
+            let condition = condition.replace('\'', "''");
+            format!(
+                "- {{rule: R{n}, desc: d, priority: INFO, output: '%fd.name', condition: '{condition}', \
+                 warn_evttypes: false}}\n"
+            )
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn rules_are_evaluated_by_each_set_of_names(
+        conditions in proptest::collection::vec(condition(), 1..12),
+        events in proptest::collection::vec(random(), 1..30),
+    ) {
+        let file = as_file(&conditions);
+        if !file.is_empty() {
+            file_finds_the_same("random.yaml", &file, &events)?;
         }
     }
 }

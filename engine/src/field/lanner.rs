@@ -1,8 +1,8 @@
 //! `lanner.*`: what Falco has no field for.
 
-use lanner_schema::view::EventView;
+use lanner_schema::view::{EventView, Names};
 
-use super::Extract::One;
+use super::Extract::{One, Plain};
 use super::{Arg, Field, fields};
 use crate::value::Value;
 
@@ -33,8 +33,24 @@ fn truncated<'b>(view: &EventView<'b>, _: &Arg, buf: &'b mut Vec<u8>) -> Option<
     (!buf.is_empty()).then_some(Value::Bytes(buf))
 }
 
+fn requested_name<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    view.requested_and_real_name().0.map(Value::Bytes)
+}
+
+fn real_name<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    view.requested_and_real_name().1.map(Value::Bytes)
+}
+
+fn names_differ<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    view.requested_and_real_name().1?;
+    Some(Value::Bool(view.names != Names::Agree))
+}
+
 pub(super) static FIELDS: &[Field] = fields! {
     "lanner.truncated" CharBuf None [] "Names of the event's parameters (name, args, …) that were longer than what is kept of them, and proc.args or proc.env when those of the process were; missing when nothing was." => One(truncated);
+    "lanner.requested_name" CharBuf None [] "The absolute path an open asked for: what the caller passed, from the directory it starts at, symbolic links not followed." => Plain(requested_name);
+    "lanner.real_name" CharBuf None [] "The path the kernel has for what an open that succeeded opened, whatever its caller passed; missing for what has no path, as a pipe." => Plain(real_name);
+    "lanner.names_differ" Bool None [] "lanner.requested_name is another than lanner.real_name: a symbolic link or a link of /proc was followed, or another thread changed the name during the call." => Plain(names_differ);
 };
 
 #[cfg(test)]

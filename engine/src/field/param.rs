@@ -29,6 +29,8 @@ pub(super) enum Reads {
     ObjectOr(&'static str),
     /// The path that the field shows.
     Path,
+    /// The kernel's names of what the event acted on.
+    RealNames,
     /// The descriptors of a poll.
     Polled,
     /// The same, and what they refer to.
@@ -51,12 +53,18 @@ pub(super) fn reads(name: &str) -> Reads {
         | "evt.count.error.file"
         | "evt.count.error.net"
         | "evt.count.error.other" => Reads::Object,
+        "lanner.requested_name" | "lanner.real_name" | "lanner.names_differ" => Reads::RealNames,
         "fdlist.nums" => Reads::Polled,
         _ if name.starts_with("fdlist.") => Reads::PolledObjects,
         _ if name.starts_with("fd.") => Reads::Object,
         _ if name.starts_with("fs.path.") => Reads::Path,
         _ => Reads::None,
     }
+}
+
+/// True for fields about the kernel's names.
+pub(super) fn reads_real_names(name: &str) -> bool {
+    matches!(reads(name), Reads::RealNames)
 }
 
 /// The type of `evt.rawarg` for a parameter.
@@ -77,7 +85,9 @@ pub(super) fn field_type(ty: ParamType) -> FieldType {
         | ParamType::Enum(_)
         | ParamType::CreateMode(_)
         | ParamType::Mode(_) => FieldType::Uint32,
-        ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath(_) => FieldType::CharBuf,
+        ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath(_) | ParamType::RealPath(_) => {
+            FieldType::CharBuf
+        }
         ParamType::ByteBuf
         | ParamType::SockTuple
         | ParamType::SockAddr

@@ -50,6 +50,14 @@ pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Qual
                 .map(|(index, _)| tier.param(event, index))
                 .reduce(Quality::and)
         }
+        About::Record if name == "lanner.requested_name" => {
+            let (path, _) = event.row().real_paths().next()?;
+            Some(as_passed(tier.param(event, path.into())))
+        }
+        About::Record if param::reads_real_names(name) => {
+            let (_, real) = event.row().real_paths().next()?;
+            Some(tier.param(event, real.into()))
+        }
         About::Record | About::Data => Some(Quality::Exact),
         About::Result => result(event, tier),
         About::Param => of_param(field, event, tier),
@@ -153,7 +161,7 @@ fn of_param(field: &FieldRef, event: Event, tier: Tier) -> Option<Quality> {
 /// A path that is wanted as it was passed need not be the file's own.
 fn as_passed(quality: Quality) -> Quality {
     match quality {
-        Quality::Weaker(Why::PathAsPassed) => Quality::Weaker(Why::FromCaller),
+        Quality::Weaker(Why::PathAsPassed | Why::NameAtReturn) => Quality::Weaker(Why::FromCaller),
         other => other,
     }
 }
@@ -326,7 +334,7 @@ mod tests {
             ("fd.num", E::Close, B, Some(Exact)),
             ("fd.name", E::CloseRange, B, None),
             ("evt.is_open_create", E::Openat, B, Some(Exact)),
-            ("evt.arg.name", E::Openat, B, Some(Weaker(Why::PathAsPassed))),
+            ("evt.arg.name", E::Openat, B, Some(Weaker(Why::NameAtReturn))),
             ("evt.rawarg.name", E::Openat, B, Some(Weaker(Why::FromCaller))),
             ("evt.arg.name", E::Connect, B, None),
             ("evt.arg.vtid", E::Clone, B, Some(Exact)),
@@ -335,14 +343,19 @@ mod tests {
             ("thread.vtid", E::Openat, B, Some(Exact)),
             ("thread.cap_effective", E::Openat, B, Some(Exact)),
             ("evt.arg.creat_flags", E::Creat, A, Some(Exact)),
-            ("evt.args", E::Creat, B, Some(Weaker(Why::PathAsPassed))),
+            ("evt.args", E::Creat, B, Some(Weaker(Why::NameAtReturn))),
             ("evt.arg.addr", E::Ptrace, B, Some(Exact)),
             ("evt.arg.data", E::Ptrace, B, Some(Weaker(Why::FromCaller))),
             ("evt.args", E::Setuid, B, Some(Exact)),
             ("evt.abspath", E::Openat, C, Some(Weaker(Why::PathAsPassed))),
             ("fd.name", E::Openat, A, Some(Exact)),
-            ("fd.name", E::Openat, B, Some(Weaker(Why::PathAsPassed))),
+            ("fd.name", E::Openat, B, Some(Weaker(Why::NameAtReturn))),
             ("fd.nameraw", E::Openat, B, Some(Weaker(Why::FromCaller))),
+            ("evt.arg.path", E::Mkdirat, B, Some(Weaker(Why::PathAsPassed))),
+            ("lanner.real_name", E::Openat, B, Some(Exact)),
+            ("lanner.names_differ", E::Open, B, Some(Exact)),
+            ("lanner.requested_name", E::Openat, B, Some(Weaker(Why::FromCaller))),
+            ("lanner.real_name", E::Unlink, B, None),
             ("fd.name", E::Fchmod, B, Some(Exact)),
             ("fd.name", E::Listen, B, Some(Exact)),
             ("fd.name", E::FinitModule, B, Some(Exact)),

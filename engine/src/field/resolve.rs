@@ -456,7 +456,41 @@ impl FieldRef {
                 (None, FdUse::Socket { fd, .. }) if name == "dev" => row.object_of(fd.into()).map_or(0, bit),
                 (None, _) => object(),
             },
+            (_, param::Reads::RealNames) => row
+                .real_paths()
+                .fold(0, |bits, (_, real)| bits | bit(real.into())),
             (_, param::Reads::Path) => param::path_index_of(event, self.row.name).map_or(0, bit),
+            _ => 0,
+        }
+    }
+
+    /// The parameters of `event` with what the kernel calls that whose name the field reads there, as bits.
+    pub fn real_names(&self, event: Event) -> u32 {
+        let row = event.row();
+        let real = |path: usize| row.real_path_of(path).map_or(0, |index| 1 << index);
+        let opened = || match row.fd {
+            FdUse::Opens { path, .. } => real(path.into()),
+            _ => 0,
+        };
+        match self.row.name {
+            _ if self.origin != ValueOrigin::Event => 0,
+            "fd.name" | "fd.directory" | "fd.filename" | "fd.containername" | "fd.containerdirectory" => {
+                opened()
+            }
+            "evt.args" | "evt.info" => row.real_paths().fold(0, |bits, (_, real)| bits | 1 << real),
+            "evt.arg" => match param::index(event, &self.arg) {
+                // A descriptor prints with its name.
+                Some(0) => opened() | real(0),
+                Some(index) => real(index),
+                None => 0,
+            },
+            "evt.abspath" => {
+                let path = param::absolute_param(event, &self.arg).and_then(|name| row.param(name));
+                path.map_or(0, real)
+            }
+            "fs.path.name" | "fs.path.source" | "fs.path.target" => {
+                param::path_index_of(event, self.row.name).map_or(0, real)
+            }
             _ => 0,
         }
     }

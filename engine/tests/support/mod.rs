@@ -5,7 +5,7 @@ use lanner_schema::descriptor::{Descriptor, DescriptorKind};
 use lanner_schema::event::{Event, FdUse};
 use lanner_schema::process::{Image, Process, User};
 use lanner_schema::record::{AF_INET, AF_INET6, Object, SocketTuple, Wire, WireBuilder};
-use lanner_schema::view::{EventView, ResolvedPath, SourceId, System};
+use lanner_schema::view::{EventView, Names, ResolvedPath, SourceId, System};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -499,6 +499,7 @@ impl Built {
             paths: &paths,
             process: self.scene.process(ACTOR),
             descriptor: descriptor.as_ref(),
+            names: Names::Agree,
             owner: match &self.scene.container {
                 Some(container) => Owner::Container(container),
                 None => Owner::Host,
