@@ -8,6 +8,29 @@
 #include "record.h"
 
 /*
+ * Kernel objects are read by plain loads where the verifier follows a walk of them, which is since 6.12 (bpf_path_d_path()
+ * is a sign of that, and not used); elsewhere by probe reads, which are several times dearer.
+ */
+extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
+extern int bpf_path_d_path(struct path *path, char *buf, unsigned long len) __ksym __weak;
+
+static __always_inline bool has_loads(void)
+{
+	return bpf_ksym_exists(bpf_rdonly_cast) && bpf_ksym_exists(bpf_path_d_path);
+}
+
+/* What is at an address, to be read with LOAD. */
+#define OBJECT_AT(type, address)                                                                                       \
+	((type *)(has_loads() ? bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(type)) : (void *)(address)))
+#define LOAD(object, member) (has_loads() ? (object)->member : BPF_CORE_READ(object, member))
+
+/* The current task, likewise. */
+static __always_inline struct task_struct *loaded_task(void)
+{
+	return has_loads() ? bpf_get_current_task_btf() : current_task();
+}
+
+/*
  * The components of a dentry on a mount, appended to parameter `index` of the record in scratch `which`.
  *
  * A global function: the verifier looks at it once, not once per caller and state. On 5.10 such a function takes
@@ -15,12 +38,13 @@
  */
 __noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
 {
-	struct dentry *dentry = (void *)dentry_address;
-	struct vfsmount *vfsmnt = (void *)mount_address;
+	const __u64 inside = bpf_core_field_offset(struct mount, mnt);
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &which);
-	struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
-	struct dentry *root = BPF_CORE_READ(fs, root.dentry);
-	struct vfsmount *root_mnt = BPF_CORE_READ(fs, root.mnt);
+	struct dentry *dentry = OBJECT_AT(struct dentry, dentry_address);
+	struct mount *mnt = OBJECT_AT(struct mount, mount_address - inside);
+	struct fs_struct *fs = LOAD(loaded_task(), fs);
+	struct dentry *root = LOAD(fs, root.dentry);
+	struct mount *root_mnt = OBJECT_AT(struct mount, (__u64)LOAD(fs, root.mnt) - inside);
 	__u64 start, off;
 
 	if (!s)
@@ -30,16 +54,15 @@ __noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __
 		struct dentry *parent;
 		long len;
 
-		if (dentry == root && vfsmnt == root_mnt)
+		if (dentry == root && mnt == root_mnt)
 			goto done;
-		parent = BPF_CORE_READ(dentry, d_parent);
-		if (dentry == BPF_CORE_READ(vfsmnt, mnt_root) || dentry == parent) {
-			struct mount *mnt = (void *)vfsmnt - bpf_core_field_offset(struct mount, mnt);
-			struct mount *up = BPF_CORE_READ(mnt, mnt_parent);
+		parent = LOAD(dentry, d_parent);
+		if (dentry == LOAD(mnt, mnt.mnt_root) || dentry == parent) {
+			struct mount *up = LOAD(mnt, mnt_parent);
 
 			if (mnt != up && dentry != root) {
-				dentry = BPF_CORE_READ(mnt, mnt_mountpoint);
-				vfsmnt = (void *)up + bpf_core_field_offset(struct mount, mnt);
+				dentry = LOAD(mnt, mnt_mountpoint);
+				mnt = up;
 				continue;
 			}
 			/* The top of a mount tree. A memfd or a pipe has a name there, a file system's root is "/". */
@@ -51,7 +74,7 @@ __noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __
 			advance(s, index, 0, true);
 			return 0;
 		}
-		len = bpf_probe_read_kernel_str(data(s) + off, NAME_MAX_LEN, BPF_CORE_READ(dentry, d_name.name));
+		len = bpf_probe_read_kernel_str(data(s) + off, NAME_MAX_LEN, LOAD(dentry, d_name.name));
 		if (len <= 0) {
 			count_miss(MISS_KERNEL_MEMORY);
 			return 0;
@@ -61,7 +84,7 @@ __noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __
 			return 0;
 		dentry = parent;
 	}
-	if (dentry == root && vfsmnt == root_mnt)
+	if (dentry == root && mnt == root_mnt)
 		goto done;
 	advance(s, index, 0, true);
 	return 0;
@@ -77,11 +100,12 @@ done:
 /* The file behind descriptor `fd` of the current task. */
 static __always_inline struct file *file_of(__s32 fd)
 {
-	struct fdtable *fdt = BPF_CORE_READ(current_task(), files, fdt);
-	struct file **table = BPF_CORE_READ(fdt, fd);
+	struct files_struct *files = LOAD(loaded_task(), files);
+	struct fdtable *fdt = LOAD(files, fdt);
+	struct file **table = LOAD(fdt, fd);
 	struct file *file = NULL;
 
-	if (fd < 0 || (__u32)fd >= BPF_CORE_READ(fdt, max_fds))
+	if (fd < 0 || (__u32)fd >= LOAD(fdt, max_fds))
 		return NULL;
 	bpf_probe_read_kernel(&file, sizeof(file), table + fd);
 	return file;

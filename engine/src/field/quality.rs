@@ -354,7 +354,12 @@ mod tests {
             ("evt.arg.path", E::Mkdirat, B, Some(Weaker(Why::PathAsPassed))),
             ("lanner.real_name", E::Openat, B, Some(Exact)),
             ("lanner.names_differ", E::Open, B, Some(Exact)),
-            ("lanner.requested_name", E::Openat, B, Some(Weaker(Why::FromCaller))),
+            (
+                "lanner.requested_name",
+                E::Openat,
+                B,
+                Some(Weaker(Why::FromCaller)),
+            ),
             ("lanner.real_name", E::Unlink, B, None),
             ("fd.name", E::Fchmod, B, Some(Exact)),
             ("fd.name", E::Listen, B, Some(Exact)),
