@@ -386,6 +386,9 @@ impl System for State {
     fn process(&self, pid: u32) -> Option<&Process> {
         self.processes.get(pid)
     }
+    fn parent(&self, of: &Process) -> Option<&Process> {
+        self.processes.parent(of)
+    }
     fn user(&self, uid: u32) -> Option<&User> {
         self.users.user(uid)
     }
@@ -766,7 +769,7 @@ impl Consumer {
         self.state.processes.ensure(header);
         let processes = &self.state.processes;
         self.owners.ensure(header.cgroup, || {
-            let parent = processes.get(header.pid).and_then(|p| processes.get(p.ppid));
+            let parent = processes.get(header.pid).and_then(|p| processes.parent(p));
             parent.map(|p| p.cgroup)
         });
         self.note_move();

@@ -17,6 +17,7 @@ mod exe_file;
 mod host;
 mod id_map;
 mod last_peer;
+mod lineage;
 mod losses;
 mod open_descriptor;
 mod outside;

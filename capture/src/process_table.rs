@@ -4,7 +4,7 @@
 //! processes ([`Header::image`]), and a process that shows another one than it had is read from /proc again. Of a lost
 //! `chdir` or another name no record tells: when such records were lost, every process is looked at again when it is heard
 //! of next, once ([`ProcessTable::doubt`]). Processes whose end was lost are purged from time to time; a full table forgets
-//! whom it has not heard of for longest.
+//! whom it has not heard of for longest. Whoever goes is kept for those it started ([`Lineage`]).
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -15,13 +15,14 @@ use memchr::memchr;
 
 use crate::decode::push_components;
 use crate::id_map::IdMap;
+use crate::lineage::Lineage;
 use crate::plan::Config;
 use crate::procfs::{Procfs, is_cut};
 
-/// How long the state of a process outlives it, in nanoseconds of event time: its children still name it as their parent.
+/// How long a process keeps its id after its end, in nanoseconds of event time: events of it may come late.
 const LINGER: u64 = 5_000_000_000;
 
-/// How much longer it may stay, so that one pass over all processes finds the orphans of many.
+/// How much longer it may stay, so that one pass over all processes finds the children of many.
 const SWEEP: u64 = 1_000_000_000;
 
 /// How much the start of a process may differ between /proc, which counts ticks, and the kernel's records.
@@ -37,7 +38,10 @@ const MAX_UNKNOWN_PARENTS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct ProcessTable {
     known: IdMap<u32, Known>,
-    /// Processes that ended: when, and which start they had (the id may have been given away since).
+    /// How many processes were ever known: the number of the last one.
+    numbers: u64,
+    lineage: Lineage,
+    /// Processes that ended: when, and which number they have (the id may have been given away since).
     ended: VecDeque<(u64, u32, u64)>,
     limit: usize,
     purge_interval: u64,
@@ -109,6 +113,8 @@ impl ProcessTable {
             |duration: std::time::Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         ProcessTable {
             known: IdMap::default(),
+            numbers: 0,
+            lineage: Lineage::default(),
             ended: VecDeque::new(),
             limit: config.process_limit.max(1),
             purge_interval: nanoseconds(config.purge_interval),
@@ -129,6 +135,20 @@ impl ProcessTable {
         self.counts.evicted += left_out as u64;
         for process in processes {
             self.insert(process, 0);
+        }
+        // Now that all of them have numbers.
+        let numbers: IdMap<u32, u64> = self
+            .known
+            .iter()
+            .map(|(pid, known)| (*pid, known.process.number))
+            .collect();
+        for Process {
+            pid, ppid, parent, ..
+        } in self.known.values_mut().map(|known| &mut known.process)
+        {
+            if *parent == 0 && ppid != pid {
+                *parent = numbers.get(ppid).copied().unwrap_or(0);
+            }
         }
     }
 
@@ -168,7 +188,24 @@ impl ProcessTable {
         self.moved.take()
     }
 
-    fn insert(&mut self, process: Process, image: u16) {
+    /// The parent of a process, however long ago it has ended, as far as it is known.
+    pub(crate) fn parent(&self, of: &Process) -> Option<&Process> {
+        match self.get(of.ppid) {
+            // Its id may be another's by now.
+            Some(parent) if of.parent == 0 || parent.number == of.parent => Some(parent),
+            _ => self.lineage.get(of.parent),
+        }
+    }
+
+    /// Takes a process in, and gives it a number unless it has one. Another that had its id before has ended.
+    fn insert(&mut self, mut process: Process, image: u16) {
+        if process.number == 0 {
+            self.numbers += 1;
+            process.number = self.numbers;
+        }
+        if process.parent == 0 && process.ppid != process.pid {
+            process.parent = self.get(process.ppid).map_or(0, |parent| parent.number);
+        }
         if self.known.len() >= self.limit && !self.known.contains_key(&process.pid) {
             self.make_room();
         }
@@ -178,7 +215,12 @@ impl ProcessTable {
             sure: self.doubts,
             process,
         };
-        self.known.insert(known.process.pid, known);
+        let number = known.process.number;
+        if let Some(before) = self.known.insert(known.process.pid, known)
+            && before.process.number != number
+        {
+            self.lineage.keep(before.process);
+        }
     }
 
     /// Records were lost that would have changed processes, nobody knows which. Each is looked at again when it is heard
@@ -251,6 +293,9 @@ impl ProcessTable {
             // What was known is of another program, and what it runs can't be had any more.
             self.counts.stale += u64::from(old.is_some());
             self.counts.unknown += 1;
+            if let Some(old) = old {
+                self.lineage.keep(old);
+            }
             return;
         };
         match &old {
@@ -259,16 +304,21 @@ impl ProcessTable {
             Some(_) => self.counts.stale += 1,
             None => self.counts.repaired += 1,
         }
-        if let Some(old) = old.filter(|old| old.start_time.abs_diff(process.start_time) < TICKS) {
-            process.start_time = old.start_time;
-            process.pidns_start = old.pidns_start;
-            process.escaped_from = old.escaped_from;
-            if old.cgroup != 0 && old.cgroup != process.cgroup {
-                self.moved = Some((pid, old.cgroup));
+        match old {
+            Some(old) if old.start_time.abs_diff(process.start_time) < TICKS => {
+                process.start_time = old.start_time;
+                process.pidns_start = old.pidns_start;
+                process.number = old.number;
+                process.escaped_from = old.escaped_from;
+                if old.cgroup != 0 && old.cgroup != process.cgroup {
+                    self.moved = Some((pid, old.cgroup));
+                }
+                if self.parent(&old).is_some() {
+                    (process.ppid, process.parent) = (old.ppid, old.parent);
+                }
             }
-            if self.known.contains_key(&old.ppid) {
-                process.ppid = old.ppid;
-            }
+            Some(old) => self.lineage.keep(old),
+            None => {}
         }
         self.ensure_parents(process.ppid);
         if process.pidns_start == 0 {
@@ -279,6 +329,7 @@ impl ProcessTable {
 
     /// Reads unknown ancestors from /proc, and looks again at doubtful ones.
     fn ensure_parents(&mut self, mut pid: u32) {
+        let mut child = None;
         for _ in 0..MAX_UNKNOWN_PARENTS {
             match self.known.get(&pid) {
                 Some(known) if known.sure != self.doubts => {
@@ -295,8 +346,14 @@ impl ProcessTable {
             };
             self.counts.repaired += 1;
             process.pidns_start = self.namespace_start(&process);
+            let read = pid;
             pid = process.ppid;
             self.insert(process, 0);
+            let number = self.get(read).map_or(0, |process| process.number);
+            if let Some(child) = child.and_then(|child| self.get_mut(child)) {
+                child.parent = number;
+            }
+            child = Some(read);
         }
     }
 
@@ -349,13 +406,11 @@ impl ProcessTable {
                 *time = time.wrapping_sub(was).wrapping_add(now);
             }
         };
-        for known in self.known.values_mut() {
-            moved(&mut known.process.start_time);
-            moved(&mut known.process.exec_time);
-            moved(&mut known.process.pidns_start);
-        }
-        for (.., start) in &mut self.ended {
-            moved(start);
+        let living = self.known.values_mut().map(|known| &mut known.process);
+        for process in living.chain(self.lineage.values_mut()) {
+            moved(&mut process.start_time);
+            moved(&mut process.exec_time);
+            moved(&mut process.pidns_start);
         }
     }
 
@@ -378,9 +433,14 @@ impl ProcessTable {
             // Its parent is gone; it may still be there.
             None => self.procfs.process(pid).unwrap_or_default(),
         };
+        child.number = 0;
         child.pid = pid;
         child.vpid = id(param!(TaskFork, "child_vpid"));
-        child.ppid = ppid;
+        // One that is to be a sibling of who made it (CLONE_PARENT) has its parent, also one that has ended since.
+        if ppid == header.pid || child.parent == 0 {
+            child.ppid = ppid;
+            child.parent = 0;
+        }
         child.start_time = boot.wrapping_add(number(param!(TaskFork, "start_time")));
         child.pgid = id(param!(TaskFork, "pgid"));
         child.vpgid = id(param!(TaskFork, "vpgid"));
@@ -443,17 +503,21 @@ impl ProcessTable {
             .get(header.pid)
             .filter(|p| p.start_time.abs_diff(start_time) < TICKS);
         let (was_in, escaped_from) = known.map_or((0, 0), |p| (p.cgroup, p.escaped_from));
-        let ppid = known
-            .map(|p| p.ppid)
-            .filter(|parent| self.known.contains_key(parent))
-            .unwrap_or_else(|| id(param!(TaskExec, "ppid")));
-        self.ensure_parents(ppid);
+        let same = known.map_or(0, |p| p.number);
+        let (ppid, parent) = known
+            .filter(|p| self.parent(p).is_some())
+            .map_or_else(|| (id(param!(TaskExec, "ppid")), 0), |p| (p.ppid, p.parent));
+        if parent == 0 {
+            self.ensure_parents(ppid);
+        }
         let mut cgroups = self.procfs.cgroup_names.of(header.cgroup, header.pid);
         if let Some(known) = self.get(header.pid).filter(|_| cgroups.is_empty()) {
             // It has ended since; it was in those of its parent.
             cgroups = Arc::clone(&known.cgroups);
         }
         let process = Process {
+            number: same,
+            parent,
             pid: header.pid,
             vpid: id(param!(TaskExec, "vpid")),
             ppid,
@@ -489,41 +553,43 @@ impl ProcessTable {
     /// A process ended; its state goes a little later.
     pub(crate) fn exit(&mut self, header: &Header) {
         if let Some(process) = self.get(header.pid) {
-            let start = process.start_time;
-            self.ended.push_back((header.time, header.pid, start));
+            let number = process.number;
+            self.ended.push_back((header.time, header.pid, number));
         }
         let age =
             |ended: Option<&(u64, u32, u64)>| ended.map_or(0, |(time, ..)| header.time.saturating_sub(*time));
-        if age(self.ended.front()) < LINGER + SWEEP && self.ended.len() < self.limit / 4 {
+        let many = self.limit / 4;
+        if age(self.ended.front()) < LINGER + SWEEP && self.ended.len() < many && self.lineage.added() <= many
+        {
             return;
         }
-        let mut gone = HashSet::new();
         while age(self.ended.front()) >= LINGER || self.ended.len() >= (self.limit / 8).max(1) {
             let Some(ended) = self.ended.pop_front() else {
                 break;
             };
-            self.forget_ended(ended, &mut gone);
+            self.forget_ended(ended);
         }
-        self.hand_over(&gone);
+        self.let_go();
     }
 
-    /// Forgets a process that ended, unless its id is another's by now.
-    fn forget_ended(&mut self, (_, pid, start): (u64, u32, u64), gone: &mut HashSet<u32>) {
-        if self.get(pid).is_some_and(|p| p.start_time == start) {
-            self.known.remove(&pid);
-            gone.insert(pid);
+    /// A process that ended loses its id, unless that is another's by now.
+    fn forget_ended(&mut self, (_, pid, number): (u64, u32, u64)) {
+        if self.get(pid).is_some_and(|p| p.number == number) {
+            self.forget(pid);
         }
     }
 
-    /// The children of processes that are gone belong to whom the kernel gave them: the next subreaper above, or init.
-    fn hand_over(&mut self, gone: &HashSet<u32>) {
-        if gone.is_empty() {
-            return;
+    /// A process is no longer found by its id, only by those it started.
+    fn forget(&mut self, pid: u32) {
+        if let Some(known) = self.known.remove(&pid) {
+            self.lineage.keep(known.process);
         }
-        let orphans = self.known.values_mut().map(|known| &mut known.process);
-        for orphan in orphans.filter(|p| gone.contains(&p.ppid)) {
-            orphan.ppid = self.procfs.parent(orphan.pid).unwrap_or(1);
-        }
+    }
+
+    /// Forgets those that nobody descends from.
+    fn let_go(&mut self) {
+        let living = self.known.values().map(|known| &known.process);
+        self.counts.evicted += self.lineage.let_go(living, self.limit) as u64;
     }
 
     /// Forgets processes whose end was not seen: those /proc has no more, and that were silent for a while. Looks when
@@ -542,7 +608,7 @@ impl ProcessTable {
             return;
         }
         let lingering: HashSet<u32> = self.ended.iter().map(|(_, pid, _)| *pid).collect();
-        let gone: HashSet<u32> = self
+        let gone: Vec<u32> = self
             .known
             .iter()
             .filter(|(pid, known)| {
@@ -552,17 +618,18 @@ impl ProcessTable {
             })
             .map(|(pid, _)| *pid)
             .collect();
-        self.known.retain(|pid, _| !gone.contains(pid));
         self.counts.purged += gone.len() as u64;
-        self.hand_over(&gone);
+        for pid in gone {
+            self.forget(pid);
+        }
+        self.let_go();
     }
 
     /// Makes room for an eighth more: what has ended goes first, then those that nobody has heard of for longest and that
     /// are nobody's parents. One that still runs is read from /proc again when it is heard of.
     fn make_room(&mut self) {
-        let mut gone = HashSet::new();
         while let Some(ended) = self.ended.pop_front() {
-            self.forget_ended(ended, &mut gone);
+            self.forget_ended(ended);
         }
         let room = (self.limit / 8).max(1);
         let excess = (self.known.len() + room).saturating_sub(self.limit);
@@ -576,12 +643,11 @@ impl ProcessTable {
             let (before, ..) = idlest.select_nth_unstable(excess - 1);
             let evicted = before.len() + 1;
             for (_, _, pid) in idlest.into_iter().take(evicted) {
-                self.known.remove(&pid);
-                gone.insert(pid);
+                self.forget(pid);
             }
             self.counts.evicted += evicted as u64;
         }
-        self.hand_over(&gone);
+        self.let_go();
     }
 
     /// A process got another name.

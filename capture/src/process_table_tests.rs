@@ -155,23 +155,92 @@ fn an_exec_keeps_the_parent_that_started_it_while_its_state_lasts() {
     assert_eq!(table.get(6).unwrap().ppid, 1, "another process with that id");
 }
 
+/// Names of a process and its ancestors.
+fn line(table: &ProcessTable, pid: u32) -> String {
+    let (mut names, mut at) = (Vec::new(), table.get(pid));
+    while let Some(process) = at {
+        names.push(String::from_utf8_lossy(&process.image.exe).into_owned());
+        at = table.parent(process);
+    }
+    names.join(" ")
+}
+
 #[test]
-fn children_of_a_process_that_is_gone_are_given_to_the_reaper() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir(dir.path().join("6")).unwrap();
-    let stat = "6 (a) S 9 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0 0\n";
-    std::fs::write(dir.path().join("6/stat"), stat).unwrap();
-    let mut table = table_at(100, dir.path());
-    exec(&mut table, 5, 1, b"parent\0", 10);
+fn children_keep_the_ancestors_they_were_born_with() {
+    let mut table = table(1000);
+    exec(&mut table, 1, 0, b"init\0", 1);
+    fork(&mut table, 1, 5, 10);
+    exec(&mut table, 5, 1, b"shell\0", 10);
     fork(&mut table, 5, 6, 20);
-    fork(&mut table, 5, 7, 20);
+    exec(&mut table, 6, 5, b"launcher\0", 20);
+    fork(&mut table, 6, 7, 30);
+    table.exit(&header(Event::Procexit, 6, 40));
+    table.exit(&header(Event::Procexit, 5, 50));
+    table.exit(&header(Event::Procexit, 99, 50 + 2 * LINGER));
+    assert!(table.get(5).is_none() && table.get(6).is_none());
+    // The kernel says init's.
+    exec(&mut table, 7, 1, b"daemon\0", 30);
+    assert_eq!(line(&table, 7), "daemon launcher shell init");
+    assert_eq!(table.get(7).unwrap().ppid, 6);
+    // Ids that are given again are other processes.
+    fork(&mut table, 1, 6, 60 + 2 * LINGER);
+    fork(&mut table, 1, 5, 60 + 2 * LINGER);
+    assert_eq!(line(&table, 7), "daemon launcher shell init");
+    assert_eq!(line(&table, 6), "init init");
+    // So are those that are given again at once.
+    fork(&mut table, 7, 8, 70 + 2 * LINGER);
+    fork(&mut table, 8, 9, 70 + 2 * LINGER);
+    fork(&mut table, 1, 8, 80 + 2 * LINGER);
+    assert_eq!(line(&table, 9), "daemon daemon daemon launcher shell init");
+    // Nobody is left who descends from them.
+    for (pid, time) in [(9, 3), (8, 3), (7, 3)] {
+        table.exit(&header(Event::Procexit, pid, time * LINGER));
+    }
+    table.exit(&header(Event::Procexit, 99, 5 * LINGER));
+    assert_eq!(table.lineage.values_mut().count(), 0);
+}
+
+#[test]
+fn a_sibling_by_choice_has_the_parent_of_who_made_it() {
+    let mut table = table(1000);
+    exec(&mut table, 5, 1, b"launcher\0", 10);
+    fork(&mut table, 5, 6, 20);
+    exec(&mut table, 6, 5, b"daemon\0", 20);
     table.exit(&header(Event::Procexit, 5, 30));
-    table.exit(&header(Event::Procexit, 99, 40));
-    assert_eq!(table.get(6).unwrap().ppid, 5);
-    table.exit(&header(Event::Procexit, 99, 30 + 2 * LINGER));
-    assert!(table.get(5).is_none());
-    assert_eq!(table.get(6).unwrap().ppid, 9, "as the kernel says");
-    assert_eq!(table.get(7).unwrap().ppid, 1, "/proc knows it no more");
+    // CLONE_PARENT: the kernel has made the caller init's meanwhile.
+    let bytes = [7, 7, 1, 50, 1, 1, 1, 9]
+        .into_iter()
+        .fold(WireBuilder::new(), WireBuilder::number)
+        .text("")
+        .build();
+    let wire = Wire::read(&bytes, Event::TaskFork.row().params.len()).unwrap();
+    table.fork(&header(Event::TaskFork, 6, 50), &wire);
+    assert_eq!(line(&table, 7), "daemon launcher");
+    assert_eq!(table.get(7).unwrap().ppid, 5);
+}
+
+#[test]
+fn who_starts_itself_again_and_again_does_not_outrun_its_ancestors() {
+    let mut table = table(1000);
+    exec(&mut table, 2, 0, b"sshd\0", 1);
+    fork(&mut table, 2, 3, 2);
+    let mut time = 10;
+    for pid in 3..20_000 {
+        exec(
+            &mut table,
+            pid,
+            pid - 1,
+            format!("worm{pid}\0").as_bytes(),
+            u64::from(pid - 1),
+        );
+        fork(&mut table, pid, pid + 1, u64::from(pid));
+        time += LINGER / 100;
+        table.exit(&header(Event::Procexit, pid, time));
+    }
+    let line = line(&table, 20_000);
+    assert!(line.starts_with("worm19999 worm19999 worm19998"), "{line}");
+    assert!(line.ends_with("worm4 worm3 sshd"), "{line}");
+    assert!(line.split(' ').count() < 1000 && table.lineage.values_mut().count() < 1000);
 }
 
 #[test]
@@ -346,7 +415,8 @@ fn processes_whose_end_was_missed_are_purged() {
     for (pid, stays) in [(5, true), (6, false), (7, true), (8, true)] {
         assert_eq!(table.get(pid).is_some(), stays, "{pid}");
     }
-    assert_eq!((table.counts.purged, table.get(8).unwrap().ppid), (1, 1));
+    assert_eq!((table.counts.purged, table.get(8).unwrap().ppid), (1, 6));
+    assert_eq!(line(&table, 8), "b a init", "it is known who it was");
     table.purge(2 * timeout);
     assert!(table.get(7).is_some(), "not before the interval is over");
     table.purge(second + 2 * timeout);

@@ -132,12 +132,6 @@ impl Procfs {
         Some(self.outside.facts(&self.root.join(pid).join("ns/pid"))?.ino)
     }
 
-    /// The parent of a process as the kernel has it now; `None` when the process is gone.
-    pub(crate) fn parent(&self, pid: u32) -> Option<u32> {
-        let stat = self.root.join(pid.to_string()).join("stat");
-        Some(Stat::parse(&self.outside.read(&stat, FILE_MAX)?)?.ppid)
-    }
-
     /// One process; `None` when it is gone.
     pub(crate) fn process(&mut self, pid: u32) -> Option<Process> {
         let dir = self.root.join(pid.to_string());
@@ -163,6 +157,8 @@ impl Procfs {
             .unwrap_or(0);
         let loginuid = self.outside.read(&dir.join("loginuid"), FILE_MAX);
         Some(Process {
+            number: 0,
+            parent: 0,
             pid,
             vpid: status.vpid.unwrap_or(pid),
             ppid: stat.ppid,

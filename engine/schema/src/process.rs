@@ -87,8 +87,12 @@ pub struct Process {
     pub pid: u32,
     /// Id inside its own pid namespace.
     pub vpid: u32,
-    /// The parent's id.
+    /// The id of the process that started it, whoever the kernel has given it to since.
     pub ppid: u32,
+    /// Tells it from every other, for ids are given again: a count of Lanner's own; 0 before it is among the known ones.
+    pub number: u64,
+    /// The number of the process that started it; 0 when nothing but its id is known.
+    pub parent: u64,
     /// Session id.
     pub sid: u32,
     /// Process group id.

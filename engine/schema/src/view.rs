@@ -14,6 +14,10 @@ use crate::task::TaskValue;
 pub trait System {
     /// The process with this id, if it is known.
     fn process(&self, pid: u32) -> Option<&Process>;
+    /// The process that started this one, also when it has ended since, if it is known.
+    fn parent(&self, of: &Process) -> Option<&Process> {
+        self.process(of.ppid)
+    }
     /// The user with this id: the host's, or the container's on a container's event.
     fn user(&self, uid: u32) -> Option<&User>;
     /// The group with this id, likewise.

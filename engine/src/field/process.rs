@@ -21,7 +21,7 @@ fn parent<'b>(view: &EventView<'b>, of: &Process) -> Option<&'b Process> {
     if of.ppid == 0 || of.ppid == of.pid {
         return None;
     }
-    view.system.process(of.ppid)
+    view.system.parent(of)
 }
 
 /// The process itself, then its ancestors, until `each` returns true. A chain that leads back to where it was ends
