@@ -384,4 +384,7 @@ struct socket {
 #define TCP_LISTEN 10
 #define AF_UNIX 1
 #define AF_INET 2
+#define AF_PACKET 17
+#define SOCK_TYPE_MASK 0xf
+#define SOCK_PACKET 10
 #define AF_INET6 10

@@ -303,6 +303,13 @@ __noinline int walk_param(__u32 row, __u32 which)
 	case OP_SENDFILE_OFFSET:
 		extract__sendfile_offset(s, index, value);
 		break;
+	case OP_SOCKET_FAMILY:
+		value = (__u32)value;
+		/* As __sock_create() takes it. */
+		if (value == AF_INET && (s->args[1] & SOCK_TYPE_MASK) == SOCK_PACKET)
+			value = AF_PACKET;
+		put_u64(s, index, value);
+		break;
 	case OP_SOCKET_FLAGS:
 		put_u64(s, index, value & (SOCK_CLOEXEC | SOCK_NONBLOCK));
 		break;

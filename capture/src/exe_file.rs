@@ -108,7 +108,7 @@ impl Overlays {
             return 0;
         };
         let mut flags = 0;
-        if exepath.starts_with(b"/memfd:") {
+        if exepath.starts_with(b"memfd:") {
             flags |= EXE_FROM_MEMFD;
         }
         if kind == OVERLAYFS_SUPER_MAGIC {

@@ -9,6 +9,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
+use lanner_schema::flags::EXE_FROM_MEMFD;
 use lanner_schema::process::{Image, Process};
 use lanner_schema::record::{Header, TaskState, Wire};
 use memchr::memchr;
@@ -477,6 +478,10 @@ impl ProcessTable {
         let (mut exepath, mut cwd) = (Vec::new(), Vec::new());
         let (path, directory) = (param!(TaskExec, "exepath"), param!(TaskExec, "cwd"));
         push_components(&mut exepath, bytes(path), cut(path));
+        if id(param!(TaskExec, "flags")) & EXE_FROM_MEMFD != 0 {
+            // A memory file has a name and no path.
+            exepath = exepath.strip_prefix(b"/").unwrap_or(&exepath).to_vec();
+        }
         push_components(&mut cwd, bytes(directory), cut(directory));
         let image = Image {
             exe_ino: number(param!(TaskExec, "exe_ino")),
@@ -491,7 +496,8 @@ impl ProcessTable {
                 &exepath,
                 bytes(param!(TaskExec, "env")),
             )
-        };
+        }
+        .in_directory(&cwd);
         let start_time = boot.wrapping_add(number(param!(TaskExec, "start_time")));
         let pidns_start = match number(param!(TaskExec, "pidns_start")) {
             0 => 0,

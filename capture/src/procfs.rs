@@ -138,7 +138,7 @@ impl Procfs {
         let file = |name: &str| self.outside.read(&dir.join(name), FILE_MAX);
         let stat = Stat::parse(&file("stat")?)?;
         let status = Status::parse(&String::from_utf8_lossy(&file("status")?));
-        let exepath = self.link(&dir.join("exe"));
+        let exepath = self.executable(&dir);
         let argv = self.strings(&dir.join("cmdline"));
         let mut image = Image::new(&stat.comm, &argv, &exepath, &self.environ(pid));
         image.args_cut = is_cut(&argv);
@@ -150,6 +150,7 @@ impl Procfs {
             image.exec_flags = self.overlays.exec_flags(&dir, &exepath, &exe, &status.who);
         }
         let cwd = self.cwd(&dir).unwrap_or_default();
+        let image = image.in_directory(&cwd);
         let cgroup = self
             .cgroups
             .as_ref()
@@ -254,7 +255,16 @@ impl Procfs {
         // What ends has no arguments and no program any more.
         argv.is_empty()
             || args.strip_prefix(b"\0").unwrap_or(args) == &*image.args
-                && self.link(&dir.join("exe")) == *image.exepath
+                && self.executable(&dir) == *image.exepath
+    }
+
+    /// The program of a process; a memory file has a name and no path.
+    fn executable(&self, dir: &Path) -> Vec<u8> {
+        let path = self.link(&dir.join("exe"));
+        match path.strip_prefix(b"/") {
+            Some(name) if name.starts_with(b"memfd:") => name.to_vec(),
+            _ => path,
+        }
     }
 
     /// Where a link of a process leads; nothing when it can't be read.

@@ -253,9 +253,9 @@ fn program_files() {
 fn programs_from_memory() {
     check(
         "Program run from memory",
-        vec![host("/memfd:x").exec_flags(FROM_MEMFD).starts()],
+        vec![host("memfd:x").exec_flags(FROM_MEMFD).starts()],
         vec![
-            host("/memfd:runc_cloned:/proc/self/exe init")
+            host("memfd:runc_cloned:/proc/self/exe init")
                 .exec_flags(FROM_MEMFD)
                 .starts(),
             host("runc init").exec_flags(FROM_MEMFD).starts(),

@@ -1,1 +1,290 @@
-//! x
+//! Descriptors: what one refers to is read from the file it refers to when it is used, however the process came by it.
+
+use crate::scene::{Scene, at, begin, c, call, call_oneself, child, end_of, exec, made, open};
+
+/// Writes to the test's file by whoever never opened it.
+const WRITTEN: (&str, &str, &str) = (
+    "Written",
+    "evt.type in (write, pwrite64, writev) and fd.name startswith FOLDER/secret and evt.rawres > 0",
+    "%proc.name|%fd.name|%fd.typechar|%fd.num",
+);
+
+/// Changes by other calls.
+const CHANGED: (&str, &str, &str) = (
+    "Changed",
+    "evt.type in (ftruncate, fallocate, fchmod, fchown, sendfile, splice, copy_file_range) and
+     proc.name startswith NAME and fd.name startswith FOLDER/secret",
+    "%evt.type|%fd.name|%evt.rawres",
+);
+
+fn write(fd: i64) {
+    assert_eq!(made(libc::SYS_write, &[fd, at(b"x"), 1]), 1);
+}
+
+/// Sends a descriptor over a socket.
+fn send(socket: i32, fd: i64) {
+    use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+    let fds = [i32::try_from(fd).unwrap()];
+    let data = [std::io::IoSlice::new(b"x")];
+    sendmsg::<()>(
+        socket,
+        &data,
+        &[ControlMessage::ScmRights(&fds)],
+        MsgFlags::empty(),
+        None,
+    )
+    .unwrap();
+}
+
+fn receive(socket: i32) -> i64 {
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+    let mut control = nix::cmsg_space!([i32; 1]);
+    let mut byte = [0];
+    let mut data = [std::io::IoSliceMut::new(&mut byte)];
+    let message = recvmsg::<()>(socket, &mut data, Some(&mut control), MsgFlags::empty()).unwrap();
+    let Some(ControlMessageOwned::ScmRights(fds)) = message.cmsgs().unwrap().next() else {
+        panic!("no descriptor came");
+    };
+    fds[0].into()
+}
+
+#[test]
+fn one_received_over_a_socket_is_the_file_that_was_sent() {
+    let Some(scene) = Scene::start("ev-scm", &[WRITTEN]) else {
+        return;
+    };
+    let secret = scene.file("secret", "");
+    let mut ends = [0; 2];
+    // SAFETY: an array of two.
+    assert_eq!(
+        unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0, ends.as_mut_ptr()) },
+        0
+    );
+    let fds = scene.act(|| {
+        let taker = begin(|| {
+            call_oneself(c"ev-scm-taker");
+            write(receive(ends[1]));
+        });
+        send(ends[0], open(&secret, libc::O_WRONLY));
+        end_of(taker);
+        vec![]
+    });
+    assert!(fds.is_empty());
+    let output = scene.output("Written");
+    assert!(
+        output.starts_with(&format!("ev-scm-taker|{secret}|f|")),
+        "{output}"
+    );
+    scene.end();
+}
+
+#[test]
+fn one_taken_by_pidfd_getfd_is_the_file_of_the_other() {
+    let taken = (
+        "Taken",
+        "evt.type = pidfd_getfd and proc.name startswith NAME and fd.name = FOLDER/secret",
+        "%fd.name|%evt.arg.target_fd|%fd.num",
+    );
+    let Some(scene) = Scene::start("ev-getfd", &[WRITTEN, taken]) else {
+        return;
+    };
+    let secret = scene.file("secret", "");
+    let fds = scene.act(|| {
+        let (ready, wait) = std::io::pipe().unwrap();
+        let (mut told, tell) = std::io::pipe().unwrap();
+        let owner = begin(|| {
+            use std::io::Read as _;
+            call_oneself(c"ev-owner");
+            let fd = open(&secret, libc::O_WRONLY);
+            assert!(made(libc::SYS_dup3, &[fd, 200, 0]) == 200);
+            let mut wait = &wait;
+            std::io::Write::write_all(&mut wait, b"x").unwrap();
+            let _ = told.read(&mut [0]);
+        });
+        let mut ready = &ready;
+        std::io::Read::read_exact(&mut ready, &mut [0]).unwrap();
+        let pidfd = made(libc::SYS_pidfd_open, &[owner.into(), 0]);
+        let fd = made(libc::SYS_pidfd_getfd, &[pidfd, 200, 0]);
+        write(fd);
+        let mut tell = &tell;
+        std::io::Write::write_all(&mut tell, b"x").unwrap();
+        end_of(owner);
+        vec![fd]
+    });
+    scene.says("Written", &format!("ev-getfd|{secret}|f|{}", fds[0]));
+    let output = scene.output("Taken");
+    assert!(
+        output.starts_with(&secret) && output.ends_with(&format!("|{}", fds[0])),
+        "{output}"
+    );
+    scene.end();
+}
+
+/// Opened before Lanner ran, kept through a fork and a program, moved to another number.
+#[test]
+fn one_inherited_is_the_file_the_other_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder
+        .path()
+        .join("secret-inherited")
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let fd = open(&secret, libc::O_CREAT | libc::O_WRONLY);
+    let rule = (
+        "Written",
+        "evt.type = write and fd.name endswith /secret-inherited",
+        "%proc.name|%fd.name|%fd.num",
+    );
+    let Some(scene) = Scene::start("ev-inherit", &[rule]) else {
+        return;
+    };
+    scene.act(|| {
+        made(libc::SYS_dup3, &[fd, 9, 0]);
+        made(libc::SYS_close, &[fd]);
+        write(9);
+        child(|| exec("/bin/sh", &["sh", "-c", "echo x >&9"]));
+        vec![]
+    });
+    scene.says("Written", &format!("ev-inherit|{secret}|9"));
+    // What the shell calls 1 meanwhile is the same file.
+    scene.says("Written", &format!("sh|{secret}|1"));
+    scene.end();
+}
+
+/// Two processes with one table of descriptors: one opens, the other writes.
+#[test]
+fn one_opened_by_who_shares_the_table_is_that_file() {
+    let Some(scene) = Scene::start("ev-shared", &[WRITTEN]) else {
+        return;
+    };
+    let secret = scene.file("secret", "");
+    scene.act(|| {
+        // struct clone_args: flags and, as the fifth, the signal at the end.
+        let flags = u64::try_from(libc::CLONE_FILES).unwrap();
+        let fd = 77;
+        let arguments = [flags, 0, 0, 0, 17, 0, 0, 0];
+        let other = made(libc::SYS_clone3, &[at(&arguments), 64]);
+        if other == 0 {
+            call_oneself(c"ev-opener");
+            let opened = open(&secret, libc::O_WRONLY);
+            made(libc::SYS_dup3, &[opened, fd, 0]);
+            // SAFETY: nothing is left to do.
+            unsafe { libc::_exit(0) };
+        }
+        end_of(i32::try_from(other).unwrap());
+        write(fd);
+        vec![]
+    });
+    scene.says("Written", &format!("ev-shared|{secret}|f|77"));
+    scene.end();
+}
+
+/// A file may be changed without a write, and by what was opened to be looked at only.
+#[test]
+fn changes_by_other_calls_name_the_file() {
+    let Some(scene) = Scene::start("ev-change", &[CHANGED]) else {
+        return;
+    };
+    let (secret, other) = (scene.file("secret", "secret"), scene.file("other", "other text"));
+    scene.act(|| {
+        let fd = open(&secret, libc::O_RDWR);
+        made(libc::SYS_ftruncate, &[fd, 3]);
+        made(libc::SYS_fallocate, &[fd, 0, 0, 4096]);
+        made(libc::SYS_fchmod, &[fd, 0o777]);
+        made(libc::SYS_fchown, &[fd, -1, -1]);
+        let from = open(&other, libc::O_RDONLY);
+        // Of this the descriptor is what is read from.
+        made(
+            libc::SYS_copy_file_range,
+            &[fd, 0, open(&other, libc::O_WRONLY), 0, 1, 0],
+        );
+        // Of this it is what is written to.
+        made(libc::SYS_sendfile, &[fd, from, 0, 1]);
+        vec![]
+    });
+    for (event, result) in [
+        ("ftruncate", 0),
+        ("fallocate", 0),
+        ("fchmod", 0),
+        ("fchown", 0),
+        ("copy_file_range", 1),
+        ("sendfile", 1),
+    ] {
+        scene.says("Changed", &format!("{event}|{secret}|{result}"));
+    }
+    scene.end();
+}
+
+/// O_PATH gives a descriptor that can do nothing; its name in /proc gives one that can.
+#[test]
+fn a_descriptor_that_is_opened_again_through_proc_is_the_same_file() {
+    let opened = (
+        "Opened",
+        "evt.type = openat and proc.name = NAME and evt.is_open_write = true and fd.ino = INODE",
+        "%fd.name|%fd.ino",
+    );
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    let inode = std::os::unix::fs::MetadataExt::ino(&secret.as_file().metadata().unwrap());
+    let condition = opened.1.replace("INODE", &inode.to_string());
+    let Some(scene) = Scene::start("ev-opath", &[(opened.0, &condition, opened.2), WRITTEN]) else {
+        return;
+    };
+    let file = scene.file("secret", "");
+    scene.act(|| {
+        let path = open(secret.path().to_str().unwrap(), libc::O_PATH);
+        open(&format!("/proc/self/fd/{path}"), libc::O_WRONLY);
+        let path = open(&file, libc::O_PATH);
+        write(open(&format!("/proc/thread-self/fd/{path}"), libc::O_WRONLY));
+        vec![]
+    });
+    let output = scene.output("Opened");
+    assert!(output.ends_with(&format!("|{inode}")), "{output}");
+    let output = scene.output("Written");
+    assert!(output.starts_with(&format!("ev-opath|{file}|f|")), "{output}");
+    scene.end();
+}
+
+/// linkat() of a descriptor: what got another name is what the descriptor refers to.
+#[test]
+fn a_link_to_a_descriptor_names_the_file() {
+    let linked = (
+        "Linked",
+        "evt.type = linkat and proc.name = NAME and evt.rawres = 0",
+        "%evt.arg.oldpath|%evt.arg.newpath|%evt.arg.flags",
+    );
+    let Some(scene) = Scene::start("ev-linkat", &[linked]) else {
+        return;
+    };
+    let secret = scene.file("secret", "");
+    let (first, second) = (scene.path("first"), scene.path("second"));
+    scene.act(|| {
+        let fd = open(&secret, libc::O_PATH);
+        let magic = c(&format!("/proc/self/fd/{fd}"));
+        let (first, second) = (c(&first), c(&second));
+        made(
+            libc::SYS_linkat,
+            &[
+                -100,
+                magic.as_ptr() as i64,
+                -100,
+                first.as_ptr() as i64,
+                libc::AT_SYMLINK_FOLLOW.into(),
+            ],
+        );
+        let result = call(
+            libc::SYS_linkat,
+            &[
+                fd,
+                c"".as_ptr() as i64,
+                -100,
+                second.as_ptr() as i64,
+                libc::AT_EMPTY_PATH.into(),
+            ],
+        );
+        vec![result]
+    });
+    scene.says("Linked", &format!("{secret}|{first}|AT_SYMLINK_FOLLOW"));
+    scene.says("Linked", &format!("{secret}|{second}|AT_EMPTY_PATH"));
+    scene.end();
+}

@@ -32,7 +32,7 @@ impl Scene {
         for (rule, condition, output) in rules {
             let condition = condition.replace("NAME", name).replace("FOLDER", path);
             text.push_str(&format!(
-                "- rule: {rule}\n  desc: For this test\n  condition: >\n    {condition}\n  output: \"*{output}\"\n  \
+                "- rule: {rule}\n  desc: For this test\n  condition: {condition:?}\n  output: \"*{output}\"\n  \
                  priority: NOTICE\n"
             ));
         }

@@ -236,6 +236,8 @@ pub enum Extractor {
     SockOptLen,
     /// `SOCK_CLOEXEC` and `SOCK_NONBLOCK` in argument 1, which are `O_CLOEXEC` and `O_NONBLOCK`.
     SocketFlags,
+    /// Argument 0 of `socket`, or `AF_PACKET` where argument 1 is the old name of that (`SOCK_PACKET` of `AF_INET`).
+    SocketFamily,
     /// The ends of the socket argument 0, as the way of what came in.
     RecvTuple,
     /// As [`Extractor::ReceivedData`], of the `struct iovec`s argument 1 points to, argument 2 of them.

@@ -20,6 +20,7 @@ pub mod event;
 pub mod flags;
 pub mod host_names;
 pub mod host_root;
+pub mod loader;
 pub mod names;
 pub mod process;
 pub mod record;

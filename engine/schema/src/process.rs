@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::loader;
+
 /// The program a process runs: what `execve` sets, shared with children until they run one of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Image {
@@ -11,6 +13,9 @@ pub struct Image {
     pub exe: Box<[u8]>,
     /// Path of the executable, from the kernel's `mm->exe_file`, relative to the process's root: `proc.exepath`.
     pub exepath: Box<[u8]>,
+    /// Path of the program that the dynamic loader was told to run ([`crate::loader`]); empty when the executable is no
+    /// loader: then it is the program.
+    pub loaded: Box<[u8]>,
     /// `argv[1..]`, each ended by NUL.
     pub args: Box<[u8]>,
     /// `comm`, a space and `argv[1..]` joined by spaces (just `comm` without arguments): `proc.cmdline`.
@@ -64,6 +69,23 @@ impl Image {
             comm: comm.into(),
             cmdline: cmdline.into(),
             ..self.clone()
+        }
+    }
+
+    /// Looks what the loader was told to run, if this is one, in the directory `cwd`.
+    #[must_use]
+    pub fn in_directory(mut self, cwd: &[u8]) -> Image {
+        if let Some(program) = loader::program(&self.exepath, strings(&self.args), cwd) {
+            self.loaded = program;
+        }
+        self
+    }
+
+    /// Path of the program: of the executable, or of what that runs as a loader.
+    pub fn program(&self) -> &[u8] {
+        match &*self.loaded {
+            b"" => &self.exepath,
+            program => program,
         }
     }
 

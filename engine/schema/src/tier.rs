@@ -3,7 +3,7 @@
 //! What a value is worth in a tier follows from where the rows of [`crate::event`] say that it comes from: coverage is
 //! computed from that, not written down per rule or per field.
 
-use crate::event::{Event, Extractor, FdUse, Origin, Param};
+use crate::event::{Event, Extractor, FdUse, Origin, Param, param_index};
 
 /// A way of getting events, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -172,6 +172,7 @@ impl Tier {
         match (event.row().fd, self) {
             (FdUse::Opens { .. }, Tier::None) => Quality::Weaker(Why::AccessOnly),
             (FdUse::Opens { flags, .. }, _) => self.param(event, flags.into()),
+            _ if event == Event::OpenByHandleAt => self.param(event, param_index(event, "flags")),
             _ => Quality::Exact,
         }
     }
@@ -387,7 +388,7 @@ fn reads_user_memory(extractor: Extractor) -> bool {
         X::ArgTuple | X::ResultTuple => false,
         X::AcceptedTuple | X::RecvTuple | X::PairTuple | X::PairSource | X::PairPeer => false,
         X::QueuePercent | X::QueueLength | X::QueueMax => false,
-        X::ReceivedSize | X::SockOptLevel | X::SockOptName | X::SocketFlags => false,
+        X::ReceivedSize | X::SockOptLevel | X::SockOptName | X::SocketFlags | X::SocketFamily => false,
         X::LlseekOffset | X::SemctlValue | X::QuotaFormat | X::QuotaId => false,
         X::FsconfigBytes | X::FsconfigText | X::QuotaFile | X::QuotaFormatOut => true,
     }
@@ -408,7 +409,7 @@ fn is_argument(extractor: Extractor) -> bool {
     matches!(extractor, X::MountFlags | X::PtraceAddr)
         || matches!(
             extractor,
-            X::ReceivedSize | X::SockOptLevel | X::SockOptName | X::SocketFlags
+            X::ReceivedSize | X::SockOptLevel | X::SockOptName | X::SocketFlags | X::SocketFamily
         )
         || matches!(
             extractor,

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use lanner_schema::descriptor::DescriptorKind;
-use lanner_schema::event::{Category, Event, FdUse};
+use lanner_schema::event::{Category, Event, FdUse, param_index};
 use lanner_schema::flags::{self, O_F_CREATED};
 use lanner_schema::view::{EventView, ParamValue};
 
@@ -72,11 +72,14 @@ fn count_error<'b>(view: &EventView<'b>, of: impl FnOnce(&str) -> bool) -> Optio
 }
 
 fn open_flags(view: &EventView<'_>) -> Option<u64> {
+    const BY_HANDLE: usize = param_index(Event::OpenByHandleAt, "flags");
     // Opens and creat say where their flags are; no other event has a use for them here.
-    let FdUse::Opens { flags, .. } = view.event.row().fd else {
-        return None;
+    let flags = match view.event.row().fd {
+        FdUse::Opens { flags, .. } => flags.into(),
+        _ if view.event == Event::OpenByHandleAt => BY_HANDLE,
+        _ => return None,
     };
-    view.wire.number(flags.into())
+    view.wire.number(flags)
 }
 
 /// The result of the call: [`EventView::result`] without the detour over every kind of parameter.
@@ -91,9 +94,14 @@ pub(super) fn is_open(event: Event) -> bool {
     matches!(event, Event::Open | Event::Openat | Event::Openat2)
 }
 
+/// True for events that open a file to read or to write it.
+pub(super) fn has_access(event: Event) -> bool {
+    is_open(event) || event == Event::OpenByHandleAt
+}
+
 /// The access mode of an open is one of `modes` (`O_RDONLY` 0, `O_WRONLY` 1, `O_RDWR` 2).
 fn opens<'b>(view: &EventView<'b>, modes: [u64; 2]) -> Option<Value<'b>> {
-    let opens = is_open(view.event) && open_flags(view).is_some_and(|flags| modes.contains(&(flags & 3)));
+    let opens = has_access(view.event) && open_flags(view).is_some_and(|flags| modes.contains(&(flags & 3)));
     Some(Value::Bool(opens))
 }
 

@@ -46,7 +46,12 @@ fn names_differ<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
     Some(Value::Bool(view.names != Names::Agree))
 }
 
+fn program<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    Some(Value::Bytes(view.process?.image.program()))
+}
+
 pub(super) static FIELDS: &[Field] = fields! {
+    "lanner.program" CharBuf None [] "Path of the program that the process runs: proc.exepath, and where that is the dynamic loader, the program it was told to run (ld-linux-x86-64.so.2 /bin/cat: /bin/cat), as it was told." => Plain(program);
     "lanner.truncated" CharBuf None [] "Names of the event's parameters (name, args, …) that were longer than what is kept of them, and proc.args or proc.env when those of the process were; missing when nothing was." => One(truncated);
     "lanner.requested_name" CharBuf None [] "The absolute path an open asked for: what the caller passed, from the directory it starts at, symbolic links not followed." => Plain(requested_name);
     "lanner.real_name" CharBuf None [] "The path the kernel has for what an open that succeeded opened, whatever its caller passed; missing for what has no path, as a pipe." => Plain(real_name);

@@ -62,7 +62,7 @@ pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Qual
         About::Result => result(event, tier),
         About::Param => of_param(field, event, tier),
         About::Params => Some(all_params(event, tier)),
-        About::Access => evt::is_open(event).then(|| tier.access(event)),
+        About::Access => evt::has_access(event).then(|| tier.access(event)),
         About::Creation => creation(name, event, tier),
         About::Path => path(name, event, tier),
         About::Descriptor => match descriptor(name, event, tier) {
@@ -116,6 +116,7 @@ impl About {
             "evt.is_open_read" | "evt.is_open_write" => About::Access,
             "evt.is_open_exec" | "evt.is_open_create" => About::Creation,
             "thread.exectime" | "thread.cpu" | "thread.cpu.user" | "thread.cpu.system" => About::Nothing,
+            "lanner.program" => About::Process,
             "evt.pluginname" | "evt.plugininfo" | "evt.asynctype" => About::Nothing,
             "evt.count.procinfo" | "evt.count.threadinfo" | "evt.count.error.memory" => About::Nothing,
             // Deprecated, and without a value in Falco too.
@@ -242,7 +243,9 @@ fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
         (FdUse::Opens { path, .. }, Part::RawPath) => Some(as_passed(param(path))),
         (FdUse::Copies { .. }, Part::Number) => Some(param(0)),
         (FdUse::Makes { .. }, Part::Number | Part::Kind) => Some(param(0)),
-        (FdUse::Makes { object, .. }, Part::Name | Part::Object | Part::File(_)) => Some(param(object)),
+        (FdUse::Makes { object, .. }, Part::Name | Part::Path | Part::Object | Part::File(_)) => {
+            Some(param(object))
+        }
         (FdUse::Makes { object, .. }, Part::Address | Part::Connected | Part::Socket) => {
             (event == Event::Socket).then(|| param(object))
         }

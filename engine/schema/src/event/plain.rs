@@ -219,7 +219,7 @@ macro_rules! plain_calls {
             flags: Flags(&flags::MMAP_FLAGS), Arg(3);
             fd: Fd, Arg(4);
             offset: U64, Arg(5);
-            fd_object: Object(8), Behind(Holder::Arg(4)), hidden, on_demand;
+            object: Object(8), Behind(Holder::Arg(4)), hidden, on_demand;
         }
         /// i386's `mmap2(2)`, with an offset in pages.
         Mmap2 "mmap2" Memory x86_64 [] i386 [192] aarch64 [] => {
@@ -233,7 +233,7 @@ macro_rules! plain_calls {
             flags: Flags(&flags::MMAP_FLAGS), Arg(3);
             fd: Fd, Arg(4);
             pgoffset: U64, Arg(5);
-            fd_object: Object(8), Behind(Holder::Arg(4)), hidden, on_demand;
+            object: Object(8), Behind(Holder::Arg(4)), hidden, on_demand;
         }
         /// `munmap(2)`.
         Munmap "munmap" Memory x86_64 [11] i386 [91] aarch64 [215] => {

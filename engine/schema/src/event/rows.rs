@@ -601,7 +601,7 @@ events! {
     /// `socket(2)`.
     Socket "socket" Net x86_64 [41] i386 [359] aarch64 [198] fd FdUse::Makes { object: 5, kind: K::Other }; => {
         fd: Fd, Return;
-        domain: Enum(&flags::SOCKET_FAMILIES), Arg(0);
+        domain: Enum(&flags::SOCKET_FAMILIES), Origin::Extractor(X::SocketFamily);
         type: U32, Arg(1);
         proto: U32, Arg(2);
         flags: Flags(&flags::DESCRIPTOR_FLAGS), Origin::Extractor(X::SocketFlags), on_demand;
