@@ -1,150 +1,71 @@
 //! What Lanner costs: paired runs of small workloads, without and with an observer, and what the agent itself needs.
 //!
-//! `cargo bench --bench cost [-- --rounds N]`. Needs root, and a machine where nothing else runs. Each round measures bare,
-//! then with an empty program on the hook, then with Lanner; the figures are medians of the differences within a round,
-//! so slow drifts of the machine cancel.
+//! `cargo bench --bench cost [-- --rounds N]`. Needs root, and a machine where nothing else runs. A round measures each
+//! workload bare, with an empty program on the hook, bare, with Lanner, and bare again; what is added is the difference
+//! from the mean of the bare runs before and after, and the figures are medians over the rounds: slow drifts of the machine
+//! cancel. The rules are those of the file FALCO_RULES names, else the built-in ones. Counts of instructions, which no other
+//! work of the machine disturbs, are `cargo xtask kernels`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a bench fails by panicking
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-const READY: &str = "watches this host";
+use xtask::observer::Observer;
+use xtask::workload::{ALL, Workload};
 
-/// An observer that runs while something is measured.
-struct Observer {
-    child: Child,
-    ready: Duration,
-}
+const FILE: &str = "/tmp/lanner-bench-file";
+/// What a child executes.
+const PROGRAM: &str = "/bin/true";
+/// How many files each of two processes opens and closes as fast as it can.
+const BURST: u32 = 1_000_000;
 
-impl Observer {
-    fn start(command: &mut Command) -> Observer {
-        let started = Instant::now();
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|e| panic!("{command:?}: {e}"));
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut said = String::new();
-        loop {
-            let Some(Ok(line)) = lines.next() else {
-                panic!("{command:?} ended before it was ready:\n{said}")
-            };
-            said.push_str(&line);
-            said.push('\n');
-            if line.contains(READY) {
-                break;
-            }
-        }
-        let ready = started.elapsed();
-        std::thread::spawn(move || lines.for_each(drop));
-        Observer { child, ready }
-    }
-
-    fn rss_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    }
-
-    /// User and system time in clock ticks so far.
-    fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-        Duration::from_millis(ticks * 10)
-    }
-
-    fn stop(mut self) {
-        drop(self.child.stdin.take());
-        // The empty hook ends with its input, Lanner by the signal.
-        let _ = nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(self.child.id().cast_signed()),
-            nix::sys::signal::Signal::SIGINT,
-        );
-        self.child.wait().unwrap();
-    }
-}
-
-/// A workload: its name, and a function that does it `n` times.
-struct Workload {
-    name: &'static str,
+/// Nanoseconds per iteration: what Falco added on a machine of this kind, and what Lanner is to add at most, above an
+/// empty program on the hook where `above` says so.
+struct Goal {
     count: u32,
-    run: fn(u32),
+    falco: f64,
+    most: f64,
+    above: bool,
 }
 
-fn getpid(n: u32) {
-    for _ in 0..n {
-        // SAFETY: no arguments; libc's wrapper makes the call every time.
-        std::hint::black_box(unsafe { libc::syscall(libc::SYS_getpid) });
+fn goal(workload: Workload) -> Goal {
+    let (count, falco, most, above) = match workload {
+        Workload::Getpid => (1_000_000, 119.0, 10.0, true),
+        Workload::Stat => (200_000, f64::NAN, 10.0, true),
+        Workload::Pipe => (200_000, 271.0, 20.0, true),
+        Workload::Open => (100_000, 1_887.0, 750.0, false),
+        Workload::Connect => (5_000, 3_910.0, 1_000.0, false),
+        Workload::Exec => (500, 52_550.0, 10_000.0, false),
+    };
+    Goal {
+        count,
+        falco,
+        most,
+        above,
     }
 }
 
-fn open_close(n: u32) {
-    let path = c"/tmp/lanner-bench-file";
-    std::fs::write("/tmp/lanner-bench-file", "x").unwrap();
-    for _ in 0..n {
-        // SAFETY: a constant path; the descriptor is closed at once.
-        unsafe {
-            let fd = libc::open(path.as_ptr(), libc::O_RDONLY);
-            assert!(fd >= 0);
-            libc::close(fd);
-        }
-    }
-}
-
-fn connect(n: u32) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    for _ in 0..n {
-        let client = TcpStream::connect(address).unwrap();
-        drop(listener.accept().unwrap());
-        drop(client);
-    }
-}
-
-fn spawn(n: u32) {
-    for _ in 0..n {
-        assert!(Command::new("/bin/true").status().unwrap().success());
-    }
-}
-
-const WORKLOADS: [Workload; 4] = [
-    Workload {
-        name: "getpid",
-        count: 2_000_000,
-        run: getpid,
-    },
-    Workload {
-        name: "open+close",
-        count: 200_000,
-        run: open_close,
-    },
-    Workload {
-        name: "TCP connect+accept+close",
-        count: 10_000,
-        run: connect,
-    },
-    Workload {
-        name: "fork+exec+exit+wait",
-        count: 1_000,
-        run: spawn,
-    },
-];
-
-fn nanoseconds(workload: &Workload) -> f64 {
-    (workload.run)(workload.count / 20); // warm up
+/// Nanoseconds per iteration.
+fn nanoseconds(workload: Workload) -> f64 {
+    let count = goal(workload).count;
+    let run = |count| workload.run(count, FILE.as_ref(), PROGRAM.as_ref()).unwrap();
+    run(count / 20); // warm up
     let started = Instant::now();
-    (workload.run)(workload.count);
-    started.elapsed().as_nanos() as f64 / f64::from(workload.count)
+    run(count);
+    started.elapsed().as_nanos() as f64 / f64::from(count)
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+fn run_all() -> Vec<f64> {
+    ALL.into_iter().map(nanoseconds).collect()
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
@@ -157,19 +78,69 @@ fn empty_hook() -> Option<PathBuf> {
 
 fn lanner() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lanner"));
-    command.args([
-        "-o",
+    for option in [
         "journald_output.enabled=false",
-        "-o",
         "syslog_output.enabled=false",
-        "-o",
         "runtime_directory=",
-    ]);
+    ] {
+        command.args(["-o", option]);
+    }
+    if let Some(rules) = std::env::var_os("FALCO_RULES") {
+        command.arg("-r").arg(rules);
+    }
     command
+}
+
+/// From the start of the program to its first alert, on something that happens all the time.
+fn first_alert() -> Duration {
+    let started = Instant::now();
+    let mut child = lanner()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut alerts = BufReader::new(child.stdout.take().unwrap()).lines();
+    let seen = AtomicBool::new(false);
+    let took = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !seen.load(Ordering::Relaxed) {
+                drop(File::open("/etc/shadow"));
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let first = alerts.next();
+        seen.store(true, Ordering::Relaxed);
+        first.expect("there is an alert").unwrap();
+        started.elapsed()
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    took
+}
+
+/// Two processes open and close files as fast as they can; what Lanner says it lost of that.
+fn burst() -> String {
+    let observer = Observer::start(&mut lanner()).unwrap();
+    let this = std::env::current_exe().unwrap();
+    let mut both: Vec<_> = (0..2)
+        .map(|_| Command::new(&this).arg("--burst").spawn().unwrap())
+        .collect();
+    for child in &mut both {
+        assert!(child.wait().unwrap().success());
+    }
+    let said = observer.stop().unwrap();
+    let lost = said.lines().find(|line| line.starts_with("Events lost"));
+    lost.unwrap_or("it did not say").to_owned()
 }
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
+    std::fs::write(FILE, "x").unwrap();
+    if arguments.iter().any(|argument| argument == "--burst") {
+        return Workload::Open
+            .run(BURST, FILE.as_ref(), PROGRAM.as_ref())
+            .unwrap();
+    }
     let rounds = arguments
         .iter()
         .position(|a| a == "--rounds")
@@ -181,61 +152,90 @@ fn main() {
             "without the empty hook: build it with cargo build --release -p lanner-capture --example empty_hook"
         );
     }
-    let mut bare = vec![Vec::new(); WORKLOADS.len()];
+    let mut bare = vec![Vec::new(); ALL.len()];
     let mut hook = bare.clone();
     let mut added = bare.clone();
-    let mut ready = Vec::new();
-    let mut rss = Vec::new();
-    let mut opens_cpu = Vec::new();
+    let (mut ready, mut alert, mut resident, mut opens_cpu) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for round in 1..=rounds {
         eprintln!("round {round} of {rounds}");
-        let without: Vec<f64> = WORKLOADS.iter().map(nanoseconds).collect();
-        if let Some(path) = &empty {
-            let observer = Observer::start(&mut Command::new(path));
-            for (index, workload) in WORKLOADS.iter().enumerate() {
-                hook[index].push(nanoseconds(workload) - without[index]);
+        let mut before = run_all();
+        let mut note = |kept: &mut Vec<Vec<f64>>, watched: Vec<f64>| {
+            let after = run_all();
+            for index in 0..ALL.len() {
+                let mean = f64::midpoint(before[index], after[index]);
+                bare[index].push(mean);
+                kept[index].push(watched[index] - mean);
             }
-            observer.stop();
+            before = after;
+        };
+        if let Some(path) = &empty {
+            let observer = Observer::start(&mut Command::new(path)).unwrap();
+            let watched = run_all();
+            observer.stop().unwrap();
+            note(&mut hook, watched);
         }
-        let observer = Observer::start(&mut lanner());
+        let observer = Observer::start(&mut lanner()).unwrap();
         ready.push(observer.ready.as_secs_f64() * 1000.0);
         // What start-up allocated and will not use again is given back or not within this time.
         std::thread::sleep(Duration::from_secs(1));
-        rss.push(observer.rss_kib() as f64 / 1024.0);
-        for (index, workload) in WORKLOADS.iter().enumerate() {
-            let cpu = observer.cpu();
-            added[index].push(nanoseconds(workload) - without[index]);
-            if workload.name == "open+close" {
-                let used = (observer.cpu() - cpu).as_secs_f64();
-                opens_cpu.push(used / (f64::from(workload.count) * 1.05) * 1e6);
+        resident.push(observer.resident().unwrap() as f64 / 1024.0);
+        let mut watched = Vec::new();
+        for workload in ALL {
+            let cpu = observer.cpu().unwrap();
+            watched.push(nanoseconds(workload));
+            if workload == Workload::Open {
+                let used = (observer.cpu().unwrap() - cpu).as_secs_f64();
+                opens_cpu.push(used / (f64::from(goal(workload).count) * 1.05) * 1e6);
             }
         }
-        observer.stop();
-        for (index, value) in without.into_iter().enumerate() {
-            bare[index].push(value);
-        }
+        observer.stop().unwrap();
+        note(&mut added, watched);
+        alert.push(first_alert().as_secs_f64() * 1000.0);
     }
-    println!("medians of {rounds} rounds, nanoseconds per iteration");
-    println!(
-        "{:<26} {:>10} {:>12} {:>12}",
-        "workload", "bare", "empty hook", "Lanner adds"
-    );
-    for (index, workload) in WORKLOADS.iter().enumerate() {
-        let hook = match hook[index].is_empty() {
-            true => "-".to_owned(),
-            false => format!("{:+.0}", median(hook[index].clone())),
-        };
+    println!("\nNanoseconds per iteration, medians of {rounds} rounds:\n");
+    println!("| workload | bare | empty hook adds | Lanner adds | Falco added | of Falco's | goal: added |");
+    println!("|---|---|---|---|---|---|---|");
+    for (index, workload) in ALL.into_iter().enumerate() {
+        let goal = goal(workload);
+        let lanner = median(&added[index]);
+        let floor = (!hook[index].is_empty()).then(|| median(&hook[index]));
+        let shown = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.0}"));
+        let falco = Some(goal.falco).filter(|falco| !falco.is_nan());
         println!(
-            "{:<26} {:>10.0} {hook:>12} {:>+12.0}",
-            workload.name,
-            median(bare[index].clone()),
-            median(added[index].clone())
+            "| {} | {:.0} | {} | {lanner:.0} | {} | {} | {} |",
+            workload.name(),
+            median(&bare[index]),
+            shown(floor),
+            shown(falco),
+            falco.map_or("-".to_owned(), |falco| format!("{:.2}", lanner / falco)),
+            match goal.above {
+                true => format!("the hook's + {:.0}", goal.most),
+                false => format!("{:.0}", goal.most),
+            }
         );
     }
-    println!("exec to ready               {:>9.0} ms", median(ready));
-    println!("resident memory, idle       {:>9.1} MiB", median(rss));
+    let binary = std::fs::metadata(env!("CARGO_BIN_EXE_lanner")).unwrap().len();
+    println!("\n| | Lanner | Falco | goal |\n|---|---|---|---|");
     println!(
-        "agent CPU per million opens {:>9.2} s (clock ticks of 10 ms)",
-        median(opens_cpu)
+        "| agent CPU seconds per million opens | {:.2} | 1.41 | 0.15 |",
+        median(&opens_cpu)
+    );
+    println!(
+        "| two processes x 1M open+close | {} | 13 to 24 % dropped | 0 |",
+        burst()
+    );
+    println!("| exec to ready | {:.0} ms | | |", median(&ready));
+    println!(
+        "| exec to first alert | {:.0} ms | 1,640 ms | 150 ms |",
+        median(&alert)
+    );
+    println!(
+        "| resident memory, idle | {:.1} MiB | 67.4 MiB | 19 MiB |",
+        median(&resident)
+    );
+    println!(
+        "| binary, stripped | {:.1} MB | 14.9 MB + plugin 2.8 MB | 12 MB |",
+        binary as f64 / 1e6
     );
 }

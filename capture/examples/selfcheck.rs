@@ -1,6 +1,7 @@
 //! Loads the probes, performs one of every event in a child process, and compares what was captured with what was done.
 //!
 //! Then it asks whose events are, with processes in cgroups of their own; `selfcheck owners` does that alone.
+//! `selfcheck --tier TIER ...` is about that tier, and exits with 3 where the host does not offer it.
 //!
 //! Prints a line per check and `selfcheck: N passed, N failed, N skipped`; exits 0 when nothing failed. Needs root. The
 //! tests run it on the host's kernel and, linked statically, in guests of other kernels.
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use lanner_capture::{Capture, Config, Host, plan};
+use lanner_capture::{Capture, Config, Host, Tier, plan};
 use lanner_schema::container::ContainerTable;
 use lanner_schema::descriptor::Descriptor;
 use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, Needs, ParamType};
@@ -25,6 +26,9 @@ use lanner_schema::process::Process;
 use lanner_schema::task::TaskValue;
 use lanner_schema::view::{EventView, Names, ParamValue};
 use libbpf_rs::query::ProgInfoIter;
+
+/// The exit code where the host does not offer the tier that was asked for.
+const NOT_OFFERED: u8 = 3;
 
 /// One captured event, in words.
 struct Seen {
@@ -204,9 +208,20 @@ fn described(fd: &Descriptor<'_>) -> Vec<(&'static str, String)> {
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let args: Vec<String> = std::env::args().collect();
+    let mut args: Vec<String> = std::env::args().collect();
+    let mut tier = Tier::Auto;
+    if let [_, option, word, ..] = args.as_slice()
+        && option == "--tier"
+    {
+        tier = Tier::parse(word).ok_or_else(|| format!("no tier is called {word}"))?;
+        args.drain(1..3);
+        if let Err(error) = is_offered(tier) {
+            println!("selfcheck: the tier {tier} is not offered: {error}");
+            return Ok(NOT_OFFERED.into());
+        }
+    }
     match args.as_slice() {
-        [_, role] if role == "owners" => return owners::check(),
+        [_, role] if role == "owners" => return owners::check(tier),
         [_, role, rest @ ..] => return act::play(role, rest),
         _ => {}
     }
@@ -219,16 +234,26 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     println!("selfcheck: kernel {}", host.kernel);
     let mut checks = Checks::default();
     for role in ["act", "numbers"] {
-        let pass = perform(&host, &needs(role), role)?;
+        let pass = perform(&host, &needs(role), role, tier)?;
         checks.compare(&pass);
     }
     let events = checks.end();
-    let owners = owners::check()?;
+    let owners = owners::check(tier)?;
     Ok(if events == ExitCode::SUCCESS {
         owners
     } else {
         events
     })
+}
+
+/// Whether this host can be watched in that way, by what is known of it: programs that then fail to load are a failure.
+fn is_offered(tier: Tier) -> Result<(), Box<dyn Error>> {
+    let config = Config {
+        tier,
+        ..Config::default()
+    };
+    plan(&Host::probe(), &Needs::all(), &config)?;
+    Ok(())
 }
 
 /// Everything of the events a role performs. The many calls that no state needs have a pass in which nothing else is captured:
@@ -264,12 +289,13 @@ struct Pass {
 }
 
 /// Captures what a process in that role does.
-fn perform(host: &Host, needs: &Needs, role: &'static str) -> Result<Pass, Box<dyn Error>> {
+fn perform(host: &Host, needs: &Needs, role: &'static str, tier: Tier) -> Result<Pass, Box<dyn Error>> {
     // Another than the default, so that it is seen to be followed.
     let config = Config {
         snaplen: 90,
         // Every read and write of the machine is captured.
         ring_bytes: 32 << 20,
+        tier,
         ..Config::default()
     };
     let plan = plan(host, needs, &config)?;

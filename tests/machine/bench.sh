@@ -16,5 +16,7 @@ cargo bench --locked --bench replay
 say "how long the container runtime waits for replies"
 cargo bench --locked -p lanner-nri --bench replies
 cargo bench --locked --bench starts
-say "what watching costs"
-exec cargo bench --locked --bench cost -- "$@"
+say "what watching costs, in time"
+cargo bench --locked --bench cost -- "$@"
+say "what watching costs, in instructions, in a guest"
+cargo xtask kernels --kernel 6.18 --no-tests --check

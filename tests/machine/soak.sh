@@ -11,6 +11,8 @@ mount_kernel_filesystems
 export LANNER_MACHINE_DIR=$MACHINE_DIR
 say "the tests marked as long"
 cargo test --workspace --locked --no-fail-fast -- --ignored
+say "every kernel there is: the driver tests, and instructions"
+cargo xtask kernels --check
 say "half an hour of fuzzing"
 FUZZ_SECONDS=${FUZZ_SECONDS:-1800} tests/machine/fuzz.sh || [ $? = 77 ]
 say "containers of containerd 1.7"

@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lanner_capture::{Capture, Config, Host, plan};
+use lanner_capture::{Capture, Config, Host, Tier, plan};
 use lanner_schema::cgroup::Hierarchy;
 use lanner_schema::container::{Container, ContainerTable, Learnt, Owner};
 use lanner_schema::event::{Event, Needs};
@@ -31,7 +31,7 @@ fn mark(part: &str, who: &str) -> String {
 }
 
 /// Plays every part in a process of its own, and compares whose its opens are with whose they must be.
-pub(crate) fn check() -> Result<ExitCode> {
+pub(crate) fn check(tier: Tier) -> Result<ExitCode> {
     let host = Host::probe();
     let Some(hierarchy) = host.cgroups.clone() else {
         println!("SKIP no cgroups are mounted");
@@ -48,12 +48,12 @@ pub(crate) fn check() -> Result<ExitCode> {
         println!("SKIP {}: {error}", top.display());
         return Ok(ExitCode::SUCCESS);
     }
-    let outcome = run(&host, &hierarchy, &top);
+    let outcome = run(&host, tier, &hierarchy, &top);
     remove(&top);
     outcome
 }
 
-fn run(host: &Host, hierarchy: &Hierarchy, top: &Path) -> Result<ExitCode> {
+fn run(host: &Host, tier: Tier, hierarchy: &Hierarchy, top: &Path) -> Result<ExitCode> {
     let place = |part: &str| match part {
         "beside" | "runtime" => top.join(part),
         _ => top.join(id(part)),
@@ -68,7 +68,10 @@ fn run(host: &Host, hierarchy: &Hierarchy, top: &Path) -> Result<ExitCode> {
         events: [Event::Openat].into_iter().collect(),
         ..Needs::default()
     };
-    let config = Config::default();
+    let config = Config {
+        tier,
+        ..Config::default()
+    };
     let plan = plan(host, &needs, &config)?;
     println!("selfcheck: {plan}");
     let mut capture = Capture::start(plan, &config, &table)?;

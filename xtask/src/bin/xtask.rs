@@ -1,0 +1,284 @@
+//! `cargo xtask kernels`: Lanner on other kernels, and what it costs there.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Parser, Subcommand};
+use xtask::guest::{Guest, Machine, Refusal};
+use xtask::selfcheck;
+use xtask::table::{self, HOOK, Measured};
+
+/// Where the table is kept.
+const TABLE: &str = "docs/kernels.md";
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "What the project measures and checks of itself"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Runs the driver tests on Debian's cloud kernels in qemu, and counts the instructions that Lanner adds there.
+    ///
+    /// The rules are those of the file FALCO_RULES names, else the built-in ones. Exits with 1 when a driver test fails.
+    Kernels(Kernels),
+}
+
+#[derive(Debug, clap::Args)]
+struct Kernels {
+    /// A kernel by its name in tests/machine/kernels.sh (all unless given); may be repeated.
+    #[arg(long = "kernel", value_name = "NAME")]
+    kernels: Vec<String>,
+    /// A capture tier; may be repeated. One that a kernel does not offer is left out there.
+    #[arg(long = "tier", value_name = "TIER", default_values = ["trampoline", "sys_exit", "raw"])]
+    tiers: Vec<String>,
+    /// Leaves out the driver tests.
+    #[arg(long)]
+    no_tests: bool,
+    /// Leaves out the counting.
+    #[arg(long)]
+    no_counts: bool,
+    /// Compares with Falco and with the goals: prints ratios, and exits with 1 where Lanner adds more than Falco.
+    #[arg(long)]
+    check: bool,
+    /// Writes docs/kernels.md.
+    #[arg(long)]
+    write: bool,
+}
+
+fn main() -> ExitCode {
+    let Task::Kernels(kernels) = Arguments::parse().command;
+    match run(&kernels) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What was found of one kernel.
+#[derive(Debug, Default)]
+struct Found {
+    name: String,
+    release: String,
+    /// A row of the table of driver tests per tier.
+    tests: Vec<String>,
+    measured: Vec<Measured>,
+}
+
+fn run(arguments: &Kernels) -> Result<bool> {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("the repository of this program is gone")?;
+    let machine = Machine::of(repository);
+    let started = Instant::now();
+    let say = |what: &str| {
+        let passed = started.elapsed().as_secs();
+        eprintln!("==> [{}:{:02}] {what}", passed / 60, passed % 60);
+    };
+    let rules = std::env::var_os("FALCO_RULES").map(PathBuf::from);
+    if let Some(rules) = rules.as_ref().filter(|rules| !rules.is_file()) {
+        bail!("FALCO_RULES is {}, which is no file", rules.display());
+    }
+    let names = match arguments.kernels.is_empty() {
+        true => machine
+            .run("kernels.sh", &["names"])?
+            .lines()
+            .map(str::to_owned)
+            .collect(),
+        false => arguments.kernels.clone(),
+    };
+    say("building what runs in the guests");
+    let selfcheck = match arguments.no_tests {
+        true => None,
+        false => Some(PathBuf::from(machine.run("selfcheck.sh", &[])?.trim())),
+    };
+    let measured = match arguments.no_counts {
+        true => None,
+        false => Some(PathBuf::from(machine.run("measured.sh", &[])?.trim())),
+    };
+    let (mut all, mut good) = (Vec::new(), true);
+    for name in &names {
+        if let Err(refusal) = machine.run("kernels.sh", &["fetch", name]) {
+            match refusal {
+                Refusal::Skipped(_) => eprintln!("{refusal} (kernel {name})"),
+                Refusal::Failed(said) => bail!("{said}"),
+            }
+            continue;
+        }
+        let mut found = Found {
+            release: release(&machine, name)?,
+            name: name.clone(),
+            ..Found::default()
+        };
+        if let Some(program) = &selfcheck {
+            for tier in &arguments.tiers {
+                say(&format!("Linux {}: driver tests, {tier}", found.release));
+                let row = driver_tests(&machine, name, program, tier, &say)?;
+                good &= row.as_ref().is_none_or(|row| !row.starts_with("failed"));
+                found.tests.extend(row.map(|row| format!("{tier} | {row}")));
+            }
+        }
+        if let Some(folder) = &measured {
+            say(&format!("Linux {}: counting instructions", found.release));
+            found.measured = count(&machine, name, folder, &arguments.tiers, rules.as_deref())?;
+            for one in &found.measured {
+                if let Some(reason) = &one.refused {
+                    say(&format!(
+                        "Linux {}: {} is not offered: {reason}",
+                        found.release, one.name
+                    ));
+                }
+            }
+            println!(
+                "## Linux {}\n\n{}",
+                found.release,
+                table::instructions(&found.measured)
+            );
+            if arguments.check {
+                for tier in &arguments.tiers {
+                    if let Some((text, worse)) = table::compare(&found.measured, tier) {
+                        println!("{text}");
+                        good &= !worse;
+                    }
+                }
+            }
+        }
+        all.push(found);
+    }
+    if all.is_empty() {
+        bail!("no kernel could be had: see above");
+    }
+    let document = document(&all, rules.is_some());
+    if arguments.write {
+        std::fs::write(repository.join(TABLE), &document).with_context(|| format!("write {TABLE}"))?;
+        say(&format!("wrote {TABLE}"));
+    }
+    Ok(good)
+}
+
+fn release(machine: &Machine, name: &str) -> Result<String> {
+    let list = machine.run("kernels.sh", &["list"])?;
+    let line = list
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    Ok(line
+        .with_context(|| format!("kernel {name} is not there"))?
+        .to_owned())
+}
+
+/// A row of the table; none where the kernel does not offer the tier.
+fn driver_tests(
+    machine: &Machine,
+    kernel: &str,
+    program: &Path,
+    tier: &str,
+    say: &dyn Fn(&str),
+) -> Result<Option<String>> {
+    let guest = Guest::new(machine, kernel);
+    let arguments = ["--tier".to_owned(), tier.to_owned()];
+    match selfcheck::check(&guest, program, &arguments, &mut |boot| say(boot)) {
+        Ok(verdict) if verdict.not_offered => {
+            say(&format!("not offered: {}", verdict.said.trim()));
+            Ok(None)
+        }
+        Ok(verdict) => Ok(Some(format!(
+            "{} passed, {} skipped | {} | {}",
+            verdict.passed, verdict.skipped, verdict.boots, verdict.refused
+        ))),
+        Err(Refusal::Skipped(reason)) => bail!("no guest can be booted here: {reason}"),
+        Err(Refusal::Failed(said)) => {
+            eprintln!("{said}");
+            Ok(Some("failed | - | -".to_owned()))
+        }
+    }
+}
+
+fn count(
+    machine: &Machine,
+    kernel: &str,
+    folder: &Path,
+    tiers: &[String],
+    rules: Option<&Path>,
+) -> Result<Vec<Measured>> {
+    let mut guest = Guest::new(machine, kernel);
+    guest.counted = true;
+    guest.files = vec![
+        (folder.join("lanner"), "/bin/lanner".to_owned()),
+        (folder.join("examples/empty_hook"), "/bin/empty_hook".to_owned()),
+    ];
+    let mut arguments: Vec<String> = ["--", HOOK, "/bin/empty_hook"].map(str::to_owned).into();
+    if let Some(rules) = rules {
+        guest.files.push((rules.to_owned(), "/etc/rules.yaml".to_owned()));
+    }
+    for tier in tiers {
+        arguments.extend(["--", tier, "/bin/lanner"].map(str::to_owned));
+        let tier = format!("engine.tier={tier}");
+        for option in [
+            tier.as_str(),
+            "journald_output.enabled=false",
+            "syslog_output.enabled=false",
+            "runtime_directory=",
+        ] {
+            arguments.extend(["-o".to_owned(), option.to_owned()]);
+        }
+        if rules.is_some() {
+            arguments.extend(["-r", "/etc/rules.yaml"].map(str::to_owned));
+        }
+    }
+    let said = guest.boot(&folder.join("measure"), &arguments)?;
+    let measured = table::read(&said.output);
+    if said.status != Some(0) || measured.is_empty() {
+        bail!(
+            "the counting guest broke off:\n{}\n{}",
+            said.output,
+            said.complaints
+        );
+    }
+    Ok(measured)
+}
+
+fn document(all: &[Found], stock_rules: bool) -> String {
+    let rules = match stock_rules {
+        true => "Falco's stock rules",
+        false => "the built-in rules",
+    };
+    let mut text = String::from(
+        "# Lanner on other kernels\n\n\
+         Written by `cargo xtask kernels --write`; change that, not this. The kernels are Debian's cloud kernels in qemu.\n\n\
+         ## Driver tests\n\n\
+         Every event is performed and compared with what was captured. A preemptible kernel can refuse runs of a program that\n\
+         it interrupted; a check counts as failed when it failed in every boot, or in one without refused runs.\n\n\
+         | kernel | tier | checks | boots | refused runs |\n|---|---|---|---|---|\n",
+    );
+    for found in all {
+        for row in &found.tests {
+            text.push_str(&format!("| {} | {row} |\n", found.release));
+        }
+    }
+    text.push_str(&format!(
+        "\n## Instructions\n\n\
+         In a guest with one processor whose clock counts instructions (`-icount shift=0`), with {rules}: what an iteration of\n\
+         a workload takes, and what is added to it, in the kernel, in the workload and in Lanner itself together. The empty hook\n\
+         is a program that does nothing at the return of every system call. *Falco* is Falco 0.44.1 with its stock rules on 6.18,\n\
+         measured once; A is the trampoline tier, B sys_exit.\n"
+    ));
+    for found in all {
+        text.push_str(&format!(
+            "\n### Linux {} ({})\n\n{}",
+            found.release,
+            found.name,
+            table::instructions(&found.measured)
+        ));
+    }
+    text
+}

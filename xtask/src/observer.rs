@@ -1,0 +1,107 @@
+//! A program that watches while something is measured: Lanner, or an empty program on the hook.
+
+use std::io::{self, BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+
+/// What each of them says when it has begun.
+const READY: &str = "watches this host";
+
+/// One that watches.
+#[derive(Debug)]
+pub struct Observer {
+    child: Child,
+    /// From the start of the program until it said that it watches.
+    pub ready: Duration,
+    clock: ClockId,
+    /// What it says after that.
+    rest: JoinHandle<String>,
+}
+
+impl Observer {
+    /// Starts it and waits until it watches.
+    ///
+    /// # Errors
+    /// When it can't be started, or ends before: with what it said.
+    pub fn start(command: &mut Command) -> io::Result<Observer> {
+        let started = Instant::now();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let Some(stderr) = child.stderr.take() else {
+            return Err(io::Error::other("no pipe to what it says"));
+        };
+        let mut lines = BufReader::new(stderr).lines();
+        let mut said = String::new();
+        loop {
+            let Some(Ok(line)) = lines.next() else {
+                let status = child.wait()?;
+                return Err(io::Error::other(format!(
+                    "{command:?} ended before it watched ({status}):\n{said}"
+                )));
+            };
+            said.push_str(&line);
+            said.push('\n');
+            if line.contains(READY) {
+                break;
+            }
+        }
+        let ready = started.elapsed();
+        let rest = std::thread::spawn(move || {
+            lines
+                .map_while(Result::ok)
+                .fold(String::new(), |said, line| said + &line + "\n")
+        });
+        let clock = clock_getcpuclockid(pid(&child))?;
+        Ok(Observer {
+            child,
+            ready,
+            clock,
+            rest,
+        })
+    }
+
+    /// The processor time it has had so far.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn cpu(&self) -> io::Result<Duration> {
+        Ok(Duration::from(clock_gettime(self.clock)?))
+    }
+
+    /// Its memory now, in KiB.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn resident(&self) -> io::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+            .ok_or_else(|| io::Error::other("its status has no VmRSS"))
+    }
+
+    /// Ends it, an empty program by its input and Lanner by a signal, and gives what it said since it watched.
+    ///
+    /// # Errors
+    /// When it can't be waited for.
+    pub fn stop(mut self) -> io::Result<String> {
+        drop(self.child.stdin.take());
+        // It may have ended already.
+        let _ = kill(pid(&self.child), Signal::SIGINT);
+        self.child.wait()?;
+        self.rest
+            .join()
+            .map_err(|_| io::Error::other("the thread that listens to it failed"))
+    }
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(child.id().cast_signed())
+}
