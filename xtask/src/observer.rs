@@ -68,6 +68,11 @@ impl Observer {
         })
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The processor time it has had so far.
     ///
     /// # Errors
