@@ -45,6 +45,54 @@ static __always_inline bool is_in_root(struct scratch *s)
 	return resolve & RESOLVE_IN_ROOT;
 }
 
+#define WORD(a, b, c, d, e, f, g, h)                                                                                   \
+	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 | (__u64)(f) << 40 |    \
+	 (__u64)(g) << 48 | (__u64)(h) << 56)
+
+static __always_inline bool is_word(struct scratch *s, __u64 at, __u64 word)
+{
+	__u64 found;
+
+	barrier_var(at);
+	__builtin_memcpy(&found, data(s) + (at & DATA_MASK), sizeof(found));
+	return found == word;
+}
+
+/*
+ * The descriptor that a path names which begins with /proc/self/fd, /proc/thread-self/fd or /dev/fd: the text that begins
+ * at `start`. -1 for other paths.
+ */
+__noinline int magic__descriptor(__u64 start)
+{
+	const __u64 self_fd = WORD('s', 'e', 'l', 'f', '/', 'f', 'd', '/');
+	struct scratch *s = syscall_scratch();
+	__u64 at = start;
+	__s32 fd = 0;
+
+	if (!s)
+		return -1;
+	if (is_word(s, at, WORD('/', 'd', 'e', 'v', '/', 'f', 'd', '/')))
+		at += 8;
+	else if (is_word(s, at, WORD('/', 'p', 'r', 'o', 'c', '/', 's', 'e')) && is_word(s, at + 6, self_fd))
+		at += 14;
+	else if (is_word(s, at, WORD('/', 'p', 'r', 'o', 'c', '/', 't', 'h')) &&
+		 is_word(s, at + 5, WORD('/', 't', 'h', 'r', 'e', 'a', 'd', '-')) && is_word(s, at + 13, self_fd))
+		at += 21;
+	else
+		return -1;
+	for (int i = 0; i < 7; i++, at++) {
+		__u64 place = at;
+		__u8 c;
+
+		barrier_var(place);
+		c = data(s)[place & DATA_MASK];
+		if (c < '0' || c > '9')
+			return i && (!c || c == '/') ? fd : -1;
+		fd = fd * 10 + c - '0';
+	}
+	return -1;
+}
+
 /*
  * One parameter: `which` of a row. A global function, so that the verifier goes through it once and not once for each
  * parameter a row may have; such functions take numbers only.
@@ -105,8 +153,14 @@ __noinline int walk_param(__u32 row, __u32 which)
 		__u64 before = s->off;
 
 		put_user_str(s, index, (void *)value);
-		if (s->off > before && (data(s)[before & DATA_MASK] != '/' || is_in_root(s)))
-			put_base(index, param->extra < 6 ? (__s32)s->args[param->extra & 7] : AT_FDCWD);
+		if (s->off > before) {
+			bool is_relative = data(s)[before & DATA_MASK] != '/' || is_in_root(s);
+			__s32 fd = is_relative ? (param->extra < 6 ? (__s32)s->args[param->extra & 7] : AT_FDCWD) :
+						 magic__descriptor(before);
+
+			if (is_relative || fd >= 0)
+				put_base(index, fd);
+		}
 		break;
 	}
 	case OP_SOCK_TUPLE:

@@ -15,6 +15,8 @@ mod identity;
 mod lineage;
 #[path = "evasion/mounts.rs"]
 mod mounts;
+#[path = "evasion/opens.rs"]
+mod opens;
 #[path = "evasion/programs.rs"]
 mod programs;
 #[path = "evasion/scene.rs"]

@@ -699,6 +699,10 @@ impl Consumer {
         if event == Event::Chroot && wire.number(0) == Some(0) {
             self.before_chroot(header.pid, &wire, &mut arena, &mut ranges);
         }
+        let through_proc = match self.state.processes.get(header.pid) {
+            Some(process) => self.paths.through_proc(event, &wire, process, &mut arena),
+            None => PathRanges::new(),
+        };
         let paths: Paths<'_> = ranges
             .into_iter()
             .map(|(param, range)| ResolvedPath {
@@ -721,7 +725,13 @@ impl Consumer {
             paths: &paths,
             descriptor: descriptor.as_ref(),
         };
-        let real = self.paths.by_real_names(event, &paths);
+        let mut real = self.paths.by_real_names(event, &paths);
+        for (param, range) in through_proc {
+            let changed = real.get_or_insert_with(|| paths.clone());
+            if let Some(path) = changed.iter_mut().find(|path| path.param == param) {
+                path.path = &arena[range];
+            }
+        }
         let named = match (&real, descriptor, event.row().fd) {
             (Some(real), Some(descriptor), FdUse::Opens { path, .. }) => {
                 let path = real.iter().find(|p| p.param == path).map(|p| p.path);

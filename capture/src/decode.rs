@@ -5,11 +5,13 @@ use std::ops::Range;
 
 use lanner_schema::descriptor::NSFS_MAGIC;
 use lanner_schema::event::{EVENTS, Event, Origin, ParamType};
+use lanner_schema::process::Process;
 use lanner_schema::record::{Object, Wire};
 use lanner_schema::view::{ResolvedPath, next_object};
 use memchr::memchr;
 use smallvec::SmallVec;
 
+use crate::magic_link;
 use crate::process_table::param;
 
 /// How a path parameter is written in the record.
@@ -88,6 +90,37 @@ impl PathParams {
             }
         }
         by_real_names
+    }
+
+    /// Where paths lead that were passed by the links of /proc, in the rows that have no kernel's name for them: their
+    /// ranges in `arena`, by parameter. Mostly none.
+    pub(crate) fn through_proc(
+        &self,
+        event: Event,
+        wire: &Wire<'_>,
+        process: &Process,
+        arena: &mut Vec<u8>,
+    ) -> PathRanges {
+        let mut found = SmallVec::new();
+        let has_real = |path: u8| {
+            let mut real = self.real[event as usize].iter();
+            real.any(|(of, real)| *of == path && wire.param(usize::from(*real)).is_some())
+        };
+        for &(index, form) in &self.forms[event as usize] {
+            if form != PathForm::User || has_real(index) {
+                continue;
+            }
+            let Some(param) = wire.param(usize::from(index)) else {
+                continue;
+            };
+            let end = memchr(0, param.bytes).unwrap_or(param.bytes.len());
+            let base = param.bytes.get(end + 1..).unwrap_or_default();
+            let cut = param.truncated && end + 1 < STRING_MAX;
+            if let Some(range) = magic_link::follow(&param.bytes[..end], base, cut, process, arena) {
+                found.push((index, range));
+            }
+        }
+        found
     }
 
     /// Makes the record's paths absolute: their ranges in `arena`, by parameter. What can't be made absolute, because
@@ -238,7 +271,7 @@ pub(crate) fn push_relative(arena: &mut Vec<u8>, base: &[u8], raw: &[u8]) {
 
 /// Appends the names of `raw` to the absolute path that begins at `start`, without `.`, `..` and double slashes: what
 /// the path says, not where symbolic links lead.
-fn push_names(arena: &mut Vec<u8>, start: usize, raw: &[u8]) {
+pub(crate) fn push_names(arena: &mut Vec<u8>, start: usize, raw: &[u8]) {
     if is_plain(raw) {
         if !raw.starts_with(b"/") {
             arena.push(b'/');

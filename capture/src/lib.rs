@@ -19,6 +19,7 @@ mod id_map;
 mod last_peer;
 mod lineage;
 mod losses;
+mod magic_link;
 mod open_descriptor;
 mod outside;
 mod owner;

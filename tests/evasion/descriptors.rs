@@ -248,27 +248,51 @@ fn a_descriptor_that_is_opened_again_through_proc_is_the_same_file() {
     scene.end();
 }
 
-/// linkat() of a descriptor: what got another name is what the descriptor refers to.
+/// What is done to a file by a name that only says which descriptor refers to it.
 #[test]
-fn a_link_to_a_descriptor_names_the_file() {
-    let linked = (
-        "Linked",
-        "evt.type = linkat and proc.name = NAME and evt.rawres = 0",
-        "%evt.arg.oldpath|%evt.arg.newpath|%evt.arg.flags",
+fn a_path_that_is_a_descriptor_names_the_file() {
+    let changed = (
+        "Changed",
+        "proc.name = NAME and evt.rawres = 0 and
+         ((evt.type = linkat and evt.arg.oldpath = FOLDER/secret) or
+          (evt.type = chmod and evt.arg.filename = FOLDER/secret) or
+          (evt.type = truncate and evt.arg.path = FOLDER/secret))",
+        "%evt.type|%evt.arg.oldpath|%evt.arg.newpath|%evt.arg.filename|%evt.arg.path",
     );
-    let Some(scene) = Scene::start("ev-linkat", &[linked]) else {
+    let asked = (
+        "Asked",
+        "proc.name = NAME and evt.type = chmod and evt.arg.filename startswith /proc/self/",
+        "%evt.arg.filename",
+    );
+    let Some(scene) = Scene::start("ev-fdpath", &[changed, asked]) else {
         return;
     };
-    let (secret, innocent) = (scene.file("secret", ""), scene.path("innocent"));
-    scene.act(|| {
+    let (secret, first, second) = (
+        scene.file("secret", ""),
+        scene.path("first"),
+        scene.path("second"),
+    );
+    let fds = scene.act(|| {
         let fd = open(&secret, libc::O_PATH);
-        let path = c(&innocent);
+        let magic = c(&format!("/proc/self/fd/{fd}"));
+        let (first, second) = (c(&first), c(&second));
+        let follow = libc::AT_SYMLINK_FOLLOW.into();
         made(
             libc::SYS_linkat,
-            &[fd, text(c""), -100, text(&path), libc::AT_EMPTY_PATH.into()],
+            &[-100, text(&magic), -100, text(&first), follow],
         );
-        vec![]
+        let flags = libc::AT_EMPTY_PATH.into();
+        made(libc::SYS_linkat, &[fd, text(c""), -100, text(&second), flags]);
+        made(libc::SYS_chmod, &[text(&magic), 0o4755]);
+        let root = c(&format!("/proc/self/root{secret}"));
+        made(libc::SYS_truncate, &[text(&root), 0]);
+        vec![fd]
     });
-    scene.says("Linked", &format!("{secret}|{innocent}|AT_EMPTY_PATH"));
+    for path in [first, second] {
+        scene.says("Changed", &format!("linkat|{secret}|{path}|<NA>|<NA>"));
+    }
+    scene.says("Changed", &format!("chmod|<NA>|<NA>|{secret}|<NA>"));
+    scene.says("Changed", &format!("truncate|<NA>|<NA>|<NA>|{secret}"));
+    scene.says("Asked", &format!("/proc/self/fd/{}", fds[0]));
     scene.end();
 }

@@ -18,7 +18,7 @@ fn the_newer_mount_calls_say_what_they_mount_and_where() {
         std::fs::create_dir(folder).unwrap();
     }
     let done = scene.act(|| {
-        alone();
+        apart();
         let fs = made(libc::SYS_fsopen, &[text(c"tmpfs"), 1]);
         made(libc::SYS_fsconfig, &[fs, 1, text(c"source"), text(c"evasion"), 0]);
         made(libc::SYS_fsconfig, &[fs, 6, 0, 0, 0]);
@@ -92,13 +92,13 @@ fn the_newer_mount_calls_say_what_they_mount_and_where() {
 }
 
 /// A mount namespace of the caller's own, of which nothing comes out.
-fn alone() {
+pub(crate) fn apart() {
     made(libc::SYS_unshare, &[libc::CLONE_NEWNS.into()]);
     let flags = i64::try_from(libc::MS_REC | libc::MS_PRIVATE).unwrap();
     made(libc::SYS_mount, &[0, text(c"/"), 0, flags, 0]);
 }
 
-fn mount(from: &str, to: &str) {
+pub(crate) fn mount(from: &str, to: &str) {
     let (from, to) = (c(from), c(to));
     made(
         libc::SYS_mount,
@@ -127,7 +127,7 @@ fn a_file_below_a_bind_mount_is_known_by_its_inode() {
     std::fs::create_dir(&mounted).unwrap();
     let from = folder.path().to_str().unwrap().to_owned();
     scene.act(|| {
-        alone();
+        apart();
         mount(&from, &mounted);
         let fd = open(&format!("{mounted}/secret"), libc::O_WRONLY);
         made(libc::SYS_write, &[fd, at(b"x"), 1]);
@@ -158,7 +158,7 @@ fn a_program_mounted_over_another_has_its_own_inode() {
     }
     let inode = std::fs::metadata(&evil).unwrap().ino();
     scene.act(|| {
-        alone();
+        apart();
         mount(&evil, &good);
         crate::scene::child(|| crate::scene::exec(&good, &["good"]));
         vec![]
@@ -182,7 +182,7 @@ fn descriptors_inside_a_changed_root_are_named_from_it() {
     std::fs::create_dir_all(&old).unwrap();
     std::fs::write(format!("{root}/secret"), "").unwrap();
     scene.act(|| {
-        alone();
+        apart();
         mount(&root, &root);
         crate::scene::child(|| {
             let path = c(&root);
@@ -194,7 +194,7 @@ fn descriptors_inside_a_changed_root_are_named_from_it() {
         crate::scene::child(|| {
             crate::scene::call_oneself(c"ev-roots-pivot");
             let (new, old) = (c(&root), c(&old));
-            alone();
+            apart();
             made(libc::SYS_pivot_root, &[text(&new), text(&old)]);
             made(libc::SYS_chdir, &[text(c"/old")]);
             let fd = open("../secret", libc::O_WRONLY);
