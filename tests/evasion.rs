@@ -23,3 +23,26 @@ mod programs;
 mod scene;
 #[path = "evasion/sockets.rs"]
 mod sockets;
+
+/// The table names every test, and no other.
+#[test]
+fn the_table_says_what_is_tested() {
+    use std::collections::BTreeSet;
+    let root = support::repository();
+    let table = std::fs::read_to_string(root.join("docs/evasions.md")).unwrap();
+    let named: BTreeSet<String> = table
+        .split('`')
+        .filter(|text| text.contains("::"))
+        .map(str::to_owned)
+        .collect();
+    let mut tested = BTreeSet::new();
+    for file in std::fs::read_dir(root.join("tests/evasion")).unwrap() {
+        let path = file.unwrap().path();
+        let module = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for test in text.split("#[test]\nfn ").skip(1) {
+            tested.insert(format!("{module}::{}", test.split('(').next().unwrap()));
+        }
+    }
+    assert_eq!(named, tested);
+}
