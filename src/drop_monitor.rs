@@ -54,7 +54,7 @@ const RULE: &str = "Falco internal: syscall event drop";
 const QUIET: Duration = Duration::from_secs(10);
 
 /// Events by Falco's groups of lost ones (the driver's `n_drops_buffer_*_exit`); what is in no group counts in the total.
-const GROUPS: [(&str, &[&str]); 8] = [
+pub(crate) const GROUPS: [(&str, &[&str]); 8] = [
     ("clone_fork", &["clone", "clone3", "fork", "vfork", "task_fork"]),
     ("execve", &["execve", "execveat", "task_exec"]),
     ("connect", &["connect"]),

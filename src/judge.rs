@@ -6,15 +6,16 @@
 //! both need is captured from shortly before that time until the last event of before has come.
 
 use std::ops::ControlFlow;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use lanner_capture::{Audience, CaptureError, Losses, Pause, Plan, now};
-use lanner_engine::{Ruleset, Settings};
+use lanner_engine::{RuleCounts, Ruleset, Settings};
 use lanner_outputs::AlertSender;
 use lanner_schema::view::EventView;
 
 use crate::drop_monitor::{DropConfig, DropMonitor};
+use crate::metrics::{self, Board, Look};
 use crate::tally::Tally;
 
 /// How long a program may take to hand in what it began to record.
@@ -65,6 +66,9 @@ pub(crate) struct Judge {
     judging: bool,
     alerts: AlertSender,
     changes: mpsc::Receiver<Change>,
+    board: Arc<Board>,
+    /// What rules did that are no longer in force.
+    past: Vec<RuleCounts>,
     pub(crate) tally: Tally,
     pub(crate) monitor: DropMonitor,
     /// Losses ended it.
@@ -78,6 +82,7 @@ impl Judge {
         alerts: AlertSender,
         monitor: DropMonitor,
         changes: mpsc::Receiver<Change>,
+        board: Arc<Board>,
     ) -> Judge {
         Judge {
             ruleset,
@@ -85,6 +90,8 @@ impl Judge {
             judging,
             alerts,
             changes,
+            board,
+            past: Vec::new(),
             tally: Tally::default(),
             monitor,
             gave_up: false,
@@ -112,7 +119,21 @@ impl Judge {
         });
     }
 
+    fn look(&self, pause: &Pause<'_>) -> Look {
+        let mut rules = self.past.clone();
+        if let Some(older) = &self.older {
+            metrics::add(&mut rules, older.ruleset.counts());
+        }
+        metrics::add(&mut rules, self.ruleset.counts());
+        Look {
+            stats: pause.stats(),
+            plan: Some(pause.plan().clone()),
+            rules,
+        }
+    }
+
     fn complete(&mut self, older: Older, pause: &mut Pause<'_>) {
+        metrics::add(&mut self.past, older.ruleset.counts());
         if let Err(error) = capture(pause, older.plan) {
             tracing::warn!("more is captured than the rules need: {error}");
         }
@@ -150,6 +171,9 @@ impl Audience for Judge {
     }
 
     fn pause(&mut self, pause: &mut Pause<'_>) {
+        if self.board.come_by() {
+            self.board.put_up(self.look(pause));
+        }
         match self.older.take() {
             Some(older) => {
                 let settled = Duration::from_nanos(now().saturating_sub(older.until)) >= SETTLE;

@@ -16,6 +16,7 @@ mod judge;
 mod list;
 mod load;
 mod log;
+mod metrics;
 mod pidfile;
 mod plugin;
 mod preinstalled;
@@ -30,6 +31,7 @@ mod support;
 mod tally;
 mod version;
 mod watch;
+mod web;
 mod wrap;
 
 use std::process::ExitCode;

@@ -20,7 +20,7 @@ use crate::pidfile::Pidfile;
 use crate::reload::Sources;
 use crate::runtime_side::RuntimeSide;
 use crate::start_screen::Screen;
-use crate::watch::{Again, Task};
+use crate::watch::Task;
 use crate::{falco_options, list, load, log, rules, schema, support, version, watch};
 
 /// Does what the command line says.
@@ -162,7 +162,9 @@ pub(crate) fn watch_as_configured(
         pidfile: cli.pidfile.as_deref(),
         screen,
         limit,
-        again: Some(Again { sources, host }),
+        rules_files: files,
+        host,
+        again: Some(sources),
         recording: None,
     })?;
     Ok(ExitCode::SUCCESS)

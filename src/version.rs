@@ -7,7 +7,7 @@ use crate::cli::Cli;
 use crate::config;
 
 /// The Falco whose rules, fields, configuration and alerts Lanner's are.
-const FALCO: &str = "0.44.0";
+pub(crate) const FALCO: &str = "0.44.0";
 /// What Falco gives a version to and Lanner does not have: libs, plugin API and drivers. A version still, because
 /// programs read it as one.
 const NONE: &str = "0.0.0";

@@ -5,15 +5,15 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow};
 use lanner_capture::{Capture, CaptureError, Host, Plan, Recorder, Stats, Window};
-use lanner_engine::Ruleset;
+use lanner_engine::{RulesFile, Ruleset};
 use lanner_nri::{State, Status};
 use lanner_outputs::Outputs;
 use lanner_schema::container::Container;
@@ -30,11 +30,13 @@ use crate::host_names;
 use crate::judge::Judge;
 use crate::load;
 use crate::log;
+use crate::metrics::{Board, InForce, Instruments, Snapshots};
 use crate::pidfile::Pidfile;
 use crate::reload::{Reload, Reloader, Sources};
 use crate::runtime_side::RuntimeSide;
 use crate::start_screen::Screen;
 use crate::tally::Tally;
+use crate::web;
 
 /// How long alerts that are queued may take to reach their outputs when Lanner ends.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -61,16 +63,12 @@ pub(crate) struct Task<'a> {
     pub(crate) screen: Screen,
     /// When it ends by itself.
     pub(crate) limit: Option<Duration>,
+    pub(crate) rules_files: Vec<RulesFile>,
+    pub(crate) host: Host,
     /// What configuration and rules are read from again.
-    pub(crate) again: Option<Again>,
+    pub(crate) again: Option<Sources>,
     /// What is kept of it.
     pub(crate) recording: Option<Recording>,
-}
-
-/// What a reload starts from.
-pub(crate) struct Again {
-    pub(crate) sources: Sources,
-    pub(crate) host: Host,
 }
 
 /// A recording that is made meanwhile.
@@ -95,6 +93,8 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         pidfile,
         mut screen,
         limit,
+        rules_files,
+        host,
         again,
         recording,
     } = task;
@@ -120,6 +120,12 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         Some((path, Err(_))) if matches!(found, Found::Older(_)) => pidfile_later = Some(path),
         Some((_, Err(error))) => return Err(error),
     }
+
+    // An older agent's is free when that has left.
+    let web = match found {
+        Found::Older(_) => None,
+        _ => web::Listener::open(&config.web)?,
+    };
 
     let (table, status) = (Arc::clone(&side.table), Arc::clone(&side.status));
     let recorder = recording.as_ref().map(|recording| recording.recorder.clone());
@@ -152,6 +158,19 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let (ended, capture_ended) = oneshot::channel();
     let (changes, changed) = mpsc::sync_channel(1);
+    let board = Arc::<Board>::default();
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let instruments = Arc::new(Instruments {
+        board: Arc::clone(&board),
+        outputs: outputs.reporter(),
+        reloads: Arc::default(),
+        table: Arc::clone(&table),
+        status: Arc::clone(&status),
+        kernel: host.kernel.clone(),
+        cpus: host.cpus,
+        started: u64::try_from(started.as_nanos()).unwrap_or(u64::MAX),
+        in_force: Mutex::new(Arc::new(InForce::new(config, &rules_files))),
+    });
     let needs = ruleset.needs().clone();
     let judge = Judge::new(
         ruleset,
@@ -159,6 +178,7 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         outputs.sender(),
         DropMonitor::new(&config.drops, load::settings(config)),
         changed,
+        Arc::clone(&board),
     );
     let thread = thread::Builder::new()
         .name("lanner-events".into())
@@ -172,6 +192,7 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         })
         .context("cannot start the event thread")?;
 
+    let was_older = matches!(found, Found::Older(_));
     let is_beside = matches!(found, Found::Beside(_));
     if let Found::Older(older) = found {
         runtime.block_on(take_over(older, &window, &status));
@@ -179,12 +200,20 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
             written = runtime.block_on(write_pidfile(path));
         }
     }
+    let web = match was_older {
+        true => runtime.block_on(open_web(config)),
+        false => web,
+    };
+    let web = web.map(|web| web.serve(Arc::clone(&instruments))).transpose()?;
+    let snapshots = Snapshots::start(Arc::clone(&instruments), outputs.sender())
+        .context("cannot start the thread of metrics")?;
     let control = match socket {
         // Who watches for a while only leaves the socket to who stays.
         Some(socket) if !(is_beside && limit.is_some()) => {
             let _inside = runtime.enter();
             let (table, status) = (Arc::clone(&table), Arc::clone(&status));
-            listen(&socket, Agent::new(mode, table, status, Arc::clone(&handover)))
+            let agent = Agent::new(mode, table, status, Arc::clone(&handover));
+            listen(&socket, agent.with(Arc::clone(&instruments)))
         }
         _ => None,
     };
@@ -202,16 +231,17 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
             }
         });
     }
-    let reload = again.map(|again| {
+    let reload = again.map(|sources| {
         Reload::start(Reloader {
-            sources: again.sources,
-            host: again.host,
+            sources,
+            host,
             config: config.clone(),
             needs,
             changes,
             names,
             alerts: outputs.sender(),
-            reloads: Arc::default(),
+            reloads: Arc::clone(&instruments.reloads),
+            instruments: Arc::clone(&instruments),
         })
     });
     let reload = reload.transpose().context("cannot start the reload thread")?;
@@ -223,7 +253,7 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         &handover,
         reload.as_ref(),
     ));
-    drop(reload);
+    drop((reload, snapshots, web));
 
     stop.store(true, Ordering::Relaxed);
     // A second stop signal must not wait for a drain that hangs.
@@ -322,6 +352,21 @@ async fn write_pidfile(path: &Path) -> Option<Pidfile> {
     loop {
         match Pidfile::write(path) {
             Ok(pidfile) => return Some(pidfile),
+            Err(_) if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(error) => {
+                tracing::warn!("{error:#}");
+                return None;
+            }
+        }
+    }
+}
+
+/// Listens where an older agent did that has just left. Without a web server everything else works.
+async fn open_web(config: &Config) -> Option<web::Listener> {
+    let deadline = Instant::now() + KNOWN;
+    loop {
+        match web::Listener::open(&config.web) {
+            Ok(web) => return web,
             Err(_) if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(20)).await,
             Err(error) => {
                 tracing::warn!("{error:#}");

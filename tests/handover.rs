@@ -36,7 +36,7 @@ fn arguments(rules: &Path, folder: &Path, more: &[&str]) -> Vec<String> {
 /// What `lanner status` answers.
 fn status(folder: &Path) -> Result<Value, String> {
     let output = Command::new(lanner::PROGRAM)
-        .arg("status")
+        .args(["status", "--json"])
         .args(["--socket", folder.join("lanner.sock").to_str().unwrap()])
         .output()
         .unwrap();

@@ -75,7 +75,7 @@ impl Agent {
     fn status(&self) -> Option<Value> {
         let socket = self.base.join("run").join(format!("{}.sock", name()));
         let output = Command::new(lanner::PROGRAM)
-            .args(["status", "--socket", socket.to_str().unwrap()])
+            .args(["status", "--json", "--socket", socket.to_str().unwrap()])
             .output()
             .unwrap();
         serde_json::from_slice(&output.stdout).ok()

@@ -15,7 +15,7 @@ use lanner_schema::event::{
 };
 use lanner_schema::record;
 use libbpf_rs::libbpf_sys::{bpf_map_create_opts, size_t};
-use libbpf_rs::query::ProgInfoIter;
+use libbpf_rs::query::{ProgInfoIter, ProgramInfo};
 use libbpf_rs::{
     Link, MapCore, MapFlags, MapHandle, MapType, Object, ObjectBuilder, OpenObject, PrintLevel, ProgramInput,
     ProgramMut, ProgramType,
@@ -364,13 +364,41 @@ impl Probes {
 
     /// Runs the kernel refused because the program was running on that CPU already, by program.
     pub(crate) fn recursion_misses(&self) -> Vec<(String, u64)> {
-        let ids: Vec<u32> = self
+        self.infos()
+            .filter(|(_, info)| info.ty == ProgramType::Tracing)
+            .map(|(name, info)| (name, info.recursion_misses))
+            .collect()
+    }
+
+    /// What the kernel says of the programs, by their whole names: it keeps 15 characters of them.
+    fn infos(&self) -> impl Iterator<Item = (String, ProgramInfo)> {
+        let names: Vec<(u32, String)> = self
             .programs()
-            .filter_map(|p| libbpf_rs::Program::id_from_fd(p.as_fd()).ok())
+            .filter_map(|p| {
+                let id = libbpf_rs::Program::id_from_fd(p.as_fd()).ok()?;
+                Some((id, p.name().to_string_lossy().into_owned()))
+            })
             .collect();
-        ProgInfoIter::default()
-            .filter(|info| ids.contains(&info.id) && info.ty == ProgramType::Tracing)
-            .map(|info| (info.name.to_string_lossy().into_owned(), info.recursion_misses))
+        ProgInfoIter::default().filter_map(move |info| {
+            let (_, name) = names.iter().find(|(id, _)| *id == info.id)?;
+            Some((name.clone(), info))
+        })
+    }
+
+    /// How often each program ran and for how many nanoseconds, where the kernel counts that.
+    pub(crate) fn program_runs(&self) -> Vec<(String, u64, u64)> {
+        let runs = |(name, info): (String, ProgramInfo)| (name, info.run_cnt, info.run_time_ns);
+        self.infos().map(runs).collect()
+    }
+
+    /// Records that were begun and lost, by CPU.
+    pub(crate) fn cpus(&self) -> Vec<(u64, u64)> {
+        let begun = self.sequences();
+        let lost = per_cpu(&self.map("all_drops"), 1).pop().unwrap_or_default();
+        let of = |cpu: usize| begun.iter().filter_map(|stream| stream.get(cpu)).sum();
+        lost.into_iter()
+            .enumerate()
+            .map(|(cpu, lost)| (of(cpu), lost))
             .collect()
     }
 

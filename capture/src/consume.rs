@@ -367,6 +367,8 @@ fn stats(probes: &Probes, consumer: &Consumer, cgroup_map: &ContainerCgroups) ->
         drops: probes.drops(),
         gaps: sequences.gaps,
         recursion_misses: probes.recursion_misses(),
+        program_runs: probes.program_runs(),
+        cpus: probes.cpus(),
         misses: probes.misses(),
         cgroup_map_failures: cgroup_map.failures(),
         ..consumer.stats()

@@ -21,6 +21,11 @@ pub struct Stats {
     /// Runs the kernel refused because the program was running on that CPU already, by program: events that have no
     /// sequence number and no type.
     pub recursion_misses: Vec<(String, u64)>,
+    /// How often each program ran and for how many nanoseconds; both 0 where the kernel does not count
+    /// (`kernel.bpf_stats_enabled`).
+    pub program_runs: Vec<(String, u64, u64)>,
+    /// Records that were begun and lost, by CPU.
+    pub cpus: Vec<(u64, u64)>,
     /// Values the programs could not read, by kind.
     pub misses: Vec<(&'static str, u64)>,
     /// Values that were longer than what a record keeps of them, by kind.

@@ -14,6 +14,7 @@ pub mod field;
 mod file_result;
 mod given;
 pub mod output;
+mod rule_costs;
 mod rules;
 mod ruleset;
 mod scope;
@@ -36,7 +37,7 @@ pub use rules::{
     UnusedSelection, Version, Vocabulary, WhyUnused, load, load_described, load_for, required_engine_version,
     rule_schema,
 };
-pub use ruleset::{Rule, Ruleset};
+pub use ruleset::{Rule, RuleCounts, Ruleset};
 pub use scope::Scope;
 pub use settings::{AppendOutput, ExtraField, Matching, Selection, Settings};
 pub use source::{EventSource, SOURCES, SYSCALL};

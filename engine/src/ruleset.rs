@@ -5,6 +5,7 @@ use crate::condition::{EventProgram, Expr, Memory, Program, Results, programs};
 use crate::coverage::{self, Coverage};
 use crate::field::FieldRef;
 use crate::output::Template;
+use crate::rule_costs::RuleCosts;
 use crate::settings::{Matching, Settings};
 use lanner_schema::alert::{Alert, FieldValue, Priority};
 use lanner_schema::event::{EVENTS, EventSet, Needs};
@@ -12,6 +13,7 @@ use lanner_schema::tier::Tier;
 use lanner_schema::view::EventView;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Something that is added to an alert's fields.
 #[derive(Debug)]
@@ -109,6 +111,27 @@ impl Rule {
     }
 }
 
+/// What a rule has done so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleCounts {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its priority.
+    pub priority: Priority,
+    /// Its source.
+    pub source: Arc<str>,
+    /// Its tags, sorted.
+    pub tags: Arc<[String]>,
+    /// Alerts it made.
+    pub matches: u64,
+    /// Events it was asked about. An earlier rule may have matched already, with `rule_matching: first`.
+    pub evaluations: u64,
+    /// Of those, the ones it was timed on, alone: one event in some thousands.
+    pub timed: u64,
+    /// How long these took.
+    pub time: Duration,
+}
+
 /// Rules that run.
 #[derive(Debug)]
 pub struct Ruleset {
@@ -122,6 +145,7 @@ pub struct Ruleset {
     memory: Memory,
     /// The rules that matched by the names of an event, and by its other names.
     matched: [Vec<u32>; 2],
+    costs: RuleCosts,
     alerts: [u64; Priority::ALL.len()],
     time_names: TimeNames,
 }
@@ -163,6 +187,7 @@ impl Ruleset {
             .collect();
         Ruleset {
             ranks: rules.iter().map(|rule| rule.rank).collect(),
+            costs: RuleCosts::new(rules.len()),
             rules,
             by_source,
             needs,
@@ -199,6 +224,25 @@ impl Ruleset {
         self.alerts[usize::from(priority.severity())]
     }
 
+    /// What each rule that runs has done so far, in the order of definition.
+    pub fn counts(&self) -> Vec<RuleCounts> {
+        let counts = |(index, rule): (usize, &Rule)| {
+            let timed = self.costs.timed(index);
+            RuleCounts {
+                name: Arc::clone(&rule.name),
+                priority: rule.priority,
+                source: Arc::clone(&rule.source),
+                tags: Arc::clone(&rule.tags),
+                matches: rule.matches,
+                evaluations: rule.events().iter().map(|event| self.costs.shown(event)).sum(),
+                timed: timed.evaluations,
+                time: timed.time,
+            }
+        };
+        let rules = self.rules.iter().enumerate();
+        rules.filter(|(_, rule)| rule.runs).map(counts).collect()
+    }
+
     /// Evaluates the rules on one event and hands over the alerts they make. Allocates only for an alert.
     ///
     /// Where what a call acted on goes by two names, each rule is evaluated by both and makes one alert, which prints the
@@ -210,6 +254,7 @@ impl Ruleset {
             settings,
             memory,
             matched,
+            costs,
             alerts,
             time_names,
             ..
@@ -218,6 +263,7 @@ impl Ruleset {
         let Some(program) = of_source.and_then(|programs| programs.get(event.event as usize)) else {
             return;
         };
+        costs.see(rules, event);
         let first_only = settings.rule_matching == Matching::First;
         let mut found = |index: u32, event: &EventView<'_>| {
             let Some(rule) = rules.get_mut(index as usize) else {

@@ -118,6 +118,8 @@ impl Record {
             pidfile: None,
             screen,
             limit: self.duration,
+            rules_files: files,
+            host,
             again: None,
             recording: Some(Recording {
                 recorder,

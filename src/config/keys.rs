@@ -14,7 +14,7 @@ use super::values::{
     optional_path, path, paths, plugin_index, plugin_name, positive, preset, priority, processes, retries,
     share, size, sockets, static_fields, tier,
 };
-use super::{Config, append_output, container_engines, selections, shape};
+use super::{Config, append_output, container_engines, selections, serving, shape};
 
 /// What the rows fill; the parts that several keys decide together are put together afterwards.
 #[derive(Debug, Default)]
@@ -244,14 +244,14 @@ static ROWS: &[Row] = &[
     Row("program_output.program", Text, Read(|s, n| { s.program_output.program = n.text()?.trim().to_owned(); Ok(()) })),
     Row("program_output.timeout_ms", Integer, Read(|s, n| { s.program_output.timeout = Some(limit_ms(n)?); Ok(()) })),
 
-    Row("webserver.enabled", Truth, Later),
-    Row("webserver.threadiness", Integer, Later),
-    Row("webserver.listen_port", Integer, Later),
-    Row("webserver.listen_address", Text, Later),
-    Row("webserver.k8s_healthz_endpoint", Text, Later),
-    Row("webserver.prometheus_metrics_enabled", Truth, Later),
-    Row("webserver.ssl_enabled", Truth, Later),
-    Row("webserver.ssl_certificate", Text, Later),
+    Row("webserver.enabled", Truth, Read(|s, n| { s.config.web.enabled = n.truth()?; Ok(()) })),
+    Row("webserver.threadiness", Integer, Read(|s, n| { s.config.web.threads = size(n)?; Ok(()) })),
+    Row("webserver.listen_port", Integer, Read(|s, n| { s.config.web.port = serving::port(n)?; Ok(()) })),
+    Row("webserver.listen_address", Text, Read(|s, n| { s.config.web.address = serving::address(n)?; Ok(()) })),
+    Row("webserver.k8s_healthz_endpoint", Text, Read(|s, n| { s.config.web.health = serving::endpoint(n)?; Ok(()) })),
+    Row("webserver.prometheus_metrics_enabled", Truth, Read(|s, n| { s.config.web.metrics = n.truth()?; Ok(()) })),
+    Row("webserver.ssl_enabled", Truth, Read(|s, n| { s.config.web.ssl = n.truth()?; Ok(()) })),
+    Row("webserver.ssl_certificate", Text, Read(|s, n| { s.config.web.certificate = path(n)?; Ok(()) })),
 
     Row("log_stderr", Truth, Read(|s, n| { s.config.log_stderr = n.truth()?; Ok(()) })),
     Row("log_syslog", Truth, Later),
@@ -266,21 +266,21 @@ static ROWS: &[Row] = &[
     Row("syscall_event_drops.max_burst", Integer, Read(|s, n| { s.config.drops.max_burst = positive(n)?; Ok(()) })),
     Row("syscall_event_drops.simulate_drops", Truth, Read(|s, n| { s.config.drops.simulate = n.truth()?; Ok(()) })),
 
-    Row("metrics.enabled", Truth, LaterWarn(truth, "metrics are not served yet")),
-    Row("metrics.interval", Text, Later),
-    Row("metrics.output_rule", Truth, Later),
-    Row("metrics.output_file", Text, Later),
-    Row("metrics.rules_counters_enabled", Truth, Later),
-    Row("metrics.resource_utilization_enabled", Truth, Later),
-    Row("metrics.state_counters_enabled", Truth, Later),
-    Row("metrics.kernel_event_counters_enabled", Truth, Later),
-    Row("metrics.kernel_event_counters_per_cpu_enabled", Truth, Later),
-    Row("metrics.libbpf_stats_enabled", Truth, Later),
+    Row("metrics.enabled", Truth, Read(|s, n| { s.config.metrics.enabled = n.truth()?; Ok(()) })),
+    Row("metrics.interval", Text, Read(|s, n| { s.config.metrics.interval = serving::interval(n)?; Ok(()) })),
+    Row("metrics.output_rule", Truth, Read(|s, n| { s.config.metrics.output_rule = n.truth()?; Ok(()) })),
+    Row("metrics.output_file", Text, Read(|s, n| { s.config.metrics.output_file = optional_path(n)?; Ok(()) })),
+    Row("metrics.rules_counters_enabled", Truth, Read(|s, n| { s.config.metrics.rules = n.truth()?; Ok(()) })),
+    Row("metrics.resource_utilization_enabled", Truth, Read(|s, n| { s.config.metrics.resources = n.truth()?; Ok(()) })),
+    Row("metrics.state_counters_enabled", Truth, Read(|s, n| { s.config.metrics.state = n.truth()?; Ok(()) })),
+    Row("metrics.kernel_event_counters_enabled", Truth, Read(|s, n| { s.config.metrics.kernel_events = n.truth()?; Ok(()) })),
+    Row("metrics.kernel_event_counters_per_cpu_enabled", Truth, Read(|s, n| { s.config.metrics.kernel_events_per_cpu = n.truth()?; Ok(()) })),
+    Row("metrics.libbpf_stats_enabled", Truth, Read(|s, n| { s.config.metrics.libbpf = n.truth()?; Ok(()) })),
     Row("metrics.plugins_metrics_enabled", Truth, Later),
     Row("metrics.jemalloc_stats_enabled", Truth, Later),
     Row("metrics.kernel_iter_event_counters_enabled", Truth, Later),
-    Row("metrics.convert_memory_to_mb", Truth, Later),
-    Row("metrics.include_empty_values", Truth, Later),
+    Row("metrics.convert_memory_to_mb", Truth, Read(|s, n| { s.config.metrics.memory_in_mb = n.truth()?; Ok(()) })),
+    Row("metrics.include_empty_values", Truth, Read(|s, n| { s.config.metrics.empty_values = n.truth()?; Ok(()) })),
 
     Row("base_syscalls.custom_set", Texts, LaterWarn(filled, "the set of traced system calls comes from the rules; custom_set is not served yet")),
     Row("base_syscalls.repair", Truth, Later),

@@ -12,6 +12,7 @@ mod keys;
 mod message;
 mod outputs;
 mod selections;
+mod serving;
 mod shape;
 mod tree;
 mod values;
@@ -26,6 +27,7 @@ use container_engines::Engines;
 pub(crate) use message::{ConfigError, Level, Messages};
 use message::{Message, Place};
 pub(crate) use selections::Placed;
+pub(crate) use serving::{Metrics, Web};
 use shape::Verdicts;
 pub(crate) use shape::{Verdict, json as json_schema};
 use tree::{Node, Value};
@@ -101,6 +103,10 @@ pub(crate) struct Config {
     pub(crate) engines: Engines,
     /// `runtime_directory`: where the control socket is; `None` when there shall be none.
     pub(crate) runtime_directory: Option<PathBuf>,
+    /// `webserver`.
+    pub(crate) web: Web,
+    /// `metrics`.
+    pub(crate) metrics: Metrics,
     /// How each file stands against the schema, in the order they were read.
     pub(crate) schema: Vec<Verdict>,
 }
@@ -150,6 +156,8 @@ impl Default for Config {
             },
             engines: Engines::default(),
             runtime_directory: Some("/run/lanner".into()),
+            web: Web::default(),
+            metrics: Metrics::default(),
             schema: Vec::new(),
         }
     }

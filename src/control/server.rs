@@ -18,6 +18,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::{Mode, REQUEST_MAX, Request};
 use crate::command::containers::Row;
 use crate::handover::{Claim, Handover, Leaving};
+use crate::metrics::Instruments;
 
 /// Connections served at a time; one more is told so.
 const CONNECTIONS: usize = 16;
@@ -34,6 +35,8 @@ pub(crate) struct Agent {
     pub(crate) status: Arc<Status>,
     /// How it leaves for a newer agent.
     pub(crate) handover: Arc<Handover>,
+    /// What counts.
+    instruments: Option<Arc<Instruments>>,
 }
 
 impl Agent {
@@ -50,6 +53,28 @@ impl Agent {
             table,
             status,
             handover,
+            instruments: None,
+        }
+    }
+
+    /// It says what these count, too.
+    pub(crate) fn with(self, instruments: Arc<Instruments>) -> Agent {
+        Agent {
+            instruments: Some(instruments),
+            ..self
+        }
+    }
+
+    /// Adds numbers to an answer about how it does.
+    async fn add_numbers(&self, answer: &mut Value) {
+        let Some(instruments) = self.instruments.clone() else {
+            return;
+        };
+        // It waits for the event thread.
+        if let Ok(Value::Object(numbers)) = tokio::task::spawn_blocking(move || instruments.status()).await
+            && let Value::Object(answer) = answer
+        {
+            answer.extend(numbers);
         }
     }
 
@@ -200,7 +225,13 @@ async fn serve(stream: UnixStream, agent: &Agent) -> io::Result<()> {
         };
         let line = String::from_utf8_lossy(line);
         let answer = match Request::parse(line.trim()) {
-            Some(request) => agent.answer(request, &mut peer),
+            Some(request) => {
+                let mut answer = agent.answer(request, &mut peer);
+                if request == Request::Status {
+                    agent.add_numbers(&mut answer).await;
+                }
+                answer
+            }
             None => {
                 // Who asks may be of a newer version.
                 let mut answer = agent.who();

@@ -26,6 +26,7 @@ use tokio::sync::watch;
 use crate::cli::{Cli, FalcoOptions};
 use crate::config::{self, Config};
 use crate::judge::{Change, Progress};
+use crate::metrics::{InForce, Instruments};
 use crate::{load, log, rules, run, schema};
 use places::{Contents, Places};
 
@@ -136,6 +137,7 @@ pub(crate) struct Reloader {
     pub(crate) names: watch::Sender<Vec<String>>,
     pub(crate) alerts: AlertSender,
     pub(crate) reloads: Arc<Reloads>,
+    pub(crate) instruments: Arc<Instruments>,
 }
 
 /// A reloader at work; it ends when this value goes.
@@ -292,6 +294,7 @@ impl Reloader {
             Ok(Progress::Complete(_)) | Err(_) => return Ok(false),
         }
         log::set(&config);
+        self.instruments.set_in_force(InForce::new(&config, &files));
         tracing::info!("reloaded ({why}): rules: {said}");
         self.config = config;
         self.needs = needs;

@@ -41,6 +41,7 @@ pub(super) fn keep(config: &mut Config, in_force: &Config) -> Vec<&'static str> 
         "where alerts go (outputs)",
         take(&mut config.outputs, &in_force.outputs),
     );
+    note("webserver", take(&mut config.web, &in_force.web));
     changed
 }
 
