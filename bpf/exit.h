@@ -68,24 +68,35 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	struct scratch *s;
 	bool compat = false;
 	__u32 wanted = call__wanted(nr, &compat);
+	__s64 result = ret;
 
 	if (!wanted)
 		return 0;
-	/* Its result is 32 bits wide in the other convention. */
-	if (config.drop_failed && (compat ? (__s32)ret < 0 : ret < 0)) {
+	/* An i386 result is 32 bits wide. The last page of addresses are errors, the others may be a mapping's. */
+	if (compat)
+		result = (__u32)ret >= (__u32)-MAX_ERRNO ? (__s64)(__s32)ret : (__s64)(__u32)ret;
+	if (config.drop_failed && result < 0) {
 		forget_begun();
 		return 0;
 	}
-	/* A successful exec is reported by the exec program; its arguments are gone here. */
-	if (wanted != SOCKETCALL && rows[row_of(wanted - 1)].flags & ROW_FAILURES_ONLY && ret >= 0)
-		return 0;
+	/* Which call of socketcall(2) it is shows itself later only. */
+	if (wanted != SOCKETCALL) {
+		row = row_of(wanted - 1);
+		/* A successful exec is reported by the exec program; its arguments are gone here. */
+		if (rows[row].flags & ROW_FAILURES_ONLY && result >= 0)
+			return 0;
+		if (!filter__passes(row, regs, compat, result)) {
+			if (rows[row].flags & ROW_AT_ENTER)
+				forget_begun();
+			return 0;
+		}
+	}
 	s = call__begin(regs, nr, &wanted, compat);
 	if (!s)
 		return 0;
 	row = row_of(wanted - 1);
 	event = &rows[row];
-	/* An i386 result is 32 bits wide. The last page of addresses are errors, the others may be a mapping's. */
-	s->ret = compat ? ((__u32)ret >= (__u32)-MAX_ERRNO ? (__s64)(__s32)ret : (__s64)(__u32)ret) : ret;
+	s->ret = result;
 	if (event->flags & ROW_MESSAGES && s->ret > 0) {
 		report_messages(s, row);
 		return 0;

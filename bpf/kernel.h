@@ -346,9 +346,11 @@ struct socket {
 #define PIDTYPE_SID 3
 #define TS_COMPAT 0x0002
 #define AT_FDCWD (-100)
+#define O_ACCMODE 3
 #define O_WRONLY 01
 #define O_CREAT 0100
 #define O_TRUNC 01000
+#define O_TMPFILE_BIT 020000000 /* of O_TMPFILE, what is no other flag */
 #define FMODE_CREATED 0x100000 /* since 4.19, 73a09dd94377 */
 #define I_CTIME_QUERIED 0x80000000 /* since 6.13, 4e40eff0b573: a flag among the nanoseconds */
 #define SB_RDONLY 1

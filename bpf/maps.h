@@ -69,6 +69,17 @@ struct {
 	__type(value, __u8);
 } containers SEC(".maps");
 
+/*
+ * Whose cgroups are, as the consumer found it: its generation << 1, and OWNER_CONTAINER. Of a cgroup that is not in here, or
+ * not in the generation that is, nothing is known.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, OWNERS);
+	__type(key, __u64);
+	__type(value, __u32);
+} owners SEC(".maps");
+
 /* A value of a call that was read when it began, for its return: of which call, and the value as it stands in a record. */
 struct begun_header {
 	__u64 arg; /* the first */

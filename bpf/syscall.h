@@ -3,6 +3,7 @@
 #pragma once
 
 #include "calls.h"
+#include "filter.h"
 #include "values.h"
 
 #define I386_PREAD64 180

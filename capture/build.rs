@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
+use lanner_schema::call_class::{CLASS_CONTAINER, CLASS_CREATES, CLASS_FAILED, CLASS_TRUNCATES};
 use lanner_schema::cgroup::Controller;
 use lanner_schema::event::{
     DEDICATED_COUNT, EVENT_COUNT, EVENTS, Event, EventRow, Extractor, FdUse, Holder, MAX_PARAMS, MAX_SNAPLEN,
@@ -103,6 +104,10 @@ fn header() -> String {
     }
     define(&mut out, "TASK_VALUES", TaskValue::ALL.len());
     define(&mut out, "SOCKETCALL_NAMES", SOCKETCALLS.len());
+    define(&mut out, "CLASS_CREATES", CLASS_CREATES);
+    define(&mut out, "CLASS_TRUNCATES", CLASS_TRUNCATES);
+    define(&mut out, "CLASS_FAILED", CLASS_FAILED);
+    define(&mut out, "CLASS_CONTAINER", CLASS_CONTAINER);
     define(&mut out, "MISS_KINDS", record::MISS_KINDS.len());
     for (index, name) in record::MISS_KINDS.iter().enumerate() {
         define(&mut out, format!("MISS_{name}"), index);
@@ -157,6 +162,8 @@ const LIMITS: &str = "
 #define SIZE_IOVECS 32       /* of a message, whose lengths are added up: as many as Falco does */
 #define RECORDS_PER_QUERY 32 /* of one stream on one CPU; a query of the ring costs as much as a small record */
 #define LOSING_CGROUPS 4096
+#define OWNERS 8192          /* cgroups of which the kernel's side is told whose they are */
+#define OWNER_CONTAINER 1    /* in owners, beside the generation */
 #define SYSCALLS 512
 #define MAX_ERRNO 4095      /* include/linux/err.h */
 #define SOCKETCALLS 32       /* 0: a call that does not exist */
@@ -212,6 +219,7 @@ struct param_row {
 
 struct event_row {
 	__u8 count, params, flags;
+	__u8 open_flags; /* the argument with the flags of an open, 0 where there is none */
 	struct param_row walked[MAX_WALKED];
 };
 
@@ -225,11 +233,13 @@ struct config {
 	__u16 socketcalls[SOCKETCALLS];
 	__u32 params[ROWS];         /* on-demand parameters that are read, by row */
 	__u32 task[ROWS];           /* values of the thread that are read (TASK_*) */
-	__u32 page_kb;
+	__u64 classes[ROWS];        /* of calls that somebody wants, by row: see call_class.rs */
+	__u32 page_kb, unused;
 };
 
 struct consumer {
 	__u32 sleeping;
+	__u32 generation; /* of what is known of the owners of cgroups; what is said in another one is out of date */
 };
 ";
 
@@ -249,10 +259,11 @@ fn c_row(row: &EventRow) -> String {
         _ => "0",
     };
     format!(
-        "\t[{}] = {{ .count = {}, .params = {}, .flags = {flags}, .walked = {{ {} }} }}, /* {} */ \\\n",
+        "\t[{}] = {{ .count = {}, .params = {}, .flags = {flags}, .open_flags = {}, .walked = {{ {} }} }}, /* {} */ \\\n",
         row.event as u16,
         walked.len(),
         row.params.len(),
+        row.open_flags_arg().unwrap_or(0),
         walked.join(", "),
         row.name
     )

@@ -8,8 +8,9 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use lanner_schema::call_class::ClassSet;
 use lanner_schema::cgroup::Controller;
-use lanner_schema::container::CgroupMap;
+use lanner_schema::container::{CgroupMap, Watch};
 use lanner_schema::event::{
     DEDICATED_COUNT, EVENT_COUNT, EVENTS, Event, EventRow, EventSet, SOCKETCALLS as CALLS,
 };
@@ -35,6 +36,7 @@ const SOCKETCALLS: usize = 32;
 const ROWS: usize = (DEDICATED_COUNT + 1).next_power_of_two();
 /// Bytes before the table of system calls.
 const FIXED: usize = 16;
+const CONFIG_LEN: usize = FIXED + SYSCALLS * 4 + SOCKETCALLS * 2 + ROWS * (4 + 4 + 8) + 8;
 /// Marks i386 `socketcall(2)` in the table of system calls.
 const SOCKETCALL: u32 = 0xffff;
 const I386_SOCKETCALL: usize = 102;
@@ -297,9 +299,23 @@ impl Probes {
         MapHandle::try_from(&map).map_err(|e| CaptureError::bpf(format!("use map {name}"), e))
     }
 
-    /// The flag the consumer raises before it sleeps.
-    pub(crate) fn sleep_flag(&self) -> Result<SleepFlag, CaptureError> {
-        SleepFlag::new(&self.map(".data.consumer")?)
+    /// What the consumer shares with the programs.
+    pub(crate) fn consumer_page(&self) -> Result<Arc<ConsumerPage>, CaptureError> {
+        Ok(Arc::new(ConsumerPage::new(&self.map(".data.consumer")?)?))
+    }
+
+    /// The programs' knowledge of owners; failures to tell them are counted with those of `counted`.
+    pub(crate) fn owners(
+        &self,
+        page: &Arc<ConsumerPage>,
+        counted: &ContainerCgroups,
+    ) -> Result<KernelOwners, CaptureError> {
+        Ok(KernelOwners {
+            map: self.map("owners")?,
+            page: Arc::clone(page),
+            told: Vec::new(),
+            failures: Arc::clone(&counted.failures),
+        })
     }
 
     /// Per CPU and stream, the number of records that were ever begun.
@@ -423,7 +439,7 @@ impl Probes {
     pub(crate) fn cgroup_map(&self) -> Result<Arc<ContainerCgroups>, CaptureError> {
         Ok(Arc::new(ContainerCgroups {
             map: self.map("containers")?,
-            failures: AtomicU64::new(0),
+            failures: Arc::default(),
         }))
     }
 }
@@ -491,7 +507,7 @@ fn config_bytes(plan: &Plan, self_pid: u32) -> Vec<u8> {
         *multiplexer = native | SOCKETCALL << 16;
     }
     let thread_exits = u32::from(plan.shown.contains(Event::Procexit));
-    let mut bytes = Vec::with_capacity(FIXED + SYSCALLS * 4 + SOCKETCALLS * 2 + ROWS * 8 + 4);
+    let mut bytes = Vec::with_capacity(CONFIG_LEN);
     bytes.extend(self_pid.to_ne_bytes());
     bytes.extend(thread_exits.to_ne_bytes());
     bytes.extend(u32::from(plan.drop_failed).to_ne_bytes());
@@ -500,7 +516,14 @@ fn config_bytes(plan: &Plan, self_pid: u32) -> Vec<u8> {
     bytes.extend(socketcalls.iter().flat_map(|s| s.to_ne_bytes()));
     bytes.extend(by_row(&plan.params).iter().flat_map(|bits| bits.to_ne_bytes()));
     bytes.extend(by_row(&plan.task).iter().flat_map(|bits| bits.to_ne_bytes()));
+    let mut classes = [ClassSet::NONE; ROWS];
+    for event in plan.captured.iter() {
+        let of_row = &mut classes[event.description()];
+        *of_row = of_row.union(plan.classes[event as usize]);
+    }
+    bytes.extend(classes.iter().flat_map(|classes| classes.bits().to_ne_bytes()));
     bytes.extend(page_kb.to_ne_bytes());
+    bytes.resize(CONFIG_LEN, 0);
     bytes
 }
 
@@ -530,7 +553,7 @@ fn native(row: &EventRow) -> &'static [u16] {
 #[derive(Debug)]
 pub(crate) struct ContainerCgroups {
     map: MapHandle,
-    failures: AtomicU64,
+    failures: Arc<AtomicU64>,
 }
 
 impl ContainerCgroups {
@@ -556,17 +579,22 @@ impl CgroupMap for ContainerCgroups {
     }
 }
 
-/// `consumer.sleeping`, shared with the programs by mapping their `.data.consumer`.
+/// `struct consumer`, shared with the programs by mapping their `.data.consumer`.
 #[derive(Debug)]
-pub(crate) struct SleepFlag {
+pub(crate) struct ConsumerPage {
     page: NonNull<std::ffi::c_void>,
     _map: OwnedFd,
 }
 
+// SAFETY: the page is only looked at through its atomic numbers, and stays mapped until the last owner drops it.
+unsafe impl Send for ConsumerPage {}
+// SAFETY: as above.
+unsafe impl Sync for ConsumerPage {}
+
 const PAGE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
-impl SleepFlag {
-    fn new(map: &MapHandle) -> Result<SleepFlag, CaptureError> {
+impl ConsumerPage {
+    fn new(map: &MapHandle) -> Result<ConsumerPage, CaptureError> {
         let io = |source: std::io::Error| CaptureError::Io {
             path: "the map .data.consumer".into(),
             source,
@@ -585,24 +613,74 @@ impl SleepFlag {
             )
         }
         .map_err(|errno| io(errno.into()))?;
-        Ok(SleepFlag { page, _map: fd })
+        Ok(ConsumerPage { page, _map: fd })
     }
 
-    fn flag(&self) -> &AtomicU32 {
+    fn sleeping(&self) -> &AtomicU32 {
         // SAFETY: the page is mapped until self is dropped, aligned, and its first four bytes are `consumer.sleeping`,
         // which the programs and this process only read and write whole.
         unsafe { AtomicU32::from_ptr(self.page.as_ptr().cast()) }
     }
 
-    pub(crate) fn set(&self, sleeping: bool) {
-        self.flag().store(u32::from(sleeping), Ordering::SeqCst);
+    fn generation(&self) -> &AtomicU32 {
+        // SAFETY: as above; the next four bytes are `consumer.generation`.
+        unsafe { AtomicU32::from_ptr(self.page.as_ptr().cast::<u32>().add(1)) }
+    }
+
+    /// Raises or lowers the flag that the consumer sleeps.
+    pub(crate) fn set_sleeping(&self, sleeping: bool) {
+        self.sleeping().store(u32::from(sleeping), Ordering::SeqCst);
     }
 }
 
-impl Drop for SleepFlag {
+impl Watch for ConsumerPage {
+    /// Nothing that was said of owners counts any more.
+    fn changed(&self) {
+        self.generation().fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for ConsumerPage {
     fn drop(&mut self) {
         // SAFETY: the mapping made in new(), and no reference to it outlives self. A failure leaves a page mapped.
         let _ = unsafe { munmap(self.page, PAGE.get()) };
+    }
+}
+
+/// What the programs know of the owners of cgroups: what this thread found, until the containers change.
+#[derive(Debug)]
+pub(crate) struct KernelOwners {
+    map: MapHandle,
+    page: Arc<ConsumerPage>,
+    told: Vec<u64>,
+    failures: Arc<AtomicU64>,
+}
+
+/// Cgroups that are told of before all are forgotten: those that are gone leave no trace else.
+const TOLD: usize = 8192;
+
+impl KernelOwners {
+    /// What is found now, of a table that is looked at after this, holds while this number stays.
+    pub(crate) fn generation(&self) -> u32 {
+        self.page.generation().load(Ordering::SeqCst)
+    }
+
+    /// Tells whose a cgroup is, as it was found in this generation.
+    pub(crate) fn tell(&mut self, cgroup: u64, in_container: bool, generation: u32) {
+        if self.told.len() >= TOLD {
+            for cgroup in self.told.drain(..) {
+                // Absent is what is wanted.
+                let _ = self.map.delete(&cgroup.to_ne_bytes());
+            }
+        }
+        self.told.push(cgroup);
+        let value = generation << 1 | u32::from(in_container);
+        let done = self
+            .map
+            .update(&cgroup.to_ne_bytes(), &value.to_ne_bytes(), MapFlags::ANY);
+        if done.is_err() {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -618,6 +696,7 @@ mod tests {
             reason: String::new(),
             shown: [Event::Openat, Event::Connect].into_iter().collect(),
             captured: [Event::Openat, Event::Connect].into_iter().collect(),
+            classes: [ClassSet::ALL; EVENT_COUNT],
             params: [0; EVENT_COUNT],
             task: [0; EVENT_COUNT],
             environment: false,
@@ -628,7 +707,7 @@ mod tests {
             controller: None,
         };
         let bytes = config_bytes(&plan, 7);
-        assert_eq!(bytes.len(), FIXED + 4 * SYSCALLS + 2 * SOCKETCALLS + 8 * ROWS + 4);
+        assert_eq!(bytes.len(), CONFIG_LEN);
         let slot = |nr: usize| u32::from_ne_bytes(*bytes[FIXED + 4 * nr..].first_chunk().unwrap());
         if cfg!(target_arch = "x86_64") {
             assert_eq!(slot(257), Event::Openat as u32 + 1);

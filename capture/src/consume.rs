@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use lanner_schema::view::{Earlier, EventView, NameSet, Names, ResolvedPath, Sour
 use libbpf_rs::{RingBuffer, RingBufferBuilder};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::bpf::{ContainerCgroups, Probes};
+use crate::bpf::{ConsumerPage, ContainerCgroups, Probes};
 use crate::cgroup::Cgroups;
 use crate::container_event;
 use crate::decode::{PathParams, PathRanges, Paths, push_relative};
@@ -61,6 +61,7 @@ const CHORES: Duration = Duration::from_secs(1);
 pub struct Capture {
     probes: Probes,
     plan: Plan,
+    page: Arc<ConsumerPage>,
     cgroup_map: Arc<ContainerCgroups>,
     host_names: Arc<HostNames>,
     consumer: RefCell<Consumer>,
@@ -101,6 +102,11 @@ impl Capture {
     ) -> Result<Capture, CaptureError> {
         let probes = Probes::start(&plan)?;
         let cgroup_map = probes.cgroup_map()?;
+        let page = probes.consumer_page()?;
+        let owners = probes.owners(&page, &cgroup_map)?;
+        // Typed first: what is kept there is any watcher.
+        let watcher: Weak<ConsumerPage> = Arc::downgrade(&page);
+        containers.tell(watcher);
         let host_names = Arc::<HostNames>::default();
         let outside = match &recorder {
             Some(recorder) => {
@@ -123,7 +129,9 @@ impl Capture {
             consumer.keep(recorder);
         }
         consumer.keep_of_processes(plan.environment, plan.cgroups);
+        consumer.owners.tell(owners);
         Ok(Capture {
+            page,
             probes,
             plan,
             cgroup_map,
@@ -202,7 +210,7 @@ impl Capture {
     /// When the ring can't be read.
     pub fn run_with(&mut self, stop: &AtomicBool, audience: &mut dyn Audience) -> Result<(), CaptureError> {
         let ring_map = self.probes.map("ring")?;
-        let sleep_flag = self.probes.sleep_flag()?;
+        let page = &self.page;
         let consumer = &self.consumer;
         // Shown to by the ring's records and by the chores.
         let audience = RefCell::new(audience);
@@ -252,12 +260,12 @@ impl Capture {
                 continue;
             }
             // Raise the flag, then look once more: a record submitted before the flag was seen wakes nobody.
-            sleep_flag.set(true);
+            page.set_sleeping(true);
             match ring.consume_raw_n(BATCH) {
                 0 => wait(&ring, SLEEP),
                 _ => idle = 0,
             }
-            sleep_flag.set(false);
+            page.set_sleeping(false);
         }
         // Nothing is added once the programs are detached, but one may still be running on another CPU: read until every
         // record that was begun has come or is counted as lost.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lanner_schema::container::{Container, ContainerReader, ContainerTable, Containers, Learnt, Owner};
 
+use crate::bpf::KernelOwners;
 use crate::cgroup::Cgroups;
 use crate::container_path::{InPath, container_in_path, is_hex_id};
 use crate::id_map::IdMap;
@@ -47,9 +48,13 @@ impl Made {
     }
 }
 
-/// Cgroup ids to owners, remembered until the containers change.
+/// Cgroup ids to owners, remembered until the containers change. The kernel's side is told, and what it knows ends with
+/// the same change.
 #[derive(Debug)]
 pub(crate) struct Owners {
+    kernel: Option<KernelOwners>,
+    /// What is known was found in it.
+    generation: u32,
     cgroups: Option<Arc<Cgroups>>,
     reader: ContainerReader,
     known: IdMap<u64, Known>,
@@ -73,6 +78,8 @@ impl Owners {
         outside: Outside,
     ) -> Owners {
         Owners {
+            kernel: None,
+            generation: 0,
             cgroups,
             outside,
             reader: table.reader(),
@@ -96,6 +103,12 @@ impl Owners {
         }
     }
 
+    /// Tells the kernel's side what is found from now on.
+    pub(crate) fn tell(&mut self, kernel: KernelOwners) {
+        self.kernel = Some(kernel);
+        self.known.clear();
+    }
+
     /// Makes sure the owner of `cgroup` is known. `parent` gives the cgroup of the parent process, asked when this one is
     /// gone: who starts a process in a container is in it, but for the runtime.
     pub(crate) fn ensure(&mut self, cgroup: u64, parent: impl FnOnce() -> Option<u64>) {
@@ -106,13 +119,23 @@ impl Owners {
         if self.known.contains_key(&cgroup) {
             return;
         }
-        let found = self.find(cgroup).unwrap_or_else(|| {
+        let found = self.find(cgroup);
+        let is_found = found.is_some();
+        let found = found.unwrap_or_else(|| {
             self.vanished += 1;
             parent()
                 .and_then(|p| self.known.get(&p).cloned())
                 .unwrap_or(Known::Host)
         });
         let found = self.identified(cgroup, found);
+        if let Some(kernel) = self.kernel.as_mut().filter(|_| is_found) {
+            match &found {
+                Known::Host => kernel.tell(cgroup, false, self.generation),
+                // The filter takes the name for the host's.
+                Known::Container(container) if container.id() == "host" => {}
+                Known::Container(_) => kernel.tell(cgroup, true, self.generation),
+            }
+        }
         self.known.insert(cgroup, found);
     }
 
@@ -123,7 +146,10 @@ impl Owners {
 
     /// Takes over a change of the containers; true when there was one.
     pub(crate) fn refresh(&mut self) -> bool {
-        let changed = self.reader.refresh();
+        // In this order: a change that is not seen here makes what is found here count for nothing.
+        let generation = self.kernel.as_ref().map_or(0, KernelOwners::generation);
+        let changed = self.reader.refresh() || generation != self.generation;
+        self.generation = generation;
         if changed {
             self.outside.containers(self.reader.containers());
             self.known.clear();

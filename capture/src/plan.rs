@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use lanner_schema::call_class::ClassSet;
 use lanner_schema::cgroup::Controller;
 use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventRow, EventSet, MAX_SNAPLEN, Needs, SNAPLEN};
 
@@ -62,6 +63,8 @@ pub struct Plan {
     pub shown: EventSet,
     /// Events that are captured: those, and what the process state needs.
     pub captured: EventSet,
+    /// Per event, the classes of calls that are captured; the programs drop the others.
+    pub classes: [ClassSet; EVENT_COUNT],
     /// Per event, the on-demand parameters that are read.
     pub params: [u32; EVENT_COUNT],
     /// Calls that failed are not captured.
@@ -159,6 +162,7 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         reason,
         shown,
         captured,
+        classes: classes(needs),
         params,
         task,
         environment: needs.environment,
@@ -170,7 +174,27 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
     })
 }
 
+/// What of each event is captured: what a rule can match, and all that the state follows.
+fn classes(needs: &Needs) -> [ClassSet; EVENT_COUNT] {
+    let mut classes = needs.classes;
+    for (row, classes) in EVENTS.iter().zip(&mut classes) {
+        if is_followed(row.event) || !row.is_call() {
+            *classes = ClassSet::ALL;
+        } else if row.open_flags_arg().is_none() {
+            *classes = classes.whatever_flags();
+        }
+    }
+    classes
+}
+
 impl Plan {
+    /// The calls of which not all are captured.
+    pub fn filtered(&self) -> impl Iterator<Item = (Event, ClassSet)> {
+        let classes = |event: Event| (event, self.classes[event as usize]);
+        let captured = self.captured.iter().map(classes);
+        captured.filter(|(_, classes)| *classes != ClassSet::ALL)
+    }
+
     /// Calls of which a value is read when they begin.
     pub(crate) fn read_at_enter(&self) -> EventSet {
         let wanted = |row: &&EventRow| row.at_enter() & self.params[row.event as usize] != 0;
@@ -193,6 +217,19 @@ impl fmt::Display for Plan {
                 mebibytes => format!("{mebibytes} MiB"),
             }
         )?;
+        let (mut results, mut owners, mut flags) = (0, 0, 0);
+        for (_, classes) in self.filtered() {
+            results += usize::from(classes.minds_result());
+            owners += usize::from(classes.minds_owner());
+            flags += usize::from(classes.minds_flags());
+        }
+        if results + owners + flags > 0 {
+            write!(
+                f,
+                "; the kernel's side leaves out what no rule can match, by the result of {results} of them, by container or \
+                 host of {owners}, by what is opened for of {flags}"
+            )?;
+        }
         if let Some(controller) = self.controller {
             write!(
                 f,

@@ -8,7 +8,8 @@ use crate::output::Template;
 use crate::rule_costs::RuleCosts;
 use crate::settings::{Matching, Settings};
 use lanner_schema::alert::{Alert, FieldValue, Priority};
-use lanner_schema::event::{EVENTS, EventSet, Needs};
+use lanner_schema::call_class::ClassSet;
+use lanner_schema::event::{EVENT_COUNT, EVENTS, EventSet, Needs};
 use lanner_schema::tier::Tier;
 use lanner_schema::view::EventView;
 use std::collections::BTreeSet;
@@ -152,7 +153,10 @@ pub struct Ruleset {
 
 impl Ruleset {
     pub(crate) fn new(rules: Vec<Rule>, sources: usize, settings: &Settings) -> Ruleset {
-        let mut needs = Needs::default();
+        let mut needs = Needs {
+            classes: [ClassSet::NONE; EVENT_COUNT],
+            ..Needs::default()
+        };
         for rule in rules.iter().filter(|rule| rule.runs) {
             rule.program.needs(&mut needs);
             if settings.real_names {
@@ -175,6 +179,7 @@ impl Ruleset {
         needs.unnamed_io = of_host(needs.unnamed_io).difference(needs.events);
         let mut running: Vec<(u32, &Rule)> = (0u32..).zip(&rules).filter(|(_, rule)| rule.runs).collect();
         running.sort_by_key(|(_, rule)| rule.rank);
+        let classes = &mut needs.classes;
         let by_source = (0..sources)
             .map(|source| {
                 let of_source = running
@@ -182,7 +187,12 @@ impl Ruleset {
                     .filter(|(_, rule)| usize::from(rule.source_index) == source);
                 let conditions: Vec<(u32, &Program)> =
                     of_source.map(|(index, rule)| (*index, &rule.program)).collect();
-                programs(EVENTS.iter().map(|row| row.event), &conditions)
+                let programs = programs(EVENTS.iter().map(|row| row.event), &conditions);
+                let (programs, of_source): (Vec<_>, Vec<_>) = programs.into_iter().unzip();
+                for (all, of_source) in classes.iter_mut().zip(of_source) {
+                    *all = all.union(of_source);
+                }
+                programs
             })
             .collect();
         Ruleset {

@@ -200,7 +200,8 @@ impl Happening {
         let mut happening = Happening::new(Event::Openat, wire);
         happening.paths.push((2, absolute.clone()));
         happening.descriptor = Some(FileOrSocket::File {
-            fd: result,
+            // As capture gives it.
+            fd: result.max(-1),
             path: absolute,
             raw: path.to_vec(),
         });

@@ -142,7 +142,11 @@ impl Record {
 
     fn needs(&self, ruleset: &Ruleset) -> anyhow::Result<Needs> {
         if !self.all && self.events.is_empty() {
-            return Ok(ruleset.needs().clone());
+            // Other rules may be shown the recording: of an event type it has every call.
+            return Ok(Needs {
+                classes: Needs::default().classes,
+                ..ruleset.needs().clone()
+            });
         }
         let mut events = EventSet::NONE;
         for name in &self.events {

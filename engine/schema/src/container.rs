@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 /// How a container was learnt.
@@ -334,6 +334,12 @@ pub trait Identify: Send + Sync + std::fmt::Debug {
     fn ask(&self, seen: &Arc<Container>) -> bool;
 }
 
+/// Who has to know that the table changed before its writer goes on.
+pub trait Watch: Send + Sync + std::fmt::Debug {
+    /// The table is another one; readers see it from now on.
+    fn changed(&self);
+}
+
 /// [`Containers`], written by the runtime's side and read by the event thread without a lock: a reader looks at one atomic
 /// number per event and takes a new snapshot only when it changed.
 #[derive(Debug, Default)]
@@ -342,6 +348,7 @@ pub struct ContainerTable {
     current: Mutex<Arc<Containers>>,
     changed: Condvar,
     identify: Mutex<Option<Arc<dyn Identify>>>,
+    watchers: Mutex<Vec<Weak<dyn Watch>>>,
 }
 
 impl ContainerTable {
@@ -358,6 +365,14 @@ impl ContainerTable {
         change(&mut next);
         *current = Arc::new(next);
         self.generation.fetch_add(1, Ordering::Release);
+        // Still with the lock: a writer that has returned has told everybody.
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        watchers.retain(|watcher| {
+            let watcher = watcher.upgrade();
+            watcher.as_ref().inspect(|watcher| watcher.changed());
+            watcher.is_some()
+        });
+        drop(watchers);
         drop(current);
         self.changed.notify_all();
     }
@@ -365,6 +380,12 @@ impl ContainerTable {
     /// Who is asked about containers that are known by their cgroup only, from now on.
     pub fn identify_by(&self, identify: Arc<dyn Identify>) {
         *self.identify.lock().unwrap_or_else(PoisonError::into_inner) = Some(identify);
+    }
+
+    /// Tells `watcher` of every change from now on, as long as somebody else keeps it.
+    pub fn tell(&self, watcher: Weak<dyn Watch>) {
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        watchers.push(watcher);
     }
 
     /// What the table holds now.
@@ -464,6 +485,27 @@ mod tests {
         assert!(reader.containers().get(7).is_none());
         assert!(reader.refresh());
         assert_eq!(reader.containers().get(7).unwrap().id(), "0123456789ab");
+    }
+
+    #[test]
+    fn whoever_watches_knows_of_a_change_before_its_writer_goes_on() {
+        #[derive(Debug, Default)]
+        struct Count(AtomicU64);
+        impl Watch for Count {
+            fn changed(&self) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let table = ContainerTable::new();
+        let count = Arc::new(Count::default());
+        let weak = Arc::downgrade(&count);
+        table.tell(weak);
+        table.update(|known| known.insert(Arc::new(test_container("0123456789abcdef", 7))));
+        table.update(|known| known.remove("0123456789abcdef"));
+        assert_eq!(count.0.load(Ordering::Relaxed), 2);
+        drop(count);
+        table.update(|_| {});
+        assert!(table.watchers.lock().unwrap().is_empty());
     }
 
     #[test]

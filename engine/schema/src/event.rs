@@ -4,6 +4,7 @@
 //! comes from, so that a system call whose parameters are plain arguments needs a row and nothing else: capture's
 //! build script turns the rows into the C table that the BPF walker reads, and the decoder reads the same rows.
 
+use crate::call_class::ClassSet;
 use crate::descriptor::DescriptorKind;
 use crate::flags::FlagTable;
 use crate::task::TaskValue;
@@ -677,6 +678,17 @@ impl EventRow {
             .map_or(0, |index| 1 << index)
     }
 
+    /// The argument with the flags of a call that opens a file; `None` where they are elsewhere.
+    pub fn open_flags_arg(&self) -> Option<u8> {
+        let FdUse::Opens { flags, .. } = self.fd else {
+            return None;
+        };
+        match self.params[usize::from(flags)].from {
+            Origin::Arg(arg) => Some(arg),
+            _ => None,
+        }
+    }
+
     /// The index of the parameter with the result of the call.
     pub fn result(&self) -> Option<usize> {
         self.params.iter().position(|p| p.from == Origin::Return)
@@ -939,6 +951,8 @@ pub struct Needs {
     pub events: EventSet,
     /// The others of them that a rule can match on: wanted when the operator asks for all (`base_syscalls.all`).
     pub unnamed_io: EventSet,
+    /// Per event, the classes of calls on which a rule can match. Only calls have classes.
+    pub classes: [ClassSet; EVENT_COUNT],
     /// Per event, the bit *n* set when a rule reads the on-demand parameter *n*.
     pub params: [u32; EVENT_COUNT],
     /// Per event, the bits of the [`TaskValue`]s a rule reads.
@@ -958,6 +972,7 @@ impl Needs {
         Needs {
             events: EventSet::all(),
             unnamed_io: EventSet::NONE,
+            classes: [ClassSet::ALL; EVENT_COUNT],
             params: [u32::MAX; EVENT_COUNT],
             task: [u32::MAX; EVENT_COUNT],
             environment: true,
@@ -994,6 +1009,7 @@ impl Default for Needs {
         Needs {
             events: EventSet::NONE,
             unnamed_io: EventSet::NONE,
+            classes: [ClassSet::ALL; EVENT_COUNT],
             params: [0; EVENT_COUNT],
             task: [0; EVENT_COUNT],
             environment: false,

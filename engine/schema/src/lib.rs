@@ -1,6 +1,7 @@
 //! The tables and plain types every part of Lanner meets in. No dependencies.
 //!
 //! * [`event`]: one row per event; the C header of the BPF programs, the decoder and `--list-events` come from it.
+//! * [`call_class`]: what the kernel's side can tell of a call before it makes a record of it.
 //! * [`record`]: the bytes of one event between kernel and user space.
 //! * [`task`]: what the kernel says of a thread at an event.
 //! * [`process`], [`descriptor`], [`container`]: the state around an event.
@@ -13,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod alert;
+pub mod call_class;
 pub mod cgroup;
 pub mod container;
 pub mod descriptor;

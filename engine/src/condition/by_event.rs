@@ -61,7 +61,7 @@ pub(super) fn truth(check: &CheckNode, event: Event) -> Option<bool> {
     }
 }
 
-fn is_missing(source: &Source, event: Event) -> bool {
+pub(super) fn is_missing(source: &Source, event: Event) -> bool {
     source
         .get(&blank(event), &mut Scratch::new(), &mut Vec::new())
         .is_none()

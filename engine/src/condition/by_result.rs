@@ -1,5 +1,7 @@
 //! What is decided of a check by whether the call succeeded, before any event is seen.
 
+use std::ops::RangeInclusive;
+
 use lanner_schema::descriptor::Descriptor;
 use lanner_schema::event::{Event, FdUse};
 use lanner_schema::view::EventView;
@@ -42,18 +44,22 @@ pub(super) fn truth(check: &CheckNode, event: Event, results: Results) -> Option
     };
     let tried: Vec<i64> = match (results, numbered) {
         (Results::All, _) => return None,
-        (Results::Failures, _) => (-MAX_ERRNO..0).collect(),
+        // A call can give less than any errno: a negated process group, an offset.
+        (Results::Failures, false) => (-MAX_ERRNO..0).chain([i64::MIN]).collect(),
+        // As capture gives it.
+        (Results::Failures, true) if field.row.name == "fd.num" => vec![-1],
+        (Results::Failures, true) => turns(&check.matcher, i64::MIN..=-1)?,
         // They have the same value for each success.
         (Results::Successes, false) => vec![0],
-        (Results::Successes, true) => turns(&check.matcher)?,
+        (Results::Successes, true) => turns(&check.matcher, 0..=i64::MAX)?,
     };
     let first = with_result(check, event, *tried.first()?);
     let same = |result: &i64| with_result(check, event, *result) == first;
     tried.iter().all(same).then_some(first)
 }
 
-/// Numbers from 0 on among which the test changes its mind if it ever does.
-fn turns(matcher: &Matcher) -> Option<Vec<i64>> {
+/// Numbers of a range among which the test changes its mind if it ever does.
+fn turns(matcher: &Matcher, range: RangeInclusive<i64>) -> Option<Vec<i64>> {
     let constants: Vec<i128> = match matcher {
         Matcher::Exists => Vec::new(),
         Matcher::Number(_, number) => vec![*number],
@@ -61,13 +67,17 @@ fn turns(matcher: &Matcher) -> Option<Vec<i64>> {
         _ => return None,
     };
     let near = constants.iter().flat_map(|n| [n - 1, *n, n + 1]);
-    let near = near.filter_map(|n| i64::try_from(n).ok()).filter(|n| *n >= 0);
-    Some([0, i64::MAX].into_iter().chain(near).collect())
+    let near = near.filter_map(|n| i64::try_from(n).ok());
+    let ends = [*range.start(), *range.end()];
+    Some(
+        ends.into_iter()
+            .chain(near.filter(|n| range.contains(n)))
+            .collect(),
+    )
 }
 
 fn with_result(check: &CheckNode, event: Event, result: i64) -> bool {
     let opened = Descriptor {
-        // As capture gives it.
         number: result.max(-1),
         ..Descriptor::default()
     };

@@ -1,10 +1,13 @@
-//! The programs of many types of events: types on which conditions come to the same share one.
+//! The programs of many types of events: types on which conditions come to the same share one. And the classes of calls of
+//! each type on which any of the conditions can be true.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use lanner_schema::call_class::ClassSet;
 use lanner_schema::event::Event;
 
+use super::by_class::{self, ByClass, Possible};
 use super::by_event;
 use super::event_program::EventProgram;
 use super::node::{ByText, CheckNode, Node};
@@ -22,15 +25,17 @@ struct Signature {
     built: Vec<bool>,
 }
 
-/// Programs for `events`, in their order, of conditions that are given in order and named.
+/// Programs for `events`, in their order, of conditions that are given in order and named; and the classes of calls outside
+/// of which none of them is true.
 pub(crate) fn programs(
     events: impl Iterator<Item = Event>,
     conditions: &[(u32, &Program)],
-) -> Vec<Arc<EventProgram>> {
+) -> Vec<(Arc<EventProgram>, ClassSet)> {
     // Every check once, and which of them each condition has.
     #[allow(clippy::mutable_key_type)] // the text by which checks are compared never changes
     let mut names: QuickMap<ByText, u32> = QuickMap::default();
-    let mut checks: Vec<Arc<CheckNode>> = Vec::new();
+    let mut checks: Vec<(Arc<CheckNode>, ByClass)> = Vec::new();
+    let mut places: HashMap<*const CheckNode, u32> = HashMap::new();
     let of_conditions: Vec<Vec<u32>> = conditions
         .iter()
         .map(|(_, program)| {
@@ -41,10 +46,12 @@ pub(crate) fn programs(
                     Node::And(children) | Node::Or(children) => left.extend(children),
                     Node::Not(child) => left.push(child),
                     Node::Check(check) => {
-                        own.push(*names.entry(ByText(Arc::clone(check))).or_insert_with(|| {
-                            checks.push(Arc::clone(check));
+                        let place = *names.entry(ByText(Arc::clone(check))).or_insert_with(|| {
+                            checks.push((Arc::clone(check), ByClass::new(check)));
                             checks.len() as u32 - 1
-                        }));
+                        });
+                        places.insert(Arc::as_ptr(check), place);
+                        own.push(place);
                     }
                 }
             }
@@ -52,6 +59,7 @@ pub(crate) fn programs(
         })
         .collect();
     let mut known: HashMap<Signature, Arc<EventProgram>> = HashMap::new();
+    let mut known_classes: HashMap<(*const EventProgram, Vec<Possible>), ClassSet> = HashMap::new();
     let mut program = |event: Event| {
         let on_it = (0u32..)
             .zip(conditions)
@@ -64,27 +72,47 @@ pub(crate) fn programs(
             .collect();
         needed.sort_unstable();
         needed.dedup();
+        let decided = |check: &u32| by_event::truth(&checks[*check as usize].0, event);
         let signature = Signature {
-            decided: needed
-                .iter()
-                .map(|check| by_event::truth(&checks[*check as usize], event))
-                .collect(),
+            decided: needed.iter().map(decided).collect(),
             built: needed
                 .iter()
-                .map(|check| checks[*check as usize].left.is_built(event))
+                .map(|check| checks[*check as usize].0.left.is_built(event))
                 .collect(),
             conditions: conditions_on_it,
         };
-        if let Some(program) = known.get(&signature) {
-            return Arc::clone(program);
-        }
-        let of_event = signature
+        let of_event: Vec<(u32, &Program)> = signature
             .conditions
             .iter()
-            .map(|index| conditions[*index as usize]);
-        let program = Arc::new(EventProgram::new(event, of_event));
-        known.insert(signature, Arc::clone(&program));
-        program
+            .map(|index| conditions[*index as usize])
+            .collect();
+        let possible: Vec<Possible> = needed
+            .iter()
+            .zip(&signature.decided)
+            .map(|(check, decided)| match (decided, &checks[*check as usize]) {
+                (Some(truth), _) => Possible::decided(*truth),
+                (None, (check, by_class)) => by_class.on(check, event),
+            })
+            .collect();
+        let program = Arc::clone(
+            known
+                .entry(signature)
+                .or_insert_with(|| Arc::new(EventProgram::new(event, of_event.iter().copied()))),
+        );
+        let of_check = |check: &Arc<CheckNode>| {
+            let place = places.get(&Arc::as_ptr(check));
+            let at = place.and_then(|place| needed.binary_search(place).ok());
+            at.map_or(Possible::UNKNOWN, |at| possible[at])
+        };
+        let classes = *known_classes
+            .entry((Arc::as_ptr(&program), possible.clone()))
+            .or_insert_with(|| {
+                let yes = of_event
+                    .iter()
+                    .map(|(_, program)| by_class::of(&program.root, &of_check).yes);
+                yes.fold(ClassSet::NONE, ClassSet::union)
+            });
+        (program, classes)
     };
     events.map(&mut program).collect()
 }
@@ -102,7 +130,7 @@ mod tests {
         let conditions: Vec<(u32, &Program)> = (0..).zip(&compiled).collect();
         let mut programs: Vec<_> = programs(events.iter().copied(), &conditions)
             .iter()
-            .map(Arc::as_ptr)
+            .map(|(program, _)| Arc::as_ptr(program))
             .collect();
         programs.sort_unstable();
         programs.dedup();

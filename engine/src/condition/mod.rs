@@ -3,6 +3,7 @@
 mod ast;
 mod atom;
 mod block;
+mod by_class;
 mod by_event;
 mod by_result;
 mod by_type;
@@ -50,6 +51,8 @@ pub(crate) use {check::Checker, parse::parse_operand_prefix, program::add_params
 /// How deeply parentheses, transformers and resolved macros may nest: Falco's limit for rules.
 pub const MAX_DEPTH: usize = 1000;
 
+#[cfg(test)]
+mod by_class_tests;
 #[cfg(test)]
 mod index_tests;
 #[cfg(test)]

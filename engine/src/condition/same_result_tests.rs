@@ -214,7 +214,7 @@ fn file_finds_the_same(name: &str, text: &str, events: &[Random]) -> Result<(), 
     Ok(())
 }
 
-fn stock_rules() -> Option<String> {
+pub(super) fn stock_rules() -> Option<String> {
     let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/falco/falco_rules.yaml");
     let path = std::env::var_os("FALCO_RULES").map_or_else(default, PathBuf::from);
     match std::fs::read_to_string(&path) {

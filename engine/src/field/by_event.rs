@@ -48,6 +48,14 @@ pub(crate) fn is_decided(field: &FieldRef, event: Event) -> bool {
     }
 }
 
+/// The parameter that an `evt.arg` shows on this type of event.
+pub(crate) fn param_of(field: &FieldRef, event: Event) -> Option<usize> {
+    match field.row.name {
+        "evt.arg" => param::index(event, &field.arg),
+        _ => None,
+    }
+}
+
 /// True when a value of the field is usually built in a buffer on this event. Of those that are [`Extract::Mostly`] there
 /// it is the name of a socket; paths are borrowed.
 pub(crate) fn is_built(field: &FieldRef, event: Event) -> bool {

@@ -90,7 +90,8 @@ pub(super) fn return_value(view: &EventView<'_>) -> Option<i64> {
     }
 }
 
-pub(super) fn is_open(event: Event) -> bool {
+/// True for the calls whose flags say what the file is opened for.
+pub(crate) fn is_open(event: Event) -> bool {
     matches!(event, Event::Open | Event::Openat | Event::Openat2)
 }
 

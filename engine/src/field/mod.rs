@@ -23,7 +23,8 @@ use lanner_schema::view::EventView;
 use crate::condition::Glob;
 use crate::value::{FieldType, Value};
 
-pub(crate) use by_event::{is_built, is_decided};
+pub(crate) use by_event::{is_built, is_decided, param_of};
+pub(crate) use evt::is_open;
 pub use evt::{hostname, set_hostname};
 pub(crate) use param::format as raw_format;
 pub(crate) use quality::quality;

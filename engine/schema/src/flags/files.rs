@@ -9,8 +9,14 @@ pub const FD_UPPER_LAYER: u64 = 1 << 41;
 /// The same of a lower layer.
 pub const FD_LOWER_LAYER: u64 = 1 << 42;
 
-const O_ACCMODE: u64 = 3;
-const O_CREAT: u64 = 0o100;
+/// The bits of an open's flags that say what for: `O_RDONLY` 0, `O_WRONLY` 1, `O_RDWR` 2.
+pub const O_ACCMODE: u64 = 3;
+/// `O_CREAT` of `open(2)`.
+pub const O_CREAT: u64 = 0o100;
+/// `O_TRUNC` of `open(2)`.
+pub const O_TRUNC: u64 = 0o1000;
+/// The bit of `O_TMPFILE` that is no other flag's.
+pub const O_TMPFILE_BIT: u64 = 0o20000000;
 const O_TMPFILE: u64 = 0o20200000;
 
 /// True when these `open(2)` flags ask for a file to be created if there is none, or one without a name.
@@ -25,7 +31,7 @@ pub static FILE_FLAGS: FlagTable = table(
         Flag::bits("O_LARGEFILE", 0o100000, 1 << 11),
         Flag::bits("O_DIRECTORY", 0o200000, 1 << 10),
         Flag::bits("O_DIRECT", 0o40000, 1 << 9),
-        Flag::bits("O_TRUNC", 0o1000, 1 << 8),
+        Flag::bits("O_TRUNC", O_TRUNC, 1 << 8),
         Flag::bits("O_SYNC", 0o4010000, 1 << 7),
         Flag::bits("O_NONBLOCK", 0o4000, 1 << 6),
         Flag::bits("O_EXCL", 0o200, 1 << 5),

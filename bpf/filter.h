@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/*
+ * Calls that no loaded rule and no state has a use for leave here, before anything is read or written for them. What is
+ * wanted of an event is a set of classes (call_class.rs), which user space works out from the rules: too many may pass,
+ * never too few.
+ */
+#pragma once
+
+#include "calls.h"
+
+/* The flags of an open, still in the registers; the rest of the class is of every call. */
+static __always_inline __u32 filter__open_class(const volatile struct event_row *event, struct pt_regs *regs, bool compat)
+{
+	__u64 flags;
+	__u32 class;
+
+#if defined(__TARGET_ARCH_x86)
+	if (event->open_flags == 1)
+		flags = compat ? regs->cx : regs->si;
+	else
+		flags = regs->dx;
+#elif defined(__TARGET_ARCH_arm64)
+	flags = event->open_flags == 1 ? regs->regs[1] : regs->regs[2];
+#endif
+	class = flags & O_ACCMODE;
+	if (flags & (O_CREAT | O_TMPFILE_BIT))
+		class |= CLASS_CREATES;
+	if (flags & O_TRUNC)
+		class |= CLASS_TRUNCATES;
+	return class;
+}
+
+/*
+ * True unless nobody wants this call. What it costs is paid by the calls that pass, so whose a call is, which takes a look into
+ * a map, is asked only where it decides.
+ */
+static __always_inline bool filter__passes(__u32 row, struct pt_regs *regs, bool compat, __s64 ret)
+{
+	const volatile struct event_row *event = &rows[row & (ROWS - 1)];
+	__u64 classes = config.classes[row & (ROWS - 1)], cgroup;
+	__u32 class, host, container, *owner;
+
+	if (classes == ~0ULL)
+		return true;
+	class = event->open_flags ? filter__open_class(event, regs, compat) : 0;
+	if (ret < 0)
+		class |= CLASS_FAILED;
+	classes >>= class;
+	host = classes & 1;
+	/* The class of the same call in a container is so many bits further. */
+	container = classes >> CLASS_CONTAINER & 1;
+	if (host == container)
+		return host;
+	cgroup = current_cgroup();
+	owner = bpf_map_lookup_elem(&owners, &cgroup);
+	if (!owner || *owner >> 1 != consumer.generation)
+		return true;
+	return *owner & OWNER_CONTAINER ? container : host;
+}

@@ -1,0 +1,282 @@
+//! Calls that no rule can match are not delivered and not counted as lost, and what a rule can match is there.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // tests fail by panicking
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use lanner_capture::{Capture, Config, Host, plan};
+use lanner_schema::call_class::{CallClass, ClassSet};
+use lanner_schema::cgroup::Hierarchy;
+use lanner_schema::container::{Container, ContainerTable, Learnt};
+use lanner_schema::event::{Event, Needs};
+use lanner_schema::view::ParamValue;
+
+/// Several captures at once would count each other's programs.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// However slow the machine is.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A shell that does what it is told: calls of this process are not captured.
+struct Shell {
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Shell {
+    fn new(folder: &Path) -> Shell {
+        let mut child = Command::new("sh")
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Shell {
+            to: child.stdin.take().unwrap(),
+            from: BufReader::new(child.stdout.take().unwrap()),
+            child,
+        }
+    }
+
+    /// Returns when it is done.
+    fn run(&mut self, script: &str) {
+        writeln!(self.to, "{script}\necho done").unwrap();
+        let mut line = String::new();
+        self.from.read_line(&mut line).unwrap();
+        assert_eq!(line, "done\n");
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A folder, a shell in it, and what capture shows of what that does: the names of files it opens, and of folders it enters,
+/// which pass whatever the rules are.
+struct Stage<'s> {
+    shell: Shell,
+    seen: &'s Receiver<String>,
+    marks: u32,
+}
+
+impl Stage<'_> {
+    /// The files that were seen to be opened by what the script does, in order.
+    fn seen_of(&mut self, script: &str) -> Vec<String> {
+        self.marks += 1;
+        let mark = format!("mark{}", self.marks);
+        self.shell
+            .run(&format!("{script}\nmkdir {mark}; cd {mark}; cd .."));
+        let mut seen = Vec::new();
+        loop {
+            match self.seen.recv_timeout(PATIENCE) {
+                Ok(name) if name == mark => return seen,
+                Ok(name) if name.starts_with("mark") => {}
+                Ok(name) => seen.push(name),
+                Err(RecvTimeoutError::Timeout) => panic!("{mark} was not seen; so far {seen:?}"),
+                Err(RecvTimeoutError::Disconnected) => panic!("capture ended"),
+            }
+        }
+    }
+}
+
+/// What rules that can match these classes of opens need.
+fn needs_of(wanted: impl Fn(CallClass) -> bool) -> Needs {
+    let mut needs = Needs {
+        events: [Event::Open, Event::Openat, Event::Chdir].into_iter().collect(),
+        ..Needs::default()
+    };
+    let classes: ClassSet = CallClass::all().filter(|class| wanted(*class)).collect();
+    for event in [Event::Open, Event::Openat] {
+        needs.classes[event as usize] = classes;
+    }
+    needs
+}
+
+/// Runs capture while a thread acts on the stage.
+fn with_capture(capture: &mut Capture, folder: &Path, act: impl FnOnce(&mut Stage<'_>) + Send) {
+    let stop = AtomicBool::new(false);
+    let (tell, seen) = channel();
+    let folder = folder.canonicalize().unwrap();
+    std::thread::scope(|scope| {
+        let (stop, inside) = (&stop, &folder);
+        scope.spawn(move || {
+            // Also when it panics: capture has to end for that to be seen.
+            struct Stop<'a>(&'a AtomicBool);
+            impl Drop for Stop<'_> {
+                fn drop(&mut self) {
+                    self.0.store(true, Ordering::Relaxed);
+                }
+            }
+            let _stop = Stop(stop);
+            let mut stage = Stage {
+                shell: Shell::new(inside),
+                seen: &seen,
+                marks: 0,
+            };
+            act(&mut stage);
+        });
+        let prefix = [folder.as_os_str().as_encoded_bytes(), b"/"].concat();
+        capture
+            .run(stop, &mut |view| {
+                let name = match view.event {
+                    Event::Chdir => view.param_named("path"),
+                    _ => view.param_named("name"),
+                };
+                let name = match name {
+                    Some(ParamValue::Path { raw, resolved }) => resolved.unwrap_or(raw),
+                    Some(ParamValue::Bytes(name)) => name,
+                    _ => return,
+                };
+                if let Some(name) = name.strip_prefix(&*prefix) {
+                    let _ = tell.send(String::from_utf8_lossy(name).into_owned());
+                }
+            })
+            .unwrap();
+    });
+    let stats = capture.stats();
+    assert_eq!(stats.gaps, stats.lost(), "what is filtered is not lost: {stats}");
+}
+
+fn host() -> Option<Host> {
+    let host = Host::probe();
+    if host.missing_capabilities.is_empty() {
+        return Some(host);
+    }
+    eprintln!("skipped: capture needs {}", host.missing_capabilities.join(", "));
+    None
+}
+
+#[test]
+fn opens_pass_by_their_result_and_by_what_they_are_for() {
+    let Some(host) = host() else { return };
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("there"), "").unwrap();
+    fs::write(folder.path().join("log"), "").unwrap();
+    // Nothing that a shell does besides: it looks for programs by stat.
+    let script = ": < there; (: < not_there); : >> log; : > made; : <> both; (: > none/made)";
+    let (config, containers) = (Config::default(), ContainerTable::new());
+    let all = ["there", "not_there", "log", "made", "both", "none/made"];
+    type Wanted = fn(CallClass) -> bool;
+    let cases: [(Wanted, &[&str]); 8] = [
+        (|_| true, &all),
+        (|class| !class.failed(), &["there", "log", "made", "both"]),
+        (|class| class.failed(), &["not_there", "none/made"]),
+        (|class| class.flags().1 & 3 == 0, &["there", "not_there"]),
+        (|class| class.flags().1 & 3 == 2, &["both"]),
+        (|class| class.flags().1 & 0o1000 != 0, &["made", "none/made"]),
+        (
+            |class| !class.failed() && class.may_create(),
+            &["log", "made", "both"],
+        ),
+        (|_| false, &[]),
+    ];
+    for (wanted, expected) in cases {
+        let needs = needs_of(wanted);
+        // One that runs with other rules follows these.
+        let before = plan(&host, &needs_of(|class| wanted(class) == class.failed()), &config).unwrap();
+        let mut capture = Capture::start(before, &config, &containers).unwrap();
+        capture.set_needs(&host, &needs, &config).unwrap();
+        with_capture(&mut capture, folder.path(), |stage| {
+            let seen = stage.seen_of(script);
+            assert_eq!(seen, expected, "{}", needs.classes[Event::Openat as usize]);
+        });
+        for name in ["made", "both"] {
+            fs::remove_file(folder.path().join(name)).unwrap();
+        }
+        for entry in fs::read_dir(folder.path()).unwrap().flatten() {
+            if entry.file_type().unwrap().is_dir() {
+                fs::remove_dir(entry.path()).unwrap();
+            }
+        }
+    }
+}
+
+/// A cgroup of this test's, removed with what is below it.
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    fn new(name: &str) -> Option<Cgroup> {
+        let Some(hierarchy) = Hierarchy::of_host(Path::new("")) else {
+            eprintln!("skipped: this host has no cgroups");
+            return None;
+        };
+        let path = hierarchy.mount.join(format!("{name}-{}", std::process::id()));
+        if let Err(error) = fs::create_dir(&path) {
+            eprintln!("skipped: no cgroup can be made here: {error}");
+            return None;
+        }
+        Some(Cgroup(path))
+    }
+
+    fn take(&self, shell: &Shell) {
+        fs::write(self.0.join("cgroup.procs"), shell.child.id().to_string()).unwrap();
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(self.0.join("below"));
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+/// Opens the file so often that what came before the kernel's side knew whose it is does not count.
+const OPENS: &str = "i=0; while [ $i -lt 100 ]; do : < there; i=$((i+1)); done";
+
+#[test]
+fn opens_pass_by_whose_they_are_from_the_moment_it_is_known() {
+    let Some(host) = host() else { return };
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(cgroup) = Cgroup::new("lanner-filter") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("there"), "").unwrap();
+    let (config, containers) = (Config::default(), ContainerTable::new());
+    let needs = needs_of(|class| class.in_container());
+    let mut capture = Capture::start(plan(&host, &needs, &config).unwrap(), &config, &containers).unwrap();
+    let id = "0123456789abcdef".repeat(4);
+    let container = |cgroup: &Path, id: &str| {
+        Arc::new(Container {
+            cgroup: fs::metadata(cgroup).unwrap().ino(),
+            ..Container::new(id, "containerd", Learnt::Start)
+        })
+    };
+    with_capture(&mut capture, folder.path(), |stage| {
+        cgroup.take(&stage.shell);
+        // The mark is an event, too: once it was shown, the kernel's side knows.
+        stage.seen_of("");
+        assert_eq!(stage.seen_of(OPENS).len(), 0, "nobody wants the host's");
+        containers.update(|known| known.insert(container(&cgroup.0, &id)));
+        assert_eq!(stage.seen_of(OPENS).len(), 100, "from the first on");
+        assert_eq!(stage.seen_of(OPENS).len(), 100);
+        // A cgroup that the container makes.
+        let below = Cgroup(cgroup.0.join("below"));
+        fs::create_dir(&below.0).unwrap();
+        below.take(&stage.shell);
+        assert_eq!(stage.seen_of(OPENS).len(), 100);
+        containers.update(|known| known.remove(&id));
+        stage.seen_of("");
+        assert_eq!(stage.seen_of(OPENS).len(), 0, "the host's again");
+        // One whose name is what a rule calls the host.
+        containers.update(|known| known.insert(container(&cgroup.0, "host")));
+        assert_eq!(stage.seen_of(OPENS).len(), 100);
+        assert_eq!(stage.seen_of(OPENS).len(), 100, "not known to be either");
+        cgroup.take(&stage.shell);
+    });
+    assert_eq!(capture.stats().cgroup_map_failures, 0);
+}

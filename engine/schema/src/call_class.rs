@@ -1,0 +1,259 @@
+//! Classes of system calls: what the kernel's side can tell of a call that has returned before it makes a record of it.
+//!
+//! A class is how the call ended, whose it is and, of a call that opens a file, what it opens it for. There are 64, so a
+//! set of them is one number, and asking whether a call is in it is a shift.
+
+use std::fmt;
+
+use crate::flags::{O_ACCMODE, O_CREAT, O_TMPFILE_BIT, O_TRUNC};
+
+/// Bits of a class; build.rs gives them to the programs as `CLASS_*`.
+pub const CLASS_CREATES: u32 = 1 << 2;
+/// See [`CLASS_CREATES`].
+pub const CLASS_TRUNCATES: u32 = 1 << 3;
+/// See [`CLASS_CREATES`].
+pub const CLASS_FAILED: u32 = 1 << 4;
+/// See [`CLASS_CREATES`].
+pub const CLASS_CONTAINER: u32 = 1 << 5;
+
+/// How many bits, from the lowest, are about the flags of an open.
+const FLAG_BITS: u32 = 4;
+
+/// One class of calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallClass(u32);
+
+impl CallClass {
+    /// Every class.
+    pub fn all() -> impl Iterator<Item = CallClass> {
+        (0..64).map(CallClass)
+    }
+
+    /// The class of a call that is none that opens a file.
+    pub fn new(failed: bool, in_container: bool) -> CallClass {
+        let failed = if failed { CLASS_FAILED } else { 0 };
+        let owner = if in_container { CLASS_CONTAINER } else { 0 };
+        CallClass(failed | owner)
+    }
+
+    /// The same of a call that opens a file with these flags, in the kernel's numbers.
+    #[must_use]
+    pub fn opening(self, flags: u64) -> CallClass {
+        // At most 3.
+        let mut class = (flags & O_ACCMODE) as u32;
+        if flags & (O_CREAT | O_TMPFILE_BIT) != 0 {
+            class |= CLASS_CREATES;
+        }
+        if flags & O_TRUNC != 0 {
+            class |= CLASS_TRUNCATES;
+        }
+        CallClass(self.0 & !((1 << FLAG_BITS) - 1) | class)
+    }
+
+    /// The call failed.
+    pub fn failed(self) -> bool {
+        self.0 & CLASS_FAILED != 0
+    }
+
+    /// A process of a container made it.
+    pub fn in_container(self) -> bool {
+        self.0 & CLASS_CONTAINER != 0
+    }
+
+    /// The open may create a file.
+    pub fn may_create(self) -> bool {
+        self.0 & CLASS_CREATES != 0
+    }
+
+    /// The bits of the flags that are known of an open of this class, and what they are.
+    pub fn flags(self) -> (u64, u64) {
+        let mode = u64::from(self.0) & O_ACCMODE;
+        let truncates = if self.0 & CLASS_TRUNCATES != 0 { O_TRUNC } else { 0 };
+        match self.may_create() {
+            // By one of the two, or both.
+            true => (O_ACCMODE | O_TRUNC, mode | truncates),
+            false => (O_ACCMODE | O_TRUNC | O_CREAT | O_TMPFILE_BIT, mode | truncates),
+        }
+    }
+}
+
+/// A set of classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClassSet(u64);
+
+impl Default for ClassSet {
+    /// All: nothing is left out unless somebody says so.
+    fn default() -> Self {
+        ClassSet::ALL
+    }
+}
+
+impl ClassSet {
+    /// Every class.
+    pub const ALL: ClassSet = ClassSet(u64::MAX);
+    /// No class.
+    pub const NONE: ClassSet = ClassSet(0);
+
+    /// The number itself: bit *n* is class *n*.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// Adds a class.
+    pub fn insert(&mut self, class: CallClass) {
+        self.0 |= 1 << class.0;
+    }
+
+    /// True when the class is in the set.
+    pub fn contains(self, class: CallClass) -> bool {
+        self.0 >> class.0 & 1 != 0
+    }
+
+    /// True when there is no class in it.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Classes of either set.
+    #[must_use]
+    pub const fn union(self, other: ClassSet) -> ClassSet {
+        ClassSet(self.0 | other.0)
+    }
+
+    /// Classes of both sets.
+    #[must_use]
+    pub const fn intersection(self, other: ClassSet) -> ClassSet {
+        ClassSet(self.0 & other.0)
+    }
+
+    /// The set for calls of which the kernel's side does not know the flags, or that have none: of such a call a class with
+    /// any flags may be meant.
+    #[must_use]
+    pub fn whatever_flags(self) -> ClassSet {
+        let mut set = ClassSet::NONE;
+        for class in CallClass::all() {
+            let same =
+                |other: &CallClass| self.contains(*other) && other.0 >> FLAG_BITS == class.0 >> FLAG_BITS;
+            if CallClass::all().any(|other| same(&other)) {
+                set.insert(class);
+            }
+        }
+        set
+    }
+
+    /// True when it depends on the flags of an open whether a call is in it.
+    pub fn minds_flags(self) -> bool {
+        self != self.whatever_flags()
+    }
+
+    /// True when it depends on whose a call is whether it is in the set.
+    pub fn minds_owner(self) -> bool {
+        self.0 & u64::from(u32::MAX) != self.0 >> CLASS_CONTAINER
+    }
+
+    /// True when it depends on the result of a call whether it is in the set.
+    pub fn minds_result(self) -> bool {
+        CallClass::all().any(|class| self.contains(class) != self.contains(CallClass(class.0 ^ CLASS_FAILED)))
+    }
+
+    fn of(wanted: impl Fn(CallClass) -> bool) -> ClassSet {
+        CallClass::all().filter(|class| wanted(*class)).collect()
+    }
+}
+
+impl FromIterator<CallClass> for ClassSet {
+    fn from_iter<T: IntoIterator<Item = CallClass>>(classes: T) -> Self {
+        let mut set = ClassSet::NONE;
+        classes.into_iter().for_each(|class| set.insert(class));
+        set
+    }
+}
+
+/// As in `only those that succeed, in containers`; nothing for [`ClassSet::ALL`].
+impl fmt::Display for ClassSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("none");
+        }
+        let all_in = |part: ClassSet| self.intersection(part) == *self;
+        let parts = [
+            (ClassSet::of(|class| !class.failed()), "those that succeed"),
+            (ClassSet::of(|class| class.failed()), "those that fail"),
+            (ClassSet::of(|class| class.in_container()), "in containers"),
+            (ClassSet::of(|class| !class.in_container()), "of the host"),
+        ];
+        let mut before = "only ";
+        let mut rest = ClassSet::ALL;
+        for (part, words) in parts {
+            if all_in(part) {
+                write!(f, "{before}{words}")?;
+                (before, rest) = (", ", rest.intersection(part));
+            }
+        }
+        if rest == *self {
+            return Ok(());
+        }
+        match self.minds_flags() {
+            true => write!(f, "{before}with certain flags"),
+            false => write!(f, "{before}certain ones"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_says_of_flags_what_they_were() {
+        for flags in (0..1 << 12).map(|n: u64| n | (n & 8) << 19) {
+            for plain in [CallClass::new(true, false), CallClass::new(false, true)] {
+                let class = plain.opening(flags);
+                let (known, values) = class.flags();
+                assert_eq!(flags & known, values, "{flags:o}");
+                assert_eq!(
+                    (class.failed(), class.in_container()),
+                    (plain.failed(), plain.in_container())
+                );
+            }
+        }
+        assert_eq!(CallClass::all().filter(|class| class.failed()).count(), 32);
+    }
+
+    #[test]
+    fn flags_that_are_not_known_may_be_any() {
+        let wanted = CallClass::new(false, true).opening(O_TRUNC | 1);
+        let mut set = ClassSet::NONE;
+        set.insert(wanted);
+        assert!(set.minds_flags() && set.minds_owner() && set.minds_result());
+        let whatever = set.whatever_flags();
+        assert!(!whatever.minds_flags());
+        for class in CallClass::all() {
+            assert_eq!(whatever.contains(class), !class.failed() && class.in_container());
+        }
+        assert_eq!(ClassSet::ALL.whatever_flags(), ClassSet::ALL);
+        assert_eq!(ClassSet::NONE.whatever_flags(), ClassSet::NONE);
+        assert!(!ClassSet::ALL.minds_owner() && !ClassSet::ALL.minds_flags());
+    }
+
+    #[test]
+    fn a_set_says_what_is_in_it() {
+        let show = |wanted: fn(CallClass) -> bool| ClassSet::of(wanted).to_string();
+        assert_eq!(show(|class| !class.failed()), "only those that succeed");
+        assert_eq!(
+            show(|class| class.failed() && class.in_container()),
+            "only those that fail, in containers"
+        );
+        assert_eq!(show(|class| !class.in_container()), "only of the host");
+        assert_eq!(
+            show(|class| !class.failed() && class.flags().1 & O_ACCMODE == 0),
+            "only those that succeed, with certain flags"
+        );
+        assert_eq!(
+            show(|class| class.failed() || class.in_container()),
+            "only certain ones"
+        );
+        assert_eq!(ClassSet::NONE.to_string(), "none");
+        assert_eq!(ClassSet::ALL.to_string(), "");
+    }
+}
