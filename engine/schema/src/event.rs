@@ -987,6 +987,7 @@ impl Needs {
         let Needs {
             events,
             unnamed_io,
+            classes,
             params,
             task,
             environment,
@@ -995,6 +996,9 @@ impl Needs {
         } = others;
         self.events = self.events.union(*events);
         self.unnamed_io = self.unnamed_io.union(*unnamed_io).difference(self.events);
+        for (all, theirs) in self.classes.iter_mut().zip(classes) {
+            *all = all.union(*theirs);
+        }
         for (all, theirs) in [(&mut self.params, params), (&mut self.task, task)] {
             all.iter_mut().zip(theirs).for_each(|(bits, more)| *bits |= more);
         }
@@ -1022,6 +1026,7 @@ impl Default for Needs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call_class::CallClass;
     use crate::names::EVENT_NAMES;
 
     #[test]
@@ -1031,6 +1036,9 @@ mod tests {
             needs.events.insert(event);
             needs.unnamed_io.insert(io);
             needs.params[event as usize] = 1 << (event as u32 % 8);
+            needs.classes = [ClassSet::NONE; EVENT_COUNT];
+            needs.classes[event as usize].insert(CallClass::new(io == Event::Read, false));
+            needs.classes[io as usize].insert(CallClass::new(true, true));
             needs
         };
         let mut both = of(Event::Openat, Event::Read);
@@ -1046,6 +1054,13 @@ mod tests {
             "what one names is no longer unnamed"
         );
         assert!(both.environment && !both.cgroups);
+        let classes = both.classes[Event::Read as usize];
+        assert!(
+            classes.contains(CallClass::new(false, false)) && classes.contains(CallClass::new(true, true))
+        );
+        assert!(
+            !classes.contains(CallClass::new(true, false)) && both.classes[Event::Close as usize].is_empty()
+        );
         assert!(both.params[Event::Openat as usize] != 0 && both.params[Event::Read as usize] != 0);
         let mut all = Needs::all();
         all.join(&both);
