@@ -128,13 +128,13 @@ impl Owners {
                 .unwrap_or(Known::Host)
         });
         let found = self.identified(cgroup, found);
-        if let Some(kernel) = self.kernel.as_mut().filter(|_| is_found) {
-            match &found {
-                Known::Host => kernel.tell(cgroup, false, self.generation),
-                // The filter takes the name for the host's.
-                Known::Container(container) if container.id() == "host" => {}
-                Known::Container(_) => kernel.tell(cgroup, true, self.generation),
-            }
+        // Whose process is in a cgroup of the host may have left its container for it. And the filter takes the name `host`
+        // for the host's.
+        if let (Known::Container(container), Some(kernel)) = (&found, &mut self.kernel)
+            && is_found
+            && container.id() != "host"
+        {
+            kernel.tell(cgroup, true, self.generation);
         }
         self.known.insert(cgroup, found);
     }

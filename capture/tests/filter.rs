@@ -247,7 +247,7 @@ fn opens_pass_by_whose_they_are_from_the_moment_it_is_known() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("there"), "").unwrap();
     let (config, containers) = (Config::default(), ContainerTable::new());
-    let needs = needs_of(|class| class.in_container());
+    let needs = needs_of(|class| !class.in_container());
     let mut capture = Capture::start(plan(&host, &needs, &config).unwrap(), &config, &containers).unwrap();
     let id = "0123456789abcdef".repeat(4);
     let container = |cgroup: &Path, id: &str| {
@@ -258,20 +258,20 @@ fn opens_pass_by_whose_they_are_from_the_moment_it_is_known() {
     };
     with_capture(&mut capture, folder.path(), |stage| {
         cgroup.take(&stage.shell);
+        assert_eq!(stage.seen_of(OPENS).len(), 100);
+        containers.update(|known| known.insert(container(&cgroup.0, &id)));
         // The mark is an event, too: once it was shown, the kernel's side knows.
         stage.seen_of("");
-        assert_eq!(stage.seen_of(OPENS).len(), 0, "nobody wants the host's");
-        containers.update(|known| known.insert(container(&cgroup.0, &id)));
-        assert_eq!(stage.seen_of(OPENS).len(), 100, "from the first on");
-        assert_eq!(stage.seen_of(OPENS).len(), 100);
+        assert_eq!(stage.seen_of(OPENS).len(), 0, "nobody wants a container's");
         // A cgroup that the container makes.
         let below = Cgroup(cgroup.0.join("below"));
         fs::create_dir(&below.0).unwrap();
         below.take(&stage.shell);
-        assert_eq!(stage.seen_of(OPENS).len(), 100);
-        containers.update(|known| known.remove(&id));
         stage.seen_of("");
-        assert_eq!(stage.seen_of(OPENS).len(), 0, "the host's again");
+        assert_eq!(stage.seen_of(OPENS).len(), 0);
+        containers.update(|known| known.remove(&id));
+        assert_eq!(stage.seen_of(OPENS).len(), 100, "the host's from the first on");
+        assert_eq!(stage.seen_of(OPENS).len(), 100);
         // One whose name is what a rule calls the host.
         containers.update(|known| known.insert(container(&cgroup.0, "host")));
         assert_eq!(stage.seen_of(OPENS).len(), 100);
