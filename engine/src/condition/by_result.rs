@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use lanner_schema::descriptor::Descriptor;
 use lanner_schema::event::{Event, FdUse};
+use lanner_schema::flags::errno_name;
 use lanner_schema::view::EventView;
 
 use super::by_event::blank;
@@ -33,6 +34,10 @@ pub(super) fn truth(check: &CheckNode, event: Event, results: Results) -> Option
         return None;
     };
     field.extract()?;
+    // The other side is something else on every event.
+    if matches!(check.matcher, Matcher::Source(..) | Matcher::InSource(_)) {
+        return None;
+    }
     let numbered = match field.row.name {
         "evt.res" | "evt.failed" | "evt.count.error" => false,
         "evt.rawres" => true,
@@ -45,9 +50,13 @@ pub(super) fn truth(check: &CheckNode, event: Event, results: Results) -> Option
     let tried: Vec<i64> = match (results, numbered) {
         (Results::All, _) => return None,
         // A call can give less than any errno: a negated process group, an offset.
-        (Results::Failures, false) => (-MAX_ERRNO..0).chain([i64::MIN]).collect(),
+        // All that have no name are alike.
+        (Results::Failures, false) => (-MAX_ERRNO..0)
+            .filter(|result| errno_name(result.unsigned_abs()).is_some())
+            .chain([i64::MIN])
+            .collect(),
         // As capture gives it.
-        (Results::Failures, true) if field.row.name == "fd.num" => vec![-1],
+        (Results::Failures, true) if field.row.name == "fd.num" => turns(&check.matcher, -1..=-1)?,
         (Results::Failures, true) => turns(&check.matcher, i64::MIN..=-1)?,
         // They have the same value for each success.
         (Results::Successes, false) => vec![0],

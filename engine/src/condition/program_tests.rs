@@ -133,7 +133,7 @@ fn numbers_booleans_and_events() {
         &failed,
         &[
             ("fd.num < 0", true),
-            ("fd.num = -2", true),
+            ("fd.num = -1", true),
             ("evt.rawres = -2", true),
             ("evt.res = ENOENT", true),
             ("evt.failed = true", true),
