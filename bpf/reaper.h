@@ -38,13 +38,15 @@ static __always_inline struct task_struct *first_of_namespace(struct task_struct
 __noinline int reaper__of_current(void)
 {
 	struct task_struct *task = current_task(), *first, *ancestor;
-	struct signal_struct *signal = BPF_CORE_READ(task, signal);
-	__u32 level = BPF_CORE_READ(task, thread_pid, level);
+	struct signal_struct *signal;
+	__u32 level;
 	int alive;
 
 	if ((__u64)BPF_CORE_READ(task, children.next) ==
 	    (__u64)task + bpf_core_field_offset(struct task_struct, children))
 		return 0;
+	signal = BPF_CORE_READ(task, signal);
+	level = BPF_CORE_READ(task, thread_pid, level);
 	alive = thread__alive((__u64)task);
 	if (alive)
 		return alive;

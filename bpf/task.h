@@ -7,17 +7,30 @@
 
 #define NANOSECONDS(sec, nsec) ((__u64)(sec) * 1000000000ULL + (__u64)(nsec))
 
+/*
+ * What hangs on an argument of these programs is read by plain loads, which the verifier follows on every kernel; probe
+ * reads, of which an exec took a hundred, are dozens of times dearer.
+ */
+
+/* A pointer as a number: global functions take nothing else. What comes out of a map's value is one to the verifier. */
+static __always_inline __u64 as_number(struct scratch *s, const void *pointer)
+{
+	volatile __u64 *slot = &s->args[0];
+
+	*slot = (__u64)pointer;
+	return *slot;
+}
+
 static __always_inline __u64 changed_at(struct inode *inode)
 {
 	struct inode___renamed *renamed = (void *)inode;
 	struct inode___old *old = (void *)inode;
 
 	if (bpf_core_field_exists(inode->i_ctime_sec))
-		return NANOSECONDS(BPF_CORE_READ(inode, i_ctime_sec),
-				   BPF_CORE_READ(inode, i_ctime_nsec) & ~I_CTIME_QUERIED);
+		return NANOSECONDS(inode->i_ctime_sec, inode->i_ctime_nsec & ~I_CTIME_QUERIED);
 	if (bpf_core_field_exists(renamed->__i_ctime))
-		return NANOSECONDS(BPF_CORE_READ(renamed, __i_ctime.tv_sec), BPF_CORE_READ(renamed, __i_ctime.tv_nsec));
-	return NANOSECONDS(BPF_CORE_READ(old, i_ctime.tv_sec), BPF_CORE_READ(old, i_ctime.tv_nsec));
+		return NANOSECONDS(renamed->__i_ctime.tv_sec, renamed->__i_ctime.tv_nsec);
+	return NANOSECONDS(old->i_ctime.tv_sec, old->i_ctime.tv_nsec);
 }
 
 static __always_inline __u64 written_at(struct inode *inode)
@@ -26,19 +39,45 @@ static __always_inline __u64 written_at(struct inode *inode)
 	struct inode___old *old = (void *)inode;
 
 	if (bpf_core_field_exists(inode->i_mtime_sec))
-		return NANOSECONDS(BPF_CORE_READ(inode, i_mtime_sec), BPF_CORE_READ(inode, i_mtime_nsec));
+		return NANOSECONDS(inode->i_mtime_sec, inode->i_mtime_nsec);
 	if (bpf_core_field_exists(renamed->__i_mtime))
-		return NANOSECONDS(BPF_CORE_READ(renamed, __i_mtime.tv_sec), BPF_CORE_READ(renamed, __i_mtime.tv_nsec));
-	return NANOSECONDS(BPF_CORE_READ(old, i_mtime.tv_sec), BPF_CORE_READ(old, i_mtime.tv_nsec));
+		return NANOSECONDS(renamed->__i_mtime.tv_sec, renamed->__i_mtime.tv_nsec);
+	return NANOSECONDS(old->i_mtime.tv_sec, old->i_mtime.tv_nsec);
 }
 
 /* When the first process of a pid's own namespace was created, since boot. */
 static __always_inline __u64 namespace_start(struct pid *pid)
 {
-	struct pid_namespace *ns = namespace_of(pid);
+	struct pid_namespace *ns;
 
+	if (!pid->level)
+		return pid->numbers[0].ns->child_reaper->start_boottime;
+	ns = namespace_of(pid);
 	return BPF_CORE_READ(ns, child_reaper, start_boottime);
 }
+
+/* number_inside() and number_beside(); most processes are in the first namespace alone. */
+static __always_inline __u32 own_number(struct pid *pid)
+{
+	return pid->level ? number_inside(pid) : pid->numbers[0].nr;
+}
+
+static __always_inline __u32 group_number(struct pid *group, struct pid *own)
+{
+	return own->level ? number_beside(group, own) : group->numbers[0].nr;
+}
+
+static __always_inline __u32 terminal_number(struct signal_struct *signal)
+{
+	struct tty_struct *tty = signal->tty;
+
+	return tty ? device_number(tty->driver->major, tty->driver->minor_start + tty->index) : 0;
+}
+
+/* A capability set is two numbers of 32 bits on older kernels. */
+#define CAPABILITIES(cred, set)                                                                                        \
+	(bpf_core_field_exists(struct cred___wide, set.val) ? ((struct cred___wide *)(cred))->set.val :                \
+							      capabilities(&(cred)->set))
 
 /* True when a kernel id has a number in a user namespace, whose capabilities then count for it. */
 static __always_inline bool is_mapped(struct uid_gid_map *map, __u32 id)
@@ -80,19 +119,23 @@ static __always_inline bool is_member(const struct cred *cred, __u32 gid)
  */
 __noinline int file__is_writable(__u64 file_address)
 {
-	struct file *file = (void *)file_address;
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-	const struct cred *cred = BPF_CORE_READ(current_task(), cred);
-	struct user_namespace *ns = BPF_CORE_READ(cred, user_ns);
-	__u32 uid = BPF_CORE_READ(inode, i_uid.val), gid = BPF_CORE_READ(inode, i_gid.val);
-	__u64 effective = capabilities(&cred->cap_effective);
-	__u32 mode = BPF_CORE_READ(inode, i_mode);
+	struct file *file = OBJECT_AT(struct file, file_address);
+	struct inode *inode = LOAD(file, f_inode);
+	struct super_block *sb = LOAD(inode, i_sb);
+	struct vfsmount *mnt = LOAD(file, f_path.mnt);
+	const struct cred *cred = LOAD(loaded_task(), cred);
+	__u32 uid = LOAD(inode, i_uid.val), gid, mode;
+	struct user_namespace *ns;
+	__u64 effective;
 
-	if (BPF_CORE_READ(inode, i_sb, s_flags) & SB_RDONLY || BPF_CORE_READ(file, f_path.mnt, mnt_flags) & MNT_READONLY ||
-	    BPF_CORE_READ(inode, i_flags) & S_IMMUTABLE)
+	if (LOAD(sb, s_flags) & SB_RDONLY || LOAD(mnt, mnt_flags) & MNT_READONLY || LOAD(inode, i_flags) & S_IMMUTABLE)
 		return 0;
-	if (BPF_CORE_READ(cred, fsuid.val) == uid)
+	if (LOAD(cred, fsuid.val) == uid)
 		return 1;
+	gid = LOAD(inode, i_gid.val);
+	mode = LOAD(inode, i_mode);
+	ns = LOAD(cred, user_ns);
+	effective = capabilities(&cred->cap_effective);
 	if (is_mapped(&ns->uid_map, uid)) {
 		if (effective & (1 << CAP_FOWNER))
 			return 1;
@@ -105,18 +148,18 @@ __noinline int file__is_writable(__u64 file_address)
 }
 
 /* What execve's `flags` says of the executable (EXECVE_FLAGS). */
-static __always_inline __u64 exec_flags(struct file *exe)
+static __always_inline __u64 exec_flags(struct scratch *s, struct file *exe)
 {
-	struct dentry *dentry = BPF_CORE_READ(exe, f_path.dentry);
-	struct inode *inode = BPF_CORE_READ(exe, f_inode);
+	struct dentry *dentry = exe->f_path.dentry;
+	struct inode *inode = exe->f_inode;
 	char name[8] = {};
-	__u64 flags = file__is_writable((__u64)exe) ? EXE_WRITABLE : 0;
+	__u64 flags = file__is_writable(as_number(s, exe)) ? EXE_WRITABLE : 0;
 
-	if (BPF_CORE_READ(inode, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC)
+	if (inode->i_sb->s_magic == OVERLAYFS_SUPER_MAGIC)
 		flags |= is_upper(inode) ? EXE_UPPER_LAYER : EXE_LOWER_LAYER;
 	/* memfd_create(): a file of the internal shmem mount called "memfd:NAME", its own parent. */
-	if (dentry == BPF_CORE_READ(dentry, d_parent)) {
-		bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(dentry, d_name.name));
+	if (dentry == dentry->d_parent) {
+		bpf_probe_read_kernel_str(name, sizeof(name), dentry->d_name.name);
 		if (name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' && name[4] == 'd' && name[5] == ':')
 			flags |= EXE_FROM_MEMFD;
 	}
@@ -129,7 +172,7 @@ static __always_inline __u64 exec_flags(struct file *exe)
  */
 static __always_inline bool by_descriptor(struct linux_binprm *bprm)
 {
-	return bpf_core_field_exists(bprm->fdpath) && BPF_CORE_READ(bprm, fdpath);
+	return bpf_core_field_exists(bprm->fdpath) && bprm->fdpath;
 }
 
 SEC("?tp_btf/sched_process_exec")
@@ -137,52 +180,55 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 {
 	struct scratch *s = record__begin(SCRATCH_EXEC, TASK_EXEC_PARAMS);
 	struct signal_struct *signal;
-	struct task_struct *parent;
 	const struct cred *cred;
 	struct mm_struct *mm;
 	struct file *exe;
 	struct inode *inode;
 	struct fs_struct *fs;
+	struct pid *own;
 	__u32 loginuid = -1;
+	__u64 dentry, mnt;
 
 	if (!s)
 		return 0;
-	signal = BPF_CORE_READ(task, signal);
-	cred = BPF_CORE_READ(task, cred);
-	mm = BPF_CORE_READ(task, mm);
-	exe = BPF_CORE_READ(mm, exe_file);
-	parent = BPF_CORE_READ(task, real_parent);
-	fs = BPF_CORE_READ(task, fs);
+	signal = task->signal;
+	own = task->thread_pid;
+	cred = task->cred;
+	mm = task->mm;
+	exe = mm->exe_file;
+	fs = task->fs;
 	if (bpf_core_field_exists(task->loginuid))
-		loginuid = BPF_CORE_READ(task, loginuid.val);
+		loginuid = task->loginuid.val;
 
-	put_u64(s, TASK_EXEC_PPID, BPF_CORE_READ(parent, tgid));
-	put_u64(s, TASK_EXEC_VPID, number_inside(BPF_CORE_READ(task, thread_pid)));
-	put_u64(s, TASK_EXEC_SID, number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_SID])));
-	put_u64(s, TASK_EXEC_PGID, number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID])));
-	put_u64(s, TASK_EXEC_VPGID,
-		number_beside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID]), BPF_CORE_READ(task, thread_pid)));
-	put_u64(s, TASK_EXEC_TTY, tty_number(signal));
+	put_u64(s, TASK_EXEC_PPID, task->real_parent->tgid);
+	put_u64(s, TASK_EXEC_VPID, own_number(own));
+	put_u64(s, TASK_EXEC_SID, signal->pids[PIDTYPE_SID]->numbers[0].nr);
+	put_u64(s, TASK_EXEC_PGID, signal->pids[PIDTYPE_PGID]->numbers[0].nr);
+	put_u64(s, TASK_EXEC_VPGID, group_number(signal->pids[PIDTYPE_PGID], own));
+	put_u64(s, TASK_EXEC_TTY, terminal_number(signal));
 	put_u64(s, TASK_EXEC_LOGINUID, loginuid);
-	put_u64(s, TASK_EXEC_CAP_INHERITABLE, capabilities(&cred->cap_inheritable));
-	put_u64(s, TASK_EXEC_CAP_PERMITTED, capabilities(&cred->cap_permitted));
-	put_u64(s, TASK_EXEC_CAP_EFFECTIVE, capabilities(&cred->cap_effective));
-	inode = BPF_CORE_READ(exe, f_inode);
-	put_u64(s, TASK_EXEC_EXE_INO, BPF_CORE_READ(inode, i_ino));
+	put_u64(s, TASK_EXEC_CAP_INHERITABLE, CAPABILITIES(cred, cap_inheritable));
+	put_u64(s, TASK_EXEC_CAP_PERMITTED, CAPABILITIES(cred, cap_permitted));
+	put_u64(s, TASK_EXEC_CAP_EFFECTIVE, CAPABILITIES(cred, cap_effective));
+	inode = exe->f_inode;
+	put_u64(s, TASK_EXEC_EXE_INO, inode->i_ino);
 	put_u64(s, TASK_EXEC_EXE_CTIME, changed_at(inode));
 	put_u64(s, TASK_EXEC_EXE_MTIME, written_at(inode));
-	put_u64(s, TASK_EXEC_FLAGS, exec_flags(exe));
-	put_u64(s, TASK_EXEC_START_TIME, BPF_CORE_READ(task, group_leader, start_boottime));
-	put_u64(s, TASK_EXEC_PIDNS_START, namespace_start(BPF_CORE_READ(task, thread_pid)));
+	put_u64(s, TASK_EXEC_FLAGS, exec_flags(s, exe));
+	put_u64(s, TASK_EXEC_START_TIME, task->group_leader->start_boottime);
+	put_u64(s, TASK_EXEC_PIDNS_START, namespace_start(own));
 	put_u64(s, TASK_EXEC_BY_DESCRIPTOR, by_descriptor(bprm));
 	put_kernel_str(s, TASK_EXEC_COMM, &task->comm, sizeof(task->comm));
-	put_user_bytes(s, TASK_EXEC_ARGS, BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end));
+	put_user_bytes(s, TASK_EXEC_ARGS, mm->arg_start, mm->arg_end);
 	if (config.params[EVENT_TASK_EXEC] & 1 << TASK_EXEC_ENV)
-		put_user_bytes(s, TASK_EXEC_ENV, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
-	put_file_path(SCRATCH_EXEC, TASK_EXEC_EXEPATH, exe);
-	put_components(SCRATCH_EXEC, TASK_EXEC_CWD, (__u64)BPF_CORE_READ(fs, pwd.dentry),
-		       (__u64)BPF_CORE_READ(fs, pwd.mnt));
-	put_kernel_str(s, TASK_EXEC_FILENAME, BPF_CORE_READ(bprm, filename), STRING_MAX);
+		put_user_bytes(s, TASK_EXEC_ENV, mm->env_start, mm->env_end);
+	dentry = as_number(s, exe->f_path.dentry);
+	mnt = as_number(s, exe->f_path.mnt);
+	put_components(SCRATCH_EXEC, TASK_EXEC_EXEPATH, dentry, mnt);
+	dentry = as_number(s, fs->pwd.dentry);
+	mnt = as_number(s, fs->pwd.mnt);
+	put_components(SCRATCH_EXEC, TASK_EXEC_CWD, dentry, mnt);
+	put_kernel_str(s, TASK_EXEC_FILENAME, bprm->filename, STRING_MAX);
 	put_task_values(SCRATCH_EXEC, EVENT_TASK_EXEC);
 	record__submit(s, EVENT_TASK_EXEC, STREAM_EXEC, 0);
 	return 0;
@@ -218,13 +264,14 @@ struct exit_record {
 SEC("?tp_btf/sched_process_fork")
 int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct *child)
 {
-	__u32 pid = BPF_CORE_READ(child, pid);
+	__u32 pid = child->pid;
 	struct signal_struct *signal;
+	struct pid *own;
 	struct fork_record *r;
 	__u64 sequence;
 
 	/* A new thread changes nothing in the process table. */
-	if (pid != BPF_CORE_READ(child, tgid))
+	if (pid != child->tgid)
 		return 0;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
@@ -232,17 +279,16 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 		count_drop(EVENT_TASK_FORK, DROP_RING_FULL);
 		return 0;
 	}
-	signal = BPF_CORE_READ(child, signal);
+	signal = child->signal;
+	own = child->thread_pid;
 	SET(r, TASK_FORK_CHILD_PID, pid);
-	SET(r, TASK_FORK_CHILD_VPID, number_inside(BPF_CORE_READ(child, thread_pid)));
-	SET(r, TASK_FORK_PPID, BPF_CORE_READ(child, real_parent, tgid));
-	SET(r, TASK_FORK_START_TIME, BPF_CORE_READ(child, start_boottime));
-	SET(r, TASK_FORK_PGID, number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID])));
-	SET(r, TASK_FORK_VPGID,
-	    number_beside(BPF_CORE_READ(signal, pids[PIDTYPE_PGID]), BPF_CORE_READ(child, thread_pid)));
-	SET(r, TASK_FORK_SID, number_outside(BPF_CORE_READ(signal, pids[PIDTYPE_SID])));
-	SET(r, TASK_FORK_CHILD_IMAGE,
-	    image_number(BPF_CORE_READ(child, self_exec_id), BPF_CORE_READ(child, start_boottime)));
+	SET(r, TASK_FORK_CHILD_VPID, own_number(own));
+	SET(r, TASK_FORK_PPID, child->real_parent->tgid);
+	SET(r, TASK_FORK_START_TIME, child->start_boottime);
+	SET(r, TASK_FORK_PGID, signal->pids[PIDTYPE_PGID]->numbers[0].nr);
+	SET(r, TASK_FORK_VPGID, group_number(signal->pids[PIDTYPE_PGID], own));
+	SET(r, TASK_FORK_SID, signal->pids[PIDTYPE_SID]->numbers[0].nr);
+	SET(r, TASK_FORK_CHILD_IMAGE, image_number(child->self_exec_id, child->start_boottime));
 	r->lengths[TASK_FORK_COMM] = sizeof(r->comm);
 	bpf_probe_read_kernel(r->comm, sizeof(r->comm), &child->comm);
 	fill_header(r, EVENT_TASK_FORK, STREAM_FORK, 0);
@@ -272,7 +318,7 @@ SEC("?tp_btf/sched_process_exit")
 int BPF_PROG(sched_process_exit, struct task_struct *task)
 {
 	/* do_exit() has counted the thread out already: 0 means it was the last of its process. */
-	bool group_dead = BPF_CORE_READ(task, signal, live.counter) == 0;
+	bool group_dead = task->signal->live.counter == 0;
 	struct exit_record *r;
 	__u64 sequence;
 	__u32 code;
@@ -280,7 +326,7 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 	forget_begun();
 	if (!group_dead && !config.thread_exits)
 		return 0;
-	code = BPF_CORE_READ(task, exit_code);
+	code = task->exit_code;
 	if (config.task[EVENT_PROCEXIT]) {
 		report_exit_with_values(code, group_dead);
 		return 0;
@@ -314,7 +360,7 @@ int BPF_PROG(task_rename, struct task_struct *task, const char *comm)
 	__u64 sequence;
 
 	/* An exec names its process too, and reports it itself. Its memory has no environment yet when it does. */
-	if (BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid) || !BPF_CORE_READ(task, mm, env_end))
+	if (task->pid != task->tgid || !task->mm->env_end)
 		return 0;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
