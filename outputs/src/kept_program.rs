@@ -17,7 +17,7 @@ use crate::counters::Counters;
 use crate::ending::Ending;
 use crate::output::{Context, FlushError, Output, OutputError, Taken};
 use crate::process::{Complaints, Process};
-use crate::program::{LAST_WORDS, too_slow};
+use crate::program::too_slow;
 
 /// How often the pipe is looked at while the program has not read it empty.
 const LOOK: Duration = Duration::from_millis(20);
@@ -85,12 +85,11 @@ impl KeptProgram {
             if bytes > 0 || self.lines.is_empty() {
                 self.progress = Instant::now();
             }
-            let limit = self.limit();
-            let left = limit.saturating_sub(self.progress.elapsed());
+            let left = self.time_left();
             if has_ended {
                 self.ended();
             } else if left.is_zero() {
-                self.kill(limit);
+                self.kill();
             } else if self.lines.are_written() || !all {
                 return;
             } else if let Some(process) = &self.process {
@@ -100,16 +99,12 @@ impl KeptProgram {
         }
     }
 
-    /// How long it may read nothing.
-    fn limit(&self) -> Duration {
-        match self.ending.has_begun() {
-            true => self.timeout.min(LAST_WORDS),
-            false => self.timeout,
-        }
-    }
-
     /// Starts a program, when need be after the wait; false when there is none and no more to be waited for now.
     fn start(&mut self, wait: bool) -> bool {
+        if self.ending.left(self.timeout).is_zero() {
+            self.give_up(OutputError::Ending);
+            return false;
+        }
         let left = self.not_before.saturating_duration_since(Instant::now());
         if !left.is_zero() {
             if !wait {
@@ -163,12 +158,18 @@ impl KeptProgram {
         tracing::warn!("output program: the program {how}; it is started again in {wait:?}");
     }
 
-    fn kill(&mut self, limit: Duration) {
+    /// How long it may still read nothing.
+    fn time_left(&self) -> Duration {
+        self.ending
+            .left(self.timeout.saturating_sub(self.progress.elapsed()))
+    }
+
+    fn kill(&mut self) {
         if let Some(process) = self.process.take() {
             process.kill();
             self.counters.kill();
         }
-        self.give_up(too_slow(limit));
+        self.give_up(too_slow(self.timeout));
     }
 
     fn give_up(&mut self, error: OutputError) {
@@ -189,7 +190,7 @@ impl KeptProgram {
 
     /// Tells the program that this was all, and waits for its end.
     fn close(&mut self) {
-        let limit = self.limit();
+        let limit = self.ending.left(self.timeout);
         let Some(mut process) = self.process.take() else {
             return;
         };

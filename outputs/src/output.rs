@@ -46,6 +46,9 @@ pub(crate) enum OutputError {
     /// The alert could not be delivered, and not be kept either.
     #[error("{cause}")]
     Spool { cause: String },
+    /// There is no time for it any more.
+    #[error("Lanner ends")]
+    Ending,
     /// It took too long.
     #[error("{target} took longer than {limit:?}")]
     Timeout { target: String, limit: Duration },
@@ -55,6 +58,7 @@ impl OutputError {
     pub(crate) fn reason(&self) -> LossReason {
         match self {
             OutputError::NoListener { .. } | OutputError::Closed { .. } => LossReason::Absent,
+            OutputError::Ending => LossReason::Shutdown,
             OutputError::Timeout { .. } => LossReason::Timeout,
             OutputError::Refused { .. } => LossReason::Refused,
             OutputError::SpoolFull { .. } => LossReason::SpoolFull,

@@ -13,9 +13,6 @@ use crate::ending::Ending;
 use crate::output::{Context, Output, OutputError, Taken};
 use crate::process::{Complaints, Process};
 
-/// What a program may still take when Lanner ends: less than Lanner itself waits for its outputs.
-pub(crate) const LAST_WORDS: Duration = Duration::from_secs(2);
-
 /// A program for each alert.
 #[derive(Debug)]
 pub(crate) struct Program {
@@ -48,10 +45,10 @@ pub(crate) fn too_slow(limit: Duration) -> OutputError {
 
 impl Output for Program {
     fn deliver(&mut self, alert: &Alert) -> Result<Taken, OutputError> {
-        let limit = match self.ending.has_begun() {
-            true => self.timeout.min(LAST_WORDS),
-            false => self.timeout,
-        };
+        let limit = self.ending.left(self.timeout);
+        if limit.is_zero() {
+            return Err(OutputError::Ending);
+        }
         let deadline = Instant::now() + limit;
         let left = || deadline.saturating_duration_since(Instant::now());
         let complaints = self.complaints.get_or_insert_with(Complaints::listen);

@@ -16,9 +16,6 @@ use crate::spool::{Key, Spool, SpoolError};
 /// How long the spool is sent from before the queue is looked at again.
 const TURN: Duration = Duration::from_millis(100);
 
-/// How long the spool is sent from when Lanner ends: less than it waits for its outputs.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-
 /// The longest wait that a receiver may ask for.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -194,7 +191,7 @@ impl<T: Transport> Output for Sending<T> {
     }
 
     fn finish(&mut self) -> Result<u64, FlushError> {
-        self.send_spooled(LAST_WORDS);
+        self.send_spooled(self.ending.left(Duration::MAX));
         if let Some(spooling) = &mut self.spool
             && let Some(spool) = &mut spooling.spool
         {
@@ -216,7 +213,7 @@ impl<T: Transport> Sending<T> {
     /// Sends from the spool until it is empty, the receiver does not take it, or the time is over.
     fn send_spooled(&mut self, limit: Duration) {
         let Some(spooling) = &mut self.spool else { return };
-        let deadline = Instant::now() + limit;
+        let begun = Instant::now();
         if spooling.spool.is_none() && Instant::now() >= spooling.open_after {
             spooling.open(self.kind, &self.counters);
         }
@@ -250,7 +247,7 @@ impl<T: Transport> Sending<T> {
                     break;
                 }
             }
-            if Instant::now() >= deadline {
+            if begun.elapsed() >= limit {
                 break;
             }
         }

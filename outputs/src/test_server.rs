@@ -105,6 +105,14 @@ impl Server {
         self.state.requests.lock().unwrap().clone()
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.state.requests.lock().unwrap().len()
+    }
+
+    pub(crate) fn last(&self) -> Option<Request> {
+        self.state.requests.lock().unwrap().last().cloned()
+    }
+
     pub(crate) fn bodies(&self) -> Vec<String> {
         self.requests()
             .iter()
@@ -168,10 +176,8 @@ fn serve(state: &State, connection: usize, answer: &Answerer, stream: impl Read 
             }
         };
         let length = body.len();
-        write!(
-            stream.get_mut(),
-            "HTTP/1.1 {status} Words\r\n{header}Content-Length: {length}\r\n\r\n{body}"
-        )?;
+        let reply = format!("HTTP/1.1 {status} Words\r\n{header}Content-Length: {length}\r\n\r\n{body}");
+        stream.get_mut().write_all(reply.as_bytes())?;
         stream.get_mut().flush()?;
     }
 }

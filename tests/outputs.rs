@@ -1,0 +1,349 @@
+//! Outputs of the whole program: several at once, some of them broken, and an agent that is killed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests fail by panicking
+
+#[allow(dead_code, unreachable_pub)]
+#[path = "../outputs/src/test_server.rs"]
+mod server;
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, socket,
+};
+use serde_json::Value;
+use server::{Answer, Server};
+use support::lanner::{self, Lanner};
+use support::{alone, skip, wait_for};
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A rule on the files that [`open`] looks for, and the options for it.
+fn rules() -> (tempfile::TempDir, Vec<String>) {
+    let (folder, rules) = lanner::rules(&format!(
+        "- rule: Probe\n  desc: A file that is not there\n  condition: evt.type = openat and evt.arg.name startswith \
+         {}\n  output: Probe (name=%evt.arg.name)\n  priority: WARNING\n",
+        prefix()
+    ));
+    let mut options = lanner::options(None);
+    options.extend(["-r".to_owned(), rules.to_str().unwrap().to_owned()]);
+    (folder, options)
+}
+
+fn prefix() -> String {
+    format!("/nonexistent-{}/", std::process::id())
+}
+
+fn open(numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        assert!(File::open(format!("{}{number}", prefix())).is_err());
+    }
+}
+
+/// The number in an alert's line.
+fn number(line: &str) -> u64 {
+    let alert: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let name = alert["output_fields"]["evt.arg.name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    name.strip_prefix(&prefix()).unwrap().parse().unwrap()
+}
+
+/// The numbers of the alerts that are whole in the spool, in order. The format is in `outputs/src/spool.rs`.
+fn spooled(folder: &Path) -> Vec<u64> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "spool"))
+        .collect();
+    files.sort();
+    let mut numbers = Vec::new();
+    for file in files {
+        let bytes = fs::read(file).unwrap();
+        let mut rest = bytes.get(16..).unwrap_or_default();
+        while let Some(head) = rest.get(..28) {
+            assert_eq!(&head[..4], b"\x1eLNR");
+            let length = u32::from_le_bytes(head[4..8].try_into().unwrap()) as usize;
+            let Some(body) = rest.get(28..28 + length) else {
+                break;
+            };
+            numbers.push(number(std::str::from_utf8(body).unwrap()));
+            rest = &rest[28 + length..];
+        }
+    }
+    numbers
+}
+
+/// A port where connections are refused until somebody listens.
+fn closed_port() -> (OwnedFd, u16) {
+    let socket = socket(
+        AddressFamily::Inet,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )
+    .unwrap();
+    bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
+    let port = getsockname::<SockaddrIn>(socket.as_raw_fd()).unwrap().port();
+    (socket, port)
+}
+
+#[test]
+fn what_is_spooled_survives_kills_and_arrives_in_order() {
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let _alone = alone();
+    let (folder, mut options) = rules();
+    let spool = folder.path().join("spool");
+    let (socket, port) = closed_port();
+    for option in [
+        "stdout_output.enabled=false".to_owned(),
+        "http_output.enabled=true".to_owned(),
+        format!("http_output.url=http://127.0.0.1:{port}/"),
+        "outputs_spool.enabled=true".to_owned(),
+        format!("outputs_spool.path={}", spool.display()),
+        "outputs_queue.capacity=40000".to_owned(),
+    ] {
+        options.extend(["-o".to_owned(), option]);
+    }
+    let spool = spool.join("http");
+
+    // Nobody is there, and the agent is killed while it works.
+    let first = Lanner::start(&options);
+    let emitter = std::thread::spawn(|| open(0..20_000));
+    wait_for("four thousand alerts in the spool", LIMIT, || {
+        (spooled(&spool).len() >= 4000).then_some(())
+    });
+    first.kill();
+    emitter.join().unwrap();
+    let mut safe: BTreeSet<u64> = spooled(&spool).into_iter().collect();
+    assert!(safe.len() >= 4000, "{}", safe.len());
+
+    // The next one adds to it, the receiver comes back, and the agent is killed while it sends.
+    let second = Lanner::start(&options);
+    open(20_000..23_000);
+    wait_for("all of them in the spool", LIMIT, || {
+        spooled(&spool).contains(&22_999).then_some(())
+    });
+    safe.extend(spooled(&spool));
+    let all: BTreeSet<u64> = (20_000..23_000).collect();
+    assert!(
+        all.is_subset(&safe),
+        "none is missing that was seen by an agent that lived"
+    );
+    listen(&socket, Backlog::new(100).unwrap()).unwrap();
+    let server = Server::listen(TcpListener::from(socket), None, |_, _| Answer::Status(200, ""));
+    wait_for("five hundred alerts at the receiver", LIMIT, || {
+        (server.count() >= 500).then_some(())
+    });
+    second.kill();
+
+    // The last one sends the rest and what is new, behind it.
+    let third = Lanner::start(&options);
+    open(23_000..26_000);
+    wait_for("the last alert at the receiver", LIMIT, || {
+        server
+            .last()
+            .filter(|last| number(last.text()) == 25_999)
+            .map(|_| ())
+    });
+    let ended = third.stop();
+    safe.extend(23_000..26_000);
+
+    let requests = server.requests();
+    let came: Vec<u64> = requests.iter().map(|request| number(request.text())).collect();
+    let mut keys = BTreeSet::new();
+    let mut last = None;
+    let mut duplicates = 0;
+    for (request, number) in requests.iter().zip(&came) {
+        match keys.insert(request.header("idempotency-key").unwrap()) {
+            true => {
+                assert!(last < Some(*number), "{number} came after {last:?}");
+                last = Some(*number);
+            }
+            false => duplicates += 1,
+        }
+    }
+    let came: BTreeSet<u64> = came.into_iter().collect();
+    let missing: Vec<&u64> = safe.difference(&came).collect();
+    assert!(
+        missing.is_empty(),
+        "{} are missing, from {:?} on",
+        missing.len(),
+        missing[0]
+    );
+    assert_eq!(requests.len(), came.len() + duplicates);
+    println!(
+        "{} alerts arrived, {duplicates} of them twice, over two kills",
+        came.len()
+    );
+    assert!(
+        duplicates <= 1,
+        "one alert was on its way when the agent was killed: {duplicates}"
+    );
+    assert_eq!(spooled(&spool).len(), 0);
+    assert!(ended.stderr.contains(", 0 lost"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_configuration_of_old_guides_alerts_everywhere_at_once() {
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let _alone = alone();
+    let (folder, options) = rules();
+    let server = Server::start(|_, _| Answer::Status(200, "ok"));
+    let file = folder.path().join("events.log");
+    let configuration = folder.path().join("falco.yaml");
+    let rules = options.last().unwrap();
+    let text = format!(
+        "rules_file:\n  - {rules}\njson_output: true\nlog_level: info\nlog_stderr: true\nlog_syslog: false\n\
+         priority: debug\nbuffered_outputs: false\nstdout_output:\n  enabled: true\n\
+         file_output:\n  enabled: true\n  keep_alive: false\n  filename: {0}\n\
+         program_output:\n  enabled: true\n  keep_alive: false\n  program: \"jq -c '{{text: .output}}' | curl -s -d @- -X POST \
+         {1}hook > {2}\"\n\
+         http_output:\n  enabled: true\n  url: {1}alerts\n",
+        file.display(),
+        server.url(),
+        folder.path().join("reply").display()
+    );
+    fs::write(&configuration, text).unwrap();
+    let mut arguments = vec!["-c".to_owned(), configuration.to_str().unwrap().to_owned()];
+    arguments.extend(options[..options.len() - 2].iter().cloned());
+    let lanner = Lanner::start(&arguments);
+    open(0..2);
+    let of = |target: &str| -> Vec<String> {
+        let requests = server.requests();
+        let those = requests.iter().filter(|request| request.target == target);
+        those.map(|request| request.text().to_owned()).collect()
+    };
+    wait_for("both alerts by both ways", LIMIT, || {
+        (of("/hook").len() == 2 && of("/alerts").len() == 2).then_some(())
+    });
+    let ended = lanner.stop();
+    let lines: Vec<String> = fs::read_to_string(&file)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(lines.iter().map(|line| number(line)).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(of("/alerts"), lines);
+    for (hook, line) in of("/hook").iter().zip(&lines) {
+        let (hook, line): (Value, Value) = (
+            serde_json::from_str(hook).unwrap(),
+            serde_json::from_str(line).unwrap(),
+        );
+        assert_eq!(hook, serde_json::json!({ "text": line["output"] }));
+    }
+    assert_eq!(ended.alerts().len(), 2);
+    for output in ["stdout", "file", "program", "http"] {
+        let line = format!("  {output}: 2 delivered, 0 lost");
+        assert!(
+            ended.stderr.lines().any(|of| of == line),
+            "{line}\n{}",
+            ended.stderr
+        );
+    }
+}
+
+/// A file system of 64 KiB, gone with the value.
+struct SmallDisk<'a>(&'a Path);
+
+impl SmallDisk<'_> {
+    fn mount(path: &Path) -> SmallDisk<'_> {
+        fs::create_dir(path).unwrap();
+        mount(
+            Some("tmpfs"),
+            path,
+            Some("tmpfs"),
+            MsFlags::empty(),
+            Some("size=64k"),
+        )
+        .unwrap();
+        SmallDisk(path)
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let _ = umount2(self.0, MntFlags::MNT_DETACH);
+    }
+}
+
+#[test]
+fn outputs_that_are_stuck_cost_nobody_else_an_alert() {
+    const ALERTS: u64 = 1000;
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let _alone = alone();
+    let (folder, mut options) = rules();
+    let disk = folder.path().join("disk");
+    let _disk = SmallDisk::mount(&disk);
+    let server = Server::start(|_, _| Answer::Hang);
+    for option in [
+        "program_output.enabled=true".to_owned(),
+        "program_output.keep_alive=true".to_owned(),
+        "program_output.program=exec sleep 1000".to_owned(),
+        "file_output.enabled=true".to_owned(),
+        "file_output.keep_alive=true".to_owned(),
+        format!("file_output.filename={}", disk.join("events.log").display()),
+        "http_output.enabled=true".to_owned(),
+        format!("http_output.url={}", server.url()),
+        "outputs_spool.enabled=true".to_owned(),
+        format!("outputs_spool.path={}", disk.join("spool").display()),
+        "outputs_queue.capacity=500".to_owned(),
+    ] {
+        options.extend(["-o".to_owned(), option]);
+    }
+    let lanner = Lanner::start(&options);
+    // Slowly enough for a queue that is not stuck.
+    for start in (0..ALERTS).step_by(100) {
+        open(start..start + 100);
+        let come = usize::try_from(start + 100).unwrap();
+        lanner.wait_for_alerts("on standard output", come, |_| true);
+    }
+    let ended = lanner.stop();
+    let numbers: Vec<u64> = ended
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(number)
+        .collect();
+    assert_eq!(numbers, (0..ALERTS).collect::<Vec<_>>());
+    let line = |output: &str| {
+        let start = format!("  {output}: ");
+        let found = ended.stderr.lines().find(|line| line.starts_with(&start));
+        found
+            .unwrap_or_else(|| panic!("{output}\n{}", ended.stderr))
+            .to_owned()
+    };
+    assert!(ended.stderr.contains("Events lost: 0"), "{}", ended.stderr);
+    assert!(
+        line("stdout").contains("1000 delivered, 0 lost"),
+        "{}",
+        line("stdout")
+    );
+    assert!(line("file").contains("failed: "), "{}", line("file"));
+    let program = line("program");
+    assert!(
+        program.contains("program: 0 delivered") && program.contains(" killed"),
+        "{program}"
+    );
+    assert!(line("http").contains("http: 0 delivered"), "{}", line("http"));
+    assert!(
+        ended.stderr.contains("No space left on device"),
+        "{}",
+        ended.stderr
+    );
+}
