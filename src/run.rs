@@ -262,7 +262,7 @@ pub(crate) fn screen(
 }
 
 /// Warns when alerts can't be written to the file: better now than at the first alert.
-fn try_file(path: &Path) {
+pub(crate) fn try_file(path: &Path) {
     // Opening a pipe waits for its reader, and closing it is an end to that reader; devices have ways of their own.
     if path
         .metadata()

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -32,14 +32,14 @@ use crate::load;
 use crate::log;
 use crate::metrics::{Board, InForce, Instruments, Snapshots};
 use crate::pidfile::Pidfile;
-use crate::reload::{Reload, Reloader, Sources};
+use crate::reload::{Reload, Reloader, SharedOutputs, Sources};
 use crate::runtime_side::RuntimeSide;
 use crate::start_screen::Screen;
 use crate::tally::Tally;
 use crate::web;
 
 /// How long alerts that are queued may take to reach their outputs when Lanner ends.
-const DRAIN: Duration = Duration::from_secs(5);
+pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 
 /// How long the start waits for the container runtime to say what runs already.
 const RUNTIME_ANSWER: Duration = Duration::from_millis(500);
@@ -162,7 +162,7 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let instruments = Arc::new(Instruments {
         board: Arc::clone(&board),
-        outputs: outputs.reporter(),
+        outputs: Mutex::new((outputs.reporter(), outputs.sender())),
         reloads: Arc::default(),
         table: Arc::clone(&table),
         status: Arc::clone(&status),
@@ -205,8 +205,8 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         false => web,
     };
     let web = web.map(|web| web.serve(Arc::clone(&instruments))).transpose()?;
-    let snapshots = Snapshots::start(Arc::clone(&instruments), outputs.sender())
-        .context("cannot start the thread of metrics")?;
+    let snapshots =
+        Snapshots::start(Arc::clone(&instruments)).context("cannot start the thread of metrics")?;
     let control = match socket {
         // Who watches for a while only leaves the socket to who stays.
         Some(socket) if !(is_beside && limit.is_some()) => {
@@ -231,6 +231,7 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
             }
         });
     }
+    let outputs: SharedOutputs = Arc::new(Mutex::new(Some(outputs)));
     let reload = again.map(|sources| {
         Reload::start(Reloader {
             sources,
@@ -239,7 +240,7 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
             needs,
             changes,
             names,
-            alerts: outputs.sender(),
+            outputs: Arc::clone(&outputs),
             reloads: Arc::clone(&instruments.reloads),
             instruments: Arc::clone(&instruments),
         })
@@ -260,7 +261,8 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
     runtime.spawn(kill_on_second(signals, written));
     let watched = thread.join();
     let _ = stop_runtime.send(true);
-    let outputs = outputs.shutdown(DRAIN);
+    let outputs = outputs.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let outputs = outputs.map_or_else(Vec::new, |outputs| outputs.shutdown(DRAIN));
     // A newer agent that waits for this one to be gone is to find its alerts delivered.
     drop(control);
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -457,7 +459,7 @@ impl Signals {
     /// after.
     async fn wait(
         mut self,
-        outputs: &Outputs,
+        outputs: &SharedOutputs,
         mut capture_ended: oneshot::Receiver<()>,
         limit: Option<Duration>,
         recorder: Option<Recorder>,
@@ -502,7 +504,8 @@ impl Signals {
                 }
                 _ = self.reopen.recv() => {
                     tracing::info!("SIGUSR1: outputs are opened anew");
-                    outputs.reopen();
+                    let outputs = outputs.lock().unwrap_or_else(PoisonError::into_inner);
+                    let _ = outputs.as_ref().map(Outputs::reopen);
                 }
                 _ = self.reload.recv() => {
                     match reload {

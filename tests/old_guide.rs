@@ -79,3 +79,112 @@ fn without_its_source_it_sees_a_shell_in_a_container() {
         "{alert}"
     );
 }
+
+/// A configuration as old guides have it; the places are put in. The key of the file output is there twice.
+const CONFIGURATION: &str = "\
+rules_file:
+  - RULES
+json_output: true
+json_include_output_property: true
+log_stderr: true
+log_syslog: true
+log_level: info
+priority: debug
+buffered_outputs: false
+output_timeout: 2000
+file_output:
+  enabled: true
+  keep_alive: false
+  filename: DIR/first.txt
+stdout_output:
+  enabled: true
+program_output:
+  enabled: true
+  keep_alive: false
+  program: \"cat >> DIR/program.txt\"
+http_output:
+  enabled: true
+  url: http://127.0.0.1:PORT/
+file_output:
+  enabled: true
+  keep_alive: false
+  filename: DIR/events.txt
+";
+
+/// Takes one request, and gives its body.
+fn receive(listener: &std::net::TcpListener) -> String {
+    use std::io::{BufRead as _, Read as _, Write as _};
+    let (stream, _) = listener.accept().unwrap();
+    let mut reader = std::io::BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    reader.get_mut().write_all(answer).unwrap();
+    String::from_utf8(body).unwrap()
+}
+
+#[test]
+fn its_configuration_starts_as_it_is_and_alerts_go_everywhere() {
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let (folder, rules) = lanner::rules(
+        "- rule: Shadow read\n  desc: d\n  condition: evt.type in (open, openat) and fd.name = /etc/shadow and proc.name = \
+         cat\n  output: \"file=%fd.name\"\n  priority: WARNING\n",
+    );
+    let dir = folder.path();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let configuration = dir.join("falco.yaml");
+    let text = CONFIGURATION
+        .replace("RULES", &rules.display().to_string())
+        .replace("DIR", &dir.display().to_string())
+        .replace("PORT", &port);
+    std::fs::write(&configuration, text).unwrap();
+    let mut arguments = lanner::options(None);
+    arguments.extend(["-c".to_owned(), configuration.display().to_string()]);
+    let lanner = Lanner::start(&arguments);
+    let log = lanner.log();
+    for part in [
+        // Where it counts, and where it does not.
+        "falco.yaml:24:1: the key file_output is there twice",
+        "the one at",
+        "falco.yaml:11:1",
+        "falco.yaml:2:3: rules_file is deprecated (write rules_files)",
+        "not served yet and ignored: log_syslog",
+    ] {
+        assert!(log.contains(part), "{part}\n{log}");
+    }
+    assert!(
+        Command::new("cat")
+            .arg("/etc/shadow")
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+    let posted: serde_json::Value = serde_json::from_str(&receive(&listener)).unwrap();
+    assert_eq!(posted["rule"], "Shadow read", "{posted}");
+    for file in ["events.txt", "program.txt"] {
+        let line = support::wait_for(file, std::time::Duration::from_secs(30), || {
+            let text = std::fs::read_to_string(dir.join(file)).ok()?;
+            text.lines().next().map(str::to_owned)
+        });
+        let alert: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(field(&alert, "fd.name"), "/etc/shadow", "{file}: {alert}");
+    }
+    lanner.wait_for_alert("standard output", |alert| alert["rule"] == "Shadow read");
+    assert!(!dir.join("first.txt").exists(), "the later value counts");
+    assert_eq!(lanner.stop().status.code(), Some(0));
+}

@@ -193,6 +193,59 @@ fn a_configuration_is_reloaded_as_a_whole_or_not_at_all() {
     assert_eq!(lanner.stop().status.code(), Some(0));
 }
 
+#[test]
+fn outputs_are_changed_and_lose_nothing() {
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let (rules, config) = (dir.join("rules.yaml"), dir.join("lanner.yaml"));
+    let (files, load) = (["a", "b"].map(|name| dir.join(name)), dir.join("load"));
+    fs::write(&rules, rule("One", &load, "")).unwrap();
+    let write = |file: Option<&Path>| {
+        let output = match file {
+            Some(file) => format!(
+                "{{enabled: true, keep_alive: true, filename: {}}}",
+                file.display()
+            ),
+            None => "{enabled: false}".to_owned(),
+        };
+        replace(
+            &config,
+            &format!("rules_files: [{}]\nfile_output: {output}\n", rules.display()),
+        );
+    };
+    write(Some(&files[0]));
+    let mut arguments = lanner::options(None);
+    arguments.extend(["-c".to_owned(), config.display().to_string()]);
+    arguments.extend(["-o".to_owned(), "outputs_queue.capacity=1000000".to_owned()]);
+    let lanner = Lanner::start(&arguments);
+    let load = Load::start(&load);
+    for round in 1..=10 {
+        write(Some(&files[round % 2]));
+        let done = || (said(&lanner, "reloaded (a file changed): rules") == round).then_some(());
+        wait_for("the reload", LIMIT, done);
+    }
+    let count = |path: &Path| fs::read_to_string(path).unwrap_or_default().lines().count();
+    let total = load.end();
+    let all = || (count(&files[0]) + count(&files[1]) == usize::try_from(total).unwrap()).then_some(());
+    wait_for("every alert in one of the files", LIMIT, all);
+    assert!(count(&files[0]) > 0 && count(&files[1]) > 0);
+    write(None);
+    wait_for("the file's end", LIMIT, || {
+        (said(&lanner, "reloaded (a file changed): rules") == 11).then_some(())
+    });
+    let ended = lanner.stop();
+    // Standard output stayed as it was, all the time.
+    assert_eq!(ended.alerts().len(), usize::try_from(total).unwrap());
+    assert!(
+        ended.stderr.contains(&format!("file: {total} delivered, 0 lost")),
+        "{}",
+        ended.stderr
+    );
+}
+
 /// Opens names below a directory one after the other, as fast as a pause lets it, until it is dropped.
 struct Load {
     next: Arc<AtomicU64>,

@@ -1,5 +1,7 @@
 //! The delivery queue: one bounded queue and one thread per output, so that none waits for another.
 
+mod replace;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -12,6 +14,8 @@ use crate::choose::{Choice, Config, Facts, Kind, choose};
 use crate::counters::{Counters, LossReason, OutputReport};
 use crate::ending::Ending;
 use crate::output::{self, Context, FlushError, Output, OutputError, Taken};
+
+pub use replace::Replacement;
 
 /// Why delivery can't begin.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +44,8 @@ struct Lane {
     kind: Kind,
     queue: Sender<Item>,
     state: Arc<State>,
+    /// Closed when the thread ends, however it ends.
+    end: Receiver<()>,
 }
 
 /// What a lane's thread and the senders share.
@@ -81,25 +87,100 @@ impl State {
 
 #[derive(Debug)]
 struct Lanes {
-    lanes: Vec<Lane>,
+    lanes: Vec<Arc<Lane>>,
+    /// What outputs did that another configuration took away.
+    past: Vec<(Kind, Arc<Counters>)>,
     /// Full queues are logged by a thread of their own: neither the event thread nor a stuck output can do it.
-    full: Sender<Option<Kind>>,
+    full: Sender<Option<(Kind, usize)>>,
     stopping: AtomicBool,
 }
 
 impl Lanes {
     fn report(&self) -> Vec<OutputReport> {
-        let report = |lane: &Lane| OutputReport {
+        let report = |lane: &Arc<Lane>| OutputReport {
             queued: lane.queue.len() as u64,
             capacity: lane.queue.capacity().unwrap_or(0) as u64,
             ..lane.state.counters.report(lane.kind)
         };
-        self.lanes.iter().map(report).collect()
+        let past = self.past.iter().map(|(kind, counters)| counters.report(*kind));
+        self.lanes.iter().map(report).chain(past).collect()
     }
 }
 
 /// An output that is to get a thread.
 type Made = (Kind, Box<dyn Output>, Context);
+
+/// The capacity of queues.
+fn capacity_of(config: &Config) -> usize {
+    match config.queue_capacity {
+        0 => Config::DEFAULT_CAPACITY,
+        capacity => capacity,
+    }
+}
+
+/// Starts the thread of an output, which makes it first; one that is not made takes nothing.
+fn start_lane(
+    kind: Kind,
+    context: Context,
+    capacity: usize,
+    make: impl FnOnce(&Context) -> Option<Box<dyn Output>> + Send + 'static,
+) -> Result<Lane, StartError> {
+    let (queue, items) = flume::bounded(capacity);
+    let state = Arc::new(State {
+        counters: Arc::clone(&context.counters),
+        ending: Arc::clone(&context.ending),
+        ..State::default()
+    });
+    let (end_guard, end) = flume::bounded::<()>(0);
+    let shared = Arc::clone(&state);
+    thread::Builder::new()
+        .name(format!("out-{kind}"))
+        .spawn(move || {
+            let _ends_with_the_thread = end_guard;
+            let Some(output) = make(&context) else { return };
+            Worker {
+                kind,
+                output,
+                items,
+                state: shared,
+                failing: None,
+            }
+            .run();
+        })
+        .map_err(|cause| StartError::Thread { kind, cause })?;
+    Ok(Lane {
+        kind,
+        queue,
+        state,
+        end,
+    })
+}
+
+/// Lets outputs deliver what is queued and ends them, at the latest after `within`; what is left then is counted as lost.
+fn end(lanes: &[Arc<Lane>], within: Duration) {
+    let deadline = Instant::now() + within;
+    for lane in lanes {
+        lane.state.ending.begin();
+    }
+    for lane in lanes {
+        // An output whose queue stays full until the deadline never sees this.
+        let _ = lane.queue.send_deadline(Item::Stop, deadline);
+        let _ = lane.end.recv_deadline(deadline);
+    }
+    for lane in lanes {
+        let state = &lane.state;
+        state.abandoned.store(true, Ordering::Release);
+        let seen = state.settled.load(Ordering::Acquire);
+        let left = state.queued.load(Ordering::Acquire).saturating_sub(seen);
+        state.counters.lose(LossReason::Shutdown, left);
+        if left > 0 {
+            tracing::error!(
+                "output {} did not take its last {left} alerts within {within:?}",
+                lane.kind
+            );
+        }
+    }
+}
 
 /// Says what each output delivered and lost. Cheap to clone; works after the outputs have stopped, too.
 #[derive(Debug, Clone)]
@@ -146,7 +227,8 @@ impl AlertSender {
                     lane.state.counters.lose(LossReason::QueueFull, 1);
                     if !lane.state.full.swap(true, Ordering::AcqRel) {
                         // When even this queue is full, many bursts began at once: one line less is no loss.
-                        let _ = self.lanes.full.try_send(Some(lane.kind));
+                        let capacity = lane.queue.capacity().unwrap_or(0);
+                        let _ = self.lanes.full.try_send(Some((lane.kind, capacity)));
                     }
                 }
                 Err(TrySendError::Disconnected(_)) => {
@@ -166,8 +248,7 @@ impl AlertSender {
 pub struct Outputs {
     lanes: Arc<Lanes>,
     choices: Vec<Choice>,
-    /// One per lane; closed when its thread ends, however it ends.
-    ends: Vec<Receiver<()>>,
+    config: Config,
 }
 
 impl Outputs {
@@ -195,11 +276,8 @@ impl Outputs {
                 Some((choice.kind, output, context))
             })
             .collect();
-        let capacity = match config.queue_capacity {
-            0 => Config::DEFAULT_CAPACITY,
-            capacity => capacity,
-        };
-        let mut started = Self::start_these(outputs, capacity)?;
+        let mut started = Self::start_these(outputs, capacity_of(config))?;
+        started.config = config.clone();
         started.choices = choices;
         Ok(started)
     }
@@ -207,36 +285,13 @@ impl Outputs {
     fn start_these(outputs: Vec<Made>, capacity: usize) -> Result<Outputs, StartError> {
         let (full, notices) = flume::bounded(16);
         let mut lanes = Vec::new();
-        let mut ends = Vec::new();
         for (kind, output, context) in outputs {
-            let (queue, items) = flume::bounded(capacity);
-            let state = Arc::new(State {
-                counters: context.counters,
-                ending: context.ending,
-                ..State::default()
-            });
-            let (end_guard, end) = flume::bounded::<()>(0);
-            let worker = Worker {
-                kind,
-                output,
-                items,
-                state: Arc::clone(&state),
-                failing: None,
-            };
-            thread::Builder::new()
-                .name(format!("out-{kind}"))
-                .spawn(move || {
-                    let _ends_with_the_thread = end_guard;
-                    worker.run();
-                })
-                .map_err(|cause| StartError::Thread { kind, cause })?;
-            lanes.push(Lane { kind, queue, state });
-            ends.push(end);
+            lanes.push(Arc::new(start_lane(kind, context, capacity, |_| Some(output))?));
         }
         thread::Builder::new()
             .name("out-full".into())
             .spawn(move || {
-                while let Ok(Some(kind)) = notices.recv() {
+                while let Ok(Some((kind, capacity))) = notices.recv() {
                     tracing::error!(
                         "output {kind} is too slow: its queue of {capacity} alerts is full and alerts are lost there \
                          until it catches up (outputs_queue.capacity)"
@@ -246,13 +301,14 @@ impl Outputs {
             .map_err(|cause| StartError::Thread { kind: Kind::Stdout, cause })?;
         let lanes = Arc::new(Lanes {
             lanes,
+            past: Vec::new(),
             full,
             stopping: AtomicBool::new(false),
         });
         Ok(Outputs {
             lanes,
             choices: Vec::new(),
-            ends,
+            config: Config::default(),
         })
     }
 
@@ -291,29 +347,8 @@ impl Outputs {
 
     /// Delivers what is queued and stops, at the latest after `within`; what is left then is counted as lost.
     pub fn shutdown(self, within: Duration) -> Vec<OutputReport> {
-        let deadline = Instant::now() + within;
         self.lanes.stopping.store(true, Ordering::Release);
-        for lane in &self.lanes.lanes {
-            lane.state.ending.begin();
-        }
-        for (lane, end) in self.lanes.lanes.iter().zip(&self.ends) {
-            // An output whose queue stays full until the deadline never sees this.
-            let _ = lane.queue.send_deadline(Item::Stop, deadline);
-            let _ = end.recv_deadline(deadline);
-        }
-        for lane in &self.lanes.lanes {
-            let state = &lane.state;
-            state.abandoned.store(true, Ordering::Release);
-            let seen = state.settled.load(Ordering::Acquire);
-            let left = state.queued.load(Ordering::Acquire).saturating_sub(seen);
-            state.counters.lose(LossReason::Shutdown, left);
-            if left > 0 {
-                tracing::error!(
-                    "output {} did not take its last {left} alerts within {within:?}",
-                    lane.kind
-                );
-            }
-        }
+        end(&self.lanes.lanes, within);
         let _ = self.lanes.full.try_send(None);
         self.report()
     }

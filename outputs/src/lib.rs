@@ -32,7 +32,7 @@ pub use choose::{
     Choice, Config, Facts, FileConfig, HttpConfig, Journald, Kind, ProgramConfig, SpoolConfig, choose,
 };
 pub use counters::{LossReason, OutputReport};
-pub use delivery::{AlertSender, Outputs, Reporter, StartError};
+pub use delivery::{AlertSender, Outputs, Replacement, Reporter, StartError};
 pub use journald::MESSAGE_ID;
 pub use tls::TlsFiles;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::keys::{self, Settings};
-use super::message::{Level, Messages};
+use super::message::Messages;
 use super::tree::{self, Node, Value, Wrong};
 
 /// One kind of containers.
@@ -109,7 +109,7 @@ pub(super) fn plugins(settings: &mut Settings, node: &Node) -> Result<(), Wrong>
             _ => init,
         };
         let mut messages = Messages::default();
-        let mut later = Vec::new();
+        let mut unserved = keys::Unserved::default();
         let Value::Map(entries) = &init.value else {
             continue;
         };
@@ -120,15 +120,9 @@ pub(super) fn plugins(settings: &mut Settings, node: &Node) -> Result<(), Wrong>
             value: Value::Map(rest),
         };
         for node in engines.iter().map(|entry| &entry.node).chain([&rest]) {
-            keys::section("container_engines", node, settings, &mut messages, &mut later);
+            keys::section("container_engines", node, settings, &mut messages, &mut unserved);
         }
-        if !later.is_empty() {
-            let text = format!(
-                "known from Falco's container plugin, not served yet and ignored: {}",
-                later.join(", ")
-            );
-            messages.add(Level::Info, &init.at, text, None);
-        }
+        unserved.report("Falco's container plugin", &init.at, &mut messages);
         settings.messages.0.append(&mut messages.0);
     }
     Ok(())

@@ -96,11 +96,13 @@ enum Serve {
     Read(Setter),
     /// Falco's, not served yet.
     Later,
+    /// Falco's, about something that does not exist here.
+    Pointless,
     /// The same; but when the condition holds, the operator counts on something, and the text says what is missing.
     LaterWarn(fn(&Node) -> bool, &'static str),
 }
 
-use Serve::{Later, LaterWarn, Read};
+use Serve::{Later, LaterWarn, Pointless, Read};
 
 fn truth(node: &Node) -> bool {
     node.truth() == Ok(true)
@@ -150,7 +152,7 @@ static ROWS: &[Row] = &[
     Row("engine.modern_ebpf.cpus_for_each_buffer", Integer, Read(|s, n| { s.cpus_for_each_buffer = size(n)?; Ok(()) })),
     Row("engine.modern_ebpf.buf_size_preset", Integer, Read(|s, n| { s.modern_preset = Some(preset(n)?); Ok(()) })),
     Row("engine.modern_ebpf.drop_failed_exit", Truth, Read(|s, n| { s.modern_drop_failed = n.truth()?; Ok(()) })),
-    Row("engine.modern_ebpf.disable_iterators", Truth, Later),
+    Row("engine.modern_ebpf.disable_iterators", Truth, Pointless),
     // A falco.yaml that replays nothing has an empty one.
     Row("engine.replay.capture_file", Text, Read(|s, n| { s.capture_file = Some(n.text()?.into()); Ok(()) })),
 
@@ -160,9 +162,9 @@ static ROWS: &[Row] = &[
     Row("capture.default_duration", Integer, Later),
     Row("capture.max_file_size_mb", Integer, Later),
 
-    Row("load_plugins", Texts, Later),
+    Row("load_plugins", Texts, Pointless),
     Row("plugins", Made(shape::plugins), Read(container_engines::plugins)),
-    Row("plugins_hostinfo", Truth, Later),
+    Row("plugins_hostinfo", Truth, Pointless),
 
     Row("nri.enabled", Truth, Read(|s, n| { s.config.nri.enabled = n.truth()?; Ok(()) })),
     Row("nri.socket_path", Text, Read(|s, n| { s.config.nri.socket_path = path(n)?; Ok(()) })),
@@ -183,7 +185,7 @@ static ROWS: &[Row] = &[
     Row("container_engines.containerd.sockets", Texts, Read(|s, n| sockets(&mut s.config.engines.containerd.sockets, n))),
     Row("container_engines.cri.enabled", Truth, Read(|s, n| { s.config.engines.cri.enabled = n.truth()?; Ok(()) })),
     Row("container_engines.cri.sockets", Texts, Read(|s, n| sockets(&mut s.config.engines.cri.sockets, n))),
-    Row("container_engines.cri.disable_async", Truth, Later),
+    Row("container_engines.cri.disable_async", Truth, Pointless),
     Row("container_engines.lxc.enabled", Truth, LaterWarn(falsehood, RECOGNISED)),
     Row("container_engines.libvirt_lxc.enabled", Truth, LaterWarn(falsehood, RECOGNISED)),
     Row("container_engines.bpm.enabled", Truth, LaterWarn(falsehood, RECOGNISED)),
@@ -256,10 +258,10 @@ static ROWS: &[Row] = &[
     Row("log_stderr", Truth, Read(|s, n| { s.config.log_stderr = n.truth()?; Ok(()) })),
     Row("log_syslog", Truth, Later),
     Row("log_level", Text, Read(|s, n| { s.config.log_level = log_level(n)?; Ok(()) })),
-    Row("libs_logger.enabled", Truth, Later),
-    Row("libs_logger.severity", Text, Later),
+    Row("libs_logger.enabled", Truth, Pointless),
+    Row("libs_logger.severity", Text, Pointless),
 
-    Row("syscall_event_timeouts.max_consecutives", Integer, Later),
+    Row("syscall_event_timeouts.max_consecutives", Integer, Pointless),
     Row("syscall_event_drops.threshold", Number, Read(|s, n| { s.config.drops.threshold = share(n)?; Ok(()) })),
     Row("syscall_event_drops.actions", Texts, Read(|s, n| { s.config.drops.actions = drop_actions(n)?; Ok(()) })),
     Row("syscall_event_drops.rate", Number, Read(|s, n| { s.config.drops.rate = positive(n)?; Ok(()) })),
@@ -276,9 +278,9 @@ static ROWS: &[Row] = &[
     Row("metrics.kernel_event_counters_enabled", Truth, Read(|s, n| { s.config.metrics.kernel_events = n.truth()?; Ok(()) })),
     Row("metrics.kernel_event_counters_per_cpu_enabled", Truth, Read(|s, n| { s.config.metrics.kernel_events_per_cpu = n.truth()?; Ok(()) })),
     Row("metrics.libbpf_stats_enabled", Truth, Read(|s, n| { s.config.metrics.libbpf = n.truth()?; Ok(()) })),
-    Row("metrics.plugins_metrics_enabled", Truth, Later),
-    Row("metrics.jemalloc_stats_enabled", Truth, Later),
-    Row("metrics.kernel_iter_event_counters_enabled", Truth, Later),
+    Row("metrics.plugins_metrics_enabled", Truth, Pointless),
+    Row("metrics.jemalloc_stats_enabled", Truth, Pointless),
+    Row("metrics.kernel_iter_event_counters_enabled", Truth, Pointless),
     Row("metrics.convert_memory_to_mb", Truth, Read(|s, n| { s.config.metrics.memory_in_mb = n.truth()?; Ok(()) })),
     Row("metrics.include_empty_values", Truth, Read(|s, n| { s.config.metrics.empty_values = n.truth()?; Ok(()) })),
 
@@ -321,20 +323,36 @@ static GONE: &[(&str, &str)] = &[
 
 /// Reads every key of the tree.
 pub(super) fn apply(root: &Node, settings: &mut Settings, messages: &mut Messages) {
-    let mut later = Vec::new();
+    let mut unserved = Unserved::default();
     // Formats may name them wherever they stand.
     if let Some(Ok(fields)) = root.get("static_fields").map(static_fields) {
         settings.scope = Scope::default().with_static_fields(&fields);
     }
-    section("", root, settings, messages, &mut later);
+    section("", root, settings, messages, &mut unserved);
     messages.0.append(&mut settings.messages.0);
-    later.dedup();
-    if !later.is_empty() {
-        let text = format!(
-            "known from Falco, not served yet and ignored: {}",
-            later.join(", ")
-        );
-        messages.add(Level::Info, &root.at, text, None);
+    unserved.report("Falco", &root.at, messages);
+}
+
+/// Keys that are known and have no effect.
+#[derive(Debug, Default)]
+pub(super) struct Unserved {
+    later: Vec<String>,
+    pointless: Vec<String>,
+}
+
+impl Unserved {
+    /// Names each kind once.
+    pub(super) fn report(mut self, whose: &str, at: &Place, messages: &mut Messages) {
+        for (keys, what) in [
+            (&mut self.later, "not served yet and ignored"),
+            (&mut self.pointless, "without a meaning here"),
+        ] {
+            keys.dedup();
+            if !keys.is_empty() {
+                let text = format!("known from {whose}, {what}: {}", keys.join(", "));
+                messages.add(Level::Info, at, text, None);
+            }
+        }
     }
 }
 
@@ -390,7 +408,7 @@ impl Type {
 }
 
 /// How an unserved key is named: with its section as a whole where nothing of that is served.
-fn unserved(full: &str) -> String {
+fn unserved_name(full: &str) -> String {
     let section = full.rsplit_once('.').map(|(section, _)| section);
     let served =
         |section: &str| rows().any(|row| below(section, row.0).is_some() && matches!(row.2, Read(_)));
@@ -405,7 +423,7 @@ pub(super) fn section(
     node: &Node,
     settings: &mut Settings,
     messages: &mut Messages,
-    later: &mut Vec<String>,
+    unserved: &mut Unserved,
 ) {
     let Value::Map(entries) = &node.value else { return };
     for entry in entries {
@@ -429,9 +447,10 @@ pub(super) fn section(
                     messages.add(Level::Warning, &entry.at, format!("{full}: {missing}"), None);
                 }
             }
-            Some(Later) => later.push(unserved(&full)),
+            Some(Later) => unserved.later.push(unserved_name(&full)),
+            Some(Pointless) => unserved.pointless.push(unserved_name(&full)),
             None if children(&full).next().is_some() => match &entry.node.value {
-                Value::Map(_) => section(&full, &entry.node, settings, messages, later),
+                Value::Map(_) => section(&full, &entry.node, settings, messages, unserved),
                 Value::Null => {}
                 _ => {
                     let text = format!("{full} must be a map of keys, not {}", entry.node.describe());

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lanner_capture::{Stats, now};
-use lanner_engine::{RuleCounts, RulesFile, Settings};
+use lanner_engine::{Alert, RuleCounts, RulesFile, Settings};
 use lanner_nri::{ContainerTable, State, Status, StatusSnapshot};
-use lanner_outputs::{LossReason, OutputReport, Reporter};
+use lanner_outputs::{AlertSender, LossReason, OutputReport, Reporter};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -76,7 +76,8 @@ fn sha256(bytes: &[u8]) -> String {
 #[derive(Debug)]
 pub(crate) struct Instruments {
     pub(crate) board: Arc<Board>,
-    pub(crate) outputs: Reporter,
+    /// What the outputs say, and where Lanner's own alerts go.
+    pub(crate) outputs: Mutex<(Reporter, AlertSender)>,
     pub(crate) reloads: Arc<Reloads>,
     pub(crate) table: Arc<ContainerTable>,
     pub(crate) status: Arc<Status>,
@@ -106,11 +107,29 @@ impl Instruments {
         Arc::clone(&self.in_force.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn outputs(&self) -> (Reporter, AlertSender) {
+        self.outputs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Takes over other outputs.
+    pub(crate) fn set_outputs(&self, reporter: Reporter, alerts: AlertSender) {
+        *self.outputs.lock().unwrap_or_else(PoisonError::into_inner) = (reporter, alerts);
+    }
+
+    /// Sends an alert of Lanner's own.
+    pub(crate) fn alert(&self, alert: Alert) {
+        let (_, alerts) = &*self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+        alerts.send(alert);
+    }
+
     pub(super) fn moment(&self) -> Moment {
         Moment {
             look: self.board.look(),
             in_force: self.in_force(),
-            outputs: self.outputs.report(),
+            outputs: self.outputs().0.report(),
             time: since_epoch(),
         }
     }

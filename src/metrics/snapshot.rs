@@ -9,7 +9,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lanner_engine::{FieldValue, Priority, internal_alert};
-use lanner_outputs::AlertSender;
 use serde_json::{Map, json};
 
 use super::gather::{Moment, dropped, is_in_snapshot, seen};
@@ -39,8 +38,6 @@ pub(crate) struct Snapshots {
 struct State {
     over: Mutex<bool>,
     woken: Condvar,
-    /// Where alerts go: another configuration may change it.
-    alerts: Mutex<AlertSender>,
     /// The file can't be written, and that was said.
     failing: AtomicBool,
 }
@@ -50,11 +47,10 @@ impl Snapshots {
     ///
     /// # Errors
     /// When the kernel gives no thread.
-    pub(crate) fn start(instruments: Arc<Instruments>, alerts: AlertSender) -> std::io::Result<Snapshots> {
+    pub(crate) fn start(instruments: Arc<Instruments>) -> std::io::Result<Snapshots> {
         let state = Arc::new(State {
             over: Mutex::new(false),
             woken: Condvar::new(),
-            alerts: Mutex::new(alerts),
             failing: AtomicBool::new(false),
         });
         let shared = Arc::clone(&state);
@@ -117,8 +113,7 @@ fn run(instruments: &Instruments, state: &State) {
                 MESSAGE.to_owned(),
                 fields.clone(),
             );
-            let alerts = state.alerts.lock().unwrap_or_else(PoisonError::into_inner);
-            alerts.send(alert);
+            instruments.alert(alert);
         }
         if let Some(file) = &metrics.output_file {
             write(file, number, &fields, &state.failing);

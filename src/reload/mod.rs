@@ -9,25 +9,25 @@ mod unchanged;
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow, bail};
 use lanner_capture::Host;
 use lanner_engine::{Priority, RulesFile, internal_alert};
-use lanner_outputs::AlertSender;
+use lanner_outputs::{Outputs, Replacement};
 use lanner_schema::event::Needs;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tokio::sync::watch;
+use tokio::sync::watch as tokio_watch;
 
 use crate::cli::{Cli, FalcoOptions};
 use crate::config::{self, Config};
 use crate::judge::{Change, Progress};
 use crate::metrics::{InForce, Instruments};
-use crate::{load, log, rules, run, schema};
+use crate::{load, log, rules, run, schema, watch};
 use places::{Contents, Places};
 
 /// The alert's rule, as dashboards know it.
@@ -114,6 +114,9 @@ impl Sources {
     }
 }
 
+/// The outputs; none any more when Lanner ends.
+pub(crate) type SharedOutputs = Arc<Mutex<Option<Outputs>>>;
+
 /// How often it was done.
 #[derive(Debug, Default)]
 pub(crate) struct Reloads {
@@ -134,8 +137,8 @@ pub(crate) struct Reloader {
     /// To the event thread.
     pub(crate) changes: mpsc::SyncSender<Change>,
     /// Host names that rules name.
-    pub(crate) names: watch::Sender<Vec<String>>,
-    pub(crate) alerts: AlertSender,
+    pub(crate) names: tokio_watch::Sender<Vec<String>>,
+    pub(crate) outputs: SharedOutputs,
     pub(crate) reloads: Arc<Reloads>,
     pub(crate) instruments: Arc<Instruments>,
 }
@@ -275,12 +278,16 @@ impl Reloader {
         let screen = run::screen(&config, &ruleset, plan.tier.chosen(), names);
         let said = format!("{}; capture: {plan}", screen.rules().replace('\n', " "));
         let host_names = ruleset.host_names();
+        let replacement = match self.outputs().as_ref() {
+            Some(outputs) => outputs.replace(&config.outputs)?,
+            None => return Ok(false),
+        };
         let (told, progress) = mpsc::channel();
         let change = Change {
             ruleset,
             both,
             plan,
-            alerts: None,
+            alerts: replacement.as_ref().map(Replacement::sender),
             drops: config.drops.clone(),
             settings: load::settings(&config),
             told,
@@ -292,6 +299,9 @@ impl Reloader {
             Ok(Progress::InForce) => {}
             Ok(Progress::Failed(error)) => return Err(anyhow!("the kernel refuses the new plan: {error}")),
             Ok(Progress::Complete(_)) | Err(_) => return Ok(false),
+        }
+        if let Some(replacement) = replacement {
+            self.adopt(replacement, &config);
         }
         log::set(&config);
         self.instruments.set_in_force(InForce::new(&config, &files));
@@ -310,11 +320,27 @@ impl Reloader {
         }
     }
 
+    /// Goes over to other outputs; the event thread has already.
+    fn adopt(&self, replacement: Replacement, config: &Config) {
+        let (reporter, alerts) = (replacement.reporter(), replacement.sender());
+        self.instruments.set_outputs(reporter, alerts);
+        if let Some(file) = &config.outputs.file {
+            run::try_file(&file.filename);
+        }
+        if let Some(outputs) = self.outputs().as_mut() {
+            outputs.adopt(replacement, watch::DRAIN);
+        }
+    }
+
+    fn outputs(&self) -> MutexGuard<'_, Option<Outputs>> {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Says that everything stays as it is.
     fn failed(&self, why: &str, error: &anyhow::Error) {
         self.reloads.failed.fetch_add(1, Ordering::Relaxed);
         tracing::error!("not reloaded ({why}), rules and configuration stay as they are: {error:#}");
-        self.alerts.send(internal_alert(
+        self.instruments.alert(internal_alert(
             &load::settings(&self.config),
             since_epoch(),
             Priority::Critical,

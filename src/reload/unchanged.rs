@@ -37,10 +37,6 @@ pub(super) fn keep(config: &mut Config, in_force: &Config) -> Vec<&'static str> 
         "runtime_directory",
         take(&mut config.runtime_directory, &in_force.runtime_directory),
     );
-    note(
-        "where alerts go (outputs)",
-        take(&mut config.outputs, &in_force.outputs),
-    );
     note("webserver", take(&mut config.web, &in_force.web));
     changed
 }
