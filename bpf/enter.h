@@ -64,8 +64,8 @@ static __always_inline void keep_begun(struct scratch *s, __u32 index)
 		bpf_map_update_elem(table, &tid, b, BPF_ANY);
 }
 
-SEC("?tp_btf/sys_enter")
-int BPF_PROG(sys_enter, struct pt_regs *regs, long id)
+/* A call that begins. */
+static __always_inline int call__begun(struct pt_regs *regs, bool is_shared)
 {
 	__u64 nr = syscall_number(regs), row;
 	const volatile struct event_row *event;
@@ -75,7 +75,11 @@ int BPF_PROG(sys_enter, struct pt_regs *regs, long id)
 
 	if (!wanted || (wanted != SOCKETCALL && !(rows[row_of(wanted - 1)].flags & ROW_AT_ENTER)))
 		return 0;
-	s = call__begin(regs, nr, &wanted, compat);
+	/* The return then finds nothing, and counts that. */
+	s = syscall_scratch();
+	if (is_shared && s && s->owner)
+		return 0;
+	s = call__begin(regs, nr, &wanted, compat, false);
 	if (!s)
 		return 0;
 	row = row_of(wanted - 1);
@@ -93,5 +97,20 @@ int BPF_PROG(sys_enter, struct pt_regs *regs, long id)
 		keep_begun(s, param->index);
 		break;
 	}
+	s->owner = 0;
 	return 0;
+}
+
+SEC("?tp_btf/sys_enter")
+int BPF_PROG(sys_enter, struct pt_regs *regs, long id)
+{
+	return call__begun(regs, false);
+}
+
+/* Tier A: the same at the beginnings of functions, see walk_end. */
+SEC("?fentry")
+int BPF_PROG(walk_start, struct pt_regs *regs)
+{
+	keep_stack(ctx);
+	return call__begun(regs, true);
 }

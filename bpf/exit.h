@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
-/* The returns of system calls: one program for all of them. */
+/* The returns of system calls: one program for all of them, or one for those that have a stub on their function. */
 #pragma once
 
 #include "enter.h"
@@ -60,8 +60,8 @@ static __always_inline void report_messages(struct scratch *s, __u32 row)
 		count_misses(MISS_MESSAGES, count - MESSAGES_MAX);
 }
 
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
+/* A call that returns `ret`. `is_shared`: other programs put records together in the same scratch. */
+static __always_inline int call__ended(struct pt_regs *regs, long ret, bool is_shared)
 {
 	__u64 nr = syscall_number(regs), row;
 	const volatile struct event_row *event;
@@ -91,7 +91,7 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 			return 0;
 		}
 	}
-	s = call__begin(regs, nr, &wanted, compat);
+	s = call__begin(regs, nr, &wanted, compat, is_shared);
 	if (!s)
 		return 0;
 	row = row_of(wanted - 1);
@@ -99,9 +99,90 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	s->ret = result;
 	if (event->flags & ROW_MESSAGES && s->ret > 0) {
 		report_messages(s, row);
-		return 0;
+	} else {
+		walk_row(s, event, row);
+		record__submit(s, wanted - 1, STREAM_SYS_EXIT, compat ? FLAG_COMPAT : 0);
 	}
-	walk_row(s, event, row);
-	record__submit(s, wanted - 1, STREAM_SYS_EXIT, compat ? FLAG_COMPAT : 0);
+	s->owner = 0;
 	return 0;
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
+{
+	return call__ended(regs, ret, false);
+}
+
+/*
+ * Tier A: what the stubs at the ends of the functions of single calls go on as. They differ in nothing but where they are
+ * attached, are given the caller's registers, and hand them over by a tail call; so it is verified once, however many
+ * there are. It is loaded for one of those functions and never attached itself.
+ */
+SEC("?fexit")
+int BPF_PROG(walk_end, struct pt_regs *regs, long ret)
+{
+	keep_stack(ctx);
+	return call__ended(regs, ret, true);
+}
+
+/* Calls that end elsewhere than their function does: in a child, and where a filter refused them. */
+
+static __always_inline bool has_task_registers(void)
+{
+	return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs);
+}
+
+/* On kernels that do not give the registers of the current task: a copy of them, from the top of its stack. */
+static __always_inline bool copy_registers(void *copy)
+{
+#if defined(__TARGET_ARCH_x86)
+	void *stack = BPF_CORE_READ(current_task(), stack);
+
+	return !bpf_probe_read_kernel(copy, PT_REGS_LEN, stack + THREAD_SIZE - PT_REGS_LEN);
+#else
+	return false;
+#endif
+}
+
+/* A new thread. Those of the kernel, and programs that it starts itself, have no call to return from. */
+static __always_inline int child__started(struct pt_regs *regs)
+{
+	bool compat = false;
+	__u32 wanted = call__wanted(syscall_number(regs), &compat);
+
+	if (!wanted || wanted == SOCKETCALL || !(rows[row_of(wanted - 1)].flags & ROW_FORKS))
+		return 0;
+	return call__ended(regs, 0, true);
+}
+
+SEC("?fexit/schedule_tail")
+int BPF_PROG(child_started, struct task_struct *prev)
+{
+	__u64 copy[PT_REGS_LEN / 8];
+
+	if (has_task_registers())
+		return child__started((void *)bpf_task_pt_regs(bpf_get_current_task_btf()));
+	return copy_registers(copy) ? child__started((void *)copy) : 0;
+}
+
+/* A call that seccomp did not let pass: what it returns is in its register by now. Passed by confined tasks only. */
+SEC("?fexit/__secure_computing")
+int call_refused(__u64 *ctx)
+{
+	__u64 result = 0, copy[PT_REGS_LEN / 8];
+
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_func_ret))
+		bpf_get_func_ret(ctx, &result);
+	else
+		result = ctx[1]; /* behind the one argument it had then */
+	if ((__s32)result != -1)
+		return 0;
+	if (has_task_registers()) {
+		struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+		return call__ended(regs, syscall_result(regs), true);
+	}
+	if (!copy_registers(copy))
+		return 0;
+	return call__ended((void *)copy, syscall_result((void *)copy), true);
 }

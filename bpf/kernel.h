@@ -26,6 +26,7 @@ typedef _Bool bool;
 /* include/uapi/linux/bpf.h */
 enum bpf_map_type_local {
 	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_PROG_ARRAY = 3,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 	BPF_MAP_TYPE_RINGBUF = 27,
@@ -40,6 +41,8 @@ enum bpf_map_type_local {
 /* Asked for by value: the numbers are the UAPI's, their presence is the running kernel's. */
 enum bpf_func_id {
 	BPF_FUNC_get_current_task_btf = 158, /* 5.11, 3ca1032ab7ab */
+	BPF_FUNC_task_pt_regs = 175,	     /* 5.15, dd6e10fbd9fb */
+	BPF_FUNC_get_func_ret = 184,	     /* 5.17, f92c1e183604 */
 };
 
 /* The same: which there are hangs on the kernel's configuration, and their numbers on that and its version. */
@@ -60,7 +63,7 @@ enum cgroup_subsys_id {
 struct pt_regs {
 	unsigned long r9, r8, r10;
 	unsigned long bx, cx, dx, si, di, bp;
-	unsigned long orig_ax;
+	unsigned long ax, orig_ax;
 };
 struct thread_info {
 	__u32 status;
@@ -268,6 +271,7 @@ struct css_set {
 };
 struct task_struct {
 	struct thread_info thread_info;
+	void *stack;
 	struct sched_entity se;
 	unsigned long min_flt, maj_flt;
 	__u64 self_exec_id;
@@ -342,6 +346,8 @@ struct socket {
 #define MM_SHMEMPAGES 3
 #define RLIMIT_NOFILE 7
 #define PF_EXITING 0x4
+#define PT_REGS_LEN 168	   /* struct pt_regs of x86-64 */
+#define THREAD_SIZE 0x4000 /* of x86-64, before 5.15 */
 #define PIDTYPE_PGID 2
 #define PIDTYPE_SID 3
 #define TS_COMPAT 0x0002

@@ -135,6 +135,14 @@ struct {
 	__type(value, struct scratch);
 } scratches SEC(".maps");
 
+/* Always empty: see keep_stack(). */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} nowhere SEC(".maps");
+
 /* A subprogram: it is called where records are lost, and nowhere else. */
 static __noinline int count_drop(__u32 event, __u32 reason)
 {

@@ -439,6 +439,15 @@ static __always_inline __u64 syscall_number(struct pt_regs *regs)
 #endif
 }
 
+static __always_inline long syscall_result(struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	return regs->ax;
+#elif defined(__TARGET_ARCH_arm64)
+	return regs->regs[0];
+#endif
+}
+
 /* True for a call in 32-bit convention, from a 32-bit process or by int 0x80 (TS_COMPAT). */
 static __always_inline bool is_compat(void)
 {
@@ -481,10 +490,39 @@ static __always_inline __u32 call__wanted(__u64 nr, bool *compat)
 }
 
 /*
+ * Gives a program that others go on as the stack of whoever runs it. Since 6.13 (a76ab5731e32) larger programs have one
+ * per CPU, which is safe where the kernel keeps a program from running twice on a CPU. It does so for what is attached, not
+ * for what is gone on as: a task that is preempted there would find its stack overwritten by the next. A program that
+ * can itself go on as another has no such stack; this one never does.
+ */
+static __always_inline void keep_stack(void *ctx)
+{
+	if (!config.page_kb)
+		bpf_tail_call(ctx, &nowhere, 0);
+}
+
+/*
+ * True while another task, which was interrupted on this CPU, puts a record together in the scratch: for programs that
+ * share one, and do not keep each other from running as each keeps itself. The record is then lost before it is begun. It
+ * has a stream of its own, whose every record is missing, because the other may be about to take the next number.
+ */
+static __always_inline bool is_taken(__u32 event)
+{
+	struct scratch *s = syscall_scratch();
+
+	if (!s || !s->owner)
+		return false;
+	next_sequence(STREAM_BUSY);
+	count_drop(event, DROP_SCRATCH);
+	return true;
+}
+
+/*
  * Begins the record of a call in the program's scratch, with the arguments beside it; NULL when it is not wanted. `wanted`
  * becomes the number of its event, and one.
  */
-static __always_inline struct scratch *call__begin(struct pt_regs *regs, __u64 nr, __u32 *wanted, bool compat)
+static __always_inline struct scratch *call__begin(struct pt_regs *regs, __u64 nr, __u32 *wanted, bool compat,
+						   bool is_shared)
 {
 	struct scratch *s;
 
@@ -498,6 +536,8 @@ static __always_inline struct scratch *call__begin(struct pt_regs *regs, __u64 n
 		barrier_var(call);
 		*wanted = config.socketcalls[call & (SOCKETCALLS - 1)];
 		if (!*wanted)
+			return NULL;
+		if (is_shared && is_taken(*wanted - 1))
 			return NULL;
 		s = record__begin(SCRATCH_SYSCALL, rows[row_of(*wanted - 1)].params);
 		if (!s)
@@ -518,6 +558,8 @@ static __always_inline struct scratch *call__begin(struct pt_regs *regs, __u64 n
 		return NULL;
 #endif
 	} else {
+		if (is_shared && is_taken(*wanted - 1))
+			return NULL;
 		s = record__begin(SCRATCH_SYSCALL, rows[row_of(*wanted - 1)].params);
 		if (!s)
 			return NULL;

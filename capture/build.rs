@@ -179,6 +179,7 @@ const LIMITS: &str = "
 #define ROW_AT_ENTER 4       /* a parameter is read when the call begins */
 #define ROW_ARGS_BEHIND 8    /* 32-bit callers have all arguments in memory, at the address in the first */
 #define ROW_WIDE_MASK 16     /* 32-bit callers have the third argument in two */
+#define ROW_FORKS 32         /* it returns in the child, too */
 #define MESSAGES_MAX 128     /* of one call; more are counted */
 
 ";
@@ -255,6 +256,7 @@ fn c_row(row: &EventRow) -> String {
         Event::Sendmmsg | Event::Recvmmsg => "ROW_MESSAGES",
         Event::Mmap => "ROW_ARGS_BEHIND",
         Event::FanotifyMark => "ROW_WIDE_MASK",
+        _ if row.event.returns_twice() => "ROW_FORKS",
         _ if row.at_enter() != 0 => "ROW_AT_ENTER",
         _ => "0",
     };

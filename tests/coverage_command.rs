@@ -186,7 +186,7 @@ fn json_has_every_rule_in_every_tier() {
     assert_eq!(
         tiers,
         [
-            ("trampoline", false),
+            ("trampoline", true),
             ("sys_exit", true),
             ("raw", false),
             ("none", false)

@@ -11,22 +11,32 @@ use support::{machine_dir, repository, skip};
 use xtask::guest::{Guest, Machine, Refusal};
 use xtask::selfcheck;
 
+const SYS_EXIT: &[&str] = &["--tier", "sys_exit"];
+const TRAMPOLINE: &[&str] = &["--tier", "trampoline"];
+
 #[test]
 fn selfcheck_passes_on_the_oldest_kernel() {
-    let said = check("oldest", "v2", &[]);
+    let said = check("oldest", "v2", SYS_EXIT);
     assert!(said.is_none_or(|said| said.contains("cgroups of version 2")));
 }
 
 #[test]
 fn selfcheck_passes_on_the_newest_kernel() {
-    check("newest", "v2", &[]);
+    check("newest", "v2", SYS_EXIT);
+}
+
+#[test]
+fn selfcheck_passes_by_trampolines_on_the_newest_kernel() {
+    let said = check("newest", "v2", TRAMPOLINE);
+    assert!(said.is_none_or(|said| said.contains("trampolines allowed")));
 }
 
 #[test]
 #[ignore = "long: make soak runs it"]
 fn selfcheck_passes_on_the_kernels_between() {
     for kernel in ["6.1", "6.12", "6.18"] {
-        check(kernel, "v2", &[]);
+        check(kernel, "v2", SYS_EXIT);
+        check(kernel, "v2", TRAMPOLINE);
     }
 }
 

@@ -232,10 +232,11 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
     let host = Host::probe();
     println!("selfcheck: kernel {}", host.kernel);
+    println!("selfcheck: trampolines {}", host.trials.trampoline);
     let mut checks = Checks::default();
     for role in ["act", "numbers"] {
         let pass = perform(&host, &needs(role), role, tier)?;
-        checks.compare(&pass);
+        checks.compare(&pass, tier);
     }
     let events = checks.end();
     let owners = owners::check(tier)?;
@@ -290,8 +291,8 @@ struct Pass {
 
 /// Captures what a process in that role does.
 fn perform(host: &Host, needs: &Needs, role: &'static str, tier: Tier) -> Result<Pass, Box<dyn Error>> {
-    // Another than the default, so that it is seen to be followed.
     let config = Config {
+        // Another than the default, so that it is seen to be followed.
         snaplen: 90,
         // Every read and write of the machine is captured.
         ring_bytes: 32 << 20,
@@ -305,7 +306,9 @@ fn perform(host: &Host, needs: &Needs, role: &'static str, tier: Tier) -> Result
     let mut capture = Capture::start(plan, &config, &ContainerTable::new())?;
     println!("selfcheck: loaded and attached in {:?}", started.elapsed());
     // What the kernel looked at before it let them run: the work of loading, whatever else the machine does.
-    for program in ProgInfoIter::default().filter(|program| program.load_time > started_at) {
+    let loaded = ProgInfoIter::default().filter(|program| program.load_time > started_at);
+    // Of the many programs of a few instructions there is nothing to say.
+    for program in loaded.filter(|program| program.verified_insns > 10) {
         let name = program.name.to_string_lossy();
         println!(
             "selfcheck: {name}: {} instructions verified",
@@ -373,7 +376,9 @@ impl Checks {
     /// for what this machine can't do, `omit EVENT` with a reason for an event that is not performed, and
     /// `missed KIND COUNT` for what must have been counted as unread. A value that must not be there is `<none>`;
     /// `$name` is any but 0, the same wherever the name stands. `@child` events belong to another process than the acting one.
-    fn compare(&mut self, pass: &Pass) {
+    ///
+    /// Of a call that the kernel does not have (ENOSYS) a capture in tier A, which stands on functions, sees nothing.
+    fn compare(&mut self, pass: &Pass, tier: Tier) {
         let Pass {
             pid,
             script,
@@ -425,6 +430,12 @@ impl Checks {
             };
             self.covered.insert(name.to_owned());
             let found = candidates.iter().find(matches);
+            let is_lacking = wanted.contains(&("res", "-38"));
+            if found.is_none() && is_lacking && tier == Tier::Trampoline {
+                println!("SKIP {name}: the kernel has no such call");
+                self.skipped += 1;
+                continue;
+            }
             self.tell(found.is_some(), name, &line.replace('\t', " "));
             if let Some(event) = found {
                 for (key, value) in &wanted {

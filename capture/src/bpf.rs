@@ -27,6 +27,9 @@ use nix::unistd::{SysconfVar, sysconf};
 use crate::error::CaptureError;
 use crate::pid_namespace;
 use crate::plan::Plan;
+use crate::raw_program::refused_runs;
+use crate::tier::Tier;
+use crate::trampoline::{Side, Trampolines};
 
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lanner.bpf.o"));
 
@@ -59,6 +62,8 @@ pub(crate) struct Probes {
     on_demand: Vec<(&'static str, Link)>,
     /// This process's id as the programs see it.
     own_pid: u32,
+    /// The programs on single calls.
+    trampolines: Trampolines,
     /// What calls that have begun are kept in, while there is a program that reads them.
     begun: Option<MapHandle>,
 }
@@ -74,11 +79,29 @@ struct OnDemand {
 }
 
 const SYS_ENTER: &str = "sys_enter";
+const SYS_EXIT: &str = "sys_exit";
+const CHILD_STARTED: &str = "child_started";
+const CALL_REFUSED: &str = "call_refused";
 
 /// The program that tells this process's id; it is run once and never attached.
 const OWN_PROCESS: &str = "own_process";
 
-const ON_DEMAND: [OnDemand; 2] = [
+const ON_DEMAND: [OnDemand; 5] = [
+    OnDemand {
+        name: CHILD_STARTED,
+        is_wanted: |plan| !plan.children.is_empty(),
+        has_scratch: false,
+    },
+    OnDemand {
+        name: CALL_REFUSED,
+        is_wanted: |plan| plan.refused,
+        has_scratch: false,
+    },
+    OnDemand {
+        name: SYS_EXIT,
+        is_wanted: |plan| plan.tier == Tier::SysExit,
+        has_scratch: false,
+    },
     OnDemand {
         name: "signal_deliver",
         is_wanted: |plan| plan.captured.contains(Event::Signaldeliver),
@@ -86,7 +109,7 @@ const ON_DEMAND: [OnDemand; 2] = [
     },
     OnDemand {
         name: SYS_ENTER,
-        is_wanted: |plan| !plan.read_at_enter().is_empty(),
+        is_wanted: |plan| plan.tier == Tier::SysExit && !plan.read_at_enter().is_empty(),
         has_scratch: true,
     },
 ];
@@ -140,17 +163,80 @@ fn print(level: PrintLevel, message: String) {
     }
 }
 
+/// A program that a plan attaches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// What it hangs on, as libbpf names it: `tp_btf/sys_exit`.
+    pub hook: String,
+    /// The events it records.
+    pub events: EventSet,
+}
+
+impl Plan {
+    /// The programs that are attached for it.
+    ///
+    /// # Errors
+    /// When the object of this build can't be read.
+    pub fn programs(&self) -> Result<Vec<Program>, CaptureError> {
+        let mut programs = Vec::new();
+        for program in open()?.progs() {
+            let name = program.name();
+            let wanted = on_demand(name).is_none_or(|one| (one.is_wanted)(self));
+            if name == OWN_PROCESS || is_walker(name) || !wanted {
+                continue;
+            }
+            let section = program.section().to_string_lossy();
+            programs.push(Program {
+                hook: section.trim_start_matches('?').to_owned(),
+                events: self.recorded_by(name),
+            });
+        }
+        for (side, functions) in [("fentry", &self.starts), ("fexit", &self.ends)] {
+            programs.extend(functions.iter().map(|(function, of)| Program {
+                hook: format!("{side}/{function}"),
+                events: of.events,
+            }));
+        }
+        Ok(programs)
+    }
+
+    fn recorded_by(&self, program: &OsStr) -> EventSet {
+        let one = |event: Event| std::iter::once(event).collect();
+        match program.to_str() {
+            Some(SYS_ENTER) => self.read_at_enter(),
+            Some("sched_process_exec") => one(Event::TaskExec),
+            Some("sched_process_fork") => one(Event::TaskFork),
+            Some("sched_process_exit") => one(Event::Procexit),
+            Some("task_rename") => one(Event::TaskRename),
+            Some("signal_deliver") => one(Event::Signaldeliver),
+            Some(CHILD_STARTED) => self.children,
+            Some(SYS_EXIT | CALL_REFUSED) => {
+                let calls = self.captured.iter().filter(|event| event.row().is_call());
+                calls.collect()
+            }
+            _ => EventSet::NONE,
+        }
+    }
+}
+
+/// Sends what the library says to the log.
+pub(crate) fn quiet() {
+    libbpf_rs::set_print(Some((PrintLevel::Debug, print)));
+}
+
 impl Probes {
     /// Loads and attaches what the plan needs.
     pub(crate) fn start(plan: &Plan) -> Result<Probes, CaptureError> {
-        libbpf_rs::set_print(Some((PrintLevel::Debug, print)));
+        quiet();
         let mut open = open()?;
         let is_numbered_otherwise = !pid_namespace::is_first();
         for mut program in open.progs_mut() {
             let wanted = match program.name() == OWN_PROCESS {
                 true => is_numbered_otherwise,
                 false => {
-                    on_demand(program.name()).is_none_or(|one| (one.is_wanted)(plan) && !one.has_scratch)
+                    !is_walker(program.name())
+                        && on_demand(program.name())
+                            .is_none_or(|one| (one.is_wanted)(plan) && !one.has_scratch)
                 }
             };
             program.set_autoload(wanted);
@@ -180,6 +266,7 @@ impl Probes {
             links: Vec::new(),
             captured: Cell::new(process_life()),
             on_demand: Vec::new(),
+            trampolines: Trampolines::default(),
             begun: None,
         };
         probes.configure(plan)?;
@@ -187,7 +274,7 @@ impl Probes {
             .map("losing_cgroups")?
             .update(&0u64.to_ne_bytes(), &0u64.to_ne_bytes(), MapFlags::ANY)
             .map_err(|e| CaptureError::bpf("prepare the table of losses", e))?;
-        let programs = probes.object.progs_mut();
+        let programs = probes.object.progs_mut().filter(|program| program.autoload());
         let stays =
             |program: &ProgramMut<'_>| on_demand(program.name()).is_none() && program.name() != OWN_PROCESS;
         for program in programs.filter(stays) {
@@ -207,30 +294,46 @@ impl Probes {
                 MapFlags::ANY,
             )
             .map_err(|e| CaptureError::bpf("configure the BPF programs", e))?;
-        for program in &ON_DEMAND {
-            let attached = self.on_demand.iter().position(|(name, _)| *name == program.name);
-            match ((program.is_wanted)(plan), attached) {
-                (true, None) => {
-                    if program.name == SYS_ENTER {
-                        self.keep_begun(true)?;
-                    }
-                    let link = self.attach_on_demand(program)?;
-                    self.on_demand.push((program.name, link));
-                }
-                (false, Some(index)) => {
-                    drop(self.on_demand.swap_remove(index));
-                    if program.name == SYS_ENTER {
-                        self.keep_begun(false)?;
-                    }
-                }
-                _ => {}
+        if !plan.read_at_enter().is_empty() {
+            self.keep_begun(true)?;
+        }
+        // What is new first, what is no longer wanted last: between two tiers nothing is missed, and the stubs of the one are
+        // switched on and off all at once.
+        self.attach_stubs(plan)?;
+        for program in ON_DEMAND.iter().filter(|program| (program.is_wanted)(plan)) {
+            if !self.on_demand.iter().any(|(name, _)| *name == program.name) {
+                let link = self.attach_on_demand(program)?;
+                self.on_demand.push((program.name, link));
             }
+        }
+        self.trampolines.set_live(Side::Start, !plan.starts.is_empty())?;
+        self.trampolines.set_live(Side::End, !plan.ends.is_empty())?;
+        let is_wanted = |name: &str| {
+            let program = ON_DEMAND.iter().find(|program| program.name == name);
+            program.is_some_and(|program| (program.is_wanted)(plan))
+        };
+        self.on_demand.retain(|(name, _)| is_wanted(name));
+        self.trampolines.detach_others(plan);
+        if plan.read_at_enter().is_empty() {
+            self.keep_begun(false)?;
         }
         Ok(())
     }
 
+    fn attach_stubs(&mut self, plan: &Plan) -> Result<(), CaptureError> {
+        let mut trampolines = std::mem::take(&mut self.trampolines);
+        let attached = trampolines.attach(plan, &|side, function| {
+            self.load_beside(side.walker(), Some(function), side == Side::Start)
+        });
+        self.trampolines = trampolines;
+        attached
+    }
+
     /// Gives the programs the table of calls that have begun, or takes it from them.
     fn keep_begun(&mut self, wanted: bool) -> Result<(), CaptureError> {
+        if wanted == self.begun.is_some() {
+            return Ok(());
+        }
         let failed = |e| CaptureError::bpf("make the table of calls that have begun", e);
         let place = self.map("begun")?;
         let first = 0u32.to_ne_bytes();
@@ -264,28 +367,45 @@ impl Probes {
         if let Some(program) = objects.find_map(|object| loaded(object, name)) {
             return attach(&program);
         }
-        // The same object again, with nothing but this program, on the maps of the first.
+        self.later.push(self.load_beside(name, None, wanted.has_scratch)?);
+        let program = self.later.last_mut().and_then(|object| loaded(object, name));
+        attach(&program.ok_or_else(|| CaptureError::Missing(format!("program {name}")))?)
+    }
+
+    /// Loads the same object again, with nothing but one program, on the maps of the first. `target` is the function the
+    /// program is for, where it does not say.
+    fn load_beside(
+        &self,
+        name: &str,
+        target: Option<&str>,
+        has_scratch: bool,
+    ) -> Result<Object, CaptureError> {
         let mut open = open()?;
         for mut program in open.progs_mut() {
             let wanted = program.name() == name;
             program.set_autoload(wanted);
+            if let Some(target) = target.filter(|_| wanted) {
+                program
+                    .set_attach_target(0, Some(target.to_owned()))
+                    .map_err(|e| CaptureError::bpf(format!("find the function {target}"), e))?;
+            }
         }
         for mut map in open.maps_mut() {
             let name = map.name().to_string_lossy().into_owned();
-            if wanted.has_scratch && name == "scratches" {
+            // Programs on functions of different prototypes may not share an array of programs, not even an empty one.
+            if (has_scratch && name == "scratches") || name == "nowhere" {
                 continue;
             }
             let shared = self.map(&name)?;
             map.reuse_fd(shared.as_fd())
                 .map_err(|e| CaptureError::bpf(format!("share map {name}"), e))?;
         }
-        self.later.push(load(open)?);
-        let program = self.later.last_mut().and_then(|object| loaded(object, name));
-        attach(&program.ok_or_else(|| CaptureError::Missing(format!("program {name}")))?)
+        load(open)
     }
 
     /// Stops the programs; their maps stay readable.
     pub(crate) fn detach(&mut self) {
+        self.trampolines.detach();
         self.links.clear();
         self.on_demand.clear();
     }
@@ -383,6 +503,7 @@ impl Probes {
         self.infos()
             .filter(|(_, info)| info.ty == ProgramType::Tracing)
             .map(|(name, info)| (name, info.recursion_misses))
+            .chain(self.trampolines.refused())
             .collect()
     }
 
@@ -420,13 +541,8 @@ impl Probes {
 
     /// All of [`Probes::recursion_misses`], without looking at every program of the host.
     pub(crate) fn refused(&self) -> u64 {
-        let of = |program: libbpf_rs::Program<'_>| {
-            let path = format!("/proc/self/fdinfo/{}", program.as_fd().as_raw_fd());
-            let text = std::fs::read_to_string(path).ok()?;
-            let count = text.lines().find_map(|l| l.strip_prefix("recursion_misses:"))?;
-            count.trim().parse::<u64>().ok()
-        };
-        self.programs().filter_map(of).sum()
+        let programs: u64 = self.programs().map(|program| refused_runs(program.as_fd())).sum();
+        programs + self.trampolines.refused().values().sum::<u64>()
     }
 
     /// The programs that were loaded, at the start or later.
@@ -442,6 +558,22 @@ impl Probes {
             failures: Arc::default(),
         }))
     }
+}
+
+fn is_walker(program: &OsStr) -> bool {
+    [Side::Start, Side::End]
+        .iter()
+        .any(|side| program == side.walker())
+}
+
+/// An array for one program.
+pub(crate) fn program_array() -> Result<MapHandle, CaptureError> {
+    let options = bpf_map_create_opts {
+        sz: size_of::<bpf_map_create_opts>() as size_t,
+        ..Default::default()
+    };
+    MapHandle::create(MapType::ProgArray, Some("walker"), 4, 4, 1, &options)
+        .map_err(|e| CaptureError::bpf("make an array of programs", e))
 }
 
 /// The number build.rs gives a controller (`CGROUP_*`); 0 for version 2.
@@ -687,13 +819,18 @@ impl KernelOwners {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tier::Tier;
+    use std::collections::BTreeMap;
 
     #[test]
     fn the_config_names_both_conventions_of_a_call() {
         let plan = Plan {
             tier: Tier::SysExit,
             reason: String::new(),
+            tiers: vec![],
+            ends: BTreeMap::new(),
+            starts: BTreeMap::new(),
+            children: EventSet::NONE,
+            refused: false,
             shown: [Event::Openat, Event::Connect].into_iter().collect(),
             captured: [Event::Openat, Event::Connect].into_iter().collect(),
             classes: [ClassSet::ALL; EVENT_COUNT],

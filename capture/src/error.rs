@@ -25,8 +25,16 @@ pub enum CaptureError {
         kernel: String,
     },
     /// The configuration asks for a tier that can't be had.
-    #[error("capture tier {0} is not built yet: only sys_exit is; leave engine.tier on auto")]
+    #[error("capture tier {0} is not built yet: trampoline and sys_exit are; leave engine.tier on auto")]
     TierNotBuilt(Tier),
+    /// The host does not allow the tier that is asked for, or none.
+    #[error("this host cannot be watched in capture tier {tier}: {why}")]
+    TierRefused {
+        /// The tier; the last that was possible where none was asked for.
+        tier: Tier,
+        /// What keeps it from working.
+        why: String,
+    },
     /// A step of loading the programs failed.
     #[error("{step}: {source}{hint}")]
     Bpf {

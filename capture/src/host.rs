@@ -1,11 +1,98 @@
 //! Facts about the host that the plan is made of.
 
+use std::fmt;
 use std::fs;
+use std::io;
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use lanner_schema::cgroup::Hierarchy;
 use lanner_schema::host_root::host_root;
+use nix::errno::Errno;
 use nix::unistd::{SysconfVar, sysconf};
+
+use crate::call_function::SPARE;
+use crate::kernel_types::KernelTypes;
+use crate::raw_program::{self, Hook, NOTHING};
+
+/// How it went to load and attach a program of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trial {
+    /// It was attached.
+    Works,
+    /// The kernel refused to load it.
+    NotLoaded(Errno),
+    /// The kernel loaded it and refused to attach it.
+    NotAttached(Errno),
+    /// The kernel has no type information, which it needs.
+    NoTypes,
+}
+
+impl Trial {
+    fn of(hook: Option<Hook>) -> Trial {
+        let Some(hook) = hook else {
+            return Trial::NoTypes;
+        };
+        let errno = |error: &io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(0));
+        match raw_program::load("lanner_try", hook, &NOTHING) {
+            Err(error) => Trial::NotLoaded(errno(&error)),
+            Ok(program) => match raw_program::attach(program.as_fd(), hook) {
+                Err(error) => Trial::NotAttached(errno(&error)),
+                Ok(_) => Trial::Works,
+            },
+        }
+    }
+
+    /// True when a program of this kind can be used.
+    pub fn works(self) -> bool {
+        self == Trial::Works
+    }
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trial::Works => f.write_str("allowed"),
+            Trial::NotLoaded(errno) => write!(f, "refused by the kernel: {errno:?} when it is loaded"),
+            Trial::NotAttached(errno) => write!(f, "refused by the kernel: {errno:?} when it is attached"),
+            Trial::NoTypes => f.write_str("not possible: the kernel has no type information for it"),
+        }
+    }
+}
+
+/// What the kernel lets this process attach: one program of each kind that does nothing was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trials {
+    /// On a function, by a trampoline (fexit): tier A.
+    pub trampoline: Trial,
+    /// On a tracepoint with types (`tp_btf`): tier B, and processes.
+    pub tracepoint: Trial,
+    /// On a raw tracepoint: tier C.
+    pub raw_tracepoint: Trial,
+    /// On an iterator over tasks.
+    pub iterator: Trial,
+}
+
+impl Trials {
+    /// All of them, with the name of each kind.
+    pub fn each(&self) -> [(&'static str, Trial); 4] {
+        [
+            ("trampolines", self.trampoline),
+            ("tracepoints", self.tracepoint),
+            ("raw tracepoints", self.raw_tracepoint),
+            ("iterators", self.iterator),
+        ]
+    }
+
+    fn on(types: &KernelTypes) -> Trials {
+        Trials {
+            trampoline: Trial::of(types.calls.get(SPARE).map(|function| Hook::End(function.id))),
+            tracepoint: Trial::of(types.tracepoint.map(Hook::Tracepoint)),
+            raw_tracepoint: Trial::of(Some(Hook::Raw(c"task_rename"))),
+            iterator: Trial::of(types.functions.get("bpf_iter_task").map(|f| Hook::Iterator(f.id))),
+        }
+    }
+}
 
 /// What was found out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +105,10 @@ pub struct Host {
     pub missing_capabilities: Vec<String>,
     /// Capabilities without which Lanner runs and knows less, and what it does not know then.
     pub lacking: Vec<(&'static str, &'static str)>,
+    /// What can be attached.
+    pub trials: Trials,
+    /// The functions there are to attach to.
+    pub(crate) types: KernelTypes,
     /// CPUs the kernel may use.
     pub cpus: usize,
     /// The hierarchy of cgroups that containers are told apart by.
@@ -38,8 +129,16 @@ impl Host {
             .trim()
             .to_owned();
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        crate::bpf::quiet();
+        let mut types = KernelTypes::of_host();
+        let trials = Trials::on(&types);
+        if trials.trampoline.works() {
+            types.read_symbols();
+        }
         Host {
             kernel,
+            trials,
+            types,
             btf: Path::new("/sys/kernel/btf/vmlinux").exists(),
             missing_capabilities: missing(effective_capabilities(&status)),
             lacking: lacking(effective_capabilities(&status)),

@@ -5,6 +5,7 @@
 //! keeps what comes in a file besides, and [`Replay`] consumes such a file instead of the ring.
 
 mod bpf;
+mod call_function;
 mod cgroup;
 mod cgroup_names;
 mod consume;
@@ -16,6 +17,7 @@ mod error;
 mod exe_file;
 mod host;
 mod id_map;
+mod kernel_types;
 mod last_peer;
 mod lineage;
 mod losses;
@@ -28,16 +30,20 @@ mod pid_namespace;
 mod plan;
 mod process_table;
 mod procfs;
+mod raw_program;
 mod recording;
 mod replay;
 mod stats;
 mod tier;
+mod trampoline;
 mod users;
 mod window;
 
+pub use bpf::Program;
+pub use call_function::CallFunction;
 pub use consume::{Audience, Capture, Pause};
 pub use error::CaptureError;
-pub use host::Host;
+pub use host::{Host, Trial, Trials};
 pub use losses::{Loser, Losses};
 pub use outside::now;
 pub use plan::{Config, Plan, plan};

@@ -1,5 +1,6 @@
 //! What to attach, decided from facts, needs and configuration alone: no system call in here.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -7,8 +8,10 @@ use lanner_schema::call_class::ClassSet;
 use lanner_schema::cgroup::Controller;
 use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventRow, EventSet, MAX_SNAPLEN, Needs, SNAPLEN};
 
+use crate::call_function::{CallFunction, CallFunctions};
 use crate::error::CaptureError;
 use crate::host::Host;
+use crate::kernel_types::{SCHEDULE_TAIL, SECURE_COMPUTING};
 use crate::process_table::param;
 use crate::tier::Tier;
 
@@ -59,6 +62,16 @@ pub struct Plan {
     pub tier: Tier,
     /// Why.
     pub reason: String,
+    /// Every tier, best first, and why this host cannot be watched in it; `None` where it can.
+    pub tiers: Vec<(Tier, Option<String>)>,
+    /// In tier A, the functions at whose end there is a program.
+    pub ends: BTreeMap<String, CallFunction>,
+    /// The same at their beginning.
+    pub starts: BTreeMap<String, CallFunction>,
+    /// In tier A, the calls whose return in a child is looked at.
+    pub children: EventSet,
+    /// In tier A, calls that a seccomp filter refused are looked at, too: their function is not reached.
+    pub refused: bool,
     /// Events the rules see.
     pub shown: EventSet,
     /// Events that are captured: those, and what the process state needs.
@@ -113,12 +126,65 @@ pub(crate) fn is_followed(event: Event) -> bool {
     event == Event::TaskRename || STATE.contains(&event) || event.row().task_state().is_some()
 }
 
+/// The events that are the calls to look at when they begin.
+fn read_at_enter(captured: EventSet, params: &[u32; EVENT_COUNT]) -> EventSet {
+    let wanted = |row: &&EventRow| row.at_enter() & params[row.event as usize] != 0;
+    let rows = EVENTS.iter().filter(|row| captured.contains(row.event));
+    rows.filter(wanted).map(|row| row.event).collect()
+}
+
+/// Why this host cannot be watched in a tier; `None` where it can.
+fn why_not(tier: Tier, host: &Host, functions: &CallFunctions) -> Option<String> {
+    let trials = &host.trials;
+    match tier {
+        Tier::Trampoline | Tier::SysExit if !host.btf => {
+            Some(format!("kernel {} has no type information", host.kernel))
+        }
+        Tier::Trampoline | Tier::SysExit if !trials.tracepoint.works() => {
+            Some(format!("tracepoints: {}", trials.tracepoint))
+        }
+        Tier::Trampoline if !trials.trampoline.works() => Some(trials.trampoline.to_string()),
+        // One program for them on the return of every call would take from the others what this tier is for.
+        Tier::Trampoline if !functions.without_type.is_empty() => Some(format!(
+            "the kernel has no type information for the functions of {}",
+            listed(&functions.without_type)
+        )),
+        Tier::Trampoline if functions.has_children && !host.types.functions.contains_key(SCHEDULE_TAIL) => {
+            Some(format!("the kernel has no type information for {SCHEDULE_TAIL}"))
+        }
+        Tier::Trampoline | Tier::SysExit => None,
+        _ => Some("not built yet".into()),
+    }
+}
+
+/// The first few of some names.
+fn listed(names: &[&str]) -> String {
+    const FEW: usize = 5;
+    match names.len().checked_sub(FEW) {
+        Some(more @ 1..) => format!("{} and {more} more", names[..FEW].join(", ")),
+        _ => names.join(", "),
+    }
+}
+
+fn reason(chosen: Tier, asked: Tier, tiers: &[(Tier, Option<String>)]) -> String {
+    if chosen == asked {
+        return "engine.tier asks for it".into();
+    }
+    let better = tiers.iter().take_while(|(tier, _)| *tier != chosen);
+    let refused = better.filter_map(|(tier, why)| Some(format!("not {tier}: {}", why.as_ref()?)));
+    let refused: Vec<String> = refused.collect();
+    match refused.is_empty() {
+        true => "calls that nobody needs cost nothing".into(),
+        false => refused.join("; "),
+    }
+}
+
 /// Chooses a tier and what it captures.
 ///
 /// # Errors
 /// When no tier that is built works on this host, or the one asked for does not.
 pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, CaptureError> {
-    if !matches!(config.tier, Tier::Auto | Tier::SysExit) {
+    if matches!(config.tier, Tier::Raw | Tier::None) {
         return Err(CaptureError::TierNotBuilt(config.tier));
     }
     if !host.missing_capabilities.is_empty() {
@@ -131,13 +197,6 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
             kernel: host.kernel.clone(),
         });
     }
-    let reason = match config.tier {
-        Tier::SysExit => "engine.tier asks for it".to_owned(),
-        _ => format!(
-            "kernel {} has type information; trampolines (tier A) are not built yet",
-            host.kernel
-        ),
-    };
     let shown = match config.unnamed_io {
         true => needs.events.union(needs.unnamed_io),
         false => needs.events,
@@ -157,9 +216,47 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
             }
         }
     }
+    let functions = CallFunctions::of(captured, &host.types);
+    let tiers: Vec<(Tier, Option<String>)> = [Tier::Trampoline, Tier::SysExit, Tier::Raw, Tier::None]
+        .map(|tier| (tier, why_not(tier, host, &functions)))
+        .into();
+    let possible = tiers.iter().find(|(_, why)| why.is_none()).map(|(tier, _)| *tier);
+    let refusal = |asked: Tier| {
+        let found = tiers.iter().find(|(tier, why)| *tier == asked && why.is_some());
+        found.and_then(|(_, why)| why.clone())
+    };
+    let tier = match (config.tier, possible) {
+        (Tier::Auto, Some(best)) => best,
+        (Tier::Auto, None) => {
+            return Err(CaptureError::TierRefused {
+                tier: Tier::SysExit,
+                why: refusal(Tier::SysExit).unwrap_or_default(),
+            });
+        }
+        (asked, _) => match refusal(asked) {
+            Some(why) => return Err(CaptureError::TierRefused { tier: asked, why }),
+            None => asked,
+        },
+    };
+    let (mut ends, mut starts) = (BTreeMap::new(), BTreeMap::new());
+    if tier == Tier::Trampoline {
+        starts = CallFunctions::of(read_at_enter(captured, &params), &host.types).found;
+        ends = functions.found;
+    }
+    let children = captured.iter().filter(|event| event.returns_twice());
+    let children = children.filter(|_| tier == Tier::Trampoline).collect();
+    // Where nothing can be refused there is no such function.
+    let refused = tier == Tier::Trampoline
+        && !config.drop_failed
+        && host.types.functions.contains_key(SECURE_COMPUTING);
     Ok(Plan {
-        tier: Tier::SysExit,
-        reason,
+        tier,
+        reason: reason(tier, config.tier, &tiers),
+        tiers,
+        ends,
+        starts,
+        children,
+        refused,
         shown,
         captured,
         classes: classes(needs),
@@ -197,9 +294,7 @@ impl Plan {
 
     /// Calls of which a value is read when they begin.
     pub(crate) fn read_at_enter(&self) -> EventSet {
-        let wanted = |row: &&EventRow| row.at_enter() & self.params[row.event as usize] != 0;
-        let rows = EVENTS.iter().filter(|row| self.captured.contains(row.event));
-        rows.filter(wanted).map(|row| row.event).collect()
+        read_at_enter(self.captured, &self.params)
     }
 }
 
@@ -207,9 +302,13 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "tier {}: {}; {} event types for rules, {} in all, plus the life of processes; a ring of {}",
+            "tier {}: {}{}; {} event types for rules, {} in all, plus the life of processes; a ring of {}",
             self.tier,
             self.reason,
+            match self.tier {
+                Tier::Trampoline => format!("; {} functions of calls", self.ends.len()),
+                _ => String::new(),
+            },
             self.shown.len(),
             self.captured.len(),
             match self.ring_bytes >> 20 {
@@ -239,7 +338,10 @@ impl fmt::Display for Plan {
         }
         let at_enter = self.read_at_enter();
         if !at_enter.is_empty() {
-            f.write_str("; also the start of every call, for")?;
+            f.write_str(match self.tier {
+                Tier::Trampoline => "; also the start of",
+                _ => "; also the start of every call, for",
+            })?;
             for event in at_enter.iter() {
                 write!(f, " {}", event.name())?;
             }
@@ -254,6 +356,9 @@ impl fmt::Display for Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::{Trial, Trials};
+    use crate::kernel_types::{Function, KernelTypes};
+    use nix::errno::Errno;
 
     fn host() -> Host {
         Host {
@@ -261,9 +366,72 @@ mod tests {
             btf: true,
             missing_capabilities: vec![],
             lacking: vec![],
+            trials: Trials {
+                trampoline: Trial::NotLoaded(Errno::EPERM),
+                tracepoint: Trial::Works,
+                raw_tracepoint: Trial::Works,
+                iterator: Trial::Works,
+            },
+            types: KernelTypes::default(),
             cpus: 2,
             cgroups: None,
         }
+    }
+
+    /// A host that allows trampolines, with the functions of these calls.
+    fn generous(calls: &[&str]) -> Host {
+        let mut host = host();
+        host.trials.trampoline = Trial::Works;
+        let function = Function { id: 1, prototype: 1 };
+        let prefix = match cfg!(target_arch = "aarch64") {
+            true => "__arm64_sys_",
+            false => "__x64_sys_",
+        };
+        host.types.calls = calls
+            .iter()
+            .map(|name| (format!("{prefix}{name}"), function))
+            .collect();
+        let others = [SCHEDULE_TAIL, SECURE_COMPUTING];
+        host.types.functions = others.into_iter().map(|name| (name, function)).collect();
+        host.types.symbols = std::iter::once(format!("{prefix}getpid")).collect();
+        host
+    }
+
+    #[test]
+    fn trampolines_are_taken_where_every_call_has_a_function_that_allows_them() {
+        let planned = |host: &Host, tier, event| {
+            let needs = Needs {
+                events: [event].into_iter().collect(),
+                ..Needs::default()
+            };
+            let config = Config {
+                tier,
+                ..Config::default()
+            };
+            plan(host, &needs, &config).map(|plan| (plan.tier, plan.reason, plan.ends.len()))
+        };
+        let free = generous(&["openat", "chdir"]);
+        let (tier, reason, functions) = planned(&free, Tier::Auto, Event::Openat).unwrap();
+        assert_eq!((tier, functions), (Tier::Trampoline, 2), "{reason}");
+        let (tier, reason, functions) = planned(&free, Tier::Auto, Event::Getpid).unwrap();
+        assert_eq!((tier, functions), (Tier::SysExit, 0));
+        assert!(
+            reason.contains("no type information for the functions of getpid"),
+            "{reason}"
+        );
+        let (tier, reason, _) = planned(&free, Tier::SysExit, Event::Openat).unwrap();
+        assert_eq!(
+            (tier, reason.as_str()),
+            (Tier::SysExit, "engine.tier asks for it")
+        );
+        let error = planned(&host(), Tier::Trampoline, Event::Openat).unwrap_err();
+        assert!(error.to_string().contains("EPERM when it is loaded"), "{error}");
+        let (tier, reason, _) = planned(&host(), Tier::Auto, Event::Openat).unwrap();
+        assert_eq!(tier, Tier::SysExit);
+        assert!(
+            reason.contains("not trampoline: refused by the kernel: EPERM"),
+            "{reason}"
+        );
     }
 
     #[test]
@@ -391,7 +559,7 @@ mod tests {
                 tier: Tier::parse(tier.name()).unwrap(),
                 ..Config::default()
             };
-            let planned = plan(&host(), &Needs::default(), &config);
+            let planned = plan(&generous(&[]), &Needs::default(), &config);
             assert_eq!(planned.is_ok(), tier.is_built(), "{}", tier.name());
         }
     }

@@ -121,11 +121,9 @@ fn here(config: &Config, ruleset: &Ruleset) -> Here {
     }
 }
 
-/// The tier to judge by: this host's, or the one that is asked for, or the best this build has.
+/// The tier to judge by: this host's, or the one that is asked for, or the one that most hosts allow.
 fn judged(here: &Here, config: &Config) -> Tier {
-    let built = || Tier::ALL.into_iter().find(|tier| tier.is_built());
     here.tier
         .or_else(|| config.capture.tier.chosen())
-        .or_else(built)
         .unwrap_or(Tier::SysExit)
 }

@@ -4,6 +4,7 @@ pub(crate) mod containers;
 mod coverage;
 mod filter;
 mod format;
+mod plan;
 pub(crate) mod record;
 pub(crate) mod replay;
 mod rules_options;
@@ -21,6 +22,7 @@ pub(crate) enum Command {
     Coverage(coverage::Coverage),
     Filter(filter::Filter),
     Format(format::Format),
+    Plan(plan::PlanCommand),
     Record(record::Record),
     Replay(replay::ReplayCommand),
     Status(status::StatusCommand),
@@ -37,6 +39,7 @@ impl Command {
             Command::Coverage(coverage) => coverage.run(),
             Command::Filter(filter) => filter.run(),
             Command::Format(format) => format.run(),
+            Command::Plan(plan) => plan.run(),
             Command::Record(record) => record.run(),
             Command::Replay(replay) => replay.run(),
             Command::Status(status) => status.run(),

@@ -12,7 +12,7 @@
 # processor, to which every instruction takes a nanosecond, and nothing in it is left to chance: its clock counts instructions.
 #
 # Exits with 77 and one line where the machine has no qemu or cannot reach the archive, with 124 when a guest is too slow
-# (LANNER_GUEST_SECONDS, 300 unless set).
+# (LANNER_GUEST_SECONDS, 900 unless set).
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 KERNELS=$MACHINE_DIR/kernels
@@ -91,7 +91,7 @@ boot() { # NAME PROGRAM [ARG...]
     command -v cpio >/dev/null || skip "no cpio here (make test installs it)"
     busybox=$(command -v busybox) || skip "no busybox here (make test installs it)"
     [ -e "$KERNELS/$name/vmlinuz" ] || skip "the kernel '$name' was not fetched"
-    seconds=${LANNER_GUEST_SECONDS:-300}
+    seconds=${LANNER_GUEST_SECONDS:-900}
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     mkdir -p "$work"/root/{bin,dev,etc,proc,root,run,sys,tmp,usr/bin,var/log}

@@ -783,6 +783,11 @@ impl Event {
         self.row().name
     }
 
+    /// True for calls that return in the child, too.
+    pub const fn returns_twice(self) -> bool {
+        matches!(self, Event::Clone | Event::Clone3 | Event::Fork | Event::Vfork)
+    }
+
     /// Which description of parameters it has: those captured by number share the last, [`DEDICATED_COUNT`].
     pub const fn description(self) -> usize {
         let index = self as usize;

@@ -40,8 +40,11 @@ pub const TRUNCATED: u16 = 0x8000;
 /// The call came from a 32-bit caller.
 pub const FLAG_COMPAT: u8 = 1;
 
-/// Programs that number their records independently, because one may interrupt another on the same CPU.
-pub const STREAMS: [&str; 7] = ["sys_exit", "exec", "fork", "exit", "rename", "signal", "cgroup"];
+/// Programs that number their records independently, because one may interrupt another on the same CPU. Those of `busy` are
+/// all lost: they were not begun because another was.
+pub const STREAMS: [&str; 8] = [
+    "sys_exit", "exec", "fork", "exit", "rename", "signal", "cgroup", "busy",
+];
 
 /// Why the kernel side lost a record, in the order of its counters.
 pub const DROP_REASONS: [&str; 2] = ["ring_full", "scratch_overwritten"];

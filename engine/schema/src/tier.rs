@@ -49,7 +49,7 @@ impl Tier {
 
     /// Whether this build can run in it. What is said about the others is what they are designed to give.
     pub const fn is_built(self) -> bool {
-        matches!(self, Tier::SysExit)
+        matches!(self, Tier::Trampoline | Tier::SysExit)
     }
 
     /// How well events of this type are seen. Those that are not the kernel's are the same in every tier.
@@ -68,8 +68,10 @@ impl Tier {
             (Tier::None, NoBpf::Connector) => Quality::Weaker(Why::SeenByConnector),
             (Tier::None, NoBpf::Seccomp) => Quality::Weaker(Why::SeenBySeccomp),
             (Tier::None, NoBpf::Nothing) => Quality::Missing(Why::NoSource),
-            // Trampolines reach the functions that do them; fanotify sees the file.
-            (Tier::SysExit | Tier::Raw, _) if IO_URING.contains(&event) => Quality::Weaker(Why::NotByIoUring),
+            // fanotify sees the file.
+            (Tier::Trampoline | Tier::SysExit | Tier::Raw, _) if IO_URING.contains(&event) => {
+                Quality::Weaker(Why::NotByIoUring)
+            }
             _ => Quality::Exact,
         }
     }
@@ -102,11 +104,6 @@ impl Tier {
             Origin::Absent => return None,
             Origin::Return | Origin::Number | Origin::Constant(_) => Quality::Exact,
             Origin::Arg(_) | Origin::Int(_) | Origin::Id(_) | Origin::Position { .. } => Quality::Exact,
-            // The hook reaches the file, its directory and its flags.
-            Origin::UserPath { .. } if self == Tier::Trampoline => Quality::Exact,
-            Origin::UserU64 { .. } if self == Tier::Trampoline && is_open_flags(event, index) => {
-                Quality::Exact
-            }
             Origin::UserPath { .. } if has_types && event.row().real_path_of(index).is_some() => {
                 Quality::Weaker(Why::NameAtReturn)
             }
@@ -421,11 +418,6 @@ fn is_link_target(event: Event, index: usize) -> bool {
     matches!(event, Event::Link | Event::Linkat) && event.row().param("oldpath") == Some(index)
 }
 
-/// True for the parameter with the `open(2)` flags.
-fn is_open_flags(event: Event, index: usize) -> bool {
-    matches!(event.row().fd, FdUse::Opens { flags, .. } if usize::from(flags) == index)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -447,7 +439,11 @@ mod tests {
     fn a_path_from_user_memory_is_exact_only_where_the_file_is_reached() {
         use Tier as T;
         let name = |tier| of(tier, Event::Openat, "name");
-        assert_eq!(name(T::Trampoline), Quality::Exact);
+        assert_eq!(
+            name(T::Trampoline),
+            name(T::SysExit),
+            "both look when the call returns"
+        );
         assert_eq!(name(T::SysExit), Quality::Weaker(Why::NameAtReturn));
         assert_eq!(name(T::Raw), Quality::Weaker(Why::PathAsPassed));
         assert_eq!(name(T::None), Quality::Exact, "fanotify has the file itself");
