@@ -394,3 +394,45 @@ fn another_program_in_proc_is_not_the_one_that_was_run() {
     assert!(result[0] <= 0, "{result:?}");
     scene.end();
 }
+
+/// A program may be started without even its own name, and with more than is kept.
+#[test]
+fn a_program_without_arguments_or_with_too_many_is_known() {
+    let cut = (
+        "Cut",
+        "evt.type in (execve, execveat) and evt.rawres = 0 and proc.pname startswith NAME",
+        "%proc.exepath|%proc.name|%lanner.truncated",
+    );
+    let Some(scene) = Scene::start("ev-noargs", &[cut]) else {
+        return;
+    };
+    let program = scene.path("program");
+    copy("/bin/true", &program);
+    scene.act(|| {
+        let path = c(&program);
+        // Without any, which Linux since 5.18 makes one that is empty; the program may take it badly.
+        let nothing = begin(|| {
+            call(libc::SYS_execve, &[text(&path), at(&[0i64]), at(&[0i64])]);
+        });
+        // SAFETY: no status is asked for.
+        unsafe { libc::waitpid(nothing, std::ptr::null_mut(), 0) };
+        let long = "x".repeat(100_000);
+        child(|| exec(&program, &["true", &long]));
+        vec![]
+    });
+    let mut outputs: Vec<_> = scene
+        .lanner
+        .wait_for_alerts("both", 2, |alert| alert["rule"] == "Cut")
+        .iter()
+        .map(crate::scene::output)
+        .collect();
+    outputs.sort();
+    assert_eq!(
+        outputs,
+        [
+            format!("{program}|program|<NA>"),
+            format!("{program}|program|proc.args")
+        ]
+    );
+    scene.end();
+}

@@ -161,3 +161,53 @@ fn a_socketcall_is_the_call_it_makes() {
     scene.says("Net", &format!("sendto|{}|1", to.port()));
     scene.end();
 }
+
+/// Another thread changes the address during the call: what counts is where the kernel went.
+#[test]
+fn an_address_that_another_thread_changes_is_the_one_that_was_taken() {
+    let [first, second] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let ports = [&first, &second].map(|socket| socket.local_addr().unwrap().port());
+    let to = |port: u16| {
+        format!("evt.type = connect and proc.name = NAME and evt.rawres = 0 and fd.sport = {port}")
+    };
+    let conditions = ports.map(to);
+    let Some(scene) = Scene::start(
+        "ev-address",
+        &[
+            ("First", &conditions[0], "%fd.name"),
+            ("Second", &conditions[1], "%fd.name"),
+        ],
+    ) else {
+        return;
+    };
+    let counts = scene.act(|| {
+        let there = address(first.local_addr().unwrap()).to_vec().leak().as_mut_ptr() as usize;
+        std::thread::spawn(move || {
+            loop {
+                for port in ports {
+                    // SAFETY: the port of an address that is never given back.
+                    unsafe { ((there + 2) as *mut u16).write_volatile(port.to_be()) };
+                }
+            }
+        });
+        let mut counts = [0, 0];
+        for _ in 0..5000 {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            made(libc::SYS_connect, &[socket.as_raw_fd().into(), there as i64, 16]);
+            let port = socket.peer_addr().unwrap().port();
+            counts[usize::from(port == ports[1])] += 1;
+            if counts[0] >= 100 && counts[1] >= 100 {
+                break;
+            }
+        }
+        counts.to_vec()
+    });
+    for (rule, count) in [("First", counts[0]), ("Second", counts[1])] {
+        let count = usize::try_from(count).unwrap();
+        let alerts = scene
+            .lanner
+            .wait_for_alerts(rule, count, |alert| alert["rule"] == rule);
+        assert_eq!(alerts.len(), count, "{counts:?}");
+    }
+    scene.end();
+}

@@ -8,6 +8,7 @@
 #   kernels.sh boot NAME PROGRAM [ARG...]  boots one with a static program, prints what that prints, and exits as it does
 #
 # The guest has LANNER_GUEST_FILES too: places on this machine, each followed by = and its place in the guest, one a line.
+# LANNER_GUEST_ENVIRONMENT has variables for the program, NAME=VALUE, between blanks.
 # LANNER_GUEST_CGROUPS says how it mounts cgroups: v2 (unless set), v1, hybrid. With LANNER_GUEST_COUNTED it has one
 # processor, to which every instruction takes a nanosecond, and nothing in it is left to chance: its clock counts instructions.
 #
@@ -85,7 +86,7 @@ list() {
 }
 
 boot() { # NAME PROGRAM [ARG...]
-    local name=$1 program=$2 busybox work seconds code from to arguments='' machine=(-smp 2)
+    local environment name=$1 program=$2 busybox work seconds code from to arguments='' machine=(-smp 2)
     shift 2
     command -v qemu-system-x86_64 >/dev/null || skip "no qemu-system-x86_64 here (make test installs it)"
     command -v cpio >/dev/null || skip "no cpio here (make test installs it)"
@@ -110,7 +111,9 @@ boot() { # NAME PROGRAM [ARG...]
     printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n' >"$work/root/etc/passwd"
     printf 'root:x:0:\nnobody:x:65534:\n' >"$work/root/etc/group"
     printf 'root:*:20000:0:99999:7:::\n' >"$work/root/etc/shadow"
-    printf '%q ' /program "$@" >"$work/root/command"
+    # Assignments, if there are any, come before the program.
+    read -ra environment <<<"${LANNER_GUEST_ENVIRONMENT:-}"
+    printf '%q ' "${environment[@]}" /program "$@" >"$work/root/command"
     printf '%s\n' "${LANNER_GUEST_CGROUPS:-v2}" >"$work/root/cgroups"
     cat >"$work/root/init" <<'INIT'
 #!/bin/busybox sh

@@ -120,6 +120,10 @@ pub(crate) fn options(containerd: Option<&Containerd>) -> Vec<String> {
         // Tests of other folders may run on this machine.
         "runtime_directory=".to_owned(),
     ];
+    // A guest may offer more tiers than the one that is tried here.
+    if let Ok(tier) = std::env::var("LANNER_TEST_TIER") {
+        options.push(format!("engine.tier={tier}"));
+    }
     match containerd {
         Some(containerd) => {
             options.push(format!("nri.socket_path={}", containerd.nri_socket().display()));

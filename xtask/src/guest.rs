@@ -133,6 +133,8 @@ pub struct Guest<'a> {
     pub cgroups: &'a str,
     /// Files of this machine, and where they are in the guest.
     pub files: Vec<(PathBuf, String)>,
+    /// Variables of its program: `NAME=VALUE`.
+    pub environment: Vec<String>,
     /// One processor, to which every instruction takes a nanosecond.
     pub counted: bool,
 }
@@ -145,6 +147,7 @@ impl<'a> Guest<'a> {
             kernel,
             cgroups: "v2",
             files: Vec::new(),
+            environment: Vec::new(),
             counted: false,
         }
     }
@@ -165,6 +168,7 @@ impl<'a> Guest<'a> {
             .arg(program)
             .args(arguments)
             .env("LANNER_GUEST_CGROUPS", self.cgroups)
+            .env("LANNER_GUEST_ENVIRONMENT", self.environment.join(" "))
             .env("LANNER_GUEST_FILES", files.join("\n"));
         if self.counted {
             command.env("LANNER_GUEST_COUNTED", "1");
