@@ -7,6 +7,7 @@ mod support;
 
 use std::io::Write as _;
 
+use lanner_schema::tier::Tier;
 use support::{machine_dir, repository, skip};
 use xtask::guest::{Guest, Machine, Refusal};
 use xtask::selfcheck;
@@ -57,6 +58,68 @@ fn containers_are_told_apart_by_cgroups_of_version_1_on_the_newest_kernel() {
 fn containers_are_told_apart_where_the_controllers_are_when_there_are_both() {
     let said = check("oldest", "hybrid", &["owners"]);
     assert!(said.is_none_or(|said| said.contains("cgroups of memory")));
+}
+
+/// What the evasion tests run, and what that needs: of its own a guest has one program only, which goes by its name.
+const PROGRAMS: [&str; 5] = [
+    "/bin/true",
+    "/bin/sh",
+    "/bin/sleep",
+    "/lib64/ld-linux-x86-64.so.2",
+    "/lib/x86_64-linux-gnu/libc.so.6",
+];
+
+/// Not on the newest: it refuses runs of programs that it has interrupted, and an event that is missing is then nobody's fault.
+#[test]
+#[ignore = "long: make soak runs it"]
+fn evasions_are_seen_in_every_tier() {
+    const KERNEL: &str = "6.18";
+    let machine = Machine {
+        repository: repository(),
+        folder: machine_dir(),
+    };
+    let built = machine
+        .run("kernels.sh", &["fetch", KERNEL])
+        .and_then(|_| machine.run("evasion.sh", &[]));
+    let built = match built {
+        Ok(built) => built,
+        Err(Refusal::Skipped(reason)) => return skip(&format!("evasions on the {KERNEL} kernel: {reason}")),
+        Err(Refusal::Failed(said)) => panic!("{said}"),
+    };
+    let (tests, program) = built
+        .trim()
+        .split_once('\n')
+        .expect("the tests and the program they test");
+    for tier in [Tier::SysExit, Tier::Trampoline, Tier::Raw] {
+        if !tier.is_built() {
+            continue;
+        }
+        let files = PROGRAMS.map(|path| (path.into(), path.to_owned()));
+        let guest = Guest {
+            files: [(program.into(), program.to_owned())]
+                .into_iter()
+                .chain(files)
+                .collect(),
+            environment: vec![format!("LANNER_TEST_TIER={}", tier.name())],
+            ..Guest::new(&machine, KERNEL)
+        };
+        // The table of what is tested is not in the guest.
+        let arguments = ["--skip", "the_table_says_what_is_tested"].map(str::to_owned);
+        match guest.boot(tests.as_ref(), &arguments) {
+            Ok(said) if said.status == Some(0) => tell(&format!("{tier:?}: {}", summary(&said.output))),
+            Ok(said) => panic!("{tier:?}:\n{}\n{}", said.output, said.complaints),
+            Err(Refusal::Skipped(reason)) => return skip(&reason),
+            Err(Refusal::Failed(said)) => panic!("{said}"),
+        }
+    }
+}
+
+/// The line that says how many tests passed.
+fn summary(output: &str) -> &str {
+    output
+        .lines()
+        .rfind(|line| line.starts_with("test result"))
+        .unwrap_or("nothing was said")
 }
 
 /// Runs the program in a guest whose cgroups are mounted as `cgroups` says, and gives what it said; `None` where

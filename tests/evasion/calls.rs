@@ -173,7 +173,7 @@ fn changes_by_path_have_rows_with_all_their_arguments() {
 fn a_file_opened_by_its_handle_has_its_name() {
     let opened = (
         "Opened",
-        "evt.type = open_by_handle_at and proc.name = NAME and fd.name = FOLDER/secret",
+        "evt.type in (open, open_by_handle_at) and proc.name = NAME and evt.is_open_read = true and fd.name = FOLDER/secret",
         "%fd.name|%evt.arg.path|%fd.num|%evt.is_open_read|%fd.typechar|%fd.directory|%fd.filename",
     );
     let Some(scene) = Scene::start("ev-handle", &[opened]) else {
