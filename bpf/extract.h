@@ -61,32 +61,33 @@ static __always_inline void read_unix_socket(struct tuple *t, struct sock *sk)
 }
 
 /* Both ends from the kernel's socket; what of the socket is not known stays 0. */
-static __always_inline void read_socket(struct tuple *t, struct file *file)
+static __always_inline void read_socket(struct tuple *t, struct file *file, struct inode *inode)
 {
-	struct socket *sock = BPF_CORE_READ(file, private_data);
-	struct sock *sk = BPF_CORE_READ(sock, sk);
+	struct socket *sock = OBJECT_AT(struct socket, LOAD(file, private_data));
+	struct sock *sk = LOAD(sock, sk);
 	__u32 connected = 1 << TCP_ESTABLISHED | 1 << TCP_FIN_WAIT1 | 1 << TCP_FIN_WAIT2 | 1 << TCP_CLOSE_WAIT;
 
-	t->family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	t->type = BPF_CORE_READ(sk, sk_type);
-	t->protocol = BPF_CORE_READ(sk, sk_protocol);
-	t->inode = BPF_CORE_READ(file, f_inode, i_ino);
-	if (connected >> (BPF_CORE_READ(sk, __sk_common.skc_state) & 31) & 1)
+	t->family = LOAD(sk, __sk_common.skc_family);
+	t->type = LOAD(sk, sk_type);
+	t->protocol = LOAD(sk, sk_protocol);
+	t->inode = LOAD(inode, i_ino);
+	if (connected >> (LOAD(sk, __sk_common.skc_state) & 31) & 1)
 		t->state |= SOCKET_CONNECTED;
+	/* Its address is put down, and must be a number. */
 	if (t->family == AF_UNIX)
-		return read_unix_socket(t, sk);
+		return read_unix_socket(t, BPF_CORE_READ(sock, sk));
 	/* listen() sets it, and an accepted socket is a copy of the one that listens; nothing else does. */
-	if (t->type == SOCK_STREAM && BPF_CORE_READ(sk, sk_max_ack_backlog))
+	if (t->type == SOCK_STREAM && LOAD(sk, sk_max_ack_backlog))
 		t->state |= SOCKET_ACCEPTED;
 	if (t->type == SOCK_DGRAM && BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & SOCK_BINDPORT_LOCK)
 		t->state |= SOCKET_BOUND;
 	if (t->family == AF_INET || t->family == AF_INET6) {
-		t->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-		t->remote_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
+		t->local_port = LOAD(sk, __sk_common.skc_num);
+		t->remote_port = __builtin_bswap16(LOAD(sk, __sk_common.skc_dport));
 	}
 	if (t->family == AF_INET) {
-		BPF_CORE_READ_INTO((__be32 *)t->local, sk, __sk_common.skc_rcv_saddr);
-		BPF_CORE_READ_INTO((__be32 *)t->remote, sk, __sk_common.skc_daddr);
+		*(__be32 *)t->local = LOAD(sk, __sk_common.skc_rcv_saddr);
+		*(__be32 *)t->remote = LOAD(sk, __sk_common.skc_daddr);
 	} else if (t->family == AF_INET6) {
 		BPF_CORE_READ_INTO((struct in6_addr *)t->local, sk, __sk_common.skc_v6_rcv_saddr);
 		BPF_CORE_READ_INTO((struct in6_addr *)t->remote, sk, __sk_common.skc_v6_daddr);
@@ -200,10 +201,15 @@ __noinline int extract__sock_tuple(__u32 index, __s32 fd, __u64 addr, __u64 addr
 	if (!s)
 		return 0;
 	file = fd >= 0 ? file_of(fd) : NULL;
-	if (file && (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFSOCK)
-		read_socket(&t, file);
-	else
-		file = NULL;
+	if (file) {
+		struct file *object = OBJECT_AT(struct file, file);
+		struct inode *inode = LOAD(object, f_inode);
+
+		if ((LOAD(inode, i_mode) & S_IFMT) == S_IFSOCK)
+			read_socket(&t, object, inode);
+		else
+			file = NULL;
+	}
 	/* Nothing came from a socket without a name; what is in the caller's memory is rubbish then. */
 	if (use == ADDRESS_RECEIVED && addrlen < sizeof(ua.family))
 		addr = 0;
@@ -580,18 +586,26 @@ static __always_inline const char *namespace_name(struct inode *inode)
 __noinline int extract__object(__u32 index, __s32 fd)
 {
 	struct scratch *s = syscall_scratch();
-	struct file *file = file_of(fd);
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct file *file = file_of(fd), *object;
+	struct super_block___dev *sb_dev;
+	struct super_block *sb;
+	struct vfsmount *mnt;
+	struct inode *inode;
 	struct object o = {};
 	__u64 off;
 
 	if (!s || !file)
 		return 0;
-	o.mode = BPF_CORE_READ(inode, i_mode);
-	o.inode = BPF_CORE_READ(inode, i_ino);
-	o.dev = device_of(inode);
-	o.magic = BPF_CORE_READ(inode, i_sb, s_magic);
-	if (is_internal(file))
+	object = OBJECT_AT(struct file, file);
+	inode = LOAD(object, f_inode);
+	sb = LOAD(inode, i_sb);
+	sb_dev = (void *)sb;
+	mnt = LOAD(object, f_path.mnt);
+	o.mode = LOAD(inode, i_mode);
+	o.inode = LOAD(inode, i_ino);
+	o.dev = device_number(LOAD(sb_dev, s_dev) >> 20, LOAD(sb_dev, s_dev) & 0xfffff);
+	o.magic = LOAD(sb, s_magic);
+	if (LOAD(mnt, mnt_flags) & MNT_INTERNAL)
 		o.flags = OBJECT_INTERNAL;
 	else if (o.magic == OVERLAYFS_SUPER_MAGIC)
 		o.flags = is_upper(inode) ? OBJECT_UPPER : OBJECT_LOWER;
