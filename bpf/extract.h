@@ -582,33 +582,38 @@ static __always_inline const char *namespace_name(struct inode *inode)
 	return BPF_CORE_READ(ns, ops, name);
 }
 
+/* A function of its own, so that what it reads does not lie on the stack below those that extract__object() calls. */
+static __noinline int read_object(struct object *o, struct file *file)
+{
+	struct file *object = OBJECT_AT(struct file, file);
+	struct inode *inode = LOAD(object, f_inode);
+	struct super_block *sb = LOAD(inode, i_sb);
+	struct vfsmount *mnt = LOAD(object, f_path.mnt);
+	struct super_block___dev *numbered = (void *)sb;
+	__u32 dev = LOAD(numbered, s_dev);
+
+	o->mode = LOAD(inode, i_mode);
+	o->inode = LOAD(inode, i_ino);
+	o->dev = device_number(dev >> 20, dev & 0xfffff);
+	o->magic = LOAD(sb, s_magic);
+	if (LOAD(mnt, mnt_flags) & MNT_INTERNAL)
+		o->flags = OBJECT_INTERNAL;
+	else if (o->magic == OVERLAYFS_SUPER_MAGIC)
+		o->flags = is_upper(inode) ? OBJECT_UPPER : OBJECT_LOWER;
+	return 0;
+}
+
 /* What descriptor `fd` of the current task refers to: nothing when it is not open. */
 __noinline int extract__object(__u32 index, __s32 fd)
 {
 	struct scratch *s = syscall_scratch();
-	struct file *file = file_of(fd), *object;
-	struct super_block___dev *sb_dev;
-	struct super_block *sb;
-	struct vfsmount *mnt;
-	struct inode *inode;
+	struct file *file = file_of(fd);
 	struct object o = {};
 	__u64 off;
 
 	if (!s || !file)
 		return 0;
-	object = OBJECT_AT(struct file, file);
-	inode = LOAD(object, f_inode);
-	sb = LOAD(inode, i_sb);
-	sb_dev = (void *)sb;
-	mnt = LOAD(object, f_path.mnt);
-	o.mode = LOAD(inode, i_mode);
-	o.inode = LOAD(inode, i_ino);
-	o.dev = device_number(LOAD(sb_dev, s_dev) >> 20, LOAD(sb_dev, s_dev) & 0xfffff);
-	o.magic = LOAD(sb, s_magic);
-	if (LOAD(mnt, mnt_flags) & MNT_INTERNAL)
-		o.flags = OBJECT_INTERNAL;
-	else if (o.magic == OVERLAYFS_SUPER_MAGIC)
-		o.flags = is_upper(inode) ? OBJECT_UPPER : OBJECT_LOWER;
+	read_object(&o, file);
 	if (!room(s, &off))
 		return 0;
 	__builtin_memcpy(data(s) + off, &o, sizeof(o));
@@ -616,7 +621,7 @@ __noinline int extract__object(__u32 index, __s32 fd)
 	if ((o.mode & S_IFMT) == S_IFSOCK)
 		extract__sock_tuple(index, fd, 0, 0, 0);
 	else if (o.magic == NSFS_MAGIC)
-		put_kernel_str(s, index, namespace_name(inode), NAME_MAX_LEN);
+		put_kernel_str(s, index, namespace_name(BPF_CORE_READ(file, f_inode)), NAME_MAX_LEN);
 	else if (o.flags & OBJECT_INTERNAL)
 		put_kernel_str(s, index, BPF_CORE_READ(file, f_path.dentry, d_name.name), NAME_MAX_LEN);
 	else
