@@ -37,6 +37,8 @@ pub use journald::MESSAGE_ID;
 pub use tls::TlsFiles;
 
 #[cfg(test)]
+mod recipes_tests;
+#[cfg(test)]
 mod test_alert;
 #[cfg(test)]
 mod test_server;

@@ -1,5 +1,8 @@
 //! A real HTTP server for the tests, with TLS where a test wants it.
 
+// Each crate whose tests have this file uses its own part of it.
+#![allow(dead_code)]
+
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
