@@ -67,6 +67,9 @@ pub struct HttpConfig {
 }
 
 impl HttpConfig {
+    /// Attempts after the first when the configuration says nothing.
+    pub const RETRIES: u32 = 5;
+
     /// A receiver with the defaults.
     ///
     /// # Errors
@@ -100,7 +103,7 @@ impl HttpConfig {
             },
             echo: false,
             compress: false,
-            retries: 5,
+            retries: HttpConfig::RETRIES,
         })
     }
 }
@@ -142,6 +145,29 @@ fn decoded(text: &str) -> Vec<u8> {
     out
 }
 
+/// `otlp_output`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtlpConfig {
+    /// The collector: `http://HOST:4317`, or https.
+    pub endpoint: String,
+    /// Certificates to trust, for https.
+    pub ca_cert: PathBuf,
+}
+
+impl OtlpConfig {
+    /// Whether this Lanner was built with it.
+    pub const BUILT: bool = cfg!(feature = "otlp");
+}
+
+impl Default for OtlpConfig {
+    fn default() -> Self {
+        OtlpConfig {
+            endpoint: "http://127.0.0.1:4317".into(),
+            ca_cert: "/etc/ssl/certs/ca-certificates.crt".into(),
+        }
+    }
+}
+
 /// `outputs_spool`: where outputs over the network keep what can't be delivered now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpoolConfig {
@@ -176,6 +202,8 @@ pub struct Config {
     pub program: Option<ProgramConfig>,
     /// `http_output`, when enabled.
     pub http: Option<HttpConfig>,
+    /// `otlp_output`, when enabled.
+    pub otlp: Option<OtlpConfig>,
     /// `outputs_spool`, when enabled.
     pub spool: Option<SpoolConfig>,
     /// `output_timeout`: an attempt to send an alert over the network takes no longer.
@@ -208,6 +236,7 @@ impl Default for Config {
             file: None,
             program: None,
             http: None,
+            otlp: None,
             spool: None,
             timeout: Duration::from_secs(2),
             json: false,
@@ -275,6 +304,7 @@ pub enum Kind {
     Journald,
     Program,
     Http,
+    Otlp,
 }
 
 impl Kind {
@@ -287,6 +317,7 @@ impl Kind {
             Kind::Journald => "journald",
             Kind::Program => "program",
             Kind::Http => "http",
+            Kind::Otlp => "otlp",
         }
     }
 }
@@ -354,6 +385,16 @@ pub fn choose(config: &Config, facts: Facts) -> Vec<Choice> {
     }
     if config.http.is_some() {
         add(Kind::Http, true, None);
+    }
+    if config.otlp.is_some() {
+        match OtlpConfig::BUILT {
+            true => add(Kind::Otlp, true, None),
+            false => add(
+                Kind::Otlp,
+                false,
+                Some("this Lanner was built without it (cargo's feature otlp)"),
+            ),
+        }
     }
     choices
 }

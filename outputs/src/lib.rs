@@ -19,6 +19,8 @@ mod http;
 mod journald;
 mod kept_program;
 mod lines;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod output;
 mod process;
 mod program;
@@ -29,7 +31,8 @@ mod syslog;
 mod tls;
 
 pub use choose::{
-    Choice, Config, Facts, FileConfig, HttpConfig, Journald, Kind, ProgramConfig, SpoolConfig, choose,
+    Choice, Config, Facts, FileConfig, HttpConfig, Journald, Kind, OtlpConfig, ProgramConfig, SpoolConfig,
+    choose,
 };
 pub use counters::{LossReason, OutputReport};
 pub use delivery::{AlertSender, Outputs, Replacement, Reporter, StartError};

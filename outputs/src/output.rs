@@ -144,6 +144,20 @@ pub(crate) fn make(kind: Kind, config: &Config, context: &Context) -> Option<Box
                 context,
             ))
         }
+        #[cfg(feature = "otlp")]
+        Kind::Otlp => {
+            let transport = crate::otlp::Otlp::new(config.otlp.as_ref()?, config.timeout);
+            let retries = crate::HttpConfig::RETRIES;
+            Box::new(Sending::new(
+                kind,
+                transport,
+                retries,
+                config.spool.as_ref(),
+                context,
+            ))
+        }
+        #[cfg(not(feature = "otlp"))]
+        Kind::Otlp => return None,
         Kind::Program => match config.program.as_ref()? {
             program if program.keep_alive => Box::new(kept_program::KeptProgram::new(program, context)),
             program => Box::new(program::Program::new(program, context)),

@@ -10,9 +10,9 @@ use lanner_schema::event::{MAX_SNAPLEN, SNAPLEN};
 use super::message::{Level, Messages, Place};
 use super::tree::{Node, Value, Wrong};
 use super::values::{
-    choice, drop_actions, duration_ms, engine_kind, header, journald, limit_ms, log_level, megabytes,
-    optional_path, path, paths, plugin_index, plugin_name, positive, preset, priority, processes, retries,
-    share, size, sockets, static_fields, tier,
+    choice, drop_actions, duration_ms, endpoint, engine_kind, header, journald, limit_ms, log_level,
+    megabytes, optional_path, path, paths, plugin_index, plugin_name, positive, preset, priority, processes,
+    retries, share, size, sockets, static_fields, tier,
 };
 use super::{Config, append_output, container_engines, selections, serving, shape};
 
@@ -25,6 +25,8 @@ pub(super) struct Settings {
     pub(super) file_output: FileOutput,
     pub(super) program_output: ProgramOutput,
     pub(super) http_output: HttpOutput,
+    pub(super) otlp_enabled: bool,
+    pub(super) otlp: lanner_outputs::OtlpConfig,
     pub(super) spool_enabled: bool,
     pub(super) spool: lanner_outputs::SpoolConfig,
     /// Where `engine.kind: replay` is, if it is.
@@ -238,6 +240,9 @@ static ROWS: &[Row] = &[
     // Connections are kept in any case.
     Row("http_output.keep_alive", Truth, Read(|_, n| n.truth().map(|_| ()))),
     Row("http_output.max_consecutive_timeouts", Integer, Read(|s, n| { s.http_output.retries = Some(retries(n)?); Ok(()) })),
+    Row("otlp_output.enabled", Truth, Read(|s, n| { s.otlp_enabled = n.truth()?; Ok(()) })),
+    Row("otlp_output.endpoint", Text, Read(|s, n| { s.otlp.endpoint = endpoint(n)?; Ok(()) })),
+    Row("otlp_output.ca_cert", Text, Read(|s, n| { s.otlp.ca_cert = path(n)?; Ok(()) })),
     Row("outputs_spool.enabled", Truth, Read(|s, n| { s.spool_enabled = n.truth()?; Ok(()) })),
     Row("outputs_spool.path", Text, Read(|s, n| { s.spool.path = path(n)?; Ok(()) })),
     Row("outputs_spool.max_size_mb", Integer, Read(|s, n| { s.spool.max_bytes = megabytes(n)?; Ok(()) })),

@@ -17,6 +17,7 @@ pub(super) fn finish(settings: &Settings, messages: &mut Messages) -> lanner_out
     }
     outputs.program = program(&settings.program_output, messages);
     outputs.http = http(&settings.http_output, messages);
+    outputs.otlp = settings.otlp_enabled.then(|| settings.otlp.clone());
     outputs.spool = settings.spool_enabled.then(|| settings.spool.clone());
     outputs
 }

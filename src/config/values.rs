@@ -214,6 +214,15 @@ pub(super) fn megabytes(node: &Node) -> Result<u64, Wrong> {
         .ok_or_else(|| Wrong::new("megabytes, 1 or more"))
 }
 
+/// A server of gRPC.
+pub(super) fn endpoint(node: &Node) -> Result<String, Wrong> {
+    let is_url = |text: &str| lanner_outputs::HttpConfig::new(text).is_ok();
+    match node.text() {
+        Ok(text) if is_url(text) => Ok(text.to_owned()),
+        _ => Err(Wrong::new("a URL, http://HOST:PORT or https://HOST:PORT")),
+    }
+}
+
 /// What can stand in a header of HTTP.
 pub(super) fn header(node: &Node) -> Result<String, Wrong> {
     match node.text() {
