@@ -40,6 +40,8 @@ say "tests (cargo test --workspace)"
 log=$MACHINE_DIR/test.log
 outcome=0
 cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$log" || outcome=$?
+say "tests of what is built on demand (cargo test -p lanner-outputs --features otlp)"
+cargo test -p lanner-outputs --locked --features otlp otlp 2>&1 | tee -a "$log" || outcome=$?
 
 # Tests that were skipped count as passed for cargo.
 skips=$(grep -c '^skipped: ' "$log" || true)

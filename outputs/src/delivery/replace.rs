@@ -117,6 +117,7 @@ fn is_unchanged(kind: Kind, old: &Config, new: &Config) -> bool {
             Kind::Syslog => old.syslog_socket == new.syslog_socket,
             Kind::Journald => old.journal_socket == new.journal_socket,
             Kind::Program => old.program == new.program,
+            Kind::Otlp => (&old.otlp, &old.spool, old.timeout) == (&new.otlp, &new.spool, new.timeout),
             Kind::Http => {
                 let of = |config: &Config| {
                     (
