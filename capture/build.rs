@@ -368,7 +368,7 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
         Origin::Object(Holder::Result) => ("OP_OBJECT", 0, 1),
         Origin::Object(Holder::Copy(arg)) => ("OP_OBJECT", arg, 2),
         Origin::Object(Holder::First(arg)) => ("OP_OBJECT", arg, 3),
-        Origin::Program | Origin::Constant(_) | Origin::Absent => return None,
+        Origin::Program | Origin::Constant(_) | Origin::Absent | Origin::LookedUp { .. } => return None,
     };
     let on_demand = u8::from(param.on_demand);
     let open_flags = u8::from(matches!(row.fd, FdUse::Opens { flags, .. } if usize::from(flags) == index));

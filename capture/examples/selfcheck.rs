@@ -24,7 +24,7 @@ use lanner_schema::descriptor::Descriptor;
 use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, Needs, ParamType};
 use lanner_schema::process::Process;
 use lanner_schema::task::TaskValue;
-use lanner_schema::view::{EventView, Names, ParamValue};
+use lanner_schema::view::{EventView, ParamValue};
 use libbpf_rs::query::ProgInfoIter;
 
 /// The exit code where the host does not offer the tier that was asked for.
@@ -128,12 +128,17 @@ fn seen(view: &EventView<'_>) -> Seen {
             params.push((format!("{}.peer", param.name), tuple.kernel.1.to_string()));
         }
     }
-    let (requested, real) = view.requested_and_real_name();
-    for (name, path) in [("requested", requested), ("real", real)] {
-        params.extend(path.map(|path| (name.to_owned(), text(path))));
+    for (which, keys) in [["requested", "real"], ["requested.2", "real.2"]]
+        .into_iter()
+        .enumerate()
+    {
+        let (requested, real) = view.requested_and_real_name(which);
+        for (key, path) in keys.into_iter().zip([requested, real]) {
+            params.extend(path.map(|path| (key.to_owned(), text(path))));
+        }
     }
-    if real.is_some() {
-        params.push(("differ".to_owned(), (view.names != Names::Agree).to_string()));
+    if let Some(differ) = view.names_differ() {
+        params.push(("differ".to_owned(), differ.to_string()));
     }
     for value in TaskValue::ALL {
         if let Some(number) = view.wire.task(*value) {

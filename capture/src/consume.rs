@@ -19,7 +19,9 @@ use lanner_schema::process::{Process, User};
 use lanner_schema::record::{HEADER_LEN, Header, TaskState, Wire};
 use lanner_schema::view::{Earlier, EventView, NameSet, Names, ResolvedPath, SourceId, System};
 use libbpf_rs::{RingBuffer, RingBufferBuilder};
+use memchr::memchr;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use smallvec::SmallVec;
 
 use crate::bpf::{ConsumerPage, ContainerCgroups, Probes};
 use crate::cgroup::Cgroups;
@@ -29,12 +31,14 @@ use crate::descriptor;
 use crate::error::CaptureError;
 use crate::last_peer::LastPeers;
 use crate::losses::{LossWatch, Losses};
+use crate::magic_link;
 use crate::outside::{self, Ask, Outside};
 use crate::owner::Owners;
 use crate::pid_namespace;
 use crate::plan::{Config, Plan};
 use crate::process_table::{ProcessTable, param, text};
 use crate::procfs::Procfs;
+use crate::real_path::Way;
 use crate::recording::Recorder;
 use crate::stats::{Cut, Delivered, Sequences, Stats};
 use crate::users::Users;
@@ -130,6 +134,7 @@ impl Capture {
         }
         consumer.keep_of_processes(plan.environment, plan.cgroups);
         consumer.owners.tell(owners);
+        consumer.look_up_wanted(plan.wanted());
         Ok(Capture {
             page,
             probes,
@@ -358,6 +363,7 @@ impl Pause<'_> {
         }
         // After the programs were told: what they have not recorded is in /proc.
         consumer.keep_of_processes(plan.environment, plan.cgroups);
+        consumer.look_up_wanted(plan.wanted());
         *self.plan = plan;
         Ok(())
     }
@@ -448,6 +454,9 @@ pub(crate) struct Consumer {
     cut: Cut,
     undecodable: u64,
     unresolved_paths: u64,
+    unknown_ways: u64,
+    /// Per event, the on-demand parameters that rules read.
+    wanted: [u32; EVENT_COUNT],
     recorder: Option<Recorder>,
     window: Arc<Window>,
 }
@@ -490,8 +499,18 @@ impl Consumer {
             cut: Cut::default(),
             undecodable: 0,
             unresolved_paths: 0,
+            unknown_ways: 0,
+            wanted: [0; EVENT_COUNT],
             recorder: None,
             window: Arc::default(),
+        }
+    }
+
+    /// What rules read that is looked up when an event is seen: per event, the on-demand parameters.
+    pub(crate) fn look_up_wanted(&mut self, params: impl IntoIterator<Item = (Event, u32)>) {
+        self.wanted = [0; EVENT_COUNT];
+        for (event, bits) in params {
+            self.wanted[event as usize] = bits;
         }
     }
 
@@ -519,6 +538,7 @@ impl Consumer {
             losers: self.losses.by_loser(),
             undecodable: self.undecodable,
             unresolved_paths: self.unresolved_paths,
+            unknown_ways: self.unknown_ways,
             processes: self.state.processes.len(),
             repaired: counts.repaired,
             stale_processes: counts.stale,
@@ -709,8 +729,13 @@ impl Consumer {
         if event == Event::Chroot && wire.number(0) == Some(0) {
             self.before_chroot(header.pid, &wire, &mut arena, &mut ranges);
         }
+        if self.paths.may_look_up(event) {
+            self.look_up(event, header, &wire, &mut arena, &mut ranges);
+        }
         let through_proc = match self.state.processes.get(header.pid) {
-            Some(process) => self.paths.through_proc(event, &wire, process, &mut arena),
+            Some(process) => self
+                .paths
+                .through_proc(event, &wire, process, &ranges, &mut arena),
             None => PathRanges::new(),
         };
         let paths: Paths<'_> = ranges
@@ -759,6 +784,56 @@ impl Consumer {
         self.view(event, header, wire, None, own, names, on_event);
         drop((real, paths));
         self.arena = arena;
+    }
+
+    /// Finds out where the paths of a call led that succeeded, those of which a rule asks.
+    fn look_up(
+        &mut self,
+        event: Event,
+        header: &Header,
+        wire: &Wire<'_>,
+        arena: &mut Vec<u8>,
+        ranges: &mut PathRanges,
+    ) {
+        let wanted = self.wanted[event as usize];
+        let result = event.row().result().and_then(|index| wire.number(index));
+        if wanted == 0 || result.is_none_or(|result| result.cast_signed() < 0) {
+            return;
+        }
+        let processes = &self.state.processes;
+        // Those that end at once are seen when they are gone; who started them in the same cgroup has the same root, but
+        // for a chroot of their own.
+        let first = processes.get(header.pid);
+        let above = std::iter::successors(first, |process| processes.get(process.ppid)).skip(1);
+        let near = above.take(3).filter(|process| process.cgroup == header.cgroup);
+        let candidates: SmallVec<[u32; 4]> = std::iter::once(header.pid)
+            .chain(near.map(|process| process.pid))
+            .collect();
+        for (path, real, follows) in self.paths.looked_up(event, wire) {
+            let Some(param) = wire.param(path.into()).filter(|_| wanted >> real & 1 == 1) else {
+                continue;
+            };
+            let start = arena.len();
+            let end = memchr(0, param.bytes).unwrap_or(param.bytes.len());
+            let (raw, base) = (
+                &param.bytes[..end],
+                param.bytes.get(end + 1..).unwrap_or_default(),
+            );
+            let led =
+                first.and_then(|process| magic_link::follow(raw, base, param.truncated, process, arena));
+            let led = led.map(|range| arena[range].to_vec());
+            arena.truncate(start);
+            let way = match &led {
+                _ if param.truncated => None,
+                Some(led) => Way::of(led, b"", follows),
+                None => Way::of(raw, base, follows),
+            };
+            if way.is_some_and(|way| way.look_up(&self.outside, &candidates, arena)) {
+                ranges.push((real, start..arena.len()));
+            } else {
+                self.unknown_ways += 1;
+            }
+        }
     }
 
     /// Makes the path of a successful chroot absolute from the directory the process was in: what the record says is

@@ -38,12 +38,22 @@ pub(crate) type Paths<'a> = SmallVec<[ResolvedPath<'a>; 4]>;
 pub(crate) struct PathParams {
     forms: Vec<SmallVec<[(u8, PathForm); 4]>>,
     /// Those of which the kernel's name may be in the record, each with the parameter that has it.
-    real: Vec<SmallVec<[(u8, u8); 1]>>,
+    real: Vec<SmallVec<[(u8, u8); 2]>>,
+    /// True for events of which one is looked up.
+    looks_up: Vec<bool>,
 }
 
 impl PathParams {
     pub(crate) fn new() -> PathParams {
         PathParams {
+            looks_up: EVENTS
+                .iter()
+                .map(|row| {
+                    row.params
+                        .iter()
+                        .any(|p| matches!(p.from, Origin::LookedUp { .. }))
+                })
+                .collect(),
             real: EVENTS.iter().map(|row| row.real_paths().collect()).collect(),
             forms: EVENTS
                 .iter()
@@ -65,6 +75,35 @@ impl PathParams {
                 })
                 .collect(),
         }
+    }
+
+    /// True for calls of which it is looked up where their paths led.
+    pub(crate) fn may_look_up(&self, event: Event) -> bool {
+        self.looks_up[event as usize]
+    }
+
+    /// Those paths: the parameter, the one for what is found, and whether a link at the end is followed.
+    pub(crate) fn looked_up(&self, event: Event, wire: &Wire<'_>) -> SmallVec<[(u8, u8, bool); 2]> {
+        const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
+        const AT_SYMLINK_FOLLOW: u64 = 0x400;
+        const UMOUNT_NOFOLLOW: u64 = 8;
+        let has = |index: usize, flag| wire.number(index).is_some_and(|flags| flags & flag != 0);
+        let reversed = |path: u8| match event {
+            Event::Fchownat => has(param!(Fchownat, "flags"), AT_SYMLINK_NOFOLLOW),
+            Event::Fchmodat2 => has(param!(Fchmodat2, "flags"), AT_SYMLINK_NOFOLLOW),
+            Event::Umount2 => has(param!(Umount2, "flags"), UMOUNT_NOFOLLOW),
+            // Of the file that is linked alone.
+            Event::Linkat => {
+                usize::from(path) == param!(Linkat, "oldpath")
+                    && has(param!(Linkat, "flags"), AT_SYMLINK_FOLLOW)
+            }
+            _ => false,
+        };
+        let of = |&(path, real): &(u8, u8)| match event.row().params[usize::from(real)].from {
+            Origin::LookedUp { follows } => Some((path, real, follows != reversed(path))),
+            _ => None,
+        };
+        self.real[event as usize].iter().filter_map(of).collect()
     }
 
     /// The event's paths by the names the kernel has for what they named; `None` when those are the ones that were asked
@@ -99,12 +138,13 @@ impl PathParams {
         event: Event,
         wire: &Wire<'_>,
         process: &Process,
+        known: &PathRanges,
         arena: &mut Vec<u8>,
     ) -> PathRanges {
         let mut found = SmallVec::new();
         let has_real = |path: u8| {
             let mut real = self.real[event as usize].iter();
-            real.any(|(of, real)| *of == path && wire.param(usize::from(*real)).is_some())
+            real.any(|(of, real)| *of == path && known.iter().any(|(param, _)| param == real))
         };
         for &(index, form) in &self.forms[event as usize] {
             if form != PathForm::User || has_real(index) {

@@ -31,6 +31,7 @@ mod plan;
 mod process_table;
 mod procfs;
 mod raw_program;
+mod real_path;
 mod recording;
 mod replay;
 mod stats;

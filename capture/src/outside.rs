@@ -48,6 +48,8 @@ pub(crate) enum Ask {
     Socket = 11,
     /// How many records were lost, since this was asked last, that would have changed what is known of processes.
     Missed = 12,
+    /// Where this path leads in the root of the process whose number is before it.
+    RealPath = 13,
 }
 
 /// Keeps or gives the answers.

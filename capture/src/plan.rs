@@ -292,6 +292,13 @@ impl Plan {
         captured.filter(|(_, classes)| *classes != ClassSet::ALL)
     }
 
+    /// The on-demand parameters that are read of each event, as bits.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = (Event, u32)> {
+        EVENTS
+            .iter()
+            .map(|row| (row.event, self.params[row.event as usize]))
+    }
+
     /// Calls of which a value is read when they begin.
     pub(crate) fn read_at_enter(&self) -> EventSet {
         read_at_enter(self.captured, &self.params)

@@ -34,6 +34,8 @@ pub struct Stats {
     pub undecodable: u64,
     /// Paths whose directory is not known.
     pub unresolved_paths: u64,
+    /// Paths of which it could not be told where they lead.
+    pub unknown_ways: u64,
     /// Processes in the table.
     pub processes: usize,
     /// Processes read from /proc because their creation was not seen.
@@ -111,6 +113,10 @@ impl fmt::Display for Stats {
             .chain([
                 ("records not decoded".to_owned(), self.undecodable),
                 ("paths without their directory".to_owned(), self.unresolved_paths),
+                (
+                    "paths of which it could not be told where they lead".to_owned(),
+                    self.unknown_ways,
+                ),
                 ("processes read from /proc".to_owned(), self.repaired),
                 ("events of unknown processes".to_owned(), self.unknown_processes),
                 ("processes whose exec was missed".to_owned(), self.stale_processes),

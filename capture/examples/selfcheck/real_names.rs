@@ -37,7 +37,124 @@ pub(crate) fn real_names(dir: &str, here: c_int) -> Result<()> {
     roots(dir, here)?;
     long(dir)?;
     mounts(dir)?;
+    ways(dir, here)?;
     races(dir)
+}
+
+/// Calls of which only what was passed and where it leads afterwards is known.
+fn ways(dir: &str, here: c_int) -> Result<()> {
+    const RESOLVE_CACHED: u64 = 0x20;
+    let how: [u64; 3] = [libc::O_PATH as u64, 0, RESOLVE_CACHED];
+    let can = sys!(
+        libc::SYS_openat2,
+        here,
+        c".".as_ptr(),
+        how.as_ptr(),
+        size_of_val(&how)
+    );
+    close(can);
+    if can < 0 {
+        println!(
+            "skip this kernel does not look up what is cached alone (errno {})",
+            -can
+        );
+        return Ok(());
+    }
+    for link in [c"names/link", c"names/dirlink"] {
+        // A link whose time of access is to be changed is not followed by who takes what is cached alone; this one's is not.
+        let later = libc::timespec {
+            tv_sec: 4_000_000_000,
+            tv_nsec: 0,
+        };
+        let same = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: libc::UTIME_OMIT,
+        };
+        let times = [later, same];
+        let flags = libc::AT_SYMLINK_NOFOLLOW;
+        let result = sys!(libc::SYS_utimensat, here, link.as_ptr(), times.as_ptr(), flags);
+        assert_eq!(result, 0);
+    }
+    let path = |name: &str| format!("{dir}/names/{name}");
+    let one = |event: &str, requested: &str, real: &str| {
+        let (requested, real) = (path(requested), path(real));
+        let differ = if requested == real { "false" } else { "true" };
+        expect(
+            event,
+            &[
+                ("res", "0"),
+                ("requested", &requested),
+                ("real", &real),
+                ("differ", differ),
+            ],
+        );
+    };
+    let two = |event: &str, requested: [&str; 2], real: [&str; 2]| {
+        let ([first, second], [real, real_2]) = (requested.map(path), real.map(path));
+        let keys = ["requested", "requested.2", "real", "real.2"];
+        let values = [&first, &second, &real, &real_2].map(String::as_str);
+        let mut params = vec![("res", "0")];
+        params.extend(keys.into_iter().zip(values));
+        expect(event, &params);
+    };
+    let done = |result: i64| assert_eq!(result, 0);
+    done(sys!(libc::SYS_mkdir, c"names/dirlink/d".as_ptr(), 0o700));
+    one("mkdir", "dirlink/d", "a/b/d");
+    done(sys!(
+        libc::SYS_mkdirat,
+        here,
+        c"names/dirlink/../e".as_ptr(),
+        0o700
+    ));
+    one("mkdirat", "e", "a/e");
+    done(sys!(libc::SYS_rmdir, c"names/dirlink/d/".as_ptr()));
+    one("rmdir", "dirlink/d", "a/b/d");
+    done(sys!(
+        libc::SYS_symlink,
+        c"x".as_ptr(),
+        c"names/dirlink/s".as_ptr()
+    ));
+    one("symlink", "dirlink/s", "a/b/s");
+    done(sys!(
+        libc::SYS_link,
+        c"names/a/file".as_ptr(),
+        c"names/dirlink/l".as_ptr()
+    ));
+    two("link", ["a/file", "dirlink/l"], ["a/file", "a/b/l"]);
+    let (from, to) = (c"names/dirlink/../file", c"names/dirlink/r");
+    done(sys!(
+        libc::SYS_renameat2,
+        here,
+        from.as_ptr(),
+        here,
+        to.as_ptr(),
+        0
+    ));
+    two("renameat2", ["file", "dirlink/r"], ["a/file", "a/b/r"]);
+    done(sys!(libc::SYS_chmod, c"names/link".as_ptr(), 0o600));
+    one("chmod", "link", "file");
+    done(sys!(libc::SYS_unlink, c"names/dirlink/l".as_ptr()));
+    one("unlink", "dirlink/l", "a/b/l");
+    let passed = format!("/proc/self/root{}", path("dirlink/r"));
+    done(sys!(libc::SYS_unlinkat, libc::AT_FDCWD, c(&passed)?.as_ptr(), 0));
+    expect(
+        "unlinkat",
+        &[
+            ("requested", &passed),
+            ("real", &path("a/b/r")),
+            ("differ", "true"),
+        ],
+    );
+    assert_eq!(sys!(libc::SYS_unlink, c"names/dirlink/none".as_ptr()), -2);
+    expect(
+        "unlink",
+        &[
+            ("res", "-2"),
+            ("requested", &path("dirlink/none")),
+            ("real", "<none>"),
+        ],
+    );
+    Ok(())
 }
 
 /// Symbolic links, those of /proc, and what has no name.

@@ -404,6 +404,12 @@ pub enum Origin {
     /// What a descriptor refers to when the call returns, from the kernel's table of open files: the file, its path, the
     /// ends of a socket. However the process came by the descriptor.
     Object(Holder),
+    /// Where the path parameter of this one led, looked up when the event is seen, in the root of its process. The record has
+    /// nothing of it.
+    LookedUp {
+        /// The call follows a symbolic link at the end of the path, unless its flags say otherwise.
+        follows: bool,
+    },
     /// The number of the system call, in the caller's convention.
     Number,
     /// Written by the program of this event itself (process life: `bpf/task.h`).
@@ -1080,7 +1086,13 @@ mod tests {
             let walked = row
                 .params
                 .iter()
-                .filter(|p| !matches!(p.from, Origin::Absent | Origin::Program | Origin::Constant(_)))
+                .filter(|p| {
+                    let from = p.from;
+                    !matches!(
+                        from,
+                        Origin::Absent | Origin::Program | Origin::Constant(_) | Origin::LookedUp { .. }
+                    )
+                })
                 .count();
             assert!(walked <= MAX_WALKED_PARAMS, "{}", row.name);
             let at_enter = row.params.iter().filter(|p| p.at_enter).count();

@@ -104,9 +104,13 @@ impl Tier {
             Origin::Absent => return None,
             Origin::Return | Origin::Number | Origin::Constant(_) => Quality::Exact,
             Origin::Arg(_) | Origin::Int(_) | Origin::Id(_) | Origin::Position { .. } => Quality::Exact,
-            Origin::UserPath { .. } if has_types && event.row().real_path_of(index).is_some() => {
-                Quality::Weaker(Why::NameAtReturn)
+            Origin::UserPath { .. } if has_types && let Some(real) = event.row().real_path_of(index) => {
+                match event.row().params[real].from {
+                    Origin::LookedUp { .. } => Quality::Weaker(Why::NameLookedUp),
+                    _ => Quality::Weaker(Why::NameAtReturn),
+                }
             }
+            Origin::LookedUp { .. } => Quality::Weaker(Why::FromProc),
             Origin::UserPath { .. } => Quality::Weaker(Why::PathAsPassed),
             Origin::UserString(_)
             | Origin::UserU32 { .. }
@@ -247,6 +251,8 @@ reasons! {
     PathAsPassed "the path that was passed, made absolute; symbolic links are not followed, and another thread can change it during the call";
     /// A path from user memory, and the kernel's.
     NameAtReturn "the path that was passed, and the one the kernel has for the file that is behind the descriptor when the call returns, where another thread can put another before that; a call that fails has the first only";
+    /// A path from user memory, and where it leads afterwards.
+    NameLookedUp "the path that was passed, and where its directories lead when the event is seen, as far as the kernel knows without asking a file system; a call that fails has the first only";
     /// Other user memory.
     FromCaller "read from the caller's memory; another thread can change it during the call";
     /// A socket's address from user memory.

@@ -258,10 +258,10 @@ impl<'a> EventView<'a> {
         })
     }
 
-    /// The name that was asked for and the one the kernel has for it, of the first path of the row that has both; each
-    /// where it is known.
-    pub fn requested_and_real_name(&self) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
-        let Some((path, real)) = self.event.row().real_paths().next() else {
+    /// The name that was asked for and the one the kernel has for it, of the path number `which` of those that may have
+    /// both; each where it is known.
+    pub fn requested_and_real_name(&self, which: usize) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
+        let Some((path, real)) = self.event.row().real_paths().nth(which) else {
             return (None, None);
         };
         let requested = match self.names {
@@ -270,6 +270,13 @@ impl<'a> EventView<'a> {
         };
         let requested = requested.iter().find(|p| p.param == path).map(|p| p.path);
         (requested, self.resolved(real.into()))
+    }
+
+    /// Whether the kernel has another name than was asked for, of any path; `None` when it is known of none.
+    pub fn names_differ(&self) -> Option<bool> {
+        let mut real = self.event.row().real_paths().map(|(_, real)| real);
+        let is_known = real.any(|real| self.resolved(real.into()).is_some());
+        is_known.then(|| self.names != Names::Agree)
     }
 
     /// Parameter `index` in the row's order; `None` when it has no value.

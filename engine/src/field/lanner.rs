@@ -1,6 +1,6 @@
 //! `lanner.*`: what Falco has no field for.
 
-use lanner_schema::view::{EventView, Names};
+use lanner_schema::view::EventView;
 
 use super::Extract::{One, Plain};
 use super::{Arg, Field, fields};
@@ -33,17 +33,12 @@ fn truncated<'b>(view: &EventView<'b>, _: &Arg, buf: &'b mut Vec<u8>) -> Option<
     (!buf.is_empty()).then_some(Value::Bytes(buf))
 }
 
-fn requested_name<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
-    view.requested_and_real_name().0.map(Value::Bytes)
-}
-
-fn real_name<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
-    view.requested_and_real_name().1.map(Value::Bytes)
-}
-
-fn names_differ<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
-    view.requested_and_real_name().1?;
-    Some(Value::Bool(view.names != Names::Agree))
+/// Which of the paths of an event its brackets name.
+fn which(arg: &Arg) -> usize {
+    match arg {
+        Arg::Index(which) => *which,
+        _ => 0,
+    }
 }
 
 fn program<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
@@ -53,9 +48,9 @@ fn program<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
 pub(super) static FIELDS: &[Field] = fields! {
     "lanner.program" CharBuf None [] "Path of the program that the process runs: proc.exepath, and where that is the dynamic loader, the program it was told to run (ld-linux-x86-64.so.2 /bin/cat: /bin/cat), as it was told." => Plain(program);
     "lanner.truncated" CharBuf None [] "Names of the event's parameters (name, args, …) that were longer than what is kept of them, and proc.args or proc.env when those of the process were; missing when nothing was." => One(truncated);
-    "lanner.requested_name" CharBuf None [] "The absolute path an open asked for: what the caller passed, from the directory it starts at, symbolic links not followed." => Plain(requested_name);
-    "lanner.real_name" CharBuf None [] "The path the kernel has for what an open that succeeded opened, whatever its caller passed; missing for what has no path, as a pipe." => Plain(real_name);
-    "lanner.names_differ" Bool None [] "lanner.requested_name is another than lanner.real_name: a symbolic link or a link of /proc was followed, or another thread changed the name during the call." => Plain(names_differ);
+    "lanner.requested_name" CharBuf Index [] "The absolute path the call asked for: what was passed, from the directory it starts at, symbolic links not followed. [1] is the second path of a rename or link." => One(|e, arg, _| e.requested_and_real_name(which(arg)).0.map(Value::Bytes));
+    "lanner.real_name" CharBuf Index [] "The path the kernel has for it, where the call succeeded and that can be told: of an open what it opened, whatever its caller passed. [1] as above." => One(|e, arg, _| e.requested_and_real_name(which(arg)).1.map(Value::Bytes));
+    "lanner.names_differ" Bool None [] "One is not the other: symbolic links or links of /proc were followed, or another thread changed the name during the call. Missing where no real name is known." => Plain(|e| e.names_differ().map(Value::Bool));
 };
 
 #[cfg(test)]

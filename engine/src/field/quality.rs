@@ -3,7 +3,7 @@
 use lanner_schema::event::{Event, EventRow, FdUse, Origin, Param, ParamType};
 use lanner_schema::tier::{Quality, Tier, Why};
 
-use super::{Extract, FieldRef, ValueOrigin, evt, param};
+use super::{Arg, Extract, FieldRef, ValueOrigin, evt, param};
 
 /// What the value of `field` on `event` is worth in `tier`; `None` when no such event has a value by its nature, as a
 /// file has no port.
@@ -50,13 +50,16 @@ pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Qual
                 .map(|(index, _)| tier.param(event, index))
                 .reduce(Quality::and)
         }
-        About::Record if name == "lanner.requested_name" => {
-            let (path, _) = event.row().real_paths().next()?;
-            Some(as_passed(tier.param(event, path.into())))
-        }
         About::Record if param::reads_real_names(name) => {
-            let (_, real) = event.row().real_paths().next()?;
-            Some(tier.param(event, real.into()))
+            let which = match field.arg {
+                Arg::Index(which) => which,
+                _ => 0,
+            };
+            let (path, real) = event.row().real_paths().nth(which)?;
+            Some(match name {
+                "lanner.requested_name" => as_passed(tier.param(event, path.into())),
+                _ => tier.param(event, real.into()),
+            })
         }
         About::Record | About::Data => Some(Quality::Exact),
         About::Result => result(event, tier),
@@ -162,7 +165,9 @@ fn of_param(field: &FieldRef, event: Event, tier: Tier) -> Option<Quality> {
 /// A path that is wanted as it was passed need not be the file's own.
 fn as_passed(quality: Quality) -> Quality {
     match quality {
-        Quality::Weaker(Why::PathAsPassed | Why::NameAtReturn) => Quality::Weaker(Why::FromCaller),
+        Quality::Weaker(Why::PathAsPassed | Why::NameAtReturn | Why::NameLookedUp) => {
+            Quality::Weaker(Why::FromCaller)
+        }
         other => other,
     }
 }
@@ -354,7 +359,7 @@ mod tests {
             ("fd.name", E::Openat, A, Some(Weaker(Why::NameAtReturn))),
             ("fd.name", E::Openat, B, Some(Weaker(Why::NameAtReturn))),
             ("fd.nameraw", E::Openat, B, Some(Weaker(Why::FromCaller))),
-            ("evt.arg.path", E::Mkdirat, B, Some(Weaker(Why::PathAsPassed))),
+            ("evt.arg.path", E::Mkdirat, B, Some(Weaker(Why::NameLookedUp))),
             ("lanner.real_name", E::Openat, B, Some(Exact)),
             ("lanner.names_differ", E::Open, B, Some(Exact)),
             (
@@ -363,7 +368,7 @@ mod tests {
                 B,
                 Some(Weaker(Why::FromCaller)),
             ),
-            ("lanner.real_name", E::Unlink, B, None),
+            ("lanner.real_name", E::Unlink, B, Some(Weaker(Why::FromProc))),
             ("fd.name", E::Fchmod, B, Some(Exact)),
             ("fd.name", E::Listen, B, Some(Exact)),
             ("fd.name", E::FinitModule, B, Some(Exact)),
@@ -397,13 +402,13 @@ mod tests {
             ("fd.ino", E::Fchmod, B, Some(Exact)),
             ("fd.ino", E::Openat, B, Some(Exact)),
             ("fd.ino", E::Fchmod, C, Some(Weaker(Why::FromProc))),
-            ("fs.path.name", E::Unlink, B, Some(Weaker(Why::PathAsPassed))),
-            ("fs.path.name", E::Unlink, A, Some(Weaker(Why::PathAsPassed))),
+            ("fs.path.name", E::Unlink, B, Some(Weaker(Why::NameLookedUp))),
+            ("fs.path.name", E::Unlink, A, Some(Weaker(Why::NameLookedUp))),
             ("fs.path.name", E::Connect, B, None),
-            ("fs.path.name", E::Chown, B, Some(Weaker(Why::PathAsPassed))),
+            ("fs.path.name", E::Chown, B, Some(Weaker(Why::NameLookedUp))),
             ("fs.path.target", E::Chown, B, None),
-            ("fs.path.name", E::Umount2, B, Some(Weaker(Why::PathAsPassed))),
-            ("fs.path.target", E::Mount, B, Some(Weaker(Why::PathAsPassed))),
+            ("fs.path.name", E::Umount2, B, Some(Weaker(Why::NameLookedUp))),
+            ("fs.path.target", E::Mount, B, Some(Weaker(Why::NameLookedUp))),
             ("fs.path.source", E::Mount, B, Some(Weaker(Why::FromCaller))),
             ("fs.path.name", E::Mount, B, None),
             ("proc.name", E::Openat, B, Some(Exact)),

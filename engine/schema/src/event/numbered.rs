@@ -27,11 +27,13 @@ macro_rules! numbered_calls {
             mode: Mode(&flags::CHMOD_MODE), Arg(2);
             flags: Flags(&flags::AT_FLAGS), Arg(3);
             dirfd_object: Object(3), Behind(Holder::Arg(0)), hidden, on_demand;
+            real_filename: RealPath(4), LookedUp { follows: true }, hidden, on_demand;
         }]
         /// `truncate(2)`.
         Truncate "truncate" Other x86_64 [76] i386 [92, 193] aarch64 [45] => [numbered! {
             path: FsPath, path(0);
             length: I64, Position { arg: 1, compat: 1 };
+            real_path: RealPath(3), LookedUp { follows: true }, hidden, on_demand;
         }]
         /// `ftruncate(2)`.
         Ftruncate "ftruncate" Other x86_64 [77] i386 [93, 194] aarch64 [46] => [numbered! {

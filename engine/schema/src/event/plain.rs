@@ -10,6 +10,7 @@ macro_rules! plain_calls {
             path: FsPath, path(0);
             uid: U32, Id(1);
             gid: U32, Id(2);
+            real_path: RealPath(1), LookedUp { follows: true }, hidden, on_demand;
         }
         /// `lchown(2)`.
         Lchown "lchown" File x86_64 [94] i386 [16, 198] aarch64 [] => {
@@ -17,6 +18,7 @@ macro_rules! plain_calls {
             path: FsPath, path(0);
             uid: U32, Id(1);
             gid: U32, Id(2);
+            real_path: RealPath(1), LookedUp { follows: false }, hidden, on_demand;
         }
         /// `fchown(2)`.
         Fchown "fchown" File x86_64 [93] i386 [95, 207] aarch64 [55] => {
@@ -35,6 +37,7 @@ macro_rules! plain_calls {
             gid: U32, Id(3);
             flags: Flags(&flags::FCHOWNAT_FLAGS), Arg(4);
             dirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
+            real_pathname: RealPath(2), LookedUp { follows: true }, hidden, on_demand;
         }
         /// `access(2)`.
         Access "access" File x86_64 [21] i386 [33] aarch64 [] => {
@@ -48,6 +51,7 @@ macro_rules! plain_calls {
             path: FsPath, path(0);
             mode: Mode(&flags::MKNOD_MODE), Arg(1);
             dev: U32, Arg(2);
+            real_path: RealPath(1), LookedUp { follows: false }, hidden, on_demand;
         }
         /// `mknodat(2)`; `fd.*` is about the directory.
         Mknodat "mknodat" Other x86_64 [259] i386 [297] aarch64 [33] fd FdUse::Described { fd: 1, object: 5 }; => {
@@ -57,6 +61,7 @@ macro_rules! plain_calls {
             mode: Mode(&flags::MKNOD_MODE), Arg(2);
             dev: U32, Arg(3);
             dirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
+            real_path: RealPath(2), LookedUp { follows: false }, hidden, on_demand;
         }
         /// `stat(2)`.
         Stat "stat" File x86_64 [4] i386 [106] aarch64 [] => {

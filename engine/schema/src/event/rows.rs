@@ -120,9 +120,9 @@ pub const BY_NUMBER: &[Param] = &[
 ];
 
 use super::Origin::{
-    Absent, Arg, Constant, Id, Int, KeyctlArg, Object as Behind, Position, Program, Quota, ResultId,
-    ResultLong, ResultString, ResultU64, Return, Sembuf, UserBytes, UserLong, UserPath, UserSignals,
-    UserString, UserTime, UserU32, UserU64,
+    Absent, Arg, Constant, Id, Int, KeyctlArg, LookedUp, Object as Behind, Position, Program, Quota,
+    ResultId, ResultLong, ResultString, ResultU64, Return, Sembuf, UserBytes, UserLong, UserPath,
+    UserSignals, UserString, UserTime, UserU32, UserU64,
 };
 use super::ParamType::*;
 use super::QuotaPart::{Block, Info};
@@ -335,6 +335,7 @@ events! {
         res: Errno, Return;
         path: FsPath, path(0);
         mode: U32, Arg(1), hex;
+        real_path: RealPath(1), LookedUp { follows: false }, hidden, on_demand;
     }
     /// `mkdirat(2)`.
     Mkdirat "mkdirat" File x86_64 [258] i386 [296] aarch64 [34] => {
@@ -343,16 +344,19 @@ events! {
         path: FsRelPath(1), path_at(0, 1);
         mode: U32, Arg(2), hex;
         dirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
+        real_path: RealPath(2), LookedUp { follows: false }, hidden, on_demand;
     }
     /// `rmdir(2)`.
     Rmdir "rmdir" File x86_64 [84] i386 [40] aarch64 [] => {
         res: Errno, Return;
         path: FsPath, path(0);
+        real_path: RealPath(1), LookedUp { follows: false }, hidden, on_demand;
     }
     /// `unlink(2)`.
     Unlink "unlink" File x86_64 [87] i386 [10] aarch64 [] => {
         res: Errno, Return;
         path: FsPath, path(0);
+        real_path: RealPath(1), LookedUp { follows: false }, hidden, on_demand;
     }
     /// `unlinkat(2)`.
     Unlinkat "unlinkat" File x86_64 [263] i386 [301] aarch64 [35] => {
@@ -361,12 +365,14 @@ events! {
         name: FsRelPath(1), path_at(0, 1);
         flags: Flags(&flags::UNLINKAT_FLAGS), Arg(2);
         dirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
+        real_name: RealPath(2), LookedUp { follows: false }, hidden, on_demand;
     }
     /// `symlink(2)`.
     Symlink "symlink" File x86_64 [88] i386 [83] aarch64 [] => {
         res: Errno, Return;
         target: CharBuf, UserString(0);
         linkpath: FsPath, path(1);
+        real_linkpath: RealPath(2), LookedUp { follows: false }, hidden, on_demand;
     }
     /// `symlinkat(2)`.
     Symlinkat "symlinkat" File x86_64 [266] i386 [304] aarch64 [36] => {
@@ -375,12 +381,15 @@ events! {
         linkdirfd: Fd, Arg(1);
         linkpath: FsRelPath(2), path_at(1, 2);
         linkdirfd_object: Object(2), Behind(Holder::Arg(1)), hidden, on_demand;
+        real_linkpath: RealPath(3), LookedUp { follows: false }, hidden, on_demand;
     }
     /// `link(2)`.
     Link "link" File x86_64 [86] i386 [9] aarch64 [] => {
         res: Errno, Return;
         oldpath: FsPath, path(0);
         newpath: FsPath, path(1);
+        real_oldpath: RealPath(1), LookedUp { follows: false }, hidden, on_demand;
+        real_newpath: RealPath(2), LookedUp { follows: false }, hidden, on_demand;
     }
     /// `linkat(2)`.
     Linkat "linkat" File x86_64 [265] i386 [303] aarch64 [37] => {
@@ -392,12 +401,16 @@ events! {
         flags: Flags(&flags::LINKAT_FLAGS), Arg(4);
         olddir_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
         newdir_object: Object(3), Behind(Holder::Arg(2)), hidden, on_demand;
+        real_oldpath: RealPath(2), LookedUp { follows: false }, hidden, on_demand;
+        real_newpath: RealPath(4), LookedUp { follows: false }, hidden, on_demand;
     }
     /// `rename(2)`.
     Rename "rename" File x86_64 [82] i386 [38] aarch64 [] => {
         res: Errno, Return;
         oldpath: FsPath, path(0);
         newpath: FsPath, path(1);
+        real_oldpath: RealPath(1), LookedUp { follows: false }, hidden, on_demand;
+        real_newpath: RealPath(2), LookedUp { follows: false }, hidden, on_demand;
     }
     /// `renameat(2)`.
     Renameat "renameat" File x86_64 [264] i386 [302] aarch64 [38] => {
@@ -408,6 +421,8 @@ events! {
         newpath: FsRelPath(3), path_at(2, 3);
         olddirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
         newdirfd_object: Object(3), Behind(Holder::Arg(2)), hidden, on_demand;
+        real_oldpath: RealPath(2), LookedUp { follows: false }, hidden, on_demand;
+        real_newpath: RealPath(4), LookedUp { follows: false }, hidden, on_demand;
     }
     /// `renameat2(2)`.
     Renameat2 "renameat2" File x86_64 [316] i386 [353] aarch64 [276] => {
@@ -419,12 +434,15 @@ events! {
         flags: Flags(&flags::RENAMEAT2_FLAGS), Arg(4);
         olddirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
         newdirfd_object: Object(3), Behind(Holder::Arg(2)), hidden, on_demand;
+        real_oldpath: RealPath(2), LookedUp { follows: false }, hidden, on_demand;
+        real_newpath: RealPath(4), LookedUp { follows: false }, hidden, on_demand;
     }
     /// `chmod(2)`.
     Chmod "chmod" File x86_64 [90] i386 [15] aarch64 [] => {
         res: Errno, Return;
         filename: FsPath, path(0);
         mode: Mode(&flags::CHMOD_MODE), Arg(1);
+        real_filename: RealPath(1), LookedUp { follows: true }, hidden, on_demand;
     }
     /// `fchmod(2)`.
     Fchmod "fchmod" File x86_64 [91] i386 [94] aarch64 [52] => {
@@ -440,6 +458,7 @@ events! {
         filename: FsRelPath(1), path_at(0, 1);
         mode: Mode(&flags::CHMOD_MODE), Arg(2);
         dirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
+        real_filename: RealPath(2), LookedUp { follows: true }, hidden, on_demand;
     }
     /// `chdir(2)`; the process state follows it.
     Chdir "chdir" File x86_64 [80] i386 [12] aarch64 [49] => {
@@ -564,17 +583,20 @@ events! {
         dir: FsPath, path(1);
         type: CharBuf, UserString(2);
         flags: Flags(&flags::MOUNT_FLAGS), Origin::Extractor(X::MountFlags);
+        real_dir: RealPath(2), LookedUp { follows: true }, hidden, on_demand;
     }
     /// i386's old `umount(2)`, without flags.
     Umount "umount" File x86_64 [] i386 [22] aarch64 [] => {
         res: Errno, Return;
         name: FsPath, path(0);
+        real_name: RealPath(1), LookedUp { follows: true }, hidden, on_demand;
     }
     /// `umount2(2)`.
     Umount2 "umount2" File x86_64 [166] i386 [52] aarch64 [39] => {
         res: Errno, Return;
         name: FsPath, path(0);
         flags: Flags(&flags::UMOUNT_FLAGS), Arg(1);
+        real_name: RealPath(1), LookedUp { follows: true }, hidden, on_demand;
     }
     /// `setns(2)`.
     Setns "setns" Process x86_64 [308] i386 [346] aarch64 [268] => {
