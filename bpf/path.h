@@ -31,7 +31,8 @@ static __always_inline struct task_struct *loaded_task(void)
 }
 
 /*
- * The components of a dentry on a mount, appended to parameter `index` of the record in scratch `which`.
+ * The components of a dentry on a mount, appended to parameter `index` of the record in scratch `which`. Without a mount
+ * (0): those up to the root of its file system.
  *
  * A global function: the verifier looks at it once, not once per caller and state. On 5.10 such a function takes
  * numbers only, so the kernel pointers come as numbers, which is all that probe reads need.
@@ -41,7 +42,8 @@ __noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __
 	const __u64 inside = bpf_core_field_offset(struct mount, mnt);
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &which);
 	struct dentry *dentry = OBJECT_AT(struct dentry, dentry_address);
-	struct mount *mnt = OBJECT_AT(struct mount, mount_address - inside);
+	/* Of none every member reads as 0: it has no root and no parent. */
+	struct mount *mnt = OBJECT_AT(struct mount, mount_address ? mount_address - inside : 0);
 	struct fs_struct *fs = LOAD(loaded_task(), fs);
 	struct dentry *root = LOAD(fs, root.dentry);
 	struct mount *root_mnt = OBJECT_AT(struct mount, (__u64)LOAD(fs, root.mnt) - inside);

@@ -201,7 +201,11 @@ __noinline int walk_param(__u32 row, __u32 which)
 	case OP_RESULT_PATH: {
 		struct file *file = s->ret < 0 ? NULL : file_of((__s32)s->ret);
 
-		if (file && !is_internal(file))
+		if (!file || is_internal(file))
+			break;
+		if (param->extra)
+			put_components(SCRATCH_SYSCALL, index, (__u64)BPF_CORE_READ(file, f_path.dentry), 0);
+		else
 			put_file_path(SCRATCH_SYSCALL, index, file);
 		break;
 	}

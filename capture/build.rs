@@ -337,6 +337,7 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
             Extractor::PipeWrite => ("OP_PAIR_FD", 0, 1),
             Extractor::PipeIno => ("OP_PIPE_INO", 0, 0),
             Extractor::ResultPath => ("OP_RESULT_PATH", 0, 0),
+            Extractor::ResultPathInFilesystem => ("OP_RESULT_PATH", 0, 1),
             Extractor::CreatFlags => ("OP_CREAT_FLAGS", 0, 0),
             Extractor::ResultLayer => ("OP_RESULT_LAYER", 0, 0),
             Extractor::PollFds => ("OP_POLL_FDS", 0, 0),

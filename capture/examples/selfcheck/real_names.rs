@@ -372,6 +372,21 @@ fn mounts(dir: &str) -> Result<()> {
         [c"names/there/inside", c"names/there/link"]
             .map(|path| sys!(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), 0, 0))
     });
+    let direct = openat(libc::AT_FDCWD, "names/root/inside", libc::O_RDONLY)?;
+    close(direct);
+    // The same file within the file system, by whatever mount it is reached.
+    expect(
+        "openat",
+        &[
+            ("real", &format!("{dir}/names/root/inside")),
+            ("filesystem_path", "$inside"),
+        ],
+    );
+    let bound = format!("{dir}/names/there/inside");
+    expect(
+        "@openat",
+        &[("requested", &bound), ("filesystem_path", "$inside")],
+    );
     let there = |name: &str| format!("{dir}/names/there/{name}");
     opened(
         "@openat",

@@ -257,6 +257,8 @@ pub enum Extractor {
     PipeIno,
     /// Path of the file that the result is a descriptor of (dentry and mount walk); nothing of what has no path.
     ResultPath,
+    /// Its path within its file system, whatever is mounted where (dentries alone).
+    ResultPathInFilesystem,
     /// The `open(2)` flags that `creat` stands for.
     CreatFlags,
     /// The layer of an overlay that the file is in which the result is a descriptor of: 1 the upper, 2 a lower, 0 neither.

@@ -384,7 +384,12 @@ fn reads_user_memory(extractor: Extractor) -> bool {
         X::ReceivedData | X::ReceivedMsgData | X::MsgControl => true,
         X::ReadVectorData | X::WrittenVectorData | X::VectorSize | X::SendfileOffset => true,
         X::PipeRead | X::PipeWrite | X::PollFds => true,
-        X::PipeIno | X::ResultPath | X::CreatFlags | X::ResultLayer | X::PollObjects => false,
+        X::PipeIno
+        | X::ResultPath
+        | X::ResultPathInFilesystem
+        | X::CreatFlags
+        | X::ResultLayer
+        | X::PollObjects => false,
         X::PairFirst | X::PairSecond | X::SockOptValue | X::NewSockOptValue | X::SockOptLen => true,
         X::SockTuple | X::SendToTuple | X::SendMsgTuple | X::RecvFromTuple | X::RecvMsgTuple => false,
         X::OpenedDev | X::OpenedIno | X::Cwd => false,

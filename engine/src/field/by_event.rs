@@ -39,6 +39,7 @@ pub(crate) fn is_decided(field: &FieldRef, event: Event) -> bool {
         },
         "evt.abspath" => param::absolute_param(event, &field.arg).is_none(),
         _ if name.starts_with("fs.path.") => !has_result || !param::has_path(event, name),
+        "lanner.filesystem_path" => row.param("filesystem_path").is_none(),
         _ if param::reads_real_names(name) => row.real_paths().next().is_none(),
         // The process's, not the event's.
         "fd.types" => false,

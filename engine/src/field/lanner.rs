@@ -1,6 +1,6 @@
 //! `lanner.*`: what Falco has no field for.
 
-use lanner_schema::view::EventView;
+use lanner_schema::view::{EventView, ParamValue};
 
 use super::Extract::{One, Plain};
 use super::{Arg, Field, fields};
@@ -33,6 +33,13 @@ fn truncated<'b>(view: &EventView<'b>, _: &Arg, buf: &'b mut Vec<u8>) -> Option<
     (!buf.is_empty()).then_some(Value::Bytes(buf))
 }
 
+fn filesystem_path<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    match view.param_named("filesystem_path")? {
+        ParamValue::Path { resolved, .. } => resolved.map(Value::Bytes),
+        _ => None,
+    }
+}
+
 /// Which of the paths of an event its brackets name.
 fn which(arg: &Arg) -> usize {
     match arg {
@@ -50,6 +57,7 @@ pub(super) static FIELDS: &[Field] = fields! {
     "lanner.truncated" CharBuf None [] "Names of the event's parameters (name, args, …) that were longer than what is kept of them, and proc.args or proc.env when those of the process were; missing when nothing was." => One(truncated);
     "lanner.requested_name" CharBuf Index [] "The absolute path the call asked for: what was passed, from the directory it starts at, symbolic links not followed. [1] is the second path of a rename or link." => One(|e, arg, _| e.requested_and_real_name(which(arg)).0.map(Value::Bytes));
     "lanner.real_name" CharBuf Index [] "The path the kernel has for it, where the call succeeded and that can be told: of an open what it opened, whatever its caller passed. [1] as above." => One(|e, arg, _| e.requested_and_real_name(which(arg)).1.map(Value::Bytes));
+    "lanner.filesystem_path" CharBuf None [] "The path of what an open opened within its file system, whatever is mounted where: below a bind mount, that of its source." => Plain(filesystem_path);
     "lanner.names_differ" Bool None [] "One is not the other: symbolic links or links of /proc were followed, or another thread changed the name during the call. Missing where no real name is known." => Plain(|e| e.names_differ().map(Value::Bool));
 };
 

@@ -53,6 +53,7 @@ pub(super) fn reads(name: &str) -> Reads {
         | "evt.count.error.file"
         | "evt.count.error.net"
         | "evt.count.error.other" => Reads::Object,
+        "lanner.filesystem_path" => Reads::Named("filesystem_path"),
         "lanner.requested_name" | "lanner.real_name" | "lanner.names_differ" => Reads::RealNames,
         "fdlist.nums" => Reads::Polled,
         _ if name.starts_with("fdlist.") => Reads::PolledObjects,

@@ -50,6 +50,10 @@ pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Qual
                 .map(|(index, _)| tier.param(event, index))
                 .reduce(Quality::and)
         }
+        About::Record if name == "lanner.filesystem_path" => event
+            .row()
+            .param("filesystem_path")
+            .map(|index| tier.param(event, index)),
         About::Record if param::reads_real_names(name) => {
             let which = match field.arg {
                 Arg::Index(which) => which,
@@ -362,6 +366,9 @@ mod tests {
             ("evt.arg.path", E::Mkdirat, B, Some(Weaker(Why::NameLookedUp))),
             ("lanner.real_name", E::Openat, B, Some(Exact)),
             ("lanner.names_differ", E::Open, B, Some(Exact)),
+            ("lanner.filesystem_path", E::Open, B, Some(Exact)),
+            ("lanner.filesystem_path", E::Open, C, Some(Weaker(Why::FromProc))),
+            ("lanner.filesystem_path", E::Unlink, B, None),
             (
                 "lanner.requested_name",
                 E::Openat,

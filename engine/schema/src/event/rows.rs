@@ -216,6 +216,7 @@ events! {
         ino: U64, Origin::Extractor(X::OpenedIno), on_demand;
         object: Object(0), Behind(Holder::Result), hidden, on_demand;
         real_name: RealPath(1), Origin::Extractor(X::ResultPath), hidden, on_demand;
+        filesystem_path: FsPath, Origin::Extractor(X::ResultPathInFilesystem), hidden, on_demand;
     }
     /// `openat(2)`.
     Openat "openat" File x86_64 [257] i386 [295] aarch64 [56] fd FdUse::Opens { path: 2, flags: 3 }; => {
@@ -229,6 +230,7 @@ events! {
         object: Object(0), Behind(Holder::Result), hidden, on_demand;
         dirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
         real_name: RealPath(2), Origin::Extractor(X::ResultPath), hidden, on_demand;
+        filesystem_path: FsPath, Origin::Extractor(X::ResultPathInFilesystem), hidden, on_demand;
     }
     /// `openat2(2)`; flags, mode and resolve are members of its `struct open_how`.
     Openat2 "openat2" File x86_64 [437] i386 [437] aarch64 [437] fd FdUse::Opens { path: 2, flags: 3 }; => {
@@ -243,6 +245,7 @@ events! {
         object: Object(0), Behind(Holder::Result), hidden, on_demand;
         dirfd_object: Object(1), Behind(Holder::Arg(0)), hidden, on_demand;
         real_name: RealPath(2), Origin::Extractor(X::ResultPath), hidden, on_demand;
+        filesystem_path: FsPath, Origin::Extractor(X::ResultPathInFilesystem), hidden, on_demand;
     }
     /// `creat(2)`.
     Creat "creat" File x86_64 [85] i386 [8] aarch64 [] fd FdUse::Opens { path: 1, flags: 6 }; => {
@@ -255,6 +258,7 @@ events! {
         flags: Flags(&flags::FILE_FLAGS), Origin::Extractor(X::CreatFlags), hidden;
         object: Object(0), Behind(Holder::Result), hidden, on_demand;
         real_name: RealPath(1), Origin::Extractor(X::ResultPath), hidden, on_demand;
+        filesystem_path: FsPath, Origin::Extractor(X::ResultPathInFilesystem), hidden, on_demand;
     }
     /// `execve(2)`: successful ones come from `sched_process_exec`, failed ones from the return.
     Execve "execve" Process x86_64 [59] i386 [11] aarch64 [221] => [executed(X::ExecveArgv, param!(filename: FsPath, path(0)))]
