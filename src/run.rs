@@ -201,6 +201,25 @@ pub(crate) fn warn_of(config: &Config, ruleset: &Ruleset) {
              base_syscalls.all: true would, at a price"
         );
     }
+    let excluded = config.capture.excluded;
+    let never: Vec<&str> = ruleset
+        .rules()
+        .filter(|rule| rule.runs() && rule.events().difference(excluded).is_empty())
+        .map(Rule::name)
+        .collect();
+    if !never.is_empty() {
+        tracing::warn!(
+            "base_syscalls.custom_set leaves out {}, and {} about nothing else never {}: {}",
+            excluded
+                .iter()
+                .map(|event| event.name())
+                .collect::<Vec<_>>()
+                .join(", "),
+            load::count(never.len(), "rule"),
+            if never.len() == 1 { "matches" } else { "match" },
+            never.join(", ")
+        );
+    }
 }
 
 /// What each rule asks for and this tier does not have.

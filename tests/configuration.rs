@@ -280,3 +280,32 @@ fn alerts_come_from_the_selected_rules_with_static_fields() {
     );
     assert!(text.ends_with(" by cat"), "{alert}");
 }
+
+#[test]
+fn rules_about_calls_that_are_left_out_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = |name, condition| {
+        format!("- rule: {name}\n  desc: d\n  condition: {condition}\n  output: o\n  priority: INFO\n")
+    };
+    let rules =
+        rule("Ids", "evt.type in (setuid, setgid)") + &rule("Uid", "evt.type = setuid and user.uid = 0");
+    let rules = write(dir.path(), "rules.yaml", &rules);
+    let option = "base_syscalls.custom_set[0]=!setuid";
+    let output = run(&[
+        "--dry-run",
+        "-r",
+        &rules,
+        "-o",
+        "engine.tier=sys_exit",
+        "-o",
+        option,
+    ]);
+    let text = stderr(&output);
+    let expected =
+        "base_syscalls.custom_set leaves out setuid, and 1 rule about nothing else never matches: Uid";
+    assert!(text.contains(expected), "{text}");
+    if !text.contains("tier sys_exit") {
+        return skip("this host cannot be watched");
+    }
+    assert!(text.contains("1 event types for rules"), "{text}");
+}

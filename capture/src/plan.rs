@@ -35,6 +35,8 @@ pub struct Config {
     pub purge_interval: Duration,
     /// How long such a process must have been silent to be forgotten.
     pub purge_timeout: Duration,
+    /// `base_syscalls.custom_set`, the names with a `!`: no rule sees them, and they are captured for the state only.
+    pub excluded: EventSet,
     /// `base_syscalls.all`: rules that leave the type of event open see reads and writes too.
     pub unnamed_io: bool,
 }
@@ -50,6 +52,7 @@ impl Default for Config {
             snaplen: SNAPLEN,
             purge_interval: Duration::from_secs(300),
             purge_timeout: Duration::from_secs(300),
+            excluded: EventSet::NONE,
             unnamed_io: false,
         }
     }
@@ -200,7 +203,8 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
     let shown = match config.unnamed_io {
         true => needs.events.union(needs.unnamed_io),
         false => needs.events,
-    };
+    }
+    .difference(config.excluded);
     let mut captured = shown.union(STATE.into_iter().collect());
     let (mut params, mut task) = (needs.params, needs.task);
     // Its program tells of both execs that succeeded.
@@ -362,6 +366,8 @@ impl fmt::Display for Plan {
 
 #[cfg(test)]
 mod tests {
+    use lanner_schema::call_class::CallClass;
+
     use super::*;
     use crate::host::{Trial, Trials};
     use crate::kernel_types::{Function, KernelTypes};
@@ -491,6 +497,43 @@ mod tests {
         };
         assert_eq!(shown(false), needs.events);
         assert_eq!(shown(true), needs.events.union(needs.unnamed_io));
+    }
+
+    #[test]
+    fn calls_that_are_excluded_are_captured_for_the_state_only() {
+        let named: EventSet = [Event::Openat, Event::Connect, Event::Chdir]
+            .into_iter()
+            .collect();
+        let needs = Needs {
+            events: named,
+            ..Needs::default()
+        };
+        let config = Config {
+            excluded: [Event::Openat, Event::Chdir, Event::Kill].into_iter().collect(),
+            ..Config::default()
+        };
+        let plan = plan(&host(), &needs, &config).unwrap();
+        assert_eq!(plan.shown, [Event::Connect].into_iter().collect());
+        assert!(plan.captured.contains(Event::Chdir) && !plan.captured.contains(Event::Openat));
+    }
+
+    #[test]
+    fn state_and_unknown_flags_pass_whatever_the_rules_say() {
+        let events = [Event::Openat, Event::Openat2, Event::Chdir, Event::Kill];
+        let read = CallClass::new(false, false).opening(0);
+        let needs = Needs {
+            events: events.into_iter().collect(),
+            classes: [[read].into_iter().collect(); EVENT_COUNT],
+            ..Needs::default()
+        };
+        let plan = plan(&host(), &needs, &Config::default()).unwrap();
+        let of = |event: Event| plan.classes[event as usize];
+        assert_eq!(of(Event::Chdir), ClassSet::ALL);
+        assert!(of(Event::Openat).minds_flags() && !of(Event::Openat2).minds_flags());
+        assert!(of(Event::Openat2).minds_result() && of(Event::Kill).minds_owner());
+        let filtered: Vec<Event> = plan.filtered().map(|(event, _)| event).collect();
+        assert_eq!(filtered.len(), 3);
+        assert!(plan.to_string().contains("by what is opened for of 1"), "{plan}");
     }
 
     #[test]

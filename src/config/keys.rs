@@ -14,7 +14,7 @@ use super::values::{
     megabytes, optional_path, path, paths, plugin_index, plugin_name, positive, preset, priority, processes,
     retries, share, size, sockets, static_fields, tier,
 };
-use super::{Config, append_output, container_engines, selections, serving, shape};
+use super::{Config, append_output, base_syscalls, container_engines, selections, serving, shape};
 
 /// What the rows fill; the parts that several keys decide together are put together afterwards.
 #[derive(Debug, Default)]
@@ -289,8 +289,8 @@ static ROWS: &[Row] = &[
     Row("metrics.convert_memory_to_mb", Truth, Read(|s, n| { s.config.metrics.memory_in_mb = n.truth()?; Ok(()) })),
     Row("metrics.include_empty_values", Truth, Read(|s, n| { s.config.metrics.empty_values = n.truth()?; Ok(()) })),
 
-    Row("base_syscalls.custom_set", Texts, LaterWarn(filled, "the set of traced system calls comes from the rules; custom_set is not served yet")),
-    Row("base_syscalls.repair", Truth, Later),
+    Row("base_syscalls.custom_set", Texts, Read(base_syscalls::custom_set)),
+    Row("base_syscalls.repair", Truth, Read(|_, n| n.truth().map(drop))), // there is nothing to repair
     Row("base_syscalls.all", Truth, Read(|s, n| { s.config.capture.unnamed_io = n.truth()?; Ok(()) })),
 
     Row("falco_libs.thread_table_size", Integer, Read(|s, n| { s.config.capture.process_limit = processes(n)?; Ok(()) })),

@@ -5,6 +5,7 @@
 
 mod append_output;
 mod assign;
+mod base_syscalls;
 mod container_engines;
 mod env;
 mod include;

@@ -469,3 +469,21 @@ fn what_a_runtime_has_for_a_plugin_wins_over_the_file() {
     let (config, said) = read("");
     assert!(said.is_empty() && config.priority == Priority::Error, "{said:?}");
 }
+
+#[test]
+fn system_calls_are_left_out_by_name() {
+    use lanner_schema::event::Event;
+    let text = "base_syscalls: {custom_set: ['!setuid', openat, '!pread64', '! kill'], repair: true}";
+    let (config, messages) = lanner(text, &[]);
+    assert!(messages.0.is_empty(), "{:?}", texts(&messages));
+    let excluded = [Event::Setuid, Event::Pread, Event::Kill].into_iter().collect();
+    assert_eq!(config.capture.excluded, excluded);
+
+    let (config, messages) = lanner("base_syscalls: {custom_set: ['!setuidd', procexit]}", &[]);
+    assert!(config.capture.excluded.is_empty());
+    let said = texts(&messages).join("\n");
+    assert!(
+        said.contains("no system call is called \"setuidd\"") && said.contains("\"procexit\""),
+        "{said}"
+    );
+}

@@ -270,7 +270,10 @@ impl Reloader {
         };
         let mut all = needs.clone();
         all.join(&self.needs);
-        let mut both = plan(&all, &config)?;
+        let (old, mut either) = (&self.config.capture, config.capture.clone());
+        either.excluded = either.excluded.intersection(old.excluded);
+        either.unnamed_io |= old.unnamed_io;
+        let mut both = lanner_capture::plan(&self.host, &all, &either).context("cannot watch this host")?;
         both.drop_failed &= self.config.capture.drop_failed;
         both.snaplen = both.snaplen.max(plan(&self.needs, &self.config)?.snaplen);
         let plan = plan(&needs, &config)?;
