@@ -280,3 +280,81 @@ fn opens_pass_by_whose_they_are_from_the_moment_it_is_known() {
     });
     assert_eq!(capture.stats().cgroup_map_failures, 0);
 }
+
+/// Opens and closes a file so often in each of two processes, and for writing once in a thousand times.
+fn open_and_close(file: &Path, times: u32) {
+    let script = r#"
+        my ($file, $times) = @ARGV;
+        my $child = fork;
+        for my $n (1 .. $times) {
+            open(my $f, $n % 1000 ? '<' : '+<', $file) or exit 1;
+            close $f;
+        }
+        exit 0 unless $child;
+        waitpid $child, 0;
+        exit($? != 0);
+    "#;
+    let status = Command::new("perl")
+        .args(["-e", script])
+        .arg(file)
+        .arg(times.to_string())
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+/// With a ring that holds a few hundred opens, and rules about writing.
+fn nothing_that_a_rule_needs_is_lost(times: u32) {
+    let Some(host) = host() else { return };
+    if Command::new("perl").args(["-e", ""]).status().is_err() {
+        eprintln!("skipped: there is no perl");
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().canonicalize().unwrap();
+    let config = Config {
+        ring_bytes: 64 << 10,
+        ..Config::default()
+    };
+    let mut needs = needs_of(|class| !class.failed() && class.flags().1 & 3 == 2);
+    // What its start and its end take is not what is looked at.
+    needs.events = [Event::Open, Event::Openat].into_iter().collect();
+    let plan = plan(&host, &needs, &config).unwrap();
+    let mut capture = Capture::start(plan, &config, &ContainerTable::new()).unwrap();
+    let stop = AtomicBool::new(false);
+    let (mut wanted, mut others) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            open_and_close(&path, times);
+            stop.store(true, Ordering::Relaxed);
+        });
+        capture
+            .run(&stop, &mut |view| {
+                let Some(ParamValue::Path { raw, .. }) = view.param_named("name") else {
+                    return;
+                };
+                if raw == path.as_os_str().as_encoded_bytes() {
+                    match view.param_named("flags") {
+                        Some(ParamValue::U64(flags)) if flags & 3 == 2 => wanted += 1,
+                        _ => others += 1,
+                    }
+                }
+            })
+            .unwrap();
+    });
+    let stats = capture.stats();
+    assert_eq!((wanted, others), (2 * (times / 1000), 0), "{stats}");
+    assert_eq!((stats.lost(), stats.gaps), (0, 0), "{stats}");
+}
+
+#[test]
+fn what_nobody_needs_takes_no_room_from_what_a_rule_needs() {
+    nothing_that_a_rule_needs_is_lost(50_000);
+}
+
+#[test]
+#[ignore = "long: make soak runs it"]
+fn what_nobody_needs_takes_no_room_from_what_a_rule_needs_a_million_times() {
+    nothing_that_a_rule_needs_is_lost(1_000_000);
+}
