@@ -172,6 +172,7 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         in_force: Mutex::new(Arc::new(InForce::new(config, &rules_files))),
     });
     let needs = ruleset.needs().clone();
+    let tier = (capture.plan().tier, capture.plan().reason.clone());
     let judge = Judge::new(
         ruleset,
         recording.as_ref().is_none_or(|recording| recording.alerts),
@@ -237,6 +238,7 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
             sources,
             host,
             config: config.clone(),
+            tier,
             needs,
             changes,
             names,

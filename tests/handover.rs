@@ -6,6 +6,8 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
@@ -65,7 +67,23 @@ fn the_newer_takes_over_and_every_event_alerts() {
     let (_rules_folder, rules) = lanner::rules(RULES);
     let pidfile = folder.path().join("lanner.pid");
     let run = folder.path().join("run");
-    let more = ["-P", pidfile.to_str().unwrap()];
+    // Both want the same port.
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let listen = format!("webserver.listen_port={port}");
+    let more = [
+        "-P",
+        pidfile.to_str().unwrap(),
+        "-o",
+        "webserver.enabled=true",
+        "-o",
+        "webserver.listen_address=127.0.0.1",
+        "-o",
+        &listen,
+    ];
     let older = Lanner::start(&arguments(&rules, &run, &more));
     let first = older.pid().as_raw();
     assert_eq!(status(&run).unwrap()["pid"], first);
@@ -119,6 +137,15 @@ fn the_newer_takes_over_and_every_event_alerts() {
     assert_eq!(status(&run).unwrap()["pid"], newer.pid().as_raw());
     let pid = fs::read_to_string(&pidfile).unwrap();
     assert_eq!(pid.trim(), newer.pid().to_string());
+    support::wait_for("the newer's health", std::time::Duration::from_secs(30), || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+        stream
+            .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.starts_with("HTTP/1.1 200").then_some(())
+    });
     assert_eq!(newer.stop().status.code(), Some(0));
     let gone = status(&run).unwrap_err();
     assert!(gone.contains("no Lanner listens at"), "{gone}");

@@ -973,6 +973,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_number_of_lanners_own_is_documented() {
+        let page = include_str!("../../docs/operations.md");
+        let quoted = include_str!("gather.rs")
+            .split('"')
+            .filter(|text| text.starts_with("lanner_"));
+        let names: std::collections::BTreeSet<&str> = quoted
+            .filter(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+            // Not the one above.
+            .filter(|name| name.len() > "lanner_".len())
+            .collect();
+        assert!(names.len() > 40, "{names:?}");
+        for name in names {
+            assert!(
+                page.contains(&format!("`{name}`")),
+                "{name} is not in docs/operations.md"
+            );
+        }
+    }
+
+    #[test]
     fn names_of_rules_and_files_are_falcos() {
         assert_eq!(
             underscored("PTRACE anti-debug attempt"),

@@ -16,7 +16,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow, bail};
-use lanner_capture::Host;
+use lanner_capture::{Host, Plan, Tier};
 use lanner_engine::{Priority, RulesFile, internal_alert};
 use lanner_outputs::{Outputs, Replacement};
 use lanner_schema::event::Needs;
@@ -132,6 +132,8 @@ pub(crate) struct Reloader {
     pub(crate) sources: Sources,
     pub(crate) host: Host,
     pub(crate) config: Config,
+    /// The tier in force, and why: it is chosen once.
+    pub(crate) tier: (Tier, String),
     /// What the rules in force need.
     pub(crate) needs: Needs,
     /// To the event thread.
@@ -266,7 +268,15 @@ impl Reloader {
         run::warn_of(&config, &ruleset);
         let needs = ruleset.needs().clone();
         let plan = |needs: &Needs, config: &Config| {
-            lanner_capture::plan(&self.host, needs, &config.capture).context("cannot watch this host")
+            let (tier, reason) = self.tier.clone();
+            let capture = lanner_capture::Config {
+                tier,
+                ..config.capture.clone()
+            };
+            let plan = lanner_capture::plan(&self.host, needs, &capture).with_context(|| {
+                format!("these rules cannot be watched for in tier {tier}: Lanner must be restarted")
+            })?;
+            anyhow::Ok(Plan { reason, ..plan })
         };
         let mut all = needs.clone();
         all.join(&self.needs);
