@@ -96,11 +96,16 @@ fn evasions_are_seen_in_every_tier() {
         }
         let files = PROGRAMS.map(|path| (path.into(), path.to_owned()));
         let guest = Guest {
-            files: [(program.into(), program.to_owned())]
+            files: [(program.into(), "/bin/lanner".to_owned())]
                 .into_iter()
                 .chain(files)
                 .collect(),
-            environment: vec![format!("LANNER_TEST_TIER={}", tier.name())],
+            environment: vec![
+                "LANNER_TEST_PROGRAM=/bin/lanner".to_owned(),
+                "LANNER_TEST_SECONDS=600".to_owned(),
+                format!("LANNER_TEST_TIER={}", tier.name()),
+            ],
+            seconds: Some(3600),
             ..Guest::new(&machine, KERNEL)
         };
         // The table of what is tested is not in the guest.

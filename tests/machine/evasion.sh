@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the evasion tests and the program they test as static programs, for guests, and prints the path of the tests. The
-# program is where they look for it on this machine, and has to be there in the guest too: the second line.
+# Builds the evasion tests and the program they test as static programs, for guests, and prints the path of each: where the
+# program is in the guest, LANNER_TEST_PROGRAM tells the tests.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 need_cargo

@@ -19,7 +19,12 @@ use super::is_root;
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_lanner");
 /// The end of the screen that says what is watched; after it events are judged.
 const WATCHING: &str = "Ctrl-C stops Lanner";
-const LIMIT: Duration = Duration::from_secs(60);
+
+/// How long it may take over anything. In a guest everything takes longer: LANNER_TEST_SECONDS.
+fn limit() -> Duration {
+    let seconds = std::env::var("LANNER_TEST_SECONDS").ok();
+    Duration::from_secs(seconds.and_then(|seconds| seconds.parse().ok()).unwrap_or(60))
+}
 
 /// What a stream has given so far.
 #[derive(Debug, Default)]
@@ -143,7 +148,9 @@ pub(crate) fn options(containerd: Option<&Containerd>) -> Vec<String> {
 impl Lanner {
     /// Starts `lanner` with these arguments and waits until it watches.
     pub(crate) fn start<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Self {
-        let mut command = Command::new(PROGRAM);
+        // In a guest it is elsewhere.
+        let program = std::env::var_os("LANNER_TEST_PROGRAM").unwrap_or_else(|| PROGRAM.into());
+        let mut command = Command::new(program);
         command.args(arguments);
         Self::start_command(command)
     }
@@ -172,7 +179,7 @@ impl Lanner {
     pub(crate) fn wait_for_log(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         let found = self
             .stderr
-            .wait(LIMIT, |lines| lines.iter().find(|line| wanted(line)).cloned());
+            .wait(limit(), |lines| lines.iter().find(|line| wanted(line)).cloned());
         found.unwrap_or_else(|| panic!("lanner did not say {what}; its log:\n{}", self.stderr.text()))
     }
 
@@ -205,7 +212,7 @@ impl Lanner {
     ) -> Vec<Value> {
         let mut read = 0;
         let mut found = Vec::new();
-        let complete = self.stdout.wait(LIMIT, |lines| {
+        let complete = self.stdout.wait(limit(), |lines| {
             found.extend(
                 lines[read..]
                     .iter()
@@ -232,7 +239,7 @@ impl Lanner {
     pub(crate) fn stop(mut self) -> Ended {
         let pid = self.pid();
         kill(pid, Signal::SIGINT).unwrap();
-        let status = super::wait_for("lanner to end after Ctrl-C", LIMIT, || {
+        let status = super::wait_for("lanner to end after Ctrl-C", limit(), || {
             self.process.try_wait().unwrap()
         });
         self.end(status)
@@ -240,7 +247,7 @@ impl Lanner {
 
     /// Waits until it ends by itself.
     pub(crate) fn wait(mut self) -> Ended {
-        let status = super::wait_for("lanner to end by itself", LIMIT, || {
+        let status = super::wait_for("lanner to end by itself", limit(), || {
             self.process.try_wait().unwrap()
         });
         self.end(status)

@@ -135,6 +135,8 @@ pub struct Guest<'a> {
     pub files: Vec<(PathBuf, String)>,
     /// Variables of its program: `NAME=VALUE`.
     pub environment: Vec<String>,
+    /// How long it may run, when it may take longer than most.
+    pub seconds: Option<u32>,
     /// One processor, to which every instruction takes a nanosecond.
     pub counted: bool,
 }
@@ -148,6 +150,7 @@ impl<'a> Guest<'a> {
             cgroups: "v2",
             files: Vec::new(),
             environment: Vec::new(),
+            seconds: None,
             counted: false,
         }
     }
@@ -170,6 +173,9 @@ impl<'a> Guest<'a> {
             .env("LANNER_GUEST_CGROUPS", self.cgroups)
             .env("LANNER_GUEST_ENVIRONMENT", self.environment.join(" "))
             .env("LANNER_GUEST_FILES", files.join("\n"));
+        if let Some(seconds) = self.seconds {
+            command.env("LANNER_GUEST_SECONDS", seconds.to_string());
+        }
         if self.counted {
             command.env("LANNER_GUEST_COUNTED", "1");
         }
