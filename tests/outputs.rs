@@ -8,16 +8,22 @@ mod server;
 mod support;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, socket,
 };
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use serde_json::Value;
 use server::{Answer, Server};
 use support::lanner::{self, Lanner};
@@ -25,11 +31,12 @@ use support::{alone, skip, wait_for};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// A rule on the files that [`open`] looks for, and the options for it.
+/// A rule on the folders that [`remove`] asks for, and the options for it. Nobody else on a machine makes many of these calls,
+/// so that what a busy one does costs no event.
 fn rules() -> (tempfile::TempDir, Vec<String>) {
     let (folder, rules) = lanner::rules(&format!(
-        "- rule: Probe\n  desc: A file that is not there\n  condition: evt.type = openat and evt.arg.name startswith \
-         {}\n  output: Probe (name=%evt.arg.name)\n  priority: WARNING\n",
+        "- rule: Probe\n  desc: A folder that is not there\n  condition: evt.type = rmdir and evt.arg.path startswith \
+         {}\n  output: Probe (path=%evt.arg.path)\n  priority: WARNING\n",
         prefix()
     ));
     let mut options = lanner::options(None);
@@ -41,16 +48,16 @@ fn prefix() -> String {
     format!("/nonexistent-{}/", std::process::id())
 }
 
-fn open(numbers: std::ops::Range<u64>) {
+fn remove(numbers: std::ops::Range<u64>) {
     for number in numbers {
-        assert!(File::open(format!("{}{number}", prefix())).is_err());
+        assert!(fs::remove_dir(format!("{}{number}", prefix())).is_err());
     }
 }
 
 /// The number in an alert's line.
 fn number(line: &str) -> u64 {
     let alert: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    let name = alert["output_fields"]["evt.arg.name"]
+    let name = alert["output_fields"]["evt.arg.path"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -120,7 +127,7 @@ fn what_is_spooled_survives_kills_and_arrives_in_order() {
 
     // Nobody is there, and the agent is killed while it works.
     let first = Lanner::start(&options);
-    let emitter = std::thread::spawn(|| open(0..20_000));
+    let emitter = std::thread::spawn(|| remove(0..20_000));
     wait_for("four thousand alerts in the spool", LIMIT, || {
         (spooled(&spool).len() >= 4000).then_some(())
     });
@@ -131,7 +138,7 @@ fn what_is_spooled_survives_kills_and_arrives_in_order() {
 
     // The next one adds to it, the receiver comes back, and the agent is killed while it sends.
     let second = Lanner::start(&options);
-    open(20_000..23_000);
+    remove(20_000..23_000);
     wait_for("all of them in the spool", LIMIT, || {
         spooled(&spool).contains(&22_999).then_some(())
     });
@@ -150,7 +157,7 @@ fn what_is_spooled_survives_kills_and_arrives_in_order() {
 
     // The last one sends the rest and what is new, behind it.
     let third = Lanner::start(&options);
-    open(23_000..26_000);
+    remove(23_000..26_000);
     wait_for("the last alert at the receiver", LIMIT, || {
         server
             .last()
@@ -221,7 +228,7 @@ fn the_configuration_of_old_guides_alerts_everywhere_at_once() {
     let mut arguments = vec!["-c".to_owned(), configuration.to_str().unwrap().to_owned()];
     arguments.extend(options[..options.len() - 2].iter().cloned());
     let lanner = Lanner::start(&arguments);
-    open(0..2);
+    remove(0..2);
     let of = |target: &str| -> Vec<String> {
         let requests = server.requests();
         let those = requests.iter().filter(|request| request.target == target);
@@ -254,6 +261,81 @@ fn the_configuration_of_old_guides_alerts_everywhere_at_once() {
             ended.stderr
         );
     }
+}
+
+/// A certificate of an authority, and its key, as PEM.
+fn certificate(issuer: &Issuer<'_, KeyPair>, purpose: ExtendedKeyUsagePurpose) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".into()]).unwrap();
+    params.extended_key_usages = vec![purpose];
+    let certificate = params.signed_by(&key, issuer).unwrap();
+    (certificate.pem(), key.serialize_pem())
+}
+
+#[test]
+fn mutual_tls_as_falco_configures_it() {
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let _alone = alone();
+    let (folder, mut options) = rules();
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = params.self_signed(&key).unwrap();
+    let issuer = Issuer::new(params, key);
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (client_cert, client_key) = certificate(&issuer, ExtendedKeyUsagePurpose::ClientAuth);
+    let (server_cert, server_key) = certificate(&issuer, ExtendedKeyUsagePurpose::ServerAuth);
+    let mut roots = RootCertStore::empty();
+    roots.add(ca.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let tls = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(
+            vec![CertificateDer::from_pem_slice(server_cert.as_bytes()).unwrap()],
+            PrivateKeyDer::from_pem_slice(server_key.as_bytes()).unwrap(),
+        )
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = Server::listen(listener, Some(tls), |_, _| Answer::Status(200, ""));
+    let configuration = write(
+        "falco.yaml",
+        &format!(
+            "http_output:\n  enabled: true\n  url: https://localhost:{port}/\n  user_agent: falcosecurity/falco\n  \
+             insecure: false\n  ca_cert: {}\n  ca_bundle: \"\"\n  ca_path: /etc/ssl/certs\n  mtls: true\n  client_cert: \
+             {}\n  client_key: {}\n  echo: false\n  compress_uploads: false\n  keep_alive: true\n  \
+             max_consecutive_timeouts: 5\n",
+            write("ca.crt", &ca.pem()),
+            write("client.crt", &client_cert),
+            write("client.key", &client_key)
+        ),
+    );
+    options.extend(["-c".to_owned(), configuration]);
+    let lanner = Lanner::start(&options);
+    remove(0..3);
+    wait_for("three alerts", LIMIT, || (server.count() >= 3).then_some(()));
+    let ended = lanner.stop();
+    let requests = server.requests();
+    let numbers: Vec<u64> = requests.iter().map(|request| number(request.text())).collect();
+    assert_eq!((numbers, server.connections()), (vec![0, 1, 2], 1));
+    assert_eq!(requests[0].header("user-agent"), Some("falcosecurity/falco"));
+    assert!(
+        ended
+            .stderr
+            .lines()
+            .any(|line| line == "  http: 3 delivered, 0 lost"),
+        "{}",
+        ended.stderr
+    );
 }
 
 /// A file system of 64 KiB, gone with the value.
@@ -309,7 +391,7 @@ fn outputs_that_are_stuck_cost_nobody_else_an_alert() {
     let lanner = Lanner::start(&options);
     // Slowly enough for a queue that is not stuck.
     for start in (0..ALERTS).step_by(100) {
-        open(start..start + 100);
+        remove(start..start + 100);
         let come = usize::try_from(start + 100).unwrap();
         lanner.wait_for_alerts("on standard output", come, |_| true);
     }
