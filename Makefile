@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 MACHINE := tests/machine
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fuzz bench soak fresh image kind-check
+.PHONY: help run build test lint fuzz bench kernels soak fresh image kind-check
 
 help:
 	@echo 'make run     install what the build needs, build, and start Lanner in the foreground (root)'
@@ -14,7 +14,8 @@ help:
 	@echo 'make kind-check  what can be checked of kind-config/ without a cluster'
 	@echo 'make lint    formatting and clippy'
 	@echo 'make fuzz    a minute of random input for each parser; FUZZ_SECONDS=... for longer'
-	@echo 'make bench   what watching costs on this machine, and how fast Lanner starts (root)'
+	@echo 'make bench   what watching costs on this machine and in a counted guest, and how fast Lanner starts (root)'
+	@echo 'make kernels the driver tests and counted instructions on every kernel there is, into docs/kernels.md (root)'
 	@echo 'make soak    the longer and larger runs, with `make fresh` (root)'
 	@echo 'make fresh   prove `make run` and `make test` on a Debian 12 that holds nothing but cargo (root)'
 	@echo
@@ -44,6 +45,9 @@ fuzz:
 
 bench:
 	@$(MACHINE)/bench.sh
+
+kernels:
+	@cargo xtask kernels --write --check
 
 soak:
 	@$(MACHINE)/soak.sh

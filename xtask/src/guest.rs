@@ -8,6 +8,9 @@ use std::process::{Command, Output, Stdio};
 /// The exit code of a script that this machine can't run.
 const SKIPPED: i32 = 77;
 
+/// How long a counted guest may take.
+const COUNTED_SECONDS: &str = "1200";
+
 /// Where the scripts are and what they keep.
 #[derive(Debug, Clone)]
 pub struct Machine {
@@ -178,6 +181,10 @@ impl<'a> Guest<'a> {
         }
         if self.counted {
             command.env("LANNER_GUEST_COUNTED", "1");
+            // It emulates one instruction after the other, and has several observers to go through.
+            if std::env::var_os("LANNER_GUEST_SECONDS").is_none() {
+                command.env("LANNER_GUEST_SECONDS", COUNTED_SECONDS);
+            }
         }
         let output = command
             .output()
