@@ -101,8 +101,14 @@ static __always_inline bool same_address(const __u8 *a, const __u8 *b)
 	return x[0] == y[0] && x[1] == y[1];
 }
 
-/* The remote end from a user-space address. `wins`: it is where the data goes, whatever the socket is connected to. */
-static __always_inline void read_address(struct tuple *t, struct user_sockaddr *ua, __u64 addr, bool wins)
+/* Part of an address in the caller's memory, or in the copy of it that the kernel has made. */
+static __always_inline long read_part(void *to, __u32 size, __u64 from, bool of_kernel)
+{
+	return of_kernel ? bpf_probe_read_kernel(to, size, (void *)from) : bpf_probe_read_user(to, size, (void *)from);
+}
+
+/* The remote end from an address. `wins`: it is where the data goes, whatever the socket is connected to. */
+static __always_inline void read_address(struct tuple *t, struct user_sockaddr *ua, __u64 addr, bool of_kernel, bool wins)
 {
 	__u8 remote[16] __attribute__((aligned(8))) = {};
 	__u16 port;
@@ -110,10 +116,10 @@ static __always_inline void read_address(struct tuple *t, struct user_sockaddr *
 	if (!t->family)
 		t->family = ua->family;
 	if (ua->family == AF_INET) {
-		bpf_probe_read_user(ua, 8, (void *)addr);
+		read_part(ua, 8, addr, of_kernel);
 		__builtin_memcpy(remote, ua->v4, 4);
 	} else if (ua->family == AF_INET6) {
-		bpf_probe_read_user(ua, sizeof(*ua), (void *)addr);
+		read_part(ua, sizeof(*ua), addr, of_kernel);
 		__builtin_memcpy(remote, ua->v6, 16);
 	} else {
 		return;
@@ -138,7 +144,7 @@ static __always_inline void read_address(struct tuple *t, struct user_sockaddr *
  * known by the way it comes: its own, else the sender's.
  */
 static __always_inline void put_unix_path(struct scratch *s, __u32 index, struct file *file, __u64 addr, __u64 addrlen,
-					  bool incoming)
+					  bool of_kernel, bool incoming)
 {
 	struct unix_address *name = NULL;
 	__u64 off, path;
@@ -176,7 +182,7 @@ static __always_inline void put_unix_path(struct scratch *s, __u32 index, struct
 		error = bpf_probe_read_kernel(data(s) + off, path,
 					      (void *)name + bpf_core_field_offset(struct unix_address, name) + 2);
 	else
-		error = bpf_probe_read_user(data(s) + off, path, (void *)addr + 2);
+		error = read_part(data(s) + off, path, addr + 2, of_kernel);
 	if (!error)
 		advance(s, index, path, false);
 }
@@ -185,6 +191,7 @@ static __always_inline void put_unix_path(struct scratch *s, __u32 index, struct
 #define ADDRESS_CONNECTS 0
 #define ADDRESS_SENDS 1
 #define ADDRESS_RECEIVED 2
+#define ADDRESS_OF_KERNEL 4 /* beside one of them: the address is the kernel's copy */
 
 /*
  * Both ends of the socket behind descriptor `fd`, or nothing when it is no socket and there is no address. A TCP
@@ -195,12 +202,14 @@ __noinline int extract__sock_tuple(__u32 index, __s32 fd, __u64 addr, __u64 addr
 	struct scratch *s = syscall_scratch();
 	struct tuple t = {};
 	struct user_sockaddr ua = {};
+	bool of_kernel = use & ADDRESS_OF_KERNEL;
 	struct file *file;
 	__u64 off;
 
 	if (!s)
 		return 0;
-	file = fd >= 0 ? file_of(fd) : NULL;
+	use &= ~ADDRESS_OF_KERNEL;
+	file = file_for(s, fd);
 	if (file) {
 		struct file *object = OBJECT_AT(struct file, file);
 		struct inode *inode = LOAD(object, f_inode);
@@ -214,11 +223,11 @@ __noinline int extract__sock_tuple(__u32 index, __s32 fd, __u64 addr, __u64 addr
 	if (use == ADDRESS_RECEIVED && addrlen < sizeof(ua.family))
 		addr = 0;
 	if (addr) {
-		if (bpf_probe_read_user(&ua.family, sizeof(ua.family), (void *)addr)) {
+		if (read_part(&ua.family, sizeof(ua.family), addr, of_kernel)) {
 			count_miss(MISS_USER_MEMORY);
 			addr = 0;
 		} else {
-			read_address(&t, &ua, addr, use != ADDRESS_CONNECTS && t.type != SOCK_STREAM);
+			read_address(&t, &ua, addr, of_kernel, use != ADDRESS_CONNECTS && t.type != SOCK_STREAM);
 		}
 	}
 	if (!t.family || !room(s, &off))
@@ -226,7 +235,7 @@ __noinline int extract__sock_tuple(__u32 index, __s32 fd, __u64 addr, __u64 addr
 	__builtin_memcpy(data(s) + off, &t, sizeof(t));
 	advance(s, index, sizeof(t), false);
 	if (t.family == AF_UNIX)
-		put_unix_path(s, index, file, addr, addrlen, use == ADDRESS_RECEIVED);
+		put_unix_path(s, index, file, addr, addrlen, of_kernel, use == ADDRESS_RECEIVED);
 	return 0;
 }
 
@@ -434,7 +443,7 @@ static __always_inline void extract__sendfile_offset(struct scratch *s, __u32 in
 /* The queue of the socket that listens. */
 static __always_inline void extract__queue(struct scratch *s, __u32 index, __u8 op)
 {
-	struct file *file = s->ret >= 0 ? file_of((__s32)s->args[0]) : NULL;
+	struct file *file = s->ret >= 0 ? file_for(s, (__s32)s->args[0]) : NULL;
 	struct socket *sock = BPF_CORE_READ(file, private_data);
 	struct sock *sk = BPF_CORE_READ(sock, sk);
 	__u64 length = BPF_CORE_READ(sk, sk_ack_backlog), max = BPF_CORE_READ(sk, sk_max_ack_backlog);
@@ -607,7 +616,7 @@ static __noinline int read_object(struct object *o, struct file *file)
 __noinline int extract__object(__u32 index, __s32 fd)
 {
 	struct scratch *s = syscall_scratch();
-	struct file *file = file_of(fd);
+	struct file *file = s ? file_for(s, fd) : NULL;
 	struct object o = {};
 	__u64 off;
 

@@ -121,6 +121,7 @@ struct scratch {
 	__u64 off; /* where the next value goes, counted from the end of the header */
 	__u32 compat;
 	__u32 number; /* of the system call */
+	__u64 file, made; /* of a request of io_uring: the file it is done on, and the one it has made */
 	__u8 buf[SCRATCH_LEN];
 };
 

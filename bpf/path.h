@@ -113,6 +113,18 @@ static __always_inline struct file *file_of(__s32 fd)
 	return file;
 }
 
+/* Stand for the file a request of io_uring is done on, and the one it made: what has no number, or another by now. */
+#define FD_OF_REQUEST (-1000)
+#define FD_OF_RESULT (-1001)
+
+/* The same, or the file of a request. A call that is given one of these numbers has none: only requests have them. */
+static __always_inline struct file *file_for(struct scratch *s, __s32 fd)
+{
+	if (fd >= 0)
+		return file_of(fd);
+	return (struct file *)(fd == FD_OF_REQUEST ? s->file : fd == FD_OF_RESULT ? s->made : 0);
+}
+
 static __always_inline void put_file_path(__u32 which, __u32 index, struct file *file)
 {
 	if (file)

@@ -92,6 +92,24 @@ fn header() -> String {
     define(&mut out, "QUOTA_FILE", QUOTA_FILE);
     define(&mut out, "LENGTH_CUT", record::TRUNCATED);
     define(&mut out, "FLAG_COMPAT", record::FLAG_COMPAT);
+    define(&mut out, "FLAG_IO_URING", record::FLAG_IO_URING);
+    define(&mut out, "FLAG_COMPLETES", record::FLAG_COMPLETES);
+    for operation in lanner_schema::io_uring::OPERATIONS {
+        define(
+            &mut out,
+            format!("IORING_OP_{}", operation.name),
+            operation.number,
+        );
+    }
+    define(&mut out, "REQUEST_TAIL_LEN", record::RequestTail::LEN);
+    for (name, bit) in record::RequestTail::FLAGS {
+        define(&mut out, format!("REQUEST_{name}"), bit);
+    }
+    define(
+        &mut out,
+        "DIRECT_DESCRIPTOR",
+        format!("{}L", record::DIRECT_DESCRIPTOR),
+    );
     define(&mut out, "STREAM_COUNT", record::STREAMS.len());
     for (index, name) in record::STREAMS.iter().enumerate() {
         define(&mut out, format!("STREAM_{name}"), index);
@@ -168,6 +186,7 @@ const LIMITS: &str = "
 #define MAX_ERRNO 4095      /* include/linux/err.h */
 #define SOCKETCALLS 32       /* 0: a call that does not exist */
 #define SOCKETCALL 0xffff    /* in config.syscalls: i386 socketcall(2) */
+#define MULTISHOTS 1024      /* requests of io_uring that complete many times */
 #define CALLS_BEGUN 1024     /* calls of which a value is kept while they last */
 #define ROW_FAILURES_ONLY 1
 #define OBJECT_OF_RESULT 1     /* param_row.extra of an object: the argument, */
@@ -236,6 +255,7 @@ struct config {
 	__u32 task[ROWS];           /* values of the thread that are read (TASK_*) */
 	__u64 classes[ROWS];        /* of calls that somebody wants, by row: see call_class.rs */
 	__u32 page_kb, unused;
+	__u32 requests[2];          /* operations of io_uring that are reported, by their number's bit */
 };
 
 struct consumer {

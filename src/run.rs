@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use lanner_capture::Host;
-use lanner_engine::{Coverage, Rule, Ruleset, Scope, Verdict};
+use lanner_engine::{Captured, Coverage, Rule, Ruleset, Scope, Verdict};
 use lanner_outputs::{Facts, Outputs};
 use lanner_schema::host_root;
 use lanner_schema::tier::Tier;
@@ -233,9 +233,13 @@ fn gaps(ruleset: &Ruleset, tier: Tier) -> Vec<String> {
 /// The rules that run and can never match because calls that fail are not captured.
 fn only_about_failed(ruleset: &Ruleset, tier: Tier) -> Vec<&str> {
     let blind = |of: Coverage| of.verdict == Verdict::Blind;
+    let successes = Captured {
+        failed: false,
+        ..Captured::default()
+    };
     let rules = ruleset.rules().filter(|rule| rule.runs());
     rules
-        .filter(|rule| blind(rule.coverage_of_successes(tier)) && !blind(rule.coverage(tier)))
+        .filter(|rule| blind(rule.coverage_of(tier, successes)) && !blind(rule.coverage(tier)))
         .map(Rule::name)
         .collect()
 }

@@ -38,6 +38,8 @@ struct Seen {
     exepath: String,
     cmdline: String,
     parent: String,
+    /// How it ended, when it was done through io_uring.
+    io_uring: Option<&'static str>,
     /// What `fd.*` would say.
     descriptor: Vec<(&'static str, String)>,
     /// What is known of the process.
@@ -51,6 +53,7 @@ impl Seen {
             "exepath" => Some(&self.exepath),
             "cmdline" => Some(&self.cmdline),
             "parent" => Some(&self.parent),
+            "io_uring" => self.io_uring,
             _ if key.starts_with("proc.") => {
                 let found = self.state.iter().find(|(k, _)| *k == key);
                 found.map(|(_, value)| value.as_str())
@@ -161,6 +164,7 @@ fn seen(view: &EventView<'_>) -> Seen {
         exepath: image.map_or_else(String::new, |i| text(&i.exepath)),
         cmdline: image.map_or_else(String::new, |i| text(&i.cmdline)),
         parent: parent.map_or_else(String::new, |p| text(&p.image.comm)),
+        io_uring: view.io_uring.map(lanner_schema::io_uring::End::name),
         descriptor: view.descriptor.map_or_else(Vec::new, described),
         state: view.process.map_or_else(Vec::new, known),
     }
@@ -421,6 +425,11 @@ impl Checks {
             let candidates: Vec<&Seen> = events
                 .iter()
                 .filter(|e| e.event.name() == name && (e.pid == *pid) == own)
+                // Beside the calls there are many of.
+                .filter(|e| {
+                    let end = wanted.iter().find(|(key, _)| *key == "io_uring");
+                    e.io_uring == end.map(|(_, end)| *end)
+                })
                 .collect();
             let matches = |event: &&&Seen| {
                 wanted

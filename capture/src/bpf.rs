@@ -39,7 +39,7 @@ const SOCKETCALLS: usize = 32;
 const ROWS: usize = (DEDICATED_COUNT + 1).next_power_of_two();
 /// Bytes before the table of system calls.
 const FIXED: usize = 16;
-const CONFIG_LEN: usize = FIXED + SYSCALLS * 4 + SOCKETCALLS * 2 + ROWS * (4 + 4 + 8) + 8;
+const CONFIG_LEN: usize = FIXED + SYSCALLS * 4 + SOCKETCALLS * 2 + ROWS * (4 + 4 + 8) + 16;
 /// Marks i386 `socketcall(2)` in the table of system calls.
 const SOCKETCALL: u32 = 0xffff;
 const I386_SOCKETCALL: usize = 102;
@@ -60,6 +60,8 @@ pub(crate) struct Probes {
     captured: Cell<EventSet>,
     /// The links of [`ON_DEMAND`], by the program's name.
     on_demand: Vec<(&'static str, Link)>,
+    /// The kernel does not take the programs on io_uring's tracepoints.
+    refused_io_uring: bool,
     /// This process's id as the programs see it.
     own_pid: u32,
     /// The programs on single calls.
@@ -72,10 +74,12 @@ pub(crate) struct Probes {
 #[derive(Debug)]
 struct OnDemand {
     name: &'static str,
-    is_wanted: fn(&Plan) -> bool,
+    is_wanted: fn(&Plan, &str) -> bool,
     /// It puts values together in a scratch, which is not to be that of the program it shares the code with: one may
     /// interrupt the other.
     has_scratch: bool,
+    /// Capture goes on without it.
+    is_optional: bool,
 }
 
 const SYS_ENTER: &str = "sys_enter";
@@ -86,33 +90,55 @@ const CALL_REFUSED: &str = "call_refused";
 /// The program that tells this process's id; it is run once and never attached.
 const OWN_PROCESS: &str = "own_process";
 
-const ON_DEMAND: [OnDemand; 5] = [
+const ON_DEMAND: [OnDemand; 9] = [
     OnDemand {
         name: CHILD_STARTED,
-        is_wanted: |plan| !plan.children.is_empty(),
+        is_wanted: |plan, _| !plan.children.is_empty(),
         has_scratch: false,
+        is_optional: false,
     },
     OnDemand {
         name: CALL_REFUSED,
-        is_wanted: |plan| plan.refused,
+        is_wanted: |plan, _| plan.refused,
         has_scratch: false,
+        is_optional: false,
     },
     OnDemand {
         name: SYS_EXIT,
-        is_wanted: |plan| plan.tier == Tier::SysExit,
+        is_wanted: |plan, _| plan.tier == Tier::SysExit,
         has_scratch: false,
+        is_optional: false,
     },
+    of_io_uring("io_uring_submit_req"),
+    of_io_uring("io_uring_submit_sqe"),
+    of_io_uring("io_uring_complete"),
+    of_io_uring("io_uring_complete_args"),
     OnDemand {
         name: "signal_deliver",
-        is_wanted: |plan| plan.captured.contains(Event::Signaldeliver),
+        is_wanted: |plan, _| plan.captured.contains(Event::Signaldeliver),
         has_scratch: false,
+        is_optional: false,
     },
     OnDemand {
         name: SYS_ENTER,
-        is_wanted: |plan| plan.tier == Tier::SysExit && !plan.read_at_enter().is_empty(),
+        is_wanted: |plan, _| plan.tier == Tier::SysExit && !plan.read_at_enter().is_empty(),
         has_scratch: true,
+        is_optional: false,
     },
 ];
+
+/// A program on a tracepoint of io_uring; which of them there are is the kernel's affair.
+const fn of_io_uring(name: &'static str) -> OnDemand {
+    OnDemand {
+        name,
+        is_wanted: |plan, name| {
+            let programs = plan.io_uring;
+            programs.is_some_and(|programs| programs.submit == name || programs.complete == name)
+        },
+        has_scratch: true,
+        is_optional: true,
+    }
+}
 
 fn on_demand(program: &OsStr) -> Option<&'static OnDemand> {
     ON_DEMAND.iter().find(|on_demand| program == on_demand.name)
@@ -181,7 +207,7 @@ impl Plan {
         let mut programs = Vec::new();
         for program in open()?.progs() {
             let name = program.name();
-            let wanted = on_demand(name).is_none_or(|one| (one.is_wanted)(self));
+            let wanted = on_demand(name).is_none_or(|one| (one.is_wanted)(self, one.name));
             if name == OWN_PROCESS || is_walker(name) || !wanted {
                 continue;
             }
@@ -236,7 +262,7 @@ impl Probes {
                 false => {
                     !is_walker(program.name())
                         && on_demand(program.name())
-                            .is_none_or(|one| (one.is_wanted)(plan) && !one.has_scratch)
+                            .is_none_or(|one| (one.is_wanted)(plan, one.name) && !one.has_scratch)
                 }
             };
             program.set_autoload(wanted);
@@ -262,6 +288,7 @@ impl Probes {
         let mut probes = Probes {
             object,
             own_pid,
+            refused_io_uring: false,
             later: Vec::new(),
             links: Vec::new(),
             captured: Cell::new(process_life()),
@@ -300,17 +327,33 @@ impl Probes {
         // What is new first, what is no longer wanted last: between two tiers nothing is missed, and the stubs of the one are
         // switched on and off all at once.
         self.attach_stubs(plan)?;
-        for program in ON_DEMAND.iter().filter(|program| (program.is_wanted)(plan)) {
+        for program in ON_DEMAND
+            .iter()
+            .filter(|program| (program.is_wanted)(plan, program.name))
+        {
             if !self.on_demand.iter().any(|(name, _)| *name == program.name) {
-                let link = self.attach_on_demand(program)?;
-                self.on_demand.push((program.name, link));
+                if program.is_optional && self.refused_io_uring {
+                    continue;
+                }
+                match self.attach_on_demand(program) {
+                    Ok(link) => self.on_demand.push((program.name, link)),
+                    Err(error) if program.is_optional => {
+                        tracing::warn!("what is done through io_uring is not seen: {error}");
+                        // Half of it would be told of without the other.
+                        self.refused_io_uring = true;
+                        let of_io_uring =
+                            |name: &str| ON_DEMAND.iter().any(|p| p.name == name && p.is_optional);
+                        self.on_demand.retain(|(name, _)| !of_io_uring(name));
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
         self.trampolines.set_live(Side::Start, !plan.starts.is_empty())?;
         self.trampolines.set_live(Side::End, !plan.ends.is_empty())?;
         let is_wanted = |name: &str| {
             let program = ON_DEMAND.iter().find(|program| program.name == name);
-            program.is_some_and(|program| (program.is_wanted)(plan))
+            program.is_some_and(|program| (program.is_wanted)(plan, program.name))
         };
         self.on_demand.retain(|(name, _)| is_wanted(name));
         self.trampolines.detach_others(plan);
@@ -655,6 +698,11 @@ fn config_bytes(plan: &Plan, self_pid: u32) -> Vec<u8> {
     }
     bytes.extend(classes.iter().flat_map(|classes| classes.bits().to_ne_bytes()));
     bytes.extend(page_kb.to_ne_bytes());
+    bytes.extend(0u32.to_ne_bytes());
+    let requests = plan.requests();
+    // Two words, the lower first.
+    bytes.extend((requests as u32).to_ne_bytes());
+    bytes.extend(((requests >> 32) as u32).to_ne_bytes());
     bytes.resize(CONFIG_LEN, 0);
     bytes
 }
@@ -841,6 +889,7 @@ mod tests {
             drop_failed: false,
             ring_bytes: 4096,
             snaplen: 80,
+            io_uring: None,
             controller: None,
         };
         let bytes = config_bytes(&plan, 7);

@@ -15,8 +15,11 @@ use lanner_schema::descriptor::Descriptor;
 use lanner_schema::event::{Category, EVENT_COUNT, EVENTS, Event, EventSet, FdUse, Needs, Origin};
 use lanner_schema::host_names::{AddressNames, HostNames};
 use lanner_schema::host_root::on_host;
+use lanner_schema::io_uring::End;
 use lanner_schema::process::{Process, User};
-use lanner_schema::record::{HEADER_LEN, Header, TaskState, Wire};
+use lanner_schema::record::{
+    FLAG_COMPLETES, FLAG_IO_URING, HEADER_LEN, Header, RequestTail, TaskState, Wire,
+};
 use lanner_schema::view::{Earlier, EventView, NameSet, Names, ResolvedPath, SourceId, System};
 use libbpf_rs::{RingBuffer, RingBufferBuilder};
 use memchr::memchr;
@@ -40,6 +43,7 @@ use crate::process_table::{ProcessTable, param, text};
 use crate::procfs::Procfs;
 use crate::real_path::Way;
 use crate::recording::Recorder;
+use crate::requests::{Ended, Requests};
 use crate::stats::{Cut, Delivered, Sequences, Stats};
 use crate::users::Users;
 use crate::window::Window;
@@ -286,6 +290,9 @@ impl Capture {
                 if losses.lost + losses.refused > 0 {
                     let _ = audience.borrow_mut().losses(&losses);
                 }
+                let now = outside::now();
+                let show = &mut |event: &EventView<'_>| audience.borrow_mut().event(event, now);
+                consumer.borrow_mut().end_requests(now, show);
                 return Ok(());
             }
             thread::sleep(DRAIN);
@@ -446,6 +453,9 @@ pub(crate) struct Consumer {
     told: Arc<Containers>,
     paths: PathParams,
     peers: LastPeers,
+    requests: Requests,
+    /// How the operation of io_uring ended that is being shown.
+    end: Option<End>,
     arena: Vec<u8>,
     number: u64,
     sequences: Sequences,
@@ -490,6 +500,8 @@ impl Consumer {
             told: Arc::default(),
             paths: PathParams::new(),
             peers: LastPeers::new(),
+            requests: Requests::default(),
+            end: None,
             arena: Vec::with_capacity(16 << 10),
             outside,
             number: 0,
@@ -548,6 +560,9 @@ impl Consumer {
             evicted_processes: counts.evicted,
             vanished_cgroups: self.owners.vanished,
             identified_late: self.owners.identified_late,
+            requests_unended: self.requests.counts.unended,
+            requests_unbegun: self.requests.counts.unbegun,
+            requests_crowded: self.requests.counts.crowded,
             ..Stats::default()
         }
     }
@@ -567,6 +582,9 @@ impl Consumer {
             return;
         };
         self.sequences.see(header.cpu, header.stream, header.sequence);
+        if header.flags & FLAG_IO_URING != 0 {
+            return self.request(event, &header, bytes, on_event);
+        }
         self.delivered.add(event);
         if wire.is_truncated() {
             self.cut.add(event, &wire);
@@ -583,12 +601,16 @@ impl Consumer {
                 }
             }
             Event::TaskExec => {
+                self.end_requests_of(&header, on_event);
                 self.state.processes.exec(&header, &wire);
                 self.show_exec(&header, &wire, on_event);
             }
             Event::Procexit => {
-                self.show(event, &header, wire, on_event);
                 let last = wire.number(param!(Procexit, "group_dead")) == Some(1);
+                if last {
+                    self.end_requests_of(&header, on_event);
+                }
+                self.show(event, &header, wire, on_event);
                 if last {
                     self.state.processes.exit(&header);
                 }
@@ -636,6 +658,59 @@ impl Consumer {
         process.escaped_from = from;
         tracing::debug!(pid, "a process left its container's cgroup for one of the host's");
         Some(from)
+    }
+
+    /// Half of a request of io_uring.
+    fn request(
+        &mut self,
+        event: Event,
+        header: &Header,
+        bytes: &[u8],
+        on_event: &mut dyn FnMut(&EventView<'_>),
+    ) {
+        let count = event.row().params.len();
+        let parts = RequestTail::split(&bytes[HEADER_LEN..]);
+        let Some((bytes, tail)) = parts.filter(|(bytes, _)| Wire::read(bytes, count).is_some()) else {
+            self.undecodable += 1;
+            return;
+        };
+        let ended = match header.flags & FLAG_COMPLETES {
+            0 => self.requests.submit(event, header, tail, bytes),
+            _ => [self.requests.complete(event, header, tail, bytes), None],
+        };
+        self.show_ended(ended.into_iter().flatten(), on_event);
+    }
+
+    /// Shows requests that have ended.
+    fn show_ended(
+        &mut self,
+        ended: impl IntoIterator<Item = Ended>,
+        on_event: &mut dyn FnMut(&EventView<'_>),
+    ) {
+        for one in ended {
+            self.delivered.add(one.event);
+            if let Some(wire) = Wire::read(&one.bytes, one.event.row().params.len()) {
+                if wire.is_truncated() {
+                    self.cut.add(one.event, &wire);
+                }
+                self.end = Some(one.end);
+                self.show(one.event, &one.header, wire, on_event);
+                self.end = None;
+            }
+            self.requests.reuse(one.bytes);
+        }
+    }
+
+    /// Before a process ends or is another program: what it asked for and would have been told of.
+    fn end_requests_of(&mut self, header: &Header, on_event: &mut dyn FnMut(&EventView<'_>)) {
+        let ended = self.requests.silent_of(header.pid, header.time);
+        self.show_ended(ended, on_event);
+    }
+
+    /// After the last record.
+    pub(crate) fn end_requests(&mut self, now: u64, on_event: &mut dyn FnMut(&EventView<'_>)) {
+        let ended = self.requests.all_silent(now);
+        self.show_ended(ended, on_event);
     }
 
     /// Takes over what a call made of a process, on events that tell.
@@ -905,6 +980,7 @@ impl Consumer {
             gid: header.gid,
             wire,
             implied_result,
+            io_uring: self.end,
             paths: own.paths,
             process,
             descriptor: own.descriptor,
@@ -948,6 +1024,7 @@ impl Consumer {
                 gid: u32::MAX,
                 wire,
                 implied_result: None,
+                io_uring: None,
                 paths: &[],
                 process: None,
                 descriptor: None,
@@ -968,6 +1045,8 @@ impl Consumer {
         }
         self.owners.refresh();
         self.tell_of_containers(now, on_event);
+        let ended = self.requests.silent_until(now);
+        self.show_ended(ended, on_event);
         self.state.users.refresh(now);
         self.state.processes.purge(now);
         self.state.names = self.host_names.snapshot();

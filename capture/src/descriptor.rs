@@ -2,7 +2,7 @@
 
 use lanner_schema::descriptor::{Descriptor, DescriptorKind, unmapped};
 use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, FdUse, param_index};
-use lanner_schema::record::{Object, SocketTuple, Wire};
+use lanner_schema::record::{Object, SocketTuple, UNTOLD_DESCRIPTOR, Wire};
 
 use crate::process_table::text;
 
@@ -38,7 +38,8 @@ pub(crate) fn descriptor<'a>(
                 .number(usize::from(flags))
                 .is_some_and(|f| f & O_DIRECTORY != 0);
             let raw = wire.param(usize::from(path)).map(|p| text(p.bytes));
-            let opened = number(0)?;
+            // Of a request of io_uring whose end nobody told: as far as is known, it was opened.
+            let opened = number(0).unwrap_or(UNTOLD_DESCRIPTOR);
             Some(Descriptor {
                 // Rules ask for -1, whatever the error was.
                 number: opened.max(-1),

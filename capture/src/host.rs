@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::unistd::{SysconfVar, sysconf};
 
 use crate::call_function::SPARE;
+use crate::io_uring::Tracepoints;
 use crate::kernel_types::KernelTypes;
 use crate::raw_program::{self, Hook, NOTHING};
 
@@ -111,6 +112,8 @@ pub struct Host {
     pub(crate) types: KernelTypes,
     /// CPUs the kernel may use.
     pub cpus: usize,
+    /// The tracepoints of io_uring that tell what is asked for; `None` where it can do what no one sees.
+    pub io_uring: Option<Tracepoints>,
     /// The hierarchy of cgroups that containers are told apart by.
     pub cgroups: Option<Hierarchy>,
 }
@@ -147,6 +150,7 @@ impl Host {
                 .flatten()
                 .and_then(|n| usize::try_from(n).ok())
                 .unwrap_or(1),
+            io_uring: Tracepoints::find(),
             cgroups: Hierarchy::of_host(host_root()),
         }
     }

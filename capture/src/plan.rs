@@ -7,10 +7,12 @@ use std::time::Duration;
 use lanner_schema::call_class::ClassSet;
 use lanner_schema::cgroup::Controller;
 use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventRow, EventSet, MAX_SNAPLEN, Needs, SNAPLEN};
+use lanner_schema::io_uring::{self, OPERATIONS, Operation};
 
 use crate::call_function::{CallFunction, CallFunctions};
 use crate::error::CaptureError;
 use crate::host::Host;
+use crate::io_uring::Tracepoints;
 use crate::kernel_types::{SCHEDULE_TAIL, SECURE_COMPUTING};
 use crate::process_table::param;
 use crate::tier::Tier;
@@ -95,6 +97,9 @@ pub struct Plan {
     pub environment: bool,
     /// The cgroups of processes are kept.
     pub cgroups: bool,
+    /// The tracepoints of io_uring to attach to, for the operations that raise an event which a rule needs; `None` when there
+    /// are none of the one or of the other.
+    pub io_uring: Option<Tracepoints>,
     /// The controller of cgroup version 1 whose hierarchy tells containers apart; `None` where version 2 does.
     pub controller: Option<Controller>,
 }
@@ -271,6 +276,7 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         drop_failed: config.drop_failed,
         snaplen: u32::try_from(config.snaplen.min(MAX_SNAPLEN)).unwrap_or(u32::MAX),
         ring_bytes: ring_bytes(config, host.cpus),
+        io_uring: host.io_uring.filter(|_| shown.iter().any(io_uring::raises)),
         controller: host.cgroups.as_ref().and_then(|cgroups| cgroups.controller),
     })
 }
@@ -301,6 +307,15 @@ impl Plan {
         EVENTS
             .iter()
             .map(|row| (row.event, self.params[row.event as usize]))
+    }
+
+    /// The operations of io_uring that are captured, by their numbers' bits.
+    pub(crate) fn requests(&self) -> u64 {
+        let wanted = |operation: &&Operation| operation.events.iter().any(|e| self.shown.contains(*e));
+        let operations = OPERATIONS.iter().filter(|_| self.io_uring.is_some());
+        operations
+            .filter(wanted)
+            .fold(0, |bits, one| bits | 1 << one.number)
     }
 
     /// Calls of which a value is read when they begin.
@@ -387,6 +402,7 @@ mod tests {
             },
             types: KernelTypes::default(),
             cpus: 2,
+            io_uring: None,
             cgroups: None,
         }
     }

@@ -159,10 +159,16 @@ impl Replay {
         stop: &AtomicBool,
         on_event: &mut dyn FnMut(&EventView<'_>),
     ) -> Result<End, RecordingError> {
-        self.go(stop, &mut |consumer, step| match step {
+        let mut last = 0;
+        let end = self.go(stop, &mut |consumer, step| match step {
             Step::Record(record) => consumer.record(record, on_event),
-            Step::Chores(now) => consumer.chores(now, 0, on_event),
-        })
+            Step::Chores(now) => {
+                last = now;
+                consumer.chores(now, 0, on_event);
+            }
+        })?;
+        self.consumer.end_requests(last, on_event);
+        Ok(end)
     }
 
     /// As [`Replay::run`], but records are only taken apart: no state is kept and nothing is shown. For measuring. Gives

@@ -54,6 +54,12 @@ pub struct Stats {
     pub vanished_cgroups: u64,
     /// Containers whose first events have their id only: what else there is to know of them came too late.
     pub identified_late: u64,
+    /// Operations of io_uring of whose end nothing was heard.
+    pub requests_unended: u64,
+    /// Operations of io_uring of which only the end is known.
+    pub requests_unbegun: u64,
+    /// Operations of io_uring whose end was not waited for: too many others were.
+    pub requests_crowded: u64,
     /// Container cgroups that could not be written to the kernel's map.
     pub cgroup_map_failures: u64,
 }
@@ -131,6 +137,18 @@ impl fmt::Display for Stats {
                 ),
                 ("cgroups gone before look-up".to_owned(), self.vanished_cgroups),
                 ("containers identified late".to_owned(), self.identified_late),
+                (
+                    "io_uring operations without an end".to_owned(),
+                    self.requests_unended,
+                ),
+                (
+                    "io_uring operations without a beginning".to_owned(),
+                    self.requests_unbegun,
+                ),
+                (
+                    "io_uring operations not waited for".to_owned(),
+                    self.requests_crowded,
+                ),
                 (
                     "container cgroups not written".to_owned(),
                     self.cgroup_map_failures,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use lanner_schema::event::{Event, EventSet};
+use lanner_schema::io_uring;
 use lanner_schema::names;
 use lanner_schema::tier::{Quality, Tier, Why};
 
@@ -125,8 +126,26 @@ impl Coverage {
     }
 }
 
-/// What `tier` sees of `rule` when the calls with these results are captured.
-pub(crate) fn of(rule: &Rule, tier: Tier, captured: Results) -> Coverage {
+/// What is captured of what a tier can capture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Captured {
+    /// Calls that fail.
+    pub failed: bool,
+    /// What is done through io_uring: not on every kernel.
+    pub io_uring: bool,
+}
+
+impl Default for Captured {
+    fn default() -> Self {
+        Captured {
+            failed: true,
+            io_uring: true,
+        }
+    }
+}
+
+/// What `tier` sees of `rule`.
+pub(crate) fn of(rule: &Rule, tier: Tier, captured: Captured) -> Coverage {
     let if_missing = match tier {
         Tier::None => IfMissing::Unknown,
         _ => IfMissing::False,
@@ -135,7 +154,7 @@ pub(crate) fn of(rule: &Rule, tier: Tier, captured: Results) -> Coverage {
     let mut meant = EventSet::NONE;
     let mut seen = EventSet::NONE;
     // Without BPF nothing drops them.
-    let drops = captured == Results::Successes && tier != Tier::None;
+    let drops = !captured.failed && tier != Tier::None;
     let (mut misses_failed, mut only_failed) = (false, true);
     for event in rule.program.events().iter() {
         let remains_of = |results| {
@@ -148,7 +167,10 @@ pub(crate) fn of(rule: &Rule, tier: Tier, captured: Results) -> Coverage {
             continue;
         }
         meant.insert(event);
-        let of_event = tier.event(event);
+        let of_event = match tier != Tier::None && !captured.io_uring && io_uring::raises(event) {
+            true => tier.event(event).and(Quality::Weaker(Why::NotByIoUring)),
+            false => tier.event(event),
+        };
         reasons.event(event.name(), of_event);
         if matches!(of_event, Quality::Missing(_)) {
             continue;

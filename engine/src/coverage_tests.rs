@@ -62,9 +62,14 @@ fn covered_as(condition: &str, output: &str, of: &dyn Fn(&Rule) -> Coverage) -> 
     of(ruleset.rules().next().unwrap())
 }
 
+const SUCCESSES: Captured = Captured {
+    failed: false,
+    io_uring: true,
+};
+
 #[test]
 fn rules_about_calls_that_fail_are_blind_without_them() {
-    let of = |condition: &str| covered_as(condition, "x", &|rule| rule.coverage_of_successes(Tier::SysExit));
+    let of = |condition: &str| covered_as(condition, "x", &|rule| rule.coverage_of(Tier::SysExit, SUCCESSES));
     for condition in [
         "evt.type = setuid and evt.res != SUCCESS",
         "evt.type = setuid and evt.res in (EPERM, EACCES)",
@@ -289,9 +294,25 @@ fn an_output_alone_makes_a_rule_partial_at_worst() {
 
 #[test]
 fn what_io_uring_can_do_as_well_is_said() {
-    let coverage = covered("evt.type = socket", "x", Tier::SysExit);
-    assert_eq!(coverage.reasons, [event("socket", Why::NotByIoUring)]);
-    assert_eq!(covered("evt.type = socket", "x", Tier::Trampoline), coverage);
+    let on = |condition: &str, io_uring, tier| {
+        let captured = Captured {
+            io_uring,
+            ..Captured::default()
+        };
+        covered_as(condition, "x", &|rule| rule.coverage_of(tier, captured))
+    };
+    for tier in [Tier::Trampoline, Tier::SysExit] {
+        let here = on("evt.type = socket", true, tier);
+        assert_eq!((here.verdict, here.reasons), (Verdict::Exact, vec![]));
+        let elsewhere = on("evt.type = socket", false, tier);
+        assert_eq!(elsewhere.verdict, Verdict::Partial);
+        assert_eq!(elsewhere.reasons, [event("socket", Why::NotByIoUring)]);
+        assert_eq!(on("evt.type = setuid", false, tier).verdict, Verdict::Exact);
+    }
+    let raw = on("evt.type = socket", true, Tier::Raw);
+    assert_eq!(raw.reasons, [event("socket", Why::NotByIoUring)]);
+    let without_bpf = on("evt.type = openat", false, Tier::None);
+    assert_eq!(without_bpf.reasons, [event("openat", Why::SeenByFanotify)]);
 }
 
 #[test]

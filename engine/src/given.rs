@@ -145,6 +145,7 @@ impl GivenFields {
             gid: 0,
             wire: Wire::EMPTY,
             implied_result: None,
+            io_uring: None,
             paths: &[],
             process: None,
             descriptor: None,

@@ -27,7 +27,7 @@ mod testing;
 pub mod value;
 
 pub use alert_line::internal as internal_alert;
-pub use coverage::{Coverage, Place, Reason, Subject, Verdict};
+pub use coverage::{Captured, Coverage, Place, Reason, Subject, Verdict};
 pub use diagnostic::{Code, Diagnostic, ItemKind, ItemName, Note, Part, Position, Severity, Snippet};
 pub use file_result::FileResult;
 pub use given::{GivenFields, Input, InputError, Rendered};

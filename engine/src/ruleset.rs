@@ -1,8 +1,8 @@
 //! Rules that run: indexed by event, evaluated in the order of their definition.
 
 use crate::alert_line::{TimeNames, finish};
-use crate::condition::{EventProgram, Expr, Memory, Program, Results, programs};
-use crate::coverage::{self, Coverage};
+use crate::condition::{EventProgram, Expr, Memory, Program, programs};
+use crate::coverage::{self, Captured, Coverage};
 use crate::field::FieldRef;
 use crate::output::Template;
 use crate::rule_costs::RuleCosts;
@@ -92,12 +92,12 @@ impl Rule {
 
     /// How much of it a capture tier sees.
     pub fn coverage(&self, tier: Tier) -> Coverage {
-        coverage::of(self, tier, Results::All)
+        self.coverage_of(tier, Captured::default())
     }
 
-    /// The same when calls that fail are not captured.
-    pub fn coverage_of_successes(&self, tier: Tier) -> Coverage {
-        coverage::of(self, tier, Results::Successes)
+    /// The same when not all is captured that the tier can capture.
+    pub fn coverage_of(&self, tier: Tier, captured: Captured) -> Coverage {
+        coverage::of(self, tier, captured)
     }
 
     /// The fields its output and its extra fields read.

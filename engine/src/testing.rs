@@ -342,6 +342,7 @@ impl Happening {
             gid: 0,
             wire,
             implied_result: None,
+            io_uring: None,
             paths: &paths,
             process: self.machine.processes.get(&self.pid),
             descriptor: descriptor.as_ref(),

@@ -51,6 +51,7 @@ fn open(requested: &str, real: &str, look: &mut dyn FnMut(&EventView<'_>)) {
         gid: 0,
         wire: Wire::read(&bytes, Event::Openat.row().params.len()).unwrap(),
         implied_result: None,
+        io_uring: None,
         paths: &own_paths,
         process: None,
         descriptor: Some(&own),

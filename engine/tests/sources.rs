@@ -121,6 +121,7 @@ fn happens(bytes: &[u8], look: impl FnOnce(&EventView<'_>)) {
         gid: 0,
         wire: Wire::read(&record, 2).unwrap(),
         implied_result: None,
+        io_uring: None,
         paths: &[],
         process: None,
         descriptor: None,

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use lanner_capture::Host;
-use lanner_engine::{Coverage as Covered, Rule, Ruleset, Verdict};
+use lanner_engine::{Captured, Coverage as Covered, Rule, Ruleset, Verdict};
 use lanner_schema::tier::Tier;
 
 use super::rules_options::RulesOptions;
@@ -48,6 +48,8 @@ struct Here {
     tier: Option<Tier>,
     /// Why that one, or why none.
     reason: String,
+    /// What is done through io_uring is seen.
+    io_uring: bool,
 }
 
 /// A rule and what the tiers in question see of it.
@@ -77,10 +79,11 @@ impl Coverage {
         let here = here(&config, &ruleset);
         let asked = self.tier.as_deref().and_then(Tier::from_name);
         let tiers = asked.map_or_else(|| Tier::ALL.to_vec(), |tier| vec![tier]);
-        let covered = |rule: &Rule, tier| match config.capture.drop_failed {
-            true => rule.coverage_of_successes(tier),
-            false => rule.coverage(tier),
+        let captured = Captured {
+            failed: !config.capture.drop_failed,
+            io_uring: here.io_uring,
         };
+        let covered = |rule: &Rule, tier| rule.coverage_of(tier, captured);
         let rows: Vec<Row<'_>> = ruleset
             .rules()
             .map(|rule| Row {
@@ -103,21 +106,23 @@ impl Coverage {
 
 /// The tier this host would use, found out by planning the capture.
 fn here(config: &Config, ruleset: &Ruleset) -> Here {
+    let host = Host::probe();
+    let io_uring = host.io_uring.is_some();
     if let Some(message) = &config.unwatchable {
         return Here {
             tier: None,
             reason: message.to_string(),
+            io_uring,
         };
     }
-    match lanner_capture::plan(&Host::probe(), ruleset.needs(), &config.capture) {
-        Ok(plan) => Here {
-            tier: plan.tier.chosen(),
-            reason: plan.reason,
-        },
-        Err(error) => Here {
-            tier: None,
-            reason: error.to_string(),
-        },
+    let (tier, reason) = match lanner_capture::plan(&host, ruleset.needs(), &config.capture) {
+        Ok(plan) => (plan.tier.chosen(), plan.reason),
+        Err(error) => (None, error.to_string()),
+    };
+    Here {
+        tier,
+        reason,
+        io_uring,
     }
 }
 

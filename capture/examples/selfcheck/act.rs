@@ -14,6 +14,7 @@ mod descriptors;
 mod io;
 mod processes;
 mod real_names;
+mod rings;
 mod settings;
 mod signals;
 mod socket_numbers;
@@ -104,6 +105,7 @@ fn act(dir: &str) -> Result<()> {
     sockets::sockets(dir)?;
     socket_numbers::numbers()?;
     io::io(dir)?;
+    rings::operations(dir)?;
     copies::copies(dir, fd)?;
     descriptors::descriptors(dir, fd)?;
     identity()?;

@@ -1,7 +1,7 @@
 //! The table of events a recording was made with, and how its records become records of this one.
 
 use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventRow, EventSet, Origin, Param, ParamType};
-use lanner_schema::record::{HEADER_LEN, LAYOUT, Wire, push_task_values};
+use lanner_schema::record::{FLAG_IO_URING, HEADER_LEN, LAYOUT, RequestTail, Wire, push_task_values};
 use lanner_schema::task::TaskValue;
 
 use super::error::RecordingError;
@@ -288,6 +288,10 @@ impl Mapping {
         let index = u16::from_le_bytes(*record.first_chunk()?);
         let row = self.rows.get(usize::from(index))?;
         let (header, rest) = record.split_at_checked(HEADER_LEN)?;
+        let (rest, tail) = match header[3] & FLAG_IO_URING {
+            0 => (rest, None),
+            _ => RequestTail::split(rest).map(|(rest, tail)| (rest, Some(tail)))?,
+        };
         let wire = Wire::read(rest, row.params)?;
         self.buffer.clear();
         self.buffer.extend((row.event? as u16).to_le_bytes());
@@ -308,6 +312,9 @@ impl Mapping {
         if !values.is_empty() {
             values.sort_unstable();
             push_task_values(&mut self.buffer, &values);
+        }
+        if let Some(tail) = tail {
+            tail.write(&mut self.buffer);
         }
         Some(&self.buffer)
     }

@@ -251,6 +251,7 @@ impl Host {
                 gid: 0,
                 wire: made.wire(),
                 implied_result: None,
+                io_uring: None,
                 paths: &parts.paths,
                 process: self.process(made.pid),
                 descriptor: parts.descriptor.as_ref(),

@@ -7,6 +7,7 @@
 //! * [`process`], [`descriptor`], [`container`]: the state around an event.
 //! * [`cgroup`]: the hierarchy that tells containers apart.
 //! * [`host_names`]: the addresses that names in rules stand for.
+//! * [`io_uring`]: the operations that do what a system call does.
 //! * [`view`]: one event as the engine sees it.
 //! * [`tier`]: the ways of getting events, and what a value is worth in each.
 //! * [`alert`]: what a rule that matched hands to the outputs.
@@ -22,6 +23,7 @@ pub mod event;
 pub mod flags;
 pub mod host_names;
 pub mod host_root;
+pub mod io_uring;
 pub mod loader;
 pub mod names;
 pub mod process;

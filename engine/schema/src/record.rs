@@ -19,6 +19,7 @@
 //! 48  u16 length[n]    per parameter: bytes, and the top bit when they were cut; 0 is missing
 //! …   bytes
 //! …   u32 mask, and u64 per bit of it: the values of the thread a rule asked for (task.rs), if one did
+//! …   of a request of io_uring: [`RequestTail`]
 //! ```
 //! Numbers are eight bytes, sign-extended by their type. Text ends in NUL. A path is the text that was passed, its NUL,
 //! and (when it is relative) the directory it starts from; a path from kernel objects, and that directory, are the
@@ -39,17 +40,44 @@ pub const HEADER_LEN: usize = 48;
 pub const TRUNCATED: u16 = 0x8000;
 /// The call came from a 32-bit caller.
 pub const FLAG_COMPAT: u8 = 1;
+/// No call but half of a request of io_uring that does the same: as it was submitted, or ([`FLAG_COMPLETES`]) as it
+/// ended. A [`RequestTail`] is behind it.
+pub const FLAG_IO_URING: u8 = 2;
+/// The second half of a request: of its parameters those that are known when it has completed.
+pub const FLAG_COMPLETES: u8 = 4;
+
+/// Added to the slot of a file that only a ring of io_uring has: such a descriptor is none of its process's, and no
+/// descriptor has a number like that.
+pub const DIRECT_DESCRIPTOR: i64 = 1 << 32;
+/// The number of a descriptor that was made without anybody being told which.
+pub const UNTOLD_DESCRIPTOR: i64 = DIRECT_DESCRIPTOR - 1;
 
 /// Programs that number their records independently, because one may interrupt another on the same CPU. Those of `busy` are
 /// all lost: they were not begun because another was.
-pub const STREAMS: [&str; 8] = [
-    "sys_exit", "exec", "fork", "exit", "rename", "signal", "cgroup", "busy",
+pub const STREAMS: [&str; 10] = [
+    "sys_exit",
+    "exec",
+    "fork",
+    "exit",
+    "rename",
+    "signal",
+    "cgroup",
+    "busy",
+    "io_uring_submit",
+    "io_uring_complete",
 ];
 
 /// Why the kernel side lost a record, in the order of its counters.
 pub const DROP_REASONS: [&str; 2] = ["ring_full", "scratch_overwritten"];
 /// What the kernel side could not read although it delivered the record, in the order of its counters.
-pub const MISS_KINDS: [&str; 5] = ["user_memory", "kernel_memory", "no_room", "messages", "at_enter"];
+pub const MISS_KINDS: [&str; 6] = [
+    "user_memory",
+    "kernel_memory",
+    "no_room",
+    "messages",
+    "at_enter",
+    "multishots",
+];
 
 /// The header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -114,6 +142,77 @@ impl Header {
         out.extend(self.cgroup.to_le_bytes());
         out.extend(self.uid.to_le_bytes());
         out.extend(self.gid.to_le_bytes());
+    }
+}
+
+/// What is behind the values of half of a request of io_uring.
+///
+/// ```text
+/// 0  u64 request   where the kernel keeps it: it is used again as soon as the request has ended
+/// 8  u32 flags     SKIPS, …
+/// 12 u32 uid       effective ids it acts with (of the first half)
+/// 16 u32 gid
+/// 20 u32 unused
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs)] // the members are listed above
+pub struct RequestTail {
+    pub request: u64,
+    pub flags: u32,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+impl RequestTail {
+    /// Bytes of it.
+    pub const LEN: usize = 24;
+    /// Nothing is said of it when it succeeds (`IOSQE_CQE_SKIP_SUCCESS`).
+    pub const SKIPS: u32 = 1;
+    /// It ends many times.
+    pub const MULTISHOT: u32 = 2;
+    /// This was not the last of them.
+    pub const MORE: u32 = 4;
+    /// It makes a file that only the ring has.
+    pub const DIRECT: u32 = 8;
+    /// It is done on a file.
+    pub const HAS_FILE: u32 = 16;
+    /// The address it is given is in the kernel.
+    pub const KERNEL_ADDRESS: u32 = 32;
+    /// The kernel chooses where it puts what it receives.
+    pub const BUFFERS: u32 = 64;
+    /// It failed, and what fails is not wanted.
+    pub const DROPPED: u32 = 128;
+    /// The flags, as the programs call them.
+    pub const FLAGS: [(&str, u32); 8] = [
+        ("SKIPS", Self::SKIPS),
+        ("MULTISHOT", Self::MULTISHOT),
+        ("MORE", Self::MORE),
+        ("DIRECT", Self::DIRECT),
+        ("HAS_FILE", Self::HAS_FILE),
+        ("KERNEL_ADDRESS", Self::KERNEL_ADDRESS),
+        ("BUFFERS", Self::BUFFERS),
+        ("DROPPED", Self::DROPPED),
+    ];
+
+    /// Takes it off the end of a record; `None` when the record is too short.
+    pub fn split(bytes: &[u8]) -> Option<(&[u8], RequestTail)> {
+        let (rest, tail) = bytes.split_last_chunk::<{ Self::LEN }>()?;
+        let tail = RequestTail {
+            request: u64_at(tail, 0)?,
+            flags: u32_at(tail, 8)?,
+            uid: u32_at(tail, 12)?,
+            gid: u32_at(tail, 16)?,
+        };
+        Some((rest, tail))
+    }
+
+    /// Appends its bytes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.request.to_le_bytes());
+        out.extend(self.flags.to_le_bytes());
+        out.extend(self.uid.to_le_bytes());
+        out.extend(self.gid.to_le_bytes());
+        out.extend(0u32.to_le_bytes());
     }
 }
 
@@ -217,6 +316,23 @@ impl<'a> Wire<'a> {
         numbers
             .enumerate()
             .map_while(move |(index, number)| Some((number, u64_at(block, 4 + index * 8)?)))
+    }
+
+    /// Appends one record's parameters in place of two's: where `later` has a value, it is that, but for parameter `kept`,
+    /// which is this one's where this has one. The values of the thread are this one's.
+    pub fn merge(&self, later: &Wire<'_>, kept: Option<usize>, out: &mut Vec<u8>) {
+        let count = self.lengths.len() / 2;
+        let of = |index| match Some(index) == kept {
+            true => self.param(index).or_else(|| later.param(index)),
+            false => later.param(index).or_else(|| self.param(index)),
+        };
+        for index in 0..count {
+            out.extend(of(index).map_or(0, |param| param.length()).to_le_bytes());
+        }
+        for param in (0..count).filter_map(of) {
+            out.extend_from_slice(param.bytes);
+        }
+        out.extend_from_slice(self.behind());
     }
 
     /// The values of the thread without the parameters.

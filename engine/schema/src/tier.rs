@@ -4,6 +4,7 @@
 //! computed from that, not written down per rule or per field.
 
 use crate::event::{Event, Extractor, FdUse, Origin, Param, param_index};
+use crate::io_uring;
 
 /// A way of getting events, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,10 +69,8 @@ impl Tier {
             (Tier::None, NoBpf::Connector) => Quality::Weaker(Why::SeenByConnector),
             (Tier::None, NoBpf::Seccomp) => Quality::Weaker(Why::SeenBySeccomp),
             (Tier::None, NoBpf::Nothing) => Quality::Missing(Why::NoSource),
-            // fanotify sees the file.
-            (Tier::Trampoline | Tier::SysExit | Tier::Raw, _) if IO_URING.contains(&event) => {
-                Quality::Weaker(Why::NotByIoUring)
-            }
+            // Its requests are of types that have to be known; fanotify sees the file.
+            (Tier::Raw, _) if io_uring::raises(event) => Quality::Weaker(Why::NotByIoUring),
             _ => Quality::Exact,
         }
     }
@@ -264,7 +263,7 @@ reasons! {
     /// Some of several parameters are missing.
     SomeMissing "some of the parameters have no value";
     /// Requests of io_uring.
-    NotByIoUring "the same done through io_uring is not seen yet";
+    NotByIoUring "the same done through io_uring is not seen: that takes Linux 6.0 and its type information";
     /// fanotify tells reads from writes.
     AccessOnly "only whether the file was read or written is known, not how it was opened";
     /// A source that reports what has happened.
@@ -278,28 +277,6 @@ reasons! {
     /// seccomp notify.
     SeenBySeccomp "seen through seccomp notify, only in containers that opted in to it";
 }
-
-/// What io_uring does under these names. No tier that is built reads its requests.
-const IO_URING: [Event; 18] = [
-    Event::Openat,
-    Event::Openat2,
-    Event::Connect,
-    Event::Socket,
-    Event::Sendto,
-    Event::Sendmsg,
-    Event::Accept,
-    Event::Accept4,
-    Event::Bind,
-    Event::Listen,
-    Event::Recvfrom,
-    Event::Recvmsg,
-    Event::Shutdown,
-    Event::Unlinkat,
-    Event::Renameat,
-    Event::Mkdirat,
-    Event::Symlinkat,
-    Event::Linkat,
-];
 
 /// Calls whose end nobody sees: the thread is gone, or its registers are another frame's.
 const NEVER_RETURN: [Event; 2] = [Event::Exit, Event::ExitGroup];

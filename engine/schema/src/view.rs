@@ -6,6 +6,7 @@ use crate::container::Owner;
 use crate::descriptor::Descriptor;
 use crate::event::{Event, Extractor, FdUse, Origin, Param, ParamType, ProcessField, param_index};
 use crate::flags;
+use crate::io_uring::End;
 use crate::process::{Process, User};
 use crate::record::{DYN_ERRNO, DYN_NUMBER, Object, SocketTuple, Wire};
 use crate::task::TaskValue;
@@ -189,6 +190,8 @@ pub struct EventView<'a> {
     pub wire: Wire<'a>,
     /// The result, when it is not in the record (successful exec: 0).
     pub implied_result: Option<i64>,
+    /// How it ended, of an operation of io_uring.
+    pub io_uring: Option<End>,
     /// Path parameters made absolute.
     pub paths: &'a [ResolvedPath<'a>],
     /// The process.
@@ -559,6 +562,7 @@ mod tests {
                 gid: 0,
                 wire: Wire::read(&bytes, 3).unwrap(),
                 implied_result: None,
+                io_uring: None,
                 paths: &[],
                 process: Some(&process),
                 descriptor: None,

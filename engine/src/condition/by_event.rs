@@ -26,6 +26,7 @@ pub(super) fn blank(event: Event) -> EventView<'static> {
         gid: 0,
         wire: Wire::EMPTY,
         implied_result: None,
+        io_uring: None,
         paths: &[],
         process: None,
         descriptor: None,

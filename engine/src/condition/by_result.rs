@@ -92,6 +92,7 @@ fn with_result(check: &CheckNode, event: Event, result: i64) -> bool {
     };
     let view = EventView {
         implied_result: Some(result),
+        io_uring: None,
         descriptor: matches!(event.row().fd, FdUse::Opens { .. }).then_some(&opened),
         ..blank(event)
     };

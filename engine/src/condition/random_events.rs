@@ -338,6 +338,7 @@ impl Random {
             gid: self.number(2) as u32,
             wire,
             implied_result: (self.event == Event::Execve).then_some(0),
+            io_uring: None,
             paths: &paths,
             process: machine.process(30).filter(|_| self.known),
             descriptor: descriptor.as_ref(),

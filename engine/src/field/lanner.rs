@@ -52,8 +52,18 @@ fn program<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
     Some(Value::Bytes(view.process?.image.program()))
 }
 
+fn by_io_uring<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    Some(Value::Bool(view.io_uring.is_some()))
+}
+
+fn io_uring_result<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    Some(Value::Bytes(view.io_uring?.name().as_bytes()))
+}
+
 pub(super) static FIELDS: &[Field] = fields! {
     "lanner.program" CharBuf None [] "Path of the program that the process runs: proc.exepath, and where that is the dynamic loader, the program it was told to run (ld-linux-x86-64.so.2 /bin/cat: /bin/cat), as it was told." => Plain(program);
+    "lanner.io_uring" Bool None [] "The event is no system call but an operation of io_uring that does the same." => Plain(by_io_uring);
+    "lanner.io_uring.result" CharBuf None [] "How an operation of io_uring ended: 'completed', 'succeeded' (it was to be silent unless it failed, and was; a descriptor it made has the number 4294967295) or 'unknown' (nothing was heard of its end); missing for system calls." => Plain(io_uring_result);
     "lanner.truncated" CharBuf None [] "Names of the event's parameters (name, args, …) that were longer than what is kept of them, and proc.args or proc.env when those of the process were; missing when nothing was." => One(truncated);
     "lanner.requested_name" CharBuf Index [] "The absolute path the call asked for: what was passed, from the directory it starts at, symbolic links not followed. [1] is the second path of a rename or link." => One(|e, arg, _| e.requested_and_real_name(which(arg)).0.map(Value::Bytes));
     "lanner.real_name" CharBuf Index [] "The path the kernel has for it, where the call succeeded and that can be told: of an open what it opened, whatever its caller passed. [1] as above." => One(|e, arg, _| e.requested_and_real_name(which(arg)).1.map(Value::Bytes));

@@ -496,6 +496,7 @@ impl Built {
             gid: 0,
             wire,
             implied_result: (self.event == Event::Execve).then_some(0),
+            io_uring: None,
             paths: &paths,
             process: self.scene.process(ACTOR),
             descriptor: descriptor.as_ref(),
