@@ -227,7 +227,7 @@ proptest! {
 fn of_rules(name: &str, text: String) -> [ClassSet; lanner_schema::event::EVENT_COUNT] {
     let file = RulesFile {
         name: name.into(),
-        text: text.into(),
+        text,
     };
     load(&[file], &Settings::default())
         .ruleset
