@@ -138,7 +138,7 @@ fn the_schema_is_printed_and_files_are_compared_with_it() {
     let config = write(
         dir.path(),
         "lanner.yaml",
-        "metrics: {interval: [1h]}\nwebserver: {enabeld: false}\njson_output: true\n",
+        "capture: {path_prefix: [1h]}\nwebserver: {enabeld: false}\njson_output: true\n",
     );
     let output = run(&["-L", "-c", &config]);
     assert!(
@@ -148,10 +148,10 @@ fn the_schema_is_printed_and_files_are_compared_with_it() {
     );
     let text = stderr(&output);
     for part in [
-        format!("{config}:1:21: metrics.interval should be text, not a list"),
+        format!("{config}:1:24: capture.path_prefix should be text, not a list"),
         format!("{config}:2:13: unknown key webserver.enabeld, ignored (did you mean enabled?)"),
         format!(
-            "{config} | schema validation: failed for <root>[metrics][interval]: must be text, not a list"
+            "{config} | schema validation: failed for <root>[capture][path_prefix]: must be text, not a list"
         ),
     ] {
         assert!(text.contains(&part), "{part}\n{text}");
