@@ -62,6 +62,7 @@ pub(crate) struct Counters {
     retried: AtomicU64,
     restarts: AtomicU64,
     killed: AtomicU64,
+    slow: AtomicU64,
     spooled: AtomicU64,
     unspooled: AtomicU64,
     spool_waiting: AtomicU64,
@@ -72,6 +73,10 @@ pub(crate) struct Counters {
 impl Counters {
     pub(crate) fn retry(&self) {
         self.retried.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn slow(&self) {
+        self.slow.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn spool(&self) {
@@ -116,6 +121,7 @@ impl Counters {
             retried: self.retried.load(Ordering::Relaxed),
             restarts: self.restarts.load(Ordering::Relaxed),
             killed: self.killed.load(Ordering::Relaxed),
+            slow: self.slow.load(Ordering::Relaxed),
             spooled: self.spooled.load(Ordering::Relaxed),
             unspooled: self.unspooled.load(Ordering::Relaxed),
             spool_waiting: self.spool_waiting.load(Ordering::Relaxed),
@@ -145,6 +151,8 @@ pub struct OutputReport {
     pub restarts: u64,
     /// Programs killed because they took too long.
     pub killed: u64,
+    /// Alerts that took longer than `output_timeout`, delivered or not.
+    pub slow: u64,
     /// Alerts that were put into the spool.
     pub spooled: u64,
     /// Alerts delivered from the spool, those of earlier runs too.
@@ -169,6 +177,7 @@ impl OutputReport {
             retried: 0,
             restarts: 0,
             killed: 0,
+            slow: 0,
             spooled: 0,
             unspooled: 0,
             spool_waiting: 0,
@@ -207,6 +216,7 @@ impl fmt::Display for OutputReport {
             (self.retried, "attempts repeated"),
             (self.restarts, "restarts"),
             (self.killed, "killed"),
+            (self.slow, "slow"),
             (self.spooled, "spooled"),
             (self.unspooled, "delivered from the spool"),
             (self.spool_waiting, "waiting in the spool"),

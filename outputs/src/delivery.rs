@@ -137,9 +137,12 @@ fn start_lane(
         .name(format!("out-{kind}"))
         .spawn(move || {
             let _ends_with_the_thread = end_guard;
+            let timeout = context.timeout;
             let Some(output) = make(&context) else { return };
             Worker {
                 kind,
+                timeout,
+                is_slow: false,
                 output,
                 items,
                 state: shared,
@@ -271,7 +274,10 @@ impl Outputs {
             .iter()
             .filter(|choice| choice.on)
             .filter_map(|choice| {
-                let context = Context::default();
+                let context = Context {
+                    timeout: Some(config.timeout),
+                    ..Context::default()
+                };
                 let output = output::make(choice.kind, config, &context)?;
                 Some((choice.kind, output, context))
             })
@@ -357,6 +363,9 @@ impl Outputs {
 /// The thread of one output.
 struct Worker {
     kind: Kind,
+    timeout: Option<Duration>,
+    /// An alert took longer than that, and it was said.
+    is_slow: bool,
     output: Box<dyn Output>,
     items: Receiver<Item>,
     state: Arc<State>,
@@ -372,6 +381,7 @@ impl Worker {
                 Err(TryRecvError::Disconnected) => break,
                 Err(TryRecvError::Empty) => {
                     self.flush();
+                    self.is_slow = false;
                     if self.state.full.swap(false, Ordering::AcqRel) {
                         tracing::info!("output {} caught up", self.kind);
                     }
@@ -405,11 +415,27 @@ impl Worker {
     }
 
     fn deliver(&mut self, alert: &Alert) {
-        match self.output.deliver(alert) {
+        let begun = Instant::now();
+        let delivered = self.output.deliver(alert);
+        self.took(begun.elapsed());
+        match delivered {
             Ok(Taken::Written) => self.delivered(1),
             Ok(Taken::Held) => {}
             Ok(Taken::Spooled) => self.state.settle(),
             Err(error) => self.lost(1, &error),
+        }
+    }
+
+    fn took(&mut self, time: Duration) {
+        let Some(limit) = self.timeout.filter(|limit| time > *limit) else {
+            return;
+        };
+        self.state.counters.slow();
+        if !std::mem::replace(&mut self.is_slow, true) {
+            tracing::warn!(
+                "output {}: an alert took {time:?}, longer than the {limit:?} of output_timeout",
+                self.kind
+            );
         }
     }
 

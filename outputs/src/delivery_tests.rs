@@ -156,6 +156,29 @@ fn alerts_held_by_a_failing_output_are_counted() {
 }
 
 #[test]
+fn an_alert_that_takes_long_is_counted_and_delivered() {
+    let (open, gate) = flume::unbounded();
+    let (entered, entries) = flume::unbounded();
+    let slow = Gated {
+        gate,
+        entered,
+        seen: Arc::default(),
+    };
+    let context = Context {
+        timeout: Some(Duration::from_millis(20)),
+        ..Context::default()
+    };
+    let outputs = Outputs::start_these(vec![(Kind::Stdout, Box::new(slow), context)], 4).unwrap();
+    outputs.sender().send(alert("0"));
+    entries.recv().unwrap();
+    // It is in the output's hands by now.
+    thread::sleep(Duration::from_millis(30));
+    open.send(()).unwrap();
+    let report = outputs.shutdown(Duration::from_secs(60));
+    assert_eq!((report[0].delivered, report[0].slow), (1, 1));
+}
+
+#[test]
 fn reopen_reaches_a_file_between_alerts() {
     let dir = tempfile::tempdir().unwrap();
     let filename = dir.path().join("events.txt");

@@ -125,6 +125,8 @@ pub(crate) trait Output: Send {
 pub(crate) struct Context {
     pub(crate) counters: Arc<Counters>,
     pub(crate) ending: Arc<Ending>,
+    /// `output_timeout`: an alert that takes longer is told of.
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// Makes the output `kind`. A new output is a file, a [`Kind`] and a row here.

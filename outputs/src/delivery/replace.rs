@@ -65,6 +65,7 @@ impl Outputs {
             let counters = past.iter().position(|(of, _)| *of == kind);
             let context = Context {
                 counters: counters.map_or_else(Arc::default, |index| past.swap_remove(index).1),
+                timeout: Some(config.timeout),
                 ..Context::default()
             };
             let config = config.clone();
