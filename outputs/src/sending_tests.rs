@@ -68,10 +68,10 @@ fn what_cannot_be_delivered_is_sent_in_order_when_the_receiver_is_back() {
     let taken = server.bodies().split_off(tried);
     // One more attempt may have met the closed door.
     assert_eq!(taken[taken.len() - 21..], expected);
-    assert_eq!(
-        (report.delivered, report.unspooled, report.lost_total()),
-        (21, 20, 0)
-    );
+    assert_eq!((report.delivered, report.lost_total()), (21, 0));
+    // The last one joins the others when the spool is not seen to be empty yet.
+    assert!([20, 21].contains(&report.spooled), "{report:?}");
+    assert_eq!(report.unspooled, report.spooled);
     assert_eq!((report.spool_waiting, report.spool_bytes), (0, 0));
 }
 
