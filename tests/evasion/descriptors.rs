@@ -56,10 +56,8 @@ fn one_received_over_a_socket_is_the_file_that_was_sent() {
     let secret = scene.file("secret", "");
     let mut ends = [0; 2];
     // SAFETY: an array of two.
-    assert_eq!(
-        unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0, ends.as_mut_ptr()) },
-        0
-    );
+    let made = unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0, ends.as_mut_ptr()) };
+    assert_eq!(made, 0);
     let fds = scene.act(|| {
         let taker = begin(|| {
             call_oneself(c"ev-scm-taker");

@@ -174,7 +174,7 @@ fn a_working_directory_that_a_sibling_changes_is_the_one_that_counts() {
         open("secret", libc::O_RDONLY);
         vec![]
     });
-    found(&scene, &[secret.clone()]);
+    found(&scene, std::slice::from_ref(&secret));
     let output = scene.output("Cwd");
     assert!(output.ends_with(&format!("|{secret}")), "{output}");
     scene.end();
@@ -270,10 +270,8 @@ fn a_path_that_another_thread_changes_is_what_was_opened() {
             let fd = made(libc::SYS_openat, &[-100, start as i64, 0, 0]);
             let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
             // SAFETY: room for it.
-            assert_eq!(
-                unsafe { libc::fstat(i32::try_from(fd).unwrap(), stat.as_mut_ptr()) },
-                0
-            );
+            let looked = unsafe { libc::fstat(i32::try_from(fd).unwrap(), stat.as_mut_ptr()) };
+            assert_eq!(looked, 0);
             // SAFETY: the call has filled it.
             secrets += i64::from(unsafe { stat.assume_init() }.st_ino == inode);
             all += 1;
