@@ -39,6 +39,8 @@ pub(crate) struct KeptProgram {
     backoff: Backoff,
     /// When the next one may start.
     not_before: Instant,
+    /// Lanner ends, and this has taken notice.
+    is_last: bool,
     lines: Unread,
     /// When the program last read something, or had read everything.
     progress: Instant,
@@ -61,6 +63,7 @@ impl KeptProgram {
             started: None,
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(30)),
             not_before: now,
+            is_last: false,
             lines: Unread::default(),
             progress: now,
             read: 0,
@@ -101,20 +104,26 @@ impl KeptProgram {
 
     /// Starts a program, when need be after the wait; false when there is none and no more to be waited for now.
     fn start(&mut self, wait: bool) -> bool {
-        if self.ending.left(self.timeout).is_zero() {
-            self.give_up(OutputError::Ending);
-            return false;
-        }
-        let left = self.not_before.saturating_duration_since(Instant::now());
-        if !left.is_zero() {
-            if !wait {
+        loop {
+            if self.ending.has_begun() && !std::mem::replace(&mut self.is_last, true) {
+                // What is left has little time: the wait may have been longer.
+                self.backoff.reset();
+                self.not_before = Instant::now();
+            }
+            if self.ending.left(self.timeout).is_zero() {
+                self.give_up(OutputError::Ending);
                 return false;
             }
-            if self.ending.wait(left) {
-                // The last one did not get far either.
-                let cause = std::io::ErrorKind::NotConnected.into();
-                self.give_up(OutputError::Start { cause });
+            let wanted = self.not_before.saturating_duration_since(Instant::now());
+            let left = self.ending.left(wanted);
+            if wanted.is_zero() {
+                break;
+            } else if !wait {
                 return false;
+            } else if self.is_last {
+                thread::sleep(left);
+            } else {
+                self.ending.wait(left);
             }
         }
         let complaints = self.complaints.get_or_insert_with(Complaints::listen);
@@ -165,11 +174,15 @@ impl KeptProgram {
     }
 
     fn kill(&mut self) {
+        let error = match self.progress.elapsed() < self.timeout {
+            true => OutputError::Ending,
+            false => too_slow(self.timeout),
+        };
         if let Some(process) = self.process.take() {
             process.kill();
             self.counters.kill();
         }
-        self.give_up(too_slow(self.timeout));
+        self.give_up(error);
     }
 
     fn give_up(&mut self, error: OutputError) {

@@ -108,6 +108,36 @@ fn one_that_cannot_be_started_is_tried_until_the_end() {
 }
 
 #[test]
+fn at_the_end_the_next_one_is_not_waited_for_so_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("out");
+    let text = format!("read line; echo \"$line\" >> {}", file.display());
+    let outputs = outputs(config(&text, LONG));
+    let sender = outputs.sender();
+    for n in 0..100 {
+        sender.send(alert(&n.to_string()));
+    }
+    // The sixth is started after 1.6 seconds.
+    wait_until("five programs", || lines(&file).len() == 5);
+    let report = &outputs.shutdown(LONG)[0];
+    assert!(report.delivered > 5, "{report}");
+    assert_eq!(
+        report.delivered + count(report, LossReason::Shutdown),
+        100,
+        "{report}"
+    );
+}
+
+#[test]
+fn one_that_reads_nothing_at_the_end_took_no_longer_than_it_may() {
+    let outputs = outputs(config("exec sleep 1000", LONG));
+    outputs.sender().send(alert("one"));
+    let report = &outputs.shutdown(LONG)[0];
+    assert_eq!(count(report, LossReason::Shutdown), 1, "{report}");
+    assert_eq!(report.killed, 1, "{report}");
+}
+
+#[test]
 fn reopen_starts_a_new_one() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("out");

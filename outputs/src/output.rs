@@ -47,7 +47,7 @@ pub(crate) enum OutputError {
     #[error("{cause}")]
     Spool { cause: String },
     /// There is no time for it any more.
-    #[error("Lanner ends")]
+    #[error("no time is left for them, as Lanner ends")]
     Ending,
     /// It took too long.
     #[error("{target} took longer than {limit:?}")]

@@ -183,7 +183,7 @@ impl Complaints {
 fn log_lines(reader: PipeReader) {
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
-    let (mut since, mut logged, mut left_out) = (Instant::now(), 0, 0_u64);
+    let mut heard = Heard::new(Instant::now());
     loop {
         line.clear();
         match (&mut reader).take(LENGTH).read_until(b'\n', &mut line) {
@@ -199,16 +199,72 @@ fn log_lines(reader: PipeReader) {
         if text.trim_ascii().is_empty() {
             continue;
         }
-        if since.elapsed() >= PERIOD {
-            if left_out > 0 {
-                tracing::warn!("output program: {left_out} more lines of complaints were not logged");
+        let (left_out, is_logged) = heard.hear(text, Instant::now());
+        if left_out > 0 {
+            tracing::warn!("output program: {left_out} more lines of complaints were not logged");
+        }
+        if is_logged {
+            tracing::warn!("output program complains: {}", String::from_utf8_lossy(text));
+        }
+    }
+}
+
+/// The complaints of a [`PERIOD`].
+#[derive(Debug)]
+struct Heard {
+    since: Instant,
+    logged: u32,
+    left_out: u64,
+    /// The line that was logged last.
+    last: Vec<u8>,
+}
+
+impl Heard {
+    fn new(now: Instant) -> Heard {
+        Heard {
+            since: now,
+            logged: 0,
+            left_out: 0,
+            last: Vec::new(),
+        }
+    }
+
+    /// Whether this line is logged, and how many of a period that is over were not. Programs that all fail in one way say
+    /// the same: it is logged once.
+    fn hear(&mut self, line: &[u8], now: Instant) -> (u64, bool) {
+        let mut left_out = 0;
+        if now.saturating_duration_since(self.since) >= PERIOD {
+            left_out = std::mem::replace(self, Heard::new(now)).left_out;
+        }
+        let is_logged = self.logged < LINES && line != self.last;
+        match is_logged {
+            true => {
+                self.logged += 1;
+                self.last = line.to_vec();
             }
-            (since, logged, left_out) = (Instant::now(), 0, 0);
+            false => self.left_out += 1,
         }
-        match logged < LINES {
-            true => tracing::warn!("output program complains: {}", String::from_utf8_lossy(text)),
-            false => left_out += 1,
+        (left_out, is_logged)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_complaints_are_logged_and_equal_ones_once_in_a_period() {
+        let begin = Instant::now();
+        let mut heard = Heard::new(begin);
+        assert_eq!(heard.hear(b"not found", begin), (0, true));
+        for _ in 0..1000 {
+            assert_eq!(heard.hear(b"not found", begin), (0, false));
         }
-        logged += 1;
+        let logged = (0..1000_u32)
+            .filter(|n| heard.hear(&n.to_le_bytes(), begin).1)
+            .count();
+        assert_eq!(logged, 19, "with the first it is 20");
+        assert_eq!(heard.hear(b"not found", begin + PERIOD), (1981, true));
+        assert_eq!(heard.hear(b"not found", begin + PERIOD * 2), (0, true));
     }
 }

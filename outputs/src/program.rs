@@ -71,7 +71,10 @@ impl Output for Program {
             None => {
                 process.kill();
                 self.counters.kill();
-                Err(too_slow(limit))
+                Err(match limit < self.timeout {
+                    true => OutputError::Ending,
+                    false => too_slow(limit),
+                })
             }
         }
     }

@@ -75,6 +75,7 @@ fn at_the_end_it_has_less_time() {
     context.ending.begin();
     assert_eq!(
         output.deliver(&alert("one")).unwrap_err().reason(),
-        LossReason::Timeout
+        LossReason::Shutdown
     );
+    assert_eq!(context.counters.report(crate::Kind::Program).killed, 1);
 }

@@ -85,7 +85,7 @@ pub(super) fn plugins(settings: &mut Settings, node: &Node) -> Result<(), Wrong>
     let Value::List(plugins) = &node.value else {
         return Ok(());
     };
-    for plugin in plugins {
+    for (index, plugin) in plugins.iter().enumerate() {
         let is_container = plugin
             .get("name")
             .is_some_and(|name| name.text() == Ok("container"));
@@ -108,8 +108,6 @@ pub(super) fn plugins(settings: &mut Settings, node: &Node) -> Result<(), Wrong>
             },
             _ => init,
         };
-        let mut messages = Messages::default();
-        let mut unserved = keys::Unserved::default();
         let Value::Map(entries) = &init.value else {
             continue;
         };
@@ -119,11 +117,19 @@ pub(super) fn plugins(settings: &mut Settings, node: &Node) -> Result<(), Wrong>
             at: init.at.clone(),
             value: Value::Map(rest),
         };
-        for node in engines.iter().map(|entry| &entry.node).chain([&rest]) {
+        let engines = engines.iter().map(|entry| (".engines", &entry.node));
+        for (below, node) in engines.chain([("", &rest)]) {
+            let mut messages = Messages::default();
+            let mut unserved = keys::Unserved::default();
             keys::section("container_engines", node, settings, &mut messages, &mut unserved);
+            unserved.report("Falco's container plugin", &init.at, &mut messages);
+            // Keys are called as they are in the file.
+            let written = format!("plugins[{index}].init_config{below}.");
+            for message in &mut messages.0 {
+                message.text = message.text.replace("container_engines.", &written);
+            }
+            settings.messages.0.append(&mut messages.0);
         }
-        unserved.report("Falco's container plugin", &init.at, &mut messages);
-        settings.messages.0.append(&mut messages.0);
     }
     Ok(())
 }
@@ -206,15 +212,13 @@ plugins:
         let (nri, messages) = told(text);
         assert_eq!(nri.docker_sockets, paths(&["/d.sock"]));
         assert_eq!(messages.len(), 2, "{messages:?}");
+        assert!(messages.iter().any(|text| {
+            text.contains("plugins[0].init_config.engines.lxc.enabled: containers of this kind")
+        }));
         assert!(
             messages
                 .iter()
-                .any(|text| text.contains("container_engines.lxc.enabled: containers of this kind are"))
-        );
-        assert!(
-            messages
-                .iter()
-                .any(|text| text.contains("ignored: container_engines.with_size"))
+                .any(|text| text.contains("ignored: plugins[0].init_config.with_size"))
         );
     }
 

@@ -139,7 +139,7 @@ engine:
         ("rate=-1", "a number, 0 or more"),
         (
             "actions=[ignore, log]",
-            "with ignore neither log nor alert makes sense",
+            "exit, and this item is \"ignore\" (with ignore neither log nor alert makes sense)",
         ),
         (
             "actions=mail",
@@ -154,6 +154,16 @@ engine:
             texts(&messages)
         );
     }
+}
+
+#[test]
+fn the_probe_that_falco_removed_is_told_of_and_taken() {
+    let (config, messages) = lanner("engine:\n  kind: ebpf\n", &[]);
+    assert!(config.unwatchable.is_none());
+    let told = "lanner.yaml:2:9: engine.kind ebpf means modern_ebpf: Falco removed the older one in 0.44 (write modern_ebpf)";
+    assert_eq!(texts(&messages), [told]);
+    assert_eq!(messages.0[0].level, Level::Warning);
+    assert!(lanner("engine: {kind: auto}", &[]).1.0.is_empty());
 }
 
 #[test]

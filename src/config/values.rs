@@ -112,7 +112,16 @@ pub(super) fn journald(node: &Node) -> Result<Journald, Wrong> {
 pub(super) fn engine_kind(settings: &mut Settings, node: &Node) -> Result<(), Wrong> {
     let served = "modern_ebpf, kmod, replay or nodriver";
     let unwatchable = match node.text() {
-        Ok("modern_ebpf" | "auto" | "ebpf") => return Ok(()),
+        Ok("modern_ebpf" | "auto") => return Ok(()),
+        Ok("ebpf") => {
+            settings.messages.add(
+                Level::Warning,
+                &node.at,
+                "engine.kind ebpf means modern_ebpf: Falco removed the older one in 0.44",
+                Some("write modern_ebpf".into()),
+            );
+            return Ok(());
+        }
         Ok("kmod") => {
             settings.kmod = true;
             return Ok(());
@@ -177,10 +186,15 @@ pub(super) fn drop_actions(node: &Node) -> Result<DropActions, Wrong> {
         alert: words.contains(&"alert"),
         exit: words.contains(&"exit"),
     };
-    match words.contains(&"ignore") && (actions.log || actions.alert) {
-        true => Err(Wrong::new(EXPECTED).with_hint("with ignore neither log nor alert makes sense")),
-        false => Ok(actions),
+    if !words.contains(&"ignore") || !(actions.log || actions.alert) {
+        return Ok(actions);
     }
+    let wrong = Wrong::new(EXPECTED).with_hint("with ignore neither log nor alert makes sense");
+    let ignore = match &node.value {
+        Value::List(items) => items.iter().find(|item| item.text() == Ok("ignore")),
+        _ => None,
+    };
+    Err(wrong.with_item(ignore.unwrap_or(node)))
 }
 
 pub(super) fn plugin_index(node: &Node) -> Result<String, Wrong> {
