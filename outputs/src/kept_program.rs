@@ -2,7 +2,7 @@
 //!
 //! An alert is delivered when the program has read its line. A program that ends is started again, after a wait that grows
 //! while programs end soon, and gets what its predecessor left in the pipe. A program that reads nothing for too long is killed,
-//! and what waited for it is lost.
+//! and the alert it did not read is lost; those behind it go to the next one.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -174,15 +174,16 @@ impl KeptProgram {
     }
 
     fn kill(&mut self) {
-        let error = match self.progress.elapsed() < self.timeout {
-            true => OutputError::Ending,
-            false => too_slow(self.timeout),
-        };
         if let Some(process) = self.process.take() {
             process.kill();
             self.counters.kill();
         }
-        self.give_up(error);
+        if self.progress.elapsed() < self.timeout {
+            self.give_up(OutputError::Ending);
+        } else {
+            self.lost += self.lines.discard_first();
+            self.error = Some(too_slow(self.timeout));
+        }
     }
 
     fn give_up(&mut self, error: OutputError) {
@@ -320,6 +321,11 @@ impl Unread {
     /// A new program gets everything.
     fn start_over(&mut self) {
         (self.written, self.read) = (0, 0);
+    }
+
+    fn discard_first(&mut self) -> u64 {
+        self.start_over();
+        u64::from(self.lines.pop_front().is_some())
     }
 
     fn discard(&mut self) -> u64 {

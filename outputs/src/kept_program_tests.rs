@@ -99,6 +99,26 @@ fn one_that_never_reads_is_killed_and_what_waited_is_lost() {
 }
 
 #[test]
+fn one_that_hangs_loses_the_alert_it_did_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("out");
+    let text = format!(
+        "for n in 1 2 3; do read line || exit 0; echo \"$line\" >> {}; done; exec sleep 1000",
+        file.display()
+    );
+    let outputs = outputs(config(&text, Duration::from_secs(3)));
+    let sender = outputs.sender();
+    for n in 0..10 {
+        sender.send(alert(&n.to_string()));
+    }
+    wait_until("the last is read", || lines(&file).len() == 8);
+    let report = &outputs.shutdown(LONG)[0];
+    assert_eq!(lines(&file), ["0", "1", "2", "4", "5", "6", "8", "9"]);
+    assert_eq!((report.delivered, report.lost_total()), (8, 2), "{report}");
+    assert_eq!(count(report, LossReason::Timeout), 2, "{report}");
+}
+
+#[test]
 fn one_that_cannot_be_started_is_tried_until_the_end() {
     let outputs = outputs(config("/nonexistent/program", LONG));
     outputs.sender().send(alert("one"));

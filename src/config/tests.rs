@@ -381,7 +381,7 @@ fn a_whole_falco_yaml_is_accepted() {
     let said = texts(&messages);
     assert_eq!(said.len(), 2, "{said:#?}");
     assert!(
-        said[0].contains("not served yet") && said[0].contains("base_syscalls.repair"),
+        said[0].contains("not served yet") && said[0].contains("log_syslog"),
         "{said:#?}"
     );
     assert!(
