@@ -132,15 +132,21 @@ static __always_inline bool has_task_registers(void)
 	return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs);
 }
 
-/* On kernels that do not give the registers of the current task: a copy of them, from the top of its stack. */
-static __always_inline bool copy_registers(void *copy)
+/*
+ * On kernels that do not give the registers of the current task: a copy of them, from the top of its stack. It is not on
+ * the stack of the program, which the walk below it needs, also on kernels where the copy is never made.
+ */
+static __always_inline struct pt_regs *copied_registers(void)
 {
 #if defined(__TARGET_ARCH_x86)
 	void *stack = BPF_CORE_READ(current_task(), stack);
+	struct scratch *s = syscall_scratch();
 
-	return !bpf_probe_read_kernel(copy, PT_REGS_LEN, stack + THREAD_SIZE - PT_REGS_LEN);
+	if (!s || bpf_probe_read_kernel(s->regs, PT_REGS_LEN, stack + THREAD_SIZE - PT_REGS_LEN))
+		return NULL;
+	return (struct pt_regs *)s->regs;
 #else
-	return false;
+	return NULL;
 #endif
 }
 
@@ -158,18 +164,20 @@ static __always_inline int child__started(struct pt_regs *regs)
 SEC("?fexit/schedule_tail")
 int BPF_PROG(child_started, struct task_struct *prev)
 {
-	__u64 copy[PT_REGS_LEN / 8];
+	struct pt_regs *copy;
 
 	if (has_task_registers())
 		return child__started((void *)bpf_task_pt_regs(bpf_get_current_task_btf()));
-	return copy_registers(copy) ? child__started((void *)copy) : 0;
+	copy = copied_registers();
+	return copy ? child__started(copy) : 0;
 }
 
 /* A call that seccomp did not let pass: what it returns is in its register by now. Passed by confined tasks only. */
 SEC("?fexit/__secure_computing")
 int call_refused(__u64 *ctx)
 {
-	__u64 result = 0, copy[PT_REGS_LEN / 8];
+	struct pt_regs *copy;
+	__u64 result = 0;
 
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_func_ret))
 		bpf_get_func_ret(ctx, &result);
@@ -182,7 +190,6 @@ int call_refused(__u64 *ctx)
 
 		return call__ended(regs, syscall_result(regs), true);
 	}
-	if (!copy_registers(copy))
-		return 0;
-	return call__ended((void *)copy, syscall_result((void *)copy), true);
+	copy = copied_registers();
+	return copy ? call__ended(copy, syscall_result(copy), true) : 0;
 }

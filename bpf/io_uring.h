@@ -564,7 +564,11 @@ static __always_inline void put_completed(struct scratch *s, const volatile stru
 	case OP_RESULT_PATH: {
 		struct file *file = succeeded ? file_for(s, made) : NULL;
 
-		if (file && !is_internal(file))
+		if (!file || is_internal(file))
+			break;
+		if (param->extra)
+			put_components(SCRATCH_SYSCALL, index, (__u64)BPF_CORE_READ(file, f_path.dentry), 0);
+		else
 			put_file_path(SCRATCH_SYSCALL, index, file);
 		break;
 	}

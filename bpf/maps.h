@@ -123,6 +123,7 @@ struct scratch {
 	__u32 number; /* of the system call */
 	__u64 file, made; /* of a request of io_uring: the file it is done on, and the one it has made */
 	__u8 buf[SCRATCH_LEN];
+	__u64 regs[PT_REGS_LEN / 8]; /* a copy of the caller's registers, where the kernel does not hand them over */
 };
 
 #define SCRATCH_SYSCALL 0
