@@ -83,6 +83,7 @@ pub(crate) struct Cli {
     #[arg(
         short = 'M',
         value_name = "SECS",
+        value_parser = |text: &str| text.parse::<u64>().map_err(|_| "write a number of seconds, or 0 for no end"),
         default_value_t = 0,
         hide_default_value = true
     )]
@@ -214,6 +215,14 @@ mod tests {
         let cli = parse(&["-pk", "-p", "x=%proc.name", "--print=c", "-vv", "-M", "5"]).unwrap();
         assert_eq!(cli.falco.print, ["k", "x=%proc.name", "c"]);
         assert_eq!((cli.falco.verbose, cli.seconds), (2, 5));
+    }
+
+    #[test]
+    fn seconds_are_a_number() {
+        let error = Cli::try_parse_from(["lanner", "-M", "abc"])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("write a number of seconds"), "{error}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use lanner_capture::Host;
 use lanner_engine::{Captured, Coverage, Rule, Ruleset, Scope, Verdict};
 use lanner_outputs::{Facts, Outputs};
+use lanner_schema::event::{Event, EventSet};
 use lanner_schema::host_root;
 use lanner_schema::tier::Tier;
 
@@ -202,22 +203,35 @@ pub(crate) fn warn_of(config: &Config, ruleset: &Ruleset) {
         );
     }
     let excluded = config.capture.excluded;
-    let never: Vec<&str> = ruleset
-        .rules()
-        .filter(|rule| rule.runs() && rule.events().difference(excluded).is_empty())
-        .map(Rule::name)
-        .collect();
+    let touched = ruleset.rules().filter(|rule| {
+        rule.runs() && rule.names_event_types() && !rule.events().intersection(excluded).is_empty()
+    });
+    let (never, in_part): (Vec<&Rule>, Vec<&Rule>) =
+        touched.partition(|rule| rule.events().difference(excluded).is_empty());
+    let of_rules = |rules: &[&Rule]| {
+        let events = rules
+            .iter()
+            .fold(EventSet::NONE, |all, rule| all.union(rule.events()));
+        let events = events.intersection(excluded).iter().map(Event::name);
+        let names = rules.iter().map(|rule| rule.name());
+        (
+            events.collect::<Vec<_>>().join(", "),
+            names.collect::<Vec<_>>().join(", "),
+        )
+    };
     if !never.is_empty() {
+        let (events, names) = of_rules(&never);
         tracing::warn!(
-            "base_syscalls.custom_set leaves out {}, and {} about nothing else never {}: {}",
-            excluded
-                .iter()
-                .map(|event| event.name())
-                .collect::<Vec<_>>()
-                .join(", "),
+            "base_syscalls.custom_set leaves out {events}, and {} about nothing else never {}: {names}",
             load::count(never.len(), "rule"),
             if never.len() == 1 { "matches" } else { "match" },
-            never.join(", ")
+        );
+    }
+    if !in_part.is_empty() {
+        let (events, names) = of_rules(&in_part);
+        tracing::warn!(
+            "base_syscalls.custom_set leaves out {events}, for which {} asked among others: {names}",
+            load::count(in_part.len(), "rule"),
         );
     }
 }

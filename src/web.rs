@@ -1,11 +1,13 @@
 //! The web server: health for Kubernetes, versions for falcoctl, metrics for Prometheus. It knows nothing else, and answers
 //! nobody who writes to it.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use http_body_util::Full;
@@ -16,7 +18,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -26,10 +28,12 @@ use crate::config::Web;
 use crate::metrics::Instruments;
 use crate::version;
 
-/// Connections served at a time; more wait.
+/// Connections at a time; for one more an older one is closed.
 const CONNECTIONS: usize = 64;
 /// How long a client may take to ask, or to agree on TLS.
-const ASKING: Duration = Duration::from_secs(10);
+const ASKING: Duration = Duration::from_secs(5);
+/// How often it is told at most that connections are closed for others.
+const TELLING: Duration = Duration::from_secs(60);
 /// How long a connection lasts at most.
 const LIFE: Duration = Duration::from_secs(300);
 /// How long the event thread may not read the ring: as long as attaching many programs takes, and then some.
@@ -152,12 +156,8 @@ async fn accept(socket: TcpListener, tls: Option<TlsAcceptor>, site: Arc<Site>) 
         Ok(socket) => socket,
         Err(error) => return tracing::error!("the web server can't answer: {error}"),
     };
-    let free = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = Connections::default();
     loop {
-        // It is never closed.
-        let Ok(turn) = Arc::clone(&free).acquire_owned().await else {
-            return;
-        };
         let stream = match socket.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -167,26 +167,75 @@ async fn accept(socket: TcpListener, tls: Option<TlsAcceptor>, site: Arc<Site>) 
                 continue;
             }
         };
+        connections.make_room();
         let (tls, site) = (tls.clone(), Arc::clone(&site));
-        tokio::spawn(async move {
-            let _turn = turn;
+        let has_asked = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&has_asked);
+        let task = tokio::spawn(async move {
             let talk = async {
                 match tls {
-                    None => talk(stream, site).await,
+                    None => talk(stream, site, asked).await,
                     Some(tls) => {
                         if let Ok(Ok(stream)) = tokio::time::timeout(ASKING, tls.accept(stream)).await {
-                            talk(stream, site).await;
+                            talk(stream, site, asked).await;
                         }
                     }
                 }
             };
             let _ = tokio::time::timeout(LIFE, talk).await;
         });
+        connections.open.push_back(Connection {
+            task: task.abort_handle(),
+            has_asked,
+        });
     }
 }
 
-async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, site: Arc<Site>) {
+/// A connection that is served.
+struct Connection {
+    task: AbortHandle,
+    /// A whole request has come.
+    has_asked: Arc<AtomicBool>,
+}
+
+#[derive(Default)]
+struct Connections {
+    /// Oldest first.
+    open: VecDeque<Connection>,
+    /// When it was last told that some are closed for others.
+    told: Option<Instant>,
+}
+
+impl Connections {
+    /// Sees to it that there is room for one more: whoever says nothing must not keep out who asks. Closed is the oldest
+    /// that has not asked yet, or else the oldest.
+    fn make_room(&mut self) {
+        self.open.retain(|connection| !connection.task.is_finished());
+        if self.open.len() < CONNECTIONS {
+            return;
+        }
+        let silent = |connection: &Connection| !connection.has_asked.load(Ordering::Relaxed);
+        let index = self.open.iter().position(silent).unwrap_or(0);
+        if let Some(connection) = self.open.remove(index) {
+            connection.task.abort();
+        }
+        if self.told.is_none_or(|told| told.elapsed() >= TELLING) {
+            self.told = Some(Instant::now());
+            tracing::warn!(
+                "web server: {CONNECTIONS} connections are open, and for each new one the oldest is closed that has asked \
+                 for nothing yet"
+            );
+        }
+    }
+}
+
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    site: Arc<Site>,
+    asked: Arc<AtomicBool>,
+) {
     let answer = service_fn(move |request| {
+        asked.store(true, Ordering::Relaxed);
         let site = Arc::clone(&site);
         async move { Ok::<_, Infallible>(site.answer(&request).await) }
     });

@@ -304,6 +304,12 @@ fn rules_about_calls_that_are_left_out_are_named() {
     let expected =
         "base_syscalls.custom_set leaves out setuid, and 1 rule about nothing else never matches: Uid";
     assert!(text.contains(expected), "{text}");
+    let in_part = "base_syscalls.custom_set leaves out setuid, for which 1 rule asked among others: Ids";
+    assert!(text.contains(in_part), "{text}");
+    for command in ["plan", "coverage"] {
+        let text = stderr(&run(&[command, "-r", &rules, "-o", option]));
+        assert!(text.contains(in_part), "{command}: {text}");
+    }
     if !text.contains("tier sys_exit") {
         return skip("this host cannot be watched");
     }

@@ -297,6 +297,38 @@ fn health_versions_and_metrics_are_served() {
 }
 
 #[test]
+fn who_says_nothing_keeps_nobody_out() {
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let port = port();
+    let lanner = start(&web(port));
+    wait_for("the health", LIMIT, || {
+        (get(port, "/healthz").0 == 200).then_some(())
+    });
+    let silent: Vec<TcpStream> = (0..100)
+        .map(|_| {
+            let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            stream
+        })
+        .collect();
+    assert_eq!(get(port, "/healthz").0, 200);
+    // The oldest were closed for it, while the others still may ask.
+    let is_open = |stream: &mut &TcpStream| {
+        let read = stream.read(&mut [0]);
+        read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    };
+    assert!(is_open(&mut &silent[99]), "the youngest was closed");
+    wait_for("the oldest to be closed", LIMIT, || {
+        (!is_open(&mut &silent[0])).then_some(())
+    });
+    let stopped = lanner.stop();
+    let log = &stopped.stderr;
+    assert_eq!(log.matches("64 connections are open").count(), 1, "{log}");
+}
+
+#[test]
 fn a_ring_that_is_not_read_is_unhealthy() {
     if let Some(reason) = lanner::impossible() {
         return skip(&reason);

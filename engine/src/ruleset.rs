@@ -90,6 +90,11 @@ impl Rule {
         self.program.events()
     }
 
+    /// Whether its condition confines itself to some event types; false where it leaves the type open.
+    pub fn names_event_types(&self) -> bool {
+        self.program.names_event_types()
+    }
+
     /// How much of it a capture tier sees.
     pub fn coverage(&self, tier: Tier) -> Coverage {
         self.coverage_of(tier, Captured::default())

@@ -74,7 +74,7 @@ impl Containers {
             .sort_by(|one, other| one.place().cmp(&other.place()));
         if !answer.connected {
             log::err(&format!(
-                "lanner: names, images and pods may be missing: {}\n",
+                "lanner: names, images and pods may be missing (NRI: {})\n",
                 answer.runtime
             ));
         }

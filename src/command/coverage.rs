@@ -13,7 +13,7 @@ use lanner_schema::tier::Tier;
 
 use super::rules_options::RulesOptions;
 use crate::config::Config;
-use crate::{load, log};
+use crate::{load, log, run};
 
 /// The exit code of `--strict` when a rule is blind.
 const BLIND: u8 = 3;
@@ -76,6 +76,7 @@ impl Coverage {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let config = self.from.configure()?;
         let ruleset = load::load(&self.from.files(&config)?, &config)?;
+        run::warn_of(&config, &ruleset);
         let here = here(&config, &ruleset);
         let asked = self.tier.as_deref().and_then(Tier::from_name);
         let tiers = asked.map_or_else(|| Tier::ALL.to_vec(), |tier| vec![tier]);

@@ -12,7 +12,7 @@ use lanner_schema::event::{Event, EventSet};
 use lanner_schema::task::TaskValue;
 
 use super::rules_options::RulesOptions;
-use crate::{load, log};
+use crate::{load, log, run};
 
 /// Says how this host would be watched, and starts nothing
 ///
@@ -57,6 +57,7 @@ impl PlanCommand {
         if let Some(message) = &config.unwatchable {
             bail!("{message}");
         }
+        run::warn_of(&config, &ruleset);
         let host = Host::probe();
         let planned = lanner_capture::plan(&host, ruleset.needs(), &config.capture).and_then(Planned::of);
         log::out(&match self.json {

@@ -158,11 +158,14 @@ impl Node {
     }
 }
 
+/// How deep lists and maps may stand in each other.
+const MAX_DEPTH: usize = 24;
+
 /// Reads a YAML text; keys that are there twice stay, see [`settle_duplicates`]. Environment variables in its scalars are replaced when `expand` is set.
 pub(crate) fn parse(text: &str, place: &Place, expand: bool) -> Result<Node, Message> {
     let options = serde_yaml::options! {
         // More than any key needs: the parser works by recursion.
-        budget: serde_yaml::budget! { max_depth: 24 },
+        budget: serde_yaml::budget! { max_depth: MAX_DEPTH },
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
     };
     match serde_yaml::from_str_with_options::<Option<Spanned<Raw>>>(text, options) {
@@ -178,11 +181,18 @@ pub(crate) fn parse(text: &str, place: &Place, expand: bool) -> Result<Node, Mes
                 .map_or_else(|| place.clone(), |location| at(place, location));
             let said = error.to_string();
             let said = bare(&said);
+            let (text, hint) = match limit(said) {
+                Some(limit) => (limit, None),
+                None => (
+                    format!("this is not YAML: {said}"),
+                    yaml_hint(said, text, error.location()),
+                ),
+            };
             Err(Message {
                 level: Level::Error,
                 place: at,
-                text: format!("this is not YAML: {said}"),
-                hint: yaml_hint(said, text, error.location()),
+                text,
+                hint,
             })
         }
     }
@@ -218,6 +228,17 @@ pub(crate) fn settle_duplicates(node: &mut Node, messages: &mut Messages) {
             *entries = kept;
         }
     }
+}
+
+/// What the library says of a limit, in words for who wrote the file.
+fn limit(said: &str) -> Option<String> {
+    if said.starts_with("recursion limit exceeded") || said.starts_with("budget breached: Depth") {
+        return Some(format!(
+            "lists and maps stand in each other more than {MAX_DEPTH} deep"
+        ));
+    }
+    let is_limit = said.starts_with("budget breached") || said.starts_with("alias replay");
+    is_limit.then(|| "this is too large with what its aliases stand for".into())
 }
 
 fn yaml_hint(said: &str, text: &str, location: Option<Location>) -> Option<String> {
@@ -370,6 +391,26 @@ mod tests {
 
     fn read(text: &str) -> Result<Node, Message> {
         parse_file(text, Path::new("lanner.yaml"))
+    }
+
+    #[test]
+    fn what_is_too_large_or_too_deep_is_said_as_that() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for n in 1..9 {
+            let aliases = vec![format!("*a{}", n - 1); 9].join(", ");
+            text += &format!("a{n}: &a{n} [{aliases}]\n");
+        }
+        let message = read(&text).unwrap_err();
+        assert_eq!(message.text, "this is too large with what its aliases stand for");
+        assert_eq!(message.hint, None);
+        for text in [["[".repeat(30), "]".repeat(30)].concat(), "[".repeat(100_000)] {
+            let message = read(&format!("a: {text}")).unwrap_err();
+            assert_eq!(
+                message.text,
+                "lists and maps stand in each other more than 24 deep"
+            );
+            assert_eq!(message.hint, None);
+        }
     }
 
     #[test]
