@@ -239,7 +239,7 @@ fn a_lanner_that_is_not_connected_says_so() {
     let said = containers(&folder.path().join("lanner.sock"), &[]);
     assert_eq!(said.code, Some(0));
     assert!(
-        said.stderr.contains("may be missing: disabled"),
+        said.stderr.contains("may be missing (NRI: disabled)"),
         "{}",
         said.stderr
     );
