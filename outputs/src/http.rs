@@ -212,6 +212,16 @@ impl Http {
                 target,
                 cause: io::Error::other("the name is not known"),
             },
+            // A receiver that wants a certificate finds out after the handshake, and just hangs up.
+            ureq::Error::Io(cause)
+                if self.is_https() && self.config.tls.client.is_none() && is_hung_up(&cause) =>
+            {
+                let text = format!("{cause}; it may want a client certificate (http_output.mtls)");
+                OutputError::Write {
+                    target,
+                    cause: io::Error::new(cause.kind(), text),
+                }
+            }
             ureq::Error::Io(cause) => OutputError::Write { target, cause },
             error => OutputError::Write {
                 target,
@@ -219,6 +229,13 @@ impl Http {
             },
         })
     }
+}
+
+fn is_hung_up(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof
+    )
 }
 
 fn later(error: OutputError) -> SendError {

@@ -314,6 +314,11 @@ fn mutual_tls_shows_who_lanner_is() {
         assert_eq!(count(&report, LossReason::Failed), 1);
     }
     assert_eq!(server.bodies(), ["one", "two"]);
+    // How far it comes before the receiver hangs up is chance; what is said of it is not.
+    let config = tls_config(&url, &authority.file(), None);
+    let mut http = Http::new(&config.http.unwrap(), config.timeout, false);
+    let error = http.try_send(b"refused", None).unwrap_err().error.to_string();
+    assert!(error.to_lowercase().contains("certificate"), "{error}");
 }
 
 #[test]
