@@ -67,8 +67,8 @@ fn a_person_is_told_which_rules_and_why() {
         "\n3 rules: 1 exact, 1 partial, 1 blind ",
         "\nBlind rule: blind\n  exit: the call does not return",
         "\n  page_fault: not captured yet\n",
-        "\nPartial rule: partial\n  fd.name: the path that was passed, made absolute",
-        "\n  only in the output: evt.args: the path that was passed, made absolute",
+        "\nPartial rule: partial\n  fd.name: the path that was passed, and the one the kernel has",
+        "\n  only in the output: evt.args: the path that was passed, and the one the kernel has",
     ] {
         assert!(out.contains(part), "{part}\n{out}");
     }
