@@ -148,7 +148,7 @@ fn who_may_not_load_programs_is_told_so_and_gets_no_plan() {
 }
 
 #[test]
-fn nothing_is_left_attached() {
+fn people_read_the_plan_as_text() {
     if !is_root() {
         return;
     }
