@@ -45,6 +45,11 @@ pub const FLAG_COMPAT: u8 = 1;
 pub const FLAG_IO_URING: u8 = 2;
 /// The second half of a request: of its parameters those that are known when it has completed.
 pub const FLAG_COMPLETES: u8 = 4;
+/// Of sources without BPF: the call succeeded; with what result is not known unless the record has one. What the record does
+/// not have of it is unknown, which is not the same as not there.
+pub const FLAG_SUCCEEDED: u8 = 8;
+/// Of sources without BPF: the call was seen before it was done, and its result is not known. Likewise.
+pub const FLAG_ATTEMPTED: u8 = 16;
 
 /// Added to the slot of a file that only a ring of io_uring has: such a descriptor is none of its process's, and no
 /// descriptor has a number like that.
