@@ -20,7 +20,7 @@ use lanner_schema::process::{Process, User};
 use lanner_schema::record::{
     FLAG_COMPLETES, FLAG_IO_URING, HEADER_LEN, Header, RequestTail, TaskState, Wire,
 };
-use lanner_schema::view::{Earlier, EventView, NameSet, Names, ResolvedPath, SourceId, System};
+use lanner_schema::view::{Earlier, EventView, NameSet, Names, Outcome, ResolvedPath, SourceId, System};
 use libbpf_rs::{RingBuffer, RingBufferBuilder};
 use memchr::memchr;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -980,6 +980,7 @@ impl Consumer {
             gid: header.gid,
             wire,
             implied_result,
+            outcome: Outcome::of(header.flags),
             io_uring: self.end,
             paths: own.paths,
             process,
@@ -1024,6 +1025,7 @@ impl Consumer {
                 gid: u32::MAX,
                 wire,
                 implied_result: None,
+                outcome: Outcome::Told,
                 io_uring: None,
                 paths: &[],
                 process: None,

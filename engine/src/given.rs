@@ -9,7 +9,7 @@ use lanner_schema::container::Owner;
 use lanner_schema::event::Event;
 use lanner_schema::process::{Process, User};
 use lanner_schema::record::Wire;
-use lanner_schema::view::{EventView, Given, Names, SourceId, System};
+use lanner_schema::view::{EventView, Given, Names, Outcome, SourceId, System};
 
 use crate::condition::{Checker, Operand, Program, Scratch, Source};
 use crate::field::FieldRef;
@@ -145,6 +145,7 @@ impl GivenFields {
             gid: 0,
             wire: Wire::EMPTY,
             implied_result: None,
+            outcome: Outcome::Told,
             io_uring: None,
             paths: &[],
             process: None,

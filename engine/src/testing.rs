@@ -11,7 +11,7 @@ use lanner_schema::flags::O_F_CREATED;
 use lanner_schema::host_names::AddressNames;
 use lanner_schema::process::{Image, Process, User};
 use lanner_schema::record::{AF_INET, AF_INET6, AF_UNIX, Object, SocketTuple, Wire, WireBuilder};
-use lanner_schema::view::{Earlier, EventView, Names, ResolvedPath, SourceId, System};
+use lanner_schema::view::{Earlier, EventView, Names, Outcome, ResolvedPath, SourceId, System};
 
 /// The processes and users of the machine.
 ///
@@ -342,6 +342,7 @@ impl Happening {
             gid: 0,
             wire,
             implied_result: None,
+            outcome: Outcome::Told,
             io_uring: None,
             paths: &paths,
             process: self.machine.processes.get(&self.pid),

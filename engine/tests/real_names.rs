@@ -7,7 +7,7 @@ use lanner_schema::container::Owner;
 use lanner_schema::descriptor::{Descriptor, DescriptorKind};
 use lanner_schema::event::{Event, Needs, param_index};
 use lanner_schema::record::{Wire, WireBuilder};
-use lanner_schema::view::{EventView, NameSet, Names, NoState, ResolvedPath, SourceId};
+use lanner_schema::view::{EventView, NameSet, Names, NoState, Outcome, ResolvedPath, SourceId};
 
 const NAME: u8 = param_index(Event::Openat, "name") as u8;
 const REAL: u8 = param_index(Event::Openat, "real_name") as u8;
@@ -51,6 +51,7 @@ fn open(requested: &str, real: &str, look: &mut dyn FnMut(&EventView<'_>)) {
         gid: 0,
         wire: Wire::read(&bytes, Event::Openat.row().params.len()).unwrap(),
         implied_result: None,
+        outcome: Outcome::Told,
         io_uring: None,
         paths: &own_paths,
         process: None,

@@ -9,7 +9,7 @@ use lanner_schema::container::Owner;
 use lanner_schema::event::Event;
 use lanner_schema::record::{Wire, WireBuilder};
 use lanner_schema::tier::Tier;
-use lanner_schema::view::{EventView, Names, NoState, ParamValue, SourceId};
+use lanner_schema::view::{EventView, Names, NoState, Outcome, ParamValue, SourceId};
 
 /// `verb path`, as the records of this source are written.
 fn words<'b>(event: &EventView<'b>) -> Option<(&'b [u8], &'b [u8])> {
@@ -121,6 +121,7 @@ fn happens(bytes: &[u8], look: impl FnOnce(&EventView<'_>)) {
         gid: 0,
         wire: Wire::read(&record, 2).unwrap(),
         implied_result: None,
+        outcome: Outcome::Told,
         io_uring: None,
         paths: &[],
         process: None,

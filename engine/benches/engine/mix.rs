@@ -5,7 +5,7 @@ use lanner_schema::descriptor::{Descriptor, DescriptorKind};
 use lanner_schema::event::{Event, FdUse};
 use lanner_schema::process::{Image, Process, User};
 use lanner_schema::record::{AF_INET, SocketTuple, Wire, WireBuilder};
-use lanner_schema::view::{EventView, Names, ResolvedPath, SourceId, System};
+use lanner_schema::view::{EventView, Names, Outcome, ResolvedPath, SourceId, System};
 use std::sync::Arc;
 
 /// When the events happen, nanoseconds since the epoch.
@@ -251,6 +251,7 @@ impl Host {
                 gid: 0,
                 wire: made.wire(),
                 implied_result: None,
+                outcome: Outcome::Told,
                 io_uring: None,
                 paths: &parts.paths,
                 process: self.process(made.pid),

@@ -8,7 +8,7 @@ use crate::event::{Event, Extractor, FdUse, Origin, Param, ParamType, ProcessFie
 use crate::flags;
 use crate::io_uring::End;
 use crate::process::{Process, User};
-use crate::record::{DYN_ERRNO, DYN_NUMBER, Object, SocketTuple, Wire};
+use crate::record::{DYN_ERRNO, DYN_NUMBER, FLAG_ATTEMPTED, FLAG_SUCCEEDED, Object, SocketTuple, Wire};
 use crate::task::TaskValue;
 
 /// The state around an event that a field may have to look up.
@@ -145,6 +145,30 @@ pub enum Names<'a> {
     Real(NameSet<'a>),
 }
 
+/// What is known of how a call ended that its record has no result of, and of what the record does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Outcome {
+    /// The record says all there is: what is missing is not there, as of everything that a BPF program saw.
+    #[default]
+    Told,
+    /// The call succeeded, with whatever result. What is missing is not known.
+    Succeeded,
+    /// The call was begun. What is missing is not known.
+    Attempted,
+}
+
+impl Outcome {
+    /// What the flags of a record's header say.
+    #[inline]
+    pub fn of(flags: u8) -> Outcome {
+        match flags & (FLAG_SUCCEEDED | FLAG_ATTEMPTED) {
+            0 => Outcome::Told,
+            FLAG_SUCCEEDED => Outcome::Succeeded,
+            _ => Outcome::Attempted,
+        }
+    }
+}
+
 /// The value of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ParamValue<'a> {
@@ -190,6 +214,8 @@ pub struct EventView<'a> {
     pub wire: Wire<'a>,
     /// The result, when it is not in the record (successful exec: 0).
     pub implied_result: Option<i64>,
+    /// What is known of its end without a result, and whether what is missing may be there all the same.
+    pub outcome: Outcome,
     /// How it ended, of an operation of io_uring.
     pub io_uring: Option<End>,
     /// Path parameters made absolute.
@@ -360,6 +386,16 @@ impl<'a> EventView<'a> {
             // An address or an id.
             ParamValue::U64(value) => Some(value.cast_signed()),
             _ => None,
+        }
+    }
+
+    /// Whether the call failed; `None` when that is not known, or the event is no call.
+    pub fn failed(&self) -> Option<bool> {
+        self.event.row().result()?;
+        match (self.result(), self.outcome) {
+            (Some(result), _) => Some(result < 0),
+            (None, Outcome::Succeeded) => Some(false),
+            (None, Outcome::Told | Outcome::Attempted) => None,
         }
     }
 
@@ -562,6 +598,7 @@ mod tests {
                 gid: 0,
                 wire: Wire::read(&bytes, 3).unwrap(),
                 implied_result: None,
+                outcome: Outcome::Told,
                 io_uring: None,
                 paths: &[],
                 process: Some(&process),

@@ -3,7 +3,7 @@
 use lanner_schema::container::Owner;
 use lanner_schema::event::Event;
 use lanner_schema::record::Wire;
-use lanner_schema::view::{EventView, Names, NoState, SourceId};
+use lanner_schema::view::{EventView, Names, NoState, Outcome, SourceId};
 
 use super::ast::Operator;
 use super::matcher::Matcher;
@@ -26,6 +26,7 @@ pub(super) fn blank(event: Event) -> EventView<'static> {
         gid: 0,
         wire: Wire::EMPTY,
         implied_result: None,
+        outcome: Outcome::Told,
         io_uring: None,
         paths: &[],
         process: None,

@@ -8,7 +8,7 @@ use lanner_schema::event::{DEDICATED_COUNT, EVENTS, Event, FdUse, Origin, ParamT
 use lanner_schema::flags::O_F_CREATED;
 use lanner_schema::process::{Image, Process};
 use lanner_schema::record::{AF_INET, AF_INET6, Object, SocketTuple, Wire, WireBuilder};
-use lanner_schema::view::{EventView, NameSet, Names, ResolvedPath, SourceId, System};
+use lanner_schema::view::{EventView, NameSet, Names, Outcome, ResolvedPath, SourceId, System};
 use proptest::prelude::*;
 
 use crate::testing::Machine;
@@ -338,6 +338,7 @@ impl Random {
             gid: self.number(2) as u32,
             wire,
             implied_result: (self.event == Event::Execve).then_some(0),
+            outcome: Outcome::Told,
             io_uring: None,
             paths: &paths,
             process: machine.process(30).filter(|_| self.known),

@@ -5,7 +5,7 @@ use lanner_schema::descriptor::{Descriptor, DescriptorKind};
 use lanner_schema::event::{Event, FdUse};
 use lanner_schema::process::{Image, Process, User};
 use lanner_schema::record::{AF_INET, AF_INET6, Object, SocketTuple, Wire, WireBuilder};
-use lanner_schema::view::{EventView, Names, ResolvedPath, SourceId, System};
+use lanner_schema::view::{EventView, Names, Outcome, ResolvedPath, SourceId, System};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -496,6 +496,7 @@ impl Built {
             gid: 0,
             wire,
             implied_result: (self.event == Event::Execve).then_some(0),
+            outcome: Outcome::Told,
             io_uring: None,
             paths: &paths,
             process: self.scene.process(ACTOR),
