@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 MACHINE := tests/machine
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fuzz bench kernels soak fresh image kind-check
+.PHONY: help run build test lint fuzz bench kernels soak fresh image kind-check manifests
 
 help:
 	@echo 'make run     install what the build needs, build, and start Lanner in the foreground (root)'
@@ -12,6 +12,7 @@ help:
 	@echo 'make build   install what the build needs, and build target/release/lanner'
 	@echo 'make image   build, and pack target/lanner-image.tar, a container image for `docker load` or `ctr images import`'
 	@echo 'make kind-check  what can be checked of kind-config/ without a cluster'
+	@echo 'make manifests  write the plain manifests that are made out of the Helm chart'
 	@echo 'make lint    formatting and clippy'
 	@echo 'make fuzz    a minute of random input for each parser; FUZZ_SECONDS=... for longer'
 	@echo 'make bench   what watching costs on this machine and in a counted guest, and how fast Lanner starts (root)'
@@ -36,6 +37,9 @@ image: build
 
 kind-check:
 	@$(MACHINE)/kind.sh
+
+manifests:
+	@$(MACHINE)/chart.sh write
 
 lint:
 	@$(MACHINE)/test.sh lint

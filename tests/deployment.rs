@@ -155,10 +155,18 @@ fn run(start: impl FnOnce() -> Result<Containerd, String>, privileged: bool) {
         );
         (log.contains("connected to containerd") && log.contains("Ctrl-C stops")).then_some(())
     });
-    let ready = node.words(&node.container()["readinessProbe"]["exec"]["command"]);
-    let ready: Vec<&str> = ready.iter().map(String::as_str).collect();
-    let ready = containerd.exec(&agent, &ready);
-    assert_eq!(ready.exit_code, 0, "{}", String::from_utf8_lossy(&ready.stderr));
+    let probe_at = &node.container()["readinessProbe"]["httpGet"];
+    let asked = wait_for("Lanner to be ready", LIMIT, || {
+        let answer = get(
+            &agent,
+            probe_at["port"].as_u64().unwrap(),
+            probe_at["path"].as_str().unwrap(),
+        );
+        answer.starts_with("HTTP/1.1 200").then_some(answer)
+    });
+    assert!(asked.ends_with(r#"{"status": "ok"}"#), "{asked}");
+    let status = containerd.exec(&agent, &["lanner", "status"]);
+    assert_eq!(status.exit_code, 0, "{}", String::from_utf8_lossy(&status.stderr));
 
     // A container that lives for one command, and a command in one that ran before Lanner.
     let pod = containerd.pod("shop", "front");
@@ -476,6 +484,34 @@ impl Node<'_> {
         }
         folder
     }
+}
+
+/// What the web server of a container answers, asked as a kubelet does, or nothing.
+fn get(container: &str, port: u64, path: &str) -> String {
+    let script = format!(
+        r"exec 3<>/dev/tcp/127.0.0.1/{port}; printf 'GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n' >&3; cat <&3"
+    );
+    let Some(process) = processes_of(container).pop() else {
+        return String::new();
+    };
+    let output = Command::new("nsenter")
+        .arg(format!("--net={}", process.join("ns/net").display()))
+        .args(["bash", "-c", &script])
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The folders in /proc of a container's processes, seen by their cgroup.
+fn processes_of(container: &str) -> Vec<PathBuf> {
+    let hierarchy = Hierarchy::of_host(Path::new("")).unwrap();
+    let folders = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    folders
+        .filter(|folder| {
+            let text = fs::read_to_string(folder.join("cgroup")).unwrap_or_default();
+            path_of_process(&text, hierarchy.controller).is_some_and(|path| path.ends_with(container))
+        })
+        .collect()
 }
 
 /// Whether this machine has CAP_SYS_RESOURCE.

@@ -95,6 +95,14 @@ install_packages() {
     rm -f "$log"
 }
 
+# A Python environment in a folder, with pip.
+python_environment() {
+    python3 -m venv "$1" >/dev/null 2>&1 && return
+    [ "$(id -u)" = 0 ] || skip "python3-venv is not installed"
+    install_packages python3-venv
+    python3 -m venv "$1"
+}
+
 BUILD_PACKAGES=(ca-certificates gcc libc6-dev make pkg-config clang libelf-dev zlib1g-dev protobuf-compiler libprotobuf-dev)
 TEST_PACKAGES=("${BUILD_PACKAGES[@]}" g++ systemd util-linux busybox-static cpio qemu-system-x86)
 
