@@ -1,4 +1,5 @@
-//! Containers that no NRI tells of, with the real ones: `ctr`'s in every namespace of containerd, podman's and LXC's.
+//! Containers that no NRI tells of, with the real ones: `ctr`'s in every namespace of containerd, podman's, LXC's
+//! and systemd-nspawn's.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // tests fail by panicking
 
@@ -510,6 +511,33 @@ fn podmans_api_tells_of_labels_too() {
             &[("container.type", "podman"), ("container.image.tag", "1.5")],
         );
     }
+}
+
+#[test]
+fn a_container_of_nspawn_is_known_by_its_name() {
+    let _alone = support::alone();
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let runtimes = match Runtimes::prepare() {
+        Ok(runtimes) => runtimes,
+        Err(reason) => return skip(&reason),
+    };
+    let (lanner, _folder) = start(lanner::options(None), &[]);
+    let name = format!("lanner-test-{}", std::process::id());
+    let output = runtimes.nspawn(&name, &["/bin/cat", "/etc/shadow"]);
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        return skip(&format!(
+            "systemd-nspawn runs no container here: {}",
+            said.lines().last().unwrap_or_default()
+        ));
+    }
+    let alert = lanner.wait_for_alert("the container", of(&name));
+    assert_fields(
+        &alert,
+        &[("container.id", &name), ("container.type", "systemd-nspawn")],
+    );
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn the_stock_rules_are_covered_as_the_rows_say() {
             .iter()
             .any(|r| r.subject == Subject::Field("fd.name".into())
                 && r.place == Place::Condition
-                && r.why == Why::PathAsPassed.text())
+                && r.why == Why::NameAtReturn.text())
     );
     assert_eq!(shadow.missing(), None);
 

@@ -54,6 +54,12 @@ if grep -q '^skipped: ' "$log"; then
     echo "Not run on this machine:"
     grep '^skipped: ' "$log" | sort -u
 fi
+# Said again at the end: who reads only that is to know what failed, and why.
+if [ "$outcome" != 0 ]; then
+    echo "What failed:"
+    grep -E '^test .* \.\.\. FAILED|^error: ' "$log" || true
+    grep -A 3 "^thread '.*panicked at" "$log" || true
+fi
 awk -v skips="$skips" '/^test result: / { passed += $4; failed += $6; ignored += $8 }
     END { printf "lanner: %d passed, %d failed, %d skipped\n", passed - skips, failed, ignored + skips }' "$log"
 exit "$outcome"

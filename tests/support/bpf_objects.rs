@@ -15,10 +15,13 @@ pub(crate) struct BpfObjects {
 }
 
 impl BpfObjects {
-    /// Those a process has descriptors of.
+    /// Those a process has descriptors of; none when it is gone.
     pub(crate) fn of(pid: Pid) -> BpfObjects {
         let mut objects = BpfObjects::default();
-        for entry in fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap().flatten() {
+        let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else {
+            return objects;
+        };
+        for entry in entries.flatten() {
             let text = fs::read_to_string(entry.path()).unwrap_or_default();
             let id = |name: &str| {
                 let line = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -45,5 +48,23 @@ impl BpfObjects {
             maps: &self.maps & &MapInfoIter::default().map(|info| info.id).collect(),
             links: &self.links & &LinkInfoIter::default().map(|info| info.id).collect(),
         }
+    }
+
+    /// The processes that have descriptors of any of them, with their names.
+    pub(crate) fn holders(&self) -> Vec<(i32, String)> {
+        let pids = fs::read_dir("/proc").unwrap().flatten();
+        pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter(|pid| self.shares(&BpfObjects::of(Pid::from_raw(*pid))))
+            .map(|pid| {
+                let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+                (pid, name.trim_end().to_owned())
+            })
+            .collect()
+    }
+
+    fn shares(&self, other: &BpfObjects) -> bool {
+        !(self.programs.is_disjoint(&other.programs)
+            && self.maps.is_disjoint(&other.maps)
+            && self.links.is_disjoint(&other.links))
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod bpf_objects;
 pub(crate) mod containerd;
 mod containerd_process;
 pub(crate) mod cri;
+pub(crate) mod docker;
 pub(crate) mod image;
 pub(crate) mod journald;
 pub(crate) mod lanner;

@@ -1,4 +1,5 @@
-//! podman and LXC, unpacked beside the system: real ones, each with all it writes in a folder of its own.
+//! podman, LXC and systemd-nspawn, unpacked beside the system or part of it: real ones, each with all it writes in a folder
+//! of its own.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -36,7 +37,7 @@ impl Runtimes {
             containerds: machine_dir().join("containerd"),
         };
         let root = runtimes.at("rootfs");
-        for directory in ["bin", "etc", "proc", "dev", "sys", "tmp"] {
+        for directory in ["bin", "etc", "proc", "dev", "sys", "tmp", "usr"] {
             fs::create_dir_all(root.join(directory)).unwrap();
         }
         fs::copy(
@@ -56,7 +57,8 @@ impl Runtimes {
         self.folder.path().join(path)
     }
 
-    fn command(&self, program: &Path) -> Command {
+    /// One of the programs, which finds the libraries that were unpacked with it.
+    pub(crate) fn command(&self, program: &Path) -> Command {
         let libraries = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"]
             .map(|folder| self.programs.join(folder).display().to_string());
         let mut command = Command::new(program);
@@ -108,12 +110,18 @@ impl Runtimes {
             "[containers]\napparmor_profile = \"\"\n[engine]\nlock_type = \"file\"\n",
         )
         .unwrap();
+        let archive = self.root_archive();
+        self.podman(&["import", archive.to_str().unwrap(), IMAGE]);
+    }
+
+    /// The root file system as an archive.
+    pub(crate) fn root_archive(&self) -> PathBuf {
         let archive = self.at("rootfs.tar");
         let mut tar = tar::Builder::new(fs::File::create(&archive).unwrap());
         tar.follow_symlinks(false);
         tar.append_dir_all(".", self.at("rootfs")).unwrap();
         tar.finish().unwrap();
-        self.podman(&["import", archive.to_str().unwrap(), IMAGE]);
+        archive
     }
 
     /// Runs podman, which has to succeed, and gives what it wrote.
@@ -156,6 +164,40 @@ impl Runtimes {
         Service(process.unwrap())
     }
 
+    /// Runs a command in a container of systemd-nspawn, to its end, in a scope that is named as those of machines are.
+    pub(crate) fn nspawn(&self, name: &str, command: &[&str]) -> Output {
+        // systemd would make the scope, which does not run here.
+        let scopes: Vec<PathBuf> = hierarchies()
+            .map(|root| root.join("machine.slice").join(format!("machine-{name}.scope")))
+            .filter(|scope| fs::create_dir_all(scope).is_ok())
+            .collect();
+        let script = r#"for scope; do [ "$scope" != -- ] || break; echo $$ >"$scope/cgroup.procs"; shift; done; shift; exec "$@""#;
+        let output = Command::new("sh")
+            .args(["-c", script, "sh"])
+            .args(&scopes)
+            .args([
+                "--",
+                "systemd-nspawn",
+                "--quiet",
+                "--register=no",
+                "--keep-unit",
+                "--pipe",
+            ])
+            .arg(format!("--machine={name}"))
+            .arg("--directory")
+            .arg(self.at("rootfs"))
+            .args(command)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        for scope in scopes {
+            for left in ["payload", "supervisor", "", ".."] {
+                let _ = fs::remove_dir(scope.join(left));
+            }
+        }
+        output
+    }
+
     /// Runs a command in a container of LXC, to its end.
     pub(crate) fn lxc(&self, name: &str, command: &[&str]) -> Output {
         let mount = self.at("mount");
@@ -192,11 +234,27 @@ impl Drop for Runtimes {
         }
         // Cgroups that both leave empty; those that others use can't be removed.
         for place in ["libpod_parent/conmon", "libpod_parent", "lxc.pivot"] {
-            for hierarchy in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
-                let _ = fs::remove_dir(hierarchy.path().join(place));
+            for hierarchy in hierarchies() {
+                let _ = fs::remove_dir(hierarchy.join(place));
             }
         }
     }
+}
+
+/// The roots of the hierarchies of cgroups, one or many.
+pub(crate) fn hierarchies() -> impl Iterator<Item = PathBuf> {
+    let root = Path::new("/sys/fs/cgroup");
+    let is_hierarchy = |path: &PathBuf| path.join("cgroup.procs").exists();
+    let below = fs::read_dir(root)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let whole = is_hierarchy(&root.to_owned());
+    whole
+        .then(|| root.to_owned())
+        .into_iter()
+        .chain(below.filter(move |path| !whole && is_hierarchy(path)))
 }
 
 /// A process that is ended with its value.
@@ -210,7 +268,8 @@ impl Drop for Service {
     }
 }
 
-fn succeeded(what: &str, output: &Output) -> String {
+/// What a program wrote, which has to have succeeded.
+pub(crate) fn succeeded(what: &str, output: &Output) -> String {
     assert!(
         output.status.success(),
         "{what} failed ({}):\n{}",
