@@ -196,6 +196,36 @@ fn a_configuration_is_reloaded_as_a_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_directory_in_which_much_happens_keeps_no_change_waiting() {
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let rules = dir.join("rules.yaml");
+    fs::write(&rules, rule("One", dir, "")).unwrap();
+    let lanner = start(&rules, &[]);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                replace(&dir.join("other"), "");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        replace(&rules, &rule("Two", dir, ""));
+        let done = || (said(&lanner, "reloaded (a file changed)") > 0).then_some(());
+        let deadline = Instant::now() + LIMIT;
+        while done().is_none() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert!(done().is_some(), "{}", lanner.log());
+    });
+}
+
+#[test]
 fn outputs_are_changed_and_lose_nothing() {
     if let Some(reason) = lanner::impossible() {
         return skip(&reason);

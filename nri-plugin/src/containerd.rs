@@ -24,8 +24,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, info};
 
+use crate::docker_files;
 use crate::record;
-use crate::registry::{Registry, Source};
+use crate::registry::{Registry, Source, fill};
 use crate::status::Status;
 
 /// How long one call may take.
@@ -89,6 +90,9 @@ pub(crate) struct Containerd {
     pub(crate) address: PathBuf,
     pub(crate) registry: Arc<Mutex<Registry>>,
     pub(crate) status: Arc<Status>,
+    /// docker's data roots: its containers' names are there, not in the record.
+    pub(crate) docker_roots: Vec<PathBuf>,
+    pub(crate) host_root: PathBuf,
 }
 
 /// A digest that is still to be had.
@@ -345,6 +349,13 @@ impl Session<'_> {
         let references = record::image_references(&record);
         let mut told = record::read(record, namespace);
         told.container.pid = pid;
+        if told.container.runtime == "docker" {
+            let (root, data) = (&self.task.host_root, &self.task.docker_roots);
+            // A few kilobytes that were just written.
+            if let Some(kept) = docker_files::find(root, data, &told.container) {
+                fill(&mut told.container, &kept);
+            }
+        }
         let known = self.task.registry(|registry| {
             registry.told_by(&self.source, told);
             registry.has_digest(&key)

@@ -383,7 +383,7 @@ fn from_list(listed: &Value, runtime: &'static str) -> Option<Container> {
 }
 
 /// A container as it is described when asked about.
-fn from_inspect(inspected: &Value, runtime: &'static str) -> Option<Container> {
+pub(crate) fn from_inspect(inspected: &Value, runtime: &'static str) -> Option<Container> {
     let pid = inspected.pointer("/State/Pid").and_then(Value::as_u64);
     let is_host = |path: &str| Some(inspected.pointer(path)?.as_str()? == "host");
     Some(Container {

@@ -13,6 +13,7 @@ mod containerd;
 mod conversation;
 mod cri;
 mod docker;
+mod docker_files;
 mod inherited;
 mod latency;
 mod limits;

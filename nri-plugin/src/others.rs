@@ -42,6 +42,7 @@ pub(crate) fn any(config: &Config) -> bool {
         || !config.docker_sockets.is_empty()
         || !config.podman_sockets.is_empty()
         || !config.storages.is_empty()
+        || !config.docker_roots.is_empty()
 }
 
 /// Starts them in `tasks`, with which they end.
@@ -81,6 +82,8 @@ pub(crate) fn start(
                 address: address.clone(),
                 registry: Arc::clone(registry),
                 status: Arc::clone(status),
+                docker_roots: config.docker_roots.clone(),
+                host_root: config.host_root.clone(),
             };
             let mut requests = Requests {
                 digests: asked.digests,
@@ -129,6 +132,7 @@ pub(crate) fn start(
         registry: Arc::clone(registry),
         host_root: config.host_root.clone(),
         storages: config.storages.clone(),
+        docker_roots: config.docker_roots.clone(),
         asked: answering,
         sweeps: !config.enabled,
     });

@@ -77,6 +77,11 @@ pub(crate) fn read(record: Record, namespace: &str) -> Told {
         MOBY => "docker",
         _ => "containerd",
     };
+    let labels = match namespace {
+        // docker keeps a container's own labels to itself; what is here is about its bundle.
+        MOBY => BTreeMap::new(),
+        _ => labels,
+    };
     Told {
         cgroups_path: content("/linux/cgroupsPath").unwrap_or_default(),
         container: Container {
@@ -229,7 +234,8 @@ mod tests {
     fn nerdctls_name_is_in_a_label_and_dockers_is_not_known() {
         let nerdctl = read(record("a", "{}", &[("nerdctl/name", "front")]), "default");
         assert_eq!(nerdctl.container.name.as_deref(), Some("front"));
-        let mut docker = record("a", "not json", &[]);
+        let bundle = [("com.docker/engine.bundle.path", "/run/docker/a")];
+        let mut docker = record("a", "not json", &bundle);
         docker.image.clear();
         let docker = read(docker, "moby").container;
         assert_eq!(
@@ -237,6 +243,7 @@ mod tests {
             ("docker", None, None)
         );
         assert_eq!(docker.privileged, None);
+        assert!(docker.labels.is_empty(), "docker's API tells of its labels");
     }
 
     #[test]

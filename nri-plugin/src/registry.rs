@@ -624,7 +624,7 @@ fn pod_of(pod: &api::PodSandbox) -> Pod {
 }
 
 /// Takes over what was told before and isn't told now, but where it runs and since when.
-fn fill(container: &mut Container, old: &Container) {
+pub(crate) fn fill(container: &mut Container, old: &Container) {
     let or = |now: &mut Option<String>, before: &Option<String>| {
         if now.is_none() {
             now.clone_from(before);

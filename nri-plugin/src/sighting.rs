@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::containerd::LookUp;
 use crate::registry::{Registry, SEEN, Source, Told};
 use crate::status::Status;
-use crate::storage;
+use crate::{docker_files, storage};
 
 /// Questions that wait, and that are worked on, at most.
 const QUESTIONS: usize = 64;
@@ -42,6 +42,8 @@ pub(crate) struct Sightings {
     pub(crate) host_root: PathBuf,
     /// Storages of podman and CRI-O; empty when their files are not to be read.
     pub(crate) storages: Vec<PathBuf>,
+    /// Data roots of docker.
+    pub(crate) docker_roots: Vec<PathBuf>,
     /// Who can be asked about containers of these runtimes.
     pub(crate) asked: Vec<(&'static [&'static str], mpsc::Sender<LookUp>)>,
     /// What is gone is to be forgotten here: there is no connection to the runtime that does it.
@@ -86,18 +88,15 @@ impl Sightings {
     }
 
     async fn answer(self: Arc<Self>, source: Source, seen: Arc<Container>) {
-        if matches!(seen.runtime, "podman" | "cri-o") && !self.storages.is_empty() {
-            let this = Arc::clone(&self);
-            let wanted = Arc::clone(&seen);
-            let found =
-                tokio::task::spawn_blocking(move || storage::find(&this.host_root, &this.storages, &wanted));
-            if let Ok(Some(container)) = found.await {
-                let told = Told {
-                    container,
-                    cgroups_path: String::new(),
-                };
-                self.registry(|registry| registry.told_by(&source, told));
-            }
+        let this = Arc::clone(&self);
+        let wanted = Arc::clone(&seen);
+        let found = tokio::task::spawn_blocking(move || this.in_files(&wanted));
+        if let Ok(Some(container)) = found.await {
+            let told = Told {
+                container,
+                cgroups_path: String::new(),
+            };
+            self.registry(|registry| registry.told_by(&source, told));
         }
         for (runtimes, sender) in &self.asked {
             if !runtimes.contains(&seen.runtime) {
@@ -114,6 +113,14 @@ impl Sightings {
             }
         }
         self.registry(|registry| registry.seen(&source, &seen));
+    }
+
+    fn in_files(&self, seen: &Container) -> Option<Container> {
+        match seen.runtime {
+            "podman" | "cri-o" => storage::find(&self.host_root, &self.storages, seen),
+            "docker" => docker_files::find(&self.host_root, &self.docker_roots, seen),
+            _ => None,
+        }
     }
 
     fn registry<T>(&self, act: impl FnOnce(&mut Registry) -> T) -> T {

@@ -61,7 +61,8 @@ fn content(path: &Path) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn json(path: &Path) -> Option<Value> {
+/// The JSON in a file, if it is there and is one.
+pub(crate) fn json(path: &Path) -> Option<Value> {
     serde_json::from_slice(&content(path)?).ok()
 }
 

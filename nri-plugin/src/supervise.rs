@@ -23,7 +23,7 @@ use crate::plugin::{Ended, Plugin, Timeouts};
 use crate::registry::Registry;
 use crate::search;
 use crate::status::{Complaint, State, Status};
-use crate::storage;
+use crate::{docker_files, storage};
 
 /// What panicked is started again after this long.
 const RESTART: Duration = Duration::from_secs(1);
@@ -55,6 +55,8 @@ pub struct Config {
     pub podman_sockets: Vec<PathBuf>,
     /// Folders of containers/storage, where podman and CRI-O keep what their containers are; empty when they are not to be read.
     pub storages: Vec<PathBuf>,
+    /// docker's data roots; empty when their files are not to be read.
+    pub docker_roots: Vec<PathBuf>,
     /// Labels with longer values are left out.
     pub label_max_len: Option<usize>,
     /// Where the host's `/` is seen from here; empty or `/` when Lanner runs on the host itself. Falco's `HOST_ROOT`.
@@ -80,6 +82,7 @@ impl Default for Config {
             docker_sockets: vec!["/var/run/docker.sock".into()],
             podman_sockets: vec!["/run/podman/podman.sock".into()],
             storages: vec![storage::ROOT.into()],
+            docker_roots: vec![docker_files::ROOT.into()],
             label_max_len: None,
             host_root: lanner_schema::host_root::host_root().to_owned(),
             timeouts: Timeouts::default(),

@@ -40,6 +40,8 @@ pub(crate) struct Engines {
     pub(crate) cri: Engine,
     /// `podman.storage`: folders of containers/storage, CRI-O's too.
     pub(crate) storages: Vec<PathBuf>,
+    /// `docker.data_root`.
+    pub(crate) docker_roots: Vec<PathBuf>,
     /// `label_max_len`: labels with longer values are left out.
     pub(crate) label_max_len: Option<usize>,
 }
@@ -52,6 +54,7 @@ impl Default for Engines {
             containerd: Engine::at(&[]),
             cri: Engine::at(&[]),
             storages: vec!["/var/lib/containers/storage".into()],
+            docker_roots: vec!["/var/lib/docker".into()],
             label_max_len: None,
         }
     }
@@ -61,6 +64,10 @@ impl Engines {
     /// What the runtime's side is to ask, besides the containerd at `address`.
     pub(crate) fn tell(&self, address: &Path, config: &mut lanner_nri::Config) {
         config.docker_sockets = self.docker.asked();
+        config.docker_roots = match self.docker.enabled {
+            true => self.docker_roots.clone(),
+            false => Vec::new(),
+        };
         config.podman_sockets = self.podman.asked();
         config.storages = match self.podman.enabled || self.cri.enabled {
             true => self.storages.clone(),

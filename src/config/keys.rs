@@ -180,6 +180,7 @@ static ROWS: &[Row] = &[
     Row("containerd.address", Text, Read(|s, n| { s.config.containerd.address = path(n)?; Ok(()) })),
     Row("container_engines.docker.enabled", Truth, Read(|s, n| { s.config.engines.docker.enabled = n.truth()?; Ok(()) })),
     Row("container_engines.docker.sockets", Texts, Read(|s, n| sockets(&mut s.config.engines.docker.sockets, n))),
+    Row("container_engines.docker.data_root", Texts, Read(|s, n| { s.config.engines.docker_roots = paths(n)?; Ok(()) })),
     Row("container_engines.podman.enabled", Truth, Read(|s, n| { s.config.engines.podman.enabled = n.truth()?; Ok(()) })),
     Row("container_engines.podman.sockets", Texts, Read(|s, n| sockets(&mut s.config.engines.podman.sockets, n))),
     Row("container_engines.podman.storage", Texts, Read(|s, n| { s.config.engines.storages = paths(n)?; Ok(()) })),

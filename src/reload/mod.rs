@@ -199,13 +199,15 @@ enum Woken {
 
 impl Reloader {
     fn run(mut self, mut asked: PipeReader) {
-        let mut watched = self.watch();
-        let mut changed: Option<Instant> = None;
+        let (mut watched, mut changed) = self.watch_again();
         loop {
             let limit =
                 changed.map(|since| QUIET.min((since + PATIENCE).saturating_duration_since(Instant::now())));
+            // A directory in which something always happens is not waited for: that wakes before a limit passes.
+            let is_late = limit.is_some_and(|limit| limit.is_zero());
             let why = match wait(&mut asked, watched.as_ref(), limit) {
                 Ok(Woken::Over) => return,
+                Ok(Woken::InVain | Woken::Changed) if is_late => "a file changed",
                 Ok(Woken::InVain) => continue,
                 Ok(Woken::Changed) => {
                     changed = changed.or_else(|| Some(Instant::now()));
@@ -218,26 +220,27 @@ impl Reloader {
                     return;
                 }
             };
-            changed = None;
             let contents = Contents::of(&self.sources.places(&self.config));
-            if why != "SIGHUP" && !self.sources.contents.differ(&contents) {
-                // Touched, or written as it was.
-                watched = self.watch();
-                continue;
+            // Else it was touched, or written as it was.
+            if why == "SIGHUP" || self.sources.contents.differ(&contents) {
+                self.sources.contents = contents;
+                match self.reload(why) {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => self.failed(why, &error),
+                }
             }
-            self.sources.contents = contents;
-            match self.reload(why) {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => self.failed(why, &error),
-            }
-            watched = self.watch();
-            // What was changed while it was read is read again.
-            let now = Contents::of(&self.sources.places(&self.config));
-            if self.sources.contents.differ(&now) && self.config.watch_files {
-                changed = Some(Instant::now());
-            }
+            (watched, changed) = self.watch_again();
         }
+    }
+
+    /// Watches the files anew, and says whether they have changed since they were read: whoever writes one before it is
+    /// watched is not told of otherwise.
+    fn watch_again(&self) -> (Option<Places>, Option<Instant>) {
+        let watched = self.watch();
+        let now = Contents::of(&self.sources.places(&self.config));
+        let is_changed = watched.is_some() && self.sources.contents.differ(&now);
+        (watched, is_changed.then(Instant::now))
     }
 
     /// Watches the files of the configuration in force.

@@ -84,6 +84,11 @@ impl Docker {
         self.runtimes.at("docker.sock")
     }
 
+    /// Its data root.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.runtimes.at("data")
+    }
+
     /// Where its containerd listens.
     pub(crate) fn containerd(&self) -> PathBuf {
         self.runtimes.at("exec/containerd/containerd.sock")
