@@ -205,6 +205,9 @@ impl Plan {
     /// When the object of this build can't be read.
     pub fn programs(&self) -> Result<Vec<Program>, CaptureError> {
         let mut programs = Vec::new();
+        if self.tier == Tier::None {
+            return Ok(programs);
+        }
         for program in open()?.progs() {
             let name = program.name();
             let wanted = on_demand(name).is_none_or(|one| (one.is_wanted)(self, one.name));
@@ -872,6 +875,7 @@ mod tests {
     #[test]
     fn the_config_names_both_conventions_of_a_call() {
         let plan = Plan {
+            sources: Vec::new(),
             tier: Tier::SysExit,
             reason: String::new(),
             tiers: vec![],

@@ -18,20 +18,21 @@ use lanner_schema::host_root::on_host;
 use lanner_schema::io_uring::End;
 use lanner_schema::process::{Process, User};
 use lanner_schema::record::{
-    FLAG_COMPLETES, FLAG_IO_URING, HEADER_LEN, Header, RequestTail, TaskState, Wire,
+    FIRST_SOURCE, FLAG_COMPLETES, FLAG_IO_URING, HEADER_LEN, Header, RequestTail, TaskState, Wire,
 };
 use lanner_schema::view::{Earlier, EventView, NameSet, Names, Outcome, ResolvedPath, SourceId, System};
-use libbpf_rs::{RingBuffer, RingBufferBuilder};
+use libbpf_rs::{MapHandle, RingBuffer, RingBufferBuilder};
 use memchr::memchr;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use smallvec::SmallVec;
 
-use crate::bpf::{ConsumerPage, ContainerCgroups, Probes};
+use crate::bpf::ConsumerPage;
 use crate::cgroup::Cgroups;
 use crate::container_event;
 use crate::decode::{PathParams, PathRanges, Paths, push_relative};
 use crate::descriptor;
 use crate::error::CaptureError;
+use crate::feed::Feed;
 use crate::last_peer::LastPeers;
 use crate::losses::{LossWatch, Losses};
 use crate::magic_link;
@@ -67,10 +68,8 @@ const CHORES: Duration = Duration::from_secs(1);
 /// Running capture.
 #[derive(Debug)]
 pub struct Capture {
-    probes: Probes,
+    feed: Feed,
     plan: Plan,
-    page: Arc<ConsumerPage>,
-    cgroup_map: Arc<ContainerCgroups>,
     host_names: Arc<HostNames>,
     consumer: RefCell<Consumer>,
 }
@@ -108,13 +107,14 @@ impl Capture {
         containers: &Arc<ContainerTable>,
         recorder: Option<Recorder>,
     ) -> Result<Capture, CaptureError> {
-        let probes = Probes::start(&plan)?;
-        let cgroup_map = probes.cgroup_map()?;
-        let page = probes.consumer_page()?;
-        let owners = probes.owners(&page, &cgroup_map)?;
-        // Typed first: what is kept there is any watcher.
-        let watcher: Weak<ConsumerPage> = Arc::downgrade(&page);
-        containers.tell(watcher);
+        let feed = Feed::start(&plan, containers)?;
+        let mut owners = None;
+        if let Feed::Ring(ring) = &feed {
+            owners = Some(ring.probes.owners(&ring.page, &ring.cgroup_map)?);
+            // Typed first: what is kept there is any watcher.
+            let watcher: Weak<ConsumerPage> = Arc::downgrade(&ring.page);
+            containers.tell(watcher);
+        }
         let host_names = Arc::<HostNames>::default();
         let outside = match &recorder {
             Some(recorder) => {
@@ -123,7 +123,13 @@ impl Capture {
             }
             None => Outside::default(),
         };
-        let outside = if pid_namespace::is_of_procfs(&on_host(Path::new("/proc"))) {
+        let procfs = on_host(Path::new("/proc"));
+        let is_same = match &feed {
+            Feed::Ring(_) => pid_namespace::is_of_procfs(&procfs),
+            // These number processes as this process's namespace does.
+            Feed::Sources(_) => pid_namespace::is_own(&procfs),
+        };
+        let outside = if is_same {
             outside
         } else {
             tracing::warn!(
@@ -137,13 +143,13 @@ impl Capture {
             consumer.keep(recorder);
         }
         consumer.keep_of_processes(plan.environment, plan.cgroups);
-        consumer.owners.tell(owners);
+        if let Some(owners) = owners {
+            consumer.owners.tell(owners);
+        }
         consumer.look_up_wanted(plan.wanted());
         Ok(Capture {
-            page,
-            probes,
+            feed,
             plan,
-            cgroup_map,
             host_names,
             consumer: RefCell::new(consumer),
         })
@@ -166,7 +172,7 @@ impl Capture {
 
     /// The kernel's set of container cgroups.
     pub fn cgroup_map(&self) -> Arc<dyn CgroupMap> {
-        Arc::<ContainerCgroups>::clone(&self.cgroup_map) as Arc<dyn CgroupMap>
+        self.feed.cgroup_map()
     }
 
     /// Changes what is captured while it runs.
@@ -181,7 +187,7 @@ impl Capture {
     ) -> Result<(), CaptureError> {
         self.plan = crate::plan::plan(host, needs, config)?;
         self.consumer.get_mut().shown = self.plan.shown;
-        self.probes.configure(&self.plan)?;
+        self.feed.configure(&self.plan)?;
         // After the programs were told: what they have not recorded is in /proc.
         let processes = &mut self.consumer.get_mut().state.processes;
         processes.keep(self.plan.environment, self.plan.cgroups);
@@ -218,14 +224,32 @@ impl Capture {
     /// # Errors
     /// When the ring can't be read.
     pub fn run_with(&mut self, stop: &AtomicBool, audience: &mut dyn Audience) -> Result<(), CaptureError> {
-        let ring_map = self.probes.map("ring")?;
-        let page = &self.page;
+        match &self.feed {
+            Feed::Ring(ring) => {
+                let (map, page) = (ring.probes.map("ring")?, Arc::clone(&ring.page));
+                self.run_ring(&map, &page, stop, audience)
+            }
+            Feed::Sources(_) => {
+                self.run_sources(stop, audience);
+                Ok(())
+            }
+        }
+    }
+
+    /// As [`Capture::run_with`], over the ring.
+    fn run_ring(
+        &mut self,
+        ring_map: &MapHandle,
+        page: &ConsumerPage,
+        stop: &AtomicBool,
+        audience: &mut dyn Audience,
+    ) -> Result<(), CaptureError> {
         let consumer = &self.consumer;
         // Shown to by the ring's records and by the chores.
         let audience = RefCell::new(audience);
         let mut builder = RingBufferBuilder::new();
         builder
-            .add(&ring_map, |bytes| {
+            .add(ring_map, |bytes| {
                 let at = || Header::read(bytes).map_or(0, |header| header.time);
                 let show = &mut |event: &EventView<'_>| audience.borrow_mut().event(event, at());
                 consumer.borrow_mut().record(bytes, show);
@@ -242,19 +266,14 @@ impl Capture {
             let read = ring.consume_raw_n(BATCH);
             if chores.elapsed() > CHORES {
                 chores = Instant::now();
-                let losses = consumer.borrow_mut().losses(&self.probes);
-                // All of them were lost before this.
-                let (now, missed) = (outside::now(), losses.of_state());
-                let show = &mut |event: &EventView<'_>| audience.borrow_mut().event(event, now);
-                consumer.borrow_mut().chores(now, missed, show);
-                stopping |= audience.borrow_mut().losses(&losses).is_break();
+                let audience = &mut **audience.borrow_mut();
+                stopping |= do_chores(&self.feed, consumer, audience).is_break();
             }
             let caught_up = !usize::try_from(read).is_ok_and(|n| n == BATCH);
             audience.borrow_mut().pause(&mut Pause {
-                probes: &mut self.probes,
+                feed: &mut self.feed,
                 plan: &mut self.plan,
                 consumer,
-                cgroup_map: &self.cgroup_map,
                 caught_up,
             });
             if stopping {
@@ -278,31 +297,92 @@ impl Capture {
         }
         // Nothing is added once the programs are detached, but one may still be running on another CPU: read until every
         // record that was begun has come or is counted as lost.
-        self.probes.detach();
+        if let Feed::Ring(ring) = &mut self.feed {
+            ring.probes.detach();
+        }
         let deadline = Instant::now() + DRAIN_AT_END;
         loop {
             while ring.consume_raw_n(BATCH) > 0 {}
             let mut sequences = consumer.borrow().sequences.clone();
-            sequences.close(&self.probes.sequences());
-            let lost = self.probes.lost();
+            sequences.close(&self.feed.sequences());
+            let lost = self.feed.lost();
             if sequences.gaps <= lost || Instant::now() > deadline {
-                let losses = consumer.borrow_mut().losses(&self.probes);
-                if losses.lost + losses.refused > 0 {
-                    let _ = audience.borrow_mut().losses(&losses);
-                }
-                let now = outside::now();
-                let show = &mut |event: &EventView<'_>| audience.borrow_mut().event(event, now);
-                consumer.borrow_mut().end_requests(now, show);
+                end(&self.feed, consumer, &mut **audience.borrow_mut());
                 return Ok(());
             }
             thread::sleep(DRAIN);
         }
     }
 
+    /// As [`Capture::run_with`], over sources without BPF.
+    fn run_sources(&mut self, stop: &AtomicBool, audience: &mut dyn Audience) {
+        let consumer = &self.consumer;
+        let show = |bytes: &[u8], audience: &mut dyn Audience| {
+            let at = Header::read(bytes).map_or(0, |header| header.time);
+            let on_event = &mut |event: &EventView<'_>| audience.event(event, at);
+            consumer.borrow_mut().record(bytes, on_event);
+        };
+        let mut chores = Instant::now();
+        loop {
+            let mut stopping = stop.load(Ordering::Relaxed) || consumer.borrow().recording_ended();
+            let mut caught_up = true;
+            if let Feed::Sources(sources) = &mut self.feed {
+                caught_up = sources.consume(&mut |bytes| show(bytes, audience));
+            }
+            if chores.elapsed() > CHORES {
+                chores = Instant::now();
+                stopping |= do_chores(&self.feed, consumer, audience).is_break();
+            }
+            audience.pause(&mut Pause {
+                feed: &mut self.feed,
+                plan: &mut self.plan,
+                consumer,
+                caught_up,
+            });
+            let Feed::Sources(sources) = &mut self.feed else {
+                return;
+            };
+            if stopping {
+                sources.finish(&mut |bytes| show(bytes, audience));
+                end(&self.feed, consumer, audience);
+                return;
+            }
+            if caught_up {
+                sources.wait(SLEEP);
+            }
+        }
+    }
+
     /// What was delivered and lost so far.
     pub fn stats(&self) -> Stats {
-        stats(&self.probes, &self.consumer.borrow(), &self.cgroup_map)
+        stats(&self.feed, &self.consumer.borrow())
     }
+}
+
+/// What is done about once a second. Breaks off when the audience wants capture to end.
+fn do_chores(feed: &Feed, consumer: &RefCell<Consumer>, audience: &mut dyn Audience) -> ControlFlow<()> {
+    let losses = consumer.borrow_mut().losses(feed);
+    // All of them were lost before this.
+    let now = outside::now();
+    let missed = match feed {
+        Feed::Ring(_) => losses.of_state(),
+        // They tell themselves when what they say of processes is lost.
+        Feed::Sources(_) => 0,
+    };
+    let show = &mut |event: &EventView<'_>| audience.event(event, now);
+    consumer.borrow_mut().chores(now, missed, show);
+    audience.losses(&losses)
+}
+
+/// After the last record.
+fn end(feed: &Feed, consumer: &RefCell<Consumer>, audience: &mut dyn Audience) {
+    let losses = consumer.borrow_mut().losses(feed);
+    if losses.lost + losses.refused > 0 {
+        let _ = audience.losses(&losses);
+    }
+    let now = outside::now();
+    let show = &mut |event: &EventView<'_>| audience.event(event, now);
+    consumer.borrow_mut().end_requests(now, show);
 }
 
 /// Who is shown what capture sees, on the thread that runs it.
@@ -336,10 +416,9 @@ impl Audience for Closures<'_> {
 /// Running capture between two events.
 #[derive(Debug)]
 pub struct Pause<'c> {
-    probes: &'c mut Probes,
+    feed: &'c mut Feed,
     plan: &'c mut Plan,
     consumer: &'c RefCell<Consumer>,
-    cgroup_map: &'c ContainerCgroups,
     caught_up: bool,
 }
 
@@ -361,9 +440,9 @@ impl Pause<'_> {
     pub fn change(&mut self, plan: Plan) -> Result<(), CaptureError> {
         let mut consumer = self.consumer.borrow_mut();
         let shown = std::mem::replace(&mut consumer.shown, plan.shown);
-        if let Err(error) = self.probes.configure(&plan) {
+        if let Err(error) = self.feed.configure(&plan) {
             consumer.shown = shown;
-            if let Err(error) = self.probes.configure(self.plan) {
+            if let Err(error) = self.feed.configure(self.plan) {
                 tracing::error!("what was captured before can't be captured again: {error}");
             }
             return Err(error);
@@ -377,23 +456,17 @@ impl Pause<'_> {
 
     /// What was delivered and lost so far.
     pub fn stats(&self) -> Stats {
-        stats(self.probes, &self.consumer.borrow(), self.cgroup_map)
+        stats(self.feed, &self.consumer.borrow())
     }
 }
 
-fn stats(probes: &Probes, consumer: &Consumer, cgroup_map: &ContainerCgroups) -> Stats {
+fn stats(feed: &Feed, consumer: &Consumer) -> Stats {
     let mut sequences = consumer.sequences.clone();
-    sequences.close(&probes.sequences());
-    Stats {
-        drops: probes.drops(),
+    sequences.close(&feed.sequences());
+    feed.stats(Stats {
         gaps: sequences.gaps,
-        recursion_misses: probes.recursion_misses(),
-        program_runs: probes.program_runs(),
-        cpus: probes.cpus(),
-        misses: probes.misses(),
-        cgroup_map_failures: cgroup_map.failures(),
         ..consumer.stats()
-    }
+    })
 }
 
 /// The state fields look things up in.
@@ -577,11 +650,14 @@ impl Consumer {
     }
 
     fn consume(&mut self, bytes: &[u8], on_event: &mut dyn FnMut(&EventView<'_>)) {
-        let Some((header, event, wire)) = split(bytes) else {
+        let Some((mut header, event, wire)) = split(bytes) else {
             self.undecodable += 1;
             return;
         };
         self.sequences.see(header.cpu, header.stream, header.sequence);
+        if header.stream >= FIRST_SOURCE && header.cgroup == 0 {
+            self.complete(&mut header);
+        }
         if header.flags & FLAG_IO_URING != 0 {
             return self.request(event, &header, bytes, on_event);
         }
@@ -620,6 +696,13 @@ impl Consumer {
                     self.state.processes.rename(header.pid, comm.bytes);
                 }
             }
+            Event::TaskChanged => {
+                let state = wire.param(param!(TaskChanged, "state"));
+                if let Some(state) = state.and_then(|state| TaskState::read(state.bytes)) {
+                    self.state.processes.follow(&header, &state);
+                }
+            }
+            Event::TaskMissed => self.state.processes.resync(header.time),
             Event::CgroupMkdir => {
                 let path = wire
                     .param(param!(CgroupMkdir, "path"))
@@ -644,6 +727,15 @@ impl Consumer {
             }
         }
         self.note_move();
+    }
+
+    /// What a source did not ask of the process is what is known of it.
+    fn complete(&mut self, header: &mut Header) {
+        self.state.processes.ensure(header);
+        (header.uid, header.gid) = (u32::MAX, u32::MAX);
+        if let Some(process) = self.state.processes.get(header.pid) {
+            (header.cgroup, header.uid, header.gid) = (process.cgroup, process.uid, process.gid);
+        }
     }
 
     /// A process that leaves its container for a cgroup of the host's stays the container's, and so does what it starts:
@@ -1059,8 +1151,8 @@ impl Consumer {
         }
     }
 
-    fn losses(&mut self, probes: &Probes) -> Losses {
-        self.losses.look(probes, &self.owners)
+    fn losses(&mut self, feed: &Feed) -> Losses {
+        self.losses.look(feed, &self.owners)
     }
 }
 

@@ -25,7 +25,9 @@ pub enum CaptureError {
         kernel: String,
     },
     /// The configuration asks for a tier that can't be had.
-    #[error("capture tier {0} is not built yet: trampoline and sys_exit are; leave engine.tier on auto")]
+    #[error(
+        "capture tier {0} is not built yet: trampoline, sys_exit and none are; leave engine.tier on auto"
+    )]
     TierNotBuilt(Tier),
     /// The host does not allow the tier that is asked for, or none.
     #[error("this host cannot be watched in capture tier {tier}: {why}")]
@@ -34,6 +36,16 @@ pub enum CaptureError {
         tier: Tier,
         /// What keeps it from working.
         why: String,
+    },
+    /// A source without BPF can't be started or told.
+    #[error("{source_name}: cannot {step}: {reason}")]
+    Source {
+        /// The source's name.
+        source_name: &'static str,
+        /// What was being done.
+        step: String,
+        /// What the kernel said.
+        reason: std::io::Error,
     },
     /// A step of loading the programs failed.
     #[error("{step}: {source}{hint}")]

@@ -8,10 +8,12 @@ use std::path::Path;
 
 use lanner_schema::cgroup::Hierarchy;
 use lanner_schema::host_root::host_root;
+use lanner_schema::tier::Source;
 use nix::errno::Errno;
 use nix::unistd::{SysconfVar, sysconf};
 
 use crate::call_function::SPARE;
+use crate::connector;
 use crate::io_uring::Tracepoints;
 use crate::kernel_types::KernelTypes;
 use crate::raw_program::{self, Hook, NOTHING};
@@ -95,6 +97,50 @@ impl Trials {
     }
 }
 
+/// How it went to start a source without BPF.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceTrial {
+    /// It works.
+    Works,
+    /// It was refused, for this reason.
+    Refused(String),
+}
+
+impl SourceTrial {
+    fn of(result: io::Result<()>) -> SourceTrial {
+        match result {
+            Ok(()) => SourceTrial::Works,
+            Err(error) => SourceTrial::Refused(match error.raw_os_error() {
+                Some(number) => format!("refused by the kernel: {:?}", Errno::from_raw(number)),
+                None => error.to_string(),
+            }),
+        }
+    }
+
+    /// Why it can't be used; `None` when it can.
+    pub fn why_not(&self) -> Option<&str> {
+        match self {
+            SourceTrial::Works => None,
+            SourceTrial::Refused(why) => Some(why),
+        }
+    }
+}
+
+impl fmt::Display for SourceTrial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.why_not().unwrap_or("allowed"))
+    }
+}
+
+/// The sources without BPF, each tried.
+fn try_sources() -> Vec<(Source, SourceTrial)> {
+    let trial = |source| match source {
+        Source::Connector => SourceTrial::of(connector::probe()),
+        Source::Fanotify | Source::Seccomp => SourceTrial::Refused("not built yet".into()),
+    };
+    Source::ALL.map(|source| (source, trial(source))).into()
+}
+
 /// What was found out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
@@ -108,6 +154,8 @@ pub struct Host {
     pub lacking: Vec<(&'static str, &'static str)>,
     /// What can be attached.
     pub trials: Trials,
+    /// The sources that need no BPF.
+    pub sources: Vec<(Source, SourceTrial)>,
     /// The functions there are to attach to.
     pub(crate) types: KernelTypes,
     /// CPUs the kernel may use.
@@ -141,6 +189,7 @@ impl Host {
         Host {
             kernel,
             trials,
+            sources: try_sources(),
             types,
             btf: Path::new("/sys/kernel/btf/vmlinux").exists(),
             missing_capabilities: missing(effective_capabilities(&status)),

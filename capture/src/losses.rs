@@ -9,7 +9,7 @@ use std::sync::Arc;
 use lanner_schema::container::Owner;
 use lanner_schema::event::Event;
 
-use crate::bpf::Probes;
+use crate::feed::Feed;
 use crate::id_map::IdMap;
 use crate::owner::Owners;
 use crate::plan::is_followed;
@@ -112,14 +112,14 @@ pub(crate) struct LossWatch {
 
 impl LossWatch {
     /// What changed since the last look. Three counters are read; the rest only when something was lost.
-    pub(crate) fn look(&mut self, probes: &Probes, owners: &Owners) -> Losses {
+    pub(crate) fn look(&mut self, feed: &Feed, owners: &Owners) -> Losses {
         let mut by_event = Vec::new();
-        if rise(&mut self.seen, probes.lost()) > 0 {
-            by_event = self.lost_by_event(&probes.drops());
+        if rise(&mut self.seen, feed.lost()) > 0 {
+            by_event = self.lost_by_event(&feed.drops());
         }
         // After the lost ones, which are among them.
-        let begun = probes.sequences().iter().flatten().sum();
-        let refused = probes.refused();
+        let begun = feed.sequences().iter().flatten().sum();
+        let refused = feed.refused();
         let mut losses = Losses {
             begun: rise(&mut self.begun, begun),
             // More was lost since the sum was read: it is theirs, so that nothing contradicts it.
@@ -130,9 +130,9 @@ impl LossWatch {
         };
         if losses.lost > 0 {
             self.lost += losses.lost;
-            losses.by_loser = self.losers(&probes.losing_cgroups(), owners, self.lost);
+            losses.by_loser = self.losers(&feed.losing_cgroups(), owners, self.lost);
             if self.cgroups.len() > ROOM_FOR {
-                self.make_room(probes);
+                self.make_room(feed);
             }
         }
         losses
@@ -195,11 +195,11 @@ impl LossWatch {
 
     /// Takes cgroups that lost nothing since the last look out of the kernel's table. A loss at this very moment is then
     /// one of nobody's.
-    fn make_room(&mut self, probes: &Probes) {
-        let now = probes.losing_cgroups();
+    fn make_room(&mut self, feed: &Feed) {
+        let now = feed.losing_cgroups();
         for (cgroup, count) in now.into_iter().filter(|(cgroup, _)| *cgroup != 0) {
             if self.cgroups.get(&cgroup) == Some(&count) {
-                probes.forget_losing_cgroup(cgroup);
+                feed.forget_losing_cgroup(cgroup);
                 self.cgroups.remove(&cgroup);
             }
         }

@@ -27,6 +27,14 @@ pub(crate) fn is_of_procfs(procfs: &Path) -> bool {
     namespace == Some(FIRST)
 }
 
+/// True when a procfs numbers processes as this process's own namespace does.
+pub(crate) fn is_own(procfs: &Path) -> bool {
+    // Each namespace below the procfs's own adds a number to those it shows of us.
+    let status = fs::read_to_string(procfs.join("self/status")).unwrap_or_default();
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    numbers.is_some_and(|numbers| numbers.split_whitespace().count() == 1)
+}
+
 fn namespace(procfs: &Path, process: &str) -> Option<u64> {
     let namespace = fs::metadata(procfs.join(process).join("ns/pid")).ok()?;
     Some(namespace.ino())
@@ -48,5 +56,8 @@ mod tests {
         fs::write(folder.path().join("self/status"), "NSpid:\t7\n").unwrap();
         assert!(!is_of_procfs(folder.path()));
         assert_eq!(is_first(), is_of_procfs(Path::new("/proc")));
+        assert!(is_own(Path::new("/proc")) && is_own(folder.path()));
+        fs::write(folder.path().join("self/status"), "NSpid:\t712\t7\n").unwrap();
+        assert!(!is_own(folder.path()), "it is an outer one's");
     }
 }

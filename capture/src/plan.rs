@@ -8,10 +8,11 @@ use lanner_schema::call_class::ClassSet;
 use lanner_schema::cgroup::Controller;
 use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventRow, EventSet, MAX_SNAPLEN, Needs, SNAPLEN};
 use lanner_schema::io_uring::{self, OPERATIONS, Operation};
+use lanner_schema::tier::Source;
 
 use crate::call_function::{CallFunction, CallFunctions};
 use crate::error::CaptureError;
-use crate::host::Host;
+use crate::host::{Host, SourceTrial};
 use crate::io_uring::Tracepoints;
 use crate::kernel_types::{SCHEDULE_TAIL, SECURE_COMPUTING};
 use crate::process_table::param;
@@ -69,6 +70,8 @@ pub struct Plan {
     pub reason: String,
     /// Every tier, best first, and why this host cannot be watched in it; `None` where it can.
     pub tiers: Vec<(Tier, Option<String>)>,
+    /// Without BPF: the sources, and why one is not used; `None` where it is. None in the other tiers.
+    pub sources: Vec<(Source, Option<String>)>,
     /// In tier A, the functions at whose end there is a program.
     pub ends: BTreeMap<String, CallFunction>,
     /// The same at their beginning.
@@ -145,6 +148,9 @@ fn read_at_enter(captured: EventSet, params: &[u32; EVENT_COUNT]) -> EventSet {
 fn why_not(tier: Tier, host: &Host, functions: &CallFunctions) -> Option<String> {
     let trials = &host.trials;
     match tier {
+        Tier::Trampoline | Tier::SysExit if !host.missing_capabilities.is_empty() => {
+            Some(format!("{} is missing", host.missing_capabilities.join(", ")))
+        }
         Tier::Trampoline | Tier::SysExit if !host.btf => {
             Some(format!("kernel {} has no type information", host.kernel))
         }
@@ -161,8 +167,18 @@ fn why_not(tier: Tier, host: &Host, functions: &CallFunctions) -> Option<String>
             Some(format!("the kernel has no type information for {SCHEDULE_TAIL}"))
         }
         Tier::Trampoline | Tier::SysExit => None,
+        Tier::None if host.sources.iter().any(|(_, trial)| trial.why_not().is_none()) => None,
+        Tier::None => Some(without_sources(host)),
         _ => Some("not built yet".into()),
     }
+}
+
+/// Why there is no source without BPF.
+fn without_sources(host: &Host) -> String {
+    let sources = host.sources.iter();
+    let refused = sources.filter_map(|(source, trial)| Some((source.name(), trial.why_not()?)));
+    let refused: Vec<String> = refused.map(|(source, why)| format!("{source}: {why}")).collect();
+    refused.join(", ")
 }
 
 /// The first few of some names.
@@ -188,18 +204,8 @@ fn reason(chosen: Tier, asked: Tier, tiers: &[(Tier, Option<String>)]) -> String
 /// # Errors
 /// When no tier that is built works on this host, or the one asked for does not.
 pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, CaptureError> {
-    if matches!(config.tier, Tier::Raw | Tier::None) {
+    if config.tier == Tier::Raw {
         return Err(CaptureError::TierNotBuilt(config.tier));
-    }
-    if !host.missing_capabilities.is_empty() {
-        return Err(CaptureError::Privilege {
-            missing: host.missing_capabilities.join(", "),
-        });
-    }
-    if !host.btf {
-        return Err(CaptureError::NoBtf {
-            kernel: host.kernel.clone(),
-        });
     }
     let shown = match config.unnamed_io {
         true => needs.events.union(needs.unnamed_io),
@@ -238,6 +244,18 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
     };
     let tier = match (config.tier, possible) {
         (Tier::Auto, Some(best)) => best,
+        (Tier::Auto | Tier::Trampoline | Tier::SysExit, _)
+            if !host.missing_capabilities.is_empty() && config.tier != Tier::None =>
+        {
+            return Err(CaptureError::Privilege {
+                missing: host.missing_capabilities.join(", "),
+            });
+        }
+        (Tier::Auto | Tier::Trampoline | Tier::SysExit, _) if !host.btf => {
+            return Err(CaptureError::NoBtf {
+                kernel: host.kernel.clone(),
+            });
+        }
         (Tier::Auto, None) => {
             return Err(CaptureError::TierRefused {
                 tier: Tier::SysExit,
@@ -249,6 +267,21 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
             None => asked,
         },
     };
+    let mut sources = Vec::new();
+    let (mut shown, mut captured) = (shown, captured);
+    if tier == Tier::None {
+        let why_not = |trial: &SourceTrial| trial.why_not().map(str::to_owned);
+        sources = host
+            .sources
+            .iter()
+            .map(|(source, trial)| (*source, why_not(trial)))
+            .collect();
+        let in_force = || sources.iter().filter(|(_, why)| why.is_none());
+        let is_seen =
+            |event: Event| !event.row().is_kernel() || in_force().any(|(source, _)| source.sees(event));
+        shown = shown.iter().filter(|event| is_seen(*event)).collect();
+        captured = shown;
+    }
     let (mut ends, mut starts) = (BTreeMap::new(), BTreeMap::new());
     if tier == Tier::Trampoline {
         starts = CallFunctions::of(read_at_enter(captured, &params), &host.types).found;
@@ -264,6 +297,7 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         tier,
         reason: reason(tier, config.tier, &tiers),
         tiers,
+        sources,
         ends,
         starts,
         children,
@@ -278,7 +312,9 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         drop_failed: config.drop_failed,
         snaplen: u32::try_from(config.snaplen.min(MAX_SNAPLEN)).unwrap_or(u32::MAX),
         ring_bytes: ring_bytes(config, host.cpus),
-        io_uring: host.io_uring.filter(|_| shown.iter().any(io_uring::raises)),
+        io_uring: host
+            .io_uring
+            .filter(|_| tier != Tier::None && shown.iter().any(io_uring::raises)),
         controller: host.cgroups.as_ref().and_then(|cgroups| cgroups.controller),
     })
 }
@@ -297,6 +333,12 @@ fn classes(needs: &Needs) -> [ClassSet; EVENT_COUNT] {
 }
 
 impl Plan {
+    /// The sources without BPF that are used.
+    pub fn sources_in_force(&self) -> impl Iterator<Item = Source> {
+        let sources = self.sources.iter().filter(|(_, why)| why.is_none());
+        sources.map(|(source, _)| *source)
+    }
+
     /// The calls of which not all are captured.
     pub fn filtered(&self) -> impl Iterator<Item = (Event, ClassSet)> {
         let classes = |event: Event| (event, self.classes[event as usize]);
@@ -326,15 +368,30 @@ impl Plan {
     }
 }
 
+impl Plan {
+    fn write_sources(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.sources_in_force().map(Source::name).collect();
+        write!(f, "from {}", names.join(", "))?;
+        for (source, why) in &self.sources {
+            if let Some(why) = why {
+                write!(f, "; not {}: {why}", source.name())?;
+            }
+        }
+        write!(f, "; {} event types for rules", self.shown.len())
+    }
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tier {}: {}; ", self.tier, self.reason,)?;
+        if self.tier == Tier::None {
+            return self.write_sources(f);
+        }
         write!(
             f,
-            "tier {}: {}{}; {} event types for rules, {} in all, plus the life of processes; a ring of {}",
-            self.tier,
-            self.reason,
+            "{}{} event types for rules, {} in all, plus the life of processes; a ring of {}",
             match self.tier {
-                Tier::Trampoline => format!("; {} functions of calls", self.ends.len()),
+                Tier::Trampoline => format!("{} functions of calls; ", self.ends.len()),
                 _ => String::new(),
             },
             self.shown.len(),
@@ -386,7 +443,7 @@ mod tests {
     use lanner_schema::call_class::CallClass;
 
     use super::*;
-    use crate::host::{Trial, Trials};
+    use crate::host::{SourceTrial, Trial, Trials};
     use crate::kernel_types::{Function, KernelTypes};
     use nix::errno::Errno;
 
@@ -402,6 +459,7 @@ mod tests {
                 raw_tracepoint: Trial::Works,
                 iterator: Trial::Works,
             },
+            sources: Vec::new(),
             types: KernelTypes::default(),
             cpus: 2,
             io_uring: None,
@@ -624,13 +682,77 @@ mod tests {
     }
 
     #[test]
+    fn where_no_program_can_be_attached_the_sources_there_are_watch() {
+        let refused = SourceTrial::Refused("refused by the kernel: EPERM".into());
+        let restricted = Host {
+            missing_capabilities: vec!["CAP_BPF".into()],
+            sources: vec![
+                (Source::Fanotify, refused.clone()),
+                (Source::Connector, SourceTrial::Works),
+            ],
+            ..host()
+        };
+        let needs = Needs {
+            events: [Event::Execve, Event::Openat, Event::Container]
+                .into_iter()
+                .collect(),
+            ..Needs::default()
+        };
+        let planned = |host: &Host, tier| {
+            let config = Config {
+                tier,
+                ..Config::default()
+            };
+            plan(host, &needs, &config)
+        };
+        let found = planned(&restricted, Tier::Auto).unwrap();
+        assert_eq!(found.tier, Tier::None);
+        assert_eq!(
+            found.shown,
+            [Event::Execve, Event::Container].into_iter().collect()
+        );
+        let text = found.to_string();
+        for part in [
+            "not sys_exit: CAP_BPF is missing",
+            "from connector; not fanotify: refused by the kernel: EPERM",
+            "2 event types",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(matches!(
+            planned(&restricted, Tier::SysExit),
+            Err(CaptureError::Privilege { .. })
+        ));
+        // Asked for where programs could be attached, and where nothing is left.
+        let free = Host {
+            sources: restricted.sources.clone(),
+            ..host()
+        };
+        assert_eq!(planned(&free, Tier::Auto).unwrap().tier, Tier::SysExit);
+        assert_eq!(
+            planned(&free, Tier::None).unwrap().reason,
+            "engine.tier asks for it"
+        );
+        let nothing = Host {
+            sources: vec![(Source::Connector, refused)],
+            ..host()
+        };
+        let error = planned(&nothing, Tier::None).unwrap_err();
+        assert!(error.to_string().contains("connector: refused"), "{error}");
+    }
+
+    #[test]
     fn the_tiers_that_can_be_started_are_those_said_to_be_built() {
         for tier in lanner_schema::tier::Tier::ALL {
             let config = Config {
                 tier: Tier::parse(tier.name()).unwrap(),
                 ..Config::default()
             };
-            let planned = plan(&generous(&[]), &Needs::default(), &config);
+            let host = Host {
+                sources: vec![(Source::Connector, SourceTrial::Works)],
+                ..generous(&[])
+            };
+            let planned = plan(&host, &Needs::default(), &config);
             assert_eq!(planned.is_ok(), tier.is_built(), "{}", tier.name());
         }
     }

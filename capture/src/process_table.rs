@@ -231,6 +231,40 @@ impl ProcessTable {
         self.doubted_at = now;
     }
 
+    /// News of processes were lost, and those of a source that tells nothing else do not show it: every process is compared
+    /// with /proc now. `now` is in nanoseconds since boot.
+    pub(crate) fn resync(&mut self, now: u64) {
+        self.now = self.now.max(now);
+        let running = self.procfs.pids();
+        if running.is_empty() {
+            return;
+        }
+        let ended: HashSet<u32> = self.ended.iter().map(|(_, pid, _)| *pid).collect();
+        for (pid, known) in &self.known {
+            if !running.contains(pid) && !ended.contains(pid) {
+                self.ended.push_back((self.now, *pid, known.process.number));
+                self.counts.purged += 1;
+            }
+        }
+        for pid in running {
+            let header = Header {
+                pid,
+                time: now,
+                ..Header::default()
+            };
+            match self.known.get_mut(&pid) {
+                Some(known)
+                    if self.procfs.is_same(pid, known.process.start_time)
+                        && self.procfs.still_runs(&known.process) =>
+                {
+                    self.counts.doubted += 1;
+                    self.procfs.look_again(&mut known.process);
+                }
+                _ => self.repair(&header),
+            }
+        }
+    }
+
     /// Of how many doubts a process is free that was as `sure` at the time of a record.
     fn sure_at(&self, time: u64, sure: u32) -> u32 {
         match time < self.doubted_at {
@@ -427,6 +461,7 @@ impl ProcessTable {
         if pid == 0 {
             return;
         }
+        let is_told = |index: usize| wire.param(index).is_some();
         let ppid = id(param!(TaskFork, "ppid"));
         self.ensure_parents(ppid);
         let mut child = match self.get(header.pid) {
@@ -436,19 +471,30 @@ impl ProcessTable {
         };
         child.number = 0;
         child.pid = pid;
-        child.vpid = id(param!(TaskFork, "child_vpid"));
+        child.vpid = match is_told(param!(TaskFork, "child_vpid")) {
+            true => id(param!(TaskFork, "child_vpid")),
+            // Its parent's namespace is the first one as far as that has one number: so has the child, most likely.
+            false if child.vpid == header.pid => pid,
+            false => self.procfs.number_inside(pid).unwrap_or(0),
+        };
         // One that is to be a sibling of who made it (CLONE_PARENT) has its parent, also one that has ended since.
         if ppid == header.pid || child.parent == 0 {
             child.ppid = ppid;
             child.parent = 0;
         }
         child.start_time = boot.wrapping_add(number(param!(TaskFork, "start_time")));
-        child.pgid = id(param!(TaskFork, "pgid"));
-        child.vpgid = id(param!(TaskFork, "vpgid"));
-        child.sid = id(param!(TaskFork, "sid"));
-        child.uid = header.uid;
-        child.gid = header.gid;
-        child.cgroup = header.cgroup;
+        // Not told, it is in those of its parent.
+        if is_told(param!(TaskFork, "pgid")) {
+            child.pgid = id(param!(TaskFork, "pgid"));
+            child.vpgid = id(param!(TaskFork, "vpgid"));
+            child.sid = id(param!(TaskFork, "sid"));
+        }
+        // Nobody's, when neither the record nor the table had the parent's.
+        if (header.uid, header.cgroup) != (u32::MAX, 0) {
+            child.uid = header.uid;
+            child.gid = header.gid;
+            child.cgroup = header.cgroup;
+        }
         if child.vpid == 1 {
             child.pidns_start = child.start_time;
         }
@@ -467,7 +513,8 @@ impl ProcessTable {
         }
     }
 
-    /// A program was replaced: `sched_process_exec`.
+    /// A program was replaced: `sched_process_exec`. What a record of another source does not tell is as it was; the program
+    /// is one that nothing is known of then.
     pub(crate) fn exec(&mut self, header: &Header, wire: &Wire<'_>) {
         let boot = self.boot();
         let bytes = |index: usize| wire.param(index).map_or(&[][..], |p| p.bytes);
@@ -498,12 +545,42 @@ impl ProcessTable {
             )
         }
         .in_directory(&cwd);
-        let start_time = boot.wrapping_add(number(param!(TaskExec, "start_time")));
-        let pidns_start = match number(param!(TaskExec, "pidns_start")) {
-            0 => 0,
-            start => boot.wrapping_add(start),
+        let before = self.get(header.pid);
+        let start_time = match wire.number(param!(TaskExec, "start_time")) {
+            Some(start) => boot.wrapping_add(start),
+            None => before.map_or(0, |p| p.start_time),
         };
-        self.learn_namespace_start(header.pid, pidns_start);
+        let was = before.filter(|p| p.start_time.abs_diff(start_time) < TICKS);
+        let id_or = |index: usize, was_id: fn(&Process) -> u32| match wire.number(index) {
+            Some(id) => u32::try_from(id).unwrap_or(0),
+            None => was.map_or(0, was_id),
+        };
+        let set_or = |index: usize, was_set: fn(&Process) -> u64| {
+            wire.number(index).unwrap_or_else(|| was.map_or(0, was_set))
+        };
+        let vpid = id_or(param!(TaskExec, "vpid"), |p| p.vpid);
+        let sid = id_or(param!(TaskExec, "sid"), |p| p.sid);
+        let pgid = id_or(param!(TaskExec, "pgid"), |p| p.pgid);
+        let vpgid = id_or(param!(TaskExec, "vpgid"), |p| p.vpgid);
+        let loginuid = id_or(param!(TaskExec, "loginuid"), |p| p.loginuid);
+        let tty = id_or(param!(TaskExec, "tty"), |p| p.tty);
+        let cap_inheritable = set_or(param!(TaskExec, "cap_inheritable"), |p| p.cap_inheritable);
+        let cap_permitted = set_or(param!(TaskExec, "cap_permitted"), |p| p.cap_permitted);
+        let cap_effective = set_or(param!(TaskExec, "cap_effective"), |p| p.cap_effective);
+        let cwd = match (wire.param(directory), was) {
+            (None, Some(was)) => was.cwd.clone(),
+            _ => cwd.into(),
+        };
+        let pidns_start = match wire.number(param!(TaskExec, "pidns_start")) {
+            Some(0) => 0,
+            Some(start) => boot.wrapping_add(start),
+            None if vpid == 1 => start_time,
+            // With another number than it was started with it was started into another namespace.
+            None => was.filter(|p| p.vpid == vpid).map_or(0, |p| p.pidns_start),
+        };
+        if wire.param(param!(TaskExec, "pidns_start")).is_some() {
+            self.learn_namespace_start(header.pid, pidns_start);
+        }
         // Once the parent has ended the kernel names the reaper; a rule means the process that started this one.
         let known = self
             .get(header.pid)
@@ -525,25 +602,25 @@ impl ProcessTable {
             number: same,
             parent,
             pid: header.pid,
-            vpid: id(param!(TaskExec, "vpid")),
+            vpid,
             ppid,
-            sid: id(param!(TaskExec, "sid")),
-            pgid: id(param!(TaskExec, "pgid")),
-            vpgid: id(param!(TaskExec, "vpgid")),
+            sid,
+            pgid,
+            vpgid,
             uid: header.uid,
             gid: header.gid,
-            loginuid: id(param!(TaskExec, "loginuid")),
-            tty: id(param!(TaskExec, "tty")),
-            cap_inheritable: number(param!(TaskExec, "cap_inheritable")),
-            cap_permitted: number(param!(TaskExec, "cap_permitted")),
-            cap_effective: number(param!(TaskExec, "cap_effective")),
+            loginuid,
+            tty,
+            cap_inheritable,
+            cap_permitted,
+            cap_effective,
             start_time,
             exec_time: boot.wrapping_add(header.time),
             pidns_start,
             cgroup: header.cgroup,
             escaped_from,
             cgroups,
-            cwd: cwd.into(),
+            cwd,
             image: Arc::new(image),
         };
         if was_in != 0 && was_in != header.cgroup {

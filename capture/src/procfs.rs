@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lanner_schema::process::{Image, Process};
+use lanner_schema::record::TaskState;
 use nix::unistd::{SysconfVar, sysconf};
 
 use crate::cgroup::Cgroups;
@@ -183,6 +184,31 @@ impl Procfs {
             cgroups: self.cgroup_names.of(cgroup, pid),
             cwd: cwd.into(),
             image: Arc::new(image),
+        })
+    }
+
+    /// The number of a process in its own pid namespace; `None` when it is gone.
+    pub(crate) fn number_inside(&self, pid: u32) -> Option<u32> {
+        let status = self.outside.read(&self.directory(pid).join("status"), FILE_MAX)?;
+        Status::parse(&String::from_utf8_lossy(&status)).vpid
+    }
+
+    /// What calls change of a process, as it is now; `None` when it is gone.
+    pub(crate) fn state(&self, pid: u32) -> Option<TaskState> {
+        let file = |name: &str| self.outside.read(&self.directory(pid).join(name), FILE_MAX);
+        let stat = Stat::parse(&file("stat")?)?;
+        let status = Status::parse(&String::from_utf8_lossy(&file("status")?));
+        Some(TaskState {
+            pid,
+            sid: stat.sid,
+            pgid: stat.pgid,
+            vpgid: status.vpgid.unwrap_or(stat.pgid),
+            tty: stat.tty,
+            uid: status.euid,
+            gid: status.egid,
+            cap_inheritable: status.capabilities[0],
+            cap_permitted: status.capabilities[1],
+            cap_effective: status.who.effective,
         })
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, ParamType};
 use lanner_schema::record::{self, Wire};
+use lanner_schema::tier::Source;
 
 use crate::losses::Loser;
 
@@ -62,6 +63,18 @@ pub struct Stats {
     pub requests_crowded: u64,
     /// Container cgroups that could not be written to the kernel's map.
     pub cgroup_map_failures: u64,
+    /// Of a host without BPF: what its sources counted.
+    pub sources: Vec<SourceStats>,
+}
+
+/// What a source counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceStats {
+    /// Which.
+    pub source: Source,
+    /// What, and how often: `delivered`, `queue_full`, `overflow` (events the kernel dropped, of which nothing else is
+    /// known), `gone` (processes that had ended before they could be asked about), `failed`.
+    pub counts: Vec<(&'static str, u64)>,
 }
 
 impl Stats {
@@ -156,6 +169,11 @@ impl fmt::Display for Stats {
             ]);
         for (name, count) in counters.filter(|(_, count)| *count > 0) {
             writeln!(f, "{name}: {count}")?;
+        }
+        for SourceStats { source, counts } in &self.sources {
+            for (name, count) in counts.iter().filter(|(_, count)| *count > 0) {
+                writeln!(f, "{}, {name}: {count}", source.name())?;
+            }
         }
         write!(f, "Processes known: {}", self.processes)
     }

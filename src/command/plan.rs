@@ -10,6 +10,7 @@ use clap::Args;
 use lanner_capture::{CaptureError, Host, Plan, Program};
 use lanner_schema::event::{Event, EventSet};
 use lanner_schema::task::TaskValue;
+use lanner_schema::tier::Source;
 
 use super::rules_options::RulesOptions;
 use crate::{load, log, run};
@@ -73,6 +74,12 @@ impl Planned {
     fn of(plan: Plan) -> Result<Planned, CaptureError> {
         let programs = plan.programs()?;
         Ok(Planned { plan, programs })
+    }
+
+    /// The events that a source without BPF tells of.
+    fn seen_by(&self, source: Source) -> EventSet {
+        let captured = self.plan.captured.iter();
+        captured.filter(|event| source.sees(*event)).collect()
     }
 
     /// The events that are captured: those for rules first.

@@ -57,9 +57,9 @@ pub const DIRECT_DESCRIPTOR: i64 = 1 << 32;
 /// The number of a descriptor that was made without anybody being told which.
 pub const UNTOLD_DESCRIPTOR: i64 = DIRECT_DESCRIPTOR - 1;
 
-/// Programs that number their records independently, because one may interrupt another on the same CPU. Those of `busy` are
-/// all lost: they were not begun because another was.
-pub const STREAMS: [&str; 10] = [
+/// Programs that number their records independently, because one may interrupt another on the same CPU, and the sources of
+/// a host without BPF. Those of `busy` are all lost: they were not begun because another was.
+pub const STREAMS: [&str; 13] = [
     "sys_exit",
     "exec",
     "fork",
@@ -70,7 +70,13 @@ pub const STREAMS: [&str; 10] = [
     "busy",
     "io_uring_submit",
     "io_uring_complete",
+    "fanotify",
+    "connector",
+    "seccomp",
 ];
+
+/// The first stream of [`STREAMS`] that no BPF program writes: those of [`Source`](crate::tier::Source), in its order.
+pub const FIRST_SOURCE: u8 = 10;
 
 /// Why the kernel side lost a record, in the order of its counters.
 pub const DROP_REASONS: [&str; 2] = ["ring_full", "scratch_overwritten"];
@@ -113,6 +119,9 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 impl Header {
+    /// Where the sequence number is among a header's bytes.
+    pub const SEQUENCE: std::ops::Range<usize> = 8..16;
+
     /// Reads a header; `None` when the bytes are too few.
     pub fn read(bytes: &[u8]) -> Option<Header> {
         let bytes: &[u8; HEADER_LEN] = bytes.first_chunk()?;

@@ -5,6 +5,7 @@
 
 use crate::event::{Event, Extractor, FdUse, Origin, Param, param_index};
 use crate::io_uring;
+use crate::record::FIRST_SOURCE;
 
 /// A way of getting events, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,7 +51,7 @@ impl Tier {
 
     /// Whether this build can run in it. What is said about the others is what they are designed to give.
     pub const fn is_built(self) -> bool {
-        matches!(self, Tier::Trampoline | Tier::SysExit)
+        matches!(self, Tier::Trampoline | Tier::SysExit | Tier::None)
     }
 
     /// How well events of this type are seen. Those that are not the kernel's are the same in every tier.
@@ -297,6 +298,48 @@ enum NoBpf {
     Nothing,
 }
 
+/// A source of events on a host without BPF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// fanotify: what happened to a file, by which process.
+    Fanotify,
+    /// The process connector: forks, execs, exits and what a process changes of itself.
+    Connector,
+    /// seccomp notify: the arguments of a call before it is done.
+    Seccomp,
+}
+
+impl Source {
+    /// Every source, in the order of their streams ([`crate::record::FIRST_SOURCE`]).
+    pub const ALL: [Source; 3] = [Source::Fanotify, Source::Connector, Source::Seccomp];
+
+    /// Its name: that of its stream.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Source::Fanotify => "fanotify",
+            Source::Connector => "connector",
+            Source::Seccomp => "seccomp",
+        }
+    }
+
+    /// The number of its stream.
+    pub const fn stream(self) -> u8 {
+        FIRST_SOURCE + self as u8
+    }
+
+    /// True for events that it tells of.
+    pub fn sees(self, event: Event) -> bool {
+        event.row().is_kernel()
+            && self
+                == match without_bpf(event) {
+                    NoBpf::Fanotify => Source::Fanotify,
+                    NoBpf::Connector => Source::Connector,
+                    NoBpf::Seccomp => Source::Seccomp,
+                    NoBpf::Nothing => return false,
+                }
+    }
+}
+
 fn without_bpf(event: Event) -> NoBpf {
     use Event as E;
     match event {
@@ -413,6 +456,18 @@ mod tests {
 
     fn of(tier: Tier, event: Event, param: &str) -> Quality {
         tier.param(event, event.row().param(param).unwrap())
+    }
+
+    #[test]
+    fn sources_have_the_streams_of_their_names() {
+        for source in Source::ALL {
+            assert_eq!(
+                crate::record::STREAMS[usize::from(source.stream())],
+                source.name()
+            );
+        }
+        assert!(Source::Connector.sees(Event::Execve) && !Source::Fanotify.sees(Event::Execve));
+        assert!(Source::ALL.iter().all(|source| !source.sees(Event::Container)));
     }
 
     #[test]

@@ -21,9 +21,11 @@ struct HostJson<'a> {
     types: bool,
     missing_capabilities: &'a [String],
     programs: Vec<TrialJson>,
+    /// What needs no BPF.
+    sources: Vec<TrialJson>,
 }
 
-/// A kind of program, and how it went to attach one.
+/// A kind of program or source, and how it went to attach one.
 #[derive(Serialize)]
 struct TrialJson {
     kind: &'static str,
@@ -37,6 +39,8 @@ struct PlanJson<'a> {
     reason: &'a str,
     tiers: Vec<TierJson<'a>>,
     programs: Vec<ProgramJson<'a>>,
+    /// In tier none, what takes the place of programs.
+    sources: Vec<SourceJson>,
     events: Vec<EventJson>,
     ring_bytes: usize,
     snaplen: u32,
@@ -56,6 +60,12 @@ struct TierJson<'a> {
 #[derive(Serialize)]
 struct ProgramJson<'a> {
     hook: &'a str,
+    events: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct SourceJson {
+    source: &'static str,
     events: Vec<&'static str>,
 }
 
@@ -83,6 +93,15 @@ pub(super) fn render(host: &Host, planned: &Result<Planned, CaptureError>) -> an
                     said: trial.to_string(),
                 })
                 .into(),
+            sources: host
+                .sources
+                .iter()
+                .map(|(source, trial)| TrialJson {
+                    kind: source.name(),
+                    allowed: trial.why_not().is_none(),
+                    said: trial.to_string(),
+                })
+                .collect(),
         },
         plan: planned.as_ref().ok().map(plan),
         error: planned.as_ref().err().map(ToString::to_string),
@@ -110,6 +129,13 @@ fn plan(planned: &Planned) -> PlanJson<'_> {
             .map(|program| ProgramJson {
                 hook: &program.hook,
                 events: names(program.events),
+            })
+            .collect(),
+        sources: plan
+            .sources_in_force()
+            .map(|source| SourceJson {
+                source: source.name(),
+                events: names(planned.seen_by(source)),
             })
             .collect(),
         events: planned.events().into_iter().map(event).collect(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use lanner_capture::Host;
+use lanner_capture::{Host, Tier};
 
 use super::{Captured, Planned, names};
 use crate::load::count;
@@ -19,6 +19,7 @@ pub(super) fn render(host: &Host, planned: Option<&Planned>) -> String {
         out.push('\n');
     }
     facts(&mut out, host);
+    sources(&mut out, host);
     if let Some(planned) = planned {
         tiers(&mut out, planned);
         programs(&mut out, planned);
@@ -48,6 +49,13 @@ fn facts(out: &mut String, host: &Host) {
     }
 }
 
+fn sources(out: &mut String, host: &Host) {
+    for (index, (source, trial)) in host.sources.iter().enumerate() {
+        let label = if index == 0 { "Sources" } else { "" };
+        row(out, label, &format!("{:<16} {trial}", source.name()));
+    }
+}
+
 fn tiers(out: &mut String, planned: &Planned) {
     for (index, (tier, why_not)) in planned.plan.tiers.iter().enumerate() {
         let label = if index == 0 { "Tiers" } else { "" };
@@ -61,6 +69,20 @@ fn tiers(out: &mut String, planned: &Planned) {
 }
 
 fn programs(out: &mut String, planned: &Planned) {
+    if planned.plan.tier == Tier::None {
+        let _ = writeln!(
+            out,
+            "\n{}:",
+            count(planned.plan.sources_in_force().count(), "source")
+        );
+        for source in planned.plan.sources_in_force() {
+            let _ = writeln!(out, "  {}", source.name());
+            for line in wrapped(&names(planned.seen_by(source)).join(" "), WIDTH) {
+                let _ = writeln!(out, "      {line}");
+            }
+        }
+        return;
+    }
     let _ = writeln!(out, "\n{}:", count(planned.programs.len(), "program"));
     for program in &planned.programs {
         let _ = writeln!(out, "  {}", program.hook);

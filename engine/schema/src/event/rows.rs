@@ -1077,6 +1077,14 @@ events! {
     TaskRename "task_rename" Internal x86_64 [] i386 [] aarch64 [] => {
         comm: CharBuf, Program;
     }
+    /// Lanner's own: a process changed its ids, its session or its capabilities, and is like this now (the process
+    /// connector).
+    TaskChanged "task_changed" Internal x86_64 [] i386 [] aarch64 [] => {
+        state: ByteBuf, Program;
+    }
+    /// Lanner's own: news of processes were lost, nobody knows which (the process connector).
+    TaskMissed "task_missed" Internal x86_64 [] i386 [] aarch64 [] => {
+    }
     /// Lanner's own: a cgroup was made, in the hierarchy by which containers are told apart (`cgroup_mkdir`).
     CgroupMkdir "cgroup_mkdir" Internal x86_64 [] i386 [] aarch64 [] => {
         id: U64, Program;
