@@ -61,6 +61,44 @@ fn said(lanner: &Lanner, what: &str) -> usize {
 }
 
 #[test]
+fn a_changed_rule_in_a_directory_of_a_config_map_is_in_force() {
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    // As the Helm chart has it: rules.d is a link to a directory below the link that is replaced.
+    let version = |name: &str, text: &str| {
+        fs::create_dir_all(dir.join(name).join("rules.d")).unwrap();
+        fs::write(dir.join(name).join("rules.d/shop.yaml"), text).unwrap();
+        symlink(name, dir.join("..data_tmp")).unwrap();
+        fs::rename(dir.join("..data_tmp"), dir.join("..data")).unwrap();
+    };
+    version("..1", &rule("One", dir, ""));
+    let rules = dir.join("rules.d");
+    symlink("..data/rules.d", &rules).unwrap();
+    let lanner = start(&rules, &[]);
+    open(dir, "first");
+    lanner.wait_for_alert("the first rule", |alert| is(alert, "One", "first"));
+    for (number, name) in [("..2", "Two"), ("..3", "Three")] {
+        version(number, &rule(name, dir, ""));
+        lanner.wait_for_log("that it reloaded", |line| {
+            line.contains("reloaded (a file changed)")
+        });
+        wait_for(name, LIMIT, || {
+            open(dir, name);
+            lanner
+                .alerts()
+                .iter()
+                .any(|alert| is(alert, name, name))
+                .then_some(())
+        });
+    }
+    assert!(lanner.stop().status.success());
+}
+
+#[test]
 fn changed_files_are_in_force_and_bad_ones_leave_the_rules_as_they_are() {
     if let Some(reason) = lanner::impossible() {
         return skip(&reason);
