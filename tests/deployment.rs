@@ -16,7 +16,7 @@ use serde_json::Value;
 use support::containerd::{BUSYBOX, Containerd, Run, SHADOW};
 use support::cri::{self, ContainerConfig};
 use support::lanner::{self, Lanner, field};
-use support::{repository, skip, wait_for};
+use support::{machine, repository, skip, wait_for};
 
 /// The image as the manifest names it, and as a runtime's store does.
 const IMAGE: (&str, &str) = ("lanner:dev", "docker.io/library/lanner:dev");
@@ -29,6 +29,13 @@ const RULES: &str = r#"
   desc: For this test
   condition: evt.type in (open, openat, openat2) and fd.filename = PROBE and proc.name in (sh, cat)
   output: "probe (id=%container.id pod=%k8s.pod.name user=%user.name name=%proc.name exe=%proc.exepath cwd=%proc.cwd)"
+  priority: WARNING
+"#;
+const PROGRAM_RULES: &str = r#"
+- rule: Probe
+  desc: For this test
+  condition: evt.type in (execve, execveat) and proc.cmdline contains PROBE and container.id != host
+  output: "probe (id=%container.id name=%container.name pod=%k8s.pod.name exe=%proc.exepath)"
   priority: WARNING
 "#;
 const LIMIT: Duration = Duration::from_secs(60);
@@ -57,6 +64,17 @@ fn image() -> &'static Path {
         build_image(&archive);
         archive
     })
+}
+
+/// Loads it the way kind loads an archive into a node.
+fn load(containerd: &Containerd) {
+    let archive = image().to_str().unwrap();
+    let loaded = containerd.ctr(&["images", "import", "--all-platforms", "--digests", archive]);
+    assert!(
+        loaded.status.success(),
+        "{}",
+        String::from_utf8_lossy(&loaded.stderr)
+    );
 }
 
 #[test]
@@ -91,14 +109,7 @@ fn run(start: impl FnOnce() -> Result<Containerd, String>, privileged: bool) {
         Ok(containerd) => containerd,
         Err(reason) => return skip(&reason),
     };
-    // The way kind loads an archive into a node.
-    let archive = image().to_str().unwrap();
-    let loaded = containerd.ctr(&["images", "import", "--all-platforms", "--digests", archive]);
-    assert!(
-        loaded.status.success(),
-        "{}",
-        String::from_utf8_lossy(&loaded.stderr)
-    );
+    load(&containerd);
 
     let mut node = Node {
         manifests: serde_yaml::from_multiple(
@@ -237,6 +248,72 @@ fn run(start: impl FnOnce() -> Result<Containerd, String>, privileged: bool) {
     let log = containerd.log_of(&agent);
     assert!(!log.contains(" WARN ") && !log.contains(" ERROR "), "{log}");
 
+    containerd.cri().stop_container(&agent).unwrap();
+    containerd.wait_for_exit(&agent);
+}
+
+/// The chart's pod for nodes that refuse BPF has what it needs there.
+#[test]
+fn the_daemonset_watches_without_bpf() {
+    let _alone = support::alone();
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let values = folder.path().join("values.yaml");
+    let probe = format!("lanner-deployment-{}", std::process::id());
+    let rules = PROGRAM_RULES.replace("PROBE", &probe);
+    let text = serde_json::json!({
+        "tier": "none",
+        "image": { "tag": "dev" },
+        "customRules": { "probe.yaml": rules },
+    });
+    fs::write(&values, text.to_string()).unwrap();
+    let manifests = match machine("chart.sh", &["render", values.to_str().unwrap()]) {
+        Ok(manifests) => serde_yaml::from_multiple(&manifests).unwrap(),
+        Err(reason) => return skip(&format!("chart: {reason}")),
+    };
+    let containerd = match Containerd::start() {
+        Ok(containerd) => containerd,
+        Err(reason) => return skip(&reason),
+    };
+    load(&containerd);
+    let node = Node {
+        manifests,
+        containerd: &containerd,
+        volumes: tempfile::tempdir().unwrap(),
+    };
+    let agent = node.start();
+    wait_for("Lanner to know the runtime", LIMIT, || {
+        let log = containerd.log_of(&agent);
+        let status = containerd.cri().container_status(&agent).unwrap();
+        assert!(
+            status.state != cri::CONTAINER_EXITED,
+            "Lanner ended: {status:?}\n{log}"
+        );
+        (log.contains("connected to containerd") && log.contains("Ctrl-C stops")).then_some(())
+    });
+    let pod = containerd.pod("shop", "front");
+    let script = format!(": {probe}; sleep 100000");
+    let run = Run {
+        command: &["sh", "-c", &script],
+        ..Run::new("web", BUSYBOX)
+    };
+    let container = containerd.run(&pod, run);
+    let alert = wait_for("the alert", LIMIT, || {
+        let mut alerts = alerts(&containerd.log_of(&agent)).into_iter();
+        alerts.find(|alert| alert["rule"] == "Probe")
+    });
+    for (key, value) in [
+        ("container.id", &container[..12]),
+        ("container.name", "web"),
+        ("k8s.pod.name", "front"),
+        ("proc.exepath", "/bin/busybox"),
+    ] {
+        assert_eq!(field(&alert, key), value, "{key} in {alert}");
+    }
+    let log = containerd.log_of(&agent);
+    assert!(!log.contains(" ERROR "), "{log}");
     containerd.cri().stop_container(&agent).unwrap();
     containerd.wait_for_exit(&agent);
 }
@@ -476,8 +553,15 @@ impl Node<'_> {
         fs::create_dir(&folder).unwrap();
         if volume.get("configMap").is_some() {
             let data = self.object("ConfigMap")["data"].as_object().unwrap();
+            let places = volume["configMap"]["items"].as_array();
             for (name, text) in data {
-                fs::write(folder.join(name), text.as_str().unwrap()).unwrap();
+                let place = places.map_or(name.as_str(), |places| {
+                    let item = places.iter().find(|item| item["key"] == name.as_str());
+                    item.unwrap()["path"].as_str().unwrap()
+                });
+                let file = folder.join(place);
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                fs::write(file, text.as_str().unwrap()).unwrap();
             }
         } else {
             assert!(volume.get("emptyDir").is_some(), "{volume}");
