@@ -1,7 +1,7 @@
 //! Rules that run: indexed by event, evaluated in the order of their definition.
 
 use crate::alert_line::{TimeNames, finish};
-use crate::condition::{EventProgram, Expr, Memory, Program, programs};
+use crate::condition::{Answer, EventProgram, Expr, Memory, Program, Scratch, Uncertain, programs};
 use crate::coverage::{self, Captured, Coverage};
 use crate::field::FieldRef;
 use crate::output::Template;
@@ -9,9 +9,9 @@ use crate::rule_costs::RuleCosts;
 use crate::settings::{Matching, Settings};
 use lanner_schema::alert::{Alert, FieldValue, Priority};
 use lanner_schema::call_class::ClassSet;
-use lanner_schema::event::{EVENT_COUNT, EVENTS, EventSet, Needs};
+use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventSet, Needs};
 use lanner_schema::tier::Tier;
-use lanner_schema::view::EventView;
+use lanner_schema::view::{EventView, Outcome, SourceId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +39,7 @@ pub struct Rule {
     /// Rules are tried in this order; it differs from that of definition once the configuration selects rules.
     pub(crate) rank: u32,
     pub(crate) matches: u64,
+    pub(crate) undecided: u64,
     pub(crate) program: Program,
     pub(crate) template: Template,
     pub(crate) extra: Vec<Extra>,
@@ -115,6 +116,11 @@ impl Rule {
     pub fn matches(&self) -> u64 {
         self.matches
     }
+
+    /// How often it could not be told so far whether it matches, because what decides was not known of the event.
+    pub fn undecided(&self) -> u64 {
+        self.undecided
+    }
 }
 
 /// What a rule has done so far.
@@ -130,6 +136,8 @@ pub struct RuleCounts {
     pub tags: Arc<[String]>,
     /// Alerts it made.
     pub matches: u64,
+    /// Events on which it made none because it could not be told whether it matches: what decides was not known of them.
+    pub undecided: u64,
     /// Events it was asked about. An earlier rule may have matched already, with `rule_matching: first`.
     pub evaluations: u64,
     /// Of those, the ones it was timed on, alone: one event in some thousands.
@@ -137,6 +145,9 @@ pub struct RuleCounts {
     /// How long these took.
     pub time: Duration,
 }
+
+/// Rules by their index, in the order in which they are tried.
+type UncertainRules = Box<[(u32, Uncertain)]>;
 
 /// Rules that run.
 #[derive(Debug)]
@@ -146,6 +157,10 @@ pub struct Ruleset {
     ranks: Vec<u32>,
     /// What the rules of each source come to on each event; they are named by their index in `rules`.
     by_source: Vec<Vec<Arc<EventProgram>>>,
+    /// What the rules of the host's own source come to on events of which not everything is known; made at the first of its
+    /// type.
+    uncertain: Vec<Option<UncertainRules>>,
+    scratch: Scratch,
     needs: Needs,
     settings: Settings,
     memory: Memory,
@@ -205,6 +220,8 @@ impl Ruleset {
             costs: RuleCosts::new(rules.len()),
             rules,
             by_source,
+            uncertain: std::iter::repeat_with(|| None).take(EVENT_COUNT).collect(),
+            scratch: Scratch::new(),
             needs,
             settings: settings.clone(),
             memory: Memory::default(),
@@ -249,6 +266,7 @@ impl Ruleset {
                 source: Arc::clone(&rule.source),
                 tags: Arc::clone(&rule.tags),
                 matches: rule.matches,
+                undecided: rule.undecided,
                 evaluations: rule.events().iter().map(|event| self.costs.shown(event)).sum(),
                 timed: timed.evaluations,
                 time: timed.time,
@@ -262,7 +280,13 @@ impl Ruleset {
     ///
     /// Where what a call acted on goes by two names, each rule is evaluated by both and makes one alert, which prints the
     /// names by which it matched, rather those that were asked for.
+    ///
+    /// Of an event of which not everything is known, a rule that could be true or not makes none, unless it is the result of
+    /// a call that was seen when it began which decides.
     pub fn evaluate(&mut self, event: &EventView<'_>, alert: &mut dyn FnMut(Alert)) {
+        if event.outcome != Outcome::Told {
+            return self.evaluate_uncertain(event, alert);
+        }
         let Ruleset {
             rules,
             by_source,
@@ -307,6 +331,53 @@ impl Ruleset {
     }
 }
 
+impl Ruleset {
+    #[cold]
+    fn evaluate_uncertain(&mut self, event: &EventView<'_>, alert: &mut dyn FnMut(Alert)) {
+        self.costs.see(&self.rules, event);
+        let Some(uncertain) = self.uncertain.get_mut(event.event as usize) else {
+            return;
+        };
+        let uncertain = uncertain.get_or_insert_with(|| uncertain_rules(&self.rules, event.event));
+        let other = event.by_other_names().filter(|_| self.settings.real_names);
+        for (index, condition) in uncertain {
+            let Some(rule) = self.rules.get_mut(*index as usize) else {
+                continue;
+            };
+            let mut unknown = false;
+            let matching = [Some(event), other.as_ref()].into_iter().flatten().find(|view| {
+                let answer = condition.answer(view, &mut self.scratch);
+                unknown |= answer == Answer::Unknown;
+                answer >= Answer::IfItWorks
+            });
+            match matching {
+                Some(view) => {
+                    rule.matches += 1;
+                    self.alerts[usize::from(rule.priority.severity())] += 1;
+                    alert(finish(&self.settings, &self.time_names, make(rule, view)));
+                    if self.settings.rule_matching == Matching::First {
+                        return;
+                    }
+                }
+                None => rule.undecided += u64::from(unknown),
+            }
+        }
+    }
+}
+
+/// The rules of the host's own source that can be true on events of this type, in the order in which they are tried.
+fn uncertain_rules(rules: &[Rule], event: Event) -> UncertainRules {
+    let may_match = |(_, rule): &(u32, &Rule)| {
+        rule.runs && rule.source_index == SourceId::SYSCALL.index && rule.program.events().contains(event)
+    };
+    let mut running: Vec<(u32, &Rule)> = (0u32..).zip(rules).filter(may_match).collect();
+    running.sort_by_key(|(_, rule)| rule.rank);
+    let conditions = running
+        .iter()
+        .filter_map(|(index, rule)| Some((*index, Uncertain::new(&rule.program, event)?)));
+    conditions.collect()
+}
+
 /// Calls `found` with the rules of both lists, each once, until it returns true. Both are in the order in which rules are
 /// tried, which `ranks` says, and so are the calls. A rule of the first list is not taken from the second.
 fn in_order(first: &[u32], second: &[u32], ranks: &[u32], found: &mut dyn FnMut(u32, bool) -> bool) {
@@ -327,6 +398,9 @@ fn in_order(first: &[u32], second: &[u32], ranks: &[u32], found: &mut dyn FnMut(
     }
 }
 
+/// What an alert about a call of which only the beginning was seen says: a field, and the end of its text.
+const ATTEMPTED: (&str, &str) = ("lanner.attempted", " lanner_attempted=true");
+
 fn make(rule: &Rule, event: &EventView<'_>) -> Alert {
     let mut message = String::new();
     let mut fields = Vec::new();
@@ -339,6 +413,14 @@ fn make(rule: &Rule, event: &EventView<'_>) -> Alert {
                 fields.push((Arc::clone(name), FieldValue::Text(text)));
             }
             None => extra.template.render(event, &mut text, &mut fields),
+        }
+    }
+    if event.outcome == Outcome::Attempted && event.failed().is_none() {
+        // Whoever reads the alert has to know that nobody knows whether it was done.
+        let (name, text) = ATTEMPTED;
+        message.push_str(text);
+        if !fields.iter().any(|(field, _)| **field == *name) {
+            fields.push((name.into(), FieldValue::Bool(true)));
         }
     }
     Alert {

@@ -156,6 +156,7 @@ impl Instruments {
                 "rule": &*rule.name,
                 "priority": rule.priority.word(),
                 "matches": rule.matches,
+                "undecided": rule.undecided,
                 "evaluations": rule.evaluations,
                 "timed_evaluations": rule.timed,
                 "timed_ns": u64::try_from(rule.time.as_nanos()).unwrap_or(u64::MAX),
@@ -774,6 +775,11 @@ fn rule_costs(rules: &[RuleCounts], all: &mut Samples) {
                 "lanner_rule_evaluations_total",
                 "Events that a rule was asked about.",
                 rule.evaluations,
+            ),
+            (
+                "lanner_rule_undecided_total",
+                "Events on which it could not be told whether a rule matches, without BPF: what decides was not known of them.",
+                rule.undecided,
             ),
             (
                 "lanner_rule_timed_evaluations_total",

@@ -99,6 +99,7 @@ pub(crate) fn add(past: &mut Vec<RuleCounts>, more: Vec<RuleCounts>) {
             Some(known) => {
                 let before = std::mem::replace(known, rule);
                 known.matches += before.matches;
+                known.undecided += before.undecided;
                 known.evaluations += before.evaluations;
                 known.timed += before.timed;
                 known.time += before.time;

@@ -42,7 +42,9 @@ pub(super) fn truth(check: &CheckNode, event: Event, results: Results) -> Option
         "evt.res" | "evt.failed" | "evt.count.error" => false,
         "evt.rawres" => true,
         "fd.num" => match event.row().fd {
-            FdUse::Opens { .. } => true,
+            FdUse::Opens { .. } | FdUse::Socket { fd: 0, .. } => true,
+            // Some of its commands make none.
+            FdUse::Makes { .. } => event != Event::Bpf,
             _ => return None,
         },
         _ => return None,
@@ -93,7 +95,7 @@ fn with_result(check: &CheckNode, event: Event, result: i64) -> bool {
     let view = EventView {
         implied_result: Some(result),
         io_uring: None,
-        descriptor: matches!(event.row().fd, FdUse::Opens { .. }).then_some(&opened),
+        descriptor: (event.row().fd != FdUse::None).then_some(&opened),
         ..blank(event)
     };
     check.matches(&view, &mut Scratch::new())

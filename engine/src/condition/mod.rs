@@ -33,6 +33,7 @@ mod remains;
 mod residual;
 mod text_set;
 mod transform;
+mod uncertain;
 
 pub use ast::{
     Check, Expr, FieldName, Literal, MacroError, Modifier, Operand, Operator, Right, Span, Test, Transform,
@@ -45,6 +46,7 @@ pub use parse::{SyntaxError, parse, parse_operand, parse_with};
 pub(crate) use pattern::Glob;
 pub use program::{Program, Scratch, compile, compile_in};
 pub(crate) use remains::{IfMissing, Remains, Truth};
+pub(crate) use uncertain::{Answer, Uncertain};
 pub(crate) use {by_type::programs, event_program::EventProgram, memory::Memory};
 pub(crate) use {check::Checker, parse::parse_operand_prefix, program::add_params, transform::Source};
 
@@ -69,3 +71,5 @@ mod random_tests;
 mod remains_tests;
 #[cfg(test)]
 mod same_result_tests;
+#[cfg(test)]
+mod uncertain_tests;

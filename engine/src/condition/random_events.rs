@@ -240,6 +240,7 @@ impl Random {
                 tty: self.number(1) as u32 % 2,
                 start_time: now - self.number(2) * 1_000_000_000,
                 cap_effective: u64::MAX * (self.number(3) % 2),
+                cgroup: 7,
                 cwd: b"/root".as_slice().into(),
                 image: Arc::new(image),
                 ..Process::default()
@@ -284,14 +285,18 @@ impl Random {
         let descriptor = match self.event.row().fd {
             FdUse::None => None,
             FdUse::Opens { path, .. } => Some(file(number_of(0).max(-1), path)),
-            FdUse::Makes { object, .. } => described(number_of(0), object),
+            FdUse::Makes { object, .. } => described(number_of(0).max(-1), object),
             FdUse::Described { fd, object } | FdUse::Copies { old: fd, object } => {
                 described(number_of(fd), object)
             }
             FdUse::Socket { fd, tuple } => {
                 let tuple = wire.param(tuple.into()).and_then(|p| SocketTuple::read(p.bytes));
                 Some(Descriptor {
-                    number: number_of(fd),
+                    number: if fd == 0 {
+                        number_of(fd).max(-1)
+                    } else {
+                        number_of(fd)
+                    },
                     kind: match tuple.map(|t| t.family) {
                         Some(AF_INET) => DescriptorKind::Ipv4,
                         Some(_) => DescriptorKind::Ipv6,

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use lanner_schema::descriptor::DescriptorKind;
 use lanner_schema::event::{Category, Event, FdUse, param_index};
 use lanner_schema::flags::{self, O_F_CREATED};
-use lanner_schema::view::{EventView, ParamValue};
+use lanner_schema::view::{EventView, Outcome, ParamValue};
 
 use super::Extract::{One, Plain, Unfilled};
 use super::{Arg, Field, fields, param, time};
@@ -52,7 +52,9 @@ fn is_type<'b>(view: &EventView<'b>, arg: &Arg) -> Option<Value<'b>> {
 }
 
 fn result<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
-    let result = return_value(view)?;
+    let Some(result) = return_value(view) else {
+        return (view.failed() == Some(false)).then_some(Value::text("SUCCESS"));
+    };
     Some(Value::text(if result >= 0 {
         "SUCCESS"
     } else {
@@ -60,8 +62,21 @@ fn result<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
     }))
 }
 
+/// False for events of which not everything is known.
+pub(super) fn told(view: &EventView<'_>) -> bool {
+    view.outcome == Outcome::Told
+}
+
+/// False for events of which only their success was seen: what the caller passed is not known.
+pub(super) fn knows_what_was_passed(view: &EventView<'_>) -> bool {
+    view.outcome != Outcome::Succeeded
+}
+
 fn failed(view: &EventView<'_>) -> Option<bool> {
-    return_value(view).map(|result| result < 0)
+    match return_value(view) {
+        Some(result) => Some(result < 0),
+        None => view.failed(),
+    }
 }
 
 fn count_error<'b>(view: &EventView<'b>, of: impl FnOnce(&str) -> bool) -> Option<Value<'b>> {
@@ -119,8 +134,7 @@ fn makes_executable(view: &EventView<'_>) -> bool {
 fn creates(view: &EventView<'_>) -> bool {
     (is_open(view.event) || view.event == Event::Creat)
         && open_flags(view).is_some_and(|flags| {
-            flags & O_F_CREATED != 0
-                || flags & O_TMPFILE == O_TMPFILE && return_value(view).is_some_and(|result| result >= 0)
+            flags & O_F_CREATED != 0 || flags & O_TMPFILE == O_TMPFILE && failed(view) == Some(false)
         })
 }
 
@@ -279,7 +293,7 @@ pub(super) static FIELDS: &[Field] = fields! {
     "evt.type.is" Uint32 EventType [] "1 when the event is of that type, else 0." => One(|e, arg, _| is_type(e, arg));
     "syscall.type" CharBuf None [] "The system call's name; missing when the event is none." => Plain(syscall_type);
     "evt.category" CharBuf None [] "The class of the event: file, net, process, ..." => Plain(|e| Some(Value::text(category(e))));
-    "evt.cpu" Int16 None [] "The CPU it happened on." => Plain(|e| Some(Value::U64(e.cpu.into())));
+    "evt.cpu" Int16 None [] "The CPU it happened on." => Plain(|e| told(e).then(|| Value::U64(e.cpu.into())));
     "evt.args" CharBuf None [] "All parameters as name=value." => One(param::all);
     "evt.arg" CharBuf Param [] "One parameter as text, with names instead of numbers where there are any." => One(param::text);
     "evt.rawarg" Dyn ParamName [no_rhs no_transformer] "One parameter as it is." => One(param::raw);

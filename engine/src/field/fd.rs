@@ -2,13 +2,14 @@
 
 use lanner_schema::container::Owner;
 use lanner_schema::descriptor::{Descriptor, DescriptorKind};
+use lanner_schema::event::FdUse;
 use lanner_schema::record::{AF_UNIX, Layer, SocketTuple};
 use lanner_schema::view::{EventView, ParamValue};
 use memchr::memrchr;
 use std::net::IpAddr;
 
 use super::Extract::{Any, Ends, Mostly, Names, One, Plain};
-use super::{Field, fields, param, process};
+use super::{Field, evt, fields, param, process};
 use crate::value::Value;
 
 fn tuple<'b>(view: &EventView<'b>) -> Option<SocketTuple<'b>> {
@@ -18,6 +19,20 @@ fn tuple<'b>(view: &EventView<'b>) -> Option<SocketTuple<'b>> {
 /// The descriptor, when it is known what it refers to.
 fn known<'b>(view: &EventView<'b>) -> Option<&'b Descriptor<'b>> {
     view.descriptor.filter(|fd| fd.is_known())
+}
+
+/// Its number; of one that a call made whose result is not known, nobody knows it.
+fn number(view: &EventView<'_>) -> Option<i64> {
+    let number = view.descriptor?.number;
+    if evt::told(view) {
+        return Some(number);
+    }
+    let is_result = match view.event.row().fd {
+        FdUse::Opens { .. } | FdUse::Makes { .. } | FdUse::Copies { .. } => true,
+        FdUse::Socket { fd, .. } | FdUse::Described { fd, .. } => fd == 0,
+        FdUse::None => false,
+    };
+    (!is_result || view.result().is_some()).then_some(number)
 }
 
 type End = (IpAddr, u16);
@@ -131,9 +146,16 @@ fn file_name<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
     Some(Value::Bytes(&path[start..]))
 }
 
+/// The path as passed.
+fn passed_name<'b>(view: &EventView<'b>) -> Option<&'b [u8]> {
+    view.descriptor?
+        .raw_path
+        .filter(|_| evt::knows_what_was_passed(view))
+}
+
 /// The path as passed, when it has no double slashes.
 fn clean_raw_name<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
-    let raw = view.descriptor?.raw_path?;
+    let raw = passed_name(view)?;
     // To the end, whatever is found: so the compiler looks at many bytes at once.
     let next = raw.get(1..).unwrap_or_default();
     let double = raw
@@ -145,7 +167,7 @@ fn clean_raw_name<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
 
 /// The path as passed with double slashes removed.
 fn raw_name<'b>(view: &EventView<'b>, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
-    let raw = view.descriptor?.raw_path?;
+    let raw = passed_name(view)?;
     for byte in raw {
         if *byte != b'/' || buf.last() != Some(&b'/') {
             buf.push(*byte);
@@ -196,7 +218,11 @@ fn is_in(view: &EventView<'_>, layer: Layer) -> Option<Value<'static>> {
 }
 
 fn protocol<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
-    Some(Value::text(protocol_name(known(view)?).unwrap_or("<NA>")))
+    let name = protocol_name(known(view)?);
+    match name {
+        None if !evt::told(view) => None,
+        name => Some(Value::text(name.unwrap_or("<NA>"))),
+    }
 }
 
 fn protocol_name(fd: &Descriptor<'_>) -> Option<&'static str> {
@@ -233,7 +259,7 @@ fn ports<'b>(view: &EventView<'b>) -> [Option<Value<'b>>; 2] {
 }
 
 pub(super) static FIELDS: &[Field] = fields! {
-    "fd.num" Int64 None [] "The descriptor's number." => Plain(|e| Some(Value::I64(e.descriptor?.number)));
+    "fd.num" Int64 None [] "The descriptor's number." => Plain(|e| number(e).map(Value::I64));
     "fd.type" CharBuf None [] "What it refers to: file, directory, ipv4, ipv6, unix, ..." => Plain(|e| Some(Value::text(known(e)?.kind.word())));
     "fd.typechar" CharBuf None [] "That as one character: f, d, 4, 6, u, ..." => Plain(|e| Some(Value::text(known(e)?.kind.letter())));
     "fd.name" CharBuf None [] "The path of a file; client and server of a socket." => Mostly(|e| e.descriptor?.path.map(Value::Bytes), |e, _, buf| name(e, buf));
@@ -254,7 +280,7 @@ pub(super) static FIELDS: &[Field] = fields! {
     "fd.is_server" Bool None [] "The process owns the server's end." => Plain(|e| Some(Value::Bool(known(e)?.is_server)));
     "fd.uid" CharBuf None [] "Thread id and descriptor number, one after the other." => One(|e, _, buf| {
         param::number(buf, e.tid);
-        param::number(buf, e.descriptor?.number);
+        param::number(buf, number(e)?);
         Some(Value::Bytes(buf))
     });
     "fd.containername" CharBuf None [] "Container id, colon, fd.name." => One(|e, _, buf| in_container(e, false, buf));
@@ -269,8 +295,8 @@ pub(super) static FIELDS: &[Field] = fields! {
     "fd.snet" IpNet None [filter_only no_rhs no_transformer] "Address of the server, against networks." => Plain(|e| server_ip(e).map(Value::Ip));
     "fd.lnet" IpNet None [filter_only no_rhs no_transformer] "The process's own address, against networks." => Plain(|e| local_ip(e).map(Value::Ip));
     "fd.rnet" IpNet None [filter_only no_rhs no_transformer] "Address of the other end, against networks." => Plain(|e| remote_ip(e).map(Value::Ip));
-    "fd.connected" Bool None [] "The socket is connected, to the other end the event is about." => Plain(|e| Some(Value::Bool(known(e)?.connected)));
-    "fd.name_changed" Bool None [] "The event changed the descriptor's name: an open, a connect, a datagram to another peer than the last." => Plain(|e| Some(Value::Bool(e.descriptor?.name_changed)));
+    "fd.connected" Bool None [] "The socket is connected, to the other end the event is about." => Plain(|e| known(e).filter(|_| evt::told(e)).map(|fd| Value::Bool(fd.connected)));
+    "fd.name_changed" Bool None [] "The event changed the descriptor's name: an open, a connect, a datagram to another peer than the last." => Plain(|e| e.descriptor.filter(|_| evt::told(e)).map(|fd| Value::Bool(fd.name_changed)));
     "fd.cip.name" CharBuf None [no_rhs no_transformer] "Host name of the client: of those the rules mention, any whose addresses include it." => Names(client_ip);
     "fd.sip.name" CharBuf None [no_rhs no_transformer] "Host name of the server, likewise." => Names(server_ip);
     "fd.lip.name" CharBuf None [no_rhs no_transformer] "Host name of the process's own address, likewise." => Names(local_ip);

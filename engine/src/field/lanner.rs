@@ -1,9 +1,9 @@
 //! `lanner.*`: what Falco has no field for.
 
-use lanner_schema::view::{EventView, ParamValue};
+use lanner_schema::view::{EventView, Outcome, ParamValue};
 
 use super::Extract::{One, Plain};
-use super::{Arg, Field, fields};
+use super::{Arg, Field, evt, fields};
 use crate::value::Value;
 
 /// The names of what is incomplete, joined by commas: parameters of the event, and arguments and environment of its process.
@@ -53,11 +53,25 @@ fn program<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
 }
 
 fn by_io_uring<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
-    Some(Value::Bool(view.io_uring.is_some()))
+    // What a source without BPF saw succeed may have been done either way.
+    evt::knows_what_was_passed(view).then(|| Value::Bool(view.io_uring.is_some()))
 }
 
 fn io_uring_result<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
     Some(Value::Bytes(view.io_uring?.name().as_bytes()))
+}
+
+fn requested_name<'b>(view: &EventView<'b>, arg: &Arg) -> Option<Value<'b>> {
+    let (requested, _) = view.requested_and_real_name(which(arg));
+    requested
+        .filter(|_| evt::knows_what_was_passed(view))
+        .map(Value::Bytes)
+}
+
+fn attempted<'b>(view: &EventView<'b>) -> Option<Value<'b>> {
+    Some(Value::Bool(
+        view.outcome == Outcome::Attempted && view.failed().is_none(),
+    ))
 }
 
 pub(super) static FIELDS: &[Field] = fields! {
@@ -65,7 +79,8 @@ pub(super) static FIELDS: &[Field] = fields! {
     "lanner.io_uring" Bool None [] "The event is no system call but an operation of io_uring that does the same." => Plain(by_io_uring);
     "lanner.io_uring.result" CharBuf None [] "How an operation of io_uring ended: 'completed', 'succeeded' (it was to be silent unless it failed, and was; a descriptor it made has the number 4294967295) or 'unknown' (nothing was heard of its end); missing for system calls." => Plain(io_uring_result);
     "lanner.truncated" CharBuf None [] "Names of the event's parameters (name, args, …) that were longer than what is kept of them, and proc.args or proc.env when those of the process were; missing when nothing was." => One(truncated);
-    "lanner.requested_name" CharBuf Index [] "The absolute path the call asked for: what was passed, from the directory it starts at, symbolic links not followed. [1] is the second path of a rename or link." => One(|e, arg, _| e.requested_and_real_name(which(arg)).0.map(Value::Bytes));
+    "lanner.requested_name" CharBuf Index [] "The absolute path the call asked for: what was passed, from the directory it starts at, symbolic links not followed. [1] is the second path of a rename or link." => One(|e, arg, _| requested_name(e, arg));
+    "lanner.attempted" Bool None [] "The call was seen when it began, and whether it succeeded is not known: so it is of what seccomp notify tells on hosts without BPF." => Plain(attempted);
     "lanner.real_name" CharBuf Index [] "The path the kernel has for it, where the call succeeded and that can be told: of an open what it opened, whatever its caller passed. [1] as above." => One(|e, arg, _| e.requested_and_real_name(which(arg)).1.map(Value::Bytes));
     "lanner.filesystem_path" CharBuf None [] "The path of what an open opened within its file system, whatever is mounted where: below a bind mount, that of its source." => Plain(filesystem_path);
     "lanner.names_differ" Bool None [] "One is not the other: symbolic links or links of /proc were followed, or another thread changed the name during the call. Missing where no real name is known." => Plain(|e| e.names_differ().map(Value::Bool));

@@ -123,6 +123,7 @@ pub(super) fn raw<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) -> 
         ParamValue::U64(value) => Some(Value::U64(falco(view.event.row().params[index].ty, value))),
         ParamValue::Bytes(bytes) if is_empty(view.event.row().params[index].ty, bytes) => None,
         ParamValue::Bytes(bytes) => Some(Value::Bytes(bytes)),
+        ParamValue::Path { .. } if !evt::knows_what_was_passed(view) => None,
         ParamValue::Path { raw, .. } => Some(Value::Bytes(raw)),
         ParamValue::Tuple(tuple) if view.event.row().params[index].ty == ParamType::SockAddr => {
             address_text(&tuple, buf);
@@ -157,7 +158,7 @@ pub(super) fn text<'b>(view: &EventView<'b>, arg: &Arg, buf: &'b mut Vec<u8>) ->
             return Some(Value::Bytes(bytes));
         }
         // Nothing fills it: that it is NULL is not known.
-        None if view.event.row().params[index].is_unfilled() => return None,
+        None if view.event.row().params[index].is_unfilled() || !evt::told(view) => return None,
         _ => {}
     }
     if !resolved(view, index, buf) {
@@ -230,7 +231,12 @@ fn path_index(event: Event, role: Role) -> Option<u8> {
 }
 
 fn path<'b>(view: &EventView<'b>, role: Role, as_passed: bool) -> Option<Value<'b>> {
-    if evt::return_value(view)? < 0 {
+    match evt::return_value(view) {
+        Some(result) if result < 0 => return None,
+        None if evt::told(view) => return None,
+        _ => {}
+    }
+    if as_passed && !evt::knows_what_was_passed(view) {
         return None;
     }
     match view.param(path_index(view.event, role)?.into())? {

@@ -9,6 +9,7 @@ use lanner_schema::task::{TaskValue, bits};
 use lanner_schema::view::EventView;
 
 use super::Extract::{Ancestor, Any, One, Plain, Unfilled};
+use super::known::is_told;
 use super::{Arg, Field, fd, fields, param};
 use crate::value::Value;
 
@@ -54,6 +55,16 @@ pub(super) fn ancestors<'b>(view: &EventView<'b>, each: &mut dyn FnMut(&'b Proce
         }
         each(process)
     });
+}
+
+/// True when every process above the event's own is known, up to one that nobody started.
+pub(super) fn lineage_is_whole(view: &EventView<'_>) -> bool {
+    let mut whole = false;
+    walk(view, &mut |process| {
+        whole = is_told(process) && (process.ppid == 0 || process.ppid == process.pid);
+        !is_told(process)
+    });
+    whole
 }
 
 /// Ancestor `n`: 0 is the process itself, 1 its parent.

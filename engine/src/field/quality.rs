@@ -83,7 +83,7 @@ pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Qual
 
 /// What a field is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum About {
+pub(super) enum About {
     /// What no event of a system call has; Falco has no value either.
     Nothing,
     /// The record itself: type, time, CPU, thread.
@@ -114,7 +114,7 @@ enum About {
 
 impl About {
     /// Every field has to be named here, by its name or its class; a test looks.
-    fn of(name: &str) -> Option<About> {
+    pub(super) fn of(name: &str) -> Option<About> {
         Some(match name {
             "evt.res" | "evt.rawres" | "evt.failed" => About::Result,
             "evt.arg" | "evt.rawarg" | "evt.abspath" => About::Param,
@@ -222,9 +222,9 @@ fn has_data(row: &EventRow) -> bool {
         .any(|p| p.name == "data" && p.ty == ParamType::ByteBuf)
 }
 
-fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
-    let row = event.row();
-    let kind = match name {
+/// What a field tells of a descriptor.
+pub(super) fn part(name: &str) -> Part {
+    match name {
         "fd.num" | "fd.uid" => Part::Number,
         "fd.type" | "fd.typechar" | "fd.sockfamily" => Part::Kind,
         "fd.name" | "fd.containername" => Part::Name,
@@ -237,7 +237,12 @@ fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
         "fd.connected" => Part::Connected,
         "fd.is_upper_layer" | "fd.is_lower_layer" => Part::Object,
         _ => Part::Address,
-    };
+    }
+}
+
+fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
+    let row = event.row();
+    let kind = part(name);
     let param = |index: u8| tier.param(event, index.into());
     match (row.fd, kind) {
         (FdUse::None, _) => None,
@@ -277,9 +282,9 @@ fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
     }
 }
 
-/// What a field tells of a descriptor.
+/// A part of what is known of a descriptor.
 #[derive(Debug, Clone, Copy)]
-enum Part {
+pub(super) enum Part {
     Number,
     Kind,
     Name,

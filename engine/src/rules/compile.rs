@@ -181,6 +181,7 @@ fn rule(
         runs: definition.enabled && definition.priority <= settings.minimum_priority,
         rank: 0,
         matches: 0,
+        undecided: 0,
         program,
         template,
         extra,
