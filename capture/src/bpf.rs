@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use lanner_schema::call_class::ClassSet;
 use lanner_schema::cgroup::Controller;
-use lanner_schema::container::{CgroupMap, Watch};
+use lanner_schema::container::{CgroupMap, Containers, Watch};
 use lanner_schema::event::{
     DEDICATED_COUNT, EVENT_COUNT, EVENTS, Event, EventRow, EventSet, SOCKETCALLS as CALLS,
 };
@@ -818,7 +818,7 @@ impl ConsumerPage {
 
 impl Watch for ConsumerPage {
     /// Nothing that was said of owners counts any more.
-    fn changed(&self) {
+    fn changed(&self, _: &Containers) {
         self.generation().fetch_add(1, Ordering::SeqCst);
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lanner_schema::cgroup::{Controller, Hierarchy, path_of_process};
 use lanner_schema::host_root::host_root;
@@ -36,6 +36,17 @@ impl Cgroups {
             controller: controller.copied(),
             mount,
         })
+    }
+
+    /// True when ids are those of version 2.
+    pub(crate) fn is_version_2(&self) -> bool {
+        self.controller.is_none()
+    }
+
+    /// A process in the cgroup with this path below the mount, or in one below that.
+    pub(crate) fn process_in(&self, path: &str) -> Option<u32> {
+        let (mount, _) = self.mount.as_ref()?;
+        first_process(&mount.join(path.trim_start_matches('/')), DEPTH)
     }
 
     /// Where the hierarchy is mounted.
@@ -81,6 +92,27 @@ impl Cgroups {
             Some(fs::metadata(mount.join(path.trim_start_matches('/'))).ok()?.ino())
         })
     }
+}
+
+/// How far below a container's cgroup its processes are looked for.
+const DEPTH: usize = 4;
+
+fn first_process(directory: &Path, depth: usize) -> Option<u32> {
+    let own = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+    // 0 is one of another pid namespace.
+    let own = own
+        .lines()
+        .find_map(|line| line.parse().ok().filter(|pid| *pid != 0));
+    if own.is_some() || depth == 0 {
+        return own;
+    }
+    let mut below = fs::read_dir(directory).ok()?.flatten();
+    below.find_map(|entry| {
+        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        is_directory
+            .then(|| first_process(&entry.path(), depth - 1))
+            .flatten()
+    })
 }
 
 /// Opens a kernfs directory by its id: a file handle of type FILEID_KERNFS is the id alone (Linux 5.5, fs/kernfs/mount.c).

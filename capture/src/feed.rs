@@ -14,6 +14,7 @@ use lanner_schema::tier::Source;
 use crate::bpf::{ConsumerPage, ContainerCgroups, Probes};
 use crate::connector;
 use crate::error::CaptureError;
+use crate::fanotify;
 use crate::outside;
 use crate::plan::Plan;
 use crate::source::{Count, RunningSource, SourceCounts, SourceQueue};
@@ -371,11 +372,12 @@ fn start(
     source: Source,
     queue: SourceQueue,
     plan: &Plan,
-    _containers: &Arc<ContainerTable>,
+    containers: &Arc<ContainerTable>,
 ) -> Result<Box<dyn RunningSource>, CaptureError> {
     match source {
         Source::Connector => Ok(Box::new(connector::start(queue, plan)?)),
-        Source::Fanotify | Source::Seccomp => Err(CaptureError::TierRefused {
+        Source::Fanotify => Ok(Box::new(fanotify::start(queue, plan, containers)?)),
+        Source::Seccomp => Err(CaptureError::TierRefused {
             tier: Tier::None,
             why: format!("{} is not built yet", source.name()),
         }),

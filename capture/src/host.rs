@@ -14,6 +14,7 @@ use nix::unistd::{SysconfVar, sysconf};
 
 use crate::call_function::SPARE;
 use crate::connector;
+use crate::fanotify;
 use crate::io_uring::Tracepoints;
 use crate::kernel_types::KernelTypes;
 use crate::raw_program::{self, Hook, NOTHING};
@@ -136,7 +137,8 @@ impl fmt::Display for SourceTrial {
 fn try_sources() -> Vec<(Source, SourceTrial)> {
     let trial = |source| match source {
         Source::Connector => SourceTrial::of(connector::probe()),
-        Source::Fanotify | Source::Seccomp => SourceTrial::Refused("not built yet".into()),
+        Source::Fanotify => SourceTrial::of(fanotify::probe()),
+        Source::Seccomp => SourceTrial::Refused("not built yet".into()),
     };
     Source::ALL.map(|source| (source, trial(source))).into()
 }

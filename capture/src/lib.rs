@@ -17,6 +17,7 @@ mod descriptor;
 mod draft;
 mod error;
 mod exe_file;
+mod fanotify;
 mod feed;
 mod host;
 mod id_map;

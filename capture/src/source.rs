@@ -34,6 +34,10 @@ counts! {
     Overflow "overflow";
     /// Processes that were gone before anything could be asked about them.
     Gone "gone";
+    /// Opens of files of which nobody can say whether they were for reading or for writing.
+    Undecided "undecided";
+    /// Names whose directory could not be found any more.
+    Unnamed "unnamed";
     /// What the kernel gave and could not be read, or refused to do.
     Failed "failed";
 }

@@ -336,8 +336,8 @@ pub trait Identify: Send + Sync + std::fmt::Debug {
 
 /// Who has to know that the table changed before its writer goes on.
 pub trait Watch: Send + Sync + std::fmt::Debug {
-    /// The table is another one; readers see it from now on.
-    fn changed(&self);
+    /// The table is another one, which is `now`; readers see it from now on. The table itself may not be asked meanwhile.
+    fn changed(&self, now: &Containers);
 }
 
 /// [`Containers`], written by the runtime's side and read by the event thread without a lock: a reader looks at one atomic
@@ -369,7 +369,7 @@ impl ContainerTable {
         let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         watchers.retain(|watcher| {
             let watcher = watcher.upgrade();
-            watcher.as_ref().inspect(|watcher| watcher.changed());
+            watcher.as_ref().inspect(|watcher| watcher.changed(&current));
             watcher.is_some()
         });
         drop(watchers);
@@ -492,7 +492,7 @@ mod tests {
         #[derive(Debug, Default)]
         struct Count(AtomicU64);
         impl Watch for Count {
-            fn changed(&self) {
+            fn changed(&self, _: &Containers) {
                 self.0.fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -1,0 +1,210 @@
+//! Names that were made, removed or changed: what they are in whole, to whoever did it.
+//!
+//! The kernel gives a directory as a handle and a name in it. The directory is opened by its handle through some mount of its
+//! file system, which says where it is in there; the mounts of the process say what it calls that.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+
+use super::marks::{Marks, Namespace, Place, fsid, number};
+use super::mounts::{Mount, below, name_among};
+use super::record::Entry;
+
+/// The most directories that are remembered by their handles.
+const REMEMBERED: usize = 8192;
+
+/// A name in a file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Name {
+    pub(super) place: Place,
+    /// The path within the file system.
+    pub(super) inner: Vec<u8>,
+}
+
+impl Name {
+    /// Where it is found from here.
+    pub(super) fn path(&self) -> Option<PathBuf> {
+        let below = below(&self.inner, &self.place.mount.root)?;
+        let below = Path::new(OsStr::from_bytes(below.strip_prefix(b"/").unwrap_or(below)));
+        Some(self.place.path().join(below))
+    }
+}
+
+/// Directories by their handles. One that is removed right after something in it can't be opened any more, and is known
+/// from before.
+#[derive(Debug, Default)]
+pub(super) struct Directories {
+    /// By the id of the file system and the handle behind it.
+    known: HashMap<Box<[u8]>, Box<[u8]>>,
+}
+
+impl Directories {
+    /// A directory was renamed, and with it all that is below it.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+    }
+
+    /// The name in whole; `None` when its directory can't be found.
+    pub(super) fn name(&mut self, entry: &Entry<'_>, marks: &Marks) -> Option<Name> {
+        let place = marks.place(entry.fsid)?;
+        let key: Box<[u8]> = [&entry.fsid[..], entry.handle].concat().into();
+        let mut inner = match self.known.get(&key) {
+            Some(inner) => inner.to_vec(),
+            None => {
+                let inner = inner_of(entry, &place)?;
+                if self.known.len() >= REMEMBERED {
+                    self.known.clear();
+                }
+                self.known.insert(key, inner.as_slice().into());
+                inner
+            }
+        };
+        if !matches!(entry.name, b"" | b".") {
+            if !inner.ends_with(b"/") {
+                inner.push(b'/');
+            }
+            inner.extend_from_slice(entry.name);
+        }
+        Some(Name { place, inner })
+    }
+}
+
+/// The path of a directory within its file system.
+fn inner_of(entry: &Entry<'_>, place: &Place) -> Option<Vec<u8>> {
+    let path = place.path();
+    let mount: File = open(
+        &path,
+        OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )
+    .ok()?
+    .into();
+    // Something else may be mounted there by now.
+    (fsid(&PathBuf::from(format!("/proc/self/fd/{}", mount.as_raw_fd())))? == entry.fsid).then_some(())?;
+    let directory = open_by_handle(&mount, entry.kind, entry.handle)?;
+    let own = |file: i32| {
+        let path = fs::read_link(format!("/proc/self/fd/{file}")).ok()?;
+        Some(path.into_os_string().into_vec())
+    };
+    let (directory, mount) = (own(directory.as_raw_fd())?, own(mount.as_raw_fd())?);
+    if directory.ends_with(b" (deleted)") {
+        return None;
+    }
+    let as_mounted = Mount {
+        point: mount.into(),
+        ..place.mount.clone()
+    };
+    // What this mount does not show has its path in the file system.
+    Some(as_mounted.inner(&directory).unwrap_or(directory))
+}
+
+/// Opens what a file handle stands for.
+fn open_by_handle(mount: &File, kind: i32, handle: &[u8]) -> Option<OwnedFd> {
+    #[repr(C)]
+    struct Handle {
+        bytes: u32,
+        kind: i32,
+        handle: [u8; 128],
+    }
+    let mut whole = Handle {
+        bytes: u32::try_from(handle.len()).ok()?,
+        kind,
+        handle: [0; 128],
+    };
+    whole.handle.get_mut(..handle.len())?.copy_from_slice(handle);
+    // SAFETY: the call reads `bytes` bytes behind the first two members, which are there; the result is checked.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_open_by_handle_at,
+            mount.as_raw_fd(),
+            std::ptr::from_mut(&mut whole),
+            libc::O_PATH | libc::O_CLOEXEC,
+        )
+    };
+    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+    // SAFETY: the kernel just gave this descriptor to us and nobody else.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// What a process calls a name: by its own mounts. Of one that is gone, what whoever sees the mount calls it through which
+/// it was found.
+pub(super) fn as_seen(name: &Name, process: Option<&Path>, root: &[u8], namespaces: &[Namespace]) -> Vec<u8> {
+    let device = &*name.place.mount.device;
+    let by = |mounts: &[Mount]| name_among(mounts, device, &name.inner);
+    let seen = process.and_then(|directory| {
+        // Its mountinfo is that of its root.
+        if root.is_empty() {
+            let number = number(directory)?;
+            if let Some(namespace) = namespaces.iter().find(|one| one.number == number) {
+                return by(&namespace.mounts);
+            }
+        }
+        by(&Mount::all(&fs::read(directory.join("mountinfo")).ok()?))
+    });
+    let found = || {
+        let own = namespaces
+            .iter()
+            .find(|one| one.directory.join("root") == name.place.root);
+        by(&own?.mounts)
+    };
+    seen.or_else(found).unwrap_or_else(|| name.inner.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt as _;
+
+    #[test]
+    fn a_name_is_found_below_the_part_that_is_mounted() {
+        let mounts = Mount::all(b"40 29 254:0 /srv/a /mnt rw - ext4 /dev/vda rw\n");
+        let name = |inner: &str| Name {
+            place: Place {
+                root: "/proc/1/root".into(),
+                mount: mounts[0].clone(),
+            },
+            inner: inner.into(),
+        };
+        assert_eq!(name("/srv/a/b/c").path(), Some("/proc/1/root/mnt/b/c".into()));
+        assert_eq!(name("/srv/ab").path(), None);
+    }
+
+    #[test]
+    fn what_a_process_calls_a_name_is_by_its_own_mounts() {
+        let own = Path::new("/proc/self");
+        let namespace = Namespace::open(own.into()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let device = fs::metadata(directory.path()).unwrap().dev();
+        let device = format!(
+            "{}:{}",
+            nix::sys::stat::major(device),
+            nix::sys::stat::minor(device)
+        );
+        let path = directory.path().as_os_str().as_bytes();
+        let is_of = |mount: &&Mount| *mount.device == *device && below(path, &mount.point).is_some();
+        let mount = namespace.mounts.iter().rfind(is_of).unwrap().clone();
+        let name = Name {
+            inner: mount.inner(path).unwrap(),
+            place: Place {
+                root: own.join("root"),
+                mount,
+            },
+        };
+        let namespaces = [namespace];
+        assert_eq!(as_seen(&name, Some(own), b"", &namespaces), path);
+        assert_eq!(as_seen(&name, Some(own), b"", &[]), path, "read now");
+        assert_eq!(
+            as_seen(&name, None, b"", &namespaces),
+            path,
+            "of one that is gone"
+        );
+        assert_eq!(as_seen(&name, None, b"", &[]), name.inner);
+    }
+}

@@ -1,0 +1,291 @@
+//! What is marked: the file systems that the host and the containers have mounted.
+//!
+//! A mark is on a whole file system, so that it holds whichever way somebody reaches a file: through another mount, in
+//! another namespace, by a descriptor. Whoever adds a file system to what a namespace has is noticed by its mountinfo, which
+//! is polled. Marks go with their file systems: nothing here keeps one from being unmounted.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use nix::errno::Errno;
+use nix::sys::fanotify::MarkFlags;
+use nix::sys::statfs::statfs;
+
+use super::group::Group;
+use super::mounts::{Mount, Watched};
+use super::record::FSID;
+use super::wanted::{RENAMES, Wanted};
+
+/// The most bytes of a mountinfo that are read.
+const MOUNTINFO: u64 = 8 << 20;
+
+/// A file system that can be asked about by its id: through one of its mounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// `/proc/PID/root` of somebody who sees the mount.
+    pub(super) root: PathBuf,
+    pub(super) mount: Mount,
+}
+
+impl Place {
+    /// Where the mount is found from here.
+    pub(super) fn path(&self) -> PathBuf {
+        below_root(&self.root, &self.mount)
+    }
+}
+
+fn below_root(root: &Path, mount: &Mount) -> PathBuf {
+    let point = mount.path();
+    root.join(point.strip_prefix("/").unwrap_or(&point))
+}
+
+/// What was refused, for whoever counts and says it.
+#[derive(Debug, Default)]
+pub(super) struct Unwatched {
+    /// File systems whose files are not watched, by kind.
+    pub(super) files: BTreeSet<Box<str>>,
+    /// Those of which names are not told.
+    pub(super) names: BTreeSet<Box<str>>,
+}
+
+/// The groups and what they watch for.
+#[derive(Debug)]
+pub(super) struct Marks {
+    pub(super) files: Group,
+    /// `None` where the kernel tells no names (before Linux 5.9).
+    pub(super) names: Option<Group>,
+    /// One of [`RENAMES`].
+    renames: AtomicU64,
+    masks: Mutex<(u64, u64)>,
+    places: Mutex<HashMap<[u8; FSID], Place>>,
+    unwatched: Mutex<Unwatched>,
+}
+
+impl Marks {
+    /// The groups without a mark.
+    ///
+    /// # Errors
+    /// When the kernel refuses a group for files.
+    pub(super) fn new() -> Result<Marks, Errno> {
+        Ok(Marks {
+            files: Group::of_files()?,
+            names: Group::of_names().ok(),
+            renames: AtomicU64::new(RENAMES[0]),
+            masks: Mutex::default(),
+            places: Mutex::default(),
+            unwatched: Mutex::default(),
+        })
+    }
+
+    /// Watches for this from here on; gives the bits that are to be taken off what is marked.
+    pub(super) fn want(&self, wanted: &Wanted) -> (u64, u64) {
+        let renames = self.renames.load(Ordering::Relaxed);
+        let new = (wanted.of_files(), wanted.of_names(renames));
+        let mut masks = self.masks.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *masks, new);
+        (old.0 & !new.0, old.1 & !new.1)
+    }
+
+    /// The file system with this id.
+    pub(super) fn place(&self, fsid: [u8; FSID]) -> Option<Place> {
+        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.get(&fsid).cloned()
+    }
+
+    /// What could not be marked since this was asked last.
+    pub(super) fn take_unwatched(&self) -> Unwatched {
+        std::mem::take(&mut *self.unwatched.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Marks every file system of a process's mounts, which these are; `directory` is its own in /proc.
+    pub(super) fn mark(&self, directory: &Path, mounts: &[Mount]) {
+        let (files, names) = *self.masks.lock().unwrap_or_else(PoisonError::into_inner);
+        if files | names == 0 {
+            return;
+        }
+        let root = directory.join("root");
+        self.each(mounts, &mut |mount| {
+            let path = below_root(&root, mount);
+            let mut unwatched = self.unwatched.lock().unwrap_or_else(PoisonError::into_inner);
+            if mount.watched() == Watched::Remote {
+                unwatched.files.insert(mount.kind.clone());
+                return true;
+            }
+            if files != 0
+                && let Err(error) = self.files.file_system(MarkFlags::FAN_MARK_ADD, files, &path)
+            {
+                tracing::debug!(path = %path.display(), kind = %mount.kind, "fanotify: not marked: {error}");
+                // Hidden by another mount, or not to be reached: another mount of it may be.
+                if matches!(
+                    error,
+                    Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::ELOOP
+                ) {
+                    return false;
+                }
+                unwatched.files.insert(mount.kind.clone());
+            }
+            if names != 0 && !self.mark_names(names, &path) {
+                unwatched.names.insert(mount.kind.clone());
+            }
+            drop(unwatched);
+            if names != 0 {
+                self.learn_place(&root, mount, &path);
+            }
+            true
+        });
+    }
+
+    /// Takes bits off the marks of these mounts' file systems.
+    pub(super) fn unmark(&self, directory: &Path, mounts: &[Mount], files: u64, names: u64) {
+        let root = directory.join("root");
+        self.each(mounts, &mut |mount| {
+            let path = below_root(&root, mount);
+            // What had no such bit is as it should be.
+            if files != 0 {
+                let _ = self.files.file_system(MarkFlags::FAN_MARK_REMOVE, files, &path);
+            }
+            if let (Some(group), 1..) = (&self.names, names) {
+                let _ = group.file_system(MarkFlags::FAN_MARK_REMOVE, names, &path);
+            }
+            true
+        });
+    }
+
+    /// Shows one mount of each file system, and another of it as long as `show` is not content.
+    fn each(&self, mounts: &[Mount], show: &mut dyn FnMut(&Mount) -> bool) {
+        let mut watched: Vec<&Mount> = mounts
+            .iter()
+            .filter(|mount| mount.watched() != Watched::Kernel)
+            .collect();
+        // That first which shows the most of it.
+        watched.sort_by_key(|mount| (mount.device.clone(), mount.root.len()));
+        let mut done: Option<&str> = None;
+        for mount in watched {
+            if done != Some(&mount.device) && show(mount) {
+                done = Some(&mount.device);
+            }
+        }
+    }
+
+    fn mark_names(&self, mask: u64, path: &Path) -> bool {
+        let Some(group) = &self.names else {
+            return false;
+        };
+        match group.file_system(MarkFlags::FAN_MARK_ADD, mask, path) {
+            Err(Errno::EINVAL) if mask & RENAMES[0] != 0 => {
+                // Before Linux 5.17. From now on the other way, wherever it is.
+                let other = mask & !RENAMES[0] | RENAMES[1];
+                let marked = group.file_system(MarkFlags::FAN_MARK_ADD, other, path).is_ok();
+                if marked {
+                    self.renames.store(RENAMES[1], Ordering::Relaxed);
+                    self.masks.lock().unwrap_or_else(PoisonError::into_inner).1 = other;
+                }
+                marked
+            }
+            Err(error) => {
+                tracing::debug!(path = %path.display(), "fanotify: names are not told: {error}");
+                false
+            }
+            Ok(()) => true,
+        }
+    }
+
+    fn learn_place(&self, root: &Path, mount: &Mount, path: &Path) {
+        let Some(fsid) = fsid(path) else {
+            return;
+        };
+        let place = Place {
+            root: root.to_owned(),
+            mount: mount.clone(),
+        };
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        // The host's, which stay, before a container's.
+        let known = places.entry(fsid).or_insert_with(|| place.clone());
+        if known.root == place.root || fsid_of(known) != Some(fsid) {
+            *known = place;
+        }
+    }
+}
+
+fn fsid_of(place: &Place) -> Option<[u8; FSID]> {
+    fsid(&place.path())
+}
+
+/// Id of the file system a file is in.
+pub(super) fn fsid(path: &Path) -> Option<[u8; FSID]> {
+    let id = statfs(path).ok()?.filesystem_id();
+    // SAFETY: both are plain bytes of one size, which is checked when this is compiled.
+    Some(unsafe { std::mem::transmute::<libc::fsid_t, [u8; FSID]>(id) })
+}
+
+/// A mount namespace, seen by one of its processes.
+#[derive(Debug)]
+pub(super) struct Namespace {
+    /// That one's directory in /proc.
+    pub(super) directory: PathBuf,
+    /// Changes are told by its poll.
+    pub(super) mountinfo: File,
+    pub(super) mounts: Vec<Mount>,
+    /// The number of the namespace.
+    pub(super) number: u64,
+    /// The process; `None` for this one's, which is there as long as the namespace is looked at.
+    pub(super) process: Option<OwnedFd>,
+}
+
+impl Namespace {
+    /// That of the process with this directory; `None` when it is gone.
+    pub(super) fn of_process(directory: PathBuf, pid: u32) -> Option<Namespace> {
+        // Before anything else of it: a later one with its number is then not taken for it for long.
+        let process = pidfd(pid)?;
+        let mut namespace = Namespace::open(directory)?;
+        namespace.process = Some(process);
+        Some(namespace)
+    }
+
+    /// That of whoever has this directory, who is there for good.
+    pub(super) fn open(directory: PathBuf) -> Option<Namespace> {
+        let mountinfo = File::open(directory.join("mountinfo")).ok()?;
+        let number = number(&directory)?;
+        let mut namespace = Namespace {
+            directory,
+            mountinfo,
+            mounts: Vec::new(),
+            number,
+            process: None,
+        };
+        namespace.read().then_some(namespace)
+    }
+
+    /// Reads what is mounted; false when that can't be read.
+    pub(super) fn read(&mut self) -> bool {
+        let mut text = Vec::new();
+        let mut file = &self.mountinfo;
+        let read = file
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| file.take(MOUNTINFO).read_to_end(&mut text));
+        if read.is_ok() {
+            self.mounts = Mount::all(&text);
+        }
+        read.is_ok()
+    }
+}
+
+/// A descriptor of a process, which can be read from when it has ended.
+fn pidfd(pid: u32) -> Option<OwnedFd> {
+    // SAFETY: the call takes two numbers; the result is checked.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+    // SAFETY: the kernel just gave this descriptor to us and nobody else.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The number of a process's mount namespace.
+pub(super) fn number(directory: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some(std::fs::metadata(directory.join("ns/mnt")).ok()?.ino())
+}

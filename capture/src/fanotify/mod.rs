@@ -1,0 +1,513 @@
+//! fanotify: what happens to files, for hosts without BPF.
+//!
+//! Two groups: one whose events have the file (opens and how they end), one whose events have names (what is made, removed
+//! and renamed). Both are read by this source's own thread, which asks at once who it was ([`doer`]) and makes the records a
+//! program would have written, as far as anybody can know ([`opens`], [`entries`]). Every file system that the host or a
+//! container has mounted is marked, before the container's first instruction where the runtime tells of it ([`marks`]).
+//!
+//! Permission events are not used: nothing waits for Lanner.
+
+mod doer;
+mod entries;
+mod group;
+mod marks;
+mod mounts;
+mod opens;
+mod record;
+mod told;
+mod wanted;
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
+
+use lanner_schema::container::{Container, ContainerTable, Containers, Watch};
+use lanner_schema::host_root::{host_root, on_host};
+use lanner_schema::tier::Source;
+use libc::{FAN_CREATE, FAN_DELETE, FAN_MOVED_FROM, FAN_MOVED_TO, FAN_ONDIR, FAN_Q_OVERFLOW, FAN_RENAME};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::fanotify::MarkFlags;
+
+use crate::cgroup::Cgroups;
+use crate::error::CaptureError;
+use crate::outside::{self, Outside};
+use crate::plan::Plan;
+use crate::source::{Count, RunningSource, SourceQueue};
+use doer::Doers;
+use entries::{Directories, Name, as_seen};
+use group::{Buffer, Group, Read, Taken};
+use marks::{Marks, Namespace};
+use opens::{Key, Opens};
+use record::Role;
+use told::Told;
+
+/// Reads of a group before something else is looked at.
+const READS: usize = 64;
+/// How often opens whose end is waited for are looked at.
+const WAITING: u16 = 100;
+
+/// Looks whether the kernel lets this process watch file systems.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn probe() -> io::Result<()> {
+    let group = Group::of_files()?;
+    // A mark that no event fits for long: it goes with the group.
+    group.file_system(
+        MarkFlags::FAN_MARK_ADD,
+        libc::FAN_OPEN_EXEC,
+        &host_directory().join("root"),
+    )?;
+    Ok(())
+}
+
+/// In /proc, the directory of a process that sees what the host has mounted.
+fn host_directory() -> PathBuf {
+    match host_root().as_os_str().is_empty() {
+        true => "/proc/self".into(),
+        false => host_root().join("proc/1"),
+    }
+}
+
+/// Starts it.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn start(
+    queue: SourceQueue,
+    plan: &Plan,
+    containers: &Arc<ContainerTable>,
+) -> Result<Fanotify, CaptureError> {
+    let error = |step: &str, error: io::Error| CaptureError::Source {
+        source_name: Source::Fanotify.name(),
+        step: step.into(),
+        reason: error,
+    };
+    let marks = Marks::new().map_err(|e| error("make a group", e.into()))?;
+    let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+    let wake = wake.map_err(|e| error("make an eventfd", e.into()))?;
+    let procfs = on_host(Path::new("/proc")).into_owned();
+    let wanted = Told::of(plan);
+    marks.want(&wanted.wanted);
+    let host = Namespace::open(host_directory());
+    let host = host.ok_or_else(|| error("read what is mounted", io::Error::from(io::ErrorKind::NotFound)))?;
+    marks.mark(&host.directory, &host.mounts);
+    let shared = Arc::new(Shared {
+        marks,
+        wake,
+        procfs: procfs.clone(),
+        cgroups: Cgroups::find(Outside::default()),
+        watched: Mutex::default(),
+        new: Mutex::default(),
+        plan: Mutex::new(None),
+        stop: AtomicBool::new(false),
+    });
+    // Typed first: what is kept there is any watcher.
+    let watcher: Weak<Shared> = Arc::downgrade(&shared);
+    containers.tell(watcher);
+    // Those that are there already.
+    shared.changed(&containers.snapshot());
+    let listener = Listener {
+        doers: Doers::new(procfs, Cgroups::find(Outside::default())),
+        told: wanted,
+        queue,
+        namespaces: vec![host],
+        opens: Opens::default(),
+        directories: Directories::default(),
+        moved_from: None,
+        shared: Arc::clone(&shared),
+        own: i32::try_from(process::id()).unwrap_or(0),
+    };
+    let thread = thread::Builder::new().name("lanner-files".into());
+    let thread = thread.spawn(move || listener.run());
+    Ok(Fanotify {
+        shared,
+        thread: Some(thread.map_err(|e| error("start a thread", e))?),
+    })
+}
+
+/// What the thread shares with whoever changes what it does.
+#[derive(Debug)]
+struct Shared {
+    marks: Marks,
+    wake: EventFd,
+    procfs: PathBuf,
+    cgroups: Option<Cgroups>,
+    /// Containers whose file systems are marked, and by which process they were found, by cgroup.
+    watched: Mutex<HashMap<u64, u32>>,
+    /// Their namespaces, which the thread has not taken over yet.
+    new: Mutex<Vec<Namespace>>,
+    /// What is to be watched for from now on.
+    plan: Mutex<Option<Told>>,
+    stop: AtomicBool,
+}
+
+impl Shared {
+    fn wake(&self) {
+        // It is full when the thread has not been woken yet.
+        let _ = self.wake.write(1);
+    }
+
+    /// Marks what a container has mounted. False when no process of it can be found.
+    fn watch(&self, container: &Container, pid: u32) -> bool {
+        let directory = self.procfs.join(pid.to_string());
+        // The runtime may number processes otherwise.
+        let cgroup = fs::read(directory.join("cgroup")).ok();
+        let cgroup = self
+            .cgroups
+            .as_ref()
+            .zip(cgroup)
+            .and_then(|(cgroups, text)| cgroups.id_of_process(&text));
+        if cgroup != Some(container.cgroup) {
+            return false;
+        }
+        let Some(namespace) = Namespace::of_process(directory, pid) else {
+            return false;
+        };
+        // Whoever reads an event of it finds it here.
+        let mut new = self.new.lock().unwrap_or_else(PoisonError::into_inner);
+        self.marks.mark(&namespace.directory, &namespace.mounts);
+        new.push(namespace);
+        true
+    }
+
+    /// A process of a container: its first, as far as that is known.
+    fn process_of(&self, container: &Container) -> Option<u32> {
+        self.cgroups.as_ref()?.process_in(&container.cgroup_path)
+    }
+}
+
+impl Watch for Shared {
+    /// Before the runtime is answered: the container's first instruction waits for it.
+    fn changed(&self, now: &Containers) {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.retain(|cgroup, _| now.get(*cgroup).is_some_and(|container| !container.gone));
+        for container in now.running().filter(|container| !container.gone) {
+            if watched.contains_key(&container.cgroup) {
+                continue;
+            }
+            let given = Some(container.pid).filter(|pid| *pid != 0 && self.watch(container, *pid));
+            let found = || {
+                self.process_of(container)
+                    .filter(|pid| self.watch(container, *pid))
+            };
+            if let Some(pid) = given.or_else(found) {
+                watched.insert(container.cgroup, pid);
+            }
+        }
+        drop(watched);
+        self.wake();
+    }
+}
+
+/// The source at work.
+#[derive(Debug)]
+pub(crate) struct Fanotify {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl RunningSource for Fanotify {
+    fn configure(&mut self, plan: &Plan) -> Result<(), CaptureError> {
+        let mut next = self.shared.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = Some(Told::of(plan));
+        drop(next);
+        self.shared.wake();
+        Ok(())
+    }
+
+    fn stop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        self.shared.wake();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Fanotify {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The thread's own.
+#[derive(Debug)]
+struct Listener {
+    shared: Arc<Shared>,
+    queue: SourceQueue,
+    doers: Doers,
+    told: Told,
+    /// The host's first.
+    namespaces: Vec<Namespace>,
+    opens: Opens,
+    directories: Directories,
+    /// The first half of a rename, where the kernel tells it in two: whose, and what something was called.
+    moved_from: Option<(i32, Name)>,
+    own: i32,
+}
+
+impl Listener {
+    fn run(mut self) {
+        loop {
+            // What happened before the stop is still read.
+            let stopping = self.shared.stop.load(Ordering::Acquire);
+            let caught_up = self.read();
+            let now = if stopping { u64::MAX } else { outside::now() };
+            let procfs = &self.shared.procfs;
+            self.opens
+                .until(now, procfs, &mut |opened| self.told.opened(&opened, &self.queue));
+            self.count_undecided();
+            if stopping && caught_up {
+                return;
+            }
+            if !self.wait(caught_up) {
+                return;
+            }
+        }
+    }
+
+    fn count_undecided(&mut self) {
+        let undecided = std::mem::take(&mut self.opens.undecided);
+        if undecided > 0 {
+            self.queue.counts().add(Count::Undecided, undecided);
+        }
+    }
+
+    /// Takes over what others have changed.
+    fn take_over(&mut self) {
+        let marks = &self.shared.marks;
+        let next = self
+            .shared
+            .plan
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(told) = next {
+            let (files, names) = marks.want(&told.wanted);
+            for namespace in &self.namespaces {
+                // What is new first, so that nothing is missed of what stays.
+                marks.mark(&namespace.directory, &namespace.mounts);
+                marks.unmark(&namespace.directory, &namespace.mounts, files, names);
+            }
+            self.told = told;
+        }
+        let new = std::mem::take(&mut *self.shared.new.lock().unwrap_or_else(PoisonError::into_inner));
+        for mut namespace in new {
+            // What was mounted since.
+            if namespace.read() {
+                marks.mark(&namespace.directory, &namespace.mounts);
+            }
+            self.namespaces.push(namespace);
+        }
+        let unwatched = marks.take_unwatched();
+        for kind in unwatched.files {
+            if self.told.first(&kind) {
+                tracing::warn!("fanotify: files on {kind} are not watched");
+            }
+        }
+    }
+
+    /// Reads what there is; false when there may be more.
+    fn read(&mut self) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let marks = &shared.marks;
+        let mut buffer: Buffer = [0; _];
+        for _ in 0..READS {
+            let mut events = Vec::new();
+            let read = self.note(marks.files.read(&mut buffer, &mut events));
+            self.take_over();
+            // What has made a file was told before its open.
+            let names = marks
+                .names
+                .as_ref()
+                .is_none_or(|group| self.read_names(group, marks));
+            let now = outside::now();
+            for taken in &events {
+                self.file_event(taken, now);
+            }
+            drop(events);
+            if read == Read::Nothing && names {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Counts what a read lost.
+    fn note(&self, read: Read) -> Read {
+        if let Read::Lost(error) = read {
+            self.queue.counts().add(Count::Failed, 1);
+            tracing::debug!("an event of fanotify can't be read: {error}");
+        }
+        read
+    }
+
+    /// Reads the names there are; false when there may be more.
+    fn read_names(&mut self, group: &Group, marks: &Marks) -> bool {
+        let mut buffer: Buffer = [0; _];
+        for _ in 0..READS {
+            let mut events = Vec::new();
+            let read = self.note(group.read(&mut buffer, &mut events));
+            self.take_over();
+            let now = outside::now();
+            for taken in &events {
+                self.name_event(taken, marks, now);
+            }
+            if read == Read::Nothing {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// True for what is none of anybody's doing that is watched.
+    fn is_no_event(&self, taken: &Taken<'_>) -> bool {
+        if taken.event.mask & FAN_Q_OVERFLOW != 0 {
+            // How many were lost it does not say.
+            self.queue.counts().add(Count::Overflow, 1);
+            return true;
+        }
+        if taken.event.pid == 0 {
+            // Of a pid namespace that is not below this one.
+            self.queue.counts().add(Count::Failed, 1);
+        }
+        // This process reads files because of events: telling of that would never end.
+        taken.event.pid == self.own || taken.event.pid == 0
+    }
+
+    fn file_event(&mut self, taken: &Taken<'_>, now: u64) {
+        if self.is_no_event(taken) {
+            return;
+        }
+        let counts = self.queue.counts();
+        let told = &self.told;
+        let queue = &self.queue;
+        let learnt = self.opens.event(taken, &mut self.doers, now, &mut |opened| {
+            if opened.found.is_gone {
+                counts.add(Count::Gone, 1);
+            }
+            told.opened(&opened, queue);
+        });
+        if !learnt {
+            counts.add(Count::Failed, 1);
+        }
+    }
+
+    fn name_event(&mut self, taken: &Taken<'_>, marks: &Marks, now: u64) {
+        if self.is_no_event(taken) {
+            return;
+        }
+        let event = &taken.event;
+        let Ok(pid) = u32::try_from(event.pid) else {
+            return;
+        };
+        let counts = Arc::clone(self.queue.counts());
+        let (found, _) = self.doers.find(pid, &taken.process, |_| ());
+        if found.is_gone {
+            counts.add(Count::Gone, 1);
+        }
+        let directory = self.doers.directory(pid);
+        let directory = Some(directory.as_path()).filter(|_| !found.is_gone);
+        let mut name = |role| {
+            let entry = event.entry(role)?;
+            let name = self.directories.name(&entry, marks);
+            if name.is_none() {
+                counts.add(Count::Unnamed, 1);
+            }
+            name
+        };
+        let (own, old, new) = (name(Role::Own), name(Role::Old), name(Role::New));
+        let seen = |name: &Name| as_seen(name, directory, &found.root, &self.namespaces);
+        let is_directory = event.mask & FAN_ONDIR != 0;
+        if let Some(own) = &own {
+            if event.mask & FAN_CREATE != 0 {
+                let made = own.path().and_then(|path| self.told.made(&path, is_directory));
+                if let Some(told::Made::File { dev, ino }) = made {
+                    self.opens.was_made(Key { pid, dev, ino });
+                }
+                if let Some(made) = made {
+                    self.told.was_made(&made, &seen(own), &found, now, &self.queue);
+                }
+            }
+            if event.mask & FAN_DELETE != 0 {
+                self.told
+                    .removed(&seen(own), is_directory, &found, now, &self.queue);
+            }
+        }
+        let mut renamed = old.zip(new);
+        if event.mask & FAN_MOVED_FROM != 0 {
+            self.moved_from = own.clone().map(|own| (event.pid, own));
+        }
+        if event.mask & FAN_MOVED_TO != 0
+            && let Some((_, old)) = self.moved_from.take_if(|(of, _)| *of == event.pid)
+        {
+            renamed = Some(old).zip(own);
+        }
+        if let Some((old, new)) = renamed {
+            self.told
+                .renamed(&seen(&old), &seen(&new), &found, now, &self.queue);
+        }
+        if is_directory && event.mask & (FAN_RENAME | FAN_MOVED_TO) != 0 {
+            self.directories.forget();
+        }
+    }
+
+    /// Waits for an event, another mount, the end of a container or a wish; false when nothing can be waited for any more.
+    fn wait(&mut self, caught_up: bool) -> bool {
+        let marks = &self.shared.marks;
+        let mut ready = vec![
+            PollFd::new(self.shared.wake.as_fd(), PollFlags::POLLIN),
+            PollFd::new(marks.files.as_fd(), PollFlags::POLLIN),
+        ];
+        if let Some(names) = &marks.names {
+            ready.push(PollFd::new(names.as_fd(), PollFlags::POLLIN));
+        }
+        let first = ready.len();
+        for namespace in &self.namespaces {
+            ready.push(PollFd::new(namespace.mountinfo.as_fd(), PollFlags::POLLPRI));
+            if let Some(process) = &namespace.process {
+                ready.push(PollFd::new(process.as_fd(), PollFlags::POLLIN));
+            }
+        }
+        let limit = match (caught_up, self.opens.waits()) {
+            (false, _) => PollTimeout::ZERO,
+            (true, true) => PollTimeout::from(WAITING),
+            (true, false) => PollTimeout::NONE,
+        };
+        if let Err(error) = poll(&mut ready, limit)
+            && error != Errno::EINTR
+        {
+            self.queue.counts().add(Count::Failed, 1);
+            tracing::error!("fanotify is not read any more: {error}");
+            return false;
+        }
+        let is_ready: Vec<bool> = ready.iter().map(|one| one.any() == Some(true)).collect();
+        drop(ready);
+        if is_ready.first() == Some(&true) {
+            let _ = self.shared.wake.read();
+        }
+        let mut ready = is_ready.into_iter().skip(first);
+        let mut next = || ready.next().unwrap_or(false);
+        self.namespaces.retain_mut(|namespace| {
+            let (changed, ended) = (next(), namespace.process.is_some() && next());
+            // Kept open, its mountinfo would keep what is mounted in there.
+            if !ended && changed && namespace.read() {
+                marks.mark(&namespace.directory, &namespace.mounts);
+            }
+            !ended
+        });
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

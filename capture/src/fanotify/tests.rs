@@ -1,0 +1,539 @@
+//! The source against the kernel: what other processes do to files, on the file systems there are. Only root may watch.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use lanner_schema::container::Learnt;
+use lanner_schema::event::{Event, EventSet, Needs, ParamType};
+use lanner_schema::record::{FLAG_SUCCEEDED, Header, Wire};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use tempfile::TempDir;
+
+use super::*;
+use crate::consume::split;
+use crate::host::{Host, SourceTrial};
+use crate::plan::{Config, plan};
+use crate::process_table::text;
+use crate::tier::Tier;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The source, for these events, and what has come of it.
+struct Watching {
+    source: Fanotify,
+    queue: SourceQueue,
+    records: flume::Receiver<Box<[u8]>>,
+    seen: Vec<Seen>,
+}
+
+/// A record, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seen {
+    event: Event,
+    header: Header,
+    texts: Vec<(&'static str, String)>,
+    numbers: Vec<(&'static str, i64)>,
+}
+
+impl Seen {
+    fn read(bytes: &[u8]) -> Seen {
+        let (header, event, wire): (_, _, Wire<'_>) = split(bytes).unwrap();
+        let params = || event.row().params.iter().enumerate();
+        let mut seen = Seen {
+            event,
+            header,
+            texts: Vec::new(),
+            numbers: Vec::new(),
+        };
+        for (index, param) in params() {
+            let Some(value) = wire.param(index) else { continue };
+            match param.ty {
+                ParamType::FsPath | ParamType::FsRelPath(_) | ParamType::CharBuf => {
+                    let text = String::from_utf8_lossy(text(value.bytes)).into_owned();
+                    seen.texts.push((param.name, text));
+                }
+                _ => seen
+                    .numbers
+                    .push((param.name, wire.number(index).unwrap().cast_signed())),
+            }
+        }
+        seen
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.texts
+            .iter()
+            .find(|(param, _)| *param == name)
+            .map(|(_, text)| text.as_str())
+    }
+
+    fn number(&self, name: &str) -> Option<i64> {
+        self.numbers
+            .iter()
+            .find(|(param, _)| *param == name)
+            .map(|(_, number)| *number)
+    }
+
+    fn access(&self) -> Option<i64> {
+        self.number("flags")
+            .map(|flags| flags & i64::from(libc::O_ACCMODE))
+    }
+}
+
+fn is_root() -> bool {
+    let is_root = nix::unistd::geteuid().is_root();
+    if !is_root {
+        eprintln!("skipped: only root may watch file systems");
+    }
+    is_root
+}
+
+fn plan_for(events: &[Event]) -> Plan {
+    let needs = Needs {
+        events: events.iter().copied().collect::<EventSet>(),
+        ..Needs::default()
+    };
+    let config = Config {
+        tier: Tier::None,
+        ..Config::default()
+    };
+    let host = Host {
+        sources: vec![(Source::Fanotify, SourceTrial::Works)],
+        ..Host::probe()
+    };
+    plan(&host, &needs, &config).unwrap()
+}
+
+impl Watching {
+    fn start(events: &[Event]) -> Watching {
+        Watching::of(events, &ContainerTable::new())
+    }
+
+    fn of(events: &[Event], containers: &Arc<ContainerTable>) -> Watching {
+        let (sender, records) = flume::unbounded();
+        let queue = SourceQueue::new(Source::Fanotify, sender);
+        let source = start(queue.clone(), &plan_for(events), containers).unwrap();
+        Watching {
+            source,
+            queue,
+            records,
+            seen: Vec::new(),
+        }
+    }
+
+    /// The first record that is wanted, of those that have come and of those that come.
+    fn wait(&mut self, what: &str, is_it: impl Fn(&Seen) -> bool) -> Seen {
+        let deadline = Instant::now() + LIMIT;
+        if let Some(seen) = self.seen.iter().find(|seen| is_it(seen)) {
+            return seen.clone();
+        }
+        loop {
+            let Ok(bytes) = self.records.recv_deadline(deadline) else {
+                let is_near = |seen: &&Seen| seen.texts.iter().any(|(_, text)| text.contains("/.tmp"));
+                let near: Vec<&Seen> = self.seen.iter().filter(is_near).collect();
+                unreachable!(
+                    "{what} was not seen; {:?}; there were {near:?}",
+                    self.queue.counts().all()
+                );
+            };
+            let seen = Seen::read(&bytes);
+            self.seen.push(seen.clone());
+            if is_it(&seen) {
+                return seen;
+            }
+        }
+    }
+
+    fn open(&mut self, path: &Path, pid: u32) -> Seen {
+        let path = path.to_str().unwrap().to_owned();
+        self.wait(&format!("open of {path} by {pid}"), |seen| {
+            seen.text("name") == Some(&path) && seen.header.pid == pid
+        })
+    }
+
+    /// Stops, and gives all there was.
+    fn end(mut self) -> Vec<Seen> {
+        self.source.stop();
+        let rest: Vec<Seen> = self.records.try_iter().map(|bytes| Seen::read(&bytes)).collect();
+        self.seen.extend(rest);
+        self.seen
+    }
+}
+
+/// Runs a shell's words; gives the id of the shell that ran them.
+fn shell(words: &str) -> u32 {
+    let mut child = Command::new("/bin/sh").args(["-c", words]).spawn().unwrap();
+    assert!(child.wait().unwrap().success(), "{words}");
+    child.id()
+}
+
+/// A directory on a disk's file system, and one in memory.
+fn directories() -> [TempDir; 2] {
+    let at = |path: &str| TempDir::new_in(path).unwrap();
+    [at(env!("CARGO_MANIFEST_DIR")), at("/dev/shm")]
+}
+
+const OPENS: [Event; 2] = [Event::Open, Event::Openat];
+const O_RDWR: i64 = libc::O_RDWR as i64;
+const O_WRONLY: i64 = libc::O_WRONLY as i64;
+
+#[test_log::test]
+fn reads_are_told_from_writes_by_whoever_did_them() {
+    if !is_root() {
+        return;
+    }
+    for directory in directories() {
+        let mut watching = Watching::start(&OPENS);
+        let file = directory.path().join("a file");
+        let words = |words: &str| words.replace("FILE", &format!("'{}'", file.display()));
+        // The shell's own doing, short and long.
+        let written = shell(&words("echo x > FILE"));
+        let read = shell(&words("read x < FILE"));
+        let held = shell(&words("exec 3<> FILE; sleep 0.3; exec 3<&-; sleep 0.1"));
+        let one = watching.open(&file, written);
+        assert_eq!((one.event, one.access()), (Event::Openat, Some(O_WRONLY)));
+        assert_eq!(one.header.flags & FLAG_SUCCEEDED, FLAG_SUCCEEDED);
+        assert_eq!(
+            (one.header.uid, one.header.tid, one.header.stream),
+            (0, written, Source::Fanotify.stream())
+        );
+        assert!(one.header.time <= outside::now());
+        assert_eq!(watching.open(&file, read).access(), Some(0));
+        let held = watching.open(&file, held);
+        assert_eq!((held.access(), held.number("fd")), (Some(O_RDWR), Some(3)));
+        let cgroups = Cgroups::find(Outside::default()).unwrap();
+        let own = fs::read_to_string("/proc/self/cgroup").unwrap();
+        let own = cgroups.path_of_process(&own).unwrap();
+        let is_believed = cgroups.is_version_2() || own != "/";
+        assert_eq!(
+            held.header.cgroup,
+            if is_believed {
+                cgroups.id_of(own).unwrap()
+            } else {
+                0
+            }
+        );
+        let facts = fs::metadata(&file).unwrap();
+        assert_eq!(held.number("ino"), Some(facts.ino().cast_signed()));
+        assert_eq!(held.number("dev"), Some(facts.dev().cast_signed()));
+        let all = watching.end();
+        for pid in [written, read, held.header.pid] {
+            let of = all
+                .iter()
+                .filter(|seen| seen.header.pid == pid && seen.text("name") == file.to_str());
+            assert_eq!(of.count(), 1, "told once each");
+        }
+    }
+}
+
+#[test_log::test]
+fn what_is_executed_is_not_opened_by_anybody() {
+    if !is_root() {
+        return;
+    }
+    let directory = TempDir::new_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let program = directory.path().join("program");
+    fs::copy("/bin/true", &program).unwrap();
+    let mut watching = Watching::start(&OPENS);
+    let after = directory.path().join("after");
+    shell(&format!(
+        "'{0}'; '{0}'; : > '{1}'",
+        program.display(),
+        after.display()
+    ));
+    watching.wait("what came after", |seen| seen.text("name") == after.to_str());
+    let all = watching.end();
+    let opened = all.iter().find(|seen| seen.text("name") == program.to_str());
+    assert_eq!(opened, None);
+}
+
+#[test_log::test]
+fn names_that_are_made_removed_and_changed_are_told_in_whole() {
+    if !is_root() {
+        return;
+    }
+    for directory in directories() {
+        let mut watching = Watching::start(&[
+            Event::Openat,
+            Event::Unlink,
+            Event::Unlinkat,
+            Event::Rmdir,
+            Event::Renameat2,
+            Event::Mkdir,
+            Event::Symlinkat,
+            Event::Link,
+        ]);
+        let base = directory.path().to_str().unwrap();
+        let under = |name: &str| format!("{base}/{name}");
+        // Each is seen before the next is done, which changes what can be looked up.
+        let mut after = |words: &str, event: Event, param: &str, name: &str| {
+            shell(&format!("cd '{base}' && {words}"));
+            let path = under(name);
+            watching.wait(&format!("{} of {path}", event.name()), |seen| {
+                seen.event == event && seen.text(param) == Some(&path)
+            })
+        };
+        let made = after("mkdir sub", Event::Mkdir, "path", "sub");
+        assert_eq!(made.header.flags, FLAG_SUCCEEDED);
+        let created = after(": > sub/new", Event::Openat, "name", "sub/new");
+        assert_eq!(
+            created.number("flags").unwrap() & i64::from(libc::O_CREAT | libc::O_ACCMODE),
+            i64::from(libc::O_CREAT | libc::O_WRONLY)
+        );
+        let soft = after(
+            "ln -s /etc/shadow sub/soft",
+            Event::Symlinkat,
+            "linkpath",
+            "sub/soft",
+        );
+        assert_eq!(soft.text("target"), Some("/etc/shadow"));
+        let hard = after("ln sub/new sub/hard", Event::Link, "newpath", "sub/hard");
+        assert_eq!(hard.text("oldpath"), None);
+        let renamed = after("mv sub/new sub/moved", Event::Renameat2, "newpath", "sub/moved");
+        assert_eq!(renamed.text("oldpath"), Some(&*under("sub/new")));
+        let removed = after("rm sub/moved", Event::Unlinkat, "name", "sub/moved");
+        assert_eq!(removed.number("flags"), Some(0));
+        // All at once: the directory is gone when its entries are looked at.
+        after("rm -r sub", Event::Rmdir, "path", "sub");
+        after("true", Event::Unlinkat, "name", "sub/hard");
+    }
+}
+
+#[test_log::test]
+fn what_the_kernel_had_no_room_for_is_counted() {
+    if !is_root() {
+        return;
+    }
+    let mut watching = Watching::start(&OPENS);
+    let directory = TempDir::new_in("/dev/shm").unwrap();
+    // The thread waits for this when it is woken.
+    let held = watching.source.shared.plan.lock().unwrap();
+    watching.source.shared.wake();
+    shell(&format!(
+        "cd '{}' && seq 40000 | xargs touch",
+        directory.path().display()
+    ));
+    drop(held);
+    let counts = Arc::clone(watching.queue.counts());
+    let deadline = Instant::now() + LIMIT;
+    while counts.get(Count::Overflow) == 0 {
+        assert!(Instant::now() < deadline, "{:?}", counts.all());
+        thread::yield_now();
+    }
+    // And it goes on.
+    let last = directory.path().join("last");
+    while !watching
+        .seen
+        .iter()
+        .any(|seen| seen.text("name") == last.to_str())
+    {
+        assert!(Instant::now() < deadline, "{:?}", counts.all());
+        shell(&format!("echo > '{}'", last.display()));
+        watching
+            .seen
+            .extend(watching.records.try_iter().map(|bytes| Seen::read(&bytes)));
+    }
+}
+
+/// A file system in memory, mounted somewhere until this is dropped.
+struct InMemory<'d>(&'d Path);
+
+impl<'d> InMemory<'d> {
+    fn mount(at: &'d Path) -> InMemory<'d> {
+        mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+        InMemory(at)
+    }
+}
+
+impl Drop for InMemory<'_> {
+    fn drop(&mut self) {
+        // Events that wait to be read have it in use.
+        let deadline = Instant::now() + LIMIT;
+        while let Err(error) = umount2(self.0, MntFlags::empty()) {
+            assert!(Instant::now() < deadline, "not unmounted: {error}");
+            thread::yield_now();
+        }
+    }
+}
+
+#[test_log::test]
+fn what_is_mounted_later_is_watched_and_can_be_unmounted() {
+    if !is_root() {
+        return;
+    }
+    let mut watching = Watching::start(&OPENS);
+    let directory = TempDir::new_in("/dev/shm").unwrap();
+    let mounted = InMemory::mount(directory.path());
+    let file = directory.path().join("file");
+    let deadline = Instant::now() + LIMIT;
+    // It is marked when the kernel has told that it is there.
+    while !watching
+        .seen
+        .iter()
+        .any(|seen| seen.text("name") == file.to_str())
+    {
+        assert!(Instant::now() < deadline, "not seen");
+        shell(&format!("echo > '{}'", file.display()));
+        watching
+            .seen
+            .extend(watching.records.try_iter().map(|bytes| Seen::read(&bytes)));
+    }
+    drop(mounted);
+}
+
+#[test_log::test]
+fn what_no_rule_sees_any_more_is_not_told() {
+    if !is_root() {
+        return;
+    }
+    let mut watching = Watching::start(&[Event::Openat]);
+    let directory = TempDir::new_in("/dev/shm").unwrap();
+    let file = directory.path().join("file");
+    let pid = shell(&format!("echo > '{}'", file.display()));
+    watching.open(&file, pid);
+    watching.source.configure(&plan_for(&[Event::Unlink])).unwrap();
+    let mut remove = |file: &Path| {
+        let deadline = Instant::now() + LIMIT;
+        let is_it = |seen: &Seen| seen.event == Event::Unlink && seen.text("path") == file.to_str();
+        while !watching.seen.iter().any(is_it) {
+            assert!(Instant::now() < deadline, "not seen");
+            shell(&format!("echo > '{0}'; rm '{0}'", file.display()));
+            watching
+                .seen
+                .extend(watching.records.try_iter().map(|bytes| Seen::read(&bytes)));
+        }
+    };
+    remove(&file);
+    // The change is in force.
+    let other = directory.path().join("other");
+    remove(&other);
+    let opened = watching
+        .end()
+        .into_iter()
+        .find(|seen| seen.event == Event::Openat && seen.text("name") == other.to_str());
+    assert_eq!(opened, None);
+}
+
+/// A process with an overlay of the host's files for its root, in a mount namespace of its own.
+struct Contained {
+    child: Child,
+    _directory: TempDir,
+}
+
+impl Contained {
+    /// It does what each line says that is written to its input.
+    fn start() -> Contained {
+        let directory = TempDir::new_in("/dev/shm").unwrap();
+        let at = directory.path().display();
+        let words = format!(
+            "mount -t tmpfs tmpfs {at} && mkdir {at}/upper {at}/work {at}/root && \
+             mount -t overlay overlay -o lowerdir=/,upperdir={at}/upper,workdir={at}/work {at}/root && \
+             mount -t tmpfs tmpfs {at}/root/mnt && mount --bind /dev/shm {at}/root/srv && \
+             exec chroot {at}/root /bin/sh -c 'echo ready; while read -r line; do eval \"$line\"; echo done; done'"
+        );
+        let child = Command::new("unshare")
+            .args(["--mount", "sh", "-c", &words])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut contained = Contained {
+            child,
+            _directory: directory,
+        };
+        contained.wait_for("ready");
+        contained
+    }
+
+    fn wait_for(&mut self, word: &str) {
+        use std::io::Read as _;
+        // Not one byte more: there is one reader for each line.
+        let mut line = Vec::new();
+        while !line.ends_with(b"\n") {
+            let mut byte = [0];
+            self.child.stdout.as_mut().unwrap().read_exact(&mut byte).unwrap();
+            line.extend(byte);
+        }
+        assert_eq!(line.strip_suffix(b"\n"), Some(word.as_bytes()));
+    }
+
+    fn does(&mut self, words: &str) {
+        use std::io::Write as _;
+        writeln!(self.child.stdin.as_mut().unwrap(), "{words}").unwrap();
+        self.wait_for("done");
+    }
+
+    /// As the runtime would tell of it.
+    fn container(&self) -> Container {
+        let cgroups = Cgroups::find(Outside::default()).unwrap();
+        let text = fs::read_to_string("/proc/self/cgroup").unwrap();
+        let path = cgroups.path_of_process(&text).unwrap();
+        Container {
+            cgroup: cgroups.id_of(path).unwrap(),
+            cgroup_path: path.into(),
+            pid: self.child.id(),
+            ..Container::new("0123456789abcdef", "containerd", Learnt::Start)
+        }
+    }
+}
+
+impl Drop for Contained {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+#[test_log::test]
+fn a_containers_own_file_systems_are_watched_before_its_runtime_goes_on() {
+    if !is_root() {
+        return;
+    }
+    let table = ContainerTable::new();
+    let mut watching = Watching::of(&[Event::Openat, Event::Unlinkat, Event::Mkdirat], &table);
+    let mut contained = Contained::start();
+    let container = Arc::new(contained.container());
+    table.update(|known| known.insert(Arc::clone(&container)));
+    contained.does("read x < /etc/shadow");
+    contained.does("echo > /etc/dropped");
+    contained.does("echo > /srv/made.$$; mkdir /mnt/made; rm /srv/made.$$");
+    let pid = contained.child.id();
+    assert_eq!(watching.open(Path::new("/etc/shadow"), pid).access(), Some(0));
+    assert_eq!(
+        watching.open(Path::new("/etc/dropped"), pid).access(),
+        Some(O_WRONLY)
+    );
+    watching.wait("a directory in its memory", |seen| {
+        seen.text("path") == Some("/mnt/made")
+    });
+    let shared = format!("/srv/made.{pid}");
+    assert_eq!(watching.open(Path::new(&shared), pid).access(), Some(O_WRONLY));
+    // What whoever removed it calls it is known as long as that is there.
+    let host = format!("/dev/shm/made.{pid}");
+    watching.wait("a removal in a directory of the host's", |seen| {
+        seen.event == Event::Unlinkat
+            && seen
+                .text("name")
+                .is_some_and(|name| name == shared || name == host)
+    });
+    // What it mounts itself.
+    let deadline = Instant::now() + LIMIT;
+    contained.does("mount -t tmpfs tmpfs /opt");
+    while !watching
+        .seen
+        .iter()
+        .any(|seen| seen.text("name") == Some("/opt/later"))
+    {
+        assert!(Instant::now() < deadline, "not seen");
+        contained.does("echo > /opt/later");
+        watching
+            .seen
+            .extend(watching.records.try_iter().map(|bytes| Seen::read(&bytes)));
+    }
+    // Nothing of it is held when it has ended.
+    let shared = Arc::clone(&watching.source.shared);
+    drop(contained);
+    table.update(|known| known.remove(&container.key()));
+    assert!(shared.watched.lock().unwrap().is_empty());
+}
