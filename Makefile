@@ -4,13 +4,16 @@
 SHELL := /bin/bash
 MACHINE := tests/machine
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fuzz bench kernels soak fresh image kind-check manifests
+.PHONY: help run build test lint fuzz bench kernels soak fresh image deb deb-check static kind-check manifests
 
 help:
 	@echo 'make run     install what the build needs, build, and start Lanner in the foreground (root)'
 	@echo 'make test    install what the tests need, and run all of them, on the real kernel and containerd too (root)'
 	@echo 'make build   install what the build needs, and build target/release/lanner'
 	@echo 'make image   build, and pack target/lanner-image.tar, a container image for `docker load` or `ctr images import`'
+	@echo 'make deb     build, and pack target/debian/lanner_VERSION_ARCHITECTURE.deb'
+	@echo 'make deb-check  install, upgrade and purge that package in a minimal Debian, with alerts in a journal (root)'
+	@echo 'make static  build a program that needs no library of its host, and run it where there is none (root)'
 	@echo 'make kind-check  what can be checked of kind-config/ without a cluster'
 	@echo 'make manifests  write the plain manifests that are made out of the Helm chart'
 	@echo 'make lint    formatting and clippy'
@@ -34,6 +37,16 @@ test:
 
 image: build
 	@deploy/image/build.sh
+
+deb:
+	@$(MACHINE)/deb.sh
+
+deb-check: deb
+	@$(MACHINE)/deb_check.sh
+	@$(MACHINE)/repository_check.sh
+
+static:
+	@$(MACHINE)/static.sh
 
 kind-check:
 	@$(MACHINE)/kind.sh

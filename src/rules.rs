@@ -12,7 +12,7 @@ use crate::config::Config;
 
 /// Rules files when the configuration names none; later files win. The built-in rules stand for the first where it does not
 /// exist.
-const DEFAULT_FILES: [&str; 3] = [
+pub(crate) const DEFAULT_FILES: [&str; 3] = [
     "/etc/lanner/lanner_rules.yaml",
     "/etc/lanner/lanner_rules.local.yaml",
     "/etc/lanner/rules.d",

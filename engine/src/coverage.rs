@@ -133,6 +133,8 @@ pub struct Captured {
     pub failed: bool,
     /// What is done through io_uring: not on every kernel.
     pub io_uring: bool,
+    /// Event types that are left out.
+    pub left_out: EventSet,
 }
 
 impl Default for Captured {
@@ -140,6 +142,7 @@ impl Default for Captured {
         Captured {
             failed: true,
             io_uring: true,
+            left_out: EventSet::NONE,
         }
     }
 }
@@ -170,6 +173,10 @@ pub(crate) fn of(rule: &Rule, tier: Tier, captured: Captured) -> Coverage {
         let of_event = match tier != Tier::None && !captured.io_uring && io_uring::raises(event) {
             true => tier.event(event).and(Quality::Weaker(Why::NotByIoUring)),
             false => tier.event(event),
+        };
+        let of_event = match captured.left_out.contains(event) {
+            true => of_event.and(Quality::Missing(Why::LeftOut)),
+            false => of_event,
         };
         reasons.event(event.name(), of_event);
         if matches!(of_event, Quality::Missing(_)) {

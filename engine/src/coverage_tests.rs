@@ -65,6 +65,7 @@ fn covered_as(condition: &str, output: &str, of: &dyn Fn(&Rule) -> Coverage) -> 
 const SUCCESSES: Captured = Captured {
     failed: false,
     io_uring: true,
+    left_out: EventSet::NONE,
 };
 
 #[test]
@@ -290,6 +291,27 @@ fn an_output_alone_makes_a_rule_partial_at_worst() {
         coverage.missing().unwrap(),
         format!("output fields without value: {UNFILLED}")
     );
+}
+
+#[test]
+fn types_that_are_left_out_are_not_seen() {
+    let on = |condition: &str| {
+        let captured = Captured {
+            left_out: EventSet::from_iter([Event::Setuid]),
+            ..Captured::default()
+        };
+        covered_as(condition, "x", &|rule| rule.coverage_of(Tier::SysExit, captured))
+    };
+    let left_out = [event("setuid", Why::LeftOut)];
+    let only = on("evt.type = setuid");
+    assert_eq!((only.verdict, &only.reasons[..]), (Verdict::Blind, &left_out[..]));
+    let among_others = on("evt.type in (setuid, setgid)");
+    assert_eq!(
+        (among_others.verdict, &among_others.reasons[..]),
+        (Verdict::Partial, &left_out[..])
+    );
+    let never_there = on("evt.type in (setuid, setgid) and evt.type = setgid");
+    assert_eq!(never_there.verdict, Verdict::Exact);
 }
 
 #[test]

@@ -83,6 +83,7 @@ impl Coverage {
         let captured = Captured {
             failed: !config.capture.drop_failed,
             io_uring: here.io_uring,
+            left_out: config.capture.excluded,
         };
         let covered = |rule: &Rule, tier| rule.coverage_of(tier, captured);
         let rows: Vec<Row<'_>> = ruleset

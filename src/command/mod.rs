@@ -1,9 +1,11 @@
 //! Subcommands, for what Falco lacks: a variant and a file each.
 
+mod completions;
 pub(crate) mod containers;
 mod coverage;
 mod filter;
 mod format;
+mod man;
 mod plan;
 pub(crate) mod record;
 pub(crate) mod replay;
@@ -18,10 +20,13 @@ use clap::Subcommand;
 /// What to do instead of watching.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Completions(completions::Completions),
     Containers(containers::Containers),
     Coverage(coverage::Coverage),
     Filter(filter::Filter),
     Format(format::Format),
+    #[command(hide = true)]
+    Man(man::ManCommand),
     Plan(plan::PlanCommand),
     Record(record::Record),
     Replay(replay::ReplayCommand),
@@ -35,10 +40,12 @@ impl Command {
     /// Everything that keeps Lanner from doing it, in words for its operator.
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         match self {
+            Command::Completions(completions) => completions.run(),
             Command::Containers(containers) => containers.run(),
             Command::Coverage(coverage) => coverage.run(),
             Command::Filter(filter) => filter.run(),
             Command::Format(format) => format.run(),
+            Command::Man(man) => man.run(),
             Command::Plan(plan) => plan.run(),
             Command::Record(record) => record.run(),
             Command::Replay(replay) => replay.run(),

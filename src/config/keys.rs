@@ -12,7 +12,7 @@ use super::tree::{Node, Value, Wrong};
 use super::values::{
     choice, drop_actions, duration_ms, endpoint, engine_kind, header, journald, limit_ms, log_level,
     megabytes, optional_path, path, paths, plugin_index, plugin_name, positive, preset, priority, processes,
-    retries, share, size, sockets, static_fields, tier,
+    retries, share, size, socket, sockets, static_fields, tier,
 };
 use super::{Config, append_output, base_syscalls, container_engines, selections, serving, shape};
 
@@ -134,6 +134,24 @@ enum Type {
 
 use Type::{Integer, Made, Number, Text, Texts, Truth, Word};
 
+impl Type {
+    /// Whether this is a value of the type at all; for values with a form of their own, always. Readers take more than the
+    /// schema allows, so what they refuse is asked about only.
+    fn has(&self, node: &Node) -> bool {
+        let scalar = |node: &Node| matches!(node.value, Value::Scalar(_));
+        match (self, &node.value) {
+            (Truth, _) => false,
+            (Integer, Value::Scalar(text)) => text.parse::<i64>().is_ok(),
+            (Number, Value::Scalar(text)) => text.parse::<f64>().is_ok(),
+            (Text, Value::Scalar(_)) => true,
+            (Texts, Value::Scalar(_)) => true,
+            (Texts, Value::List(items)) => items.iter().all(scalar),
+            (Integer | Number | Text | Texts, _) => false,
+            (Word(_) | Made(_), _) => true,
+        }
+    }
+}
+
 /// A key, what stands below it, and what becomes of it.
 struct Row(&'static str, Type, Serve);
 
@@ -169,7 +187,7 @@ static ROWS: &[Row] = &[
     Row("plugins_hostinfo", Truth, Pointless),
 
     Row("nri.enabled", Truth, Read(|s, n| { s.config.nri.enabled = n.truth()?; Ok(()) })),
-    Row("nri.socket_path", Text, Read(|s, n| { s.config.nri.socket_path = path(n)?; Ok(()) })),
+    Row("nri.socket_path", Text, Read(|s, n| { s.config.nri.socket_path = socket(n)?; Ok(()) })),
     Row("nri.plugin_index", Text, Read(|s, n| { s.config.nri.plugin_index = plugin_index(n)?; Ok(()) })),
     Row("nri.plugin_name", Text, Read(|s, n| { s.config.nri.plugin_name = plugin_name(n)?; Ok(()) })),
     Row("nri.connect_timeout_ms", Integer, Read(|s, n| { s.config.nri.timeouts.connect = limit_ms(n)?; Ok(()) })),
@@ -177,7 +195,7 @@ static ROWS: &[Row] = &[
     Row("nri.request_timeout_ms", Integer, Read(|s, n| { s.config.nri.timeouts.request = limit_ms(n)?; Ok(()) })),
     Row("nri.removal_grace_ms", Integer, Read(|s, n| { s.config.nri.removal_grace = duration_ms(n)?; Ok(()) })),
     Row("containerd.enabled", Truth, Read(|s, n| { s.config.containerd.enabled = n.truth()?; Ok(()) })),
-    Row("containerd.address", Text, Read(|s, n| { s.config.containerd.address = path(n)?; Ok(()) })),
+    Row("containerd.address", Text, Read(|s, n| { s.config.containerd.address = socket(n)?; Ok(()) })),
     Row("container_engines.docker.enabled", Truth, Read(|s, n| { s.config.engines.docker.enabled = n.truth()?; Ok(()) })),
     Row("container_engines.docker.sockets", Texts, Read(|s, n| sockets(&mut s.config.engines.docker.sockets, n))),
     Row("container_engines.docker.data_root", Texts, Read(|s, n| { s.config.engines.docker_roots = paths(n)?; Ok(()) })),
@@ -366,8 +384,8 @@ fn rows() -> impl Iterator<Item = &'static Row> {
     ROWS.iter().chain(DEPRECATED)
 }
 
-fn row(path: &str) -> Option<&'static Serve> {
-    rows().find(|row| row.0 == path).map(|row| &row.2)
+fn row(path: &str) -> Option<&'static Row> {
+    rows().find(|row| row.0 == path)
 }
 
 /// What of a row's path is below `path`.
@@ -424,6 +442,9 @@ fn unserved_name(full: &str) -> String {
     }
 }
 
+/// What a value of the wrong type comes to.
+const DEFAULT: &str = "; the default is used";
+
 pub(super) fn section(
     path: &str,
     node: &Node,
@@ -438,34 +459,38 @@ pub(super) fn section(
             path => format!("{path}.{}", entry.name),
         };
         match row(&full) {
-            Some(Read(setter)) => {
+            Some(Row(_, kind, Read(setter))) => {
                 if let Err(wrong) = setter(settings, &entry.node) {
                     let (at, found) = match wrong.item {
                         Some((at, item)) => (at, format!("and this item is {item}")),
                         None => (entry.node.at.clone(), format!("not {}", entry.node.describe())),
                     };
                     let text = format!("{full} must be {}, {found}", wrong.expected);
-                    messages.add(Level::Error, &at, text, wrong.hint);
+                    // As in Falco: a value of the wrong type is none, one of the right type was meant.
+                    match kind.has(&entry.node) {
+                        true => messages.add(Level::Error, &at, text, wrong.hint),
+                        false => messages.add(Level::Warning, &at, text + DEFAULT, wrong.hint),
+                    }
                 }
             }
-            Some(LaterWarn(condition, missing)) => {
+            Some(Row(.., LaterWarn(condition, missing))) => {
                 if condition(&entry.node) {
                     messages.add(Level::Warning, &entry.at, format!("{full}: {missing}"), None);
                 }
             }
-            Some(Later) => unserved.later.push(unserved_name(&full)),
-            Some(Pointless) => unserved.pointless.push(unserved_name(&full)),
+            Some(Row(.., Later)) => unserved.later.push(unserved_name(&full)),
+            Some(Row(.., Pointless)) => unserved.pointless.push(unserved_name(&full)),
             None if children(&full).next().is_some() => match &entry.node.value {
                 Value::Map(_) => section(&full, &entry.node, settings, messages, unserved),
                 Value::Null => {}
                 _ => {
-                    let text = format!("{full} must be a map of keys, not {}", entry.node.describe());
-                    let first = children(&full).next().unwrap_or("key");
-                    messages.error(
-                        &entry.node.at,
-                        text,
-                        format!("write \"{}:\" and below it \"  {first}: …\"", entry.name),
+                    let text = format!(
+                        "{full} must be a map of keys, not {}{DEFAULT}",
+                        entry.node.describe()
                     );
+                    let first = children(&full).next().unwrap_or("key");
+                    let hint = format!("write \"{}:\" and below it \"  {first}: …\"", entry.name);
+                    messages.add(Level::Warning, &entry.node.at, text, Some(hint));
                 }
             },
             None => unknown(path, &full, &entry.name, &entry.at, messages),

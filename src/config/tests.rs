@@ -173,7 +173,7 @@ fn a_wrong_item_of_a_list_is_shown_where_it_stands() {
     let texts = texts(&messages);
     for expected in [
         "lanner.yaml:4:7: syscall_event_drops.actions must be a list of ignore, log, alert and exit, and this item is \"mail\"",
-        "lanner.yaml:5:19: rules_files must be a list of files and directories, and this item is a map",
+        "lanner.yaml:5:19: rules_files must be a list of files and directories, and this item is a map; the default is used",
     ] {
         assert!(
             texts.iter().any(|text| text == expected),
@@ -189,16 +189,53 @@ fn wrong_values_say_where_and_what_is_right() {
     assert!(messages.refused());
     let texts = texts(&messages);
     for expected in [
-        "lanner.yaml:1:14: json_output must be true or false, not \"maybe\"",
+        "lanner.yaml:1:14: json_output must be true or false, not \"maybe\"; the default is used",
         "lanner.yaml:4:22: engine.modern_ebpf.buf_size_preset must be a number from 1 (1 MB) to 10 (512 MB), not \"11\"",
         "lanner.yaml:5:11: priority must be one of emergency, alert, critical, error, warning, notice, informational, debug, not \"high\"",
-        "lanner.yaml:6:16: stdout_output must be a map of keys, not \"true\" (write \"stdout_output:\" and below it \"  enabled: …\")",
-        "lanner.yaml:7:14: rules_files must be a list of files and directories, not a map",
+        "lanner.yaml:6:16: stdout_output must be a map of keys, not \"true\"; the default is used (write \"stdout_output:\" and below it \"  enabled: …\")",
+        "lanner.yaml:7:14: rules_files must be a list of files and directories, not a map; the default is used",
     ] {
         assert!(
             texts.iter().any(|text| text == expected),
             "{expected}\n{texts:#?}"
         );
+    }
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_none_and_a_wrong_one_of_the_right_type_is_refused() {
+    let text = "json_output: maybe\noutput_timeout: 1s\nsyscall_event_drops: {threshold: much}\npriority: [error]\n\
+                rules_files: {a: b}\nstdout_output: off\nwebserver: {enabled: true, listen_port: http}\nlog_stderr:\n\
+                containerd: {address: {path: /run}}\n";
+    let (config, messages) = lanner(text, &[]);
+    assert!(!messages.refused(), "{:?}", texts(&messages));
+    assert_eq!(messages.0.len(), 9, "{:?}", texts(&messages));
+    for message in &messages.0 {
+        assert_eq!(message.level, Level::Warning, "{message}");
+        assert!(message.text.ends_with("; the default is used"), "{message}");
+    }
+    let default = Config::default();
+    assert_eq!(
+        (config.json_output, config.log_stderr),
+        (default.json_output, default.log_stderr)
+    );
+    assert_eq!(config.outputs.timeout, default.outputs.timeout);
+    assert!(config.outputs.stdout && config.rules_files.is_none());
+    assert_eq!((config.web.enabled, config.web.port), (true, default.web.port));
+    assert_eq!(config.containerd.address, default.containerd.address);
+    for text in [
+        "output_timeout: 0",
+        "output_timeout: -1",
+        "syscall_event_drops: {threshold: 2}",
+        "priority: high",
+        "webserver: {listen_port: 70000}",
+        "containerd: {address: 5}",
+        "nri: {socket_path: nri.sock}",
+        "static_fields: [a]",
+        "journald_output: {enabled: perhaps}",
+    ] {
+        let (_, messages) = lanner(text, &[]);
+        assert!(messages.refused(), "{text}");
     }
 }
 
@@ -233,7 +270,7 @@ fn options_win_over_the_file_and_are_named_in_messages() {
     let (_, messages) = lanner("", &["json_output=7"]);
     assert_eq!(
         texts(&messages),
-        ["-o json_output=7: json_output must be true or false, not \"7\""]
+        ["-o json_output=7: json_output must be true or false, not \"7\"; the default is used"]
     );
 }
 
@@ -331,10 +368,6 @@ fn static_fields_and_base64_are_read() {
         (
             "static_fields: {a-b: c}\n",
             "lanner.yaml:1:16: static_fields must be a map whose names can stand in a condition",
-        ),
-        (
-            "buffer_format_base64: 64\n",
-            "lanner.yaml:1:23: buffer_format_base64 must be true or false, not \"64\"",
         ),
     ] {
         let (_, messages) = lanner(text, &[]);
@@ -496,4 +529,26 @@ fn system_calls_are_left_out_by_name() {
         said.contains("no system call is called \"setuidd\"") && said.contains("\"procexit\""),
         "{said}"
     );
+}
+
+/// The file that packages ship says what the defaults are.
+#[test]
+fn the_shipped_configuration_names_the_defaults() {
+    let shipped = include_str!("../../deploy/lanner.yaml");
+    let (_, messages) = read(shipped, Path::new("lanner.yaml"), &[]);
+    assert!(messages.0.is_empty(), "{:?}", texts(&messages));
+    let key = |line: &str| match line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')) {
+        Some(key) => format!("{key}\n"),
+        None => format!("{line}\n"),
+    };
+    let uncommented: String = shipped.lines().map(key).collect();
+    let (mut config, messages) = read(&uncommented, Path::new("lanner.yaml"), &[]);
+    assert!(messages.0.is_empty(), "{:?}", texts(&messages));
+    assert!(uncommented.contains("\njson_output: false\n"));
+    assert_eq!(
+        config.rules_files.take().unwrap(),
+        crate::rules::DEFAULT_FILES.map(Path::new)
+    );
+    config.schema.clear();
+    assert_eq!(format!("{config:#?}"), format!("{:#?}", Config::default()));
 }

@@ -53,6 +53,15 @@ pub(super) fn paths(node: &Node) -> Result<Vec<PathBuf>, Wrong> {
         .collect())
 }
 
+/// A socket of this host.
+pub(super) fn socket(node: &Node) -> Result<PathBuf, Wrong> {
+    let wrong = || Wrong::new("the path of a socket, from / on");
+    path(node)
+        .ok()
+        .filter(|path| path.is_absolute())
+        .ok_or_else(wrong)
+}
+
 /// Sockets; as in Falco, an empty list leaves the usual ones.
 pub(super) fn sockets(into: &mut Vec<PathBuf>, node: &Node) -> Result<(), Wrong> {
     let given = paths(node).map_err(|_| Wrong::new("a list of sockets"))?;

@@ -835,6 +835,12 @@ fn outputs(outputs: &[OutputReport], all: &mut Samples) {
                 output.retried,
             ),
             (
+                "lanner_output_slow_alerts_total",
+                "Alerts that took an output longer than output_timeout, delivered or not.",
+                Counter,
+                output.slow,
+            ),
+            (
                 "lanner_output_program_restarts_total",
                 "Starts of a program that was to run on and ended.",
                 Counter,

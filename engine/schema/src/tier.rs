@@ -265,6 +265,8 @@ reasons! {
     SomeMissing "some of the parameters have no value";
     /// Requests of io_uring.
     NotByIoUring "the same done through io_uring is not seen: that takes Linux 6.0 and its type information";
+    /// `base_syscalls.custom_set` has it with a `!`.
+    LeftOut "base_syscalls.custom_set leaves it out";
     /// fanotify tells reads from writes.
     AccessOnly "only whether the file was read or written is known, not how it was opened";
     /// A source that reports what has happened.

@@ -1,0 +1,149 @@
+#!/usr/bin/env bash
+# Installs, upgrades and purges Lanner's package in a minimal Debian that has no running systemd, with a real journal beside.
+#
+#   deb_check.sh [SUITE [PACKAGE]]      SUITE: bookworm unless given; PACKAGE: what `make deb` made
+. "$(dirname "${BASH_SOURCE[0]}")/system.sh"
+
+SUITE=${1:-bookworm}
+PACKAGE=${2:-$(newest_package)}
+[ -e "$PACKAGE" ] || stop "there is no package: make deb makes it"
+PACKAGE=$(realpath "$PACKAGE")
+
+need_root "make deb-check" deb-check
+need_kernel
+new_system "$SUITE" "$SUITE" "$PACKAGE"
+if [ -z "$SYSTEM" ]; then
+    say "the package is installed, upgraded and purged cleanly in Debian $SUITE"
+    exit 0
+fi
+
+check() { # WORDS COMMAND...
+    local words=$1
+    shift
+    "$@" || stop "not so: $words"
+}
+
+# Waits, up to a minute, for a command to succeed.
+wait_for() { # WORDS COMMAND...
+    local words=$1 deadline=$(($(date +%s) + 60))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        if [ "$(date +%s)" -ge $deadline ]; then
+            in_system journalctl -q --no-pager -D /run/log/journal -n 40 >&2 || true
+            stop "not within a minute: $words"
+        fi
+        sleep 0.2
+    done
+}
+
+# Every file and folder, but for what dpkg, apt and the journal keep for themselves.
+inventory() {
+    find "$SYSTEM" -xdev \( -path "$SYSTEM/var/lib/dpkg" -o -path "$SYSTEM/var/cache" -o -path "$SYSTEM/var/lib/apt" -o -path "$SYSTEM/tmp" \
+        -o -path "$SYSTEM/var/log/apt" -o -path "$SYSTEM/var/log/journal" \) -prune -o ! -name dpkg.log ! -name alternatives.log -printf '/%P %y %m %l\n'
+    find "$SYSTEM/run" -xdev -path "$SYSTEM/run/*lanner*" -printf '/run/%P\n'
+} 2>/dev/null
+
+say "giving it a journal, and what the package depends on"
+furnish_system
+depends=$(dpkg-deb -f "$PACKAGE" Depends | sed 's/([^)]*)//g; s/,/ /g')
+# shellcheck disable=SC2086
+install_in_system systemd $depends
+cp "$PACKAGE" "$SYSTEM/root/lanner.deb"
+inventory | sort >"$SYSTEM.before"
+
+say "dpkg -i"
+in_system dpkg -i /root/lanner.deb >/dev/null
+check "nothing of it differs from the package" [ -z "$(in_system dpkg -V lanner)" ]
+check "the service is on from the next boot" [ -L "$SYSTEM/etc/systemd/system/multi-user.target.wants/lanner.service" ]
+for file in lanner.yaml lanner_rules.yaml lanner_rules.local.yaml; do
+    check "/etc/lanner/$file is a configuration file" grep -q "^ /etc/lanner/$file " <<<"$(in_system dpkg-query -W -f '${Conffiles}\n' lanner)"
+done
+check "the unit is one that systemd takes" in_system systemd-analyze verify --man=no /usr/lib/systemd/system/lanner.service
+check "bash completes its options" in_system bash -c '. /usr/share/bash-completion/completions/lanner && COMP_WORDS=(lanner --dry) COMP_CWORD=1 &&
+    _lanner lanner --dry lanner && [ "${COMPREPLY[*]}" = --dry-run ]'
+said=$(in_system lanner --dry-run 2>&1) || stop "lanner --dry-run: $said"
+check "nothing is said against the configuration and the rules: $said" [ -z "$(grep -E '(WARN|ERROR) ' <<<"$said")" ]
+check "they are those of the package: $said" grep -q '/etc/lanner/lanner.yaml' <<<"$said"
+
+say "a journal, and the unit's ExecStart"
+mkdir -p "$SYSTEM"/run/systemd/{journal,journald.conf.d} "$SYSTEM/run/log/journal"
+printf '[Journal]\nStorage=volatile\nReadKMsg=no\nAudit=no\nRateLimitIntervalSec=0\nForwardToWall=no\n' >"$SYSTEM/run/systemd/journald.conf.d/test.conf"
+in_system /usr/lib/systemd/systemd-journald &
+disown # it is killed in the end
+wait_for "the journal listens" [ -S "$SYSTEM/run/systemd/journal/socket" ]
+journal() {
+    in_system journalctl --sync >/dev/null 2>&1 || true
+    in_system journalctl -q --no-pager -D /run/log/journal "$@"
+}
+unit=$SYSTEM/usr/lib/systemd/system/lanner.service
+start=$(sed -n 's/^ExecStart=//p' "$unit")
+bounds=$(sed -n 's/^CapabilityBoundingSet=//p' "$unit" | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g')
+watches() {
+    journal -t lanner | grep -q 'cat /etc/shadow'
+}
+# As the unit has it: its privileges, standard output nowhere, standard error in the journal, no terminal.
+run_unit() {
+    # shellcheck disable=SC2086
+    in_system systemd-cat --identifier lanner setpriv --no-new-privs --bounding-set "-all,$bounds" --inh-caps=-all \
+        sh -c "exec $start >/dev/null" &
+    wait_for "Lanner watches" watches
+    wait_for "its process id is written" [ -s "$SYSTEM/run/lanner.pid" ]
+}
+reads_shadow() {
+    in_system cat /etc/shadow >/dev/null
+    journal -o cat LANNER_RULE="Password file read" | grep -q 'file=/etc/shadow.*process=cat'
+}
+run_unit
+wait_for "an alert is in the journal" reads_shadow
+
+say "rules of one's own, and ExecReload"
+cat >"$SYSTEM/etc/lanner/rules.d/own.yaml" <<'RULES'
+- rule: Own
+  desc: d
+  condition: evt.type in (open, openat) and fd.name in (/root/lanner.deb, /root/once)
+  output: own %fd.name
+  priority: WARNING
+RULES
+echo '# mine' >>"$SYSTEM/etc/lanner/lanner_rules.local.yaml"
+reload=$(sed -n 's/^ExecReload=//p' "$unit")
+in_system env "MAINPID=$(cat "$SYSTEM/run/lanner.pid")" sh -c "$reload"
+own_rule() {
+    in_system cat /root/lanner.deb >/dev/null
+    journal -o cat LANNER_RULE=Own | grep -q 'own /root/lanner.deb'
+}
+wait_for "the new rule is in force" own_rule
+once() {
+    journal -t lanner | grep -c 'own /root/once'
+}
+echo >"$SYSTEM/root/once"
+in_system cat /root/once >/dev/null
+wait_for "the alert is in the journal" once
+check "each alert is in the journal once" [ "$(once)" = 1 ]
+rm "$SYSTEM/root/once"
+
+say "an upgrade"
+mkdir "$SYSTEM.newer"
+dpkg-deb -R "$PACKAGE" "$SYSTEM.newer"
+version=$(dpkg-deb -f "$PACKAGE" Version)
+sed -i "s/^Version: .*/Version: $version+1/" "$SYSTEM.newer/DEBIAN/control"
+echo '# of the newer version' | tee -a "$SYSTEM.newer/etc/lanner/lanner_rules.yaml" >>"$SYSTEM.newer/etc/lanner/lanner.yaml"
+dpkg-deb --root-owner-group -Znone --build "$SYSTEM.newer" "$SYSTEM/root/newer.deb" >/dev/null
+rm -r "$SYSTEM.newer"
+in_system dpkg -i /root/newer.deb >/dev/null
+check "rules of the package are the newer ones" grep -q 'newer version' "$SYSTEM/etc/lanner/lanner_rules.yaml"
+check "a configuration that nobody changed is the newer one" grep -q 'newer version' "$SYSTEM/etc/lanner/lanner.yaml"
+check "local rules are kept" grep -q '^# mine' "$SYSTEM/etc/lanner/lanner_rules.local.yaml"
+check "rules.d is kept" [ -s "$SYSTEM/etc/lanner/rules.d/own.yaml" ]
+wait_for "the old rule is in force" own_rule
+
+say "the end"
+kill -TERM "$(cat "$SYSTEM/run/lanner.pid")"
+wait_for "it has ended" [ ! -e "$SYSTEM/run/lanner.pid" ]
+in_system dpkg -r lanner >/dev/null
+check "removal keeps the configuration" [ -s "$SYSTEM/etc/lanner/rules.d/own.yaml" ]
+in_system dpkg -P lanner 2>&1 >/dev/null | { ! grep . || stop "dpkg -P says the above"; }
+end_processes
+rm "$SYSTEM/root/newer.deb"
+inventory | sort >"$SYSTEM.after"
+check "purging leaves nothing" diff "$SYSTEM.before" "$SYSTEM.after"
+rm "$SYSTEM.before" "$SYSTEM.after"

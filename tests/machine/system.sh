@@ -1,0 +1,87 @@
+# Sourced by the scripts that try something in a new Debian: a minimal system in a folder, and a copy of it for each run.
+# shellcheck shell=bash
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+# Outside: runs the calling script once more, in a mount namespace of its own and with SYSTEM set to a copy of a minimal Debian.
+# The rest of the script is what happens inside; this returns there, and outside when all is over.
+#
+#   new_system SUITE [ARGUMENT...]
+new_system() {
+    local suite=$1 pristine=$MACHINE_DIR/fresh-$1 address system outcome=0
+    shift
+    SYSTEM=${LANNER_FRESH_SYSTEM:-}
+    [ -z "$SYSTEM" ] || return 0
+    install_packages debootstrap git util-linux
+    if [ ! -e "$pristine/complete" ]; then
+        address=$(archive_address)
+        say "making a minimal Debian $suite (debootstrap)"
+        rm -rf --one-file-system "$pristine"
+        mkdir -p "$pristine"
+        if ! debootstrap --variant=minbase "$suite" "$pristine/system" "$address" >"$pristine/log" 2>&1; then
+            tail -n 5 "$pristine/log" >&2
+            skip "debootstrap could not make a Debian $suite"
+        fi
+        touch "$pristine/complete"
+    fi
+    system=$(mktemp -d "$MACHINE_DIR/fresh-XXXXXX")
+    cp -a "$pristine/system/." "$system"
+    # Its mounts are made in a mount namespace that ends with it, so what is removed here is only the copy.
+    LANNER_FRESH_SYSTEM=$system unshare --mount --propagation private "$0" "$@" || outcome=$?
+    rm -rf --one-file-system "$system"
+    [ $outcome = 0 ] || exit $outcome
+}
+
+# Runs in the new system with nothing of this one's environment. Its root is the root of a mount namespace, not a chroot:
+# the tests make namespaces of their own and enter them again, which leads back to that root.
+in_system() {
+    # shellcheck disable=SC2016
+    unshare --mount --propagation private sh -c 'cd "$0" && pivot_root . . && umount -l . && exec chroot . "$@"' "$SYSTEM" \
+        /usr/bin/env -i HOME=/root TERM="${TERM:-dumb}" LANNER_FRESH_RUN=$$ \
+        PATH=/root/.cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+}
+
+# The processes that were started in the new system, or those of them that are called NAME.
+processes() { # [NAME]
+    local folder
+    for folder in /proc/[0-9]*; do
+        grep -qzx "LANNER_FRESH_RUN=$$" "$folder/environ" 2>/dev/null || continue
+        [ -z "${1:-}" ] || [ "$(cat "$folder/comm" 2>/dev/null)" = "$1" ] || continue
+        echo "${folder#/proc/}"
+    done
+}
+
+end_processes() {
+    local pid
+    for pid in $(processes); do
+        kill -KILL "$pid" 2>/dev/null || true
+    done
+}
+
+# Inside: gives the system what a running one has. What was started in it ends with the script.
+furnish_system() {
+    local file
+    trap end_processes EXIT
+    # Namespaces and containers need a root that is a mount point.
+    mount --bind "$SYSTEM" "$SYSTEM"
+    cd "$SYSTEM"
+    mount -t proc proc "$SYSTEM/proc"
+    mount --rbind /sys "$SYSTEM/sys"
+    mount --rbind /dev "$SYSTEM/dev"
+    mount -t tmpfs tmpfs "$SYSTEM/run"
+    for file in /etc/resolv.conf /etc/hosts; do
+        [ ! -e "$file" ] || cp -L "$file" "$SYSTEM$file"
+    done
+    in_system apt-get -q update >/dev/null
+}
+
+# Inside: apt-get, without questions.
+install_in_system() { # PACKAGE...
+    in_system env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@" >"$SYSTEM.log" 2>&1 ||
+        { tail -n 15 "$SYSTEM.log" >&2; stop "could not be installed in the new system: $*"; }
+    rm -f "$SYSTEM.log"
+}
+
+# What `make deb` made last.
+newest_package() {
+    find "${CARGO_TARGET_DIR:-$ROOT/target}/debian" -name 'lanner_*.deb' 2>/dev/null | sort -V | tail -n 1
+}
