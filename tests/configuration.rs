@@ -58,16 +58,17 @@ fn warnings(rules: &str, options: &[&str]) -> String {
 #[test]
 fn what_is_refused_is_warned_of_as_well() {
     let dir = tempfile::tempdir().unwrap();
-    let text = "json_ouput: true\njson_include_tags_property: perhaps\n";
+    let text = "json_ouput: true\nrule_matching: some\njson_include_tags_property: perhaps\n";
     let config = write(dir.path(), "lanner.yaml", text);
     let output = run(&["-L", "-c", &config]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         stderr(&output),
         format!(
-            "{config}:2:29: json_include_tags_property must be true or false, not \"perhaps\"\n   \
-             |\n 2 | json_include_tags_property: perhaps\n   |                             ^\n\
+            "{config}:2:16: rule_matching must be one of first, all, not \"some\"\n   \
+             |\n 2 | rule_matching: some\n   |                ^\n\
              warning: {config}:1:1: unknown key json_ouput, ignored (did you mean json_output?)\n\
+             warning: {config}:3:29: json_include_tags_property must be true or false, not \"perhaps\"; the default is used\n\
              lanner: the configuration is refused: 1 error\n"
         )
     );
