@@ -701,6 +701,12 @@ impl Consumer {
                 if let Some(state) = state.and_then(|state| TaskState::read(state.bytes)) {
                     self.state.processes.follow(&header, &state);
                 }
+                let id = |index: usize| wire.number(index).and_then(|id| u32::try_from(id).ok());
+                let ids = (id(param!(TaskChanged, "uid")), id(param!(TaskChanged, "gid")));
+                if let Some(process) = self.state.processes.get_mut(header.pid) {
+                    process.uid = ids.0.unwrap_or(process.uid);
+                    process.gid = ids.1.unwrap_or(process.gid);
+                }
             }
             Event::TaskMissed => self.state.processes.resync(header.time),
             Event::CgroupMkdir => {

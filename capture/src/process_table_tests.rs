@@ -693,3 +693,62 @@ fn a_directory_is_called_as_the_process_calls_it() {
         assert_eq!(*process.cwd, *called.as_bytes(), "{cwd} below {root}");
     }
 }
+
+/// An exec of which a source without BPF could not learn anything.
+fn exec_untold(table: &mut ProcessTable, pid: u32, time: u64) {
+    let bytes = WireBuilder::new().build_for(Event::TaskExec);
+    let wire = Wire::read(&bytes, Event::TaskExec.row().params.len()).unwrap();
+    table.exec(&header(Event::TaskExec, pid, time), &wire);
+}
+
+#[test]
+fn what_is_not_told_of_a_child_is_its_parents() {
+    let mut table = table(10);
+    exec(&mut table, 5, 1, b"shell\0-i\0", 10);
+    table.get_mut(5).unwrap().vpid = 5;
+    let bytes = WireBuilder::new()
+        .number(6)
+        .missing()
+        .number(5)
+        .number(20)
+        .build_for(Event::TaskFork);
+    let wire = Wire::read(&bytes, Event::TaskFork.row().params.len()).unwrap();
+    table.fork(&header(Event::TaskFork, 5, 20), &wire);
+    let (parent, child) = (table.get(5).unwrap().clone(), table.get(6).unwrap().clone());
+    assert_eq!((child.pid, child.vpid, child.ppid), (6, 6, 5));
+    assert_eq!(
+        (child.sid, child.pgid, child.vpgid, child.tty),
+        (parent.sid, parent.pgid, parent.vpgid, parent.tty)
+    );
+    assert_eq!((child.image, child.start_time), (parent.image, 1020));
+    // It runs something and is gone: who it is stays known, what it runs is not.
+    exec_untold(&mut table, 6, 30);
+    let gone = table.get(6).unwrap();
+    assert_eq!((gone.ppid, gone.sid, gone.vpid), (5, parent.sid, 6));
+    assert_eq!((gone.number, &gone.cwd), (child.number, &parent.cwd));
+    assert!(gone.image.comm.is_empty() && gone.image.exepath.is_empty() && gone.image.cmdline.is_empty());
+}
+
+#[test]
+fn what_was_lost_of_processes_is_read_from_proc() {
+    let proc = tempfile::tempdir().unwrap();
+    let mut table = table_at(10, proc.path());
+    running(proc.path(), 1, "init", 0);
+    running(proc.path(), 5, "shell", 1);
+    running(proc.path(), 6, "same", 1);
+    table.fill();
+    let (shell, same) = (table.get(5).unwrap().number, table.get(6).unwrap().number);
+    exec(&mut table, 7, 1, b"ended\0", 10);
+    // One runs another program, one is new, one is gone.
+    running(proc.path(), 5, "editor", 1);
+    running(proc.path(), 8, "new", 5);
+    table.resync(50);
+    assert_eq!(&*table.get(5).unwrap().image.comm, b"editor");
+    assert_eq!(&*table.get(8).unwrap().image.comm, b"new");
+    assert_eq!(table.get(5).unwrap().number, shell, "it is the same process");
+    assert_eq!(table.get(6).unwrap().number, same);
+    assert!(table.get(7).is_some(), "it may still be heard of");
+    assert_eq!((table.counts.purged, table.counts.repaired), (1, 1));
+    table.exit(&header(Event::Procexit, 6, 60 + LINGER + SWEEP));
+    assert!(table.get(7).is_none());
+}

@@ -137,10 +137,11 @@ impl Procfs {
     pub(crate) fn process(&mut self, pid: u32) -> Option<Process> {
         let dir = self.root.join(pid.to_string());
         let file = |name: &str| self.outside.read(&dir.join(name), FILE_MAX);
-        let stat = Stat::parse(&file("stat")?)?;
-        let status = Status::parse(&String::from_utf8_lossy(&file("status")?));
+        // First what goes first when it ends.
         let exepath = self.executable(&dir);
         let argv = self.strings(&dir.join("cmdline"));
+        let stat = Stat::parse(&file("stat")?)?;
+        let status = Status::parse(&String::from_utf8_lossy(&file("status")?));
         let mut image = Image::new(&stat.comm, &argv, &exepath, &self.environ(pid));
         image.args_cut = is_cut(&argv);
         image.env_cut = is_cut(&image.env);

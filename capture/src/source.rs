@@ -38,6 +38,8 @@ counts! {
     Undecided "undecided";
     /// Names whose directory could not be found any more.
     Unnamed "unnamed";
+    /// Programs whose process ran another one before anything could be asked about them.
+    Overtaken "overtaken";
     /// What the kernel gave and could not be read, or refused to do.
     Failed "failed";
 }

@@ -73,7 +73,8 @@ pub struct SourceStats {
     /// Which.
     pub source: Source,
     /// What, and how often: `delivered`, `queue_full`, `overflow` (events the kernel dropped, of which nothing else is
-    /// known), `gone` (processes that had ended before they could be asked about), `failed`.
+    /// known), `gone` (processes that had ended before they could be asked about), `overtaken` (programs that had been followed by
+    /// another), `failed`.
     pub counts: Vec<(&'static str, u64)>,
 }
 

@@ -98,6 +98,26 @@ fn text(status: &Value, now: u64) -> String {
             ),
         );
     }
+    for (index, source) in status["sources"].as_array().into_iter().flatten().enumerate() {
+        let label = if index == 0 { "Sources" } else { "" };
+        let counts = [
+            "delivered",
+            "queue_full",
+            "overflow",
+            "gone",
+            "overtaken",
+            "failed",
+        ];
+        let counts = counts.into_iter().map(|what| (what, number(&source[what])));
+        let said: Vec<String> = counts
+            .filter(|(what, count)| *count > 0 || *what == "delivered")
+            .map(|(what, count)| format!("{count} {}", what.replace('_', " ")))
+            .collect();
+        row(
+            label,
+            &format!("{}: {}", word(&source["source"]), said.join(", ")),
+        );
+    }
     for (index, output) in status["outputs"].as_array().into_iter().flatten().enumerate() {
         let queued = match number(&output["queued"]) {
             0 => String::new(),
@@ -176,6 +196,7 @@ mod tests {
                 {"rule": "Quiet", "matches": 0, "evaluations": 5, "timed_evaluations": 0, "timed_ns": 0},
                 {"rule": "Loud", "matches": 4, "evaluations": 5, "timed_evaluations": 2, "timed_ns": 300},
             ],
+            "sources": [{"source": "connector", "delivered": 12, "queue_full": 1, "overflow": 0, "gone": 2}],
             "outputs": [{"queued": 2, "text": "stdout: 4 delivered, 0 lost"}],
             "reloads": {"done": 1, "failed": 2},
         });
@@ -187,6 +208,7 @@ mod tests {
              Capture      tier sys_exit: because\n\
              \x20            the ring has not been read for 9 s\n\
              Events       12 read, 1 lost, 90 processes known\n\
+             Sources      connector: 12 delivered, 1 queue full, 2 gone\n\
              Outputs      stdout: 4 delivered, 0 lost, 2 waiting\n\
              Reloads      1 done, 2 refused\n\
              \n   MATCHES    EVALUATIONS   NS EACH  RULE\n\

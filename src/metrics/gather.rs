@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lanner_capture::{Stats, now};
+use lanner_capture::{SourceStats, Stats, now};
 use lanner_engine::{Alert, RuleCounts, RulesFile, Settings};
 use lanner_nri::{ContainerTable, State, Status, StatusSnapshot};
 use lanner_outputs::{AlertSender, LossReason, OutputReport, Reporter};
@@ -162,6 +162,15 @@ impl Instruments {
                 "timed_ns": u64::try_from(rule.time.as_nanos()).unwrap_or(u64::MAX),
             })
         };
+        let source = |source: &SourceStats| {
+            let counts = source
+                .counts
+                .iter()
+                .map(|(what, count)| ((*what).to_owned(), json!(count)));
+            let mut object: serde_json::Map<String, serde_json::Value> = counts.collect();
+            object.insert("source".into(), source.source.name().into());
+            serde_json::Value::Object(object)
+        };
         let output = |output: &OutputReport| {
             json!({
                 "output": output.kind.name(),
@@ -175,6 +184,7 @@ impl Instruments {
             "capture": look.plan.as_ref().map(ToString::to_string),
             "silence_ms": self.board.silence().and_then(|silence| u64::try_from(silence.as_millis()).ok()),
             "events": { "read": stats.total(), "lost": dropped(stats), "processes": stats.processes },
+            "sources": stats.sources.iter().map(source).collect::<Vec<_>>(),
             "rules": look.rules.iter().map(rule).collect::<Vec<_>>(),
             "outputs": moment.outputs.iter().map(output).collect::<Vec<_>>(),
             "reloads": {
@@ -516,7 +526,14 @@ pub(super) fn seen(stats: &Stats) -> u64 {
 
 /// Events that were lost.
 pub(super) fn dropped(stats: &Stats) -> u64 {
-    stats.lost() + refused(stats)
+    stats.lost() + refused(stats) + overflown(stats)
+}
+
+/// Events that the kernel dropped before a source without BPF could read them.
+fn overflown(stats: &Stats) -> u64 {
+    let counts = stats.sources.iter().flat_map(|source| &source.counts);
+    let of = counts.filter(|(name, _)| *name == "overflow");
+    of.map(|(_, count)| count).sum()
 }
 
 fn refused(stats: &Stats) -> u64 {
@@ -537,7 +554,8 @@ fn kernel_events(stats: &Stats, all: &mut Samples) {
         Counter,
         Whole(seen(stats)),
     );
-    let full = of(&|_, reason| reason == "ring_full");
+    let is_full = |reason: &str| matches!(reason, "ring_full" | "queue_full");
+    let full = of(&|_, reason| is_full(reason)) + overflown(stats);
     all.field("scap.n_drops_buffer_total", Whole(full));
     for (group, events) in drop_monitor::GROUPS {
         // Only returns of calls are recorded; the series of their beginnings is there for dashboards.
@@ -546,7 +564,7 @@ fn kernel_events(stats: &Stats, all: &mut Samples) {
                 continue;
             }
             let count = match dir {
-                "exit" => of(&|event, reason| reason == "ring_full" && events.contains(&event)),
+                "exit" => of(&|event, reason| is_full(reason) && events.contains(&event)),
                 _ => 0,
             };
             let field = format!("scap.n_drops_buffer_{group}_{dir}");
@@ -692,6 +710,18 @@ fn events(stats: &Stats, all: &mut Samples) {
             *count,
             &labels,
         );
+    }
+    for source in &stats.sources {
+        for (what, count) in &source.counts {
+            all.own(
+                "lanner_source_total",
+                "What a source without BPF counted: records delivered, lost with the queue full, dropped by the kernel, \
+                 processes gone, or programs replaced, before they were asked about, failures.",
+                Counter,
+                *count,
+                &[("source", source.source.name()), ("what", what)],
+            );
+        }
     }
     for (kind, count) in &stats.misses {
         let help = "Values the programs could not read.";

@@ -6,10 +6,11 @@
 
 mod socket;
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::thread::{self, JoinHandle};
 
 use lanner_schema::event::Event;
@@ -36,6 +37,9 @@ const STREAM: u8 = Source::Connector.stream();
 /// A message is far smaller.
 const MESSAGE: usize = 1024;
 
+/// Messages that are read ahead at most.
+const TAKEN: usize = 1024;
+
 /// Looks whether the kernel tells this process of others.
 ///
 /// # Errors
@@ -57,18 +61,8 @@ pub(crate) fn start(queue: SourceQueue, plan: &Plan) -> Result<Connector, Captur
     let socket = Socket::open().map_err(|e| error("listen", e))?;
     let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
     let wake = Arc::new(wake.map_err(|e| error("make an eventfd", e.into()))?);
-    let wishes = Arc::new(Wishes::default());
-    wishes.set(plan);
-    let outside = Outside::default();
-    let listener = Listener {
-        lost: socket.lost().unwrap_or(0),
-        socket,
-        queue,
-        procfs: Procfs::new(Cgroups::find(outside.clone()).map(Arc::new), outside),
-        wishes: Arc::clone(&wishes),
-        wake: Arc::clone(&wake),
-        missed: false,
-    };
+    let wishes = Arc::new(Wishes::of(plan));
+    let listener = Listener::over(socket, queue, Arc::clone(&wishes), Arc::clone(&wake));
     let thread = thread::Builder::new().name("lanner-processes".into());
     let thread = thread.spawn(move || listener.run());
     Ok(Connector {
@@ -79,23 +73,39 @@ pub(crate) fn start(queue: SourceQueue, plan: &Plan) -> Result<Connector, Captur
 }
 
 /// What is wanted of it; it may change.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Wishes {
     environment: AtomicBool,
     /// The ends of threads, too.
     thread_exits: AtomicBool,
-    /// `clone` as an event.
-    clones: AtomicBool,
+    /// The number of the event that forks are shown as; none of them.
+    forks_as: AtomicU16,
     changed: AtomicBool,
     stop: AtomicBool,
 }
 
 impl Wishes {
+    fn of(plan: &Plan) -> Wishes {
+        let wishes = Wishes {
+            environment: AtomicBool::new(false),
+            thread_exits: AtomicBool::new(false),
+            forks_as: AtomicU16::new(u16::MAX),
+            changed: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+        };
+        wishes.set(plan);
+        wishes
+    }
+
     fn set(&self, plan: &Plan) {
         self.environment.store(plan.environment, Ordering::Relaxed);
         let shows = |event| plan.shown.contains(event);
         self.thread_exits.store(shows(Event::Procexit), Ordering::Relaxed);
-        self.clones.store(shows(Event::Clone), Ordering::Relaxed);
+        // Which of the calls it was is not known.
+        let calls = [Event::Clone, Event::Clone3, Event::Fork, Event::Vfork];
+        let call = calls.into_iter().find(|event| shows(*event));
+        self.forks_as
+            .store(call.map_or(u16::MAX, |event| event as u16), Ordering::Relaxed);
         self.changed.store(true, Ordering::Release);
     }
 }
@@ -142,18 +152,36 @@ struct Listener {
     lost: u32,
     /// Something was lost that the consumer has not been told of.
     missed: bool,
+    /// Messages that were read and not handed over yet.
+    taken: VecDeque<(Message, u64)>,
+    buffer: [u8; MESSAGE],
 }
 
 impl Listener {
+    fn over(socket: Socket, queue: SourceQueue, wishes: Arc<Wishes>, wake: Arc<EventFd>) -> Listener {
+        let outside = Outside::default();
+        Listener {
+            lost: socket.lost().unwrap_or(0),
+            socket,
+            queue,
+            procfs: Procfs::new(Cgroups::find(outside.clone()).map(Arc::new), outside),
+            wishes,
+            wake,
+            missed: false,
+            taken: VecDeque::new(),
+            buffer: [0; MESSAGE],
+        }
+    }
+
     fn run(mut self) {
-        let mut buffer = [0; MESSAGE];
+        hurry();
         loop {
             if self.wishes.changed.swap(false, Ordering::Acquire) {
                 self.follow_wishes();
             }
             // What happened before the stop is still read.
             let stopping = self.wishes.stop.load(Ordering::Acquire);
-            self.read(&mut buffer);
+            self.read();
             if stopping {
                 return;
             }
@@ -182,25 +210,34 @@ impl Listener {
         }
     }
 
-    /// Reads what there is.
-    fn read(&mut self, buffer: &mut [u8; MESSAGE]) {
+    /// Reads what there is, and hands it over.
+    fn read(&mut self) {
+        self.take_over();
+        while let Some((message, time)) = self.taken.pop_front() {
+            self.tell(message, time);
+            if self.taken.is_empty() {
+                self.take_over();
+            }
+        }
+    }
+
+    /// Takes over what the kernel has kept, as much as is kept here.
+    fn take_over(&mut self) {
         let ahead = ahead_of_monotonic();
-        loop {
-            let read = match self.socket.receive(buffer) {
-                Ok(Some(bytes)) => socket::read(bytes),
-                Ok(None) => return,
-                Err(Errno::ENOBUFS) => {
-                    self.count_lost();
-                    continue;
+        while self.taken.len() < TAKEN {
+            match self.socket.receive(&mut self.buffer) {
+                Ok(Some(bytes)) => {
+                    let read = socket::read(bytes);
+                    self.taken
+                        .extend(read.map(|(message, time)| (message, time.wrapping_add(ahead))));
                 }
+                Ok(None) => return,
+                Err(Errno::ENOBUFS) => self.count_lost(),
                 Err(error) => {
                     self.queue.counts().add(Count::Failed, 1);
                     tracing::debug!("a message of the process connector can't be read: {error}");
                     return;
                 }
-            };
-            if let Some((message, time)) = read {
-                self.tell(message, time.wrapping_add(ahead));
             }
         }
     }
@@ -233,19 +270,25 @@ impl Listener {
                     .number(param!(TaskFork, "ppid"), parent_tgid.into())
                     .number(param!(TaskFork, "start_time"), time.cast_signed());
                 self.send(fork);
-                if self.wishes.clones.load(Ordering::Relaxed) {
-                    let clone = Draft::new(Event::Clone, STREAM, FLAG_SUCCEEDED, time, &parent);
-                    self.send(clone.number(param!(Clone, "res"), child_pid.into()));
+                // What it returned is the child's number in the parent's namespace, which is not told.
+                if let Some(call) = Event::from_index(self.wishes.forks_as.load(Ordering::Relaxed)) {
+                    self.send(Draft::new(call, STREAM, FLAG_SUCCEEDED, time, &parent));
                 }
             }
             Message::Exec { tgid } => self.exec(tgid, time),
-            Message::Changed { pid, tgid } if pid == tgid => match self.procfs.state(pid) {
-                Some(state) => {
-                    let draft = Draft::new(Event::TaskChanged, STREAM, 0, time, &Doer::known(pid, pid));
-                    self.send(draft.task_state(param!(TaskChanged, "state"), &state));
-                }
-                None => self.queue.counts().add(Count::Gone, 1),
-            },
+            Message::Changed { pid, tgid, uid, gid } if pid == tgid => {
+                let draft = Draft::new(Event::TaskChanged, STREAM, 0, time, &Doer::known(pid, pid));
+                let draft = match (self.procfs.state(pid), uid, gid) {
+                    (Some(state), ..) => draft.task_state(param!(TaskChanged, "state"), &state),
+                    (None, Some(uid), _) => draft.number(param!(TaskChanged, "uid"), uid.into()),
+                    (None, None, Some(gid)) => draft.number(param!(TaskChanged, "gid"), gid.into()),
+                    (None, None, None) => {
+                        self.queue.counts().add(Count::Gone, 1);
+                        return;
+                    }
+                };
+                self.send(draft);
+            }
             Message::Comm { pid, tgid, comm } if pid == tgid => {
                 let draft = Draft::new(Event::TaskRename, STREAM, 0, time, &Doer::known(pid, pid));
                 self.send(draft.text(param!(TaskRename, "comm"), text(&comm)));
@@ -278,29 +321,47 @@ impl Listener {
 
     /// What runs now, as /proc has it.
     fn exec(&mut self, pid: u32, time: u64) {
-        let Some(process) = self.procfs.process(pid) else {
-            self.queue.counts().add(Count::Gone, 1);
-            let nothing = Draft::new(
+        let process = self.procfs.process(pid);
+        // What was read may be of the program it has run since. The kernel has told of that by then.
+        self.take_over();
+        let is_again =
+            |(message, _): &(Message, u64)| matches!(message, Message::Exec { tgid } if *tgid == pid);
+        let is_overtaken = self.taken.iter().any(is_again);
+        let process = process.filter(|_| !is_overtaken);
+        match &process {
+            _ if is_overtaken => self.queue.counts().add(Count::Overtaken, 1),
+            // One with a name and no program has ended, and its parent has not asked for that yet.
+            Some(process) if !process.image.exepath.is_empty() => {}
+            _ => self.queue.counts().add(Count::Gone, 1),
+        }
+        self.send(match process {
+            Some(process) => exec_record(&process, time, self.procfs.boot),
+            None => Draft::new(
                 Event::TaskExec,
                 STREAM,
                 FLAG_SUCCEEDED,
                 time,
                 &Doer::known(pid, pid),
-            );
-            self.send(nothing);
-            return;
-        };
-        if process.image.exepath.is_empty() {
-            // It has ended, and its parent has not asked for that yet: its name and ids are all there is.
-            self.queue.counts().add(Count::Gone, 1);
-        }
-        let draft = exec_record(&process, time, self.procfs.boot);
-        self.send(draft);
+            ),
+        });
     }
 
     fn send(&mut self, draft: Draft) {
         // The consumer's processes are no longer right when one is lost.
         self.missed |= !self.queue.send(draft.finish());
+    }
+}
+
+/// This thread comes before others that are ready to run: what it asks about may end at any moment, and it asks little.
+fn hurry() {
+    const NICENESS: i32 = -15;
+    // SAFETY: no memory is passed; 0 is the calling thread.
+    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
+    if result != 0 {
+        let error = io::Error::last_os_error();
+        tracing::debug!(
+            "processes that end at once will be missed more often, without CAP_SYS_NICE: {error}"
+        );
     }
 }
 
@@ -364,4 +425,136 @@ fn ahead_of_monotonic() -> u64 {
     });
     // Asked one after the other they are never less apart than they are.
     outside::now().saturating_sub(monotonic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consume::split;
+    use std::process::Command;
+
+    /// Reads until nothing is there; skipped where the kernel does not tell.
+    fn listener(bytes: usize) -> Option<(Listener, flume::Receiver<Box<[u8]>>)> {
+        let socket = match Socket::keeping(bytes) {
+            Ok(socket) => socket,
+            Err(error) => {
+                eprintln!("skipped: the kernel does not tell of processes: {error}");
+                return None;
+            }
+        };
+        let (sender, records) = flume::unbounded();
+        let queue = SourceQueue::new(Source::Connector, sender);
+        let wishes = Arc::new(Wishes {
+            environment: AtomicBool::new(false),
+            thread_exits: AtomicBool::new(false),
+            forks_as: AtomicU16::new(u16::MAX),
+            changed: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+        });
+        let wake = Arc::new(EventFd::new().unwrap());
+        Some((Listener::over(socket, queue, wishes, wake), records))
+    }
+
+    #[test]
+    fn a_program_that_runs_is_a_record_with_what_it_is() {
+        let Some((mut listener, records)) = listener(1 << 20) else {
+            return;
+        };
+        // It has run cat when this goes on, and waits.
+        let mut child = Command::new("cat")
+            .arg("-")
+            .env("LANNER_MARK", "1")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        listener.procfs.environment = true;
+        listener.read();
+        let records: Vec<Box<[u8]>> = records.drain().collect();
+        let of = |wanted: Event| {
+            records
+                .iter()
+                .map(|bytes| split(bytes).unwrap())
+                .find(|(header, event, wire)| {
+                    let about = match wanted {
+                        Event::TaskFork => wire.number(param!(TaskFork, "child_pid")).unwrap_or(0),
+                        _ => header.pid.into(),
+                    };
+                    *event == wanted && about == u64::from(child.id())
+                })
+        };
+        let (header, ..) = of(Event::TaskFork).unwrap();
+        assert_eq!((header.pid, header.stream), (std::process::id(), STREAM));
+        let (header, _, wire) = of(Event::TaskExec).unwrap();
+        let now = outside::now();
+        assert!(
+            header.time <= now && now - header.time < 60_000_000_000,
+            "{header:?}"
+        );
+        assert_ne!(header.cgroup, 0);
+        let text_of = |index: usize| wire.param(index).unwrap().bytes;
+        assert_eq!(text_of(param!(TaskExec, "comm")), b"cat\0");
+        assert_eq!(text_of(param!(TaskExec, "args")), b"cat\0-\0");
+        assert!(memchr::memmem::find(text_of(param!(TaskExec, "env")), b"LANNER_MARK=1\0").is_some());
+        assert_eq!(
+            wire.number(param!(TaskExec, "ppid")),
+            Some(std::process::id().into())
+        );
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_program_that_ran_another_before_it_was_asked_about_is_not_taken_for_that() {
+        let Some((mut listener, records)) = listener(1 << 20) else {
+            return;
+        };
+        let mut child = Command::new("sh")
+            .args(["-c", "exec cat -"])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let comm = format!("/proc/{}/comm", child.id());
+        while std::fs::read(&comm).unwrap() != b"cat\n" {
+            std::thread::yield_now();
+        }
+        listener.read();
+        let names: Vec<Option<Vec<u8>>> = records
+            .drain()
+            .filter_map(|bytes| {
+                let (header, event, wire) = split(&bytes)?;
+                let comm = wire
+                    .param(param!(TaskExec, "comm"))
+                    .map(|comm| comm.bytes.to_vec());
+                (event == Event::TaskExec && header.pid == child.id()).then_some(comm)
+            })
+            .collect();
+        assert_eq!(names, [None, Some(b"cat\0".to_vec())]);
+        assert!(listener.queue.counts().get(Count::Overtaken) > 0);
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn messages_the_kernel_could_not_keep_are_counted_and_the_consumer_is_told() {
+        let Some((mut listener, records)) = listener(1) else {
+            return;
+        };
+        for _ in 0..40 {
+            Command::new("true").status().unwrap();
+        }
+        // Something may come at any time: until what is lost is known.
+        while listener.queue.counts().get(Count::Overflow) == 0 {
+            listener.read();
+        }
+        Command::new("true").status().unwrap();
+        listener.read();
+        let missed = records
+            .drain()
+            .filter(|bytes| split(bytes).unwrap().1 == Event::TaskMissed);
+        assert!(missed.count() > 0 && !listener.missed);
+        assert_eq!(
+            u64::from(listener.lost),
+            listener.queue.counts().get(Count::Overflow)
+        );
+    }
 }

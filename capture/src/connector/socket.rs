@@ -50,8 +50,13 @@ pub(crate) enum Message {
     },
     /// A process runs another program.
     Exec { tgid: u32 },
-    /// A thread has other user or group ids, or another session.
-    Changed { pid: u32, tgid: u32 },
+    /// A thread has other user or group ids, or another session. Of the first two the effective one is told.
+    Changed {
+        pid: u32,
+        tgid: u32,
+        uid: Option<u32>,
+        gid: Option<u32>,
+    },
     /// A thread has another name, other than by an exec.
     Comm { pid: u32, tgid: u32, comm: [u8; 16] },
     /// A thread ended, with this status as wait(2) has it.
@@ -77,9 +82,11 @@ pub(crate) fn read(bytes: &[u8]) -> Option<(Message, u64)> {
             child_tgid: data(3)?,
         },
         EXEC => Message::Exec { tgid: data(1)? },
-        UID | GID | SID => Message::Changed {
+        what @ (UID | GID | SID) => Message::Changed {
             pid: data(0)?,
             tgid: data(1)?,
+            uid: data(3).filter(|_| what == UID),
+            gid: data(3).filter(|_| what == GID),
         },
         COMM => Message::Comm {
             pid: data(0)?,
@@ -106,6 +113,11 @@ impl Socket {
     /// # Errors
     /// What the kernel says; that it does not answer is one.
     pub(crate) fn open() -> io::Result<Socket> {
+        Socket::keeping(BUFFER)
+    }
+
+    /// As that, with so many bytes for messages that are not read yet.
+    pub(super) fn keeping(bytes: usize) -> io::Result<Socket> {
         let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: no memory is passed.
         let descriptor = unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_CONNECTOR) };
@@ -114,16 +126,16 @@ impl Socket {
         }
         // SAFETY: the kernel has just given it to this call, and nobody else knows it.
         let socket = Socket(unsafe { OwnedFd::from_raw_fd(descriptor) });
-        socket.keep_much();
+        socket.keep(bytes);
         bind(socket.0.as_raw_fd(), &NetlinkAddr::new(0, CN_IDX_PROC))?;
         socket.listen()?;
         Ok(socket)
     }
 
-    fn keep_much(&self) {
+    fn keep(&self, bytes: usize) {
         // Beyond the system's limit for privileged processes, below it for others.
-        if setsockopt(&self.0, sockopt::RcvBufForce, &BUFFER).is_err() {
-            let _ = setsockopt(&self.0, sockopt::RcvBuf, &BUFFER);
+        if setsockopt(&self.0, sockopt::RcvBufForce, &bytes).is_err() {
+            let _ = setsockopt(&self.0, sockopt::RcvBuf, &bytes);
         }
     }
 
@@ -325,8 +337,13 @@ mod tests {
         }
         assert_eq!(read_of(&message(EXEC, &[7, 7])), Some(Message::Exec { tgid: 7 }));
         assert_eq!(
-            read_of(&message(GID, &[8, 7, 1, 1])),
-            Some(Message::Changed { pid: 8, tgid: 7 })
+            read_of(&message(GID, &[8, 7, 1, 2])),
+            Some(Message::Changed {
+                pid: 8,
+                tgid: 7,
+                uid: None,
+                gid: Some(2)
+            })
         );
         assert_eq!(read_of(&message(NONE, &[1])), Some(Message::Answer(1)));
         assert_eq!(

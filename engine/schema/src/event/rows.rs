@@ -1078,9 +1078,11 @@ events! {
         comm: CharBuf, Program;
     }
     /// Lanner's own: a process changed its ids, its session or its capabilities, and is like this now (the process
-    /// connector).
+    /// connector). Of one that is gone only what the kernel told of the change.
     TaskChanged "task_changed" Internal x86_64 [] i386 [] aarch64 [] => {
         state: ByteBuf, Program;
+        uid: Uid, Program;
+        gid: Gid, Program;
     }
     /// Lanner's own: news of processes were lost, nobody knows which (the process connector).
     TaskMissed "task_missed" Internal x86_64 [] i386 [] aarch64 [] => {
