@@ -7,6 +7,9 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 #include "events.h"
+#ifdef WITHOUT_TYPES
+#include "without_types.h"
+#endif
 
 /* CGROUP_*: the controller of version 1 whose hierarchy it is, 0 for version 2. Fixed when the programs are loaded. */
 const volatile __u32 cgroup_controller SEC(".rodata.host") = 0;
@@ -62,6 +65,7 @@ static __noinline __u64 cgroup_of_controller(void)
 	struct css_set *set;
 	__s32 subsystem = subsystem_of_controller();
 
+	/* Without types there is none: user space asks /proc. */
 	if (subsystem < 0)
 		return 0;
 	if (has_task_btf()) {

@@ -101,6 +101,7 @@ static __always_inline int call__begun(struct pt_regs *regs, bool is_shared)
 	return 0;
 }
 
+#ifndef WITHOUT_TYPES
 SEC("?tp_btf/sys_enter")
 int BPF_PROG(sys_enter, struct pt_regs *regs, long id)
 {
@@ -114,3 +115,4 @@ int BPF_PROG(walk_start, struct pt_regs *regs)
 	keep_stack(ctx);
 	return call__begun(regs, true);
 }
+#endif

@@ -107,6 +107,7 @@ static __always_inline int call__ended(struct pt_regs *regs, long ret, bool is_s
 	return 0;
 }
 
+#ifndef WITHOUT_TYPES
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 {
@@ -193,3 +194,4 @@ int call_refused(__u64 *ctx)
 	copy = copied_registers();
 	return copy ? call__ended(copy, syscall_result(copy), true) : 0;
 }
+#endif

@@ -230,6 +230,11 @@ __noinline int extract__sock_tuple(__u32 index, __s32 fd, __u64 addr, __u64 addr
 			read_address(&t, &ua, addr, of_kernel, use != ADDRESS_CONNECTS && t.type != SOCK_STREAM);
 		}
 	}
+#ifdef WITHOUT_TYPES
+	/* Only the result says whether there was a socket. */
+	if (fd >= 0 && s->ret != -EBADF && s->ret != -ENOTSOCK)
+		t.type = SOCK_UNTOLD;
+#endif
 	if (!t.family || !room(s, &off))
 		return 0;
 	__builtin_memcpy(data(s) + off, &t, sizeof(t));

@@ -57,9 +57,28 @@ enum cgroup_subsys_id {
 	pids_cgrp_id,
 };
 
+/* In the object without types nothing of these is read (without_types.h), but for the registers, whose layout is fixed. */
+#ifndef WITHOUT_TYPES
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+#endif
 
-#if defined(__TARGET_ARCH_x86)
+#if defined(WITHOUT_TYPES) && defined(__TARGET_ARCH_x86)
+struct pt_regs {
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
+};
+struct thread_info {
+	__u32 status;
+};
+#elif defined(WITHOUT_TYPES) && defined(__TARGET_ARCH_arm64)
+struct pt_regs {
+	__u64 regs[31];
+	__u64 sp, pc, pstate, orig_x0;
+	__s32 syscallno, unused;
+};
+struct thread_info {
+	unsigned long flags;
+};
+#elif defined(__TARGET_ARCH_x86)
 struct pt_regs {
 	unsigned long r9, r8, r10;
 	unsigned long bx, cx, dx, si, di, bp;
@@ -295,8 +314,14 @@ union __sifields {
 	struct {
 		int _pid;
 	} _kill;
+#ifdef WITHOUT_TYPES
+	void *_pointer; /* for the alignment */
+#endif
 };
 struct kernel_siginfo {
+#ifdef WITHOUT_TYPES
+	int si_signo, si_errno; /* as include/uapi/asm-generic/siginfo.h has them */
+#endif
 	int si_code;
 	union __sifields _sifields;
 };
@@ -338,7 +363,9 @@ struct socket {
 	struct sock *sk;
 };
 
+#ifndef WITHOUT_TYPES
 #pragma clang attribute pop
+#endif
 
 #define MM_FILEPAGES 0
 #define MM_ANONPAGES 1
@@ -346,7 +373,11 @@ struct socket {
 #define MM_SHMEMPAGES 3
 #define RLIMIT_NOFILE 7
 #define PF_EXITING 0x4
+#ifdef WITHOUT_TYPES
+#define PT_REGS_LEN sizeof(struct pt_regs)
+#else
 #define PT_REGS_LEN 168	   /* struct pt_regs of x86-64 */
+#endif
 #define THREAD_SIZE 0x4000 /* of x86-64, before 5.15 */
 #define PIDTYPE_PGID 2
 #define PIDTYPE_SID 3
@@ -390,6 +421,8 @@ struct socket {
 #define TCP_FIN_WAIT2 5
 #define TCP_CLOSE_WAIT 8
 #define TCP_LISTEN 10
+#define EBADF 9
+#define ENOTSOCK 88
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_PACKET 17

@@ -11,7 +11,11 @@ struct config config SEC(".data.config") = {};
 struct consumer consumer SEC(".data.consumer") = {};
 
 /* The rows of the event table, fixed when the object is built. */
+#ifdef WITHOUT_TYPES
+const volatile struct event_row rows[ROWS] = EVENT_ROWS_WITHOUT_TYPES;
+#else
 const volatile struct event_row rows[ROWS] = EVENT_ROWS;
+#endif
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -11,6 +11,10 @@
  * Kernel objects are read by plain loads where the verifier follows a walk of them, which is since 6.12 (bpf_path_d_path()
  * is a sign of that, and not used); elsewhere by probe reads, which are several times dearer.
  */
+#ifdef WITHOUT_TYPES
+#define bpf_rdonly_cast(object, type) (object)
+#define has_loads() false
+#else
 extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
 extern int bpf_path_d_path(struct path *path, char *buf, unsigned long len) __ksym __weak;
 
@@ -18,6 +22,7 @@ static __always_inline bool has_loads(void)
 {
 	return bpf_ksym_exists(bpf_rdonly_cast) && bpf_ksym_exists(bpf_path_d_path);
 }
+#endif
 
 /* What is at an address, to be read with LOAD. */
 #define OBJECT_AT(type, address)                                                                                       \
@@ -37,6 +42,12 @@ static __always_inline struct task_struct *loaded_task(void)
  * A global function: the verifier looks at it once, not once per caller and state. On 5.10 such a function takes
  * numbers only, so the kernel pointers come as numbers, which is all that probe reads need.
  */
+#ifdef WITHOUT_TYPES
+static __always_inline int put_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
+{
+	return 0;
+}
+#else
 __noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
 {
 	const __u64 inside = bpf_core_field_offset(struct mount, mnt);
@@ -98,10 +109,14 @@ done:
 	}
 	return 0;
 }
+#endif
 
 /* The file behind descriptor `fd` of the current task. */
 static __always_inline struct file *file_of(__s32 fd)
 {
+#ifdef WITHOUT_TYPES
+	return NULL;
+#else
 	struct files_struct *files = LOAD(loaded_task(), files);
 	struct fdtable *fdt = LOAD(files, fdt);
 	struct file **table = LOAD(fdt, fd);
@@ -111,6 +126,7 @@ static __always_inline struct file *file_of(__s32 fd)
 		return NULL;
 	bpf_probe_read_kernel(&file, sizeof(file), table + fd);
 	return file;
+#endif
 }
 
 /* Stand for the file a request of io_uring is done on, and the one it made: what has no number, or another by now. */

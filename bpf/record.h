@@ -14,6 +14,13 @@ static __always_inline struct task_struct *current_task(void)
 /* Effective ids of the current task. */
 static __always_inline void current_ids(__u32 *uid, __u32 *gid)
 {
+#ifdef WITHOUT_TYPES
+	/* The real ones; user space knows of the effective ones what /proc says. */
+	__u64 ids = bpf_get_current_uid_gid();
+
+	*uid = ids;
+	*gid = ids >> 32;
+#else
 	if (has_task_btf()) {
 		struct task_struct *task = bpf_get_current_task_btf();
 		const struct cred *cred = task->cred;
@@ -26,6 +33,7 @@ static __always_inline void current_ids(__u32 *uid, __u32 *gid)
 		*uid = BPF_CORE_READ(cred, euid.val);
 		*gid = BPF_CORE_READ(cred, egid.val);
 	}
+#endif
 }
 
 static __always_inline __u64 next_sequence(__u32 stream)
@@ -48,6 +56,9 @@ static __always_inline __u16 image_number(__u64 exec_id, __u64 start)
 
 static __always_inline __u16 current_image(void)
 {
+#ifdef WITHOUT_TYPES
+	return 0; /* not known */
+#else
 	if (has_task_btf()) {
 		struct task_struct *task = bpf_get_current_task_btf();
 
@@ -58,6 +69,7 @@ static __always_inline __u16 current_image(void)
 		return image_number(BPF_CORE_READ(task, self_exec_id),
 				    BPF_CORE_READ(task, group_leader, start_boottime));
 	}
+#endif
 }
 
 static __always_inline void fill_header(void *at, __u16 event, __u8 stream, __u8 flags)
@@ -108,6 +120,20 @@ static __always_inline void record__reset(struct scratch *s, __u8 params)
 	for (int i = 0; i < MAX_PARAMS * 2 / 8; i++)
 		lengths[i] = 0;
 }
+
+/* Records of fixed size are put together in the ring itself. */
+#define SET(r, index, value)                                                                                           \
+	do {                                                                                                           \
+		__u64 v = (value);                                                                                     \
+		(r)->lengths[index] = 8;                                                                               \
+		__builtin_memcpy((r)->values + (index) * 8, &v, 8);                                                    \
+	} while (0)
+
+struct rename_record {
+	struct header header;
+	__u16 lengths[TASK_RENAME_PARAMS];
+	char comm[16];
+} __attribute__((packed));
 
 /* Takes this program's scratch and starts a record of an event with `params` parameters in it. */
 static __always_inline struct scratch *record__begin(__u32 index, __u8 params)

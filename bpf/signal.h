@@ -2,7 +2,7 @@
 /* Signals that reach a process. Loaded and attached only when a rule asks: there are many. */
 #pragma once
 
-#include "task.h"
+#include "record.h"
 
 struct signal_record {
 	struct header header;
@@ -17,22 +17,33 @@ struct signal_record {
 #define SI_MESGQ (-3)
 #define SI_TKILL (-6)
 
+#ifdef WITHOUT_TYPES
+#define SIGINFO(info, member)                                                                                          \
+	({                                                                                                             \
+		int value = 0;                                                                                         \
+                                                                                                                       \
+		bpf_probe_read_kernel(&value, sizeof(value), &(info)->member);                                         \
+		value;                                                                                                 \
+	})
+#else
+#define SIGINFO(info, member) BPF_CORE_READ(info, member)
+#endif
+
 /*
  * Who sent it, as the receiver's pid namespace numbers it; 0 for the kernel, and for who is not in that namespace. The
  * information may be none at all, or no pointer: probe reads take everything.
  */
 static __always_inline __s32 sender(int signal, struct kernel_siginfo *info)
 {
-	__s32 code = BPF_CORE_READ(info, si_code);
+	__s32 code = SIGINFO(info, si_code);
 
 	if (code == SI_USER || code == SI_QUEUE || code == SI_TKILL || code == SI_MESGQ ||
 	    (signal == SIGCHLD && code > 0))
-		return BPF_CORE_READ(info, _sifields._kill._pid);
+		return SIGINFO(info, _sifields._kill._pid);
 	return 0;
 }
 
-SEC("?tp_btf/signal_deliver")
-int BPF_PROG(signal_deliver, int signal, struct kernel_siginfo *info)
+static __always_inline int report_signal(int signal, struct kernel_siginfo *info)
 {
 	struct signal_record *r;
 	__u64 sequence;
@@ -51,3 +62,17 @@ int BPF_PROG(signal_deliver, int signal, struct kernel_siginfo *info)
 	bpf_ringbuf_submit(r, wakeup_flags(sequence));
 	return 0;
 }
+
+#ifdef WITHOUT_TYPES
+SEC("?raw_tp/signal_deliver")
+int BPF_PROG(raw_signal, int signal, struct kernel_siginfo *info)
+{
+	return report_signal(signal, info);
+}
+#else
+SEC("?tp_btf/signal_deliver")
+int BPF_PROG(signal_deliver, int signal, struct kernel_siginfo *info)
+{
+	return report_signal(signal, info);
+}
+#endif

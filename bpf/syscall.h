@@ -461,7 +461,16 @@ static __always_inline bool is_compat(void)
 
 		return task->thread_info.status & TS_COMPAT;
 	}
+#ifdef WITHOUT_TYPES
+	{
+		__u32 status = 0;
+
+		bpf_probe_read_kernel(&status, sizeof(status), (void *)current_task() + task_layout.status);
+		return status & TS_COMPAT;
+	}
+#else
 	return BPF_CORE_READ(current_task(), thread_info.status) & TS_COMPAT;
+#endif
 #else
 	return false;
 #endif

@@ -234,17 +234,10 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 	return 0;
 }
 
-/* Records of fixed size are put together in the ring itself. */
 struct fork_record {
 	struct header header;
 	__u16 lengths[TASK_FORK_PARAMS];
 	__u8 values[TASK_FORK_COMM * 8];
-	char comm[16];
-} __attribute__((packed));
-
-struct rename_record {
-	struct header header;
-	__u16 lengths[TASK_RENAME_PARAMS];
 	char comm[16];
 } __attribute__((packed));
 
@@ -253,13 +246,6 @@ struct exit_record {
 	__u16 lengths[PROCEXIT_PARAMS];
 	__u8 values[PROCEXIT_PARAMS * 8];
 } __attribute__((packed));
-
-#define SET(r, index, value)                                                                                           \
-	do {                                                                                                           \
-		__u64 v = (value);                                                                                     \
-		(r)->lengths[index] = 8;                                                                               \
-		__builtin_memcpy((r)->values + (index) * 8, &v, 8);                                                    \
-	} while (0)
 
 SEC("?tp_btf/sched_process_fork")
 int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct *child)

@@ -151,6 +151,9 @@ static __always_inline void put_task_values(__u32 scratch, __u32 row)
 {
 	__u32 wanted = config.task[row & (ROWS - 1)];
 
+#ifdef WITHOUT_TYPES
+	return;
+#endif
 	if (wanted & ~OF_CRED)
 		append_task_values(scratch, wanted);
 	else if (wanted)

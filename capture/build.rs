@@ -10,11 +10,12 @@ use std::path::PathBuf;
 use lanner_schema::call_class::{CLASS_CONTAINER, CLASS_CREATES, CLASS_FAILED, CLASS_TRUNCATES};
 use lanner_schema::cgroup::Controller;
 use lanner_schema::event::{
-    DEDICATED_COUNT, EVENT_COUNT, EVENTS, Event, EventRow, Extractor, FdUse, Holder, MAX_PARAMS, MAX_SNAPLEN,
+    DEDICATED_COUNT, EVENT_COUNT, EVENTS, Event, EventRow, Extractor, Holder, MAX_PARAMS, MAX_SNAPLEN,
     MAX_WALKED_PARAMS, Origin, Param, ParamType, QuotaPart, SOCKETCALLS,
 };
 use lanner_schema::record;
 use lanner_schema::task::TaskValue;
+use lanner_schema::tier::needs_types;
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -28,8 +29,8 @@ fn main() {
         Ok("aarch64") => "arm64",
         other => panic!("no BPF programs for target architecture {other:?}"),
     };
-    // The second object belongs to the example `empty_hook`.
-    for name in ["lanner", "empty"] {
+    // The last one belongs to the example `empty_hook`.
+    for name in ["lanner", "raw", "task_word", "empty"] {
         let mut builder = libbpf_cargo::SkeletonBuilder::new();
         builder
             .source(bpf.join(format!("{name}.bpf.c")))
@@ -83,6 +84,7 @@ fn header() -> String {
     define(&mut out, "SOCKET_CONNECTED", record::SOCKET_CONNECTED);
     define(&mut out, "SOCKET_ACCEPTED", record::SOCKET_ACCEPTED);
     define(&mut out, "SOCKET_BOUND", record::SOCKET_BOUND);
+    define(&mut out, "SOCK_UNTOLD", record::SOCK_UNTOLD);
     define(&mut out, "DYN_BYTES", record::DYN_BYTES);
     define(&mut out, "DYN_ERRNO", record::DYN_ERRNO);
     define(&mut out, "DYN_NUMBER", record::DYN_NUMBER);
@@ -152,11 +154,13 @@ fn header() -> String {
         format!("{}UL", lanner_schema::flags::O_F_CREATED),
     );
     out.push_str(STRUCTS);
-    out.push_str("\n#define EVENT_ROWS { \\\n");
-    for row in dedicated.iter().chain(by_number.first()) {
-        out.push_str(&c_row(row));
+    for (name, has_types) in [("EVENT_ROWS", true), ("EVENT_ROWS_WITHOUT_TYPES", false)] {
+        out.push_str(&format!("\n#define {name} {{ \\\n"));
+        for row in dedicated.iter().chain(by_number.first()) {
+            out.push_str(&c_row(row, has_types));
+        }
+        out.push_str("}\n");
     }
-    out.push_str("}\n");
     out
 }
 
@@ -258,17 +262,23 @@ struct config {
 	__u32 requests[2];          /* operations of io_uring that are reported, by their number's bit */
 };
 
+/* Mirrored by capture's task_layout.rs. */
+struct task_layout {
+	__u32 status, pid, tgid, real_parent;
+};
+
 struct consumer {
 	__u32 sleeping;
 	__u32 generation; /* of what is known of the owners of cgroups; what is said in another one is out of date */
 };
 ";
 
-fn c_row(row: &EventRow) -> String {
+fn c_row(row: &EventRow, has_types: bool) -> String {
     let walked: Vec<String> = row
         .params
         .iter()
         .enumerate()
+        .filter(|(_, param)| has_types || !needs_types(param.from))
         .filter_map(|(index, param)| c_param(row, index, param))
         .collect();
     let flags = match row.event {
@@ -277,7 +287,7 @@ fn c_row(row: &EventRow) -> String {
         Event::Mmap => "ROW_ARGS_BEHIND",
         Event::FanotifyMark => "ROW_WIDE_MASK",
         _ if row.event.returns_twice() => "ROW_FORKS",
-        _ if row.at_enter() != 0 => "ROW_AT_ENTER",
+        _ if has_types && row.at_enter() != 0 => "ROW_AT_ENTER",
         _ => "0",
     };
     format!(
@@ -392,7 +402,7 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
         Origin::Program | Origin::Constant(_) | Origin::Absent | Origin::LookedUp { .. } => return None,
     };
     let on_demand = u8::from(param.on_demand);
-    let open_flags = u8::from(matches!(row.fd, FdUse::Opens { flags, .. } if usize::from(flags) == index));
+    let open_flags = u8::from(row.opens_with(index));
     let at_enter = u8::from(param.at_enter);
     Some(format!(
         "{{ {op}, {arg}, {extra}, {index}, {on_demand}, {open_flags}, {at_enter} }}"

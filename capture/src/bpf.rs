@@ -28,10 +28,13 @@ use crate::error::CaptureError;
 use crate::pid_namespace;
 use crate::plan::Plan;
 use crate::raw_program::refused_runs;
+use crate::task_layout::TaskLayout;
 use crate::tier::Tier;
 use crate::trampoline::{Side, Trampolines};
 
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lanner.bpf.o"));
+/// For kernels without type information: nothing in it is relocated.
+static RAW_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/raw.bpf.o"));
 
 /// Sizes of `struct config` (build.rs writes the C side).
 const SYSCALLS: usize = 512;
@@ -52,6 +55,7 @@ pub(crate) const LOSING_CGROUPS: usize = 4096;
 /// The loaded and attached programs.
 #[derive(Debug)]
 pub(crate) struct Probes {
+    tier: Tier,
     object: Object,
     /// Objects with programs that were wanted later.
     later: Vec<Object>,
@@ -84,13 +88,15 @@ struct OnDemand {
 
 const SYS_ENTER: &str = "sys_enter";
 const SYS_EXIT: &str = "sys_exit";
+const RAW_SYS_EXIT: &str = "raw_sys_exit";
+const RAW_FORK: &str = "raw_fork";
 const CHILD_STARTED: &str = "child_started";
 const CALL_REFUSED: &str = "call_refused";
 
 /// The program that tells this process's id; it is run once and never attached.
 const OWN_PROCESS: &str = "own_process";
 
-const ON_DEMAND: [OnDemand; 9] = [
+const ON_DEMAND: [OnDemand; 10] = [
     OnDemand {
         name: CHILD_STARTED,
         is_wanted: |plan, _| !plan.children.is_empty(),
@@ -115,7 +121,13 @@ const ON_DEMAND: [OnDemand; 9] = [
     of_io_uring("io_uring_complete_args"),
     OnDemand {
         name: "signal_deliver",
-        is_wanted: |plan, _| plan.captured.contains(Event::Signaldeliver),
+        is_wanted: |plan, _| plan.tier != Tier::Raw && plan.captured.contains(Event::Signaldeliver),
+        has_scratch: false,
+        is_optional: false,
+    },
+    OnDemand {
+        name: "raw_signal",
+        is_wanted: |plan, _| plan.tier == Tier::Raw && plan.captured.contains(Event::Signaldeliver),
         has_scratch: false,
         is_optional: false,
     },
@@ -157,9 +169,12 @@ fn own_pid(program: &ProgramMut<'_>) -> Option<u32> {
     }
 }
 
-fn open() -> Result<OpenObject, CaptureError> {
+fn open(tier: Tier) -> Result<OpenObject, CaptureError> {
     ObjectBuilder::default()
-        .open_memory(OBJECT)
+        .open_memory(match tier {
+            Tier::Raw => RAW_OBJECT,
+            _ => OBJECT,
+        })
         .map_err(|e| CaptureError::bpf("open the BPF object", e))
 }
 
@@ -208,7 +223,7 @@ impl Plan {
         if self.tier == Tier::None {
             return Ok(programs);
         }
-        for program in open()?.progs() {
+        for program in open(self.tier)?.progs() {
             let name = program.name();
             let wanted = on_demand(name).is_none_or(|one| (one.is_wanted)(self, one.name));
             if name == OWN_PROCESS || is_walker(name) || !wanted {
@@ -234,14 +249,18 @@ impl Plan {
         match program.to_str() {
             Some(SYS_ENTER) => self.read_at_enter(),
             Some("sched_process_exec") => one(Event::TaskExec),
-            Some("sched_process_fork") => one(Event::TaskFork),
-            Some("sched_process_exit") => one(Event::Procexit),
-            Some("task_rename") => one(Event::TaskRename),
-            Some("signal_deliver") => one(Event::Signaldeliver),
+            Some("sched_process_fork" | RAW_FORK) => one(Event::TaskFork),
+            Some("sched_process_exit" | "raw_exit") => one(Event::Procexit),
+            Some("task_rename" | "raw_rename") => one(Event::TaskRename),
+            Some("signal_deliver" | "raw_signal") => one(Event::Signaldeliver),
             Some(CHILD_STARTED) => self.children,
-            Some(SYS_EXIT | CALL_REFUSED) => {
+            Some(SYS_EXIT | CALL_REFUSED | RAW_SYS_EXIT) => {
                 let calls = self.captured.iter().filter(|event| event.row().is_call());
-                calls.collect()
+                let calls: EventSet = calls.collect();
+                match program == RAW_SYS_EXIT {
+                    true => calls.union(one(Event::TaskExec)),
+                    false => calls,
+                }
             }
             _ => EventSet::NONE,
         }
@@ -257,11 +276,16 @@ impl Probes {
     /// Loads and attaches what the plan needs.
     pub(crate) fn start(plan: &Plan) -> Result<Probes, CaptureError> {
         quiet();
-        let mut open = open()?;
+        let mut open = open(plan.tier)?;
         let is_numbered_otherwise = !pid_namespace::is_first();
+        let layout = match plan.tier {
+            Tier::Raw => task_layout(is_numbered_otherwise),
+            _ => TaskLayout::default(),
+        };
         for mut program in open.progs_mut() {
             let wanted = match program.name() == OWN_PROCESS {
                 true => is_numbered_otherwise,
+                false if program.name() == RAW_FORK => layout.tells_tasks(),
                 false => {
                     !is_walker(program.name())
                         && on_demand(program.name())
@@ -276,6 +300,11 @@ impl Probes {
                 let data = data.ok_or_else(|| CaptureError::Missing("the facts of the host".into()))?;
                 data[..4].copy_from_slice(&controller_number(plan.controller).to_ne_bytes());
             }
+            if map.name() == ".rodata.task" {
+                let data = map.initial_value_mut().filter(|data| data.len() >= 16);
+                let data = data.ok_or_else(|| CaptureError::Missing("the layout of tasks".into()))?;
+                data[..16].copy_from_slice(&layout.bytes());
+            }
             if map.name() == "ring" {
                 let bytes = u32::try_from(plan.ring_bytes).unwrap_or(1 << 30);
                 map.set_max_entries(bytes)
@@ -289,6 +318,7 @@ impl Probes {
             None => std::process::id(),
         };
         let mut probes = Probes {
+            tier: plan.tier,
             object,
             own_pid,
             refused_io_uring: false,
@@ -426,7 +456,7 @@ impl Probes {
         target: Option<&str>,
         has_scratch: bool,
     ) -> Result<Object, CaptureError> {
-        let mut open = open()?;
+        let mut open = open(self.tier)?;
         for mut program in open.progs_mut() {
             let wanted = program.name() == name;
             program.set_autoload(wanted);
@@ -547,7 +577,7 @@ impl Probes {
     /// Runs the kernel refused because the program was running on that CPU already, by program.
     pub(crate) fn recursion_misses(&self) -> Vec<(String, u64)> {
         self.infos()
-            .filter(|(_, info)| info.ty == ProgramType::Tracing)
+            .filter(|(_, info)| matches!(info.ty, ProgramType::Tracing | ProgramType::RawTracepoint))
             .map(|(name, info)| (name, info.recursion_misses))
             .chain(self.trampolines.refused())
             .collect()
@@ -604,6 +634,22 @@ impl Probes {
             failures: Arc::default(),
         }))
     }
+}
+
+/// What is found out of tasks where the kernel does not say it.
+fn task_layout(is_numbered_otherwise: bool) -> TaskLayout {
+    let layout = TaskLayout::find(is_numbered_otherwise);
+    if !layout.tells_tasks() {
+        tracing::warn!(
+            "it could not be found out where this kernel keeps the ids of tasks: a new process is known from its first event \
+             on, and who has ended by then is nobody's parent"
+        );
+    } else if layout.real_parent == 0 {
+        tracing::warn!(
+            "it could not be found out where this kernel keeps the parents of tasks: /proc is asked"
+        );
+    }
+    layout
 }
 
 fn is_walker(program: &OsStr) -> bool {

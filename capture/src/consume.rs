@@ -33,6 +33,7 @@ use crate::decode::{PathParams, PathRanges, Paths, push_relative};
 use crate::descriptor;
 use crate::error::CaptureError;
 use crate::feed::Feed;
+use crate::from_proc::{self, Found};
 use crate::last_peer::LastPeers;
 use crate::losses::{LossWatch, Losses};
 use crate::magic_link;
@@ -46,6 +47,7 @@ use crate::real_path::Way;
 use crate::recording::Recorder;
 use crate::requests::{Ended, Requests};
 use crate::stats::{Cut, Delivered, Sequences, Stats};
+use crate::tier::Tier;
 use crate::users::Users;
 use crate::window::Window;
 
@@ -146,6 +148,7 @@ impl Capture {
         if let Some(owners) = owners {
             consumer.owners.tell(owners);
         }
+        consumer.without_types = plan.tier == Tier::Raw;
         consumer.look_up_wanted(plan.wanted());
         Ok(Capture {
             feed,
@@ -542,6 +545,8 @@ pub(crate) struct Consumer {
     wanted: [u32; EVENT_COUNT],
     recorder: Option<Recorder>,
     window: Arc<Window>,
+    /// Records lack what takes the kernel's types: /proc is asked for it.
+    pub(crate) without_types: bool,
 }
 
 impl Consumer {
@@ -588,6 +593,7 @@ impl Consumer {
             wanted: [0; EVENT_COUNT],
             recorder: None,
             window: Arc::default(),
+            without_types: false,
         }
     }
 
@@ -655,7 +661,7 @@ impl Consumer {
             return;
         };
         self.sequences.see(header.cpu, header.stream, header.sequence);
-        if header.stream >= FIRST_SOURCE && header.cgroup == 0 {
+        if self.without_types || header.stream >= FIRST_SOURCE && header.cgroup == 0 {
             self.complete(&mut header);
         }
         if header.flags & FLAG_IO_URING != 0 {
@@ -678,7 +684,12 @@ impl Consumer {
             }
             Event::TaskExec => {
                 self.end_requests_of(&header, on_event);
-                self.state.processes.exec(&header, &wire);
+                if self.without_types {
+                    self.state.processes.exec_by_proc(&header, &wire);
+                    self.complete(&mut header);
+                } else {
+                    self.state.processes.exec(&header, &wire);
+                }
                 self.show_exec(&header, &wire, on_event);
             }
             Event::Procexit => {
@@ -735,12 +746,19 @@ impl Consumer {
         self.note_move();
     }
 
-    /// What a source did not ask of the process is what is known of it.
+    /// What a source did not ask of the process is what is known of it: without the kernel's types a program knows the real
+    /// ids and the cgroup of version 2 alone.
     fn complete(&mut self, header: &mut Header) {
         self.state.processes.ensure(header);
-        (header.uid, header.gid) = (u32::MAX, u32::MAX);
-        if let Some(process) = self.state.processes.get(header.pid) {
-            (header.cgroup, header.uid, header.gid) = (process.cgroup, process.uid, process.gid);
+        match self.state.processes.get(header.pid) {
+            Some(process) => {
+                (header.uid, header.gid) = (process.uid, process.gid);
+                if header.cgroup == 0 {
+                    header.cgroup = process.cgroup;
+                }
+            }
+            None if self.without_types => {}
+            None => (header.uid, header.gid) = (u32::MAX, u32::MAX),
         }
     }
 
@@ -825,12 +843,20 @@ impl Consumer {
         let Some(index) = AT[event as usize] else { return };
         if let Some(state) = wire.param(index).and_then(|p| TaskState::read(p.bytes)) {
             self.state.processes.follow(header, &state);
+        } else if self.without_types {
+            self.state.processes.look_again(header.pid);
         }
     }
 
     /// A successful exec: an event of the call that made it, its parameters from the new state.
     fn show_exec(&mut self, header: &Header, wire: &Wire<'_>, on_event: &mut dyn FnMut(&EventView<'_>)) {
-        let by_descriptor = wire.number(param!(TaskExec, "by_descriptor")) == Some(1);
+        let by_descriptor = match wire.number(param!(TaskExec, "by_descriptor")) {
+            Some(by_descriptor) => by_descriptor == 1,
+            // The kernel's name for it, which somebody may have passed, too.
+            None => wire
+                .param(param!(TaskExec, "filename"))
+                .is_some_and(|name| name.bytes.starts_with(b"/dev/fd/")),
+        };
         let event = if by_descriptor {
             Event::Execveat
         } else {
@@ -871,10 +897,18 @@ impl Consumer {
         if event.row().result().and_then(|index| wire.number(index)) != Some(0) {
             return;
         }
+        if self.without_types {
+            self.state.processes.ensure(header);
+            return self.state.processes.look_again(header.pid);
+        }
         self.arena.clear();
-        let found = self
-            .paths
-            .resolve(event, wire, &mut self.arena, &mut self.unresolved_paths);
+        let found = self.paths.resolve(
+            event,
+            wire,
+            &mut self.arena,
+            &mut self.unresolved_paths,
+            &mut |_, _| false,
+        );
         // What the kernel says, not what was passed.
         let is_kernels =
             |index: u8| matches!(event.row().params[usize::from(index)].from, Origin::Extractor(_));
@@ -896,9 +930,18 @@ impl Consumer {
         }
         let mut arena = std::mem::take(&mut self.arena);
         arena.clear();
-        let mut ranges = self
-            .paths
-            .resolve(event, &wire, &mut arena, &mut self.unresolved_paths);
+        if self.without_types {
+            self.state.processes.ensure(header);
+        }
+        let processes = &self.state.processes;
+        let may_ask = self.without_types;
+        let mut ranges = self.paths.resolve(
+            event,
+            &wire,
+            &mut arena,
+            &mut self.unresolved_paths,
+            &mut |from, arena| may_ask && processes.push_start(header.pid, from, arena),
+        );
         if event == Event::Chroot && wire.number(0) == Some(0) {
             self.before_chroot(header.pid, &wire, &mut arena, &mut ranges);
         }
@@ -920,6 +963,13 @@ impl Consumer {
             .collect();
         let path_of = |param| paths.iter().find(|p| p.param == param).map(|p| p.path);
         let mut descriptor = descriptor::descriptor(event, &wire, path_of);
+        let found = match (&descriptor, self.without_types) {
+            (Some(descriptor), true) => self.look_at(event, header, descriptor),
+            _ => None,
+        };
+        if self.without_types {
+            descriptor = descriptor.map(|one| from_proc::described(one, found.as_ref()));
+        }
         if let Some(descriptor) = &mut descriptor
             && matches!(event.row().category, Category::IoRead | Category::IoWrite)
             && wire.number(0).is_some_and(|result| result.cast_signed() >= 0)
@@ -957,6 +1007,25 @@ impl Consumer {
         self.view(event, header, wire, None, own, names, on_event);
         drop((real, paths));
         self.arena = arena;
+    }
+
+    /// What /proc says of an event's descriptor, where that is asked for: of a socket, or of an object a rule reads.
+    fn look_at(&self, event: Event, header: &Header, descriptor: &Descriptor<'_>) -> Option<Found> {
+        let is_wanted = match event.row().fd {
+            FdUse::Socket { .. } => true,
+            FdUse::Makes { object, .. } | FdUse::Described { object, .. } | FdUse::Copies { object, .. } => {
+                self.wanted[event as usize] >> object & 1 == 1
+            }
+            FdUse::None | FdUse::Opens { .. } => false,
+        };
+        let number = u32::try_from(descriptor.number).ok().filter(|_| is_wanted)?;
+        let mut found = None;
+        let known = self.state.known(header.pid);
+        let procfs = &self.state.processes.procfs;
+        procfs.descriptor(known, number, &mut |descriptor| {
+            found = Some(Found::keep(descriptor))
+        });
+        found
     }
 
     /// Finds out where the paths of a call led that succeeded, those of which a rule asks.

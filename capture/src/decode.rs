@@ -41,7 +41,21 @@ pub(crate) struct PathParams {
     real: Vec<SmallVec<[(u8, u8); 2]>>,
     /// True for events of which one is looked up.
     looks_up: Vec<bool>,
+    /// Of those that were passed, the parameter with the directory a relative one starts from.
+    starts: Vec<SmallVec<[(u8, u8); 2]>>,
 }
+
+/// The directory a relative path starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// The working directory.
+    Cwd,
+    /// What this descriptor refers to.
+    Descriptor(u32),
+}
+
+/// Appends such a directory when it is not in the record; false where it can't be told.
+pub(crate) type AskStart<'a> = &'a mut dyn FnMut(Start, &mut Vec<u8>) -> bool;
 
 impl PathParams {
     pub(crate) fn new() -> PathParams {
@@ -55,6 +69,24 @@ impl PathParams {
                 })
                 .collect(),
             real: EVENTS.iter().map(|row| row.real_paths().collect()).collect(),
+            starts: EVENTS
+                .iter()
+                .map(|row| {
+                    let descriptor = |arg: u8| {
+                        let mut params = row.params.iter();
+                        let at = params
+                            .position(|p| matches!(p.from, Origin::Arg(a) | Origin::Int(a) if a == arg));
+                        at.and_then(|at| u8::try_from(at).ok())
+                    };
+                    (0u8..)
+                        .zip(row.params)
+                        .filter_map(|(index, param)| match param.from {
+                            Origin::UserPath { dirfd: Some(arg), .. } => Some((index, descriptor(arg)?)),
+                            _ => None,
+                        })
+                        .collect()
+                })
+                .collect(),
             forms: EVENTS
                 .iter()
                 .map(|row| {
@@ -163,14 +195,29 @@ impl PathParams {
         found
     }
 
-    /// Makes the record's paths absolute: their ranges in `arena`, by parameter. What can't be made absolute, because
-    /// the directory it starts from is unknown, is left out and counted in `unresolved`.
+    /// Where a relative path of a record starts from; `None` where the record does not say.
+    fn start(&self, event: Event, index: u8, wire: &Wire<'_>) -> Option<Start> {
+        const AT_FDCWD: i64 = -100;
+        let mut starts = self.starts[event as usize].iter();
+        let Some((_, descriptor)) = starts.find(|(path, _)| *path == index) else {
+            return Some(Start::Cwd);
+        };
+        match wire.number(usize::from(*descriptor))?.cast_signed() {
+            AT_FDCWD => Some(Start::Cwd),
+            number => u32::try_from(number).ok().map(Start::Descriptor),
+        }
+    }
+
+    /// Makes the record's paths absolute: their ranges in `arena`, by parameter. The directory one starts from that is not
+    /// in the record is asked for. What can't be made absolute, because that is unknown, is left out and counted in
+    /// `unresolved`.
     pub(crate) fn resolve(
         &self,
         event: Event,
         wire: &Wire<'_>,
         arena: &mut Vec<u8>,
         unresolved: &mut u64,
+        ask_start: AskStart<'_>,
     ) -> PathRanges {
         let mut found = SmallVec::new();
         for &(index, form) in &self.forms[event as usize] {
@@ -197,7 +244,13 @@ impl PathParams {
                     push_components(arena, param.bytes, cut);
                     true
                 }
-                PathForm::User => push_user_path(arena, param.bytes, cut, is_in_root(event, wire)),
+                PathForm::User => {
+                    push_user_path(arena, param.bytes, cut, is_in_root(event, wire))
+                        || self
+                            .start(event, index, wire)
+                            .is_some_and(|from| ask_start(from, arena))
+                            && push_asked(arena, start, param.bytes, is_in_root(event, wire))
+                }
             };
             if !ok {
                 *unresolved += 1;
@@ -299,6 +352,13 @@ fn push_user_path(arena: &mut Vec<u8>, bytes: &[u8], cut: bool, in_root: bool) -
     true
 }
 
+/// Appends a path as it was passed to the directory it starts from, which is in `arena` from `start` on.
+fn push_asked(arena: &mut Vec<u8>, start: usize, bytes: &[u8], in_root: bool) -> bool {
+    let start = if in_root { arena.len() } else { start };
+    push_names(arena, start, &bytes[..memchr(0, bytes).unwrap_or(bytes.len())]);
+    true
+}
+
 /// Appends a relative path as it was passed, made absolute from the directory `base`.
 pub(crate) fn push_relative(arena: &mut Vec<u8>, base: &[u8], raw: &[u8]) {
     let start = arena.len();
@@ -352,7 +412,7 @@ mod tests {
         let wire = Wire::read(bytes, event.row().params.len()).unwrap();
         let (mut arena, mut unresolved) = (Vec::new(), 0);
         PathParams::new()
-            .resolve(event, &wire, &mut arena, &mut unresolved)
+            .resolve(event, &wire, &mut arena, &mut unresolved, &mut |_, _| false)
             .into_iter()
             .map(|(index, range)| (index, String::from_utf8_lossy(&arena[range]).into_owned()))
             .collect()
@@ -433,10 +493,25 @@ mod tests {
             .text("rel")
             .number(0)
             .build_for(Event::Mkdirat);
-        let wire = Wire::read(&bytes, 5).unwrap();
+        let wire = Wire::read(&bytes, Event::Mkdirat.row().params.len()).unwrap();
         let (mut arena, mut unresolved) = (Vec::new(), 0);
-        let found = PathParams::new().resolve(Event::Mkdirat, &wire, &mut arena, &mut unresolved);
+        let paths = PathParams::new();
+        let found = paths.resolve(Event::Mkdirat, &wire, &mut arena, &mut unresolved, &mut |_, _| {
+            false
+        });
         assert!(found.is_empty());
         assert_eq!(unresolved, 1);
+        // As it is without the kernel's types: somebody else knows it.
+        let found = paths.resolve(
+            Event::Mkdirat,
+            &wire,
+            &mut arena,
+            &mut unresolved,
+            &mut |from, arena| {
+                arena.extend_from_slice(b"/srv");
+                from == Start::Cwd
+            },
+        );
+        assert_eq!((&arena[found[0].1.clone()], unresolved), (&b"/srv/rel"[..], 1));
     }
 }

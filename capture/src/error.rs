@@ -18,17 +18,13 @@ pub enum CaptureError {
     },
     /// The kernel has no type information.
     #[error(
-        "this kernel ({kernel}) has no /sys/kernel/btf/vmlinux, which capture tier sys_exit needs (CONFIG_DEBUG_INFO_BTF)"
+        "this kernel ({kernel}) has no /sys/kernel/btf/vmlinux, which capture tiers trampoline and sys_exit need \
+         (CONFIG_DEBUG_INFO_BTF); leave engine.tier on auto"
     )]
     NoBtf {
         /// The kernel's release.
         kernel: String,
     },
-    /// The configuration asks for a tier that can't be had.
-    #[error(
-        "capture tier {0} is not built yet: trampoline, sys_exit and none are; leave engine.tier on auto"
-    )]
-    TierNotBuilt(Tier),
     /// The host does not allow the tier that is asked for, or none.
     #[error("this host cannot be watched in capture tier {tier}: {why}")]
     TierRefused {

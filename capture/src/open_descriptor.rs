@@ -98,12 +98,19 @@ impl Procfs {
         if let Some(name) = file.strip_prefix(b"/").filter(|name| name.starts_with(b"memfd:")) {
             return look(&of(DescriptorKind::Memfd, Some(name)));
         }
-        match self.outside.facts(&path).map(|facts| facts.mode & S_IFMT) {
-            Some(S_IFIFO) => look(&of(DescriptorKind::Pipe, None)),
-            Some(S_IFDIR) => look(&of(DescriptorKind::Directory, Some(file))),
-            Some(_) => look(&of(DescriptorKind::File, Some(file))),
-            None => {}
-        }
+        let Some(facts) = self.outside.facts(&path) else {
+            return;
+        };
+        let (kind, path) = match facts.mode & S_IFMT {
+            S_IFIFO => (DescriptorKind::Pipe, None),
+            S_IFDIR => (DescriptorKind::Directory, Some(file)),
+            _ => (DescriptorKind::File, Some(file)),
+        };
+        look(&Descriptor {
+            dev: u32::try_from(facts.dev).ok(),
+            ino: Some(facts.ino),
+            ..of(kind, path)
+        });
     }
 
     /// The numbers of the descriptors that a process has open now, as [`Procfs::descriptor`].

@@ -148,7 +148,7 @@ fn read_at_enter(captured: EventSet, params: &[u32; EVENT_COUNT]) -> EventSet {
 fn why_not(tier: Tier, host: &Host, functions: &CallFunctions) -> Option<String> {
     let trials = &host.trials;
     match tier {
-        Tier::Trampoline | Tier::SysExit if !host.missing_capabilities.is_empty() => {
+        Tier::Trampoline | Tier::SysExit | Tier::Raw if !host.missing_capabilities.is_empty() => {
             Some(format!("{} is missing", host.missing_capabilities.join(", ")))
         }
         Tier::Trampoline | Tier::SysExit if !host.btf => {
@@ -167,9 +167,13 @@ fn why_not(tier: Tier, host: &Host, functions: &CallFunctions) -> Option<String>
             Some(format!("the kernel has no type information for {SCHEDULE_TAIL}"))
         }
         Tier::Trampoline | Tier::SysExit => None,
+        Tier::Raw if !trials.raw_tracepoint.works() => {
+            Some(format!("raw tracepoints: {}", trials.raw_tracepoint))
+        }
+        Tier::Raw => None,
         Tier::None if host.sources.iter().any(|(_, trial)| trial.why_not().is_none()) => None,
         Tier::None => Some(without_sources(host)),
-        _ => Some("not built yet".into()),
+        Tier::Auto => None,
     }
 }
 
@@ -204,9 +208,6 @@ fn reason(chosen: Tier, asked: Tier, tiers: &[(Tier, Option<String>)]) -> String
 /// # Errors
 /// When no tier that is built works on this host, or the one asked for does not.
 pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, CaptureError> {
-    if config.tier == Tier::Raw {
-        return Err(CaptureError::TierNotBuilt(config.tier));
-    }
     let shown = match config.unnamed_io {
         true => needs.events.union(needs.unnamed_io),
         false => needs.events,
@@ -244,22 +245,23 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
     };
     let tier = match (config.tier, possible) {
         (Tier::Auto, Some(best)) => best,
-        (Tier::Auto | Tier::Trampoline | Tier::SysExit, _)
-            if !host.missing_capabilities.is_empty() && config.tier != Tier::None =>
+        (Tier::Auto | Tier::Trampoline | Tier::SysExit | Tier::Raw, _)
+            if !host.missing_capabilities.is_empty() =>
         {
             return Err(CaptureError::Privilege {
                 missing: host.missing_capabilities.join(", "),
             });
         }
-        (Tier::Auto | Tier::Trampoline | Tier::SysExit, _) if !host.btf => {
+        (Tier::Trampoline | Tier::SysExit, _) if !host.btf => {
             return Err(CaptureError::NoBtf {
                 kernel: host.kernel.clone(),
             });
         }
         (Tier::Auto, None) => {
+            let asked = if host.btf { Tier::SysExit } else { Tier::Raw };
             return Err(CaptureError::TierRefused {
-                tier: Tier::SysExit,
-                why: refusal(Tier::SysExit).unwrap_or_default(),
+                tier: asked,
+                why: refusal(asked).unwrap_or_default(),
             });
         }
         (asked, _) => match refusal(asked) {
@@ -268,7 +270,7 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         },
     };
     let mut sources = Vec::new();
-    let (mut shown, mut captured) = (shown, captured);
+    let mut shown = shown;
     if tier == Tier::None {
         let why_not = |trial: &SourceTrial| trial.why_not().map(str::to_owned);
         sources = host
@@ -286,6 +288,15 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
     if tier == Tier::Trampoline {
         starts = CallFunctions::of(read_at_enter(captured, &params), &host.types).found;
         ends = functions.found;
+    }
+    if tier == Tier::Raw {
+        // The program on returns tells of execs that succeeded, too.
+        captured = captured.union([Event::Execve, Event::Execveat].into_iter().collect());
+        task = [0; EVENT_COUNT];
+        for row in EVENTS {
+            // There is no program at the start of calls: what they take away is not known.
+            params[row.event as usize] &= !row.at_enter();
+        }
     }
     let children = captured.iter().filter(|event| event.returns_twice());
     let children = children.filter(|_| tier == Tier::Trampoline).collect();
@@ -314,7 +325,7 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         ring_bytes: ring_bytes(config, host.cpus),
         io_uring: host
             .io_uring
-            .filter(|_| tier != Tier::None && shown.iter().any(io_uring::raises)),
+            .filter(|_| !matches!(tier, Tier::Raw | Tier::None) && shown.iter().any(io_uring::raises)),
         controller: host.cgroups.as_ref().and_then(|cgroups| cgroups.controller),
     })
 }
@@ -660,9 +671,17 @@ mod tests {
 
     #[test]
     fn a_host_that_cannot_is_told_why() {
+        let asked = |tier| Config {
+            tier,
+            ..Config::default()
+        };
         let blind = Host { btf: false, ..host() };
-        let error = plan(&blind, &Needs::default(), &Config::default()).unwrap_err();
+        let error = plan(&blind, &Needs::default(), &asked(Tier::SysExit)).unwrap_err();
         assert!(error.to_string().contains("/sys/kernel/btf/vmlinux"), "{error}");
+        let mut refusing = blind;
+        refusing.trials.raw_tracepoint = Trial::NotLoaded(Errno::EPERM);
+        let error = plan(&refusing, &Needs::default(), &Config::default()).unwrap_err();
+        assert!(error.to_string().contains("raw tracepoints: refused"), "{error}");
         let poor = Host {
             missing_capabilities: vec!["CAP_BPF".into()],
             ..host()
@@ -670,14 +689,6 @@ mod tests {
         assert!(matches!(
             plan(&poor, &Needs::default(), &Config::default()),
             Err(CaptureError::Privilege { .. })
-        ));
-        let config = Config {
-            tier: Tier::Raw,
-            ..Config::default()
-        };
-        assert!(matches!(
-            plan(&host(), &Needs::default(), &config),
-            Err(CaptureError::TierNotBuilt(Tier::Raw))
         ));
     }
 
@@ -739,6 +750,47 @@ mod tests {
         };
         let error = planned(&nothing, Tier::None).unwrap_err();
         assert!(error.to_string().contains("connector: refused"), "{error}");
+    }
+
+    #[test]
+    fn without_type_information_raw_tracepoints_are_taken_and_what_they_cannot_give_is_not_asked() {
+        let mut blind = Host { btf: false, ..host() };
+        blind.trials.tracepoint = Trial::NoTypes;
+        blind.io_uring = Some(crate::io_uring::Tracepoints {
+            submit: "io_uring_submit_req",
+            complete: "io_uring_complete",
+        });
+        let needs = Needs {
+            events: [Event::Close, Event::Openat].into_iter().collect(),
+            params: [u32::MAX; EVENT_COUNT],
+            task: [1; EVENT_COUNT],
+            ..Needs::default()
+        };
+        let plan = plan(&blind, &needs, &Config::default()).unwrap();
+        assert_eq!(plan.tier, Tier::Raw);
+        assert!(
+            plan.reason
+                .contains("not sys_exit: kernel 6.1.0 has no type information"),
+            "{plan}"
+        );
+        assert!(
+            plan.captured.contains(Event::Execve),
+            "the end of a call tells of an exec"
+        );
+        assert!(!plan.shown.contains(Event::Execve));
+        assert!(plan.read_at_enter().is_empty() && plan.io_uring.is_none());
+        assert_eq!(plan.task, [0; EVENT_COUNT]);
+        assert_ne!(plan.params[Event::Openat as usize], 0, "asked of /proc");
+        let hooks: Vec<String> = plan.programs().unwrap().into_iter().map(|p| p.hook).collect();
+        let raw = [
+            "raw_tp/sys_exit",
+            "raw_tp/sched_process_fork",
+            "raw_tp/sched_process_exit",
+        ];
+        for hook in raw {
+            assert!(hooks.iter().any(|h| h == hook), "{hooks:?}");
+        }
+        assert!(hooks.iter().all(|hook| hook.starts_with("raw_tp/")), "{hooks:?}");
     }
 
     #[test]

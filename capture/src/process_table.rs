@@ -14,7 +14,7 @@ use lanner_schema::process::{Image, Process};
 use lanner_schema::record::{Header, TaskState, Wire};
 use memchr::memchr;
 
-use crate::decode::push_components;
+use crate::decode::{Start, push_components, push_names, push_relative};
 use crate::id_map::IdMap;
 use crate::lineage::Lineage;
 use crate::plan::Config;
@@ -284,6 +284,26 @@ impl ProcessTable {
         }
     }
 
+    /// Takes over what /proc says now of what a process changes of itself.
+    pub(crate) fn look_again(&mut self, pid: u32) {
+        if let Some(known) = self.known.get_mut(&pid) {
+            self.procfs.look_again(&mut known.process);
+        }
+    }
+
+    /// Appends the directory that a relative path of a process starts from. Of one that has ended its last working directory
+    /// is known.
+    pub(crate) fn push_start(&self, pid: u32, from: Start, arena: &mut Vec<u8>) -> bool {
+        if self.procfs.push_start(pid, from, arena) {
+            return true;
+        }
+        match self.get(pid).filter(|_| from == Start::Cwd) {
+            Some(process) => arena.extend_from_slice(&process.cwd),
+            None => return false,
+        }
+        true
+    }
+
     /// Makes sure the process of an event is known as it is: reads it from /proc if its fork or its last exec was lost.
     pub(crate) fn ensure(&mut self, header: &Header) {
         if header.pid == 0 {
@@ -462,7 +482,10 @@ impl ProcessTable {
             return;
         }
         let is_told = |index: usize| wire.param(index).is_some();
-        let ppid = id(param!(TaskFork, "ppid"));
+        let ppid = match is_told(param!(TaskFork, "ppid")) {
+            true => id(param!(TaskFork, "ppid")),
+            false => header.pid,
+        };
         self.ensure_parents(ppid);
         let mut child = match self.get(header.pid) {
             Some(parent) => parent.clone(),
@@ -581,29 +604,12 @@ impl ProcessTable {
         if wire.param(param!(TaskExec, "pidns_start")).is_some() {
             self.learn_namespace_start(header.pid, pidns_start);
         }
-        // Once the parent has ended the kernel names the reaper; a rule means the process that started this one.
-        let known = self
-            .get(header.pid)
-            .filter(|p| p.start_time.abs_diff(start_time) < TICKS);
-        let (was_in, escaped_from) = known.map_or((0, 0), |p| (p.cgroup, p.escaped_from));
-        let same = known.map_or(0, |p| p.number);
-        let (ppid, parent) = known
-            .filter(|p| self.parent(p).is_some())
-            .map_or_else(|| (id(param!(TaskExec, "ppid")), 0), |p| (p.ppid, p.parent));
-        if parent == 0 {
-            self.ensure_parents(ppid);
-        }
-        let mut cgroups = self.procfs.cgroup_names.of(header.cgroup, header.pid);
-        if let Some(known) = self.get(header.pid).filter(|_| cgroups.is_empty()) {
-            // It has ended since; it was in those of its parent.
-            cgroups = Arc::clone(&known.cgroups);
-        }
         let process = Process {
-            number: same,
-            parent,
+            number: 0,
+            parent: 0,
             pid: header.pid,
             vpid,
-            ppid,
+            ppid: id(param!(TaskExec, "ppid")),
             sid,
             pgid,
             vpgid,
@@ -618,10 +624,100 @@ impl ProcessTable {
             exec_time: boot.wrapping_add(header.time),
             pidns_start,
             cgroup: header.cgroup,
-            escaped_from,
-            cgroups,
+            escaped_from: 0,
+            cgroups: Arc::default(),
             cwd,
             image: Arc::new(image),
+        };
+        self.replace(header, process);
+    }
+
+    /// As [`ProcessTable::exec`], of a record that has what the program was started with and nothing else: the rest is what
+    /// /proc says while it runs, or as it was before and the path that was passed.
+    pub(crate) fn exec_by_proc(&mut self, header: &Header, wire: &Wire<'_>) {
+        let bytes = |index: usize| wire.param(index).map_or(&[][..], |p| p.bytes);
+        let cut = |index: usize| wire.param(index).is_some_and(|p| p.truncated);
+        let (args, env) = (param!(TaskExec, "args"), param!(TaskExec, "env"));
+        let comm = text(bytes(param!(TaskExec, "comm")));
+        self.now = self.now.max(header.time);
+        let started = |exepath: &[u8]| Image {
+            args_cut: cut(args),
+            env_cut: cut(env),
+            ..Image::new(comm, bytes(args), exepath, bytes(env))
+        };
+        let known = self.get(header.pid).cloned();
+        let mut process = match (self.procfs.process(header.pid), &known) {
+            (Some(shown), _) if shown.image.same_command(&started(b"")) => shown,
+            // It has gone on as another program since.
+            (Some(shown), _) => guessed(&shown, wire, started),
+            (None, Some(known)) => guessed(known, wire, started),
+            (None, None) => {
+                let unknown = Process {
+                    pid: header.pid,
+                    vpid: header.pid,
+                    loginuid: u32::MAX,
+                    start_time: self.boot().wrapping_add(header.time),
+                    uid: header.uid,
+                    gid: header.gid,
+                    ..Process::default()
+                };
+                guessed(&unknown, wire, started)
+            }
+        };
+        if process.image.env.is_empty() && wire.param(env).is_some() {
+            let image = Arc::make_mut(&mut process.image);
+            image.env = bytes(env).into();
+            image.env_cut = cut(env);
+        }
+        if let Some(known) = known.filter(|known| known.start_time.abs_diff(process.start_time) < TICKS) {
+            process.start_time = known.start_time;
+            process.pidns_start = known.pidns_start;
+        }
+        if let Some(ppid) = wire.number(param!(TaskExec, "ppid")) {
+            process.ppid = u32::try_from(ppid).unwrap_or(process.ppid);
+        }
+        process.exec_time = self.boot().wrapping_add(header.time);
+        if header.cgroup != 0 {
+            process.cgroup = header.cgroup;
+        }
+        if process.pidns_start == 0 {
+            process.pidns_start = self.namespace_start(&process);
+        }
+        let header = Header {
+            cgroup: process.cgroup,
+            ..*header
+        };
+        self.replace(&header, process);
+    }
+
+    /// Puts a process that runs another program in the place of what it was. Its parent is the one it is said to have, unless
+    /// it is known which it was.
+    fn replace(&mut self, header: &Header, process: Process) {
+        let start_time = process.start_time;
+        // Once the parent has ended the kernel names the reaper; a rule means the process that started this one.
+        let known = self
+            .get(header.pid)
+            .filter(|p| p.start_time.abs_diff(start_time) < TICKS);
+        let (was_in, escaped_from) = known.map_or((0, 0), |p| (p.cgroup, p.escaped_from));
+        let same = known.map_or(0, |p| p.number);
+        let (ppid, parent) = known
+            .filter(|p| self.parent(p).is_some())
+            .map_or((process.ppid, 0), |p| (p.ppid, p.parent));
+        if parent == 0 {
+            self.ensure_parents(ppid);
+        }
+        let mut cgroups = self.procfs.cgroup_names.of(header.cgroup, header.pid);
+        if let Some(known) = self.get(header.pid).filter(|_| cgroups.is_empty()) {
+            // It has ended since; it was in those of its parent.
+            cgroups = Arc::clone(&known.cgroups);
+        }
+        let process = Process {
+            number: same,
+            parent,
+            ppid,
+            escaped_from,
+            cgroups,
+            ..process
         };
         if was_in != 0 && was_in != header.cgroup {
             self.moved = Some((header.pid, was_in));
@@ -764,6 +860,23 @@ impl ProcessTable {
         if let Some(process) = self.get_mut(pid) {
             process.cwd = path.strip_suffix(b"/").unwrap_or(path).into();
         }
+    }
+}
+
+/// A process as it was, with another program: its file is taken to be the one that was passed.
+fn guessed(before: &Process, wire: &Wire<'_>, started: impl Fn(&[u8]) -> Image) -> Process {
+    let filename = wire
+        .param(param!(TaskExec, "filename"))
+        .map_or(&[][..], |p| text(p.bytes));
+    let mut exepath = Vec::new();
+    match filename.first() {
+        None => {}
+        Some(b'/') => push_names(&mut exepath, 0, filename),
+        Some(_) => push_relative(&mut exepath, &before.cwd, filename),
+    }
+    Process {
+        image: Arc::new(started(&exepath).in_directory(&before.cwd)),
+        ..before.clone()
     }
 }
 

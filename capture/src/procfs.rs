@@ -10,6 +10,7 @@ use nix::unistd::{SysconfVar, sysconf};
 
 use crate::cgroup::Cgroups;
 use crate::cgroup_names::CgroupNames;
+use crate::decode::Start;
 use crate::exe_file::{Overlays, Who};
 use crate::outside::Outside;
 use crate::process_table::TICKS;
@@ -246,16 +247,31 @@ impl Procfs {
         self.boot.wrapping_add(stat.start_ticks.wrapping_mul(self.tick))
     }
 
+    /// Appends the directory that a relative path of a process starts from, if it can be told.
+    pub(crate) fn push_start(&self, pid: u32, from: Start, arena: &mut Vec<u8>) -> bool {
+        let dir = self.directory(pid);
+        let found = match from {
+            Start::Cwd => self.below_root(&dir, &dir.join("cwd")),
+            Start::Descriptor(number) => self.below_root(&dir, &dir.join("fd").join(number.to_string())),
+        };
+        found.inspect(|path| arena.extend_from_slice(path)).is_some()
+    }
+
     /// The working directory of a process as it is called below its own root, without a slash at the end; `None` when it
     /// can't be read.
     fn cwd(&self, dir: &Path) -> Option<Vec<u8>> {
-        let (cwd, root) = (self.link(&dir.join("cwd")), self.link(&dir.join("root")));
+        self.below_root(dir, &dir.join("cwd"))
+    }
+
+    /// The same of anything that a link of a process leads to.
+    fn below_root(&self, dir: &Path, link: &Path) -> Option<Vec<u8>> {
+        let (led, root) = (self.link(link), self.link(&dir.join("root")));
         let root = root.strip_suffix(b"/").unwrap_or(&root);
-        let below = cwd
+        let below = led
             .strip_prefix(root)
             .filter(|below| below.is_empty() || below.first() == Some(&b'/'));
-        let path = below.unwrap_or(&cwd);
-        (!cwd.is_empty()).then(|| path.strip_suffix(b"/").unwrap_or(path).to_vec())
+        let path = below.unwrap_or(&led);
+        (!led.is_empty()).then(|| path.strip_suffix(b"/").unwrap_or(path).to_vec())
     }
 
     /// True unless /proc shows another process under this id than the one with this start, nanoseconds since the epoch; 0

@@ -109,6 +109,7 @@ impl Replay {
             Outside::through(Arc::clone(&answers) as Arc<dyn Tape>),
         );
         consumer.keep_of_processes(mapping.environment, mapping.cgroups);
+        consumer.without_types = mapping.without_types;
         consumer.look_up_wanted(mapping.params.iter().copied());
         let Some(source) = answers.started()? else {
             return Err(RecordingError::Short(0));

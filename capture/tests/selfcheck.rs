@@ -8,6 +8,16 @@ use std::process::Command;
 
 #[test]
 fn every_event_is_captured_and_decoded_and_whose_it_is() {
+    check(&[]);
+}
+
+/// Of what the tables say that is given without the kernel's type information; on this kernel, which has it.
+#[test]
+fn raw_tracepoints_give_what_is_said_that_they_give() {
+    check(&["--tier", "raw"]);
+}
+
+fn check(arguments: &[&str]) {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("skipped: capture needs root");
         return;
@@ -19,6 +29,7 @@ fn every_event_is_captured_and_decoded_and_whose_it_is() {
         .with_file_name("examples")
         .join("selfcheck");
     let output = Command::new(&exe)
+        .args(arguments)
         .output()
         .unwrap_or_else(|e| panic!("{}: {e}", exe.display()));
     let said = String::from_utf8_lossy(&output.stdout);

@@ -6,6 +6,7 @@ use lanner_schema::task::TaskValue;
 
 use super::error::RecordingError;
 use crate::plan::Plan;
+use crate::tier::Tier;
 
 /// How a parameter's bytes are to be read. The numbers are in recordings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,7 @@ const SHOWN: u8 = 2;
 const READ: u8 = 1;
 const ENVIRONMENT: u8 = 1;
 const CGROUPS: u8 = 2;
+const WITHOUT_TYPES: u8 = 4;
 
 fn push_text(out: &mut Vec<u8>, text: &str) {
     // No name in the table is that long; a test holds it.
@@ -62,6 +64,8 @@ pub(crate) struct Recorded {
     pub(crate) environment: bool,
     /// The cgroups of processes.
     pub(crate) cgroups: bool,
+    /// Records lack what takes the kernel's types, and /proc was asked for it.
+    pub(crate) without_types: bool,
 }
 
 impl From<&Plan> for Recorded {
@@ -71,6 +75,7 @@ impl From<&Plan> for Recorded {
             params: plan.params,
             environment: plan.environment,
             cgroups: plan.cgroups,
+            without_types: plan.tier == Tier::Raw,
         }
     }
 }
@@ -83,6 +88,7 @@ impl Recorded {
             params: [u32::MAX; EVENT_COUNT],
             environment: true,
             cgroups: true,
+            without_types: false,
         }
     }
 }
@@ -112,7 +118,8 @@ pub(crate) fn bytes(recorded: &Recorded) -> Vec<u8> {
     }
     let environment = if recorded.environment { ENVIRONMENT } else { 0 };
     let cgroups = if recorded.cgroups { CGROUPS } else { 0 };
-    out.push(environment | cgroups);
+    let without_types = if recorded.without_types { WITHOUT_TYPES } else { 0 };
+    out.push(environment | cgroups | without_types);
     out.push(u8::try_from(TaskValue::ALL.len()).unwrap_or(u8::MAX));
     for value in TaskValue::ALL {
         push_text(&mut out, value.name());
@@ -147,6 +154,8 @@ pub(crate) struct Mapping {
     pub(crate) environment: bool,
     /// The cgroups of processes were kept.
     pub(crate) cgroups: bool,
+    /// Records lack what takes the kernel's types, and /proc was asked for it.
+    pub(crate) without_types: bool,
     /// The values of threads in the recording's order; `None` for one that this Lanner does not know.
     task: Vec<Option<TaskValue>>,
     buffer: Vec<u8>,
@@ -206,6 +215,7 @@ impl Mapping {
             unknown: Vec::new(),
             environment: false,
             cgroups: false,
+            without_types: false,
             task: Vec::new(),
             buffer: Vec::new(),
         };
@@ -268,6 +278,7 @@ impl Mapping {
         let kept = reader.byte()?;
         self.environment = kept & ENVIRONMENT != 0;
         self.cgroups = kept & CGROUPS != 0;
+        self.without_types = kept & WITHOUT_TYPES != 0;
         for _ in 0..reader.byte()? {
             let name = reader.text()?;
             let known = TaskValue::ALL.iter().find(|value| value.name() == name);

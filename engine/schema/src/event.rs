@@ -686,6 +686,11 @@ impl EventRow {
             .map_or(0, |index| 1 << index)
     }
 
+    /// True for the parameter with the flags of a call that opens a file.
+    pub fn opens_with(&self, index: usize) -> bool {
+        matches!(self.fd, FdUse::Opens { flags, .. } if usize::from(flags) == index)
+    }
+
     /// The argument with the flags of a call that opens a file; `None` where they are elsewhere.
     pub fn open_flags_arg(&self) -> Option<u8> {
         let FdUse::Opens { flags, .. } = self.fd else {

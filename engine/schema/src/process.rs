@@ -72,6 +72,11 @@ impl Image {
         }
     }
 
+    /// True for the same program by its name and arguments.
+    pub fn same_command(&self, other: &Image) -> bool {
+        (&self.comm, &self.exe, &self.args) == (&other.comm, &other.exe, &other.args)
+    }
+
     /// Looks what the loader was told to run, if this is one, in the directory `cwd`.
     #[must_use]
     pub fn in_directory(mut self, cwd: &[u8]) -> Image {

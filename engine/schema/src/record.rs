@@ -542,7 +542,7 @@ pub struct SocketTuple<'a> {
     pub family: u16,
     /// `IPPROTO_*`: 6 TCP, 17 UDP.
     pub protocol: u8,
-    /// `SOCK_*`.
+    /// `SOCK_*`, or [`SOCK_UNTOLD`].
     pub kind: u8,
     /// The process's own end.
     pub local: Option<(IpAddr, u16)>,
@@ -561,6 +561,9 @@ pub struct SocketTuple<'a> {
     /// The path of an `AF_UNIX` peer; an abstract one begins with NUL.
     pub path: &'a [u8],
 }
+
+/// A socket of which nothing is known but the address a call was passed for it.
+pub const SOCK_UNTOLD: u8 = 255;
 
 /// `AF_UNIX`.
 pub const AF_UNIX: u16 = 1;

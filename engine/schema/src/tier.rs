@@ -51,7 +51,7 @@ impl Tier {
 
     /// Whether this build can run in it. What is said about the others is what they are designed to give.
     pub const fn is_built(self) -> bool {
-        matches!(self, Tier::Trampoline | Tier::SysExit | Tier::None)
+        matches!(self, Tier::Trampoline | Tier::SysExit | Tier::Raw | Tier::None)
     }
 
     /// How well events of this type are seen. Those that are not the kernel's are the same in every tier.
@@ -103,6 +103,9 @@ impl Tier {
         Some(match param.from {
             Origin::Absent => return None,
             Origin::Return | Origin::Number | Origin::Constant(_) => Quality::Exact,
+            Origin::Arg(_) if !has_types && event.row().opens_with(index) => {
+                Quality::Weaker(Why::CreatedUntold)
+            }
             Origin::Arg(_) | Origin::Int(_) | Origin::Id(_) | Origin::Position { .. } => Quality::Exact,
             Origin::UserPath { .. } if has_types && let Some(real) = event.row().real_path_of(index) => {
                 match event.row().params[real].from {
@@ -129,7 +132,8 @@ impl Tier {
             Origin::Object(_) if has_types => Quality::Exact,
             Origin::Object(_) if param.at_enter => Quality::Missing(Why::TakenAway),
             Origin::Object(_) => Quality::Weaker(Why::FromProc),
-            Origin::Program if has_types => Quality::Exact,
+            // Its information is laid out as the caller's is.
+            Origin::Program if has_types || event == Event::Signaldeliver => Quality::Exact,
             Origin::Program => Quality::Missing(Why::NeedsTypes),
             Origin::Extractor(extractor) => match extractor {
                 Extractor::SockTuple if has_types => Quality::Exact,
@@ -137,8 +141,9 @@ impl Tier {
                 extractor if takes_address(extractor) && has_types => Quality::Weaker(Why::FromCaller),
                 extractor if takes_address(extractor) => Quality::Weaker(Why::AddressAsPassed),
                 extractor if reads_user_memory(extractor) => Quality::Weaker(Why::FromCaller),
+                Extractor::CreatFlags if !has_types => Quality::Weaker(Why::CreatedUntold),
                 _ if has_types => Quality::Exact,
-                _ => Quality::Weaker(Why::FromProc),
+                _ => Quality::Missing(Why::NeedsTypes),
             },
         })
     }
@@ -163,7 +168,8 @@ impl Tier {
     pub fn container(self) -> Quality {
         match self {
             // The cgroup is in the record.
-            Tier::Trampoline | Tier::SysExit | Tier::Raw => Quality::Exact,
+            Tier::Trampoline | Tier::SysExit => Quality::Exact,
+            Tier::Raw => Quality::Weaker(Why::CgroupOfVersion2),
             Tier::None => Quality::Weaker(Why::FromProc),
         }
     }
@@ -172,7 +178,11 @@ impl Tier {
     pub fn access(self, event: Event) -> Quality {
         match (event.row().fd, self) {
             (FdUse::Opens { .. }, Tier::None) => Quality::Weaker(Why::AccessOnly),
-            (FdUse::Opens { flags, .. }, _) => self.param(event, flags.into()),
+            (FdUse::Opens { flags, .. }, _) => match self.param(event, flags.into()) {
+                // Which is about something else.
+                Quality::Weaker(Why::CreatedUntold) => Quality::Exact,
+                quality => quality,
+            },
             _ if event == Event::OpenByHandleAt => self.param(event, param_index(event, "flags")),
             _ => Quality::Exact,
         }
@@ -245,6 +255,10 @@ reasons! {
     NotGiven "no source without BPF knows it";
     /// It is a member of a kernel structure.
     NeedsTypes "cannot be read without the kernel's type information";
+    /// A helper knows the cgroup.
+    CgroupOfVersion2 "told by the cgroup of version 2; where containers are told apart by version 1, /proc is asked when a program is started";
+    /// The flags of an open.
+    CreatedUntold "without the kernel's type information it is not told whether the call created the file";
     /// The call ends what the value is of.
     TakenAway "the call takes it away, and /proc is read after that";
     /// A path from user memory.
@@ -393,6 +407,19 @@ fn recorded_without_bpf(event: Event, index: usize, param: &Param) -> Option<Qua
         },
         _ => Missing(Why::NotGiven),
     })
+}
+
+/// True for a value that a program reads from kernel structures and from nowhere else: without the kernel's type information
+/// the record has none.
+pub fn needs_types(from: Origin) -> bool {
+    match from {
+        Origin::Object(_) => true,
+        Origin::Extractor(Extractor::CreatFlags) => false,
+        Origin::Extractor(extractor) => {
+            !is_argument(extractor) && !takes_address(extractor) && !reads_user_memory(extractor)
+        }
+        _ => false,
+    }
 }
 
 /// True for what only follows pointers of the caller. Destinations of datagrams are such too, but fall back on the socket.

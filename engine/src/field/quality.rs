@@ -251,7 +251,7 @@ fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
         (FdUse::Opens { flags, .. }, Part::Kind) => Some(match row.params[usize::from(flags)].from {
             Origin::Absent => Quality::Exact,
             _ if tier == Tier::None => Quality::Exact,
-            _ => param(flags),
+            _ => tier.access(event),
         }),
         (FdUse::Opens { path, .. }, Part::Name | Part::Path) => Some(param(path)),
         (FdUse::Opens { path, .. }, Part::RawPath) => Some(as_passed(param(path))),
@@ -372,7 +372,21 @@ mod tests {
             ("lanner.real_name", E::Openat, B, Some(Exact)),
             ("lanner.names_differ", E::Open, B, Some(Exact)),
             ("lanner.filesystem_path", E::Open, B, Some(Exact)),
-            ("lanner.filesystem_path", E::Open, C, Some(Weaker(Why::FromProc))),
+            (
+                "lanner.filesystem_path",
+                E::Open,
+                C,
+                Some(Missing(Why::NeedsTypes)),
+            ),
+            ("evt.is_open_write", E::Openat, C, Some(Exact)),
+            (
+                "evt.is_open_create",
+                E::Openat,
+                C,
+                Some(Weaker(Why::CreatedUntold)),
+            ),
+            ("evt.arg.spid", E::Signaldeliver, C, Some(Exact)),
+            ("container.id", E::Openat, C, Some(Weaker(Why::CgroupOfVersion2))),
             ("lanner.filesystem_path", E::Unlink, B, None),
             (
                 "lanner.requested_name",
