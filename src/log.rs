@@ -42,6 +42,20 @@ pub(crate) fn start(config: &Config) {
     }
 }
 
+/// Starts logging for a command that has no configuration.
+pub(crate) fn start_plain(verbose: bool) {
+    let level = if verbose {
+        LevelFilter::DEBUG
+    } else {
+        LevelFilter::INFO
+    };
+    start(&Config {
+        log_stderr: true,
+        log_level: level,
+        ..Config::default()
+    });
+}
+
 /// Logs as another configuration says from here on.
 pub(crate) fn set(config: &Config) {
     // The subscriber is there for ever.

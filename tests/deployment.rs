@@ -497,6 +497,7 @@ impl Node<'_> {
                 profile_type: ["RuntimeDefault", "Unconfined"]
                     .iter()
                     .position(|known| *known == kind)? as i32,
+                ..cri::SecurityProfile::default()
             })
         };
         context.seccomp = profile("seccompProfile");

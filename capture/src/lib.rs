@@ -28,6 +28,7 @@ mod last_peer;
 mod lineage;
 mod losses;
 mod magic_link;
+mod notify;
 mod open_descriptor;
 mod outside;
 mod owner;
@@ -55,6 +56,7 @@ pub use consume::{Audience, Capture, Pause};
 pub use error::CaptureError;
 pub use host::{Host, SourceTrial, Trial, Trials};
 pub use losses::{Loser, Losses};
+pub use notify::{KeeperError, KeeperOptions, keep};
 pub use outside::now;
 pub use plan::{Config, Plan, plan};
 #[doc(hidden)]

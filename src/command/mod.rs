@@ -5,11 +5,13 @@ pub(crate) mod containers;
 mod coverage;
 mod filter;
 mod format;
+mod keeper;
 mod man;
 mod plan;
 pub(crate) mod record;
 pub(crate) mod replay;
 mod rules_options;
+mod seccomp_profile;
 mod status;
 mod workbench;
 
@@ -25,11 +27,13 @@ pub(crate) enum Command {
     Coverage(coverage::Coverage),
     Filter(filter::Filter),
     Format(format::Format),
+    Keeper(keeper::Keeper),
     #[command(hide = true)]
     Man(man::ManCommand),
     Plan(plan::PlanCommand),
     Record(record::Record),
     Replay(replay::ReplayCommand),
+    SeccompProfile(seccomp_profile::SeccompProfile),
     Status(status::StatusCommand),
 }
 
@@ -45,10 +49,12 @@ impl Command {
             Command::Coverage(coverage) => coverage.run(),
             Command::Filter(filter) => filter.run(),
             Command::Format(format) => format.run(),
+            Command::Keeper(keeper) => keeper.run(),
             Command::Man(man) => man.run(),
             Command::Plan(plan) => plan.run(),
             Command::Record(record) => record.run(),
             Command::Replay(replay) => replay.run(),
+            Command::SeccompProfile(profile) => profile.run(),
             Command::Status(status) => status.run(),
         }
     }

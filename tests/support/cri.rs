@@ -126,11 +126,13 @@ pub(crate) struct Capability {
     pub(crate) drop_capabilities: Vec<String>,
 }
 
-/// `SecurityProfile`; its type 0 is the runtime's default, 1 is none.
+/// `SecurityProfile`; its type 0 is the runtime's default, 1 is none, 2 is a file.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct SecurityProfile {
     #[prost(int32, tag = "1")]
     pub(crate) profile_type: i32,
+    #[prost(string, tag = "2")]
+    pub(crate) localhost_ref: String,
 }
 
 #[derive(Clone, PartialEq, Message)]

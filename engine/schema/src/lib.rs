@@ -9,6 +9,7 @@
 //! * [`host_names`]: the addresses that names in rules stand for.
 //! * [`io_uring`]: the operations that do what a system call does.
 //! * [`view`]: one event as the engine sees it.
+//! * [`seccomp`]: policies of containers, and how one notifies of calls.
 //! * [`tier`]: the ways of getting events, and what a value is worth in each.
 //! * [`alert`]: what a rule that matched hands to the outputs.
 
@@ -28,6 +29,7 @@ pub mod loader;
 pub mod names;
 pub mod process;
 pub mod record;
+pub mod seccomp;
 pub mod task;
 pub mod tier;
 pub mod view;

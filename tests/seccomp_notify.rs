@@ -1,0 +1,340 @@
+//! Notified containers of a real containerd and runc: the profile, the keeper, and what becomes of calls without either.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // tests fail by panicking
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::MutexGuard;
+use std::time::Duration;
+
+use serde_json::Value;
+use support::containerd::{BUSYBOX, Containerd, Pod, Run};
+use support::cri::{Capability, ContainerConfig, Mount, SecurityProfile};
+use support::lanner::{self, PROGRAM};
+use support::{skip, wait_for};
+
+/// `RuntimeDefault` and `Localhost` of the CRI.
+const RUNTIME_DEFAULT: i32 = 0;
+const LOCALHOST: i32 = 2;
+
+/// What the rules of these tests name.
+const RULES: &str = r#"
+- rule: Connected
+  desc: For these tests
+  condition: evt.type = connect and evt.dir = < and container.id != host
+  output: "connect (port=%fd.rport ip=%fd.rip id=%container.id name=%container.name line=%proc.cmdline)"
+  priority: NOTICE
+- rule: Packet socket
+  desc: For these tests
+  condition: evt.type = socket and evt.arg.domain contains AF_PACKET and container.id != host
+  output: "socket (domain=%evt.arg.domain id=%container.id name=%container.name)"
+  priority: NOTICE
+- rule: Traced
+  desc: For these tests
+  condition: evt.type = ptrace and evt.arg.request in (PTRACE_ATTACH, PTRACE_SEIZE) and container.id != host
+  output: "ptrace (id=%container.id name=%container.name)"
+  priority: NOTICE
+- rule: Mounted
+  desc: For these tests
+  condition: evt.type = mount and container.id != host
+  output: "mount (name=%evt.arg.name dir=%evt.arg.dir type=%evt.arg.type id=%container.id name=%container.name)"
+  priority: NOTICE
+- rule: Namespace entered
+  desc: For these tests
+  condition: evt.type in (setns, unshare) and container.id != host
+  output: "namespace (type=%evt.type flags=%evt.arg.flags id=%container.id name=%container.name)"
+  priority: NOTICE
+"#;
+const NO_CALLS: &str = r#"
+- rule: A file
+  desc: For these tests
+  condition: evt.type in (open, openat) and fd.name = /x
+  output: "x"
+  priority: NOTICE
+"#;
+
+/// The output of `lanner seccomp-profile`, and what it says.
+fn profile(rules: &str, arguments: &[&str]) -> (Value, String) {
+    let (_folder, rules) = lanner::rules(rules);
+    let output = Command::new(PROGRAM)
+        .args(["seccomp-profile", "-r"])
+        .arg(rules)
+        .args(arguments)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    (serde_json::from_slice(&output.stdout).unwrap(), said)
+}
+
+/// What a profile does with each call: the action, the error number and the conditions of every rule about it.
+fn by_name(profile: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for rule in profile["syscalls"].as_array().unwrap() {
+        let args = rule["args"].as_array().cloned().unwrap_or_default();
+        let args: Vec<String> = args
+            .iter()
+            .map(|arg| {
+                format!(
+                    "{} {} {} {}",
+                    arg["index"],
+                    arg["op"],
+                    arg["value"],
+                    arg["valueTwo"].as_u64().unwrap_or(0)
+                )
+            })
+            .collect();
+        let does = format!("{} {} {args:?}", rule["action"], rule["errnoRet"]);
+        for name in rule["names"].as_array().unwrap() {
+            names
+                .entry(name.as_str().unwrap().to_owned())
+                .or_default()
+                .insert(does.clone());
+        }
+    }
+    names
+}
+
+/// The keeper, in a process of its own.
+struct Keeper(Child);
+
+impl Keeper {
+    fn start(folder: &Path) -> Keeper {
+        let (listener, agents) = sockets(folder);
+        let child = Command::new(PROGRAM)
+            .args(["keeper", "-v", "--listener"])
+            .arg(&listener)
+            .arg("--agents")
+            .arg(agents)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let keeper = Keeper(child);
+        wait_for("the keeper's socket", Duration::from_secs(20), || {
+            UnixStream::connect(&listener).ok()
+        });
+        keeper
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Where runtimes and agents find the keeper.
+fn sockets(folder: &Path) -> (PathBuf, PathBuf) {
+    (folder.join("seccomp.sock"), folder.join("agents.sock"))
+}
+
+/// A real containerd, and this test's turn; or why not.
+fn containerd() -> Result<(Containerd, MutexGuard<'static, ()>), String> {
+    let alone = support::alone();
+    Ok((Containerd::start()?, alone))
+}
+
+/// A container that runs this Perl program of the host's Perl, under a profile.
+fn perl(
+    pod: &Pod,
+    name: &str,
+    program: &str,
+    profile: SecurityProfile,
+    capabilities: &[&str],
+) -> ContainerConfig {
+    let command = ["busybox", "chroot", "/host", "perl", "-e", program];
+    let mut config = Containerd::config(
+        pod,
+        Run {
+            command: &command,
+            ..Run::new(name, BUSYBOX)
+        },
+    );
+    config.mounts.push(Mount {
+        container_path: "/host".to_owned(),
+        host_path: "/".to_owned(),
+        readonly: true,
+    });
+    let security = config.linux.as_mut().unwrap().security_context.as_mut().unwrap();
+    security.seccomp = Some(profile);
+    security.capabilities = Some(Capability {
+        add_capabilities: capabilities.iter().map(|name| (*name).to_owned()).collect(),
+        drop_capabilities: Vec::new(),
+    });
+    config
+}
+
+fn localhost(path: &Path) -> SecurityProfile {
+    SecurityProfile {
+        profile_type: LOCALHOST,
+        localhost_ref: path.to_str().unwrap().to_owned(),
+    }
+}
+
+/// Writes the profile for these rules beside containerd's files.
+fn profile_file(containerd: &Containerd, arguments: &[&str]) -> PathBuf {
+    let path = containerd.base().join("profile.json");
+    let (listener, _) = sockets(containerd.base());
+    let mut arguments = arguments.to_vec();
+    let (path_text, listener) = (path.to_str().unwrap(), listener.to_str().unwrap());
+    arguments.extend(["--output", path_text, "--listener", listener]);
+    let (_folder, rules) = lanner::rules(RULES);
+    let status = Command::new(PROGRAM)
+        .args(["seccomp-profile", "-r"])
+        .arg(rules)
+        .args(arguments)
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    path
+}
+
+/// Connects so often to a port on which nobody listens, and prints every other error than that.
+const CONNECTS: &str = r#"use Socket; $| = 1; print "begun\n"; my $wrong = 0;
+for (1..10000) { socket(my $s, PF_INET, SOCK_STREAM, 0) or $wrong++;
+  connect($s, sockaddr_in(9, inet_aton("127.0.0.1"))) or $!{ECONNREFUSED} or $wrong++; }
+print "wrong=$wrong\n";"#;
+
+/// Calls by number: what the default profile refuses gives EPERM with and without notification.
+const CALLS: &str = r#"$| = 1; sub did { my ($name, $number, @args) = @_; $! = 0; my $r = syscall($number, @args); print "$name ", ($r < 0 ? $!+0 : "ok"), "\n"; }
+my ($n, $d, $t) = ("none", "/nowhere", "tmpfs");
+did("socket", 41, 17, 3, 0x300);
+did("mount", 165, $n, $d, $t, 0, 0);
+did("setns", 308, 0, 0x20000000);
+did("unshare", 272, 0x20000000);
+did("ptrace", 101, 16, 1, 0, 0);"#;
+
+#[test]
+fn the_profile_without_calls_to_notify_of_is_containerds_default() {
+    let (containerd, _alone) = match containerd() {
+        Ok(machine) => machine,
+        Err(reason) => return skip(&reason),
+    };
+    let pod = containerd.pod("profiles", "default");
+    for capabilities in [&[][..], &["SYS_ADMIN"], &["ALL"]] {
+        let mut config = Containerd::config(&pod, Run::new("sleeper", BUSYBOX));
+        let security = config.linux.as_mut().unwrap().security_context.as_mut().unwrap();
+        security.seccomp = Some(SecurityProfile {
+            profile_type: RUNTIME_DEFAULT,
+            ..SecurityProfile::default()
+        });
+        security.capabilities = Some(Capability {
+            add_capabilities: capabilities.iter().map(|name| (*name).to_owned()).collect(),
+            drop_capabilities: Vec::new(),
+        });
+        config.metadata.as_mut().unwrap().name =
+            format!("sleeper-{}", capabilities.len() + capabilities.concat().len());
+        let id = containerd.run_config(&pod, config);
+        let bundle = containerd
+            .base()
+            .join("state/io.containerd.runtime.v2.task/k8s.io")
+            .join(&id);
+        let spec: Value = serde_json::from_slice(&fs::read(bundle.join("config.json")).unwrap()).unwrap();
+        let bounding = spec["process"]["capabilities"]["bounding"].as_array().unwrap();
+        let mut arguments = Vec::new();
+        for capability in bounding {
+            arguments.extend(["--capability", capability.as_str().unwrap()]);
+        }
+        let (ours, said) = profile(NO_CALLS, &arguments);
+        assert!(said.contains("this is the default profile"), "{said}");
+        let theirs = &spec["linux"]["seccomp"];
+        for key in [
+            "defaultAction",
+            "architectures",
+            "defaultErrnoRet",
+            "flags",
+            "listenerPath",
+        ] {
+            assert_eq!(ours[key], theirs[key], "{key}");
+        }
+        let (mut ours, mut theirs) = (by_name(&ours), by_name(theirs));
+        // Older releases allow AF_ALG, too.
+        let socket = ours.remove("socket").unwrap();
+        assert!(
+            socket.len() == 3 && theirs.remove("socket").is_some(),
+            "{socket:?}"
+        );
+        let differ: Vec<_> = ours
+            .keys()
+            .chain(theirs.keys())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .filter(|name| ours.get(*name) != theirs.get(*name))
+            .map(|name| {
+                format!(
+                    "{name}: {:?}, and by containerd {:?}",
+                    ours.get(name),
+                    theirs.get(name)
+                )
+            })
+            .collect();
+        assert!(differ.is_empty(), "{capabilities:?}: {differ:#?}");
+    }
+}
+
+#[test]
+fn a_notified_container_does_what_it_does_without_an_agent() {
+    let (containerd, _alone) = match containerd() {
+        Ok(machine) => machine,
+        Err(reason) => return skip(&reason),
+    };
+    let keeper = Keeper::start(containerd.base());
+    let profile = localhost(&profile_file(&containerd, &[]));
+    let pod = containerd.pod("notified", "alone");
+    let id = containerd.run_config(&pod, perl(&pod, "connects", CONNECTS, profile.clone(), &[]));
+    assert_eq!(
+        containerd.wait_for_exit(&id).exit_code,
+        0,
+        "{}",
+        containerd.log_of(&id)
+    );
+    let said = containerd.log_of(&id);
+    assert!(said.contains("wrong=0"), "{said}");
+
+    // What the default refuses is refused, and nothing else.
+    let default = SecurityProfile::default();
+    let did = |name: &str, profile: SecurityProfile| {
+        let id = containerd.run_config(&pod, perl(&pod, name, CALLS, profile, &[]));
+        containerd.wait_for_exit(&id);
+        let log = containerd.log_of(&id);
+        // Behind time, stream and tag.
+        log.lines()
+            .filter_map(|line| Some(line.splitn(4, ' ').nth(3)?.to_owned()))
+            .collect::<Vec<_>>()
+    };
+    let with = did("with", profile.clone());
+    assert_eq!(with, did("without", default));
+    assert_eq!(with.len(), 5, "{with:?}");
+    assert!(
+        with.contains(&"mount 1".to_owned()) && with.contains(&"socket ok".to_owned()),
+        "{with:?}"
+    );
+
+    // A command that is run in it has a listener of its own.
+    let sleeper = containerd.run_config(&pod, {
+        let mut config = perl(&pod, "sleeper", "", profile.clone(), &[]);
+        config.command = vec!["sleep".to_owned(), "1000000".to_owned()];
+        config
+    });
+    let executed = containerd.exec(&sleeper, &["busybox", "chroot", "/host", "perl", "-e", CONNECTS]);
+    assert!(
+        String::from_utf8_lossy(&executed.stdout).contains("wrong=0"),
+        "{executed:?}"
+    );
+
+    // Without a keeper such a container does not start.
+    drop(keeper);
+    let config = perl(&pod, "refused", CONNECTS, profile, &[]);
+    let cri = containerd.cri();
+    let created = cri.create_container((&pod.id, &pod.config), config);
+    let started = created.and_then(|id| cri.start_container(&id));
+    let error = started.unwrap_err().to_string();
+    assert!(error.contains("seccomp"), "{error}");
+}
