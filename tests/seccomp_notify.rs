@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde_json::Value;
 use support::containerd::{BUSYBOX, Containerd, Pod, Run};
 use support::cri::{Capability, ContainerConfig, Mount, SecurityProfile};
-use support::lanner::{self, PROGRAM};
+use support::lanner::{self, Lanner, PROGRAM, field};
 use support::{skip, wait_for};
 
 /// `RuntimeDefault` and `Localhost` of the CRI.
@@ -26,7 +26,7 @@ const LOCALHOST: i32 = 2;
 const RULES: &str = r#"
 - rule: Connected
   desc: For these tests
-  condition: evt.type = connect and evt.dir = < and container.id != host
+  condition: evt.type = connect and container.id != host
   output: "connect (port=%fd.rport ip=%fd.rip id=%container.id name=%container.name line=%proc.cmdline)"
   priority: NOTICE
 - rule: Packet socket
@@ -42,12 +42,12 @@ const RULES: &str = r#"
 - rule: Mounted
   desc: For these tests
   condition: evt.type = mount and container.id != host
-  output: "mount (name=%evt.arg.name dir=%evt.arg.dir type=%evt.arg.type id=%container.id name=%container.name)"
+  output: "mount (name=%evt.arg.dev dir=%evt.arg.dir type=%evt.arg.type id=%container.id name=%container.name)"
   priority: NOTICE
 - rule: Namespace entered
   desc: For these tests
   condition: evt.type in (setns, unshare) and container.id != host
-  output: "namespace (type=%evt.type flags=%evt.arg.flags id=%container.id name=%container.name)"
+  output: "namespace (type=%evt.type flags=%evt.args id=%container.id name=%container.name)"
   priority: NOTICE
 "#;
 const NO_CALLS: &str = r#"
@@ -337,4 +337,88 @@ fn a_notified_container_does_what_it_does_without_an_agent() {
     let started = created.and_then(|id| cri.start_container(&id));
     let error = started.unwrap_err().to_string();
     assert!(error.contains("seccomp"), "{error}");
+}
+
+/// What is done in the container of the test below: each of what its rules are about.
+const SUSPICIOUS: &str = r#"$| = 1; use Socket;
+socket(my $s, PF_INET, SOCK_STREAM, 0) or die; connect($s, sockaddr_in(9, inet_aton("127.0.0.1")));
+syscall(41, 17, 3, 0x300);
+my ($n, $d, $t) = ("none", "/nowhere", "tmpfs"); syscall(165, $n, $d, $t, 0, 0);
+syscall(308, 0, 0x20000000);
+syscall(272, 0x20000000);
+syscall(101, 16, $$, 0, 0);
+print "done\n"; sleep 1000000;"#;
+
+/// Lanner without BPF, served by the keeper.
+fn without_bpf(containerd: &Containerd) -> (Lanner, tempfile::TempDir) {
+    let (_, agents) = sockets(containerd.base());
+    let (folder, rules) = lanner::rules(RULES);
+    let mut arguments = lanner::options(Some(containerd));
+    arguments.extend(["-r".to_owned(), rules.to_str().unwrap().to_owned()]);
+    for option in [
+        "engine.tier=none".to_owned(),
+        format!("engine.seccomp_keeper={}", agents.display()),
+    ] {
+        arguments.extend(["-o".to_owned(), option]);
+    }
+    let lanner = Lanner::start(&arguments);
+    lanner.wait_for_log("that it is served", |line| {
+        line.contains("seccomp notify: the keeper at")
+    });
+    (lanner, folder)
+}
+
+#[test]
+fn what_a_notified_container_does_alerts_with_its_identity_without_bpf() {
+    let (containerd, _alone) = match containerd() {
+        Ok(machine) => machine,
+        Err(reason) => return skip(&reason),
+    };
+    let _keeper = Keeper::start(containerd.base());
+    let profile = localhost(&profile_file(&containerd, &[]));
+    let (lanner, _folder) = without_bpf(&containerd);
+    let pod = containerd.pod("notified", "seen");
+    let id = containerd.run_config(&pod, perl(&pod, "suspect", SUSPICIOUS, profile, &[]));
+    for (rule, what, text) in [
+        ("Connected", "connect", "port=9 ip=127.0.0.1"),
+        ("Packet socket", "socket", "AF_PACKET"),
+        ("Mounted", "mount", "dir=/nowhere"),
+        ("Namespace entered", "setns", "type=setns"),
+        ("Namespace entered", "unshare", "type=unshare"),
+        ("Traced", "ptrace", "ptrace"),
+    ] {
+        let alert = lanner.wait_for_alert(what, |alert| {
+            alert["rule"] == rule
+                && field(alert, "container.id") == id[..12]
+                && alert["output"]
+                    .as_str()
+                    .is_some_and(|output| output.contains(text))
+        });
+        assert_eq!(field(&alert, "container.name"), "suspect", "{alert}");
+    }
+    assert_eq!(lanner.stop().status.code(), Some(0));
+}
+
+#[test]
+fn an_agent_that_is_killed_fails_no_call() {
+    let (containerd, _alone) = match containerd() {
+        Ok(machine) => machine,
+        Err(reason) => return skip(&reason),
+    };
+    let _keeper = Keeper::start(containerd.base());
+    let profile = localhost(&profile_file(&containerd, &[]));
+    let (lanner, _folder) = without_bpf(&containerd);
+    let pod = containerd.pod("notified", "bereft");
+    let id = containerd.run_config(&pod, perl(&pod, "connects", CONNECTS, profile, &[]));
+    // It is seen, so that it is under way.
+    lanner.wait_for_alert("a connect", |alert| {
+        alert["rule"] == "Connected" && field(alert, "container.id") == id[..12]
+    });
+    let left = lanner.kill();
+    let ended = containerd.wait_for_exit(&id);
+    let said = containerd.log_of(&id);
+    assert!(ended.exit_code == 0 && said.contains("wrong=0"), "{said}");
+    // What it got to before it was killed, and not all.
+    let seen = left.alerts().len();
+    assert!(seen < 10_000, "it was killed too late: {seen} alerts");
 }

@@ -922,6 +922,7 @@ mod tests {
     fn the_config_names_both_conventions_of_a_call() {
         let plan = Plan {
             sources: Vec::new(),
+            keeper: "".into(),
             tier: Tier::SysExit,
             reason: String::new(),
             tiers: vec![],

@@ -15,6 +15,7 @@ use crate::bpf::{ConsumerPage, ContainerCgroups, Probes};
 use crate::connector;
 use crate::error::CaptureError;
 use crate::fanotify;
+use crate::notify;
 use crate::outside;
 use crate::plan::Plan;
 use crate::source::{Count, RunningSource, SourceCounts, SourceQueue};
@@ -377,10 +378,7 @@ fn start(
     match source {
         Source::Connector => Ok(Box::new(connector::start(queue, plan)?)),
         Source::Fanotify => Ok(Box::new(fanotify::start(queue, plan, containers)?)),
-        Source::Seccomp => Err(CaptureError::TierRefused {
-            tier: Tier::None,
-            why: format!("{} is not built yet", source.name()),
-        }),
+        Source::Seccomp => Ok(Box::new(notify::start(queue, plan)?)),
     }
 }
 

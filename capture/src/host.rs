@@ -17,6 +17,7 @@ use crate::connector;
 use crate::fanotify;
 use crate::io_uring::Tracepoints;
 use crate::kernel_types::KernelTypes;
+use crate::notify;
 use crate::raw_program::{self, Hook, NOTHING};
 
 /// How it went to load and attach a program of one kind.
@@ -138,7 +139,7 @@ fn try_sources() -> Vec<(Source, SourceTrial)> {
     let trial = |source| match source {
         Source::Connector => SourceTrial::of(connector::probe()),
         Source::Fanotify => SourceTrial::of(fanotify::probe()),
-        Source::Seccomp => SourceTrial::Refused("not built yet".into()),
+        Source::Seccomp => SourceTrial::of(notify::probe()),
     };
     Source::ALL.map(|source| (source, trial(source))).into()
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lanner_schema::call_class::ClassSet;
 use lanner_schema::cgroup::Controller;
 use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventRow, EventSet, MAX_SNAPLEN, Needs, SNAPLEN};
 use lanner_schema::io_uring::{self, OPERATIONS, Operation};
+use lanner_schema::seccomp;
 use lanner_schema::tier::Source;
 
 use crate::call_function::{CallFunction, CallFunctions};
@@ -28,6 +30,8 @@ pub struct Config {
     pub cpus_for_each_buffer: usize,
     /// The tier to use.
     pub tier: Tier,
+    /// Where the keeper of seccomp listeners is found.
+    pub keeper: PathBuf,
     /// The most processes that are remembered.
     pub process_limit: usize,
     /// Calls that failed are not captured.
@@ -50,6 +54,7 @@ impl Default for Config {
             ring_bytes: 8 << 20,
             cpus_for_each_buffer: 0,
             tier: Tier::Auto,
+            keeper: seccomp::KEEPER.into(),
             process_limit: 262_144,
             drop_failed: false,
             snaplen: SNAPLEN,
@@ -72,6 +77,8 @@ pub struct Plan {
     pub tiers: Vec<(Tier, Option<String>)>,
     /// Without BPF: the sources, and why one is not used; `None` where it is. None in the other tiers.
     pub sources: Vec<(Source, Option<String>)>,
+    /// Where the keeper of seccomp listeners is found.
+    pub keeper: PathBuf,
     /// In tier A, the functions at whose end there is a program.
     pub ends: BTreeMap<String, CallFunction>,
     /// The same at their beginning.
@@ -309,6 +316,7 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         reason: reason(tier, config.tier, &tiers),
         tiers,
         sources,
+        keeper: config.keeper.clone(),
         ends,
         starts,
         children,

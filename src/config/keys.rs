@@ -166,6 +166,7 @@ static ROWS: &[Row] = &[
 
     Row("engine.kind", Text, Read(engine_kind)),
     Row("engine.tier", Text, Read(|s, n| { s.config.capture.tier = tier(n)?; Ok(()) })),
+    Row("engine.seccomp_keeper", Text, Read(|s, n| { s.config.capture.keeper = path(n)?; Ok(()) })),
     Row("engine.real_names", Truth, Read(|s, n| { s.config.real_names = n.truth()?; Ok(()) })),
     Row("engine.kmod.buf_size_preset", Integer, Read(|s, n| { s.kmod_preset = Some(preset(n)?); Ok(()) })),
     Row("engine.kmod.drop_failed_exit", Truth, Read(|s, n| { s.kmod_drop_failed = n.truth()?; Ok(()) })),

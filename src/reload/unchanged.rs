@@ -20,6 +20,7 @@ pub(super) fn keep(config: &mut Config, in_force: &Config) -> Vec<&'static str> 
         take(&mut new.cpus_for_each_buffer, &old.cpus_for_each_buffer),
     );
     note("engine.tier", take(&mut new.tier, &old.tier));
+    note("engine.seccomp_keeper", take(&mut new.keeper, &old.keeper));
     note(
         "falco_libs.thread_table_size",
         take(&mut new.process_limit, &old.process_limit),

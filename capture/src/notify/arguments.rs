@@ -215,7 +215,6 @@ impl Call {
         let text = |(text, cut)| Text(text, cut);
         Some(match param.from {
             Origin::Number => Number(u64::from(self.number.cast_unsigned())),
-            Origin::Constant(value) => Number(value.cast_unsigned()),
             Origin::Arg(arg) => Number(self.typed(self.arg(arg), param.ty)),
             Origin::Int(arg) => Number(signed(self.arg(arg))),
             Origin::Id(arg) => Number(self.id(self.arg(arg))),

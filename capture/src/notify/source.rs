@@ -8,11 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventSet, SOCKETCALLS};
+use lanner_schema::event::{EVENT_COUNT, Event, EventSet, SOCKETCALLS};
 use lanner_schema::record::{FLAG_ATTEMPTED, FLAG_COMPAT};
-use lanner_schema::seccomp::{
-    AUDIT_ARCH_AARCH64, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64, Answer, SOCKETCALL, event_of,
-};
+use lanner_schema::seccomp::{self, AUDIT_ARCH_I386, Answer, SOCKETCALL, event_of};
 use lanner_schema::tier::Source;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -239,9 +237,9 @@ struct Watcher {
 }
 
 #[cfg(target_arch = "aarch64")]
-const NATIVE: u32 = AUDIT_ARCH_AARCH64;
+const NATIVE: u32 = seccomp::AUDIT_ARCH_AARCH64;
 #[cfg(not(target_arch = "aarch64"))]
-const NATIVE: u32 = AUDIT_ARCH_X86_64;
+const NATIVE: u32 = seccomp::AUDIT_ARCH_X86_64;
 
 /// What /proc has of a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -398,6 +396,8 @@ impl Witness for Watcher {
 
 #[cfg(test)]
 mod tests {
+    use lanner_schema::event::EVENTS;
+
     use super::*;
 
     #[test]
