@@ -83,11 +83,11 @@ fn call(number: libc::c_long) -> Result<i64, i32> {
     }
 }
 
+/// What the calls gave, and the refused one.
+type Results = (Vec<Result<i64, i32>>, Result<i64, i32>);
+
 /// A thread with the policy makes `calls` calls and a refused one; what they gave.
-fn container(
-    keeper: &KeeperOptions,
-    calls: usize,
-) -> mpsc::Receiver<(Vec<Result<i64, i32>>, Result<i64, i32>)> {
+fn container(keeper: &KeeperOptions, calls: usize) -> mpsc::Receiver<Results> {
     let (sender, receiver) = mpsc::channel();
     let socket = keeper.listener.clone();
     thread::spawn(move || {
@@ -114,7 +114,7 @@ fn container(
     receiver
 }
 
-fn assert_answered(results: (Vec<Result<i64, i32>>, Result<i64, i32>), calls: usize) {
+fn assert_answered(results: Results, calls: usize) {
     assert_eq!(results.0.len(), calls);
     assert!(results.0.iter().all(Result::is_ok), "{results:?}");
     assert_eq!(results.1, Err(libc::EPERM));
