@@ -442,7 +442,6 @@ mod tests {
             ("proc.sid", E::Openat, B, Some(Exact)),
             ("thread.cap_effective", E::Openat, B, Some(Exact)),
             ("proc.sid", E::Execve, B, Some(Exact)),
-            ("container.id", E::Openat, C, Some(Exact)),
             ("container.id", E::Openat, D, Some(Weaker(Why::FromProc))),
             ("thread.exectime", E::Openat, A, None),
             ("thread.cpu.user", E::Openat, A, None),
