@@ -12,7 +12,7 @@ help:
 	@echo 'make build   install what the build needs, and build target/release/lanner'
 	@echo 'make image   build, and pack target/lanner-image.tar, a container image for `docker load` or `ctr images import`'
 	@echo 'make deb     build, and pack target/debian/lanner_VERSION_ARCHITECTURE.deb'
-	@echo 'make deb-check  install, upgrade and purge that package in a minimal Debian, with alerts in a journal (root)'
+	@echo 'make deb-check  that package in a minimal Debian: without systemd, with it, and from a signed repository (root)'
 	@echo 'make static  build a program that needs no library of its host, and run it where there is none (root)'
 	@echo 'make kind-check  what can be checked of kind-config/ without a cluster'
 	@echo 'make manifests  write the plain manifests that are made out of the Helm chart'
@@ -43,6 +43,7 @@ deb:
 
 deb-check: deb
 	@$(MACHINE)/deb_check.sh
+	@$(MACHINE)/unit_check.sh
 	@$(MACHINE)/repository_check.sh
 
 static:

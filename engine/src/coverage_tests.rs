@@ -140,6 +140,7 @@ fn event(name: &str, why: Why) -> Reason {
                 | Why::IsProcexit
                 | Why::IsSignaldeliver
                 | Why::Elsewhere
+                | Why::LeftOut
         ),
         why: why.text().into(),
         on: Vec::new(),

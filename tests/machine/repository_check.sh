@@ -36,7 +36,7 @@ cp "$SYSTEM/srv/apt/lanner.asc" "$SYSTEM/etc/apt/keyrings/lanner.asc"
 sed -n '/<<SOURCES$/,/^SOURCES$/p' "$ROOT/docs/apt-repository.md" | sed '1d;$d; s|https://apt.example.com|file:///srv/apt|' \
     >"$SYSTEM/etc/apt/sources.list.d/lanner.sources"
 update() {
-    in_system apt-get -q update -o Dir::Etc::sourcelist=/etc/apt/sources.list.d/lanner.sources -o Dir::Etc::sourceparts=/dev/null "$@"
+    in_system apt-get -q update -o Dir::Etc::sourcelist=/etc/apt/sources.list.d/lanner.sources -o Dir::Etc::sourceparts=/dev/null -o APT::Get::List-Cleanup=0 "$@"
 }
 
 say "apt update, apt install"

@@ -6,6 +6,8 @@ need_root "make soak" soak
 need_cargo
 "$ROOT/tests/machine/fresh.sh"
 cd "$ROOT"
+say "the package and the static program"
+make deb-check static
 install_packages "${TEST_PACKAGES[@]}"
 mount_kernel_filesystems
 export LANNER_MACHINE_DIR=$MACHINE_DIR

@@ -85,3 +85,14 @@ install_in_system() { # PACKAGE...
 newest_package() {
     find "${CARGO_TARGET_DIR:-$ROOT/target}/debian" -name 'lanner_*.deb' 2>/dev/null | sort -V | tail -n 1
 }
+
+# A package with a newer version and other configuration files than this one.
+newer() { # PACKAGE ARCHIVE
+    local folder
+    folder=$(mktemp -d)
+    dpkg-deb -R "$1" "$folder/lanner"
+    sed -i "s/^Version: .*/&+1/" "$folder/lanner/DEBIAN/control"
+    echo '# of the newer version' | tee -a "$folder/lanner/etc/lanner/lanner_rules.yaml" >>"$folder/lanner/etc/lanner/lanner.yaml"
+    dpkg-deb --root-owner-group -Znone --build "$folder/lanner" "$2" >/dev/null
+    rm -r "$folder"
+}
