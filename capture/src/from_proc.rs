@@ -76,3 +76,72 @@ pub(crate) fn described<'a>(own: Descriptor<'a>, found: Option<&'a Found>) -> De
     described.connected |= described.tuple.is_some_and(|tuple| tuple.connected);
     described
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lanner_schema::record::{AF_INET, SOCK_UNTOLD};
+
+    fn socket(kind: u8, local: Option<&str>, remote: Option<&str>) -> SocketTuple<'static> {
+        let end = |text: &str| {
+            text.parse::<std::net::SocketAddr>()
+                .map(|a| (a.ip(), a.port()))
+                .unwrap()
+        };
+        SocketTuple {
+            family: AF_INET,
+            kind,
+            local: local.map(end),
+            remote: remote.map(end),
+            ..SocketTuple::default()
+        }
+    }
+
+    #[test]
+    fn the_address_that_was_passed_is_the_other_end_of_the_socket_that_was_found() {
+        let passed = Descriptor {
+            number: 3,
+            kind: DescriptorKind::Ipv4,
+            tuple: Some(socket(SOCK_UNTOLD, None, Some("192.0.2.1:53"))),
+            ..Descriptor::default()
+        };
+        let now = Descriptor {
+            kind: DescriptorKind::Ipv4,
+            tuple: Some(socket(2, Some("192.0.2.7:4000"), Some("192.0.2.9:1"))),
+            ino: Some(77),
+            ..Descriptor::default()
+        };
+        let kept = Found::keep(&now);
+        let both = described(passed, Some(&kept));
+        let tuple = both.tuple.unwrap();
+        assert_eq!((both.number, both.ino, tuple.kind), (3, Some(77), 2));
+        assert_eq!(tuple.local, now.tuple.unwrap().local);
+        assert_eq!(tuple.remote, passed.tuple.unwrap().remote);
+        // Its process is gone.
+        let alone = described(passed, None).tuple.unwrap();
+        assert_eq!((alone.kind, alone.local), (SOCK_UNTOLD, None));
+        assert!(alone.has_socket());
+    }
+
+    #[test]
+    fn a_file_is_what_the_descriptor_leads_to() {
+        let own = Descriptor {
+            number: 4,
+            ..Descriptor::default()
+        };
+        let now = Descriptor {
+            kind: DescriptorKind::File,
+            path: Some(b"/etc/shadow"),
+            dev: Some(8),
+            ino: Some(9),
+            ..Descriptor::default()
+        };
+        let kept = Found::keep(&now);
+        let found = described(own, Some(&kept));
+        assert_eq!((found.number, found.kind), (4, DescriptorKind::File));
+        assert_eq!(
+            (found.path, found.dev, found.ino),
+            (Some(&b"/etc/shadow"[..]), Some(8), Some(9))
+        );
+    }
+}

@@ -381,6 +381,11 @@ impl Plan {
             .fold(0, |bits, one| bits | 1 << one.number)
     }
 
+    /// True where rules are about something that is done through `io_uring(7)`, too, and that is not seen.
+    fn is_blind_to_io_uring(&self) -> bool {
+        self.tier != Tier::None && self.io_uring.is_none() && self.shown.iter().any(io_uring::raises)
+    }
+
     /// Calls of which a value is read when they begin.
     pub(crate) fn read_at_enter(&self) -> EventSet {
         read_at_enter(self.captured, &self.params)
@@ -449,6 +454,11 @@ impl fmt::Display for Plan {
             for event in at_enter.iter() {
                 write!(f, " {}", event.name())?;
             }
+        }
+        if self.is_blind_to_io_uring() {
+            f.write_str(
+                "; what is done through io_uring is not seen: that takes Linux 6.0 and its type information",
+            )?;
         }
         match self.drop_failed {
             true => f.write_str("; calls that fail are not captured (drop_failed_exit)"),
@@ -787,6 +797,11 @@ mod tests {
         );
         assert!(!plan.shown.contains(Event::Execve));
         assert!(plan.read_at_enter().is_empty() && plan.io_uring.is_none());
+        assert!(
+            plan.to_string()
+                .contains("what is done through io_uring is not seen"),
+            "{plan}"
+        );
         assert_eq!(plan.task, [0; EVENT_COUNT]);
         assert_ne!(plan.params[Event::Openat as usize], 0, "asked of /proc");
         let hooks: Vec<String> = plan.programs().unwrap().into_iter().map(|p| p.hook).collect();

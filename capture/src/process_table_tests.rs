@@ -752,3 +752,85 @@ fn what_was_lost_of_processes_is_read_from_proc() {
     table.exit(&header(Event::Procexit, 6, 60 + LINGER + SWEEP));
     assert!(table.get(7).is_none());
 }
+
+/// An exec as raw tracepoints tell of it: what is on the stack of the program, and nothing else.
+fn exec_without_types(
+    table: &mut ProcessTable,
+    pid: u32,
+    ppid: Option<i64>,
+    (argv, filename): (&[u8], &str),
+    time: u64,
+) {
+    let mut builder = match ppid {
+        Some(ppid) => WireBuilder::new().number(ppid),
+        None => WireBuilder::new().missing(),
+    };
+    for _ in 1..param!(TaskExec, "comm") {
+        builder = builder.missing();
+    }
+    let comm = argv.split(|b| *b == 0).next().unwrap();
+    let bytes = builder
+        .text(std::str::from_utf8(comm).unwrap())
+        .bytes(argv)
+        .missing()
+        .missing()
+        .missing()
+        .text(filename)
+        .build();
+    let wire = Wire::read(&bytes, Event::TaskExec.row().params.len()).unwrap();
+    table.exec_by_proc(&header(Event::TaskExec, pid, time), &wire);
+}
+
+#[test]
+fn without_types_a_program_that_runs_is_as_proc_shows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    running(folder.path(), 6, "cat", 5);
+    std::os::unix::fs::symlink("/usr/bin/cat", folder.path().join("6/exe")).unwrap();
+    let mut table = table_at(10, folder.path());
+    exec(&mut table, 5, 1, b"shell\0", 10);
+    exec_without_types(&mut table, 6, Some(5), (b"cat\0", "cat"), 20);
+    let process = table.get(6).unwrap();
+    assert_eq!(&*process.image.exepath, b"/usr/bin/cat");
+    assert_eq!(&*process.image.cmdline, b"cat");
+    assert_eq!(line(&table, 6), "cat shell");
+}
+
+#[test]
+fn without_types_a_program_that_is_gone_or_another_by_now_is_as_it_was_started() {
+    let folder = tempfile::tempdir().unwrap();
+    // It has gone on as another program.
+    running(folder.path(), 7, "later", 5);
+    let mut table = table_at(10, folder.path());
+    exec(&mut table, 5, 1, b"shell\0", 10);
+    fork(&mut table, 5, 6, 20);
+    exec_without_types(&mut table, 6, Some(5), (b"id\0-u\0", "bin/id"), 20);
+    let process = table.get(6).unwrap();
+    // From its parent: what an exec does not change.
+    assert_eq!((process.tty, &*process.cwd), (34816, &b"/srv/data"[..]));
+    assert_eq!(&*process.image.cmdline, b"id -u");
+    assert_eq!(&*process.image.exepath, b"/srv/data/bin/id", "as it was passed");
+    assert_eq!(line(&table, 6), "id shell");
+    exec_without_types(&mut table, 7, Some(5), (b"sh\0-c\0later\0", "/bin/sh"), 30);
+    let process = table.get(7).unwrap();
+    assert_eq!(&*process.image.cmdline, b"sh -c later");
+    assert_eq!(&*process.image.exepath, b"/bin/sh");
+    // Nothing at all was known of it.
+    exec_without_types(&mut table, 8, None, (b"x\0", "x"), 40);
+    let process = table.get(8).unwrap();
+    assert_eq!((process.pid, process.uid, process.start_time), (8, 7, 1040));
+}
+
+#[test]
+fn without_types_a_child_is_its_parents_until_it_is_something_else() {
+    let mut table = table(10);
+    exec(&mut table, 5, 1, b"shell\0", 10);
+    table.get_mut(5).unwrap().vpid = 5;
+    let bytes = WireBuilder::new().number(6).missing().missing().number(20);
+    let bytes = bytes.build_for(Event::TaskFork);
+    let wire = Wire::read(&bytes, Event::TaskFork.row().params.len()).unwrap();
+    table.fork(&header(Event::TaskFork, 5, 20), &wire);
+    let child = table.get(6).unwrap();
+    assert_eq!((child.ppid, child.vpid, child.start_time), (5, 6, 1020));
+    assert_eq!((child.sid, child.pgid, child.tty), (1, 1, 34816));
+    assert_eq!(line(&table, 6), "shell shell");
+}

@@ -293,3 +293,7 @@ fn result_only(event: Event, result: Option<i64>) -> Vec<u8> {
     }
     bytes
 }
+
+#[cfg(test)]
+#[path = "requests_tests.rs"]
+mod tests;

@@ -7,7 +7,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use libbpf_rs::{MapCore as _, MapFlags, MapHandle, Object};
@@ -18,6 +18,7 @@ use crate::error::CaptureError;
 use crate::kernel_types::Function;
 use crate::plan::Plan;
 use crate::raw_program::{self, Hook, refused_runs};
+use crate::tier::Tier;
 
 /// Which side of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -116,11 +117,17 @@ impl Walker {
 }
 
 impl Stub {
-    fn attach(name: &str, hook: Hook, walker: &Walker) -> Result<Stub, CaptureError> {
-        let failed = |step, error: io::Error| CaptureError::bpf(format!("{step} {name}"), error.into());
+    fn attach(name: &str, hook: Hook, walker: BorrowedFd<'_>) -> Result<Stub, CaptureError> {
+        // Nobody is in this tier who has not asked for it.
+        let failed = |step, error: io::Error| CaptureError::TierRefused {
+            tier: Tier::Trampoline,
+            why: format!(
+                "{step} {name}: {error}; with engine.tier auto no program on single calls is needed"
+            ),
+        };
         // What it is, in the few characters that a program's name has.
         let call = name.rsplit_once("_sys_").map_or(name, |(_, call)| call);
-        let program = raw_program::load(call, hook, &raw_program::tail_call(walker.array.as_fd()))
+        let program = raw_program::load(call, hook, &raw_program::tail_call(walker))
             .map_err(|error| failed("load the program for", error))?;
         let link = raw_program::attach(program.as_fd(), hook).map_err(|error| failed("attach to", error))?;
         Ok(Stub { _link: link, program })
@@ -151,8 +158,10 @@ impl Trampolines {
                     Entry::Occupied(known) => known.into_mut(),
                     Entry::Vacant(place) => place.insert(Walker::of(load(side, name)?)?),
                 };
-                self.stubs
-                    .insert(key, Stub::attach(name, side.hook(function), walker)?);
+                self.stubs.insert(
+                    key,
+                    Stub::attach(name, side.hook(function), walker.array.as_fd())?,
+                );
             }
         }
         let count = self.stubs.len() - before;
@@ -202,5 +211,24 @@ impl Trampolines {
             *refused.entry(name.clone()).or_default() += refused_runs(stub.program.as_fd());
         }
         refused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_that_is_refused_is_named_with_the_way_out() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let array = program_array().unwrap();
+        // No function has this id.
+        let refused = Stub::attach("__x64_sys_openat", Hook::End(u32::MAX), array.as_fd()).unwrap_err();
+        let said = refused.to_string();
+        for part in ["tier trampoline", "__x64_sys_openat", "engine.tier auto"] {
+            assert!(said.contains(part), "{said}");
+        }
     }
 }
