@@ -9,10 +9,13 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::TcpListener;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
-use std::sync::Arc;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -336,6 +339,90 @@ fn mutual_tls_as_falco_configures_it() {
         "{}",
         ended.stderr
     );
+}
+
+/// A proxy that opens a tunnel to one receiver, whatever it is asked for.
+struct Proxy {
+    address: SocketAddr,
+    /// The heads of what it was asked.
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Proxy {
+    fn to(receiver: SocketAddr) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let heads = Arc::clone(&asked);
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let heads = Arc::clone(&heads);
+                thread::spawn(move || {
+                    let mut reader = BufReader::new(client.try_clone().unwrap());
+                    let mut head = String::new();
+                    while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap() > 0 {}
+                    heads.lock().unwrap().push(head.to_lowercase());
+                    let mut server = TcpStream::connect(receiver).unwrap();
+                    let (mut answers, mut client) = (server.try_clone().unwrap(), client);
+                    client
+                        .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                        .unwrap();
+                    thread::spawn(move || io::copy(&mut answers, &mut client));
+                    let _ = io::copy(&mut reader, &mut server);
+                });
+            }
+        });
+        Proxy { address, asked }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+#[test]
+fn proxies_are_taken_from_the_environment() {
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let _alone = alone();
+    let server = Server::start(|_, _| Answer::Status(200, ""));
+    let proxy = Proxy::to(server.address);
+    let (_folder, options) = rules();
+    let alert = |url: &str, no_proxy: &str| {
+        let mut command = Command::new(lanner::PROGRAM);
+        for name in ["all_proxy", "ALL_PROXY", "NO_PROXY"] {
+            command.env_remove(name);
+        }
+        command
+            .args(&options)
+            .args(["-o", "http_output.enabled=true", "-o"])
+            .arg(format!("http_output.url={url}"))
+            .env("http_proxy", format!("http://some:body@{}", proxy.address))
+            .env("no_proxy", no_proxy);
+        let before = server.count();
+        let lanner = Lanner::start_command(command);
+        remove(0..2);
+        wait_for("both alerts", LIMIT, || {
+            (server.count() >= before + 2).then_some(())
+        });
+        lanner.stop();
+    };
+    // Only the proxy knows this host.
+    alert("http://receiver.invalid:2801/alerts", "localhost, .example");
+    let asked = proxy.asked();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(
+        asked[0].starts_with("connect receiver.invalid:2801 http/1.1\r\n"),
+        "{asked:?}"
+    );
+    assert!(
+        asked[0].contains("\r\nproxy-authorization: basic c29tztpib2r5\r\n"),
+        "{asked:?}"
+    );
+    assert_eq!(server.last().unwrap().target, "/alerts");
+    alert(&server.url(), "example.com, 127.0.0.1");
+    assert_eq!(proxy.asked().len(), 1, "{:?}", proxy.asked());
 }
 
 /// A file system of 64 KiB, gone with the value.

@@ -223,6 +223,7 @@ fn health_versions_and_metrics_are_served() {
         "lanner_plan_info",
         "lanner_containers",
         "lanner_output_queue_alerts",
+        "lanner_output_slow_alerts_total",
         "lanner_rule_timed_nanoseconds_total",
     ] {
         total(&first, name);
