@@ -1,6 +1,7 @@
 //! Loads the probes, performs one of every event in a child process, and compares what was captured with what was done.
 //!
-//! Then it asks whose events are, with processes in cgroups of their own; `selfcheck owners` does that alone.
+//! Then it asks whose events are, with processes in cgroups of their own (`selfcheck owners` does that alone), and changes the
+//! rules while it watches (`selfcheck reload`).
 //! `selfcheck --tier TIER ...` is about that tier, and exits with 3 where the host does not offer it.
 //!
 //! Prints a line per check and `selfcheck: N passed, N failed, N skipped`; exits 0 when nothing failed. Needs root. The
@@ -12,6 +13,8 @@ mod act;
 mod claims;
 #[path = "selfcheck/owners.rs"]
 mod owners;
+#[path = "selfcheck/reload.rs"]
+mod reload;
 
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
@@ -234,6 +237,11 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
     match args.as_slice() {
         [_, role] if role == "owners" => return owners::check(tier),
+        [_, role] if role == "reload" => return reload::check(tier),
+        [_, role, folder] if role == "reload" => {
+            reload::play(folder.as_ref())?;
+            return Ok(ExitCode::SUCCESS);
+        }
         [_, role, rest @ ..] => return act::play(role, rest),
         _ => {}
     }
@@ -251,12 +259,11 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         checks.compare(&pass, tier);
     }
     let events = checks.end();
-    let owners = owners::check(tier)?;
-    Ok(if events == ExitCode::SUCCESS {
-        owners
-    } else {
-        events
-    })
+    let others = [owners::check(tier)?, reload::check(tier)?];
+    let failed = std::iter::once(events)
+        .chain(others)
+        .find(|code| *code != ExitCode::SUCCESS);
+    Ok(failed.unwrap_or(ExitCode::SUCCESS))
 }
 
 /// Whether this host can be watched in that way, by what is known of it: programs that then fail to load are a failure.
