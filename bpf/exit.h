@@ -4,8 +4,8 @@
 
 #include "enter.h"
 
-/* The parameters of a row, one after the other, and the values of the thread. */
-static __always_inline void walk_row(struct scratch *s, const volatile struct event_row *event, __u32 row)
+/* The parameters of a row, one after the other. */
+static __always_inline void walk_params(struct scratch *s, const volatile struct event_row *event, __u32 row)
 {
 	for (int i = 0; i < MAX_WALKED; i++) {
 		const volatile struct param_row *param = &event->walked[i];
@@ -19,7 +19,6 @@ static __always_inline void walk_row(struct scratch *s, const volatile struct ev
 		else
 			walk_param(row, i);
 	}
-	put_task_values(SCRATCH_SYSCALL, row);
 }
 
 /* Where message(s) of a sendmmsg() or recvmmsg() begin, kept while `args[1]` goes through them. */
@@ -41,7 +40,8 @@ __noinline int report_message(__u32 row, __u32 which)
 		count_miss(MISS_USER_MEMORY);
 	s->ret = moved;
 	record__reset(s, event->params);
-	walk_row(s, event, row);
+	walk_params(s, event, row);
+	put_task_values(SCRATCH_SYSCALL, row);
 	record__submit(s, row, STREAM_SYS_EXIT, s->compat ? FLAG_COMPAT : 0);
 	return 0;
 }
@@ -67,7 +67,8 @@ static __always_inline int call__ended(struct pt_regs *regs, long ret, bool is_s
 	const volatile struct event_row *event;
 	struct scratch *s;
 	bool compat = false;
-	__u32 wanted = call__wanted(nr, &compat);
+	__u32 wanted = call__wanted(nr, &compat), passes = FILTER_PASSES;
+	__u32 names = config.names;
 	__s64 result = ret;
 
 	if (!wanted)
@@ -85,7 +86,8 @@ static __always_inline int call__ended(struct pt_regs *regs, long ret, bool is_s
 		/* A successful exec is reported by the exec program; its arguments are gone here. */
 		if (rows[row].flags & ROW_FAILURES_ONLY && result >= 0)
 			return 0;
-		if (!filter__passes(row, regs, compat, result)) {
+		passes = filter__passes(row, regs, compat, result, names);
+		if (passes == FILTER_DROPS) {
 			if (rows[row].flags & ROW_AT_ENTER)
 				forget_begun();
 			return 0;
@@ -97,10 +99,23 @@ static __always_inline int call__ended(struct pt_regs *regs, long ret, bool is_s
 	row = row_of(wanted - 1);
 	event = &rows[row];
 	s->ret = result;
+	s->names = 0;
+	if (passes == FILTER_BY_NAME) {
+		s->names = names;
+		/* What is not read passes. */
+		s->requested_name = NAME_PASSES;
+		s->real_name = NAME_NOT_KNOWN;
+	}
 	if (event->flags & ROW_MESSAGES && s->ret > 0) {
 		report_messages(s, row);
 	} else {
-		walk_row(s, event, row);
+		walk_params(s, event, row);
+		/* What another task wrote over is lost, and counted as such below. */
+		if (s->names && !names__pass(s) && s->owner == bpf_get_current_pid_tgid()) {
+			s->owner = 0;
+			return 0;
+		}
+		put_task_values(SCRATCH_SYSCALL, row);
 		record__submit(s, wanted - 1, STREAM_SYS_EXIT, compat ? FLAG_COMPAT : 0);
 	}
 	s->owner = 0;

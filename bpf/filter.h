@@ -30,30 +30,46 @@ static __always_inline __u32 filter__open_class(const volatile struct event_row 
 	return class;
 }
 
+#define FILTER_DROPS 0
+#define FILTER_BY_NAME 1 /* some rule wants it, if it goes by certain names */
+#define FILTER_PASSES 2
+
+static __always_inline __u32 filter__of_class(__u64 classes, __u64 named, __u32 class)
+{
+	if (!(classes >> class & 1))
+		return FILTER_DROPS;
+	return named >> class & 1 ? FILTER_BY_NAME : FILTER_PASSES;
+}
+
 /*
- * True unless nobody wants this call. What it costs is paid by the calls that pass, so whose a call is, which takes a look into
- * a map, is asked only where it decides.
+ * What becomes of a call, whose names are read by the table `names` where that matters. What it costs is paid by the calls that
+ * pass, so whose a call is, which takes a look into a map, is asked only where it decides.
  */
-static __always_inline bool filter__passes(__u32 row, struct pt_regs *regs, bool compat, __s64 ret)
+static __always_inline __u32 filter__passes(__u32 row, struct pt_regs *regs, bool compat, __s64 ret,
+						   __u32 names)
 {
 	const volatile struct event_row *event = &rows[row & (ROWS - 1)];
-	__u64 classes = config.classes[row & (ROWS - 1)], cgroup;
+	__u64 classes = config.classes[row & (ROWS - 1)], named = 0, cgroup;
 	__u32 class, host, container, *owner;
 
-	if (classes == ~0ULL)
-		return true;
+	if (event->flags & ROW_OPENS && names) {
+		const struct name_table *table = names__table(names);
+
+		if (table)
+			named = table->named[row & (ROWS - 1)];
+	}
+	if (classes == ~0ULL && !named)
+		return FILTER_PASSES;
 	class = event->open_flags ? filter__open_class(event, regs, compat) : 0;
 	if (ret < 0)
 		class |= CLASS_FAILED;
-	classes >>= class;
-	host = classes & 1;
-	/* The class of the same call in a container is so many bits further. */
-	container = classes >> CLASS_CONTAINER & 1;
+	host = filter__of_class(classes, named, class);
+	container = filter__of_class(classes, named, class | CLASS_CONTAINER);
 	if (host == container)
 		return host;
 	cgroup = current_cgroup();
 	owner = bpf_map_lookup_elem(&owners, &cgroup);
 	if (!owner || *owner >> 1 != consumer.generation)
-		return true;
+		return host > container ? host : container;
 	return *owner & OWNER_CONTAINER ? container : host;
 }

@@ -125,6 +125,11 @@ struct scratch {
 	__u64 off; /* where the next value goes, counted from the end of the header */
 	__u32 compat;
 	__u32 number; /* of the system call */
+	/*
+	 * The table by which the names of this call are read, and one; 0 when it passes whatever they are. The state of the one
+	 * that is being read, 0 when none is. What was said of the path that was asked for and of the kernel's.
+	 */
+	__u32 names, name_state, requested_name, real_name;
 	__u64 file, made; /* of a request of io_uring: the file it is done on, and the one it has made */
 	__u8 buf[SCRATCH_LEN];
 	__u64 regs[PT_REGS_LEN / 8]; /* a copy of the caller's registers, where the kernel does not hand them over */

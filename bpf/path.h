@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "record.h"
+#include "names.h"
 
 /*
  * Kernel objects are read by plain loads where the verifier follows a walk of them, which is since 6.12 (bpf_path_d_path()
@@ -84,14 +84,18 @@ __noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __
 			parent = NULL;
 		}
 		if (!room(s, &off)) {
+			s->name_state = 0;
 			advance(s, index, 0, true);
 			return 0;
 		}
 		len = bpf_probe_read_kernel_str(data(s) + off, NAME_MAX_LEN, LOAD(dentry, d_name.name));
 		if (len <= 0) {
+			s->name_state = 0;
 			count_miss(MISS_KERNEL_MEMORY);
 			return 0;
 		}
+		if (s->name_state)
+			s->name_state = name__read(which, off, len - 1, s->name_state, true);
 		advance(s, index, len & (2 * NAME_MAX_LEN - 1), false);
 		if (!parent)
 			return 0;
@@ -99,6 +103,7 @@ __noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __
 	}
 	if (dentry == root && mnt == root_mnt)
 		goto done;
+	s->name_state = 0;
 	advance(s, index, 0, true);
 	return 0;
 done:

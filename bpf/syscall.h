@@ -94,6 +94,19 @@ __noinline int magic__descriptor(__u64 start)
 	return -1;
 }
 
+/* The kernel's name of the file that a call opened. */
+static __always_inline void extract__result_path(struct scratch *s, __u32 index, struct file *file)
+{
+	__u64 before = s->off;
+
+	if (s->names)
+		names__begin(s);
+	put_file_path(SCRATCH_SYSCALL, index, file);
+	if (s->names && s->off > before)
+		s->real_name = names__end(s);
+	s->name_state = 0;
+}
+
 /*
  * One parameter: `which` of a row. A global function, so that the verifier goes through it once and not once for each
  * parameter a row may have; such functions take numbers only.
@@ -155,12 +168,24 @@ __noinline int walk_param(__u32 row, __u32 which)
 
 		put_user_str(s, index, (void *)value);
 		if (s->off > before) {
-			bool is_relative = data(s)[before & DATA_MASK] != '/' || is_in_root(s);
+			bool in_root = is_in_root(s), is_relative = data(s)[before & DATA_MASK] != '/' || in_root;
 			__s32 fd = is_relative ? (param->extra < 6 ? (__s32)s->args[param->extra & 7] : AT_FDCWD) :
 						 magic__descriptor(before);
 
+			if (s->names && !in_root) {
+				names__begin(s);
+				s->name_state = name__read(SCRATCH_SYSCALL, before, s->off - before - 1, s->name_state,
+							   is_relative);
+				if (!is_relative)
+					s->requested_name = names__end(s);
+			}
+			before = s->off;
 			if (is_relative || fd >= 0)
 				put_base(index, fd);
+			/* Without its directory a path is what was passed. */
+			if (s->name_state && s->off > before)
+				s->requested_name = names__end(s);
+			s->name_state = 0;
 		}
 		break;
 	}
@@ -206,7 +231,7 @@ __noinline int walk_param(__u32 row, __u32 which)
 		if (param->extra)
 			put_components(SCRATCH_SYSCALL, index, (__u64)BPF_CORE_READ(file, f_path.dentry), 0);
 		else
-			put_file_path(SCRATCH_SYSCALL, index, file);
+			extract__result_path(s, index, file);
 		break;
 	}
 	case OP_CREAT_FLAGS:

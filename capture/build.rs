@@ -13,9 +13,10 @@ use lanner_schema::event::{
     DEDICATED_COUNT, EVENT_COUNT, EVENTS, Event, EventRow, Extractor, Holder, MAX_PARAMS, MAX_SNAPLEN,
     MAX_WALKED_PARAMS, Origin, Param, ParamType, QuotaPart, SOCKETCALLS,
 };
-use lanner_schema::record;
+use lanner_schema::open_names::OpenNames;
 use lanner_schema::task::TaskValue;
 use lanner_schema::tier::needs_types;
+use lanner_schema::{name_table, record};
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -128,6 +129,11 @@ fn header() -> String {
     define(&mut out, "CLASS_TRUNCATES", CLASS_TRUNCATES);
     define(&mut out, "CLASS_FAILED", CLASS_FAILED);
     define(&mut out, "CLASS_CONTAINER", CLASS_CONTAINER);
+    define(&mut out, "NAME_CELLS", name_table::NAME_CELLS);
+    define(&mut out, "NAME_PASSES", name_table::NAME_PASSES);
+    define(&mut out, "NAME_RAW", name_table::NAME_RAW);
+    define(&mut out, "NAME_WITH_RAW", name_table::NAME_WITH_RAW);
+    define(&mut out, "NAME_UNLESS_REAL", name_table::NAME_UNLESS_REAL);
     define(&mut out, "MISS_KINDS", record::MISS_KINDS.len());
     for (index, name) in record::MISS_KINDS.iter().enumerate() {
         define(&mut out, format!("MISS_{name}"), index);
@@ -203,6 +209,7 @@ const LIMITS: &str = "
 #define ROW_ARGS_BEHIND 8    /* 32-bit callers have all arguments in memory, at the address in the first */
 #define ROW_WIDE_MASK 16     /* 32-bit callers have the third argument in two */
 #define ROW_FORKS 32         /* it returns in the child, too */
+#define ROW_OPENS 64         /* it opens a file by a path, which may decide whether it is wanted */
 #define MESSAGES_MAX 128     /* of one call; more are counted */
 
 ";
@@ -258,7 +265,8 @@ struct config {
 	__u32 params[ROWS];         /* on-demand parameters that are read, by row */
 	__u32 task[ROWS];           /* values of the thread that are read (TASK_*) */
 	__u64 classes[ROWS];        /* of calls that somebody wants, by row: see call_class.rs */
-	__u32 page_kb, unused;
+	__u32 page_kb;
+	__u32 names;                /* which of name_tables, and one; 0 while names are not looked at */
 	__u32 requests[2];          /* operations of io_uring that are reported, by their number's bit */
 };
 
@@ -287,6 +295,7 @@ fn c_row(row: &EventRow, has_types: bool) -> String {
         Event::Mmap => "ROW_ARGS_BEHIND",
         Event::FanotifyMark => "ROW_WIDE_MASK",
         _ if row.event.returns_twice() => "ROW_FORKS",
+        event if OpenNames::events().any(|opens| opens == event) => "ROW_OPENS",
         _ if has_types && row.at_enter() != 0 => "ROW_AT_ENTER",
         _ => "0",
     };

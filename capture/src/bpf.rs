@@ -70,6 +70,8 @@ pub(crate) struct Probes {
     own_pid: u32,
     /// The programs on single calls.
     trampolines: Trampolines,
+    /// What is in one of the tables that names are read by, and in which: `struct name_table`.
+    names: (Vec<u8>, u32),
     /// What calls that have begun are kept in, while there is a program that reads them.
     begun: Option<MapHandle>,
 }
@@ -327,6 +329,7 @@ impl Probes {
             captured: Cell::new(process_life()),
             on_demand: Vec::new(),
             trampolines: Trampolines::default(),
+            names: (Vec::new(), 0),
             begun: None,
         };
         probes.configure(plan)?;
@@ -347,10 +350,11 @@ impl Probes {
     /// running.
     pub(crate) fn configure(&mut self, plan: &Plan) -> Result<(), CaptureError> {
         self.captured.set(self.captured.get().union(plan.captured));
+        let names = self.tell_names(plan)?;
         self.map(".data.config")?
             .update(
                 &0u32.to_ne_bytes(),
-                &config_bytes(plan, self.own_pid),
+                &config_bytes(plan, self.own_pid, names),
                 MapFlags::ANY,
             )
             .map_err(|e| CaptureError::bpf("configure the BPF programs", e))?;
@@ -394,6 +398,29 @@ impl Probes {
             self.keep_begun(false)?;
         }
         Ok(())
+    }
+
+    /// Gives the programs the plan's table of names, beside the one they read by: they go on to it when they are told which it is,
+    /// which this says.
+    fn tell_names(&mut self, plan: &Plan) -> Result<u32, CaptureError> {
+        let Some(names) = &plan.names else { return Ok(0) };
+        // Only dedicated rows have names.
+        let named = (0..ROWS).map(|row| plan.named.get(row).filter(|_| row < DEDICATED_COUNT));
+        let mut table: Vec<u8> = named
+            .flat_map(|named| named.map_or(0, |named| named.bits()).to_ne_bytes())
+            .collect();
+        table.extend(names.bytes());
+        table.resize(table.len().next_multiple_of(8), 0);
+        let (known, place) = &mut self.names;
+        if *known != table {
+            let other = *place ^ 1;
+            let map = self.object.maps().find(|map| map.name() == "name_tables");
+            let map = map.ok_or_else(|| CaptureError::Missing("map name_tables".into()))?;
+            map.update(&other.to_ne_bytes(), &table, MapFlags::ANY)
+                .map_err(|e| CaptureError::bpf("tell the programs the names of files", e))?;
+            (*known, *place) = (table, other);
+        }
+        Ok(*place + 1)
     }
 
     fn attach_stubs(&mut self, plan: &Plan) -> Result<(), CaptureError> {
@@ -701,7 +728,7 @@ fn counter(map: &MapHandle, index: usize) -> Vec<u64> {
 }
 
 /// `struct config` as build.rs declares it.
-fn config_bytes(plan: &Plan, self_pid: u32) -> Vec<u8> {
+fn config_bytes(plan: &Plan, self_pid: u32, names: u32) -> Vec<u8> {
     let mut syscalls = [0u32; SYSCALLS];
     let mut socketcalls = [0u16; SOCKETCALLS];
     for row in EVENTS.iter().filter(|row| plan.captured.contains(row.event)) {
@@ -747,7 +774,7 @@ fn config_bytes(plan: &Plan, self_pid: u32) -> Vec<u8> {
     }
     bytes.extend(classes.iter().flat_map(|classes| classes.bits().to_ne_bytes()));
     bytes.extend(page_kb.to_ne_bytes());
-    bytes.extend(0u32.to_ne_bytes());
+    bytes.extend(names.to_ne_bytes());
     let requests = plan.requests();
     // Two words, the lower first.
     bytes.extend((requests as u32).to_ne_bytes());
@@ -933,6 +960,8 @@ mod tests {
             shown: [Event::Openat, Event::Connect].into_iter().collect(),
             captured: [Event::Openat, Event::Connect].into_iter().collect(),
             classes: [ClassSet::ALL; EVENT_COUNT],
+            named: [ClassSet::NONE; EVENT_COUNT],
+            names: None,
             params: [0; EVENT_COUNT],
             task: [0; EVENT_COUNT],
             environment: false,
@@ -943,7 +972,7 @@ mod tests {
             io_uring: None,
             controller: None,
         };
-        let bytes = config_bytes(&plan, 7);
+        let bytes = config_bytes(&plan, 7, 0);
         assert_eq!(bytes.len(), CONFIG_LEN);
         let slot = |nr: usize| u32::from_ne_bytes(*bytes[FIXED + 4 * nr..].first_chunk().unwrap());
         if cfg!(target_arch = "x86_64") {

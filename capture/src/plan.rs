@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lanner_schema::call_class::ClassSet;
 use lanner_schema::cgroup::Controller;
 use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventRow, EventSet, MAX_SNAPLEN, Needs, SNAPLEN};
 use lanner_schema::io_uring::{self, OPERATIONS, Operation};
+use lanner_schema::name_table::NameTable;
 use lanner_schema::seccomp;
 use lanner_schema::tier::Source;
 
@@ -93,6 +95,10 @@ pub struct Plan {
     pub captured: EventSet,
     /// Per event, the classes of calls that are captured; the programs drop the others.
     pub classes: [ClassSet; EVENT_COUNT],
+    /// Per event, those of them that are captured only where the names of what they open are of `names`.
+    pub named: [ClassSet; EVENT_COUNT],
+    /// The automaton that reads names; `None` while none are looked at.
+    pub names: Option<Arc<NameTable>>,
     /// Per event, the on-demand parameters that are read.
     pub params: [u32; EVENT_COUNT],
     /// Calls that failed are not captured.
@@ -311,6 +317,12 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
     let refused = tier == Tier::Trampoline
         && !config.drop_failed
         && host.types.functions.contains_key(SECURE_COMPUTING);
+    // Of what is opened tier C has the kernel's name from /proc, which its programs do not see.
+    let names = match needs.names.is_empty() || tier == Tier::Raw {
+        true => None,
+        false => NameTable::new(&needs.names.terms).map(Arc::new),
+    };
+    let (classes, named) = classes(needs, names.is_some());
     Ok(Plan {
         tier,
         reason: reason(tier, config.tier, &tiers),
@@ -323,7 +335,9 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         refused,
         shown,
         captured,
-        classes: classes(needs),
+        classes,
+        named,
+        names,
         params,
         task,
         environment: needs.environment,
@@ -338,17 +352,23 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
     })
 }
 
-/// What of each event is captured: what a rule can match, and all that the state follows.
-fn classes(needs: &Needs) -> [ClassSet; EVENT_COUNT] {
-    let mut classes = needs.classes;
-    for (row, classes) in EVENTS.iter().zip(&mut classes) {
+/// What of each event is captured: what a rule can match, and all that the state follows. And of that, what is captured by its
+/// names only.
+fn classes(needs: &Needs, by_name: bool) -> ([ClassSet; EVENT_COUNT], [ClassSet; EVENT_COUNT]) {
+    let (mut classes, mut named) = (needs.classes, [ClassSet::NONE; EVENT_COUNT]);
+    if by_name {
+        named = needs.names.classes;
+    }
+    for (row, (classes, named)) in EVENTS.iter().zip(classes.iter_mut().zip(&mut named)) {
         if is_followed(row.event) || !row.is_call() {
-            *classes = ClassSet::ALL;
+            (*classes, *named) = (ClassSet::ALL, ClassSet::NONE);
         } else if row.open_flags_arg().is_none() {
+            let whatever = classes.difference(*named).whatever_flags();
             *classes = classes.whatever_flags();
+            *named = classes.difference(whatever);
         }
     }
-    classes
+    (classes, named)
 }
 
 impl Plan {
@@ -426,16 +446,21 @@ impl fmt::Display for Plan {
             }
         )?;
         let (mut results, mut owners, mut flags) = (0, 0, 0);
+        let names = self
+            .captured
+            .iter()
+            .filter(|event| !self.named[*event as usize].is_empty())
+            .count();
         for (_, classes) in self.filtered() {
             results += usize::from(classes.minds_result());
             owners += usize::from(classes.minds_owner());
             flags += usize::from(classes.minds_flags());
         }
-        if results + owners + flags > 0 {
+        if results + owners + flags + names > 0 {
             write!(
                 f,
                 "; the kernel's side leaves out what no rule can match, by the result of {results} of them, by container or \
-                 host of {owners}, by what is opened for of {flags}"
+                 host of {owners}, by what is opened for of {flags}, by the names of files of {names}"
             )?;
         }
         if let Some(controller) = self.controller {

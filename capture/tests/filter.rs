@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,9 @@ use lanner_capture::{Capture, Config, Host, plan};
 use lanner_schema::call_class::{CallClass, ClassSet};
 use lanner_schema::cgroup::Hierarchy;
 use lanner_schema::container::{Container, ContainerTable, Learnt};
-use lanner_schema::event::{Event, Needs};
+use lanner_schema::event::{Event, Needs, param_index};
+use lanner_schema::name_table::NameTable;
+use lanner_schema::open_names::{Pattern, Piece, Term};
 use lanner_schema::view::ParamValue;
 
 /// Several captures at once would count each other's programs.
@@ -203,6 +205,160 @@ fn opens_pass_by_their_result_and_by_what_they_are_for() {
             }
         }
     }
+}
+
+/// The same, of whose opens only those are wanted that one of these terms holds for: the path as it was passed, and the name, as
+/// they are written here.
+fn needs_of_names(terms: &[(&str, &str)]) -> Needs {
+    let pattern = |text: &str| {
+        let piece = |byte| match byte {
+            b'*' => Piece::Run,
+            b'+' => Piece::Part,
+            byte => Piece::Byte(byte),
+        };
+        (!text.is_empty()).then(|| Pattern::new(text.bytes().map(piece)))
+    };
+    let mut needs = needs_of(|_| true);
+    for event in [Event::Open, Event::Openat] {
+        needs.names.classes[event as usize] = ClassSet::ALL;
+        needs.params[event as usize] |= 1 << param_index(event, "real_name");
+    }
+    let terms = terms.iter().map(|(raw, name)| Term {
+        raw: pattern(raw),
+        name: pattern(name),
+    });
+    needs.names.terms = terms.collect();
+    needs
+}
+
+#[test]
+fn opens_pass_by_the_names_that_were_asked_for_and_those_of_the_kernel() {
+    let Some(host) = host() else { return };
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    let long = ["x".repeat(200), "y".repeat(200)].join("/");
+    fs::create_dir_all(folder.join("box")).unwrap();
+    fs::create_dir_all(folder.join(&long)).unwrap();
+    for file in ["there", "wanted", "box/x", &format!("{long}/z")] {
+        fs::write(folder.join(file), "").unwrap();
+    }
+    for (link, to) in [("alias", "wanted"), ("named", "there"), ("bag", "box")] {
+        symlink(to, folder.join(link)).unwrap();
+    }
+    let inside = |name: &str| format!("{}/{name}", folder.display());
+    let needs = needs_of_names(&[
+        ("", &inside("wanted")),
+        ("", &inside("named")),
+        ("", "*/box/+"),
+        ("*bag/*", ""),
+    ]);
+    let script = format!(
+        ": < there; : < wanted; : < {0}/wanted; : < {0}/there; : < alias; : < named; (: < not_there); (: < box/none)
+         : < box/x; : < bag/x; cd box; : < x; cd ..; : < ./there; : < box/../there; : < {long}/z; : > made; : > box/made",
+        folder.display()
+    );
+    let long = format!("{long}/z");
+    let expected = [
+        "wanted", "wanted", "alias", "named", "box/none", "box/x", "bag/x", "box", "box/x", ".", "there",
+        "there", &long, "box/made",
+    ];
+    let (config, containers) = (Config::default(), ContainerTable::new());
+    // With other names before, and none in between.
+    let before = plan(&host, &needs_of_names(&[("", "*/there")]), &config).unwrap();
+    let mut capture = Capture::start(before, &config, &containers).unwrap();
+    capture.set_needs(&host, &needs_of(|_| true), &config).unwrap();
+    capture.set_needs(&host, &needs, &config).unwrap();
+    with_capture(&mut capture, &folder, |stage| {
+        let seen = stage.seen_of(&script);
+        let opened: Vec<&str> = expected
+            .iter()
+            .copied()
+            .filter(|name| !matches!(*name, "box" | "."))
+            .collect();
+        let seen: Vec<&str> = seen
+            .iter()
+            .map(String::as_str)
+            .filter(|name| !matches!(*name, "box" | ""))
+            .collect();
+        assert_eq!(seen, opened);
+    });
+}
+
+/// The kernel's side does with names what [`NameTable::passes`] does.
+#[test]
+fn what_passes_by_its_names_is_what_the_table_says() {
+    let Some(host) = host() else { return };
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    fs::create_dir_all(folder.join("a/b/a")).unwrap();
+    fs::create_dir_all(folder.join("b/a")).unwrap();
+    for file in ["f", "a/f", "a/b/f", "b/f", "b/a/.f"] {
+        fs::write(folder.join(file), "").unwrap();
+    }
+    for (link, to) in [
+        ("l", "a"),
+        ("a/l", "b/f"),
+        ("b/l", "../a"),
+        ("a/b/l", "/etc/hostname"),
+    ] {
+        symlink(to, folder.join(link)).unwrap();
+    }
+    let text = folder.display().to_string();
+    let needs = needs_of_names(&[
+        ("", "*/a/f"),
+        ("", &format!("{text}/b/+")),
+        ("*l/f*", &format!("{text}/a*")),
+        ("*/b/l", ""),
+        ("", "*.f"),
+    ]);
+    let table = NameTable::new(&needs.names.terms).unwrap();
+    let names = ["a", "b", "f", "l", "a", "b", ".f", "..", ".", "", "none"];
+    let (mut state, mut script, mut expected, mut passed) = (7u64, String::new(), Vec::new(), 0);
+    for _ in 0..400 {
+        let mut next = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize % below
+        };
+        let parts: Vec<&str> = (0..=next(4)).map(|_| names[next(names.len())]).collect();
+        let is_absolute = next(2) == 0;
+        let relative = parts.join("/");
+        if relative.is_empty() || relative.starts_with('/') {
+            continue;
+        }
+        let written = format!("{text}/{relative}");
+        let mut plain: Vec<&str> = Vec::new();
+        let mut is_inside = true;
+        for part in parts.into_iter().filter(|part| !matches!(*part, "" | ".")) {
+            match part {
+                ".." => is_inside &= plain.pop().is_some(),
+                part => plain.push(part),
+            }
+        }
+        if !is_inside || plain.is_empty() {
+            continue;
+        }
+        script.push_str(&format!(
+            "(: < {})\n",
+            if is_absolute { &written } else { &relative }
+        ));
+        let real = fs::File::open(&written)
+            .ok()
+            .map(|_| fs::canonicalize(&written).unwrap());
+        let real = real.as_ref().map(|real| real.as_os_str().as_encoded_bytes());
+        if table.passes(written.as_bytes(), real) {
+            expected.push(plain.join("/"));
+        } else {
+            passed += 1;
+        }
+    }
+    assert!(expected.len() > 50 && passed > 50, "{} {passed}", expected.len());
+    let (config, containers) = (Config::default(), ContainerTable::new());
+    let mut capture = Capture::start(plan(&host, &needs, &config).unwrap(), &config, &containers).unwrap();
+    with_capture(&mut capture, &folder, |stage| {
+        assert_eq!(stage.seen_of(&script), expected);
+    });
 }
 
 /// A cgroup of this test's, removed with what is below it.

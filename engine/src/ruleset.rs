@@ -199,7 +199,7 @@ impl Ruleset {
         needs.unnamed_io = of_host(needs.unnamed_io).difference(needs.events);
         let mut running: Vec<(u32, &Rule)> = (0u32..).zip(&rules).filter(|(_, rule)| rule.runs).collect();
         running.sort_by_key(|(_, rule)| rule.rank);
-        let classes = &mut needs.classes;
+        let (classes, names) = (&mut needs.classes, &mut needs.names);
         let by_source = (0..sources)
             .map(|source| {
                 let of_source = running
@@ -209,8 +209,13 @@ impl Ruleset {
                     of_source.map(|(index, rule)| (*index, &rule.program)).collect();
                 let programs = programs(EVENTS.iter().map(|row| row.event), &conditions);
                 let (programs, of_source): (Vec<_>, Vec<_>) = programs.into_iter().unzip();
-                for (all, of_source) in classes.iter_mut().zip(of_source) {
-                    *all = all.union(of_source);
+                for (event, of_source) in of_source.into_iter().enumerate() {
+                    let unnamed = classes[event]
+                        .difference(names.classes[event])
+                        .union(of_source.classes.difference(of_source.named));
+                    classes[event] = classes[event].union(of_source.classes);
+                    names.classes[event] = names.classes[event].union(of_source.named).difference(unnamed);
+                    names.terms.extend(of_source.terms);
                 }
                 programs
             })

@@ -145,6 +145,7 @@ impl Record {
             // Other rules may be shown the recording: of an event type it has every call.
             return Ok(Needs {
                 classes: Needs::default().classes,
+                names: Needs::default().names,
                 ..ruleset.needs().clone()
             });
         }

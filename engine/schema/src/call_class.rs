@@ -126,6 +126,12 @@ impl ClassSet {
         ClassSet(self.0 & other.0)
     }
 
+    /// Classes of this set that are not in the other.
+    #[must_use]
+    pub const fn difference(self, other: ClassSet) -> ClassSet {
+        ClassSet(self.0 & !other.0)
+    }
+
     /// The set for calls of which the kernel's side does not know the flags, or that have none: of such a call a class with
     /// any flags may be meant.
     #[must_use]

@@ -7,6 +7,7 @@
 use crate::call_class::ClassSet;
 use crate::descriptor::DescriptorKind;
 use crate::flags::FlagTable;
+use crate::open_names::OpenNames;
 use crate::task::TaskValue;
 
 mod numbered;
@@ -971,6 +972,8 @@ pub struct Needs {
     pub unnamed_io: EventSet,
     /// Per event, the classes of calls on which a rule can match. Only calls have classes.
     pub classes: [ClassSet; EVENT_COUNT],
+    /// Of those, the opens of which a rule can match only some, by their names.
+    pub names: OpenNames,
     /// Per event, the bit *n* set when a rule reads the on-demand parameter *n*.
     pub params: [u32; EVENT_COUNT],
     /// Per event, the bits of the [`TaskValue`]s a rule reads.
@@ -991,6 +994,7 @@ impl Needs {
             events: EventSet::all(),
             unnamed_io: EventSet::NONE,
             classes: [ClassSet::ALL; EVENT_COUNT],
+            names: OpenNames::NONE,
             params: [u32::MAX; EVENT_COUNT],
             task: [u32::MAX; EVENT_COUNT],
             environment: true,
@@ -1006,6 +1010,7 @@ impl Needs {
             events,
             unnamed_io,
             classes,
+            names,
             params,
             task,
             environment,
@@ -1014,9 +1019,15 @@ impl Needs {
         } = others;
         self.events = self.events.union(*events);
         self.unnamed_io = self.unnamed_io.union(*unnamed_io).difference(self.events);
-        for (all, theirs) in self.classes.iter_mut().zip(classes) {
+        // What either wants whatever its name is.
+        let unnamed = |classes: ClassSet, named: ClassSet| classes.difference(named);
+        for (event, (all, theirs)) in self.classes.iter_mut().zip(classes).enumerate() {
+            let (own, others) = (&mut self.names.classes[event], names.classes[event]);
+            let whatever = unnamed(*all, *own).union(unnamed(*theirs, others));
+            *own = own.union(others).difference(whatever);
             *all = all.union(*theirs);
         }
+        self.names.terms.extend(names.terms.iter().cloned());
         for (all, theirs) in [(&mut self.params, params), (&mut self.task, task)] {
             all.iter_mut().zip(theirs).for_each(|(bits, more)| *bits |= more);
         }
@@ -1032,6 +1043,7 @@ impl Default for Needs {
             events: EventSet::NONE,
             unnamed_io: EventSet::NONE,
             classes: [ClassSet::ALL; EVENT_COUNT],
+            names: OpenNames::NONE,
             params: [0; EVENT_COUNT],
             task: [0; EVENT_COUNT],
             environment: false,

@@ -7,6 +7,7 @@ use lanner_schema::flags::{FILE_FLAGS, O_ACCMODE, O_CREAT, O_F_CREATED};
 use lanner_schema::view::EventView;
 use proptest::prelude::*;
 
+use super::by_name::Passing;
 use super::random_events::random;
 use super::same_result_tests::condition;
 use super::{Program, Scratch, compile, parse, programs};
@@ -14,20 +15,20 @@ use crate::testing::Happening;
 use crate::{BUILT_IN_RULES, RulesFile, Settings, load};
 
 /// What of `event` passes the filter for these conditions.
-fn passing(conditions: &[Program], event: Event) -> ClassSet {
+pub(super) fn passing(conditions: &[Program], event: Event) -> Passing {
     let conditions = (0..).zip(conditions);
     let conditions: Vec<(u32, &Program)> = conditions
         .filter(|(_, program)| program.events().contains(event))
         .collect();
-    programs([event].into_iter(), &conditions)[0].1
+    programs([event].into_iter(), &conditions).remove(0).1
 }
 
 fn classes(text: &str, event: Event) -> ClassSet {
-    passing(&[compile(&parse(text).unwrap()).unwrap()], event)
+    passing(&[compile(&parse(text).unwrap()).unwrap()], event).classes
 }
 
 /// The classes that an event may be of, for the kernel's side: one, where its parameters are there.
-fn of(view: &EventView<'_>) -> ClassSet {
+pub(super) fn of(view: &EventView<'_>) -> ClassSet {
     let row = view.event.row();
     let in_container = matches!(view.owner, Owner::Container(_));
     let result = row.result().map(|index| view.wire.number(index));
@@ -63,7 +64,7 @@ fn check_event(programs: &[Program], view: &EventView<'_>, texts: &str) -> Resul
     let matching = on_it
         .iter()
         .any(|program| program.matches(view, &mut Scratch::new()));
-    let passes = passing(programs, view.event).intersection(of(view));
+    let passes = passing(programs, view.event).classes.intersection(of(view));
     prop_assert!(!matching || !passes.is_empty(), "{texts}\n{view:?}");
     Ok(())
 }
@@ -149,7 +150,7 @@ fn decided() -> impl Strategy<Value = String> {
 }
 
 /// The same, combined.
-fn combined() -> impl Strategy<Value = String> {
+pub(super) fn combined() -> impl Strategy<Value = String> {
     decided().prop_recursive(4, 16, 4, |inner| {
         prop_oneof![
             2 => proptest::collection::vec(inner.clone(), 2..4).prop_map(|c| format!("({})", c.join(" and "))),
@@ -159,7 +160,7 @@ fn combined() -> impl Strategy<Value = String> {
     })
 }
 
-fn compiled(texts: &[String]) -> Vec<Program> {
+pub(super) fn compiled(texts: &[String]) -> Vec<Program> {
     let parsed = texts.iter().filter_map(|text| parse(text).ok());
     parsed.filter_map(|expr| compile(&expr).ok()).collect()
 }

@@ -1,14 +1,16 @@
-//! The programs of many types of events: types on which conditions come to the same share one. And the classes of calls of
-//! each type on which any of the conditions can be true.
+//! The programs of many types of events: types on which conditions come to the same share one. And the calls of each type on
+//! which any of the conditions can be true.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use lanner_schema::call_class::ClassSet;
-use lanner_schema::event::Event;
+use lanner_schema::event::{Event, EventSet};
+use lanner_schema::open_names::OpenNames;
 
 use super::by_class::{self, ByClass, Possible};
 use super::by_event;
+use super::by_name::{self, Passing};
 use super::event_program::EventProgram;
 use super::node::{ByText, CheckNode, Node};
 use super::program::Program;
@@ -25,12 +27,12 @@ struct Signature {
     built: Vec<bool>,
 }
 
-/// Programs for `events`, in their order, of conditions that are given in order and named; and the classes of calls outside
-/// of which none of them is true.
+/// Programs for `events`, in their order, of conditions that are given in order and named; and the calls besides which none of
+/// them is true.
 pub(crate) fn programs(
     events: impl Iterator<Item = Event>,
     conditions: &[(u32, &Program)],
-) -> Vec<(Arc<EventProgram>, ClassSet)> {
+) -> Vec<(Arc<EventProgram>, Passing)> {
     // Every check once, and which of them each condition has.
     #[allow(clippy::mutable_key_type)] // the text by which checks are compared never changes
     let mut names: QuickMap<ByText, u32> = QuickMap::default();
@@ -59,7 +61,8 @@ pub(crate) fn programs(
         })
         .collect();
     let mut known: HashMap<Signature, Arc<EventProgram>> = HashMap::new();
-    let mut known_classes: HashMap<(*const EventProgram, Vec<Possible>), ClassSet> = HashMap::new();
+    let with_names: EventSet = OpenNames::events().collect();
+    let mut known_passing: HashMap<(*const EventProgram, bool, Vec<Possible>), Passing> = HashMap::new();
     let mut program = |event: Event| {
         let on_it = (0u32..)
             .zip(conditions)
@@ -104,15 +107,20 @@ pub(crate) fn programs(
             let at = place.and_then(|place| needed.binary_search(place).ok());
             at.map_or(Possible::UNKNOWN, |at| possible[at])
         };
-        let classes = *known_classes
-            .entry((Arc::as_ptr(&program), possible.clone()))
+        let has_names = with_names.contains(event);
+        let passing = known_passing
+            .entry((Arc::as_ptr(&program), has_names, possible.clone()))
             .or_insert_with(|| {
-                let yes = of_event
-                    .iter()
-                    .map(|(_, program)| by_class::of(&program.root, &of_check).yes);
-                yes.fold(ClassSet::NONE, ClassSet::union)
-            });
-        (program, classes)
+                let roots = of_event.iter().map(|(_, program)| &program.root);
+                if has_names {
+                    let passing = roots.map(|root| by_name::of(root, &of_check));
+                    return passing.fold(Passing::NONE, Passing::either);
+                }
+                let yes = roots.map(|root| by_class::of(root, &of_check).yes);
+                Passing::whatever(yes.fold(ClassSet::NONE, ClassSet::union))
+            })
+            .clone();
+        (program, passing)
     };
     events.map(&mut program).collect()
 }

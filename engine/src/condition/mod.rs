@@ -5,6 +5,7 @@ mod atom;
 mod block;
 mod by_class;
 mod by_event;
+mod by_name;
 mod by_result;
 mod by_type;
 mod call;
@@ -55,6 +56,8 @@ pub const MAX_DEPTH: usize = 1000;
 
 #[cfg(test)]
 mod by_class_tests;
+#[cfg(test)]
+mod by_name_tests;
 #[cfg(test)]
 mod index_tests;
 #[cfg(test)]

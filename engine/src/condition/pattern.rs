@@ -1,5 +1,6 @@
 //! Shell patterns on bytes, and sets of paths.
 
+use lanner_schema::open_names::Piece;
 use memchr::memchr_iter;
 
 use super::matcher::begins;
@@ -146,6 +147,16 @@ impl Glob {
             _ if self.suffix.len() == longest => Some(Literal::End(self.suffix.clone())),
             _ => Some(Literal::Inside(inside)),
         }
+    }
+
+    /// Pieces that everything it matches consists of; `None` when case is ignored.
+    pub(super) fn pieces(&self) -> Option<Vec<Piece>> {
+        let piece = |token: &Token| match token {
+            Token::Byte(byte) => Piece::Byte(*byte),
+            Token::Any | Token::Class { .. } => Piece::One,
+            Token::Star => Piece::Run,
+        };
+        (!self.fold).then(|| self.tokens.iter().map(piece).collect())
     }
 
     /// True when it has no special characters.

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/*
+ * Opens by their names: those that no rule can match leave before a record of them is sent. User space makes an automaton of
+ * what the rules look for (name_table.rs), and the paths of a call are read by it as they are written into the record. It reads
+ * a path from its end to its beginning, because the names of kernel objects come the leaf first.
+ */
+#pragma once
+
+#include "record.h"
+
+#define NAME_READ_MAX 256 /* longer ones pass: the longest name, and most paths */
+#define NAME_NOT_KNOWN 0x100 /* the kernel's name is not in the record */
+
+/*
+ * What is wanted by name and the automaton, which belong together: so that they change together. A state is the place of its
+ * first cell, which has what is said of a path that ends there (NAME_*).
+ */
+struct name_table {
+	__u64 named[ROWS]; /* by row, the classes of calls that are wanted by certain names only */
+	__u8 classes[256]; /* by byte, the cell of a state with the next one */
+	__u32 start;
+	__u16 cells[NAME_CELLS];
+};
+
+/* The one that is in use, and the one that user space fills for the next rules. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct name_table);
+} name_tables SEC(".maps");
+
+static __always_inline const struct name_table *names__table(__u32 names)
+{
+	__u32 which = names - 1;
+
+	return bpf_map_lookup_elem(&name_tables, &which);
+}
+
+/*
+ * The state after these bytes of the record, the last of them first, and after a slash where one is meant to be before them.
+ * State 0 stays what it is: everything passes. Also a global function (put_components()).
+ */
+__noinline int name__read(__u32 in, __u64 start, __u32 len, __u32 state, __u32 has_slash)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &in);
+	const struct name_table *table = s ? names__table(s->names) : NULL;
+
+	if (!table || len > NAME_READ_MAX)
+		return 0;
+	for (__u32 i = 0; i < NAME_READ_MAX; i++) {
+		__u64 at = start + len - 1 - i;
+		__u8 byte;
+
+		if (i >= len)
+			break;
+		barrier_var(at);
+		byte = s->buf[HEADER_LEN + (at & DATA_MASK)];
+		state = table->cells[(state + table->classes[byte]) & (NAME_CELLS - 1)];
+	}
+	if (has_slash)
+		state = table->cells[(state + table->classes['/']) & (NAME_CELLS - 1)];
+	return state;
+}
+
+/* Begins to read a path; names are read (path.h) until it ends. */
+static __always_inline void names__begin(struct scratch *s)
+{
+	const struct name_table *table = names__table(s->names);
+
+	s->name_state = table ? table->start : 0;
+}
+
+/* What is said of the path that was read. */
+static __always_inline __u32 names__end(struct scratch *s)
+{
+	const struct name_table *table = names__table(s->names);
+	__u32 state = s->name_state;
+
+	s->name_state = 0;
+	return table ? table->cells[state & (NAME_CELLS - 1)] : NAME_PASSES;
+}
+
+/* True unless no rule can match an open that goes by these names. */
+static __always_inline bool names__pass(struct scratch *s)
+{
+	__u32 requested = s->requested_name, real = s->real_name;
+
+	if (requested & NAME_PASSES || real & NAME_PASSES)
+		return true;
+	if (real & NAME_NOT_KNOWN && requested & NAME_UNLESS_REAL)
+		return true;
+	return requested & NAME_RAW && (requested | real) & NAME_WITH_RAW;
+}

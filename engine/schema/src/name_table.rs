@@ -1,0 +1,398 @@
+//! The automaton by which the kernel's side tells opens that no rule can match ([`crate::open_names`]): a table of states.
+//!
+//! It reads an absolute path from its end to its beginning, which is how the kernel's side meets the names of its objects: the
+//! leaf first. bpf/names.h does what [`NameTable::passes`] does.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::open_names::{Pattern, Piece, Term};
+
+/// Cells of a table, a power of two.
+pub const NAME_CELLS: usize = 1 << 15;
+/// An open one of whose names this is said of passes.
+pub const NAME_PASSES: u8 = 1;
+/// Of a path that was passed: where a name has [`NAME_WITH_RAW`] the open passes.
+pub const NAME_RAW: u8 = 2;
+/// See [`NAME_RAW`].
+pub const NAME_WITH_RAW: u8 = 4;
+/// Of a path that was passed: the open passes when the kernel's name of what it opened is not known. User space may know it.
+pub const NAME_UNLESS_REAL: u8 = 8;
+
+/// The state in which everything passes, whatever is still read.
+const PASSES: u16 = 0;
+/// Most bytes that a pattern names: fewer and fewer, until the table is large enough.
+const BYTES: [usize; 5] = [256, 32, 16, 10, 6];
+/// Patterns of so many pieces together are not tried.
+const PIECES: usize = 1 << 16;
+
+/// A table of states. What is said of a path is in the first cell of the state that it leads to, and in the others the states
+/// that bytes lead on to.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NameTable {
+    /// By byte, the cell of a state.
+    classes: [u8; 256],
+    /// The first cells of states follow each other with so many between them.
+    cells: Vec<u16>,
+    /// The state before anything is read.
+    start: u16,
+}
+
+impl NameTable {
+    /// A table for these terms; `None` when they need more than fits.
+    pub fn new(terms: &BTreeSet<Term>) -> Option<NameTable> {
+        BYTES.iter().find_map(|most| {
+            let mut patterns = BTreeSet::new();
+            let mut add = |of: &Pattern, said| patterns.insert((of.with_bytes(*most), said));
+            for term in terms {
+                match (&term.raw, &term.name) {
+                    (None, None) => return None,
+                    (Some(one), None) | (None, Some(one)) => add(one, NAME_PASSES),
+                    (Some(raw), Some(name)) => {
+                        add(raw, NAME_RAW);
+                        add(name, NAME_WITH_RAW)
+                    }
+                };
+            }
+            // Paths that are not the names they lead to as they are written.
+            for text in ["*//*", "*/./*", "*/../*", "*/.", "*/..", "*/", ""] {
+                add(&written(text), NAME_PASSES);
+            }
+            // Those through the links of /proc.
+            for text in ["/proc/*", "/dev/fd/*"] {
+                add(&written(text), NAME_UNLESS_REAL);
+            }
+            Build::new(&patterns)?.table()
+        })
+    }
+
+    /// The table as the programs have it: the classes of bytes, the first state, the cells.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = self.classes.to_vec();
+        bytes.extend(u32::from(self.start).to_ne_bytes());
+        bytes.extend(self.cells.iter().flat_map(|cell| cell.to_ne_bytes()));
+        bytes.resize(256 + 4 + 2 * NAME_CELLS, 0);
+        bytes
+    }
+
+    /// How many cells of [`NAME_CELLS`] it takes.
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// False: there is a state before anything is read.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// What is said of a path.
+    fn said(&self, path: &[u8]) -> u8 {
+        let cell = |state: u16, cell: u8| self.cells.get(usize::from(state) + usize::from(cell)).copied();
+        let next = |state, byte: &u8| cell(state, self.classes[usize::from(*byte)]).unwrap_or(PASSES);
+        let state = path.iter().rev().fold(self.start, next);
+        cell(state, 0)
+            .and_then(|said| said.try_into().ok())
+            .unwrap_or(NAME_PASSES)
+    }
+
+    /// True unless no rule can match an open of the path `requested`, made absolute as it is written, that opened what the kernel
+    /// calls `real`.
+    pub fn passes(&self, requested: &[u8], real: Option<&[u8]>) -> bool {
+        let requested = self.said(requested);
+        let (said, unknown) = match real {
+            Some(real) => (self.said(real), 0),
+            None => (0, NAME_UNLESS_REAL),
+        };
+        requested & (NAME_PASSES | unknown) != 0
+            || said & NAME_PASSES != 0
+            || (requested & NAME_RAW != 0 && (requested | said) & NAME_WITH_RAW != 0)
+    }
+}
+
+impl std::fmt::Debug for NameTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NameTable")
+            .field("cells", &self.cells.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A pattern as it is written here: `*` is any bytes.
+fn written(text: &str) -> Pattern {
+    Pattern::new(text.bytes().map(|byte| match byte {
+        b'*' => Piece::Run,
+        byte => Piece::Byte(byte),
+    }))
+}
+
+/// A place in a pattern that is read from its end, of all patterns together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Piece(Piece),
+    /// The last of a pattern, and any text may follow.
+    Rest,
+    End,
+}
+
+/// Where a text may have led to: places in patterns, and what is said whatever follows.
+type State = (Vec<u32>, u8);
+
+struct Build {
+    places: Vec<Place>,
+    /// What is said of the pattern that a place is in.
+    says: Vec<u8>,
+    classes: [u8; 256],
+    /// A byte of each class.
+    bytes: Vec<u8>,
+    start: Vec<u32>,
+}
+
+impl Build {
+    fn new(patterns: &BTreeSet<(Pattern, u8)>) -> Option<Build> {
+        let (mut places, mut says, mut start) = (Vec::new(), Vec::new(), Vec::new());
+        for (pattern, said) in patterns {
+            start.push(u32::try_from(places.len()).ok()?);
+            let (first, others) = match pattern.pieces().split_first() {
+                Some((Piece::Run, others)) => (Place::Rest, others),
+                _ => (Place::End, pattern.pieces()),
+            };
+            places.extend(
+                others
+                    .iter()
+                    .rev()
+                    .map(|piece| Place::Piece(*piece))
+                    .chain([first]),
+            );
+            says.resize(places.len(), *said);
+        }
+        if places.len() > PIECES {
+            return None;
+        }
+        let named: BTreeSet<u8> = places
+            .iter()
+            .filter_map(|place| match place {
+                Place::Piece(Piece::Byte(byte)) => Some(*byte),
+                _ => None,
+            })
+            .chain([b'/'])
+            .collect();
+        let mut classes = [0; 256];
+        let mut bytes = Vec::new();
+        for byte in &named {
+            bytes.push(*byte);
+            classes[usize::from(*byte)] = u8::try_from(bytes.len()).ok()?;
+        }
+        if let Some(other) = (0..=u8::MAX).find(|byte| !named.contains(byte)) {
+            bytes.push(other);
+            let class = u8::try_from(bytes.len()).ok()?;
+            classes
+                .iter_mut()
+                .filter(|of| **of == 0)
+                .for_each(|of| *of = class);
+        }
+        Some(Build {
+            places,
+            says,
+            classes,
+            bytes,
+            start,
+        })
+    }
+
+    /// Adds a place, and those behind it that the same text leads to.
+    fn reach(&self, mut at: u32, places: &mut Vec<u32>, said: &mut u8) {
+        loop {
+            match self.places[at as usize] {
+                Place::Rest => {
+                    *said |= self.says[at as usize];
+                    return;
+                }
+                Place::Piece(Piece::Part | Piece::Run) => {
+                    places.push(at);
+                    at += 1;
+                }
+                _ => return places.push(at),
+            }
+        }
+    }
+
+    /// `None` where everything passes.
+    fn state(&self, mut places: Vec<u32>, said: u8) -> Option<State> {
+        if said & NAME_PASSES != 0 {
+            return None;
+        }
+        // What more these could say is said.
+        places.retain(|at| self.says[*at as usize] & !said != 0);
+        places.sort_unstable();
+        places.dedup();
+        Some((places, said))
+    }
+
+    fn next(&self, (places, said): &State, byte: u8) -> Option<State> {
+        let (mut next, mut said) = (Vec::new(), *said);
+        for at in places {
+            match self.places[*at as usize] {
+                Place::Piece(Piece::Byte(wanted)) if wanted == byte => {
+                    self.reach(at + 1, &mut next, &mut said)
+                }
+                Place::Piece(Piece::One) => self.reach(at + 1, &mut next, &mut said),
+                Place::Piece(Piece::Part) if byte != b'/' => self.reach(*at, &mut next, &mut said),
+                Place::Piece(Piece::Run) => self.reach(*at, &mut next, &mut said),
+                _ => {}
+            }
+        }
+        self.state(next, said)
+    }
+
+    fn table(&self) -> Option<NameTable> {
+        let width = self.bytes.len() + 1;
+        let mut cells = vec![0u16; width];
+        cells[0] = NAME_PASSES.into();
+        let mut known: HashMap<State, u16> = HashMap::new();
+        let mut left: Vec<(State, u16)> = Vec::new();
+        let mut name = |state: Option<State>, cells: &mut Vec<u16>, left: &mut Vec<(State, u16)>| {
+            let Some(state) = state else {
+                return Some(PASSES);
+            };
+            if let Some(known) = known.get(&state) {
+                return Some(*known);
+            }
+            let at = cells.len();
+            if at + width > NAME_CELLS {
+                return None;
+            }
+            cells.resize(at + width, 0);
+            let ends = state
+                .0
+                .iter()
+                .filter(|at| self.places[**at as usize] == Place::End);
+            let said = ends.fold(state.1, |said, at| said | self.says[*at as usize]);
+            cells[at] = said.into();
+            let at = u16::try_from(at).ok()?;
+            known.insert(state.clone(), at);
+            left.push((state, at));
+            Some(at)
+        };
+        let (mut places, mut said) = (Vec::new(), 0);
+        for at in &self.start {
+            self.reach(*at, &mut places, &mut said);
+        }
+        let start = name(self.state(places, said), &mut cells, &mut left)?;
+        while let Some((state, at)) = left.pop() {
+            for (class, byte) in (1..).zip(&self.bytes) {
+                let next = name(self.next(&state, *byte), &mut cells, &mut left)?;
+                cells[usize::from(at) + class] = next;
+            }
+        }
+        Some(NameTable {
+            classes: self.classes,
+            cells,
+            start,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::open_names::tests::{pattern, texts};
+
+    fn term(raw: &str, name: &str) -> Term {
+        let of = |text: &str| (!text.is_empty()).then(|| pattern(text));
+        Term {
+            raw: of(raw),
+            name: of(name),
+        }
+    }
+
+    fn table(terms: &[Term]) -> NameTable {
+        NameTable::new(&terms.iter().cloned().collect()).unwrap()
+    }
+
+    #[test]
+    fn what_a_term_holds_for_passes_and_of_the_rest_what_is_not_as_it_is_written() {
+        let sets: [&[Term]; 5] = [
+            &[term("", "/a"), term("", "/a/b+")],
+            &[term("", "/a*"), term("", "*b")],
+            &[term("*a", "/b*"), term("", "/b/a?a")],
+            &[term("*ab*", ""), term("", "*a/*b")],
+            &[term("*b*", "*a"), term("*/a", "/a+")],
+        ];
+        let texts = texts(b"ab/", 5);
+        let plain = |text: &&Vec<u8>| {
+            text.starts_with(b"/") && !text.ends_with(b"/") && !text.windows(2).any(|two| two == b"//")
+        };
+        for terms in sets {
+            let table = table(terms);
+            let is_of_names = terms.iter().all(|term| term.raw.is_none());
+            for text in &texts {
+                let reals = texts.iter().filter(plain).take(40).map(|real| Some(&real[..]));
+                for real in reals.chain([None]) {
+                    let wanted = terms.iter().any(|term| term.matches(text, real));
+                    let passes = table.passes(text, real);
+                    assert!(passes || !wanted, "{terms:?} {text:?} {real:?}");
+                    if is_of_names && plain(&text) {
+                        assert_eq!(passes, wanted, "{terms:?} {text:?} {real:?}");
+                    }
+                }
+            }
+        }
+        // As somebody goes up who is then somewhere else.
+        let up = table(&[term("*../*", "/etc/*"), term("", "/b")]);
+        assert!(!up.passes(b"/etc/x", Some(b"/etc/y")) && up.passes(b"/a../x", Some(b"/etc/y")));
+        assert!(!up.passes(b"/a../x", Some(b"/a/x")) && up.passes(b"/a../x", Some(b"/b")));
+    }
+
+    #[test]
+    fn what_is_not_a_name_as_it_is_written_passes() {
+        let table = table(&[term("", "/etc/shadow")]);
+        for path in [
+            "/etc/./x",
+            "/etc/../x",
+            "/x/..",
+            "/x/.",
+            "/x/",
+            "/",
+            "",
+            "/a//b",
+            "//a",
+            "/etc/shadow",
+        ] {
+            assert!(table.passes(path.as_bytes(), Some(b"/x")), "{path}");
+            assert!(table.passes(b"/x", Some(path.as_bytes())), "{path}");
+        }
+        for path in [
+            "/etc/shadow-",
+            "/x/.y",
+            "/x/..y",
+            "/x/y.",
+            "/x/y..",
+            "/proc/self/fd/3",
+            "/etc/x/shadow",
+        ] {
+            assert!(!table.passes(path.as_bytes(), Some(b"/x")), "{path}");
+        }
+        for path in ["/proc/self/fd/3", "/dev/fd/3", "/proc/1/root/x"] {
+            assert!(table.passes(path.as_bytes(), None), "{path}");
+        }
+        assert!(!table.passes(b"/process", None));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_kept_by_its_end_or_its_beginning() {
+        let many: Vec<Term> = (0..4000)
+            .map(|n| term("", &format!("/usr/share/{n:x}/some/where/file{}", n % 7)))
+            .collect();
+        let of_many = table(&many);
+        assert!(of_many.passes(b"/usr/share/1f/some/where/file3", None));
+        assert!(!of_many.passes(b"/usr/share/1f/some/where/files", None));
+        let too_many: Vec<Term> = (0..4000u32)
+            .map(|n| term("", &format!("/x/{:x}", n.wrapping_mul(0x9e37_79b9))))
+            .collect();
+        assert_eq!(NameTable::new(&too_many.into_iter().collect()), None);
+        assert_eq!(
+            NameTable::new(&[term("", "")].into_iter().collect()),
+            None,
+            "whatever it is called"
+        );
+    }
+}

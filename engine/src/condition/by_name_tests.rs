@@ -1,0 +1,352 @@
+//! No open that a rule matches is left out for its names, and those that no rule can match are.
+
+use std::collections::BTreeSet;
+
+use lanner_schema::call_class::ClassSet;
+use lanner_schema::descriptor::Descriptor;
+use lanner_schema::event::Event;
+use lanner_schema::name_table::NameTable;
+use lanner_schema::open_names::OpenNames;
+use lanner_schema::view::{EventView, NameSet, Names, ResolvedPath};
+use proptest::prelude::*;
+
+use super::by_class_tests::{combined, compiled, of, passing};
+use super::random_events::random;
+use super::same_result_tests::{condition, stock_rules};
+use super::{Program, Scratch};
+use crate::testing::Happening;
+use crate::{BUILT_IN_RULES, RulesFile, Settings, load};
+
+/// Whether an open of these classes, called so, passes: what the kernel's side does.
+fn lets_pass(
+    classes: ClassSet,
+    named: ClassSet,
+    table: Option<&NameTable>,
+    of_call: ClassSet,
+    (requested, real): (&[u8], Option<&[u8]>),
+) -> bool {
+    let of_call = of_call.intersection(classes);
+    !of_call.is_empty()
+        && (!of_call.difference(named).is_empty() || table.is_none_or(|table| table.passes(requested, real)))
+}
+
+/// An open: the directory it starts from, the path that was passed, and what it opened.
+#[derive(Debug, Clone)]
+struct Open {
+    base: &'static str,
+    raw: String,
+    real: Option<String>,
+    flags: u64,
+    result: i64,
+}
+
+impl Open {
+    /// The path as the kernel's side reads it.
+    fn as_written(&self) -> String {
+        match self.raw.starts_with('/') {
+            true => self.raw.clone(),
+            false => format!("{}/{}", self.base.trim_end_matches('/'), self.raw),
+        }
+    }
+
+    /// As capture makes it absolute.
+    fn requested(&self) -> String {
+        let written = self.as_written();
+        let mut names: Vec<&str> = Vec::new();
+        for name in written.split('/') {
+            match name {
+                "" | "." => {}
+                ".." => drop(names.pop()),
+                name => names.push(name),
+            }
+        }
+        format!("/{}", names.join("/"))
+    }
+
+    /// What is known to the kernel's side: what a link of /proc leads to is not where the call failed.
+    fn known_real(&self) -> Option<&[u8]> {
+        let known = self.real.as_deref().filter(|_| !self.raw.starts_with("/proc/"));
+        known.map(str::as_bytes)
+    }
+
+    fn view<T>(&self, look: impl FnOnce(&EventView<'_>) -> T) -> T {
+        let requested = self.requested();
+        let paths = |path| [ResolvedPath { param: 2, path }];
+        let (own, others) = (
+            paths(requested.as_bytes()),
+            self.real.as_ref().map(|real| paths(real.as_bytes())),
+        );
+        Happening::openat(b"/", self.flags, self.result).view(|view| {
+            let descriptor = |path| Descriptor {
+                path: Some(path),
+                raw_path: Some(self.raw.as_bytes()),
+                ..*view.descriptor.unwrap()
+            };
+            let (descriptor, real) = (
+                descriptor(own[0].path),
+                others.map(|paths| descriptor(paths[0].path)),
+            );
+            let names = match (&others, &real) {
+                (Some(paths), Some(descriptor)) => Names::Requested(NameSet {
+                    paths,
+                    descriptor: Some(descriptor),
+                }),
+                _ => Names::Agree,
+            };
+            look(&EventView {
+                paths: &own,
+                descriptor: Some(&descriptor),
+                names,
+                ..*view
+            })
+        })
+    }
+}
+
+fn path() -> impl Strategy<Value = String> {
+    let name = proptest::sample::select(vec![
+        "etc", "shadow", "a", "b", ".ssh", "..", ".", "", "x..", "id_rsa", "proc", "pam.d", "log",
+    ]);
+    let names = proptest::collection::vec(name, 1..5);
+    (any::<bool>(), names).prop_map(|(absolute, names)| {
+        let path = names.join("/");
+        if absolute { format!("/{path}") } else { path }
+    })
+}
+
+fn opens() -> impl Strategy<Value = Open> {
+    let real = proptest::option::of(path());
+    (
+        proptest::sample::select(vec!["/", "/a", "/etc/pam.d"]),
+        path(),
+        real,
+        0..4u64,
+        proptest::sample::select(vec![3, -2]),
+    )
+        .prop_map(|(base, raw, real, flags, result)| {
+            let real = real.map(|raw| {
+                let real = Open {
+                    base,
+                    raw,
+                    real: None,
+                    flags,
+                    result,
+                };
+                real.requested()
+            });
+            Open {
+                base,
+                raw,
+                real,
+                flags,
+                result,
+            }
+        })
+}
+
+/// Checks of names.
+fn of_names() -> impl Strategy<Value = String> {
+    let texts = vec![
+        "/",
+        "/etc",
+        "/etc/",
+        "/etc/shadow",
+        "shadow",
+        "/a/b",
+        "a",
+        "b",
+        "/etc/pam.d",
+        "../",
+        "..",
+        ".ssh",
+        "/.ssh/",
+        "id_rsa",
+        "*/etc/*",
+        "/[ab]*",
+        "?a?",
+        "/a/?",
+        "x",
+        "/x../a",
+        "",
+    ];
+    let text = proptest::sample::select(texts);
+    let field = proptest::sample::select(vec!["fd.name", "fd.nameraw", "fd.directory", "fd.filename"]);
+    let op = proptest::sample::select(vec![
+        "=",
+        "!=",
+        "startswith",
+        "endswith",
+        "contains",
+        "glob",
+        "icontains",
+        "iglob",
+    ]);
+    let one =
+        (field.clone(), op, text.clone()).prop_map(|(field, op, text)| format!("{field} {op} '{text}'"));
+    let list = (
+        field,
+        proptest::sample::select(vec![
+            "in",
+            "pmatch",
+            "= anyof",
+            "= oneof",
+            "contains allof",
+            "startswith anyof",
+            "contains anyof",
+            "glob allof",
+            "!= allof",
+        ]),
+        proptest::collection::vec(text, 1..4),
+    )
+        .prop_map(|(field, op, texts)| {
+            let texts: Vec<String> = texts.iter().map(|text| format!("'{text}'")).collect();
+            format!("{field} {op} ({})", texts.join(", "))
+        });
+    prop_oneof![3 => one, 2 => list]
+}
+
+fn named() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![4 => of_names(), 1 => combined()];
+    leaf.prop_recursive(4, 16, 4, |inner| {
+        prop_oneof![
+            3 => proptest::collection::vec(inner.clone(), 2..4).prop_map(|c| format!("({})", c.join(" and "))),
+            2 => proptest::collection::vec(inner.clone(), 2..4).prop_map(|c| format!("({})", c.join(" or "))),
+            1 => inner.prop_map(|c| format!("not ({c})")),
+        ]
+    })
+}
+
+fn matches(programs: &[Program], view: &EventView<'_>) -> bool {
+    let on_it = |program: &&Program| program.events().contains(view.event);
+    let other = view.by_other_names();
+    programs.iter().filter(on_it).any(|program| {
+        program.matches(view, &mut Scratch::new())
+            || other
+                .as_ref()
+                .is_some_and(|other| program.matches(other, &mut Scratch::new()))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn rules_about_names_match_no_open_that_is_left_out(
+        texts in proptest::collection::vec(named(), 1..4),
+        opens in proptest::collection::vec(opens(), 1..32),
+    ) {
+        let programs = compiled(&texts);
+        let passing = passing(&programs, Event::Openat);
+        let terms: BTreeSet<_> = passing.terms.iter().cloned().collect();
+        let table = NameTable::new(&terms);
+        for open in opens {
+            let written = open.as_written();
+            open.view(|view| {
+                let names = (written.as_bytes(), open.known_real());
+                let passes = lets_pass(passing.classes, passing.named, table.as_ref(), of(view), names);
+                prop_assert!(passes || !matches(&programs, view), "{}\n{open:?}", texts.join("\n"));
+                Ok(())
+            })?;
+        }
+    }
+
+    #[test]
+    fn random_rules_match_no_open_that_is_left_out(
+        texts in proptest::collection::vec(condition(), 1..4),
+        events in proptest::collection::vec(random(), 1..24),
+    ) {
+        let programs = compiled(&texts);
+        let with_names: Vec<Event> = OpenNames::events().collect();
+        for random in &events {
+            random.view(|view| {
+                if !with_names.contains(&view.event) {
+                    return Ok(());
+                }
+                let passing = passing(&programs, view.event);
+                let table = NameTable::new(&passing.terms.into_iter().collect());
+                let path_of = |view: &EventView<'_>| view.descriptor.and_then(|fd| Some(fd.path?.to_vec()));
+                // Without what was asked for the kernel's side lets it pass.
+                let Some(requested) = path_of(view) else { return Ok(()) };
+                let real = view.by_other_names().and_then(|other| path_of(&other));
+                let names = (&requested[..], real.as_deref());
+                let passes = lets_pass(passing.classes, passing.named, table.as_ref(), of(view), names);
+                prop_assert!(passes || !matches(&programs, view), "{}\n{view:?}", texts.join("\n"));
+                Ok(())
+            })?;
+        }
+    }
+}
+
+/// What passes of opens to read on the host, for a file of rules.
+fn reads_that_pass(name: &str, text: String, paths: &[(&str, Option<&str>)]) -> Vec<bool> {
+    let file = RulesFile {
+        name: name.into(),
+        text,
+    };
+    let ruleset = load(&[file], &Settings::default()).ruleset.unwrap();
+    let needs = ruleset.needs();
+    let table = NameTable::new(&needs.names.terms);
+    let at = Event::Openat as usize;
+    let pass = |(requested, real): &(&str, Option<&str>)| {
+        let result = if real.is_some() { 3 } else { -2 };
+        Happening::openat(requested.as_bytes(), 0, result).view(|view| {
+            let names = (requested.as_bytes(), real.map(str::as_bytes));
+            lets_pass(
+                needs.classes[at],
+                needs.names.classes[at],
+                table.as_ref(),
+                of(view),
+                names,
+            )
+        })
+    };
+    paths.iter().map(pass).collect()
+}
+
+#[test]
+fn of_falcos_rules_and_ours_only_what_they_look_for_passes() {
+    let wanted = [
+        ("/etc/shadow", Some("/etc/shadow")),
+        ("/tmp/link", Some("/etc/shadow")),
+        ("/etc/pam.d/x", Some("/etc/pam.d/x")),
+    ];
+    let others = [
+        ("/usr/share/zoneinfo/UTC", Some("/usr/share/zoneinfo/Etc/UTC")),
+        (
+            "/lib/x86_64-linux-gnu/libc.so.6",
+            Some("/usr/lib/x86_64-linux-gnu/libc.so.6"),
+        ),
+        ("/proc/self/status", Some("/proc/77/status")),
+        ("/usr/lib/none.so", None),
+        ("/tmp/measured-file", Some("/tmp/measured-file")),
+    ];
+    let files = [
+        Some(("lanner_rules.yaml", BUILT_IN_RULES.to_owned())),
+        stock_rules().map(|text| ("falco_rules.yaml", text)),
+    ];
+    for (name, text) in files.into_iter().flatten() {
+        let pass = reads_that_pass(name, text, &[&wanted[..], &others].concat());
+        assert_eq!(pass, [[true; 3].as_slice(), &[false; 5]].concat(), "{name}");
+    }
+}
+
+#[test]
+fn terms_are_what_a_condition_says() {
+    let count = |text: &str| {
+        let passing = passing(&compiled(&[text.to_owned()]), Event::Openat);
+        (!passing.named.is_empty()).then_some(passing.terms.len())
+    };
+    assert_eq!(count("fd.name in (/a, /b) and proc.name = x"), Some(2));
+    assert_eq!(count("fd.name in (/a, /b) and fd.name = /a"), Some(1));
+    assert_eq!(count("fd.name = /a or fd.directory = /b"), Some(3));
+    assert_eq!(count("fd.name = /a or proc.name = x"), None);
+    assert_eq!(count("not fd.name = /a"), None);
+    assert_eq!(count("not (not fd.name = /a)"), Some(1));
+    assert_eq!(count("fd.name regex '/a.*'"), None);
+    // Those that fail whatever they are called, those that succeed by their names.
+    let passing = passing(
+        &compiled(&["evt.failed = true or fd.name = /a".to_owned()]),
+        Event::Openat,
+    );
+    assert!(!passing.named.is_empty() && passing.named != passing.classes);
+}
