@@ -100,10 +100,10 @@ static __always_inline int call__ended(struct pt_regs *regs, long ret, bool is_s
 	event = &rows[row];
 	s->ret = result;
 	s->names = 0;
-	if (passes == FILTER_BY_NAME) {
+	if (passes != FILTER_PASSES) {
 		s->names = names;
 		/* What is not read passes. */
-		s->requested_name = NAME_PASSES;
+		s->requested_name = NAME_PASSES_READ | NAME_PASSES;
 		s->real_name = NAME_NOT_KNOWN;
 	}
 	if (event->flags & ROW_MESSAGES && s->ret > 0) {
@@ -111,7 +111,7 @@ static __always_inline int call__ended(struct pt_regs *regs, long ret, bool is_s
 	} else {
 		walk_params(s, event, row);
 		/* What another task wrote over is lost, and counted as such below. */
-		if (s->names && !names__pass(s) && s->owner == bpf_get_current_pid_tgid()) {
+		if (s->names && !names__pass(s, passes) && s->owner == bpf_get_current_pid_tgid()) {
 			s->owner = 0;
 			return 0;
 		}

@@ -30,15 +30,15 @@ static __always_inline __u32 filter__open_class(const volatile struct event_row 
 	return class;
 }
 
+/* What becomes of a call: it is dropped, passes, or does if it goes by certain names, of which this has to be said. */
 #define FILTER_DROPS 0
-#define FILTER_BY_NAME 1 /* some rule wants it, if it goes by certain names */
-#define FILTER_PASSES 2
+#define FILTER_PASSES 0x100
 
-static __always_inline __u32 filter__of_class(__u64 classes, __u64 named, __u32 class)
+static __always_inline __u32 filter__of_class(__u64 classes, __u64 named, __u32 class, __u32 by_name)
 {
 	if (!(classes >> class & 1))
 		return FILTER_DROPS;
-	return named >> class & 1 ? FILTER_BY_NAME : FILTER_PASSES;
+	return named >> class & 1 ? by_name : FILTER_PASSES;
 }
 
 /*
@@ -50,7 +50,7 @@ static __always_inline __u32 filter__passes(__u32 row, struct pt_regs *regs, boo
 {
 	const volatile struct event_row *event = &rows[row & (ROWS - 1)];
 	__u64 classes = config.classes[row & (ROWS - 1)], named = 0, cgroup;
-	__u32 class, host, container, *owner;
+	__u32 class, by_name = NAME_PASSES_READ | NAME_PASSES, host, container, *owner;
 
 	if (event->flags & ROW_OPENS && names) {
 		const struct name_table *table = names__table(names);
@@ -61,10 +61,13 @@ static __always_inline __u32 filter__passes(__u32 row, struct pt_regs *regs, boo
 	if (classes == ~0ULL && !named)
 		return FILTER_PASSES;
 	class = event->open_flags ? filter__open_class(event, regs, compat) : 0;
+	/* What it is for is in its lowest bits, if it is known. */
+	if (event->open_flags)
+		by_name = class ? NAME_PASSES : NAME_PASSES_READ;
 	if (ret < 0)
 		class |= CLASS_FAILED;
-	host = filter__of_class(classes, named, class);
-	container = filter__of_class(classes, named, class | CLASS_CONTAINER);
+	host = filter__of_class(classes, named, class, by_name);
+	container = filter__of_class(classes, named, class | CLASS_CONTAINER, by_name);
 	if (host == container)
 		return host;
 	cgroup = current_cgroup();

@@ -78,15 +78,15 @@ static __always_inline __u32 names__end(struct scratch *s)
 	__u32 state = s->name_state;
 
 	s->name_state = 0;
-	return table ? table->cells[state & (NAME_CELLS - 1)] : NAME_PASSES;
+	return table ? table->cells[state & (NAME_CELLS - 1)] : NAME_PASSES_READ | NAME_PASSES;
 }
 
-/* True unless no rule can match an open that goes by these names. */
-static __always_inline bool names__pass(struct scratch *s)
+/* True unless no rule can match an open that goes by these names. `wanted`: what has to be said of one (NAME_PASSES*). */
+static __always_inline bool names__pass(struct scratch *s, __u32 wanted)
 {
 	__u32 requested = s->requested_name, real = s->real_name;
 
-	if (requested & NAME_PASSES || real & NAME_PASSES)
+	if ((requested | real) & wanted)
 		return true;
 	if (real & NAME_NOT_KNOWN && requested & NAME_UNLESS_REAL)
 		return true;

@@ -130,6 +130,7 @@ fn header() -> String {
     define(&mut out, "CLASS_FAILED", CLASS_FAILED);
     define(&mut out, "CLASS_CONTAINER", CLASS_CONTAINER);
     define(&mut out, "NAME_CELLS", name_table::NAME_CELLS);
+    define(&mut out, "NAME_PASSES_READ", name_table::NAME_PASSES_READ);
     define(&mut out, "NAME_PASSES", name_table::NAME_PASSES);
     define(&mut out, "NAME_RAW", name_table::NAME_RAW);
     define(&mut out, "NAME_WITH_RAW", name_table::NAME_WITH_RAW);

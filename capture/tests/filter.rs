@@ -18,7 +18,7 @@ use lanner_schema::cgroup::Hierarchy;
 use lanner_schema::container::{Container, ContainerTable, Learnt};
 use lanner_schema::event::{Event, Needs, param_index};
 use lanner_schema::name_table::NameTable;
-use lanner_schema::open_names::{Pattern, Piece, Term};
+use lanner_schema::open_names::{OPENS_OTHERWISE, OPENS_TO_READ, Pattern, Piece, Term};
 use lanner_schema::view::ParamValue;
 
 /// Several captures at once would count each other's programs.
@@ -224,6 +224,7 @@ fn needs_of_names(terms: &[(&str, &str)]) -> Needs {
         needs.params[event as usize] |= 1 << param_index(event, "real_name");
     }
     let terms = terms.iter().map(|(raw, name)| Term {
+        opens: OPENS_TO_READ | OPENS_OTHERWISE,
         raw: pattern(raw),
         name: pattern(name),
     });
@@ -347,7 +348,7 @@ fn what_passes_by_its_names_is_what_the_table_says() {
             .ok()
             .map(|_| fs::canonicalize(&written).unwrap());
         let real = real.as_ref().map(|real| real.as_os_str().as_encoded_bytes());
-        if table.passes(written.as_bytes(), real) {
+        if table.passes(OPENS_TO_READ, written.as_bytes(), real) {
             expected.push(plain.join("/"));
         } else {
             passed += 1;

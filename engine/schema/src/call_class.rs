@@ -132,6 +132,11 @@ impl ClassSet {
         ClassSet(self.0 & !other.0)
     }
 
+    /// Opens that do no more than read a file that is there.
+    pub fn reads() -> ClassSet {
+        ClassSet::of(|class| class.0 & ((1 << FLAG_BITS) - 1) == 0)
+    }
+
     /// The set for calls of which the kernel's side does not know the flags, or that have none: of such a call a class with
     /// any flags may be meant.
     #[must_use]

@@ -5,19 +5,23 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::open_names::{Pattern, Piece, Term};
+use crate::open_names::{OPENS_OTHERWISE, OPENS_TO_READ, Pattern, Piece, Term};
 
 /// Cells of a table, a power of two.
 pub const NAME_CELLS: usize = 1 << 15;
-/// An open one of whose names this is said of passes.
-pub const NAME_PASSES: u8 = 1;
+/// An open to read one of whose names this is said of passes ([`crate::open_names::OPENS_TO_READ`]).
+pub const NAME_PASSES_READ: u8 = OPENS_TO_READ;
+/// The same of other opens.
+pub const NAME_PASSES: u8 = OPENS_OTHERWISE;
 /// Of a path that was passed: where a name has [`NAME_WITH_RAW`] the open passes.
-pub const NAME_RAW: u8 = 2;
+pub const NAME_RAW: u8 = 4;
 /// See [`NAME_RAW`].
-pub const NAME_WITH_RAW: u8 = 4;
+pub const NAME_WITH_RAW: u8 = 8;
 /// Of a path that was passed: the open passes when the kernel's name of what it opened is not known. User space may know it.
-pub const NAME_UNLESS_REAL: u8 = 8;
+pub const NAME_UNLESS_REAL: u8 = 16;
 
+/// Whatever an open is for.
+const ANY: u8 = NAME_PASSES_READ | NAME_PASSES;
 /// The state in which everything passes, whatever is still read.
 const PASSES: u16 = 0;
 /// Most bytes that a pattern names: fewer and fewer, until the table is large enough.
@@ -46,7 +50,7 @@ impl NameTable {
             for term in terms {
                 match (&term.raw, &term.name) {
                     (None, None) => return None,
-                    (Some(one), None) | (None, Some(one)) => add(one, NAME_PASSES),
+                    (Some(one), None) | (None, Some(one)) => add(one, term.opens & ANY),
                     (Some(raw), Some(name)) => {
                         add(raw, NAME_RAW);
                         add(name, NAME_WITH_RAW)
@@ -55,7 +59,7 @@ impl NameTable {
             }
             // Paths that are not the names they lead to as they are written.
             for text in ["*//*", "*/./*", "*/../*", "*/.", "*/..", "*/", ""] {
-                add(&written(text), NAME_PASSES);
+                add(&written(text), ANY);
             }
             // Those through the links of /proc.
             for text in ["/proc/*", "/dev/fd/*"] {
@@ -91,19 +95,19 @@ impl NameTable {
         let state = path.iter().rev().fold(self.start, next);
         cell(state, 0)
             .and_then(|said| said.try_into().ok())
-            .unwrap_or(NAME_PASSES)
+            .unwrap_or(ANY)
     }
 
     /// True unless no rule can match an open of the path `requested`, made absolute as it is written, that opened what the kernel
-    /// calls `real`.
-    pub fn passes(&self, requested: &[u8], real: Option<&[u8]>) -> bool {
+    /// calls `real`. `opens`: what for, or both where that is not known.
+    pub fn passes(&self, opens: u8, requested: &[u8], real: Option<&[u8]>) -> bool {
         let requested = self.said(requested);
         let (said, unknown) = match real {
             Some(real) => (self.said(real), 0),
             None => (0, NAME_UNLESS_REAL),
         };
-        requested & (NAME_PASSES | unknown) != 0
-            || said & NAME_PASSES != 0
+        requested & (opens | unknown) != 0
+            || said & opens != 0
             || (requested & NAME_RAW != 0 && (requested | said) & NAME_WITH_RAW != 0)
     }
 }
@@ -217,7 +221,7 @@ impl Build {
 
     /// `None` where everything passes.
     fn state(&self, mut places: Vec<u32>, said: u8) -> Option<State> {
-        if said & NAME_PASSES != 0 {
+        if said & ANY == ANY {
             return None;
         }
         // What more these could say is said.
@@ -246,7 +250,7 @@ impl Build {
     fn table(&self) -> Option<NameTable> {
         let width = self.bytes.len() + 1;
         let mut cells = vec![0u16; width];
-        cells[0] = NAME_PASSES.into();
+        cells[0] = ANY.into();
         let mut known: HashMap<State, u16> = HashMap::new();
         let mut left: Vec<(State, u16)> = Vec::new();
         let mut name = |state: Option<State>, cells: &mut Vec<u16>, left: &mut Vec<(State, u16)>| {
@@ -299,6 +303,7 @@ mod tests {
     fn term(raw: &str, name: &str) -> Term {
         let of = |text: &str| (!text.is_empty()).then(|| pattern(text));
         Term {
+            opens: ANY,
             raw: of(raw),
             name: of(name),
         }
@@ -328,7 +333,7 @@ mod tests {
                 let reals = texts.iter().filter(plain).take(40).map(|real| Some(&real[..]));
                 for real in reals.chain([None]) {
                     let wanted = terms.iter().any(|term| term.matches(text, real));
-                    let passes = table.passes(text, real);
+                    let passes = table.passes(ANY, text, real);
                     assert!(passes || !wanted, "{terms:?} {text:?} {real:?}");
                     if is_of_names && plain(&text) {
                         assert_eq!(passes, wanted, "{terms:?} {text:?} {real:?}");
@@ -338,8 +343,39 @@ mod tests {
         }
         // As somebody goes up who is then somewhere else.
         let up = table(&[term("*../*", "/etc/*"), term("", "/b")]);
-        assert!(!up.passes(b"/etc/x", Some(b"/etc/y")) && up.passes(b"/a../x", Some(b"/etc/y")));
-        assert!(!up.passes(b"/a../x", Some(b"/a/x")) && up.passes(b"/a../x", Some(b"/b")));
+        assert!(!up.passes(ANY, b"/etc/x", Some(b"/etc/y")) && up.passes(ANY, b"/a../x", Some(b"/etc/y")));
+        assert!(!up.passes(ANY, b"/a../x", Some(b"/a/x")) && up.passes(ANY, b"/a../x", Some(b"/b")));
+    }
+
+    #[test]
+    fn what_is_only_wanted_of_some_opens_does_not_pass_for_others() {
+        let one = |opens, name: &str| Term {
+            opens,
+            ..term("", name)
+        };
+        let table = table(&[
+            one(OPENS_TO_READ, "/a*"),
+            one(OPENS_OTHERWISE, "*b"),
+            one(ANY, "/c"),
+        ]);
+        for (path, reads, others) in [
+            ("/a", true, false),
+            ("/b", false, true),
+            ("/ab", true, true),
+            ("/c", true, true),
+            ("/d", false, false),
+        ] {
+            let path = path.as_bytes();
+            let passes = |opens| {
+                [
+                    table.passes(opens, path, None),
+                    table.passes(opens, b"/x", Some(path)),
+                ]
+            };
+            assert_eq!(passes(OPENS_TO_READ), [reads; 2]);
+            assert_eq!(passes(OPENS_OTHERWISE), [others; 2]);
+            assert_eq!(passes(ANY), [reads || others; 2]);
+        }
     }
 
     #[test]
@@ -357,8 +393,14 @@ mod tests {
             "//a",
             "/etc/shadow",
         ] {
-            assert!(table.passes(path.as_bytes(), Some(b"/x")), "{path}");
-            assert!(table.passes(b"/x", Some(path.as_bytes())), "{path}");
+            assert!(
+                table.passes(OPENS_TO_READ, path.as_bytes(), Some(b"/x")),
+                "{path}"
+            );
+            assert!(
+                table.passes(OPENS_TO_READ, b"/x", Some(path.as_bytes())),
+                "{path}"
+            );
         }
         for path in [
             "/etc/shadow-",
@@ -369,12 +411,15 @@ mod tests {
             "/proc/self/fd/3",
             "/etc/x/shadow",
         ] {
-            assert!(!table.passes(path.as_bytes(), Some(b"/x")), "{path}");
+            assert!(
+                !table.passes(OPENS_TO_READ, path.as_bytes(), Some(b"/x")),
+                "{path}"
+            );
         }
         for path in ["/proc/self/fd/3", "/dev/fd/3", "/proc/1/root/x"] {
-            assert!(table.passes(path.as_bytes(), None), "{path}");
+            assert!(table.passes(OPENS_TO_READ, path.as_bytes(), None), "{path}");
         }
-        assert!(!table.passes(b"/process", None));
+        assert!(!table.passes(OPENS_TO_READ, b"/process", None));
     }
 
     #[test]
@@ -383,8 +428,8 @@ mod tests {
             .map(|n| term("", &format!("/usr/share/{n:x}/some/where/file{}", n % 7)))
             .collect();
         let of_many = table(&many);
-        assert!(of_many.passes(b"/usr/share/1f/some/where/file3", None));
-        assert!(!of_many.passes(b"/usr/share/1f/some/where/files", None));
+        assert!(of_many.passes(OPENS_TO_READ, b"/usr/share/1f/some/where/file3", None));
+        assert!(!of_many.passes(OPENS_TO_READ, b"/usr/share/1f/some/where/files", None));
         let too_many: Vec<Term> = (0..4000u32)
             .map(|n| term("", &format!("/x/{:x}", n.wrapping_mul(0x9e37_79b9))))
             .collect();

@@ -119,9 +119,23 @@ impl Pattern {
     }
 }
 
+/// Opens to read a file that is there, in [`Term::opens`].
+pub const OPENS_TO_READ: u8 = 1;
+/// All others.
+pub const OPENS_OTHERWISE: u8 = 2;
+
+/// Of which opens there are any in a set of classes: [`OPENS_TO_READ`], [`OPENS_OTHERWISE`].
+pub fn opens_of(classes: ClassSet) -> u8 {
+    let reads = ClassSet::reads();
+    let has = |part: ClassSet, bit| if part.is_empty() { 0 } else { bit };
+    has(classes.intersection(reads), OPENS_TO_READ) | has(classes.difference(reads), OPENS_OTHERWISE)
+}
+
 /// What a name of an open has to be for a rule to match it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Term {
+    /// Which opens a rule matches by it.
+    pub opens: u8,
     /// The path as it was passed is the end of a text of this pattern: with the directory that it starts from before it,
     /// when it is relative.
     pub raw: Option<Pattern>,
@@ -137,12 +151,13 @@ impl Term {
             (one, other) => Some(one.clone().or_else(|| other.clone())),
         };
         Some(Term {
+            opens: self.opens & other.opens,
             raw: both(&self.raw, &other.raw)?,
             name: both(&self.name, &other.name)?,
         })
     }
 
-    /// True for an open that was asked for by the path `requested`, made absolute, and is `real` in the kernel.
+    /// True, if it is one of its opens, for one that was asked for by the path `requested`, made absolute, and is `real` in the kernel.
     pub fn matches(&self, requested: &[u8], real: Option<&[u8]>) -> bool {
         let of = |pattern: &Option<Pattern>, text| pattern.as_ref().is_none_or(|of| of.matches(text));
         of(&self.raw, requested)

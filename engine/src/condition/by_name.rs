@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use lanner_schema::call_class::ClassSet;
-use lanner_schema::open_names::{Pattern, Piece, Term};
+use lanner_schema::open_names::{OPENS_OTHERWISE, OPENS_TO_READ, Pattern, Piece, Term, opens_of};
 
 use super::ast::Modifier;
 use super::by_class::Possible;
@@ -14,7 +14,8 @@ use super::matcher::{BytesTest, Matcher};
 use super::node::{CheckNode, How, Node};
 use super::transform::Source;
 
-/// With more terms than these together, two lists are not combined: the shorter one is taken for both.
+/// With more pairs of terms than these, two lists are not combined: the shorter one is taken for both. Longer lists of names say
+/// nothing.
 const MOST_COMBINED: usize = 4096;
 
 /// The opens on which something may be true.
@@ -78,6 +79,10 @@ impl Passing {
                 terms.extend(other.terms);
             }
         }
+        // Of one that is for reading a term says nothing of what is written.
+        let opens = opens_of(named);
+        terms.iter_mut().for_each(|term| term.opens &= opens);
+        terms.retain(|term| term.opens != 0);
         Passing {
             classes,
             named,
@@ -109,6 +114,7 @@ fn yes_and_no(node: &Node, check: &dyn Fn(&Arc<CheckNode>) -> Possible) -> (Pass
         Node::Check(leaf) => {
             let Possible { yes, no } = check(leaf);
             let passing = match terms(leaf) {
+                // Of which the classes are known by what else there is in the condition.
                 Some(terms) if !terms.is_empty() => Passing {
                     classes: yes,
                     named: yes,
@@ -196,6 +202,7 @@ fn of_bytes(part: Part, test: &BytesTest, terms: &mut Vec<Term>) -> Option<()> {
     let around = |before: &[Piece], inner: &[u8], after: &[Piece]| [before, &text(inner), after].concat();
     match test {
         BytesTest::Eq(whole) => add(part, &text(whole), terms),
+        BytesTest::Set(set) if set.len() > MOST_COMBINED => return None,
         BytesTest::Set(set) => set.iter().for_each(|whole| add(part, &text(whole), terms)),
         BytesTest::StartsWith(start) => add(part, &around(&[], start, RUN), terms),
         BytesTest::EndsWith(end) => add(part, &around(RUN, end, &[]), terms),
@@ -227,8 +234,10 @@ fn of_bytes(part: Part, test: &BytesTest, terms: &mut Vec<Term>) -> Option<()> {
 /// Adds the terms for a part of a name that is these pieces.
 fn add(part: Part, pieces: &[Piece], terms: &mut Vec<Term>) {
     const SLASH: Piece = Piece::Byte(b'/');
+    const ANY: u8 = OPENS_TO_READ | OPENS_OTHERWISE;
     let mut name = |pieces: &[&[Piece]]| {
         terms.push(Term {
+            opens: ANY,
             raw: None,
             name: Some(Pattern::new(pieces.concat())),
         });
@@ -242,6 +251,7 @@ fn add(part: Part, pieces: &[Piece], terms: &mut Vec<Term>) {
                 _ => &[Piece::Run],
             };
             terms.push(Term {
+                opens: ANY,
                 raw: Some(Pattern::new([before, pieces].concat())),
                 name: None,
             });

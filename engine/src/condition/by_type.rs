@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use lanner_schema::call_class::ClassSet;
 use lanner_schema::event::{Event, EventSet};
-use lanner_schema::open_names::OpenNames;
+use lanner_schema::open_names::{OPENS_OTHERWISE, OpenNames};
 
 use super::by_class::{self, ByClass, Possible};
 use super::by_event;
@@ -62,7 +62,7 @@ pub(crate) fn programs(
         .collect();
     let mut known: HashMap<Signature, Arc<EventProgram>> = HashMap::new();
     let with_names: EventSet = OpenNames::events().collect();
-    let mut known_passing: HashMap<(*const EventProgram, bool, Vec<Possible>), Passing> = HashMap::new();
+    let mut known_passing: HashMap<(*const EventProgram, [bool; 2], Vec<Possible>), Passing> = HashMap::new();
     let mut program = |event: Event| {
         let on_it = (0u32..)
             .zip(conditions)
@@ -108,13 +108,22 @@ pub(crate) fn programs(
             at.map_or(Possible::UNKNOWN, |at| possible[at])
         };
         let has_names = with_names.contains(event);
+        let has_flags = event.row().open_flags_arg().is_some();
         let passing = known_passing
-            .entry((Arc::as_ptr(&program), has_names, possible.clone()))
+            .entry((Arc::as_ptr(&program), [has_names, has_flags], possible.clone()))
             .or_insert_with(|| {
                 let roots = of_event.iter().map(|(_, program)| &program.root);
                 if has_names {
                     let passing = roots.map(|root| by_name::of(root, &of_check));
-                    return passing.fold(Passing::NONE, Passing::either);
+                    let mut passing = passing.fold(Passing::NONE, Passing::either);
+                    // Of these the kernel's side does not know what for they are: any of both will do.
+                    if !has_flags {
+                        passing
+                            .terms
+                            .iter_mut()
+                            .for_each(|term| term.opens = OPENS_OTHERWISE);
+                    }
+                    return passing;
                 }
                 let yes = roots.map(|root| by_class::of(root, &of_check).yes);
                 Passing::whatever(yes.fold(ClassSet::NONE, ClassSet::union))
