@@ -137,7 +137,7 @@ fn a_ring_that_overflows_alerts_with_what_was_lost() {
     }
     let _alone = alone();
     let (_folder, rules) = lanner::rules(
-        "- rule: Every open\n  desc: For this test\n  condition: evt.type = openat and fd.name = /never/opened\n  output: \
+        "- rule: Every open\n  desc: For this test\n  condition: evt.type = openat and evt.arg.name = /never/opened\n  output: \
          \"%fd.name\"\n  priority: WARNING\n",
     );
     let mut arguments = options(&[
