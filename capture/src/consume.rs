@@ -20,6 +20,7 @@ use lanner_schema::process::{Process, User};
 use lanner_schema::record::{
     FIRST_SOURCE, FLAG_COMPLETES, FLAG_IO_URING, HEADER_LEN, Header, RequestTail, TaskState, Wire,
 };
+use lanner_schema::tier::Source;
 use lanner_schema::view::{Earlier, EventView, NameSet, Names, Outcome, ResolvedPath, SourceId, System};
 use libbpf_rs::{MapHandle, RingBuffer, RingBufferBuilder};
 use memchr::memchr;
@@ -145,6 +146,8 @@ impl Capture {
             consumer.keep(recorder);
         }
         consumer.keep_of_processes(plan.environment, plan.cgroups);
+        consumer.state.processes.unheard =
+            plan.tier == Tier::None && !plan.sources_in_force().any(|source| source == Source::Connector);
         if let Some(owners) = owners {
             consumer.owners.tell(owners);
         }

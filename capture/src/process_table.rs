@@ -55,6 +55,10 @@ pub(crate) struct ProcessTable {
     doubts: u32,
     /// When it had to last, in event time: a record from before may be followed by one that was lost.
     doubted_at: u64,
+    /// Nobody tells of execs and ends: what is known of a process is compared with /proc at each of its events.
+    pub(crate) unheard: bool,
+    /// The process and the time of the last event at which it was.
+    compared: (u32, u64),
     /// The process that was last seen in another cgroup than before, and that one, until somebody takes it.
     moved: Option<(u32, u64)>,
     pub(crate) procfs: Procfs,
@@ -124,6 +128,8 @@ impl ProcessTable {
             now: 0,
             doubts: 0,
             doubted_at: 0,
+            unheard: false,
+            compared: (0, 0),
             moved: None,
             procfs,
             counts: Counts::default(),
@@ -310,6 +316,9 @@ impl ProcessTable {
             return;
         }
         self.now = self.now.max(header.time);
+        if self.unheard && self.is_another(header) {
+            return self.repair(header);
+        }
         if let Some(known) = self.known.get_mut(&header.pid)
             && (known.image == header.image
                 || header.image == 0
@@ -336,6 +345,18 @@ impl ProcessTable {
             return;
         }
         self.repair(header);
+    }
+
+    /// True when /proc has another process for an event than the one that is known, or one that runs another program.
+    #[cold]
+    fn is_another(&mut self, header: &Header) -> bool {
+        let event = (header.pid, header.time);
+        let Some(known) = self.known.get(&header.pid).filter(|_| self.compared != event) else {
+            return false;
+        };
+        self.compared = event;
+        let process = &known.process;
+        !(self.procfs.is_same(process.pid, process.start_time) && self.procfs.still_runs(process))
     }
 
     fn repair(&mut self, header: &Header) {

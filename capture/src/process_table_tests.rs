@@ -834,3 +834,24 @@ fn without_types_a_child_is_its_parents_until_it_is_something_else() {
     assert_eq!((child.sid, child.pgid, child.tty), (1, 1, 34816));
     assert_eq!(line(&table, 6), "shell shell");
 }
+
+#[test]
+fn where_nobody_tells_of_execs_a_process_is_compared_with_proc_at_each_event() {
+    let proc = tempfile::tempdir().unwrap();
+    let mut table = table_at(10, proc.path());
+    table.unheard = true;
+    running(proc.path(), 1, "init", 0);
+    running(proc.path(), 5, "shell", 1);
+    table.fill();
+    event(&mut table, 5, 0, 10);
+    assert_eq!(&*table.get(5).unwrap().image.comm, b"shell");
+    let number = table.get(5).unwrap().number;
+    running(proc.path(), 5, "editor", 1);
+    event(&mut table, 5, 0, 20);
+    assert_eq!(&*table.get(5).unwrap().image.comm, b"editor");
+    assert_eq!(table.get(5).unwrap().number, number);
+    // What is gone is what was known last.
+    std::fs::remove_dir_all(proc.path().join("5")).unwrap();
+    event(&mut table, 5, 0, 30);
+    assert_eq!(&*table.get(5).unwrap().image.comm, b"editor");
+}

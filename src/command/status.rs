@@ -100,19 +100,10 @@ fn text(status: &Value, now: u64) -> String {
     }
     for (index, source) in status["sources"].as_array().into_iter().flatten().enumerate() {
         let label = if index == 0 { "Sources" } else { "" };
-        let counts = [
-            "delivered",
-            "queue_full",
-            "overflow",
-            "gone",
-            "overtaken",
-            "failed",
-        ];
-        let counts = counts.into_iter().map(|what| (what, number(&source[what])));
-        let said: Vec<String> = counts
-            .filter(|(what, count)| *count > 0 || *what == "delivered")
-            .map(|(what, count)| format!("{count} {}", what.replace('_', " ")))
-            .collect();
+        let counts = source.as_object().into_iter().flatten();
+        let others = counts.filter(|(what, count)| *what != "delivered" && number(count) > 0);
+        let mut said = vec![format!("{} delivered", number(&source["delivered"]))];
+        said.extend(others.map(|(what, count)| format!("{} {}", number(count), what.replace('_', " "))));
         row(
             label,
             &format!("{}: {}", word(&source["source"]), said.join(", ")),
@@ -208,7 +199,7 @@ mod tests {
              Capture      tier sys_exit: because\n\
              \x20            the ring has not been read for 9 s\n\
              Events       12 read, 1 lost, 90 processes known\n\
-             Sources      connector: 12 delivered, 1 queue full, 2 gone\n\
+             Sources      connector: 12 delivered, 2 gone, 1 queue full\n\
              Outputs      stdout: 4 delivered, 0 lost, 2 waiting\n\
              Reloads      1 done, 2 refused\n\
              \n   MATCHES    EVALUATIONS   NS EACH  RULE\n\

@@ -26,6 +26,7 @@ use crate::cgroup::Cgroups;
 use crate::draft::{Doer, Draft};
 use crate::error::CaptureError;
 use crate::outside::{self, Outside};
+use crate::pid_namespace;
 use crate::plan::Plan;
 use crate::process_table::{param, text};
 use crate::procfs::Procfs;
@@ -45,6 +46,12 @@ const TAKEN: usize = 1024;
 /// # Errors
 /// What the kernel says.
 pub(crate) fn probe() -> io::Result<()> {
+    // It would not be answered, and waiting for that takes a while.
+    if !pid_namespace::is_first() {
+        return Err(io::Error::other(
+            "this process is in a pid namespace of its own, and the kernel tells the first one only",
+        ));
+    }
     Socket::open().map(|_| ())
 }
 
