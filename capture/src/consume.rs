@@ -57,6 +57,8 @@ const BATCH: usize = 8192;
 /// How long records gather before this thread looks again, while there are any: a nap costs one timer, a wake-up per
 /// record would cost its producer far more. A ring that fills up ends the nap.
 const NAP: Duration = Duration::from_millis(5);
+/// The same where /proc is asked for what the records lack: it forgets who ends.
+const SHORT_NAP: Duration = Duration::from_millis(1);
 /// After this many naps without a record the consumer sleeps until the next one.
 const NAPS: u32 = 40;
 /// How often a sleeping consumer looks up.
@@ -267,6 +269,10 @@ impl Capture {
             .map_err(|e| CaptureError::bpf("use the ring buffer", e))?;
         let mut chores = Instant::now();
         let mut idle = 0u32;
+        let nap = match consumer.borrow().without_types {
+            true => SHORT_NAP,
+            false => NAP,
+        };
         loop {
             let mut stopping = stop.load(Ordering::Relaxed) || consumer.borrow().recording_ended();
             let read = ring.consume_raw_n(BATCH);
@@ -290,7 +296,7 @@ impl Capture {
             }
             idle = if read > 0 { 0 } else { idle.saturating_add(1) };
             if idle < NAPS {
-                wait(&ring, NAP);
+                wait(&ring, nap);
                 continue;
             }
             // Raise the flag, then look once more: a record submitted before the flag was seen wakes nobody.
