@@ -12,15 +12,16 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow};
-use lanner_capture::{Capture, CaptureError, Host, Plan, Recorder, Stats, Window};
+use lanner_capture::{Capture, CaptureError, Host, Plan, Recorder, Stats, Tier, Window};
 use lanner_engine::{RulesFile, Ruleset};
 use lanner_nri::{State, Status};
 use lanner_outputs::Outputs;
 use lanner_schema::container::Container;
+use lanner_schema::host_root::on_host;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::command::record;
+use crate::command::{record, seccomp_profile};
 use crate::config::Config;
 use crate::control::{self, Agent, Mode, Server};
 use crate::drop_monitor::DropMonitor;
@@ -127,6 +128,7 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         _ => web::Listener::open(&config.web)?,
     };
 
+    let notify = (plan.tier == Tier::None).then(|| notify(config, &ruleset));
     let (table, status) = (Arc::clone(&side.table), Arc::clone(&side.status));
     let recorder = recording.as_ref().map(|recording| recording.recorder.clone());
     let capture = match recorder.clone() {
@@ -138,7 +140,7 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         Found::Older(older) => older.containers(),
         _ => Vec::new(),
     };
-    side.begin(nri(config, known), capture.cgroup_map())?;
+    side.begin(nri(config, known, notify), capture.cgroup_map())?;
     let RuntimeSide {
         runtime,
         stop: stop_runtime,
@@ -392,15 +394,25 @@ fn listen(path: &Path, agent: Agent) -> Option<Server> {
 }
 
 /// What the configuration says of the container runtime's side.
-fn nri(config: &Config, known: Vec<Container>) -> lanner_nri::Config {
+fn nri(config: &Config, known: Vec<Container>, notify: Option<lanner_nri::Notify>) -> lanner_nri::Config {
     let mut nri = lanner_nri::Config {
         containerd_enabled: config.containerd.enabled,
         containerd_address: config.containerd.address.clone(),
         known,
+        notify,
         ..config.nri.clone()
     };
     config.engines.tell(&config.containerd.address, &mut nri);
     nri
+}
+
+/// What containers that ask for it are notified of on a host without BPF: what the rules name now.
+fn notify(config: &Config, ruleset: &Ruleset) -> lanner_nri::Notify {
+    lanner_nri::Notify {
+        events: seccomp_profile::wanted(ruleset).difference(config.capture.excluded),
+        listener: config.seccomp_listener.display().to_string(),
+        reached: on_host(&config.seccomp_listener).into_owned(),
+    }
 }
 
 /// Waits a moment for the runtime to say what runs already.

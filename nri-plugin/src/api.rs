@@ -302,6 +302,97 @@ pub(crate) struct LinuxContainer {
     /// `/parent/id` (cgroupfs) or `slice:prefix:name` (systemd).
     #[prost(string, tag = "5")]
     pub(crate) cgroups_path: String,
+    /// Where its seccomp policy is from (from 0.10 on).
+    #[prost(message, optional, tag = "7")]
+    pub(crate) seccomp_profile: Option<SecurityProfile>,
+    /// The policy, a [`LinuxSeccomp`] (from 0.10 on). Kept as bytes: it is long, and of most containers nobody reads it.
+    #[prost(bytes = "vec", tag = "8")]
+    pub(crate) seccomp_policy: Vec<u8>,
+}
+
+/// `SecurityProfile`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct SecurityProfile {
+    /// See [`UNCONFINED`].
+    #[prost(int32, tag = "1")]
+    pub(crate) kind: i32,
+}
+
+/// `SecurityProfile.ProfileType` of a container without a policy.
+pub(crate) const UNCONFINED: i32 = 1;
+
+/// `LinuxSeccomp`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct LinuxSeccomp {
+    #[prost(string, tag = "1")]
+    pub(crate) default_action: String,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) default_errno: Option<OptionalUInt32>,
+    #[prost(string, repeated, tag = "3")]
+    pub(crate) architectures: Vec<String>,
+    #[prost(string, repeated, tag = "4")]
+    pub(crate) flags: Vec<String>,
+    #[prost(string, tag = "5")]
+    pub(crate) listener_path: String,
+    #[prost(string, tag = "6")]
+    pub(crate) listener_metadata: String,
+    #[prost(message, repeated, tag = "7")]
+    pub(crate) syscalls: Vec<LinuxSyscall>,
+}
+
+/// `LinuxSyscall`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct LinuxSyscall {
+    #[prost(string, repeated, tag = "1")]
+    pub(crate) names: Vec<String>,
+    #[prost(string, tag = "2")]
+    pub(crate) action: String,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) errno_ret: Option<OptionalUInt32>,
+    #[prost(message, repeated, tag = "4")]
+    pub(crate) args: Vec<LinuxSeccompArg>,
+}
+
+/// `LinuxSeccompArg`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct LinuxSeccompArg {
+    #[prost(uint32, tag = "1")]
+    pub(crate) index: u32,
+    #[prost(uint64, tag = "2")]
+    pub(crate) value: u64,
+    #[prost(uint64, tag = "3")]
+    pub(crate) value_two: u64,
+    #[prost(string, tag = "4")]
+    pub(crate) op: String,
+}
+
+/// `OptionalUInt32`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct OptionalUInt32 {
+    #[prost(uint32, tag = "1")]
+    pub(crate) value: u32,
+}
+
+/// `CreateContainerResponse`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct CreateContainerResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) adjust: Option<ContainerAdjustment>,
+}
+
+/// `ContainerAdjustment`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ContainerAdjustment {
+    #[prost(message, optional, tag = "6")]
+    pub(crate) linux: Option<LinuxContainerAdjustment>,
+}
+
+/// `LinuxContainerAdjustment`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct LinuxContainerAdjustment {
+    /// From 0.10 on; older runtimes skip it.
+    #[prost(message, optional, tag = "6")]
+    pub(crate) seccomp_policy: Option<LinuxSeccomp>,
 }
 
 /// `LinuxResources`.

@@ -318,7 +318,14 @@ impl Conversation {
                 let event = Event::from_method(method)?;
                 *start = event == Event::StartContainer;
                 if let Some(request) = self.decode::<api::LifecycleRequest>(payload) {
+                    let adjusted = match event {
+                        Event::CreateContainer => self.adjusted(&request),
+                        _ => None,
+                    };
                     self.event(event, request.pod, request.container);
+                    if let Some(response) = adjusted {
+                        return Some(response.encode_to_vec());
+                    }
                 }
             }
         }
@@ -460,6 +467,31 @@ impl Conversation {
             }
             // Not subscribed to. Should they come all the same, an error could fail the operation.
             _ => {}
+        }
+    }
+
+    /// What a container is changed in before it is created. Mostly nothing.
+    fn adjusted(&self, request: &api::LifecycleRequest) -> Option<api::CreateContainerResponse> {
+        let (notify, container) = (self.plugin.notify.as_ref()?, request.container.as_ref()?);
+        if !notify.is_asked_for(request.pod.as_ref()) {
+            return None;
+        }
+        match notify.adjustment(container) {
+            Ok(adjustment) => {
+                Status::count(&self.status().notified);
+                Some(adjustment)
+            }
+            Err(why) => {
+                Status::count(&self.status().not_notified);
+                if self.status().first(Complaint::NotNotified) {
+                    warn!(
+                        "container {} asks for {} and gets none: {why}; more of them are only counted",
+                        clipped(&container.name),
+                        crate::seccomp::ANNOTATION,
+                    );
+                }
+                None
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use lanner_schema::event::{Event as Call, EventSet};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::sync::watch;
@@ -10,6 +11,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::plugin::{Ended, Timeouts};
 use crate::registry::tests::{Fixture, container, id, pod};
+use crate::seccomp::{ANNOTATION, Notify};
 
 /// `SynchronizeRequest` as a whole.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -144,6 +146,10 @@ struct Setup {
 }
 
 fn setup() -> Setup {
+    setup_notifying(None)
+}
+
+fn setup_notifying(notify: Option<Notify>) -> Setup {
     let mut fixture = Fixture::new();
     let spare = Fixture::new().registry;
     let registry = Arc::new(Mutex::new(std::mem::replace(&mut fixture.registry, spare)));
@@ -154,6 +160,7 @@ fn setup() -> Setup {
         registry,
         status: Arc::clone(&fixture.status),
         configured: Mutex::default(),
+        notify,
         reconcile: None,
     });
     let (ours, theirs) = duplex(64 * 1024);
@@ -270,6 +277,86 @@ async fn a_newer_runtime_calls_a_method_per_event_and_falls_back_on_unimplemente
         .await;
     let (stream, result) = setup.runtime.answer().await;
     assert_eq!((stream, result.unwrap_err().code), (99, code::UNIMPLEMENTED));
+}
+
+#[test_log::test(tokio::test)]
+async fn a_container_of_a_pod_that_asks_for_it_is_given_a_policy_that_notifies() {
+    let folder = tempfile::tempdir().unwrap();
+    let reached = folder.path().join("seccomp.sock");
+    let _keeper = std::os::unix::net::UnixListener::bind(&reached).unwrap();
+    let mut setup = setup_notifying(Some(Notify {
+        events: EventSet::from_iter([Call::Connect]),
+        listener: "/run/lanner/seccomp.sock".into(),
+        reached,
+    }));
+    setup.runtime.handshake().await;
+    let policy = api::LinuxSeccomp {
+        default_action: "SCMP_ACT_ERRNO".into(),
+        syscalls: vec![api::LinuxSyscall {
+            // Far longer than a frame may be.
+            names: (0..2000)
+                .map(|n| format!("call{n}"))
+                .chain(["connect".into()])
+                .collect(),
+            action: "SCMP_ACT_ALLOW".into(),
+            ..api::LinuxSyscall::default()
+        }],
+        ..api::LinuxSeccomp::default()
+    };
+    let request = |annotation: Option<&str>| {
+        let mut request = api::LifecycleRequest {
+            pod: Some(pod()),
+            container: Some(container('a', 0)),
+        };
+        request
+            .container
+            .as_mut()
+            .unwrap()
+            .linux
+            .as_mut()
+            .unwrap()
+            .seccomp_policy = policy.encode_to_vec();
+        let annotations = &mut request.pod.as_mut().unwrap().annotations;
+        annotations.extend(annotation.map(|value| (ANNOTATION.to_owned(), value.to_owned())));
+        request
+    };
+    for none in [None, Some("false")] {
+        assert!(
+            setup
+                .runtime
+                .call("CreateContainer", &request(none))
+                .await
+                .is_empty(),
+            "{none:?}"
+        );
+    }
+    let answer = setup
+        .runtime
+        .call("CreateContainer", &request(Some("true")))
+        .await;
+    let answer = api::CreateContainerResponse::decode(answer.as_slice()).unwrap();
+    let made = answer.adjust.unwrap().linux.unwrap().seccomp_policy.unwrap();
+    assert_eq!(made.listener_path, "/run/lanner/seccomp.sock");
+    let notified = made
+        .syscalls
+        .iter()
+        .find(|rule| rule.action == "SCMP_ACT_NOTIFY")
+        .unwrap();
+    assert!(notified.names.contains(&"connect".to_owned()));
+    // Without a policy in the request there is nothing to go by.
+    let mut older = request(Some("true"));
+    older
+        .container
+        .as_mut()
+        .unwrap()
+        .linux
+        .as_mut()
+        .unwrap()
+        .seccomp_policy
+        .clear();
+    assert!(setup.runtime.call("CreateContainer", &older).await.is_empty());
+    let now = setup.fixture.status.snapshot();
+    assert_eq!((now.notified, now.not_notified, now.errors), (1, 1, 0));
 }
 
 #[test_log::test(tokio::test)]
@@ -409,7 +496,8 @@ proptest! {
             registry: Arc::new(Mutex::new(fixture.registry)),
             status: fixture.status,
             configured: Mutex::default(),
-            reconcile: None,
+            notify: None,
+        reconcile: None,
         };
         let answer = Conversation::new(Arc::new(plugin)).method(method, &payload, &mut false);
         prop_assert!(answer.is_some());

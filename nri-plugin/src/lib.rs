@@ -2,8 +2,8 @@
 //!
 //! The runtime (containerd, CRI-O) calls a plugin over its NRI socket while it creates and starts containers. This
 //! crate registers as one, keeps a registry, and writes two shared tables before it answers: the
-//! [`ContainerTable`] that the event thread reads, and the kernel's map of cgroups ([`CgroupMap`]). It changes no
-//! container and holds none back.
+//! [`ContainerTable`] that the event thread reads, and the kernel's map of cgroups ([`CgroupMap`]). It holds no container
+//! back, and changes none but those that ask for it ([`Notify`]).
 
 #![forbid(unsafe_code)]
 
@@ -26,6 +26,7 @@ mod registry;
 #[doc(hidden)]
 pub mod rehearsal;
 mod search;
+mod seccomp;
 mod sighting;
 mod status;
 mod storage;
@@ -36,5 +37,6 @@ pub use inherited::Inherited;
 pub use lanner_schema::container::{CgroupMap, ContainerTable};
 pub use latency::Latency;
 pub use plugin::Timeouts;
+pub use seccomp::{ANNOTATION, Notify};
 pub use status::{State, Status, StatusSnapshot};
 pub use supervise::{Config, ConfigError, run, start, start_inherited};

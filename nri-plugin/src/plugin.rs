@@ -11,6 +11,7 @@ use crate::containerd::Reconcile;
 use crate::conversation::Conversation;
 use crate::mux::MuxError;
 use crate::registry::Registry;
+use crate::seccomp::Notify;
 use crate::status::Status;
 use crate::ttrpc::TtrpcError;
 
@@ -77,6 +78,8 @@ pub(crate) struct Plugin {
     pub(crate) status: Arc<Status>,
     /// Where the configuration goes that the runtime has for a plugin it started: that of the first connection.
     pub(crate) configured: Mutex<Option<oneshot::Sender<String>>>,
+    /// Containers whose pods ask for it get a seccomp policy that notifies.
+    pub(crate) notify: Option<Notify>,
     /// Told after each Synchronize.
     pub(crate) reconcile: Option<mpsc::Sender<Reconcile>>,
 }

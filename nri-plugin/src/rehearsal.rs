@@ -52,6 +52,7 @@ impl Rehearsal {
             registry: Arc::new(Mutex::new(registry)),
             status: Arc::clone(&status),
             configured: Mutex::default(),
+            notify: None,
             reconcile: None,
         };
         Self {

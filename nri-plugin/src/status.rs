@@ -65,6 +65,7 @@ pub(crate) enum Complaint {
     Cut,
     WithoutCgroup,
     Panic,
+    NotNotified,
 }
 
 /// Counters and state, shared with whoever shows them. Every counter only grows, except `containers`.
@@ -89,6 +90,8 @@ pub struct Status {
     pub(crate) cri_answers: AtomicU64,
     pub(crate) cri_late: AtomicU64,
     pub(crate) cri_missing: AtomicU64,
+    pub(crate) notified: AtomicU64,
+    pub(crate) not_notified: AtomicU64,
     pub(crate) starts: Histogram,
     pub(crate) replies: Histogram,
     /// A bit per [`Complaint`] that was made.
@@ -136,6 +139,10 @@ pub struct StatusSnapshot {
     pub cri_late: u64,
     /// Those given up: the runtime does not know, or did not answer.
     pub cri_missing: u64,
+    /// Containers that were given a seccomp policy which notifies, because their pods ask for it.
+    pub notified: u64,
+    /// Containers that ask for one and got none.
+    pub not_notified: u64,
     /// From reading a StartContainer to having written the reply: the container's first instruction waits for it.
     pub starts: Latency,
     /// The same of every request.
@@ -198,6 +205,8 @@ impl Status {
             cri_answers: read(&self.cri_answers),
             cri_late: read(&self.cri_late),
             cri_missing: read(&self.cri_missing),
+            notified: read(&self.notified),
+            not_notified: read(&self.not_notified),
             starts: self.starts.read(),
             replies: self.replies.read(),
         }

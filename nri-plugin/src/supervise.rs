@@ -22,6 +22,7 @@ use crate::others::{self, Asked};
 use crate::plugin::{Ended, Plugin, Timeouts};
 use crate::registry::Registry;
 use crate::search;
+use crate::seccomp::Notify;
 use crate::status::{Complaint, State, Status};
 use crate::{docker_files, storage};
 
@@ -65,6 +66,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Containers that another agent knew; they stay until the runtime tells what it runs.
     pub known: Vec<Container>,
+    /// Which calls of containers that ask for it are notified of; `None`: none are.
+    pub notify: Option<Notify>,
     /// How long a removed container stays known: its last events may still be on their way.
     pub removal_grace: Duration,
 }
@@ -87,6 +90,7 @@ impl Default for Config {
             host_root: lanner_schema::host_root::host_root().to_owned(),
             timeouts: Timeouts::default(),
             known: Vec::new(),
+            notify: None,
             removal_grace: Duration::from_secs(30),
         }
     }
@@ -306,6 +310,7 @@ impl Side {
             registry,
             status,
             configured: Mutex::new(configured),
+            notify: config.notify,
             reconcile: ask.then_some(reconcile_sender),
         });
         let mut beside_plugin = JoinSet::new();

@@ -125,6 +125,7 @@ async fn switched_off_it_does_nothing_and_a_bad_index_is_said() {
         config.docker_sockets.clear();
         config.podman_sockets.clear();
         config.storages.clear();
+        config.docker_roots.clear();
     });
     off.task.await.unwrap();
     assert_eq!(off.status.to_string(), "disabled");

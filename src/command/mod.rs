@@ -11,7 +11,7 @@ mod plan;
 pub(crate) mod record;
 pub(crate) mod replay;
 mod rules_options;
-mod seccomp_profile;
+pub(crate) mod seccomp_profile;
 mod status;
 mod workbench;
 

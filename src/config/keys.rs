@@ -189,6 +189,7 @@ static ROWS: &[Row] = &[
 
     Row("nri.enabled", Truth, Read(|s, n| { s.config.nri.enabled = n.truth()?; Ok(()) })),
     Row("nri.socket_path", Text, Read(|s, n| { s.config.nri.socket_path = socket(n)?; Ok(()) })),
+    Row("nri.seccomp_listener", Text, Read(|s, n| { s.config.seccomp_listener = path(n)?; Ok(()) })),
     Row("nri.plugin_index", Text, Read(|s, n| { s.config.nri.plugin_index = plugin_index(n)?; Ok(()) })),
     Row("nri.plugin_name", Text, Read(|s, n| { s.config.nri.plugin_name = plugin_name(n)?; Ok(()) })),
     Row("nri.connect_timeout_ms", Integer, Read(|s, n| { s.config.nri.timeouts.connect = limit_ms(n)?; Ok(()) })),

@@ -98,6 +98,8 @@ pub(crate) struct Config {
     pub(crate) hostname: Option<String>,
     /// `nri`, without what `containerd` says.
     pub(crate) nri: lanner_nri::Config,
+    /// `nri.seccomp_listener`: where the runtime finds the keeper.
+    pub(crate) seccomp_listener: PathBuf,
     /// `containerd`.
     pub(crate) containerd: Containerd,
     /// `container_engines`.
@@ -151,6 +153,7 @@ impl Default for Config {
             replay: None,
             hostname: None,
             nri: lanner_nri::Config::default(),
+            seccomp_listener: lanner_schema::seccomp::LISTENER.into(),
             containerd: Containerd {
                 enabled: true,
                 address: "/run/containerd/containerd.sock".into(),

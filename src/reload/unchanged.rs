@@ -31,7 +31,11 @@ pub(super) fn keep(config: &mut Config, in_force: &Config) -> Vec<&'static str> 
     ];
     note("falco_libs.thread_table_auto_purging_*", purge.contains(&true));
     note("engine.kind", take(&mut config.replay, &in_force.replay));
-    note("nri", take(&mut config.nri, &in_force.nri));
+    let nri = [
+        take(&mut config.nri, &in_force.nri),
+        take(&mut config.seccomp_listener, &in_force.seccomp_listener),
+    ];
+    note("nri", nri.contains(&true));
     note("containerd", take(&mut config.containerd, &in_force.containerd));
     note("container_engines", take(&mut config.engines, &in_force.engines));
     note(
