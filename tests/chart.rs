@@ -370,6 +370,42 @@ fn what_configuration_wants_is_mounted() {
     assert!(!mounts.iter().any(|mount| mount["mountPath"] == "/run/containerd"));
 }
 
+#[test]
+fn the_keeper_is_where_the_agent_and_the_runtime_look_for_it() {
+    if let Some(reason) = impossible() {
+        return skip(&format!("chart: {reason}"));
+    }
+    let documents = with(&json!({ "tier": "none", "seccompKeeper": { "enabled": true } })).unwrap();
+    let sets: Vec<&Value> = documents
+        .iter()
+        .filter(|object| object["kind"] == "DaemonSet")
+        .collect();
+    let [agent, keeper] = sets[..] else {
+        panic!("{sets:?}")
+    };
+    assert_eq!(keeper["metadata"]["name"], "lanner-keeper");
+    assert_ne!(agent["spec"]["selector"], keeper["spec"]["selector"]);
+    // It loses the listeners of its containers when it ends.
+    assert_eq!(keeper["spec"]["updateStrategy"]["type"], "OnDelete");
+    for set in [agent, keeper] {
+        let pod = &set["spec"]["template"]["spec"];
+        let run = |list: &Value| {
+            list.as_array()
+                .unwrap()
+                .iter()
+                .find(|one| one["name"] == "run")
+                .cloned()
+        };
+        assert_eq!(run(&pod["volumes"]).unwrap()["hostPath"]["path"], "/run/lanner");
+        assert_eq!(
+            run(&pod["containers"][0]["volumeMounts"]).unwrap()["mountPath"],
+            "/run/lanner"
+        );
+    }
+    let security = &keeper["spec"]["template"]["spec"]["containers"][0]["securityContext"];
+    assert_eq!(security["capabilities"], json!({ "drop": ["ALL"] }));
+}
+
 /// A slip in a name would otherwise go unseen: every value is in the schema, and every key of the schema is a value or said to be
 /// Falco's alone.
 #[test]

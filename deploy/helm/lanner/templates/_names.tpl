@@ -30,6 +30,12 @@ app.kubernetes.io/name: {{ include "lanner.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* Of the keeper, whose pods are not the agent's. */}}
+{{- define "lanner.keeperLabels" -}}
+app.kubernetes.io/name: {{ include "lanner.name" . }}-keeper
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
 {{- define "lanner.labels" -}}
 {{ include "lanner.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
