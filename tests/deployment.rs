@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lanner_schema::cgroup::{Hierarchy, path_of_process};
 use serde_json::Value;
@@ -300,10 +300,7 @@ fn the_daemonset_watches_without_bpf() {
         ..Run::new("web", BUSYBOX)
     };
     let container = containerd.run(&pod, run);
-    let alert = wait_for("the alert", LIMIT, || {
-        let mut alerts = alerts(&containerd.log_of(&agent)).into_iter();
-        alerts.find(|alert| alert["rule"] == "Probe")
-    });
+    let alert = alert_of(&containerd, &agent, "Probe");
     for (key, value) in [
         ("container.id", &container[..12]),
         ("container.name", "web"),
@@ -312,6 +309,10 @@ fn the_daemonset_watches_without_bpf() {
     ] {
         assert_eq!(field(&alert, key), value, "{key} in {alert}");
     }
+    // By the built-in rules.
+    containerd.exec(&container, &["cat", "/etc/shadow"]);
+    let alert = alert_of(&containerd, &agent, "Password file read");
+    assert_eq!(field(&alert, "container.name"), "web", "{alert}");
     let log = containerd.log_of(&agent);
     assert!(!log.contains(" ERROR "), "{log}");
     containerd.cri().stop_container(&agent).unwrap();
@@ -406,6 +407,19 @@ fn it_says_what_it_cannot_learn_without_a_capability() {
 /// A script that runs its arguments in a cgroup.
 fn entering(cgroup: &Path) -> String {
     format!("echo $$ >{}/cgroup.procs && exec \"$@\"", cgroup.display())
+}
+
+/// Waits for an alert of a rule in a container's log.
+fn alert_of(containerd: &Containerd, agent: &str, rule: &str) -> Value {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let log = containerd.log_of(agent);
+        if let Some(alert) = alerts(&log).into_iter().find(|alert| alert["rule"] == rule) {
+            return alert;
+        }
+        assert!(Instant::now() < deadline, "{rule} did not alert:\n{log}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// The alerts in a container's log, whose lines are a time, a stream, a tag and the text.

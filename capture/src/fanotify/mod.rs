@@ -71,9 +71,14 @@ pub(crate) fn probe() -> io::Result<()> {
 
 /// In /proc, the directory of a process that sees what the host has mounted.
 fn host_directory() -> PathBuf {
-    match host_root().as_os_str().is_empty() {
-        true => "/proc/self".into(),
-        false => host_root().join("proc/1"),
+    if host_root().as_os_str().is_empty() {
+        return "/proc/self".into();
+    }
+    // The first process may be one that nobody may look at. The second is the kernel's own then, and sees the same.
+    let [first, second] = ["proc/1", "proc/2"].map(|process| host_root().join(process));
+    match fs::metadata(first.join("root")) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => second,
+        _ => first,
     }
 }
 
