@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lanner_schema::cgroup::{Hierarchy, path_of_process};
 use serde_json::Value;
@@ -294,25 +294,26 @@ fn the_daemonset_watches_without_bpf() {
         (log.contains("connected to containerd") && log.contains("Ctrl-C stops")).then_some(())
     });
     let pod = containerd.pod("shop", "front");
-    let script = format!(": {probe}; sleep 100000");
-    let run = Run {
-        command: &["sh", "-c", &script],
-        ..Run::new("web", BUSYBOX)
-    };
-    let container = containerd.run(&pod, run);
-    let alert = alert_of(&containerd, &agent, "Probe");
+    let container = containerd.run(&pod, Run::new("web", BUSYBOX));
+    // The shell stays for a moment: of a process that is gone or runs another program by the time it is asked nothing is known, and on a
+    // busy machine the kernel's queue may be full.
+    let script = format!(": {probe}; sleep 2; :");
+    let alert = wait_for("the alert", LIMIT, || {
+        containerd.exec(&container, &["sh", "-c", &script]);
+        let mut alerts = alerts(&containerd.log_of(&agent)).into_iter();
+        alerts.find(|alert| alert["rule"] == "Probe" && field(alert, "container.id") == container[..12])
+    });
     for (key, value) in [
-        ("container.id", &container[..12]),
         ("container.name", "web"),
         ("k8s.pod.name", "front"),
         ("proc.exepath", "/bin/busybox"),
     ] {
         assert_eq!(field(&alert, key), value, "{key} in {alert}");
     }
-    // By the built-in rules.
-    containerd.exec(&container, &["cat", "/etc/shadow"]);
-    let alert = alert_of(&containerd, &agent, "Password file read");
-    assert_eq!(field(&alert, "container.name"), "web", "{alert}");
+    let status = containerd.exec(&agent, &["lanner", "status", "--json"]);
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    let capture = status["capture"].as_str().unwrap();
+    assert!(capture.contains("from fanotify, connector"), "{capture}");
     let log = containerd.log_of(&agent);
     assert!(!log.contains(" ERROR "), "{log}");
     containerd.cri().stop_container(&agent).unwrap();
@@ -407,19 +408,6 @@ fn it_says_what_it_cannot_learn_without_a_capability() {
 /// A script that runs its arguments in a cgroup.
 fn entering(cgroup: &Path) -> String {
     format!("echo $$ >{}/cgroup.procs && exec \"$@\"", cgroup.display())
-}
-
-/// Waits for an alert of a rule in a container's log.
-fn alert_of(containerd: &Containerd, agent: &str, rule: &str) -> Value {
-    let deadline = Instant::now() + LIMIT;
-    loop {
-        let log = containerd.log_of(agent);
-        if let Some(alert) = alerts(&log).into_iter().find(|alert| alert["rule"] == rule) {
-            return alert;
-        }
-        assert!(Instant::now() < deadline, "{rule} did not alert:\n{log}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// The alerts in a container's log, whose lines are a time, a stream, a tag and the text.
