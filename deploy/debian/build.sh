@@ -4,7 +4,8 @@
 #   build.sh [PROGRAM [FOLDER]]
 #
 # PROGRAM is target/release/lanner and FOLDER target/debian where nothing else is said; the last line names the package. The
-# same program and tree give the same bytes. DEB_MAINTAINER is who the package says maintains it.
+# same program and tree give the same bytes. DEB_MAINTAINER is who the package says maintains it, and
+# DPKG_DEB_COMPRESSOR_TYPE how it is packed, by xz otherwise.
 #
 # Not cargo-deb: it would have to be built first, on every machine, and to be told the same list of files; nor debhelper, which
 # brings a hundred packages for three scripts of a few lines.
@@ -45,7 +46,9 @@ document() { # PATH: packs what it gets
 }
 
 put 755 "$PROGRAM" /usr/bin/lanner
-put 644 "$ROOT/deploy/lanner.service" /usr/lib/systemd/system/lanner.service
+for unit in lanner lanner-keeper; do
+    put 644 "$ROOT/deploy/$unit.service" /usr/lib/systemd/system/$unit.service
+done
 put 644 "$ROOT/deploy/lanner.yaml" /etc/lanner/lanner.yaml
 put 644 "$ROOT/rules/lanner_rules.yaml" /etc/lanner/lanner_rules.yaml
 put 644 "$ROOT/deploy/debian/lanner_rules.local.yaml" /etc/lanner/lanner_rules.local.yaml
@@ -107,5 +110,5 @@ find "$package" -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0r touch --no-de
 
 mkdir -p "$FOLDER"
 archive=$FOLDER/lanner_${version}_$architecture.deb
-dpkg-deb --root-owner-group -Zxz --build "$package" "$archive" >/dev/null
+dpkg-deb --root-owner-group "-Z${DPKG_DEB_COMPRESSOR_TYPE:-xz}" --build "$package" "$archive" >/dev/null
 printf '%s\n' "$archive"

@@ -104,7 +104,7 @@ python_environment() {
 }
 
 BUILD_PACKAGES=(ca-certificates gcc libc6-dev make pkg-config clang libelf-dev zlib1g-dev protobuf-compiler libprotobuf-dev)
-TEST_PACKAGES=("${BUILD_PACKAGES[@]}" g++ systemd systemd-container util-linux busybox-static cpio qemu-system-x86)
+TEST_PACKAGES=("${BUILD_PACKAGES[@]}" g++ dpkg-dev systemd systemd-container util-linux busybox-static cpio qemu-system-x86)
 
 # The archive this machine installs Debian packages from, out of its own apt configuration.
 archive_address() {

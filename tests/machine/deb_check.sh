@@ -58,7 +58,7 @@ check "the service is on from the next boot" [ -L "$SYSTEM/etc/systemd/system/mu
 for file in lanner.yaml lanner_rules.yaml lanner_rules.local.yaml; do
     check "/etc/lanner/$file is a configuration file" grep -q "^ /etc/lanner/$file " <<<"$(in_system dpkg-query -W -f '${Conffiles}\n' lanner)"
 done
-check "the unit is one that systemd takes" in_system systemd-analyze verify --man=no /usr/lib/systemd/system/lanner.service
+check "the units are ones that systemd takes" in_system systemd-analyze verify --man=no /usr/lib/systemd/system/lanner{,-keeper}.service
 check "bash completes its options" in_system bash -c '. /usr/share/bash-completion/completions/lanner && COMP_WORDS=(lanner --dry) COMP_CWORD=1 &&
     _lanner lanner --dry lanner && [ "${COMPREPLY[*]}" = --dry-run ]'
 said=$(in_system lanner --dry-run 2>&1) || stop "lanner --dry-run: $said"

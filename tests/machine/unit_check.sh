@@ -135,10 +135,17 @@ once() { entries | grep -c 'own /root/once'; }
 wait_for "its alert has come" once
 check "it is there once" [ "$(once)" = 1 ]
 
+say "the keeper"
+check "it is off" [ "$(inside systemctl is-enabled lanner-keeper)" = disabled ]
+inside systemctl enable --now --quiet lanner-keeper
+wait_for "it listens" inside test -S /run/lanner/seccomp.sock
+keeper=$(inside systemctl show -P MainPID lanner-keeper)
+
 say "an upgrade"
 newer "$PACKAGE" "$SYSTEM/root/newer.deb"
 inside dpkg -i /root/newer.deb >/dev/null
 check "another process runs" [ "$(pid)" != "$before" ]
+check "the keeper is the same" [ "$(inside systemctl show -P MainPID lanner-keeper)" = "$keeper" ]
 echo >"$SYSTEM/root/twice"
 sed -i 's|/root/once|/root/twice|' "$SYSTEM/etc/lanner/rules.d/own.yaml"
 twice() {
