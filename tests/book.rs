@@ -176,11 +176,16 @@ fn the_table_of_contents_has_every_page_once() {
         .collect();
     listed.sort();
     let pages = pages().into_iter().map(|page| page.to_str().unwrap().to_owned());
-    let mut there: Vec<String> = pages
+    let there: Vec<String> = pages
         .filter(|page| page.starts_with("docs/") && page != "docs/SUMMARY.md")
         .collect();
-    there.sort();
-    assert_eq!(listed, there);
+    let missing: Vec<&String> = there.iter().filter(|page| !listed.contains(page)).collect();
+    assert!(missing.is_empty(), "docs/SUMMARY.md has no line for {missing:?}");
+    assert_eq!(
+        listed.len(),
+        there.len(),
+        "a page is listed twice, or is not there: {listed:?}"
+    );
 }
 
 #[test]
