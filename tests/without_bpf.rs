@@ -272,3 +272,62 @@ fn a_recording_can_be_gone_through_again() {
         String::from_utf8_lossy(&replayed.stderr)
     );
 }
+
+#[test]
+fn where_the_kernel_does_not_tell_of_processes_each_is_asked_about_at_its_events() {
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let _alone = alone();
+    let (folder, rules) = lanner::rules(
+        r#"
+- rule: Read
+  desc: For these tests
+  condition: evt.type in (open, openat) and fd.name endswith lanner-probe
+  output: "%proc.name %proc.cmdline %user.name"
+  priority: WARNING
+"#,
+    );
+    // The connector is the first network namespace's.
+    let mut command = Command::new("unshare");
+    command
+        .args(["--net", lanner::PROGRAM, "-o", "engine.tier=none"])
+        .args(lanner::options(None))
+        .arg("-r")
+        .arg(&rules);
+    if !Command::new("unshare")
+        .args(["--net", "true"])
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        return skip("there can be no network namespace here");
+    }
+    let lanner = Lanner::start_command(command);
+    lanner.wait_for_log("why", |line| line.contains("not connector"));
+    if !lanner.log().contains("from fanotify") {
+        return skip("there is no fanotify here");
+    }
+    let (probe, pipe) = (folder.path().join("lanner-probe"), folder.path().join("pipe"));
+    fs::write(&probe, "").unwrap();
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // One process: as a shell, and as another program.
+    let script = "exec 5< \"$0\"; read line < \"$1\"; exec tail -n1 -f \"$0\"";
+    let mut child = Command::new("bash")
+        .args(["-c", script])
+        .args([&probe, &pipe])
+        .spawn()
+        .unwrap();
+    let first = lanner.wait_for_alert("one for the shell", |alert| field(alert, "proc.name") == "bash");
+    assert_eq!(field(&first, "user.name"), "root");
+    fs::write(&pipe, "go\n").unwrap();
+    let second = lanner.wait_for_alert("one for what it runs then", |alert| {
+        field(alert, "proc.name") == "tail"
+    });
+    assert!(
+        field(&second, "proc.cmdline").starts_with("tail -n1 -f "),
+        "{second}"
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+    lanner.stop();
+}

@@ -159,6 +159,8 @@ pub(crate) struct Sources {
     records: flume::Receiver<Box<[u8]>>,
     counts: Vec<(Source, Arc<SourceCounts>)>,
     held: BinaryHeap<Held>,
+    /// For how long, in nanoseconds.
+    hold: u64,
     /// How many records were taken over.
     taken: u64,
     /// How many of each stream were shown.
@@ -220,6 +222,14 @@ impl Sources {
                 }
             }
         }
+        if !sources
+            .counts
+            .iter()
+            .any(|(source, _)| *source == Source::Connector)
+        {
+            // Nothing has to be waited for, and every process is to be asked about before it is gone.
+            sources.hold = 0;
+        }
         match (sources.running.is_empty(), refused) {
             (true, Some(error)) => Err(error),
             (true, None) => Err(CaptureError::TierRefused {
@@ -236,6 +246,7 @@ impl Sources {
             records,
             counts: Vec::new(),
             held: BinaryHeap::new(),
+            hold: HOLD,
             taken: 0,
             shown: [0; STREAMS.len()],
         }
@@ -250,7 +261,7 @@ impl Sources {
     /// Shows the records that are old enough, oldest first. True when nothing else has come that should have been.
     pub(crate) fn consume(&mut self, show: &mut dyn FnMut(&[u8])) -> bool {
         let drained = self.take();
-        self.show_until(outside::now().saturating_sub(HOLD), show);
+        self.show_until(outside::now().saturating_sub(self.hold), show);
         drained
     }
 
@@ -323,7 +334,7 @@ impl Sources {
     /// Waits until there may be something to show, at most `limit`.
     pub(crate) fn wait(&mut self, limit: Duration) {
         if let Some(next) = self.held.peek() {
-            let due = (next.order.0 + HOLD).saturating_sub(outside::now());
+            let due = (next.order.0 + self.hold).saturating_sub(outside::now());
             std::thread::sleep(Duration::from_nanos(due).min(NAP).min(limit));
             return;
         }

@@ -347,7 +347,8 @@ impl ProcessTable {
         self.repair(header);
     }
 
-    /// True when /proc has another process for an event than the one that is known, or one that runs another program.
+    /// True when /proc has another process for an event than the one that is known, one that runs another program, or none
+    /// any more: then it may have run another before it ended.
     #[cold]
     fn is_another(&mut self, header: &Header) -> bool {
         let event = (header.pid, header.time);
@@ -355,8 +356,7 @@ impl ProcessTable {
             return false;
         };
         self.compared = event;
-        let process = &known.process;
-        !(self.procfs.is_same(process.pid, process.start_time) && self.procfs.still_runs(process))
+        !self.procfs.lives_on(&known.process)
     }
 
     fn repair(&mut self, header: &Header) {

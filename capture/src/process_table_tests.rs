@@ -850,8 +850,9 @@ fn where_nobody_tells_of_execs_a_process_is_compared_with_proc_at_each_event() {
     event(&mut table, 5, 0, 20);
     assert_eq!(&*table.get(5).unwrap().image.comm, b"editor");
     assert_eq!(table.get(5).unwrap().number, number);
-    // What is gone is what was known last.
+    // One that is gone may have run something else before.
     std::fs::remove_dir_all(proc.path().join("5")).unwrap();
     event(&mut table, 5, 0, 30);
-    assert_eq!(&*table.get(5).unwrap().image.comm, b"editor");
+    assert!(table.get(5).is_none());
+    assert_eq!(table.counts.unknown, 1);
 }

@@ -287,6 +287,16 @@ impl Procfs {
         start_time == 0 || shown.is_none_or(|stat| stat.start_ticks == ticks)
     }
 
+    /// True when a process is there and runs what is known of it.
+    pub(crate) fn lives_on(&self, known: &Process) -> bool {
+        let stat = self
+            .outside
+            .read(&self.directory(known.pid).join("stat"), FILE_MAX);
+        let ticks = known.start_time.wrapping_sub(self.boot) / self.tick;
+        let is_it = |stat: Stat| stat.start_ticks == ticks && !stat.has_ended;
+        stat.and_then(|stat| Stat::parse(&stat)).is_some_and(is_it) && self.still_runs(known)
+    }
+
     /// True unless a process runs another program, or with other arguments, than is known of it.
     pub(crate) fn still_runs(&self, known: &Process) -> bool {
         let dir = self.root.join(known.pid.to_string());
@@ -324,6 +334,8 @@ impl Procfs {
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     comm: Vec<u8>,
+    /// Its parent has not asked for that yet.
+    has_ended: bool,
     ppid: u32,
     pgid: u32,
     sid: u32,
@@ -347,6 +359,7 @@ impl Stat {
         };
         Some(Stat {
             comm: bytes.get(open + 1..close)?.to_vec(),
+            has_ended: matches!(fields.first(), Some(&"Z" | &"X")),
             ppid: id(1)?,
             pgid: id(2)?,
             sid: id(3)?,

@@ -322,7 +322,10 @@ impl Listener {
                     .fold(draft, |draft, (param, value)| draft.number(param, value));
                 self.send(draft);
             }
-            Message::Fork { .. } | Message::Changed { .. } | Message::Comm { .. } | Message::Answer(_) => {}
+            Message::Fork { .. }
+            | Message::Changed { .. }
+            | Message::Comm { .. }
+            | Message::Answer { .. } => {}
         }
     }
 

@@ -18,6 +18,8 @@ const NLMSG_DONE: u16 = 3;
 const NETLINK_HEADER: usize = 16;
 /// That and `struct cn_msg`.
 const HEADERS: usize = NETLINK_HEADER + 20;
+/// Where a `struct cn_msg` has what the answer to it is told by.
+const ACKNOWLEDGEMENT: usize = NETLINK_HEADER + 12;
 /// Where a `struct proc_event` has its parts.
 const WHAT: usize = HEADERS;
 const TIMESTAMP: usize = HEADERS + 8;
@@ -61,8 +63,8 @@ pub(crate) enum Message {
     Comm { pid: u32, tgid: u32, comm: [u8; 16] },
     /// A thread ended, with this status as wait(2) has it.
     Exit { pid: u32, tgid: u32, status: u32 },
-    /// The answer to a request: an error number, or 0.
-    Answer(u32),
+    /// The answer to the request before this number: an error number, or 0. Everybody who listens is told.
+    Answer { number: u32, error: u32 },
 }
 
 /// Reads a message and its time, in nanoseconds of the monotonic clock; `None` for what is none, or one that is not used.
@@ -74,7 +76,10 @@ pub(crate) fn read(bytes: &[u8]) -> Option<(Message, u64)> {
     let time = u64::from_ne_bytes(bytes.get(TIMESTAMP..TIMESTAMP + 8)?.try_into().ok()?);
     let data = |index: usize| word(DATA + 4 * index);
     let message = match word(WHAT)? {
-        NONE => Message::Answer(data(0)?),
+        NONE => Message::Answer {
+            number: word(ACKNOWLEDGEMENT)?,
+            error: data(0)?,
+        },
         FORK => Message::Fork {
             parent_pid: data(0)?,
             parent_tgid: data(1)?,
@@ -142,7 +147,9 @@ impl Socket {
     /// Asks for messages. A process that may not (another user namespace, another network namespace, no `CAP_NET_ADMIN`) is
     /// refused, or (another pid namespace) not answered.
     fn listen(&self) -> io::Result<()> {
-        let request = request(LISTEN);
+        // Its own, as good as surely.
+        let number = std::process::id() ^ crate::outside::now() as u32;
+        let request = request(LISTEN, number);
         sendto(
             self.0.as_raw_fd(),
             &request,
@@ -154,9 +161,11 @@ impl Socket {
         loop {
             match self.receive(&mut buffer) {
                 Ok(Some(bytes)) => match read(bytes) {
-                    Some((Message::Answer(0), _)) => return Ok(()),
-                    Some((Message::Answer(error), _)) => {
-                        return Err(io::Error::from_raw_os_error(error.cast_signed()));
+                    Some((Message::Answer { number: to, error }, _)) if to == number.wrapping_add(1) => {
+                        return match error {
+                            0 => Ok(()),
+                            error => Err(io::Error::from_raw_os_error(error.cast_signed())),
+                        };
                     }
                     _ => {}
                 },
@@ -246,7 +255,7 @@ impl AsFd for Socket {
 }
 
 /// A request to the kernel's side (`enum proc_cn_mcast_op`).
-fn request(operation: u32) -> Vec<u8> {
+fn request(operation: u32, number: u32) -> Vec<u8> {
     let length = HEADERS + 4;
     let mut bytes = Vec::with_capacity(length);
     bytes.extend((length as u32).to_ne_bytes());
@@ -254,7 +263,8 @@ fn request(operation: u32) -> Vec<u8> {
     bytes.extend([0; 10]); // flags, sequence, sender
     bytes.extend(CN_IDX_PROC.to_ne_bytes());
     bytes.extend(CN_VAL_PROC.to_ne_bytes());
-    bytes.extend([0; 8]); // sequence, acknowledgement
+    bytes.extend([0; 4]); // sequence
+    bytes.extend(number.to_ne_bytes());
     bytes.extend(4u16.to_ne_bytes());
     bytes.extend(0u16.to_ne_bytes());
     bytes.extend(operation.to_ne_bytes());
@@ -345,7 +355,10 @@ mod tests {
                 gid: Some(2)
             })
         );
-        assert_eq!(read_of(&message(NONE, &[1])), Some(Message::Answer(1)));
+        assert_eq!(
+            read_of(&message(NONE, &[1])),
+            Some(Message::Answer { number: 0, error: 1 })
+        );
         assert_eq!(
             read_of(&message(0x100, &[1, 1, 1, 1])),
             None,
