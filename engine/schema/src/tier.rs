@@ -70,6 +70,9 @@ impl Tier {
             (Tier::None, NoBpf::Connector) => Quality::Weaker(Why::SeenByConnector),
             (Tier::None, NoBpf::Seccomp) => Quality::Weaker(Why::SeenBySeccomp),
             (Tier::None, NoBpf::Nothing) => Quality::Missing(Why::NoSource),
+            (Tier::Raw, _) if matches!(event, Event::Execve | Event::Execveat) => {
+                Quality::Weaker(Why::ReturnedOnly)
+            }
             // Its requests are of types that have to be known; fanotify sees the file.
             (Tier::Raw, _) if io_uring::raises(event) => Quality::Weaker(Why::NotByIoUring),
             _ => Quality::Exact,
@@ -255,6 +258,8 @@ reasons! {
     NotGiven "no source without BPF knows it";
     /// It is a member of a kernel structure.
     NeedsTypes "cannot be read without the kernel's type information";
+    /// An exec is seen when it returns.
+    ReturnedOnly "seen when the call returns, which a program that the kernel itself starts does not do";
     /// A helper knows the cgroup.
     CgroupOfVersion2 "told by the cgroup of version 2; where containers are told apart by version 1, /proc is asked when a program is started";
     /// The flags of an open.
