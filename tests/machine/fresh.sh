@@ -68,6 +68,15 @@ try_build() {
     in_system make -C /root/lanner build
 }
 
+# The package; with LANNER_PROGRAM, which is built already, without the build.
+try_deb() {
+    local program=${LANNER_PROGRAM:-}
+    say "make deb"
+    [ -z "$program" ] || cp "$program" "$SYSTEM/root/program"
+    in_system make -C /root/lanner deb ${program:+LANNER_PROGRAM=/root/program}
+    in_system find /root/lanner/target/debian -name 'lanner_*.deb' | grep . || stop "there is no package"
+}
+
 try_test() {
     say "make test"
     in_system make -C /root/lanner test
