@@ -422,3 +422,35 @@ fn an_agent_that_is_killed_fails_no_call() {
     let seen = left.alerts().len();
     assert!(seen < 10_000, "it was killed too late: {seen} alerts");
 }
+
+#[test]
+fn a_keeper_that_is_killed_while_an_agent_runs_fails_no_call_and_the_next_one_takes_over() {
+    let (containerd, _alone) = match containerd() {
+        Ok(machine) => machine,
+        Err(reason) => return skip(&reason),
+    };
+    let keeper = Keeper::start(containerd.base());
+    let profile = localhost(&profile_file(&containerd, &[]));
+    let (lanner, _folder) = without_bpf(&containerd);
+    let pod = containerd.pod("notified", "orphaned");
+    let program = CONNECTS.replace("10000", "40000");
+    let id = containerd.run_config(&pod, perl(&pod, "connects", &program, profile, &[]));
+    let connected = |alert: &Value| alert["rule"] == "Connected" && field(alert, "container.id") == id[..12];
+    lanner.wait_for_alert("a connect", connected);
+    drop(keeper);
+    // It goes on without the keeper,
+    let seen = lanner.alerts().len();
+    lanner.wait_for_alerts("connects without a keeper", seen + 200, connected);
+    // and the next one has the listeners when the agent is gone, too.
+    let _keeper = Keeper::start(containerd.base());
+    let served = |log: &str| log.matches("is served").count() == 2;
+    wait_for("the next keeper to be served", Duration::from_secs(20), || {
+        served(&lanner.log()).then_some(())
+    });
+    let seen = lanner.alerts().len();
+    lanner.wait_for_alerts("connects with the next keeper", seen + 200, connected);
+    drop(lanner.kill());
+    let ended = containerd.wait_for_exit(&id);
+    let said = containerd.log_of(&id);
+    assert!(ended.exit_code == 0 && said.contains("wrong=0"), "{said}");
+}

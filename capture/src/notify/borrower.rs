@@ -13,11 +13,9 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 
 use super::listener::{Listener, Notification};
-use super::message::{self, Lent};
+use super::message::{self, Lent, PACKET_MAX};
 use super::slot::Slot;
 
-/// The most a packet of the keeper has.
-const PACKET_MAX: usize = 512 << 10;
 /// How long the keeper may take to greet.
 const GREETING: u16 = 2000;
 /// After so long the keeper may have taken its listeners back, and receiving could wait for ever.
@@ -57,6 +55,10 @@ impl Borrowed {
 #[derive(Debug)]
 pub(crate) struct Borrower {
     keeper: OwnedFd,
+    /// Tells the keeper from others.
+    life: u64,
+    /// The keeper has gone, and what it lent is ours.
+    inherited: bool,
     slot: Slot,
     epoll: Epoll,
     borrowed: BTreeMap<u64, Borrowed>,
@@ -97,7 +99,7 @@ impl Borrower {
         let mut packet = vec![0; PACKET_MAX];
         let (length, descriptors) = message::receive(&keeper, &mut packet)?;
         let memory = descriptors.into_iter().next();
-        let Some(memory) = memory.filter(|_| message::is_greeting(&packet[..length])) else {
+        let Some((memory, life)) = memory.zip(message::read_greeting(&packet[..length])) else {
             return Err(io::Error::other("it is no keeper of this version"));
         };
         let slot = Slot::open(memory)?;
@@ -109,11 +111,39 @@ impl Borrower {
         epoll.add(stop, EpollEvent::new(EpollFlags::EPOLLIN, STOP))?;
         Ok(Borrower {
             keeper,
+            life,
+            inherited: false,
             slot,
             epoll,
             borrowed: BTreeMap::new(),
             packet,
         })
+    }
+
+    /// Goes on without the keeper, which has gone.
+    pub(crate) fn inherit(&mut self) {
+        if !std::mem::replace(&mut self.inherited, true) {
+            let _ = self.epoll.delete(&self.keeper);
+        }
+    }
+
+    /// Gives the listeners to the keeper of `next`, unless it is the one that lent them: then it has them.
+    pub(crate) fn give_to(self, next: &Borrower) {
+        if self.life == next.life {
+            return;
+        }
+        for borrowed in self.borrowed.values() {
+            if let Err(error) = message::send(
+                &next.keeper,
+                &borrowed.lent.to_bytes(),
+                &borrowed.listener.as_fd(),
+            ) {
+                tracing::error!(
+                    "container {}: the keeper does not take its listener: {error}",
+                    borrowed.lent.container
+                );
+            }
+        }
     }
 
     /// How many listeners there are.
@@ -144,7 +174,7 @@ impl Borrower {
                     }
                 }
                 number => {
-                    if begun.elapsed() > STALE && self.has_parted() {
+                    if begun.elapsed() > STALE && !self.inherited && self.has_parted() {
                         return Turn::Parted;
                     }
                     self.listener_event(number, event.events(), witness);

@@ -19,8 +19,9 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, listen, socket};
 
 use super::listener::{Listener, Notification};
-use super::message::{self, Lent, ProcessState, STATE_MAX};
+use super::message::{self, Lent, PACKET_MAX, ProcessState, STATE_MAX};
 use super::slot::Slot;
+use crate::outside;
 
 /// Where the keeper is found, and how patient it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +121,8 @@ struct Keeper {
     look: Instant,
     answered: u64,
     silent: u64,
+    /// Tells this keeper from others.
+    life: u64,
     /// A silent agent may still be about, and receive from listeners that were taken back.
     rivals: bool,
 }
@@ -168,6 +171,7 @@ pub fn keep(options: &KeeperOptions) -> Result<(), KeeperError> {
         look: Instant::now(),
         answered: 0,
         silent: 0,
+        life: outside::now(),
         rivals: false,
     };
     let input = |token| EpollEvent::new(EpollFlags::EPOLLIN, token);
@@ -343,7 +347,12 @@ impl Keeper {
                 Err(_) => break,
             }
         }
+        let is_silent = arriving.bytes.is_empty();
         self.arriving.remove(&token);
+        if is_silent {
+            // Somebody looked whether we are here.
+            return;
+        }
         tracing::warn!(
             "what came to the runtimes' socket is nothing that a runtime says of a listener; it is dropped"
         );
@@ -408,7 +417,7 @@ impl Keeper {
             Err(error) => return tracing::error!("no memory to share with an agent: {error}"),
         };
         slot.tell(self.answered, self.silent);
-        let greeted = message::send(&socket, &message::greeting(), &slot.as_fd());
+        let greeted = message::send(&socket, &message::greeting(self.life), &slot.as_fd());
         let added = greeted.and_then(|()| {
             let input = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP, AGENT);
             self.epoll.add(&socket, input)?;
@@ -465,13 +474,41 @@ impl Keeper {
     }
 
     fn agent_event(&mut self, events: EpollFlags) {
-        // An agent has nothing to say: what can be read is its end.
-        if events.intersects(
-            EpollFlags::EPOLLIN | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR | EpollFlags::EPOLLRDHUP,
-        ) {
+        if events.contains(EpollFlags::EPOLLIN) && self.take_back() {
+            return;
+        }
+        if events.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR | EpollFlags::EPOLLRDHUP) {
             return self.part("the agent has gone");
         }
         self.lend();
+    }
+
+    /// Takes the listeners that the agent has from a keeper before us; true when it has gone meanwhile.
+    fn take_back(&mut self) -> bool {
+        let mut packet = vec![0; PACKET_MAX];
+        loop {
+            let Some(agent) = &self.agent else { return true };
+            match message::receive(&agent.socket, &mut packet) {
+                Ok((0, _)) => {
+                    self.part("the agent has gone");
+                    return true;
+                }
+                Ok((length, descriptors)) => match Lent::read(&packet[..length]) {
+                    Some(lent) => self.arrived(
+                        ProcessState {
+                            listener: 0,
+                            container: lent.container,
+                            pid: lent.pid,
+                            metadata: lent.metadata,
+                        },
+                        descriptors,
+                    ),
+                    None => tracing::warn!("the agent says what no agent says"),
+                },
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
     }
 
     /// Looks whether the agent does what it is for.

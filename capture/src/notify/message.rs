@@ -1,7 +1,8 @@
 //! What runtime, keeper and agent say to each other over sockets, descriptors beside it.
 //!
 //! A runtime sends `ContainerProcessState` of the OCI runtime specification and closes. The keeper sends an agent one packet
-//! with the memory they share, and one with each listener; the agent says nothing.
+//! with the memory they share, and one with each listener. An agent gives such packets back when it had the listeners from a
+//! keeper that has gone.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd, RawFd};
@@ -13,6 +14,8 @@ use serde_json::{Value, json};
 pub(crate) const STATE_MAX: usize = 256 << 10;
 /// The most descriptors that are taken from one message.
 const DESCRIPTORS_MAX: usize = 8;
+/// The most a packet between keeper and agent has.
+pub(crate) const PACKET_MAX: usize = 512 << 10;
 /// The most characters of what is told on of a container.
 const TEXT_MAX: usize = 64 << 10;
 
@@ -95,14 +98,19 @@ pub(crate) struct Lent {
 /// Version of what the keeper says: the first packet has it.
 pub(crate) const VERSION: u64 = 1;
 
-/// The packet that the shared memory comes with.
-pub(crate) fn greeting() -> Vec<u8> {
-    json!({ "lanner_keeper": VERSION }).to_string().into_bytes()
+/// The packet that the shared memory comes with. `life` tells one keeper from another.
+pub(crate) fn greeting(life: u64) -> Vec<u8> {
+    json!({ "lanner_keeper": VERSION, "life": life })
+        .to_string()
+        .into_bytes()
 }
 
-/// Whether this is that packet.
-pub(crate) fn is_greeting(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(bytes).is_ok_and(|value| value["lanner_keeper"] == VERSION)
+/// The keeper that sent this packet; `None` when it is none of its kind.
+pub(crate) fn read_greeting(bytes: &[u8]) -> Option<u64> {
+    let value: Value = serde_json::from_slice(bytes).ok()?;
+    value["life"]
+        .as_u64()
+        .filter(|_| value["lanner_keeper"] == VERSION)
 }
 
 impl Lent {
@@ -182,7 +190,7 @@ mod tests {
         fn anything_else_is_refused_quietly(bytes: Vec<u8>) {
             prop_assert_eq!(ProcessState::read(&bytes), None);
             prop_assert_eq!(Lent::read(&bytes), None);
-            prop_assert!(!is_greeting(&bytes));
+            prop_assert_eq!(read_greeting(&bytes), None);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lanner_schema::event::{EVENT_COUNT, Event, EventSet, SOCKETCALLS};
 use lanner_schema::record::{FLAG_ATTEMPTED, FLAG_COMPAT};
@@ -29,6 +29,8 @@ use crate::source::{Count, RunningSource, SourceQueue};
 
 /// How often a keeper is looked for.
 const LOOK: Duration = Duration::from_secs(1);
+/// What a keeper that ends is given for it.
+const ENDING: Duration = Duration::from_millis(5);
 /// Numbers of calls that are looked up at once.
 const NUMBERS: usize = 512;
 
@@ -159,6 +161,8 @@ struct Worker {
 impl Worker {
     fn run(mut self) {
         let mut is_missing = false;
+        // What is left of a keeper that has parted from us.
+        let mut left: Option<Borrower> = None;
         while !self.wishes.stop.load(Ordering::Acquire) {
             match Borrower::connect(&self.keeper, &self.wake) {
                 Ok(borrower) => {
@@ -167,8 +171,13 @@ impl Worker {
                         "seccomp notify: the keeper at {} is served",
                         self.keeper.display()
                     );
-                    self.serve(borrower);
+                    if let Some(left) = left.take() {
+                        left.give_to(&borrower);
+                    }
+                    left = self.serve(borrower);
                 }
+                // Just ending: in a moment it is gone.
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => thread::sleep(ENDING),
                 Err(error) => {
                     if !std::mem::replace(&mut is_missing, true) {
                         tracing::info!(
@@ -176,30 +185,58 @@ impl Worker {
                             self.keeper.display()
                         );
                     }
-                    self.wait();
+                    let is_gone = matches!(
+                        error.kind(),
+                        std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound
+                    );
+                    // One that is there has taken back what it lent.
+                    left = left.filter(|_| is_gone);
+                    match &mut left {
+                        Some(borrower) => {
+                            borrower.inherit();
+                            self.watcher_turns(borrower, LOOK);
+                        }
+                        None => self.wait(),
+                    }
                 }
             }
         }
     }
 
-    fn serve(&mut self, mut borrower: Borrower) {
+    /// Serves listeners of a keeper that has gone, for so long.
+    fn watcher_turns(&mut self, borrower: &mut Borrower, limit: Duration) {
+        let deadline = Instant::now() + limit;
         loop {
-            if self.wishes.changed.swap(false, Ordering::Acquire) {
-                let wanted = self.wishes.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-                self.watcher.wanted = wanted.clone();
+            self.follow_wishes();
+            let left = deadline.saturating_duration_since(Instant::now());
+            let wait = EpollTimeout::try_from(left.as_millis()).unwrap_or(EpollTimeout::ZERO);
+            if borrower.turn(wait, &mut self.watcher) != Turn::More || left.is_zero() {
+                return;
             }
+        }
+    }
+
+    fn follow_wishes(&mut self) {
+        if self.wishes.changed.swap(false, Ordering::Acquire) {
+            let wanted = self.wishes.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+            self.watcher.wanted = wanted.clone();
+        }
+    }
+
+    /// Serves a keeper until we are to stop; what is left when it parts from us.
+    fn serve(&mut self, mut borrower: Borrower) -> Option<Borrower> {
+        loop {
+            self.follow_wishes();
             match borrower.turn(EpollTimeout::NONE, &mut self.watcher) {
                 Turn::More => {}
-                Turn::Stopped => return,
+                Turn::Stopped => return None,
                 Turn::Parted => {
-                    if !self.wishes.stop.load(Ordering::Acquire) {
-                        let (answered, silent) = borrower.told();
-                        tracing::warn!(
-                            "seccomp notify: the keeper has parted from {} listeners (it answered {answered} calls itself, and found agents silent {silent} times)",
-                            borrower.listeners()
-                        );
-                    }
-                    return;
+                    let (answered, silent) = borrower.told();
+                    tracing::warn!(
+                        "seccomp notify: the keeper has parted from {} listeners (it answered {answered} calls itself, and found agents silent {silent} times)",
+                        borrower.listeners()
+                    );
+                    return Some(borrower);
                 }
             }
         }
