@@ -385,7 +385,7 @@ fn the_keeper_is_where_the_agent_and_the_runtime_look_for_it() {
     };
     assert_eq!(keeper["metadata"]["name"], "lanner-keeper");
     assert_ne!(agent["spec"]["selector"], keeper["spec"]["selector"]);
-    // It loses the listeners of its containers when it ends.
+    // It loses the listeners of its containers when it ends and no agent is there.
     assert_eq!(keeper["spec"]["updateStrategy"]["type"], "OnDelete");
     for set in [agent, keeper] {
         let pod = &set["spec"]["template"]["spec"];
