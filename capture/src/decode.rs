@@ -289,6 +289,8 @@ fn agree(requested: &[u8], real: &[u8]) -> bool {
 /// Appends an absolute path from components, leaf first, each ended by NUL. The root is nothing at all. One that was cut
 /// lacks its upper directories: it begins with [`CUT`] and not with a slash, so that no rule takes it for another path.
 pub(crate) fn push_components(arena: &mut Vec<u8>, bytes: &[u8], cut: bool) {
+    // As long as it is here: what is kept is not moved again.
+    arena.reserve_exact(bytes.len() + if cut { CUT.len() } else { 0 });
     if cut {
         arena.extend_from_slice(CUT);
     }

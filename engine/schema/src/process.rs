@@ -43,7 +43,9 @@ impl Image {
             Some(end) => (&argv[..end], &argv[end + 1..]),
             None => (argv, &[][..]),
         };
-        let mut cmdline = Vec::with_capacity(comm.len() + args.len() + 1);
+        // A blank before each argument for the NUL behind it, which the last may lack.
+        let unended = !args.is_empty() && !args.ends_with(b"\0");
+        let mut cmdline = Vec::with_capacity(comm.len() + args.len() + usize::from(unended));
         cmdline.extend_from_slice(comm);
         for arg in strings(args) {
             cmdline.push(b' ');
