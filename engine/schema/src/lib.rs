@@ -33,5 +33,6 @@ pub mod process;
 pub mod record;
 pub mod seccomp;
 pub mod task;
+pub mod text;
 pub mod tier;
 pub mod view;

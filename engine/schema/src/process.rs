@@ -3,23 +3,24 @@
 use std::sync::Arc;
 
 use crate::loader;
+use crate::text::Text;
 
 /// The program a process runs: what `execve` sets, shared with children until they run one of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Image {
     /// Name of the task (`comm`, at most 15 bytes): `proc.name`.
-    pub comm: Box<[u8]>,
+    pub comm: Text,
     /// `argv[0]`: `proc.exe`.
-    pub exe: Box<[u8]>,
+    pub exe: Text,
     /// Path of the executable, from the kernel's `mm->exe_file`, relative to the process's root: `proc.exepath`.
-    pub exepath: Box<[u8]>,
+    pub exepath: Text,
     /// Path of the program that the dynamic loader was told to run ([`crate::loader`]); empty when the executable is no
     /// loader: then it is the program.
-    pub loaded: Box<[u8]>,
+    pub loaded: Text,
     /// `argv[1..]`, each ended by NUL.
-    pub args: Box<[u8]>,
+    pub args: Text,
     /// `comm`, a space and `argv[1..]` joined by spaces (just `comm` without arguments): `proc.cmdline`.
-    pub cmdline: Box<[u8]>,
+    pub cmdline: Text,
     /// The environment, each `KEY=value` ended by NUL; empty unless a rule reads it.
     pub env: Box<[u8]>,
     /// Inode number of the executable; 0 when unknown.
@@ -83,7 +84,7 @@ impl Image {
     #[must_use]
     pub fn in_directory(mut self, cwd: &[u8]) -> Image {
         if let Some(program) = loader::program(&self.exepath, strings(&self.args), cwd) {
-            self.loaded = program;
+            self.loaded = program.into();
         }
         self
     }
@@ -155,7 +156,7 @@ pub struct Process {
     /// Its cgroups: for each subsystem `subsystem=path`, ended by NUL. Empty unless a rule reads them.
     pub cgroups: Arc<[u8]>,
     /// Working directory as the process sees it, without the final slash (`/` itself is empty).
-    pub cwd: Box<[u8]>,
+    pub cwd: Text,
     /// The program it runs.
     pub image: Arc<Image>,
 }

@@ -165,7 +165,7 @@ impl Hidden {
                     }
                 }
                 3 => (image.exe, image.args, image.cmdline) = Default::default(),
-                4 => image.exepath = Box::default(),
+                4 => image.exepath = Default::default(),
                 5 => process.cgroup = 0,
                 _ => {}
             }
