@@ -1,6 +1,7 @@
 //! A command's end of the control socket.
 
 use std::io;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -149,6 +150,10 @@ impl AgentOptions {
     }
 }
 
+fn is_socket(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.file_type().is_socket())
+}
+
 /// Why nobody answered, and what to do.
 fn unanswered(socket: &Path, error: io::Error) -> anyhow::Error {
     let path = socket.display();
@@ -157,6 +162,10 @@ fn unanswered(socket: &Path, error: io::Error) -> anyhow::Error {
             "no Lanner listens at {path}: start it (lanner, or systemctl start lanner), or say where it listens, by \
              --socket, -c or -o runtime_directory=…"
         ),
+        // What the kernel says of everything that is no socket.
+        io::ErrorKind::ConnectionRefused if !is_socket(socket) => {
+            anyhow::anyhow!("{path} is no socket: a Lanner listens at NAME.sock in its runtime_directory")
+        }
         io::ErrorKind::ConnectionRefused => anyhow::anyhow!(
             "nobody listens at {path} any more: the Lanner that made it ended without a word; start it again"
         ),
@@ -170,5 +179,33 @@ fn unanswered(socket: &Path, error: io::Error) -> anyhow::Error {
             )
         }
         _ => anyhow::Error::new(error).context(format!("cannot ask the Lanner at {path}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_no_socket_is_called_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let ended = folder.path().join("ended.sock");
+        drop(std::os::unix::net::UnixListener::bind(&ended).unwrap());
+        let said = |path: &Path| {
+            let options = AgentOptions {
+                config: None,
+                options: Vec::new(),
+                socket: Some(path.to_owned()),
+            };
+            options.ask(Request::Status).unwrap_err().to_string()
+        };
+        for path in [file.as_path(), folder.path()] {
+            let said = said(path);
+            assert!(said.contains("is no socket"), "{said}");
+        }
+        assert!(said(&ended).contains("any more"), "{}", said(&ended));
+        assert!(said(&folder.path().join("none")).starts_with("no Lanner listens at"));
     }
 }
