@@ -670,6 +670,7 @@ impl Consumer {
             return;
         };
         self.sequences.see(header.cpu, header.stream, header.sequence);
+        let told = header;
         if self.without_types || header.stream >= FIRST_SOURCE && header.cgroup == 0 {
             self.complete(&mut header);
         }
@@ -694,7 +695,9 @@ impl Consumer {
             Event::TaskExec => {
                 self.end_requests_of(&header, on_event);
                 if self.without_types {
-                    self.state.processes.exec_by_proc(&header, &wire);
+                    // Its cgroup may be another since it was last looked at, which /proc says.
+                    self.state.processes.exec_by_proc(&told, &wire);
+                    header = told;
                     self.complete(&mut header);
                 } else {
                     self.state.processes.exec(&header, &wire);
