@@ -964,6 +964,7 @@ mod tests {
             names: None,
             params: [0; EVENT_COUNT],
             task: [0; EVENT_COUNT],
+            paths: Vec::new(),
             environment: false,
             cgroups: false,
             drop_failed: false,

@@ -60,6 +60,17 @@ impl Cgroups {
         self.id_of(path_of_process(std::str::from_utf8(text).ok()?, self.controller)?)
     }
 
+    /// The id of the cgroup of the process with this directory in the host's /proc. In version 1 one that is ending is said to be in
+    /// the root, wherever it is: of that nothing is known.
+    pub(crate) fn of_process(&self, directory: &Path) -> Option<u64> {
+        let read = |name: &str| self.outside.read(&directory.join(name), FILE_MAX);
+        let text = read("cgroup")?;
+        let path = self.path_of_process(std::str::from_utf8(&text).ok()?)?;
+        // Asked afterwards: who is not ending then was not before.
+        let is_doubtful = !self.is_version_2() && path == "/";
+        (!is_doubtful || !read("stat").is_none_or(|stat| is_ending(&stat))).then(|| self.id_of(path))?
+    }
+
     /// The path that the text of a `/proc/PID/cgroup` has for this hierarchy.
     pub(crate) fn path_of_process<'t>(&self, text: &'t str) -> Option<&'t str> {
         path_of_process(text, self.controller)
@@ -92,6 +103,22 @@ impl Cgroups {
             Some(fs::metadata(mount.join(path.trim_start_matches('/'))).ok()?.ino())
         })
     }
+}
+
+/// The most bytes of a file of /proc that are read.
+const FILE_MAX: u64 = 64 << 10;
+
+/// True for the `/proc/PID/stat` of a process that is on its way out (`PF_EXITING`), or of none.
+fn is_ending(stat: &[u8]) -> bool {
+    const PF_EXITING: u64 = 4;
+    let behind_name = stat
+        .iter()
+        .rposition(|byte| *byte == b')')
+        .and_then(|at| stat.get(at + 1..));
+    let flags = behind_name
+        .and_then(|text| std::str::from_utf8(text).ok()?.split_whitespace().nth(6))
+        .and_then(|flags| flags.parse::<u64>().ok());
+    flags.is_none_or(|flags| flags & PF_EXITING != 0)
 }
 
 /// How far below a container's cgroup its processes are looked for.
@@ -141,4 +168,36 @@ fn open_by_id(mount: &File, id: u64) -> Option<OwnedFd> {
     let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
     // SAFETY: the kernel just gave this descriptor to us and nobody else.
     Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_ending_says_so_in_its_flags() {
+        let stat = |flags: &str| format!("12 (a) b) S 1 12 13 34816 12 {flags} 1 0 0 0").into_bytes();
+        assert!(!is_ending(&stat("4194560")) && is_ending(&stat("4194564")));
+        assert!(is_ending(b"12 (a"));
+    }
+
+    #[test]
+    fn a_process_that_has_ended_is_in_no_cgroup_that_is_believed() {
+        let cgroups = Cgroups::find(Outside::default()).unwrap();
+        let own = fs::read("/proc/self/cgroup").unwrap();
+        assert_eq!(
+            cgroups.of_process(Path::new("/proc/self")),
+            cgroups.id_of_process(&own)
+        );
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let directory = PathBuf::from(format!("/proc/{}", child.id()));
+        // It has not been waited for.
+        while !is_ending(&fs::read(directory.join("stat")).unwrap()) {
+            std::thread::yield_now();
+        }
+        let found = cgroups.of_process(&directory);
+        assert!(found.is_none() || cgroups.is_version_2());
+        child.wait().unwrap();
+        assert_eq!(cgroups.of_process(&directory), None);
+    }
 }

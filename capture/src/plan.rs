@@ -109,6 +109,8 @@ pub struct Plan {
     pub snaplen: u32,
     /// Per event, the values of the thread that are read.
     pub task: [u32; EVENT_COUNT],
+    /// What rules compare names of files with ([`Needs::paths`]), for fanotify.
+    pub paths: Vec<Box<[u8]>>,
     /// The environment of processes is kept.
     pub environment: bool,
     /// The cgroups of processes are kept.
@@ -340,6 +342,10 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         names,
         params,
         task,
+        paths: match tier {
+            Tier::None => needs.paths.iter().cloned().collect(),
+            _ => Vec::new(),
+        },
         environment: needs.environment,
         cgroups: needs.cgroups,
         drop_failed: config.drop_failed,

@@ -157,7 +157,7 @@ impl Procfs {
         let cgroup = self
             .cgroups
             .as_ref()
-            .and_then(|cgroups| cgroups.id_of_process(&self.outside.read(&dir.join("cgroup"), FILE_MAX)?))
+            .and_then(|cgroups| cgroups.of_process(&dir))
             .unwrap_or(0);
         let loginuid = self.outside.read(&dir.join("loginuid"), FILE_MAX);
         Some(Process {

@@ -36,6 +36,8 @@ counts! {
     Gone "gone";
     /// Opens of files of which nobody can say whether they were for reading or for writing.
     Undecided "undecided";
+    /// Directories that rules name and that were too many to be watched one by one.
+    Unmarked "unmarked";
     /// Names whose directory could not be found any more.
     Unnamed "unnamed";
     /// Programs whose process ran another one before anything could be asked about them.

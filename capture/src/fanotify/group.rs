@@ -84,6 +84,13 @@ impl Group {
         self.fanotify.mark(flags, mask, nix::fcntl::AT_FDCWD, Some(path))
     }
 
+    /// Marks the directory itself.
+    pub(super) fn directory(&self, mask: u64, path: &Path) -> Result<(), Errno> {
+        let mask = MaskFlags::from_bits_retain(mask);
+        let flags = MarkFlags::FAN_MARK_ADD | MarkFlags::FAN_MARK_ONLYDIR;
+        self.fanotify.mark(flags, mask, nix::fcntl::AT_FDCWD, Some(path))
+    }
+
     /// Reads some events, with what was opened for them.
     pub(super) fn read<'b>(&self, buffer: &'b mut Buffer, into: &mut Vec<Taken<'b>>) -> Read {
         let length = match nix::unistd::read(&self.fanotify, buffer) {

@@ -10,14 +10,16 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
 use nix::sys::fanotify::MarkFlags;
 use nix::sys::statfs::statfs;
 
+use super::directories::{self, Named};
+use super::entries::Name;
 use super::group::Group;
-use super::mounts::{Mount, Watched};
+use super::mounts::{Mount, Watched, below};
 use super::record::FSID;
 use super::wanted::{RENAMES, Wanted};
 
@@ -44,13 +46,26 @@ fn below_root(root: &Path, mount: &Mount) -> PathBuf {
     root.join(point.strip_prefix("/").unwrap_or(&point))
 }
 
+/// A directory that is marked by itself.
+#[derive(Debug, Clone)]
+pub(super) struct Marked {
+    pub(super) place: Place,
+    /// Its path within the file system.
+    pub(super) inner: Box<[u8]>,
+}
+
+/// The most directories that are marked one by one.
+const MARKED: usize = 65_536;
+
 /// What was refused, for whoever counts and says it.
 #[derive(Debug, Default)]
 pub(super) struct Unwatched {
     /// File systems whose files are not watched, by kind.
     pub(super) files: BTreeSet<Box<str>>,
-    /// Those of which names are not told.
+    /// Those of which names are not told, not even of directories that rules name.
     pub(super) names: BTreeSet<Box<str>>,
+    /// Directories that rules name and that were too many.
+    pub(super) left_out: u64,
 }
 
 /// The groups and what they watch for.
@@ -62,6 +77,11 @@ pub(super) struct Marks {
     /// One of [`RENAMES`].
     renames: AtomicU64,
     masks: Mutex<(u64, u64)>,
+    /// The directories that rules name.
+    named: Mutex<Arc<[Named]>>,
+    /// Those that are marked one by one, by the id of their file system and the handle behind it: whoever sees them, and what
+    /// they are called there.
+    marked: Mutex<HashMap<Box<[u8]>, Marked>>,
     places: Mutex<HashMap<[u8; FSID], Place>>,
     unwatched: Mutex<Unwatched>,
 }
@@ -77,13 +97,16 @@ impl Marks {
             names: Group::of_names().ok(),
             renames: AtomicU64::new(RENAMES[0]),
             masks: Mutex::default(),
+            named: Mutex::new(Arc::from([])),
+            marked: Mutex::default(),
             places: Mutex::default(),
             unwatched: Mutex::default(),
         })
     }
 
     /// Watches for this from here on; gives the bits that are to be taken off what is marked.
-    pub(super) fn want(&self, wanted: &Wanted) -> (u64, u64) {
+    pub(super) fn want(&self, wanted: &Wanted, named: Vec<Named>) -> (u64, u64) {
+        *self.named.lock().unwrap_or_else(PoisonError::into_inner) = named.into();
         let renames = self.renames.load(Ordering::Relaxed);
         let new = (wanted.of_files(), wanted.of_names(renames));
         let mut masks = self.masks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,6 +118,12 @@ impl Marks {
     pub(super) fn place(&self, fsid: [u8; FSID]) -> Option<Place> {
         let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         places.get(&fsid).cloned()
+    }
+
+    /// The directory that is marked by itself, by the id of its file system and its handle behind it.
+    pub(super) fn marked(&self, key: &[u8]) -> Option<Marked> {
+        let marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
+        marked.get(key).cloned()
     }
 
     /// What could not be marked since this was asked last.
@@ -109,6 +138,7 @@ impl Marks {
             return;
         }
         let root = directory.join("root");
+        let mut without_names: Vec<([u8; FSID], Mount)> = Vec::new();
         self.each(mounts, &mut |mount| {
             let path = below_root(&root, mount);
             let mut unwatched = self.unwatched.lock().unwrap_or_else(PoisonError::into_inner);
@@ -129,15 +159,93 @@ impl Marks {
                 }
                 unwatched.files.insert(mount.kind.clone());
             }
-            if names != 0 && !self.mark_names(names, &path) {
-                unwatched.names.insert(mount.kind.clone());
-            }
             drop(unwatched);
-            if names != 0 {
-                self.learn_place(&root, mount, &path);
+            if names == 0 {
+                return true;
+            }
+            let tells = self.mark_names(names, &path);
+            if let Some(id) = fsid(&path) {
+                self.learn_place(&root, mount, id);
+                if !tells {
+                    without_names.push((id, mount.clone()));
+                }
             }
             true
         });
+        if !without_names.is_empty() {
+            let named = Arc::clone(&self.named.lock().unwrap_or_else(PoisonError::into_inner));
+            self.mark_directories(&root, names, &named, &without_names);
+        }
+    }
+
+    /// Marks the directories that rules name on these file systems.
+    fn mark_directories(&self, root: &Path, mask: u64, named: &[Named], on: &[([u8; FSID], Mount)]) {
+        let Some(group) = &self.names else { return };
+        let is_wanted = |id| on.iter().any(|(own, _)| *own == id);
+        let mut refused = None;
+        let left_out = directories::each(root, named, &is_wanted, &mut |directory| {
+            let Some((_, mount)) = on.iter().find(|(id, _)| directory.key.starts_with(id)) else {
+                return;
+            };
+            let Some(inner) = mount.inner(&directory.name) else {
+                return;
+            };
+            if let Err(error) = group.directory(mask, &directory.path()) {
+                refused = Some(error);
+                return;
+            }
+            let place = Place {
+                root: root.to_owned(),
+                mount: mount.clone(),
+            };
+            let mut marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
+            // What is gone is forgotten with the rest: what there is is marked again when something is mounted.
+            if marked.len() >= MARKED {
+                marked.clear();
+            }
+            marked.insert(
+                directory.key,
+                Marked {
+                    place,
+                    inner: inner.into(),
+                },
+            );
+        });
+        let mut unwatched = self.unwatched.lock().unwrap_or_else(PoisonError::into_inner);
+        unwatched.left_out += left_out;
+        if let Some(error) = refused {
+            tracing::debug!(root = %root.display(), "fanotify: directories are not marked: {error}");
+            unwatched
+                .names
+                .extend(on.iter().map(|(_, mount)| mount.kind.clone()));
+        }
+    }
+
+    /// A directory was renamed, and with it those below it that are marked.
+    pub(super) fn renamed(&self, old: &Name, new: &Name) {
+        let mut marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = marked.values_mut().filter(|one| one.place == old.place);
+        for one in own {
+            if let Some(rest) = below(&one.inner, &old.inner) {
+                one.inner = [&*new.inner, rest].concat().into();
+            }
+        }
+    }
+
+    /// Marks a directory that was made in one that is marked.
+    pub(super) fn mark_below(&self, name: &Name, key_of_parent: &[u8]) {
+        let names = self.masks.lock().unwrap_or_else(PoisonError::into_inner).1;
+        let parent = self.marked(key_of_parent);
+        if let (Some(parent), Some(path), 1..) = (parent, name.path(), names) {
+            let one = Named {
+                path: path.strip_prefix(&parent.place.root).unwrap_or(&path).to_owned(),
+                whole: true,
+            };
+            let Some(id) = key_of_parent.first_chunk().copied() else {
+                return;
+            };
+            self.mark_directories(&parent.place.root, names, &[one], &[(id, parent.place.mount)]);
+        }
     }
 
     /// Takes bits off the marks of these mounts' file systems.
@@ -195,18 +303,16 @@ impl Marks {
         }
     }
 
-    fn learn_place(&self, root: &Path, mount: &Mount, path: &Path) {
-        let Some(fsid) = fsid(path) else {
-            return;
-        };
+    fn learn_place(&self, root: &Path, mount: &Mount, fsid: [u8; FSID]) {
         let place = Place {
             root: root.to_owned(),
             mount: mount.clone(),
         };
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        // The host's, which stay, before a container's.
+        // Whose root it is knows it best. Else the first, which is the host, that stays.
         let known = places.entry(fsid).or_insert_with(|| place.clone());
-        if known.root == place.root || fsid_of(known) != Some(fsid) {
+        let is_root = |place: &Place| *place.mount.point == *b"/";
+        if known.root == place.root || is_root(&place) && !is_root(known) || fsid_of(known) != Some(fsid) {
             *known = place;
         }
     }

@@ -7,6 +7,7 @@
 //!
 //! Permission events are not used: nothing waits for Lanner.
 
+mod directories;
 mod doer;
 mod entries;
 mod group;
@@ -51,6 +52,8 @@ use told::Told;
 
 /// Reads of a group before something else is looked at.
 const READS: usize = 64;
+/// How often a process of a container is looked for, once at each change of the containers.
+const TRIES: u8 = 8;
 /// How often opens whose end is waited for are looked at.
 const WAITING: u16 = 100;
 
@@ -101,7 +104,7 @@ pub(crate) fn start(
     let wake = wake.map_err(|e| error("make an eventfd", e.into()))?;
     let procfs = on_host(Path::new("/proc")).into_owned();
     let wanted = Told::of(plan);
-    marks.want(&wanted.wanted);
+    marks.want(&wanted.wanted, wanted.named.clone());
     let host = Namespace::open(host_directory());
     let host = host.ok_or_else(|| error("read what is mounted", io::Error::from(io::ErrorKind::NotFound)))?;
     marks.mark(&host.directory, &host.mounts);
@@ -146,8 +149,8 @@ struct Shared {
     wake: EventFd,
     procfs: PathBuf,
     cgroups: Option<Cgroups>,
-    /// Containers whose file systems are marked, and by which process they were found, by cgroup.
-    watched: Mutex<HashMap<u64, u32>>,
+    /// Containers whose file systems are marked, by cgroup, and those of which no process was found so often.
+    watched: Mutex<HashMap<u64, u8>>,
     /// Their namespaces, which the thread has not taken over yet.
     new: Mutex<Vec<Namespace>>,
     /// What is to be watched for from now on.
@@ -196,7 +199,8 @@ impl Watch for Shared {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         watched.retain(|cgroup, _| now.get(*cgroup).is_some_and(|container| !container.gone));
         for container in now.running().filter(|container| !container.gone) {
-            if watched.contains_key(&container.cgroup) {
+            let tries = watched.entry(container.cgroup).or_default();
+            if *tries >= TRIES {
                 continue;
             }
             let given = Some(container.pid).filter(|pid| *pid != 0 && self.watch(container, *pid));
@@ -204,9 +208,10 @@ impl Watch for Shared {
                 self.process_of(container)
                     .filter(|pid| self.watch(container, *pid))
             };
-            if let Some(pid) = given.or_else(found) {
-                watched.insert(container.cgroup, pid);
-            }
+            *tries = match given.or_else(found) {
+                Some(_) => TRIES,
+                None => *tries + 1,
+            };
         }
         drop(watched);
         self.wake();
@@ -297,7 +302,7 @@ impl Listener {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(told) = next {
-            let (files, names) = marks.want(&told.wanted);
+            let (files, names) = marks.want(&told.wanted, told.named.clone());
             for namespace in &self.namespaces {
                 // What is new first, so that nothing is missed of what stays.
                 marks.mark(&namespace.directory, &namespace.mounts);
@@ -318,6 +323,14 @@ impl Listener {
             if self.told.first(&kind) {
                 tracing::warn!("fanotify: files on {kind} are not watched");
             }
+        }
+        for kind in unwatched.names {
+            if self.told.first(&format!("names {kind}")) {
+                tracing::warn!("fanotify: what is removed and renamed on {kind} is not seen");
+            }
+        }
+        if unwatched.left_out > 0 {
+            self.queue.counts().add(Count::Unmarked, unwatched.left_out);
         }
     }
 
@@ -439,6 +452,9 @@ impl Listener {
                 if let Some(told::Made::File { dev, ino }) = made {
                     self.opens.was_made(Key { pid, dev, ino });
                 }
+                if is_directory && let Some(parent) = event.entry(Role::Own) {
+                    marks.mark_below(own, &parent.key());
+                }
                 if let Some(made) = made {
                     self.told.was_made(&made, &seen(own), &found, now, &self.queue);
                 }
@@ -458,6 +474,9 @@ impl Listener {
             renamed = Some(old).zip(own);
         }
         if let Some((old, new)) = renamed {
+            if is_directory {
+                marks.renamed(&old, &new);
+            }
             self.told
                 .renamed(&seen(&old), &seen(&new), &found, now, &self.queue);
         }

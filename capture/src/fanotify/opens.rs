@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use lanner_schema::flags::O_F_CREATED;
 use libc::{FAN_CLOSE_NOWRITE, FAN_CLOSE_WRITE, FAN_OPEN, FAN_OPEN_EXEC};
 use nix::sys::stat::{major, minor};
 use smallvec::SmallVec;
@@ -36,6 +37,8 @@ const O_RDONLY: i64 = libc::O_RDONLY as i64;
 const O_ACCMODE: i64 = libc::O_ACCMODE as i64;
 const O_DIRECTORY: i64 = libc::O_DIRECTORY as i64;
 const O_CREAT: i64 = libc::O_CREAT as i64;
+/// What stands for a file that was not there before.
+const CREATED: i64 = O_F_CREATED.cast_signed();
 /// The kernel adds this by itself; libc has another number for what 64-bit programs pass.
 const O_LARGEFILE: i64 = if cfg!(target_arch = "aarch64") {
     0o400_000
@@ -359,7 +362,7 @@ fn flags(info: &[u8]) -> Option<i64> {
 impl Opened {
     /// The flags as the event has them.
     pub(super) fn flags(&self) -> Option<i64> {
-        let made = if self.creates { O_CREAT } else { 0 };
+        let made = if self.creates { O_CREAT | CREATED } else { 0 };
         self.flags.map(|flags| flags | made)
     }
 }

@@ -111,6 +111,11 @@ pub(super) struct Entry<'b> {
 }
 
 impl<'b> Entry<'b> {
+    /// What no other directory has: the file system's id, and the handle behind it.
+    pub(super) fn key(&self) -> Box<[u8]> {
+        [&self.fsid[..], self.handle].concat().into()
+    }
+
     fn read(bytes: &'b [u8], is_named: bool) -> Option<Entry<'b>> {
         let (fsid, rest) = bytes.split_first_chunk()?;
         let length = usize::try_from(u32::from_ne_bytes(number(rest, 0)?)).ok()?;

@@ -92,6 +92,10 @@ fn is_root() -> bool {
 fn plan_for(events: &[Event]) -> Plan {
     let needs = Needs {
         events: events.iter().copied().collect::<EventSet>(),
+        paths: [b"/etc/".as_slice(), b"/usr/bin".as_slice()]
+            .into_iter()
+            .map(Box::from)
+            .collect(),
         ..Needs::default()
     };
     let config = Config {
@@ -203,16 +207,9 @@ fn reads_are_told_from_writes_by_whoever_did_them() {
         let held = watching.open(&file, held);
         assert_eq!((held.access(), held.number("fd")), (Some(O_RDWR), Some(3)));
         let cgroups = Cgroups::find(Outside::default()).unwrap();
-        let own = fs::read_to_string("/proc/self/cgroup").unwrap();
-        let own = cgroups.path_of_process(&own).unwrap();
-        let is_believed = cgroups.is_version_2() || own != "/";
         assert_eq!(
-            held.header.cgroup,
-            if is_believed {
-                cgroups.id_of(own).unwrap()
-            } else {
-                0
-            }
+            cgroups.of_process(Path::new("/proc/self")),
+            Some(held.header.cgroup)
         );
         let facts = fs::metadata(&file).unwrap();
         assert_eq!(held.number("ino"), Some(facts.ino().cast_signed()));
@@ -491,7 +488,10 @@ fn a_containers_own_file_systems_are_watched_before_its_runtime_goes_on() {
         return;
     }
     let table = ContainerTable::new();
-    let mut watching = Watching::of(&[Event::Openat, Event::Unlinkat, Event::Mkdirat], &table);
+    let mut watching = Watching::of(
+        &[Event::Openat, Event::Unlinkat, Event::Mkdirat, Event::Renameat],
+        &table,
+    );
     let mut contained = Contained::start();
     let container = Arc::new(contained.container());
     table.update(|known| known.insert(Arc::clone(&container)));
@@ -516,6 +516,24 @@ fn a_containers_own_file_systems_are_watched_before_its_runtime_goes_on() {
             && seen
                 .text("name")
                 .is_some_and(|name| name == shared || name == host)
+    });
+    // Names in its overlay, in directories that rules name, and in those made there.
+    contained.does("mkdir /etc/made; echo > /etc/made/inner");
+    watching.wait("a directory in its overlay", |seen| {
+        seen.text("path") == Some("/etc/made")
+    });
+    contained.does("rm /etc/made/inner /etc/passwd");
+    for path in ["/etc/made/inner", "/etc/passwd"] {
+        watching.wait(path, |seen| {
+            seen.event == Event::Unlinkat && seen.text("name") == Some(path)
+        });
+    }
+    contained.does("mv /usr/bin/id /usr/bin/other");
+    let renamed = watching.wait("a rename", |seen| seen.text("newpath") == Some("/usr/bin/other"));
+    assert_eq!(renamed.text("oldpath"), Some("/usr/bin/id"));
+    contained.does("mv /etc/made /etc/other; echo > /etc/other/inner; rm /etc/other/inner");
+    watching.wait("a removal in what was renamed", |seen| {
+        seen.text("name") == Some("/etc/other/inner")
     });
     // What it mounts itself.
     let deadline = Instant::now() + LIMIT;

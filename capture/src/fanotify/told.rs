@@ -12,6 +12,7 @@ use lanner_schema::event::Event;
 use lanner_schema::record::FLAG_SUCCEEDED;
 use lanner_schema::tier::Source;
 
+use super::directories::{self, Named};
 use super::doer::Found;
 use super::opens::Opened;
 use super::wanted::Wanted;
@@ -41,6 +42,8 @@ pub(super) enum Made {
 #[derive(Debug)]
 pub(super) struct Told {
     pub(super) wanted: Wanted,
+    /// The directories that rules name.
+    pub(super) named: Vec<Named>,
     /// The opens that rules want.
     opens: ClassSet,
     /// What was said once.
@@ -58,6 +61,7 @@ impl Told {
                 .or(wanted.create)
                 .and_then(classes)
                 .unwrap_or_default(),
+            named: directories::named(&plan.paths),
             wanted,
             said: RefCell::default(),
         }

@@ -4,6 +4,8 @@
 //! comes from, so that a system call whose parameters are plain arguments needs a row and nothing else: capture's
 //! build script turns the rows into the C table that the BPF walker reads, and the decoder reads the same rows.
 
+use std::collections::BTreeSet;
+
 use crate::call_class::ClassSet;
 use crate::descriptor::DescriptorKind;
 use crate::flags::FlagTable;
@@ -985,6 +987,9 @@ pub struct Needs {
     /// A rule reads what other calls than execs change of a process: its session, its group, its terminal. Events with
     /// an [`Extractor::TaskState`] tell.
     pub task_state: bool,
+    /// What rules compare the names of files with that calls are about which leave none open: whole paths, beginnings and
+    /// ends of them. For sources that can watch directories only one by one.
+    pub paths: BTreeSet<Box<[u8]>>,
 }
 
 impl Needs {
@@ -1000,6 +1005,7 @@ impl Needs {
             environment: true,
             cgroups: true,
             task_state: true,
+            paths: BTreeSet::new(),
         }
     }
 
@@ -1016,6 +1022,7 @@ impl Needs {
             environment,
             cgroups,
             task_state,
+            paths,
         } = others;
         self.events = self.events.union(*events);
         self.unnamed_io = self.unnamed_io.union(*unnamed_io).difference(self.events);
@@ -1034,6 +1041,7 @@ impl Needs {
         self.environment |= environment;
         self.cgroups |= cgroups;
         self.task_state |= task_state;
+        self.paths.extend(paths.iter().cloned());
     }
 }
 
@@ -1049,6 +1057,7 @@ impl Default for Needs {
             environment: false,
             cgroups: false,
             task_state: false,
+            paths: BTreeSet::new(),
         }
     }
 }

@@ -23,6 +23,7 @@ mod leaf;
 mod lex;
 mod matcher;
 mod memory;
+mod named_paths;
 mod node;
 mod odds;
 mod parse;

@@ -1,12 +1,16 @@
 //! A compiled condition.
 
-use lanner_schema::event::{EventSet, Needs};
+use std::collections::BTreeSet;
+
+use lanner_schema::event::{Event, EventSet, FdUse, Needs};
+use lanner_schema::tier::Source;
 use lanner_schema::view::EventView;
 
 use super::ast::Expr;
 use super::check::{Checker, MOST};
 use super::error::{CheckError, Warning};
 use super::events::TypeSet;
+use super::named_paths::named_paths;
 use super::node::{Node, compile_node};
 use crate::field::{Arg, FieldRef};
 use crate::scope::Scope;
@@ -43,6 +47,7 @@ pub struct Program {
     events: EventSet,
     fields: Vec<FieldRef>,
     host_names: Vec<Box<str>>,
+    paths: BTreeSet<Box<[u8]>>,
     warnings: Vec<Warning>,
 }
 
@@ -70,6 +75,12 @@ pub fn compile_in(expr: &Expr, scope: &Scope) -> Result<Program, Vec<CheckError>
     } = checker;
     warnings.truncate(MOST);
     let types = TypeSet::of(expr, scope.source());
+    let mut paths = BTreeSet::new();
+    let leaves_none_open =
+        |event: Event| Source::Fanotify.sees(event) && !matches!(event.row().fd, FdUse::Opens { .. });
+    if types.events().iter().any(leaves_none_open) {
+        named_paths(expr, &mut paths);
+    }
     match root {
         Some(root) if errors.is_empty() => Ok(Program {
             root,
@@ -77,6 +88,7 @@ pub fn compile_in(expr: &Expr, scope: &Scope) -> Result<Program, Vec<CheckError>
             types,
             fields,
             host_names,
+            paths,
             warnings,
         }),
         _ => Err(errors),
@@ -133,6 +145,7 @@ impl Program {
         needs.events = needs.events.union(events.difference(unnamed_io));
         needs.unnamed_io = needs.unnamed_io.union(unnamed_io);
         add_params(&self.fields, events, needs);
+        needs.paths.extend(self.paths.iter().cloned());
     }
 
     /// Adds the kernel's names of what the condition reads the names of: with them it is evaluated a second time.

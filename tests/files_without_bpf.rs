@@ -1,0 +1,166 @@
+//! Capture tier none, what happens to files: fanotify tells who read, wrote, removed or renamed which, on the host and in
+//! containers of a real containerd.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // tests fail by panicking
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use support::containerd::{BUSYBOX, Containerd, Run};
+use support::lanner::{self, Lanner, field};
+use support::{alone, skip};
+
+const OUTPUT: &str = "%evt.type %fd.name %fs.path.name %fs.path.source %fs.path.target %proc.name %proc.cmdline %proc.pname \
+                      %user.name %user.uid %container.id %container.name %container.image.repository %k8s.pod.name";
+
+/// Rules for files that begin with this.
+fn rules(start: &str) -> String {
+    [
+        ("Read", format!("evt.type in (open, openat, openat2) and evt.is_open_read=true and fd.name startswith {start}")),
+        ("Written", format!("evt.type in (open, openat, openat2) and evt.is_open_write=true and fd.num>=0 and fd.typechar='f' and fd.name startswith {start}")),
+        ("Removed", format!("evt.type in (unlink, unlinkat) and evt.res=SUCCESS and fs.path.name startswith {start}")),
+        ("Renamed", format!("evt.type in (rename, renameat, renameat2) and fs.path.target startswith {start}")),
+        ("Made", format!("evt.type in (mkdir, mkdirat) and evt.arg.path startswith {start}")),
+    ]
+    .iter()
+    .map(|(name, condition)| {
+        format!("- rule: {name}\n  desc: For these tests\n  condition: {condition}\n  output: \"{OUTPUT}\"\n  priority: WARNING\n")
+    })
+    .collect()
+}
+
+fn start(rules: &Path, containerd: Option<&Containerd>) -> Lanner {
+    let mut arguments = lanner::options(containerd);
+    for option in ["engine.tier=none", "json_include_output_property=false"] {
+        arguments.extend(["-o".to_owned(), option.to_owned()]);
+    }
+    arguments.extend(["-r".to_owned(), rules.display().to_string()]);
+    Lanner::start(&arguments)
+}
+
+fn is(rule: &str, name: &str, file: &str) -> impl Fn(&Value) -> bool {
+    move |alert| alert["rule"] == rule && field(alert, name) == file
+}
+
+#[test]
+fn what_is_done_to_files_of_the_host_alerts_with_who_did_it() {
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let _alone = alone();
+    // A disk's file system and one in memory.
+    for parent in [env!("CARGO_MANIFEST_DIR"), "/dev/shm"] {
+        let files = tempfile::TempDir::new_in(parent).unwrap();
+        let at = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
+        let (_folder, path) = lanner::rules(&rules(files.path().to_str().unwrap()));
+        let lanner = start(&path, None);
+        let secret = at("secret");
+        // A shell's own doing, by a shell that is there when it is asked about.
+        let shell = |words: &str, look: &dyn Fn(&Value) -> bool| {
+            let words = format!("{words}; read end");
+            let mut shell = Command::new("bash")
+                .args(["-c", &words, "lanner-mark"])
+                .stdin(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            let alert = lanner.wait_for_alert(&words, look);
+            drop(shell.stdin.take());
+            shell.wait().unwrap();
+            alert
+        };
+        let written = shell(&format!("echo x > {secret}"), &is("Written", "fd.name", &secret));
+        let read = shell(&format!("read x < {secret}"), &is("Read", "fd.name", &secret));
+        let own_name = std::fs::read_to_string("/proc/self/comm").unwrap();
+        for alert in [&written, &read] {
+            for (name, value) in [
+                ("proc.name", "bash"),
+                ("proc.pname", own_name.trim()),
+                ("user.name", "root"),
+                ("container.id", "host"),
+            ] {
+                assert_eq!(field(alert, name), value, "{name}: {alert}");
+            }
+            assert!(field(alert, "proc.cmdline").contains("lanner-mark"), "{alert}");
+        }
+        let (moved, made) = (at("moved"), at("made"));
+        let renamed = shell(
+            &format!("mv {secret} {moved}"),
+            &is("Renamed", "fs.path.target", &moved),
+        );
+        assert_eq!(field(&renamed, "fs.path.source"), secret);
+        shell(&format!("rm {moved}"), &is("Removed", "fs.path.name", &moved));
+        shell(&format!("mkdir {made}"), &is("Made", "fs.path.name", &made));
+        let ended = lanner.stop();
+        assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+        assert!(ended.stderr.contains("fanotify, delivered: "), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn what_is_done_to_files_of_a_container_alerts_as_the_containers_from_its_first_instruction_on() {
+    let _alone = alone();
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let containerd = match Containerd::start() {
+        Ok(containerd) => containerd,
+        Err(reason) => return skip(&reason),
+    };
+    // One runs already.
+    let pod = containerd.pod("shop", "counter");
+    let forever = ["sh", "-c", "sleep 1000"];
+    let mut run = Run::new("older", BUSYBOX);
+    run.command = &forever;
+    let older = containerd.run(&pod, run);
+    let (_folder, path) = lanner::rules(&rules("/etc/lanner-"));
+    let lanner = start(&path, Some(&containerd));
+    lanner.wait_for_log("that the runtime knows it", |line| {
+        line.contains("connected to containerd")
+    });
+    let first = ["sh", "-c", "echo x > /etc/lanner-first; sleep 1000"];
+    let mut run = Run::new("till", BUSYBOX);
+    run.command = &first;
+    let till = containerd.run(&pod, run);
+    let written = lanner.wait_for_alert("its first write", is("Written", "fd.name", "/etc/lanner-first"));
+    let mut alerts = vec![(written, &till, "till")];
+    for (id, name) in [(&older, "older"), (&till, "till")] {
+        let at = |file: &str| format!("/etc/lanner-{name}-{file}");
+        let (secret, moved) = (at("secret"), at("moved"));
+        let does = |words: &str| containerd.exec(id, &["sh", "-c", &format!("{words}; sleep 1")]);
+        does(&format!("echo x > {secret}; read x < {secret}"));
+        alerts.push((
+            lanner.wait_for_alert("a read", is("Read", "fd.name", &secret)),
+            id,
+            name,
+        ));
+        does(&format!("mv {secret} {moved}"));
+        alerts.push((
+            lanner.wait_for_alert("a rename", is("Renamed", "fs.path.target", &moved)),
+            id,
+            name,
+        ));
+        does(&format!("rm {moved}"));
+        alerts.push((
+            lanner.wait_for_alert("a removal", is("Removed", "fs.path.name", &moved)),
+            id,
+            name,
+        ));
+    }
+    for (alert, id, name) in &alerts {
+        for (field_name, value) in [
+            ("container.id", &id[..12]),
+            ("container.name", name),
+            ("container.image.repository", BUSYBOX.rsplit_once(':').unwrap().0),
+            ("k8s.pod.name", pod.name()),
+            ("user.uid", "0"),
+        ] {
+            assert_eq!(field(alert, field_name), value, "{field_name}: {alert}");
+        }
+    }
+    // What its marks would keep in use could not be removed.
+    containerd.remove(&pod);
+    lanner.stop();
+}
