@@ -66,7 +66,7 @@ pub(crate) fn start(queue: SourceQueue, plan: &Plan) -> Result<Notify, CaptureEr
         keeper: plan.keeper.clone(),
         wishes: Arc::clone(&wishes),
         wake: Arc::clone(&wake),
-        watcher: Watcher::new(queue),
+        watcher: Watcher::new(queue, Arc::clone(&wishes)),
     };
     let thread = thread::Builder::new().name("lanner-notify".into());
     let thread = thread.spawn(move || worker.run());
@@ -207,7 +207,6 @@ impl Worker {
     fn watcher_turns(&mut self, borrower: &mut Borrower, limit: Duration) {
         let deadline = Instant::now() + limit;
         loop {
-            self.follow_wishes();
             let left = deadline.saturating_duration_since(Instant::now());
             let wait = EpollTimeout::try_from(left.as_millis()).unwrap_or(EpollTimeout::ZERO);
             if borrower.turn(wait, &mut self.watcher) != Turn::More || left.is_zero() {
@@ -216,17 +215,9 @@ impl Worker {
         }
     }
 
-    fn follow_wishes(&mut self) {
-        if self.wishes.changed.swap(false, Ordering::Acquire) {
-            let wanted = self.wishes.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-            self.watcher.wanted = wanted.clone();
-        }
-    }
-
     /// Serves a keeper until we are to stop; what is left when it parts from us.
     fn serve(&mut self, mut borrower: Borrower) -> Option<Borrower> {
         loop {
-            self.follow_wishes();
             match borrower.turn(EpollTimeout::NONE, &mut self.watcher) {
                 Turn::More => {}
                 Turn::Stopped => return None,
@@ -261,6 +252,7 @@ impl Worker {
 #[derive(Debug)]
 struct Watcher {
     queue: SourceQueue,
+    wishes: Arc<Wishes>,
     wanted: Wanted,
     cgroups: Option<Cgroups>,
     /// Events by number, of both kinds of callers.
@@ -301,7 +293,7 @@ impl Ids {
 }
 
 impl Watcher {
-    fn new(queue: SourceQueue) -> Watcher {
+    fn new(queue: SourceQueue, wishes: Arc<Wishes>) -> Watcher {
         let table = |arch| {
             (0..NUMBERS)
                 .map(|number| event_of(arch, i32::try_from(number).ok()?))
@@ -309,6 +301,7 @@ impl Watcher {
         };
         Watcher {
             queue,
+            wishes,
             wanted: Wanted::default(),
             cgroups: Cgroups::find(Outside::default()),
             native: table(NATIVE),
@@ -368,6 +361,10 @@ impl Watcher {
 impl Witness for Watcher {
     fn look(&mut self, lent: &Borrowed, call: &Notification) {
         self.record = None;
+        if self.wishes.changed.swap(false, Ordering::Acquire) {
+            let wanted = self.wishes.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+            self.wanted = wanted.clone();
+        }
         let Some((event, compat, args)) = self.event(call) else {
             return self.queue.counts().add(Count::Failed, 1);
         };
