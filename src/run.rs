@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use lanner_capture::Host;
+use lanner_capture::{Capability, CapabilitySet, Host, Plan};
 use lanner_engine::{Captured, Coverage, Rule, Ruleset, Scope, Verdict};
 use lanner_outputs::{Facts, Outputs};
 use lanner_schema::event::{Event, EventSet};
@@ -143,6 +143,10 @@ pub(crate) fn watch_as_configured(
         return Ok(ExitCode::SUCCESS);
     }
     let plan = plan.context("cannot watch this host")?;
+    if plan.tier.chosen() == Some(Tier::None) {
+        tracing::warn!("this host is watched without BPF: {plan}");
+    }
+    give_up_capabilities(&config, &plan, side.is_some());
     for (capability, what) in &host.lacking {
         tracing::warn!("{capability} is missing: Lanner does not learn {what}");
     }
@@ -169,6 +173,26 @@ pub(crate) fn watch_as_configured(
         recording: None,
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Keeps those capabilities only that are needed from here on.
+fn give_up_capabilities(config: &Config, plan: &Plan, is_plugin: bool) {
+    // What it runs is the operator's own, and may need any; a plugin has its threads already.
+    if config.outputs.program.is_some() || is_plugin {
+        return;
+    }
+    let mut kept = plan.capabilities(CapabilitySet::effective());
+    if config.outputs.file.is_some() {
+        kept = kept.and(Capability::DacOverride);
+    }
+    if config.web.enabled && config.web.port < 1024 {
+        kept = kept.and(Capability::NetBindService);
+    }
+    match lanner_capture::keep_only(kept) {
+        Ok(0) => {}
+        Ok(count) => tracing::debug!("{count} capabilities are given up; of these the rest: {kept}"),
+        Err(error) => tracing::warn!("capabilities that are not needed stay: {error}"),
+    }
 }
 
 /// Reads the configuration, starts the log, and reports what is wrong.

@@ -115,6 +115,27 @@ fn a_tier_other_than_the_hosts_can_be_asked_about() {
 }
 
 #[test]
+fn sources_can_be_named_and_what_none_of_them_sees_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = "\
+- {rule: Executes, desc: d, condition: evt.type = execve, output: o, priority: INFO}
+- {rule: Connects, desc: d, condition: evt.type = connect, output: o, priority: INFO}
+";
+    let tier = ["--tier", "none", "--sources", "connector"];
+    let out = text(&run(dir.path(), rules, &tier).stdout);
+    assert!(
+        out.contains("\nConnects: blind\n  connect: the source that sees it is not used here\n"),
+        "{out}"
+    );
+    assert!(out.contains("1 partial, 1 blind in tier none."), "{out}");
+    let table = text(&run(dir.path(), rules, &["--markdown"]).stdout);
+    assert!(
+        table.contains("\n| Connects | partial | blind | blind |  |\n"),
+        "{table}"
+    );
+}
+
+#[test]
 fn an_ordinary_user_gets_the_same_answer() {
     if !nix::unistd::geteuid().is_root() {
         eprintln!(

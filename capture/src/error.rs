@@ -10,11 +10,13 @@ use crate::tier::Tier;
 pub enum CaptureError {
     /// The process may not load BPF programs.
     #[error(
-        "loading BPF programs needs root, or CAP_BPF and CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN); missing: {missing}"
+        "loading BPF programs needs root, or CAP_BPF and CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN); missing: {missing}; nor is there another way: {others}"
     )]
     Privilege {
         /// The capabilities that are missing.
         missing: String,
+        /// The sources without BPF, and why there is none of them.
+        others: String,
     },
     /// The kernel has no type information.
     #[error(

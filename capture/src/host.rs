@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::unistd::{SysconfVar, sysconf};
 
 use crate::call_function::SPARE;
+use crate::capability::{Capability, CapabilitySet, FOR_BPF, FOR_LOOKING, for_source};
 use crate::connector;
 use crate::fanotify;
 use crate::io_uring::Tracepoints;
@@ -135,8 +136,11 @@ impl fmt::Display for SourceTrial {
 }
 
 /// The sources without BPF, each tried.
-fn try_sources() -> Vec<(Source, SourceTrial)> {
+fn try_sources(effective: CapabilitySet) -> Vec<(Source, SourceTrial)> {
     let trial = |source| match source {
+        source if let Some(missing) = missing(effective, for_source(source)) => {
+            SourceTrial::Refused(format!("{missing} is missing"))
+        }
         Source::Connector => SourceTrial::of(connector::probe()),
         Source::Fanotify => SourceTrial::of(fanotify::probe()),
         Source::Seccomp => SourceTrial::of(notify::probe()),
@@ -169,12 +173,6 @@ pub struct Host {
     pub cgroups: Option<Hierarchy>,
 }
 
-const CAP_DAC_READ_SEARCH: u32 = 2;
-const CAP_SYS_PTRACE: u32 = 19;
-const CAP_SYS_ADMIN: u32 = 21;
-const CAP_PERFMON: u32 = 38;
-const CAP_BPF: u32 = 39;
-
 impl Host {
     /// Looks at the host this process runs on.
     pub fn probe() -> Host {
@@ -182,7 +180,7 @@ impl Host {
             .unwrap_or_default()
             .trim()
             .to_owned();
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let effective = CapabilitySet::effective();
         crate::bpf::quiet();
         let mut types = KernelTypes::of_host();
         let trials = Trials::on(&types);
@@ -192,11 +190,11 @@ impl Host {
         Host {
             kernel,
             trials,
-            sources: try_sources(),
+            sources: try_sources(effective),
             types,
             btf: Path::new("/sys/kernel/btf/vmlinux").exists(),
-            missing_capabilities: missing(effective_capabilities(&status)),
-            lacking: lacking(effective_capabilities(&status)),
+            missing_capabilities: missing_for_bpf(effective),
+            lacking: lacking(effective),
             cpus: sysconf(SysconfVar::_NPROCESSORS_CONF)
                 .ok()
                 .flatten()
@@ -208,43 +206,24 @@ impl Host {
     }
 }
 
-fn effective_capabilities(status: &str) -> u64 {
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
-        .unwrap_or(0)
+/// The names of those of `wanted` that are missing; `None` when none is.
+fn missing(effective: CapabilitySet, wanted: &[Capability]) -> Option<String> {
+    let missing = effective.lacks(wanted);
+    let names: Vec<&str> = missing.into_iter().map(Capability::name).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
-fn missing(effective: u64) -> Vec<String> {
-    let has = |bit: u32| effective & (1 << bit) != 0;
-    if has(CAP_SYS_ADMIN) {
+fn missing_for_bpf(effective: CapabilitySet) -> Vec<String> {
+    if effective.has(Capability::SysAdmin) {
         return Vec::new();
     }
-    [(CAP_BPF, "CAP_BPF"), (CAP_PERFMON, "CAP_PERFMON")]
-        .into_iter()
-        .filter(|(bit, _)| !has(*bit))
-        .map(|(_, name)| name.to_owned())
-        .collect()
+    let missing = effective.lacks(&FOR_BPF);
+    missing.into_iter().map(|one| one.name().to_owned()).collect()
 }
 
-fn lacking(effective: u64) -> Vec<(&'static str, &'static str)> {
-    [
-        (
-            CAP_SYS_PTRACE,
-            "CAP_SYS_PTRACE",
-            "the programs, directories and users of processes that ran before Lanner, or belong to other users",
-        ),
-        (
-            CAP_DAC_READ_SEARCH,
-            "CAP_DAC_READ_SEARCH",
-            "whose cgroup it is that lies below a container's own",
-        ),
-    ]
-    .into_iter()
-    .filter(|(bit, ..)| effective & (1 << bit) == 0)
-    .map(|(_, name, what)| (name, what))
-    .collect()
+fn lacking(effective: CapabilitySet) -> Vec<(&'static str, &'static str)> {
+    let lacking = FOR_LOOKING.into_iter().filter(|(one, _)| !effective.has(*one));
+    lacking.map(|(one, what)| (one.name(), what)).collect()
 }
 
 #[cfg(test)]
@@ -252,19 +231,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn capabilities_are_read_from_status() {
-        assert_eq!(
-            effective_capabilities("CapPrm:\t0\nCapEff:\t000001fffeffffff\n"),
-            0x1ff_feff_ffff
-        );
-        assert!(missing(0x1ff_feff_ffff).is_empty());
-        assert_eq!(missing(1 << CAP_BPF), ["CAP_PERFMON"]);
-        assert_eq!(missing(0), ["CAP_BPF", "CAP_PERFMON"]);
-        assert!(lacking(0x1ff_feff_ffff).is_empty());
-        let names: Vec<&str> = lacking(1 << CAP_SYS_ADMIN | 1 << CAP_SYS_PTRACE)
+    fn what_is_missing_is_named() {
+        let of = |capabilities: &[Capability]| capabilities.iter().copied().collect::<CapabilitySet>();
+        assert!(missing_for_bpf(of(&[Capability::SysAdmin])).is_empty());
+        assert_eq!(missing_for_bpf(of(&[Capability::Bpf])), ["CAP_PERFMON"]);
+        assert_eq!(missing_for_bpf(CapabilitySet::NONE), ["CAP_BPF", "CAP_PERFMON"]);
+        assert!(lacking(of(&[Capability::SysPtrace, Capability::DacReadSearch])).is_empty());
+        let names: Vec<&str> = lacking(of(&[Capability::SysAdmin, Capability::SysPtrace]))
             .iter()
             .map(|(name, _)| *name)
             .collect();
         assert_eq!(names, ["CAP_DAC_READ_SEARCH"]);
+        for (source, trial) in try_sources(CapabilitySet::NONE) {
+            let why = trial.why_not().unwrap();
+            assert!(
+                why.starts_with("CAP_") && why.ends_with(" is missing"),
+                "{source:?}: {why}"
+            );
+        }
     }
 }

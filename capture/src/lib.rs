@@ -6,6 +6,7 @@
 
 mod bpf;
 mod call_function;
+mod capability;
 mod cgroup;
 mod cgroup_names;
 mod connector;
@@ -52,6 +53,7 @@ mod window;
 
 pub use bpf::Program;
 pub use call_function::CallFunction;
+pub use capability::{Capability, CapabilitySet, keep_only};
 pub use consume::{Audience, Capture, Pause};
 pub use error::CaptureError;
 pub use host::{Host, SourceTrial, Trial, Trials};

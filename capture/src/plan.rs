@@ -197,7 +197,10 @@ fn without_sources(host: &Host) -> String {
     let sources = host.sources.iter();
     let refused = sources.filter_map(|(source, trial)| Some((source.name(), trial.why_not()?)));
     let refused: Vec<String> = refused.map(|(source, why)| format!("{source}: {why}")).collect();
-    refused.join(", ")
+    match refused.is_empty() {
+        true => "engine.tier asks for BPF".into(),
+        false => refused.join(", "),
+    }
 }
 
 /// The first few of some names.
@@ -265,6 +268,7 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         {
             return Err(CaptureError::Privilege {
                 missing: host.missing_capabilities.join(", "),
+                others: without_sources(host),
             });
         }
         (Tier::Trampoline | Tier::SysExit, _) if !host.btf => {

@@ -7,7 +7,7 @@ use std::fmt;
 use lanner_schema::event::{Event, EventSet};
 use lanner_schema::io_uring;
 use lanner_schema::names;
-use lanner_schema::tier::{Quality, Tier, Why};
+use lanner_schema::tier::{Quality, Source, SourceSet, Tier, Why};
 
 use crate::condition::{IfMissing, Program, Remains, Results, Truth};
 use crate::field::{Arg, FieldRef, quality};
@@ -135,6 +135,8 @@ pub struct Captured {
     pub io_uring: bool,
     /// Event types that are left out.
     pub left_out: EventSet,
+    /// Without BPF: what these sources see.
+    pub sources: SourceSet,
 }
 
 impl Default for Captured {
@@ -143,6 +145,7 @@ impl Default for Captured {
             failed: true,
             io_uring: true,
             left_out: EventSet::NONE,
+            sources: SourceSet::ALL,
         }
     }
 }
@@ -178,12 +181,21 @@ pub(crate) fn of(rule: &Rule, tier: Tier, captured: Captured) -> Coverage {
             true => of_event.and(Quality::Missing(Why::LeftOut)),
             false => of_event,
         };
+        let of_event = match tier == Tier::None && !captured.sources.sees(event) {
+            true => of_event.and(Quality::Missing(Why::NotInForce)),
+            false => of_event,
+        };
         reasons.event(event.name(), of_event);
         if matches!(of_event, Quality::Missing(_)) {
             continue;
         }
         let can_match = |results| remains_of(results).is != Truth::Never;
-        if remains.is != Truth::Never {
+        // The reason of the event says that failures are not seen.
+        let is_success = tier == Tier::None && Source::of(event).is_some_and(|s| !s.knows_what_was_passed());
+        let is_about_failures = is_success && !can_match(Results::Successes);
+        if is_about_failures && remains.is != Truth::Never {
+            reasons.event(event.name(), Quality::Missing(Why::SuccessOnly));
+        } else if remains.is != Truth::Never {
             let drops_failed = drops && event.row().is_call();
             misses_failed |= drops_failed && can_match(Results::Failures);
             if !drops_failed || can_match(Results::Successes) {

@@ -66,6 +66,7 @@ const SUCCESSES: Captured = Captured {
     failed: false,
     io_uring: true,
     left_out: EventSet::NONE,
+    sources: SourceSet::ALL,
 };
 
 #[test]
@@ -141,6 +142,8 @@ fn event(name: &str, why: Why) -> Reason {
                 | Why::IsSignaldeliver
                 | Why::Elsewhere
                 | Why::LeftOut
+                | Why::NotInForce
+                | Why::SuccessOnly
         ),
         why: why.text().into(),
         on: Vec::new(),
@@ -393,4 +396,91 @@ fn events_of_containers_are_exact_in_every_tier() {
             Verdict::Exact
         );
     }
+}
+
+#[test]
+fn without_bpf_it_is_as_much_as_the_sources_that_are_used_see() {
+    let on = |condition: &str, sources: &[Source]| {
+        let captured = Captured {
+            sources: sources.iter().copied().collect(),
+            ..Captured::default()
+        };
+        covered_as(condition, "x", &|rule| rule.coverage_of(Tier::None, captured))
+    };
+    let (fanotify, connector, seccomp) = (Source::Fanotify, Source::Connector, Source::Seccomp);
+    for (condition, sources, expected) in [
+        ("evt.type = execve", &[connector][..], Verdict::Partial),
+        ("evt.type = execve", &[fanotify, seccomp], Verdict::Blind),
+        ("evt.type in (execve, unlink)", &[fanotify], Verdict::Partial),
+        (
+            "evt.type = unlink and fs.path.name = /x",
+            &[fanotify],
+            Verdict::Partial,
+        ),
+        // Only what succeeds is seen.
+        (
+            "evt.type = openat and evt.failed = true",
+            &[fanotify],
+            Verdict::Blind,
+        ),
+        ("evt.type = openat and fd.num >= 0", &[fanotify], Verdict::Partial),
+        (
+            "evt.type = openat and evt.arg.flags contains O_TRUNC",
+            &[fanotify],
+            Verdict::Blind,
+        ),
+        (
+            "evt.type = openat and evt.is_open_write = true",
+            &[fanotify],
+            Verdict::Partial,
+        ),
+        (
+            "evt.type = openat and evt.is_open_create = true",
+            &[fanotify],
+            Verdict::Partial,
+        ),
+        // What was passed is not.
+        (
+            "evt.type = openat and fd.nameraw contains ..",
+            &[fanotify],
+            Verdict::Blind,
+        ),
+        (
+            "evt.type = connect and fd.sport = 22",
+            &[seccomp],
+            Verdict::Partial,
+        ),
+        (
+            "evt.type = connect and fd.sport = 22",
+            &[fanotify, connector],
+            Verdict::Blind,
+        ),
+        (
+            "evt.type = connect and evt.failed = true",
+            &[seccomp],
+            Verdict::Partial,
+        ),
+        (
+            "evt.type = connect and fd.connected = true",
+            &[seccomp],
+            Verdict::Blind,
+        ),
+        ("evt.type = accept and fd.sport = 22", &[seccomp], Verdict::Blind),
+    ] {
+        let covered = on(condition, sources);
+        assert_eq!(
+            covered.verdict, expected,
+            "{condition} {sources:?}: {:?}",
+            covered.reasons
+        );
+    }
+    let passed = on("evt.type = openat and fd.nameraw contains ..", &[fanotify]);
+    assert_eq!(
+        passed.missing().unwrap(),
+        "condition fields without value: fd.nameraw"
+    );
+    let failed = on("evt.type = openat and evt.failed = true", &[fanotify]);
+    assert_eq!(failed.reasons, [event("openat", Why::SuccessOnly)]);
+    let unused = on("evt.type = connect", &[connector]);
+    assert_eq!(unused.reasons, [event("connect", Why::NotInForce)]);
 }

@@ -1,6 +1,7 @@
 //! `lanner coverage`: which rules a capture tier sees whole, in part or not at all, and why.
 
 mod json;
+mod markdown;
 mod text;
 
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use lanner_capture::Host;
 use lanner_engine::{Captured, Coverage as Covered, Rule, Ruleset, Verdict};
-use lanner_schema::tier::Tier;
+use lanner_schema::tier::{Source, SourceSet, Tier};
 
 use super::rules_options::RulesOptions;
 use crate::config::Config;
@@ -36,6 +37,14 @@ pub(crate) struct Coverage {
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Tier::ALL.map(Tier::name)))]
     tier: Option<String>,
 
+    /// Without BPF (tier none): what these sources see, separated by commas; else those that work on this host, or all of them
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = PossibleValuesParser::new(Source::ALL.map(Source::name)))]
+    sources: Vec<String>,
+
+    /// Prints a Markdown table of what is left of each rule without BPF, by the sources that may be used
+    #[arg(long, conflicts_with_all = ["json", "tier", "sources", "strict"])]
+    markdown: bool,
+
     /// Exits with 3 when an enabled rule is blind in this host's tier, or in that of --tier
     #[arg(long)]
     strict: bool,
@@ -50,6 +59,8 @@ struct Here {
     reason: String,
     /// What is done through io_uring is seen.
     io_uring: bool,
+    /// The sources without BPF that would be used; none in the other tiers.
+    sources: Vec<Source>,
 }
 
 /// A rule and what the tiers in question see of it.
@@ -84,7 +95,12 @@ impl Coverage {
             failed: !config.capture.drop_failed,
             io_uring: here.io_uring,
             left_out: config.capture.excluded,
+            sources: self.sources(&here),
         };
+        if self.markdown {
+            log::out(&markdown::render(&ruleset, captured));
+            return Ok(ExitCode::SUCCESS);
+        }
         let covered = |rule: &Rule, tier| rule.coverage_of(tier, captured);
         let rows: Vec<Row<'_>> = ruleset
             .rules()
@@ -106,6 +122,22 @@ impl Coverage {
     }
 }
 
+impl Coverage {
+    /// The sources in question.
+    fn sources(&self, here: &Here) -> SourceSet {
+        let named: Vec<Source> = self
+            .sources
+            .iter()
+            .filter_map(|name| Source::from_name(name))
+            .collect();
+        match (named.is_empty(), here.sources.is_empty()) {
+            (false, _) => named.into_iter().collect(),
+            (true, false) => here.sources.iter().copied().collect(),
+            (true, true) => SourceSet::ALL,
+        }
+    }
+}
+
 /// The tier this host would use, found out by planning the capture.
 fn here(config: &Config, ruleset: &Ruleset) -> Here {
     let host = Host::probe();
@@ -115,16 +147,21 @@ fn here(config: &Config, ruleset: &Ruleset) -> Here {
             tier: None,
             reason: message.to_string(),
             io_uring,
+            sources: Vec::new(),
         };
     }
-    let (tier, reason) = match lanner_capture::plan(&host, ruleset.needs(), &config.capture) {
-        Ok(plan) => (plan.tier.chosen(), plan.reason),
-        Err(error) => (None, error.to_string()),
+    let (tier, reason, sources) = match lanner_capture::plan(&host, ruleset.needs(), &config.capture) {
+        Ok(plan) => {
+            let sources = plan.sources_in_force().collect();
+            (plan.tier.chosen(), plan.reason, sources)
+        }
+        Err(error) => (None, error.to_string(), Vec::new()),
     };
     Here {
         tier,
         reason,
         io_uring,
+        sources,
     }
 }
 

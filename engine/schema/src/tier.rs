@@ -288,6 +288,10 @@ reasons! {
     LeftOut "base_syscalls.custom_set leaves it out";
     /// fanotify tells reads from writes.
     AccessOnly "only whether the file was read or written is known, not how it was opened";
+    /// What an open of a file that was not there has with it.
+    CreatedOnly "known where the file was made by it, and not known where it was not";
+    /// A plan without one of the sources.
+    NotInForce "the source that sees it is not used here";
     /// A source that reports what has happened.
     SuccessOnly "only that the call succeeded is known";
     /// A source that reports what is about to happen.
@@ -319,6 +323,35 @@ enum NoBpf {
     Nothing,
 }
 
+/// Some of the sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SourceSet(u8);
+
+impl SourceSet {
+    /// All of them.
+    pub const ALL: SourceSet = SourceSet(7);
+
+    /// True when one of these tells of the event, or nothing has to.
+    pub fn sees(self, event: Event) -> bool {
+        let has = |source: &Source| self.0 & 1 << *source as u8 != 0;
+        !event.row().is_kernel()
+            || Source::ALL
+                .iter()
+                .filter(|source| has(source))
+                .any(|s| s.sees(event))
+    }
+}
+
+impl FromIterator<Source> for SourceSet {
+    fn from_iter<I: IntoIterator<Item = Source>>(sources: I) -> SourceSet {
+        SourceSet(
+            sources
+                .into_iter()
+                .fold(0, |bits, source| bits | 1 << source as u8),
+        )
+    }
+}
+
 /// A source of events on a host without BPF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Source {
@@ -341,6 +374,21 @@ impl Source {
             Source::Connector => "connector",
             Source::Seccomp => "seccomp",
         }
+    }
+
+    /// The one that tells of an event.
+    pub fn of(event: Event) -> Option<Source> {
+        Source::ALL.into_iter().find(|source| source.sees(event))
+    }
+
+    /// The source with this name.
+    pub fn from_name(name: &str) -> Option<Source> {
+        Source::ALL.into_iter().find(|source| source.name() == name)
+    }
+
+    /// True where it tells of what was passed, not of what came of it.
+    pub fn knows_what_was_passed(self) -> bool {
+        self == Source::Seccomp
     }
 
     /// The number of its stream.
@@ -383,11 +431,15 @@ fn recorded_without_bpf(event: Event, index: usize, param: &Param) -> Option<Qua
     Some(match (without_bpf(event), param.from) {
         (_, Origin::Constant(_)) => Exact,
         (NoBpf::Fanotify | NoBpf::Connector, Origin::Return) => Weaker(Why::SuccessOnly),
+        // Not looked at by any of them.
+        (_, Origin::Object(_)) => Missing(Why::NotGiven),
         // A new link is reported by its own name, not by what it is a link to.
         (NoBpf::Fanotify, Origin::UserPath { .. }) if is_link_target(event, index) => Missing(Why::NotGiven),
         (NoBpf::Fanotify, Origin::UserPath { .. }) => Exact,
+        // Where a symbolic link leads is read from it.
+        (NoBpf::Fanotify, Origin::UserString(_)) if param.name == "target" => Weaker(Why::FromProc),
         (NoBpf::Fanotify, Origin::Extractor(Extractor::OpenedDev | Extractor::OpenedIno)) => Exact,
-        (NoBpf::Connector, Origin::UserPath { .. } | Origin::Extractor(_)) => Weaker(Why::FromProc),
+        (NoBpf::Connector, Origin::Extractor(_)) if param.state.is_some() => Weaker(Why::FromProc),
         (NoBpf::Connector, Origin::Program) => Exact,
         (NoBpf::Seccomp, Origin::Return) => Weaker(Why::Attempted),
         (NoBpf::Seccomp, Origin::Arg(_) | Origin::Int(_) | Origin::Number) => Exact,
@@ -396,19 +448,17 @@ fn recorded_without_bpf(event: Event, index: usize, param: &Param) -> Option<Qua
         (NoBpf::Seccomp, Origin::UserString(_) | Origin::UserU32 { .. } | Origin::UserU64 { .. }) => {
             Weaker(Why::FromCaller)
         }
-        (NoBpf::Seccomp, Origin::UserBytes { .. } | Origin::UserLong { .. } | Origin::UserTime(_)) => {
-            Weaker(Why::FromCaller)
-        }
-        (NoBpf::Seccomp, Origin::UserSignals(_) | Origin::Sembuf(_) | Origin::KeyctlArg(_)) => {
-            Weaker(Why::FromCaller)
-        }
-        (NoBpf::Seccomp, Origin::Quota(..)) => Weaker(Why::FromCaller),
-        (NoBpf::Fanotify | NoBpf::Seccomp, Origin::Object(_)) => Weaker(Why::FromProc),
+        (NoBpf::Seccomp, Origin::UserBytes { .. }) => Weaker(Why::FromCaller),
         (NoBpf::Seccomp, Origin::Extractor(extractor)) => match extractor {
-            extractor if is_argument(extractor) => Exact,
-            extractor if takes_address(extractor) => Weaker(Why::AddressAsPassed),
-            extractor if reads_user_memory(extractor) => Weaker(Why::FromCaller),
-            _ => Weaker(Why::FromProc),
+            Extractor::MountFlags | Extractor::PtraceAddr | Extractor::LlseekOffset => Exact,
+            Extractor::SocketFamily | Extractor::SocketFlags => Exact,
+            Extractor::SockTuple | Extractor::SendToTuple => Weaker(Why::AddressAsPassed),
+            Extractor::ArgTuple => Weaker(Why::FromProc),
+            Extractor::SockAddr | Extractor::SentData | Extractor::ModuleImage => Weaker(Why::FromCaller),
+            Extractor::PrctlName | Extractor::PrctlNumber | Extractor::PtraceData => Weaker(Why::FromCaller),
+            // As the program that is to be executed is called, its arguments are its process's.
+            _ if param.state.is_some() => Weaker(Why::FromProc),
+            _ => Missing(Why::NotGiven),
         },
         _ => Missing(Why::NotGiven),
     })

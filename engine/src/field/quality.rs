@@ -1,7 +1,7 @@
 //! What the value of a field is worth on an event, from what the field reads and where the rows say that comes from.
 
 use lanner_schema::event::{Event, EventRow, FdUse, Origin, Param, ParamType};
-use lanner_schema::tier::{Quality, Tier, Why};
+use lanner_schema::tier::{Quality, Source, SourceSet, Tier, Why};
 
 use super::{Arg, Extract, FieldRef, ValueOrigin, evt, param};
 
@@ -61,10 +61,11 @@ pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Qual
             };
             let (path, real) = event.row().real_paths().nth(which)?;
             Some(match name {
-                "lanner.requested_name" => as_passed(tier.param(event, path.into())),
+                "lanner.requested_name" => as_passed(tier.param(event, path.into()), event, tier),
                 _ => tier.param(event, real.into()),
             })
         }
+        About::Record if name == "evt.cpu" && tier == Tier::None => Some(Quality::Missing(Why::NotGiven)),
         About::Record | About::Data => Some(Quality::Exact),
         About::Result => result(event, tier),
         About::Param => of_param(field, event, tier),
@@ -161,14 +162,21 @@ fn of_param(field: &FieldRef, event: Event, tier: Tier) -> Option<Quality> {
     };
     let quality = tier.param(event, index);
     Some(match field.row.name {
-        "evt.rawarg" => as_passed(quality),
+        "evt.rawarg" if is_path(event, index) => as_passed(quality, event, tier),
         _ => quality,
     })
 }
 
-/// A path that is wanted as it was passed need not be the file's own.
-fn as_passed(quality: Quality) -> Quality {
+fn is_path(event: Event, index: usize) -> bool {
+    matches!(event.row().params[index].from, Origin::UserPath { .. })
+}
+
+/// A path that is wanted as it was passed need not be the file's own. Who sees what became of it does not know that.
+fn as_passed(quality: Quality, event: Event, tier: Tier) -> Quality {
     match quality {
+        _ if tier == Tier::None && !SourceSet::from_iter([Source::Seccomp]).sees(event) => {
+            Quality::Missing(Why::NotGiven)
+        }
         Quality::Weaker(Why::PathAsPassed | Why::NameAtReturn | Why::NameLookedUp) => {
             Quality::Weaker(Why::FromCaller)
         }
@@ -197,6 +205,7 @@ fn named(event: Event, tier: Tier, name: &str) -> Quality {
 fn creation(name: &str, event: Event, tier: Tier) -> Option<Quality> {
     let opens = evt::is_open(event) || event == Event::Creat;
     opens.then(|| match (name, event) {
+        ("evt.is_open_create", _) if tier == Tier::None => Quality::Weaker(Why::CreatedOnly),
         // creat always creates; what matters is whom it lets execute.
         ("evt.is_open_exec", Event::Creat) => named(event, tier, "mode"),
         ("evt.is_open_exec", _) => named(event, tier, "flags").and(named(event, tier, "mode")),
@@ -208,7 +217,7 @@ fn path(name: &str, event: Event, tier: Tier) -> Option<Quality> {
     let index = param::path_index_of(event, name)?;
     let path = tier.param(event, index);
     let path = if name.ends_with("raw") {
-        as_passed(path)
+        as_passed(path, event, tier)
     } else {
         path
     };
@@ -254,7 +263,7 @@ fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
             _ => tier.access(event),
         }),
         (FdUse::Opens { path, .. }, Part::Name | Part::Path) => Some(param(path)),
-        (FdUse::Opens { path, .. }, Part::RawPath) => Some(as_passed(param(path))),
+        (FdUse::Opens { path, .. }, Part::RawPath) => Some(as_passed(param(path), event, tier)),
         (FdUse::Copies { .. }, Part::Number) => Some(param(0)),
         (FdUse::Makes { .. }, Part::Number | Part::Kind) => Some(param(0)),
         (FdUse::Makes { object, .. }, Part::Name | Part::Path | Part::Object | Part::File(_)) => {
@@ -266,6 +275,9 @@ fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
         (FdUse::Copies { .. } | FdUse::Described { .. }, Part::RawPath) => None,
         (FdUse::Socket { fd, .. } | FdUse::Described { fd, .. }, Part::Number) => Some(param(fd)),
         (FdUse::Copies { object, .. } | FdUse::Described { object, .. }, _) => Some(param(object)),
+        _ if tier == Tier::None && matches!(name, "fd.name_changed" | "fd.connected") => {
+            Some(Quality::Missing(Why::NotGiven))
+        }
         (FdUse::Socket { .. }, Part::Kind | Part::Socket) => Some(tier.socket()),
         (FdUse::Socket { tuple, .. }, Part::Name | Part::Address) => Some(param(tuple)),
         (FdUse::Socket { tuple, .. }, Part::File("ino")) => Some(param(tuple)),
@@ -424,7 +436,7 @@ mod tests {
             ("fd.lport", E::Sendto, C, Some(Weaker(Why::FromProc))),
             ("fd.name", E::Dup2, B, Some(Exact)),
             ("fd.type", E::Dup, C, Some(Weaker(Why::FromProc))),
-            ("fd.sip", E::Dup3, D, Some(Weaker(Why::FromProc))),
+            ("fd.sip", E::Dup3, D, Some(Missing(Why::NotGiven))),
             ("fd.ino", E::Fchmod, B, Some(Exact)),
             ("fd.ino", E::Openat, B, Some(Exact)),
             ("fd.ino", E::Fchmod, C, Some(Weaker(Why::FromProc))),

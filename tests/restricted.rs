@@ -1,0 +1,292 @@
+//! Hosts that refuse what Lanner would like best: it goes on with what is left, says with what and why, and ends only
+//! where nothing is.
+
+// Failing to set up is failing the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use support::lanner::{Lanner, PROGRAM, field, impossible, options, rules};
+use support::restrict::{CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE, Restrictions};
+use support::{alone, skip};
+
+const RULES: &str = "\
+- rule: A shell
+  desc: A program that the test runs
+  condition: evt.type in (execve, execveat) and evt.failed = false and proc.name = lannershell and proc.pname exists
+  output: >
+    shell %proc.name %proc.pname %proc.exepath %proc.cmdline %user.name %container.id %evt.type
+  priority: WARNING
+";
+
+/// What fanotify tells of.
+const FILES: &str = "\
+- rule: A secret is read
+  desc: By its name
+  condition: >
+    evt.type in (open, openat, openat2) and evt.is_open_read = true and fd.num >= 0 and fd.name = /etc/shadow
+    and proc.name = lannershell
+  output: read %fd.name %proc.name %proc.pname %user.name %container.id
+  priority: WARNING
+- rule: A write below etc
+  desc: By what it was opened for
+  condition: >
+    evt.type in (open, openat, openat2) and evt.is_open_write = true and fd.typechar = 'f' and fd.num >= 0
+    and fd.name startswith /etc/lanner-test-
+  output: written %fd.name %proc.name %user.name %container.id
+  priority: WARNING
+- rule: A log is gone
+  desc: A name is removed
+  condition: evt.type in (unlink, unlinkat) and evt.res = SUCCESS and fs.path.name endswith /lanner-test.log
+  output: removed %fs.path.name %user.name %container.id
+  priority: WARNING
+- rule: Nobody can know
+  desc: What no source tells neither holds nor does not
+  condition: >
+    evt.type in (open, openat, openat2) and fd.name = /etc/shadow and proc.name = lannershell
+    and not fd.nameraw contains '..'
+  output: never
+  priority: WARNING
+";
+
+/// A shell under a name of its own, that runs until it is dropped.
+struct Shell(Child);
+
+impl Shell {
+    fn run(folder: &Path, script: &str) -> Shell {
+        let path = folder.join("lannershell");
+        std::fs::copy("/bin/sh", &path).unwrap();
+        let child = Command::new(&path)
+            .args(["-c", script])
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .spawn();
+        Shell(child.unwrap())
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts it under restrictions and looks at the shell that it has to see; gives the line with its plan.
+fn watches(restrictions: &Restrictions) -> Option<String> {
+    if let Some(why) = impossible() {
+        skip(&why);
+        return None;
+    }
+    let _alone = alone();
+    let (folder, rules) = rules(RULES);
+    let mut command = restrictions.command(PROGRAM);
+    command.args(options(None)).arg("-r").arg(&rules);
+    let lanner = Lanner::start_command(command);
+    let plan = plan_of(&lanner);
+    let shell = Shell::run(folder.path(), "read line");
+    let alert = lanner.wait_for_alert("a shell", |alert| alert["rule"] == "A shell");
+    drop(shell);
+    let may_look = restrictions.keeps(CAP_SYS_PTRACE);
+    looks_right(&alert, may_look.then_some(folder.path()));
+    let ended = lanner.stop();
+    assert!(ended.status.success(), "{}", ended.stderr);
+    Some(plan)
+}
+
+/// What it says of how it watches. Without BPF that is one line of its log.
+fn plan_of(lanner: &Lanner) -> String {
+    let log = lanner.log();
+    let warned = log
+        .lines()
+        .find(|line| line.contains("this host is watched without BPF: "));
+    let words: Vec<&str> = log.split_whitespace().collect();
+    let screen = words.join(" ");
+    let (_, capture) = screen.split_once("Capture tier ").expect("a screen");
+    assert_eq!(warned.is_some(), capture.starts_with("none: "), "{log}");
+    match warned {
+        Some(line) => line.to_owned(),
+        None => format!("tier {}", capture.split_once(" Rules ").expect("a row").0),
+    }
+}
+
+/// `folder` is the program's, where more of it is known than its name.
+fn looks_right(alert: &Value, folder: Option<&Path>) {
+    let own = std::fs::read_to_string("/proc/self/comm").unwrap();
+    assert_eq!(field(alert, "proc.name"), "lannershell");
+    // The thread of the test is what forked.
+    let parent = field(alert, "proc.pname");
+    assert!(parent == own.trim() || parent == thread_name(), "{alert}");
+    let (path, command_line) = match folder {
+        Some(folder) => (folder.join("lannershell"), "lannershell -c read line"),
+        None => Default::default(),
+    };
+    assert_eq!(field(alert, "proc.exepath"), path.to_str().unwrap());
+    assert!(field(alert, "proc.cmdline").starts_with(command_line), "{alert}");
+    assert_eq!(field(alert, "user.name"), "root");
+    assert_eq!(field(alert, "container.id"), "host");
+}
+
+fn thread_name() -> String {
+    std::fs::read_to_string("/proc/thread-self/comm")
+        .unwrap()
+        .trim()
+        .to_owned()
+}
+
+#[test]
+fn bpf_that_is_refused_leaves_the_other_sources() {
+    for (error, name) in [(libc::EPERM, "EPERM"), (libc::ENOSYS, "ENOSYS")] {
+        let Some(plan) = watches(&Restrictions::without_bpf(error)) else {
+            return;
+        };
+        assert!(plan.contains("tier none: ") && plan.contains(name), "{plan}");
+        assert!(plan.contains("connector"), "{plan}");
+    }
+}
+
+#[test]
+fn a_kernel_without_type_information_leaves_what_needs_none() {
+    let Some(plan) = watches(&Restrictions::hiding(&["/sys/kernel/btf"])) else {
+        return;
+    };
+    assert!(plan.contains("has no type information"), "{plan}");
+    assert!(
+        plan.contains("tier none: ") || plan.contains("tier raw: "),
+        "{plan}"
+    );
+}
+
+#[test]
+fn tracefs_is_not_needed() {
+    let hidden = Restrictions::hiding(&["/sys/kernel/tracing", "/sys/kernel/debug"]);
+    let Some(plan) = watches(&hidden) else { return };
+    assert!(plan.contains("tier sys_exit: "), "{plan}");
+}
+
+#[test]
+fn bpf_needs_two_capabilities_and_not_the_greatest() {
+    let Some(plan) = watches(&Restrictions::without(&[CAP_SYS_ADMIN])) else {
+        return;
+    };
+    assert!(plan.contains("tier sys_exit: "), "{plan}");
+}
+
+#[test]
+fn news_of_processes_need_one_capability() {
+    let Some(plan) = watches(&Restrictions::without(&[CAP_SYS_ADMIN, CAP_BPF, CAP_PERFMON])) else {
+        return;
+    };
+    assert!(plan.contains("tier none: ") && plan.contains("CAP_BPF"), "{plan}");
+    let Some(plan) = watches(&Restrictions::with(&[CAP_NET_ADMIN])) else {
+        return;
+    };
+    assert!(
+        plan.contains("connector; not fanotify: CAP_SYS_ADMIN is missing"),
+        "{plan}"
+    );
+}
+
+#[test]
+fn without_any_capability_it_says_so_and_ends() {
+    if let Some(why) = impossible() {
+        return skip(&why);
+    }
+    let (_folder, rules) = rules(RULES);
+    let mut command = Restrictions::with(&[]).command(PROGRAM);
+    let output = command
+        .args(options(None))
+        .arg("-r")
+        .arg(&rules)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for needed in ["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN"] {
+        assert!(said.contains(needed), "{said}");
+    }
+}
+
+/// What coverage says of each rule without BPF and without notified containers.
+fn claims(rules: &Path) -> Vec<(String, String)> {
+    let mut command = Command::new(PROGRAM);
+    command.args([
+        "coverage",
+        "--json",
+        "--tier",
+        "none",
+        "--sources",
+        "fanotify,connector",
+        "-r",
+    ]);
+    let output = command.arg(rules).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let claims: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let claims = claims["rules"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    claims
+        .map(|rule| (text(&rule["rule"]), text(&rule["tiers"]["none"]["verdict"])))
+        .collect()
+}
+
+#[test]
+fn the_table_of_the_stock_rules_is_what_coverage_says() {
+    let Some(rules) = std::env::var_os("FALCO_RULES") else {
+        return skip("FALCO_RULES does not name Falco's rules");
+    };
+    let mut command = Command::new(PROGRAM);
+    let output = command
+        .args(["coverage", "--markdown", "-r"])
+        .arg(rules)
+        .output()
+        .unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    let page = support::repository().join("docs/coverage-without-bpf.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(
+        page.contains(&table),
+        "the page has another table than this:\n{table}"
+    );
+}
+
+#[test]
+fn files_are_told_of_without_bpf() {
+    if let Some(why) = impossible() {
+        return skip(&why);
+    }
+    let _alone = alone();
+    let (folder, rules) = rules(&format!("{RULES}{FILES}"));
+    let mut command = Restrictions::without_bpf(libc::EPERM).command(PROGRAM);
+    command.args(options(None)).arg("-r").arg(&rules);
+    let lanner = Lanner::start_command(command);
+    let plan = plan_of(&lanner);
+    assert!(plan.contains("fanotify"), "{plan}");
+    std::fs::write(folder.path().join("lanner-test.log"), "").unwrap();
+    let shell = Shell::run(
+        folder.path(),
+        "exec 3< /etc/shadow 4> /etc/lanner-test-$$; rm /etc/lanner-test-$$ lanner-test.log; read line",
+    );
+    // What is claimed is what is seen.
+    let claimed = claims(&rules);
+    assert_eq!(claimed.len(), 5);
+    for (rule, verdict) in claimed {
+        assert_eq!(verdict == "blind", rule == "Nobody can know", "{rule}: {verdict}");
+        if verdict == "blind" {
+            continue;
+        }
+        let alert = lanner.wait_for_alert(&rule, |alert| alert["rule"] == *rule);
+        assert_eq!(field(&alert, "container.id"), "host", "{alert}");
+        assert_eq!(field(&alert, "user.name"), "root", "{alert}");
+    }
+    drop(shell);
+    let ended = lanner.stop();
+    let guessed = ended
+        .alerts()
+        .iter()
+        .any(|alert| alert["rule"] == "Nobody can know");
+    assert!(!guessed, "{}", ended.stdout);
+}
