@@ -58,8 +58,8 @@ mod tests {
         let paths = |text: &str| {
             let mut paths = BTreeSet::new();
             named_paths(&parse(text).unwrap(), &mut paths);
-            let text = |path: &Box<[u8]>| String::from_utf8(path.to_vec()).unwrap();
-            paths.iter().map(text).collect::<Vec<_>>()
+            let text = |path: &[u8]| String::from_utf8(path.to_vec()).unwrap();
+            paths.iter().map(|path| text(path)).collect::<Vec<_>>()
         };
         assert_eq!(
             paths(
