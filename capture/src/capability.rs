@@ -22,6 +22,7 @@ pub enum Capability {
     NetAdmin = 12,
     SysPtrace = 19,
     SysAdmin = 21,
+    SysNice = 23,
     SysResource = 24,
     Perfmon = 38,
     Bpf = 39,
@@ -37,6 +38,7 @@ impl Capability {
             Capability::NetAdmin => "CAP_NET_ADMIN",
             Capability::SysPtrace => "CAP_SYS_PTRACE",
             Capability::SysAdmin => "CAP_SYS_ADMIN",
+            Capability::SysNice => "CAP_SYS_NICE",
             Capability::SysResource => "CAP_SYS_RESOURCE",
             Capability::Perfmon => "CAP_PERFMON",
             Capability::Bpf => "CAP_BPF",
@@ -132,6 +134,7 @@ impl fmt::Display for CapabilitySet {
             C::NetAdmin,
             C::SysPtrace,
             C::SysAdmin,
+            C::SysNice,
             C::SysResource,
             C::Perfmon,
             C::Bpf,
@@ -156,7 +159,13 @@ impl Plan {
         let mut needed: CapabilitySet = looking.collect();
         if self.tier == Tier::None {
             let sources = self.sources_in_force().flat_map(for_source);
-            return sources.fold(needed, |needed, capability| needed.and(*capability));
+            let needed = sources.fold(needed, |needed, capability| needed.and(*capability));
+            // The connector's thread comes before others, where it may: without that more programs end before they are
+            // asked about.
+            return match self.sources_in_force().any(|source| source == Source::Connector) {
+                true => needed.and(Capability::SysNice),
+                false => needed,
+            };
         }
         needed = match effective.lacks(&FOR_BPF).is_empty() {
             true => FOR_BPF.into_iter().fold(needed, CapabilitySet::and),
