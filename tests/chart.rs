@@ -284,7 +284,13 @@ fn a_tier_asks_for_what_it_uses_and_nothing_is_privileged() {
     for tier in ["auto", "trampoline", "sys_exit", "raw"] {
         assert_eq!(capabilities(tier), (bpf.clone(), false), "{tier}");
     }
-    let without = named(&["SYS_ADMIN", "NET_ADMIN", "SYS_NICE", "SYS_PTRACE", "DAC_READ_SEARCH"]);
+    let without = named(&[
+        "SYS_ADMIN",
+        "NET_ADMIN",
+        "SYS_NICE",
+        "SYS_PTRACE",
+        "DAC_READ_SEARCH",
+    ]);
     assert_eq!(capabilities("none"), (without, true));
 }
 
