@@ -106,10 +106,13 @@ pub(crate) fn follow(
                 rest
             }
             Some(Start::Cwd(rest)) => {
-                arena.extend_from_slice(&process.cwd);
+                arena.extend_from_slice(process.directory()?);
                 rest
             }
             Some(Start::Exe) => {
+                if process.image.exepath.is_empty() {
+                    return None;
+                }
                 arena.extend_from_slice(&process.image.exepath);
                 b""
             }

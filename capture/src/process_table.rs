@@ -10,13 +10,14 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use lanner_schema::flags::EXE_FROM_MEMFD;
-use lanner_schema::process::{Image, Process};
+use lanner_schema::process::{Image, Process, UNKNOWN_DIRECTORY};
 use lanner_schema::record::{Header, TaskState, Wire};
 use memchr::memchr;
 
 use crate::decode::{Start, push_components, push_names, push_relative};
 use crate::id_map::IdMap;
 use crate::lineage::Lineage;
+use crate::magic_link;
 use crate::plan::Config;
 use crate::procfs::{Procfs, is_cut};
 
@@ -303,10 +304,11 @@ impl ProcessTable {
         if self.procfs.push_start(pid, from, arena) {
             return true;
         }
-        match self.get(pid).filter(|_| from == Start::Cwd) {
-            Some(process) => arena.extend_from_slice(&process.cwd),
-            None => return false,
-        }
+        let known = self.get(pid).filter(|_| from == Start::Cwd);
+        let Some(cwd) = known.and_then(Process::directory) else {
+            return false;
+        };
+        arena.extend_from_slice(cwd);
         true
     }
 
@@ -613,6 +615,7 @@ impl ProcessTable {
         let cap_effective = set_or(param!(TaskExec, "cap_effective"), |p| p.cap_effective);
         let cwd = match (wire.param(directory), was) {
             (None, Some(was)) => was.cwd.clone(),
+            (None, None) => UNKNOWN_DIRECTORY.into(),
             _ => cwd.into(),
         };
         let pidns_start = match wire.number(param!(TaskExec, "pidns_start")) {
@@ -670,8 +673,8 @@ impl ProcessTable {
         let mut process = match (self.procfs.process(header.pid), &known) {
             (Some(shown), _) if shown.image.same_command(&started(b"")) => shown,
             // It has gone on as another program since.
-            (Some(shown), _) => guessed(&shown, wire, started),
-            (None, Some(known)) => guessed(known, wire, started),
+            (Some(shown), _) => guessed(&shown, known.as_ref(), wire, started),
+            (None, Some(before)) => guessed(before, known.as_ref(), wire, started),
             (None, None) => {
                 let unknown = Process {
                     pid: header.pid,
@@ -680,9 +683,10 @@ impl ProcessTable {
                     start_time: self.boot().wrapping_add(header.time),
                     uid: header.uid,
                     gid: header.gid,
+                    cwd: UNKNOWN_DIRECTORY.into(),
                     ..Process::default()
                 };
-                guessed(&unknown, wire, started)
+                guessed(&unknown, None, wire, started)
             }
         };
         if process.image.env.is_empty() && wire.param(env).is_some() {
@@ -884,20 +888,40 @@ impl ProcessTable {
     }
 }
 
-/// A process as it was, with another program: its file is taken to be the one that was passed.
-fn guessed(before: &Process, wire: &Wire<'_>, started: impl Fn(&[u8]) -> Image) -> Process {
+/// A process as it is shown or was, with another program: its file is taken to be the one that was passed, if it can be told
+/// where that leads. `known` is the process before its exec.
+fn guessed(
+    shown: &Process,
+    known: Option<&Process>,
+    wire: &Wire<'_>,
+    started: impl Fn(&[u8]) -> Image,
+) -> Process {
     let filename = wire
         .param(param!(TaskExec, "filename"))
         .map_or(&[][..], |p| text(p.bytes));
+    let known = known.filter(|known| known.start_time.abs_diff(shown.start_time) < TICKS);
+    // One that has ended is shown without its directory, and an exec does not change that.
+    let cwd = match (shown.directory(), known) {
+        (None, Some(known)) => known.cwd.clone(),
+        _ => shown.cwd.clone(),
+    };
     let mut exepath = Vec::new();
     match filename.first() {
         None => {}
+        // What these lead to is another for everybody who looks.
+        Some(_) if filename.starts_with(b"/proc/") || filename.starts_with(b"/dev/fd/") => {
+            if let Some(known) = known {
+                magic_link::follow(filename, b"", false, known, &mut exepath);
+            }
+        }
         Some(b'/') => push_names(&mut exepath, 0, filename),
-        Some(_) => push_relative(&mut exepath, &before.cwd, filename),
+        Some(_) if *cwd == *UNKNOWN_DIRECTORY => {}
+        Some(_) => push_relative(&mut exepath, &cwd, filename),
     }
     Process {
-        image: Arc::new(started(&exepath).in_directory(&before.cwd)),
-        ..before.clone()
+        image: Arc::new(started(&exepath).in_directory(&cwd)),
+        cwd,
+        ..shown.clone()
     }
 }
 

@@ -818,6 +818,52 @@ fn without_types_a_program_that_is_gone_or_another_by_now_is_as_it_was_started()
     exec_without_types(&mut table, 8, None, (b"x\0", "x"), 40);
     let process = table.get(8).unwrap();
     assert_eq!((process.pid, process.uid, process.start_time), (8, 7, 1040));
+    assert_eq!(
+        &*process.image.exepath, b"",
+        "where that starts from is not known"
+    );
+    assert_eq!(process.directory(), None);
+}
+
+#[test]
+fn without_types_a_program_that_ended_was_started_from_the_directory_it_had() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut table = table_at(10, folder.path());
+    exec(&mut table, 5, 1, b"shell\0", 10);
+    // Ended ones are shown without their directory, and their arguments are gone.
+    for pid in [6, 7] {
+        running(folder.path(), pid, "quick", 5);
+        std::fs::write(folder.path().join(format!("{pid}/cmdline")), "").unwrap();
+    }
+    fork(&mut table, 5, 6, 20);
+    exec_without_types(&mut table, 6, Some(5), (b"./quick\0", "./quick"), 20);
+    let process = table.get(6).unwrap();
+    assert_eq!(&*process.image.exepath, b"/srv/data/quick");
+    assert_eq!(process.directory(), Some(&b"/srv/data"[..]));
+    // Its fork was not seen.
+    exec_without_types(&mut table, 7, Some(5), (b"./quick\0", "./quick"), 30);
+    let process = table.get(7).unwrap();
+    assert_eq!(&*process.image.exepath, b"");
+    assert_eq!(process.directory(), None);
+    let mut path = Vec::new();
+    assert!(!table.push_start(7, Start::Cwd, &mut path) && path.is_empty());
+}
+
+#[test]
+fn without_types_links_of_proc_are_followed_by_who_passed_them() {
+    let mut table = table(10);
+    exec(&mut table, 5, 1, b"shell\0", 10);
+    fork(&mut table, 5, 6, 20);
+    let parent = table.get(5).unwrap().image.exepath.clone();
+    assert!(!parent.is_empty());
+    exec_without_types(&mut table, 6, Some(5), (b"cat\0", "/proc/self/exe"), 20);
+    assert_eq!(table.get(6).unwrap().image.exepath, parent);
+    exec_without_types(&mut table, 6, Some(5), (b"cat\0", "/proc/self/fd/3"), 30);
+    assert_eq!(&*table.get(6).unwrap().image.exepath, b"");
+    exec_without_types(&mut table, 6, Some(5), (b"cat\0", "/dev/fd/3"), 40);
+    assert_eq!(&*table.get(6).unwrap().image.exepath, b"");
+    exec_without_types(&mut table, 8, None, (b"cat\0", "/proc/self/exe"), 40);
+    assert_eq!(&*table.get(8).unwrap().image.exepath, b"");
 }
 
 #[test]

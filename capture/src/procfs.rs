@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lanner_schema::process::{Image, Process};
+use lanner_schema::process::{Image, Process, UNKNOWN_DIRECTORY};
 use lanner_schema::record::TaskState;
 use nix::unistd::{SysconfVar, sysconf};
 
@@ -152,7 +152,7 @@ impl Procfs {
             image.exe_mtime = exe.mtime;
             image.exec_flags = self.overlays.exec_flags(&dir, &exepath, &exe, &status.who);
         }
-        let cwd = self.cwd(&dir).unwrap_or_default();
+        let cwd = self.cwd(&dir).unwrap_or_else(|| UNKNOWN_DIRECTORY.to_vec());
         let image = image.in_directory(&cwd);
         let cgroup = self
             .cgroups

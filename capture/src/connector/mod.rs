@@ -424,11 +424,14 @@ fn exec_record(process: &Process, time: u64, boot: u64) -> Draft {
         argv.push(0);
         argv.extend_from_slice(&image.args);
     }
-    draft
+    let draft = draft
         .bytes(param!(TaskExec, "args"), &argv, image.args_cut)
         .bytes(param!(TaskExec, "env"), &image.env, image.env_cut)
-        .path(param!(TaskExec, "exepath"), &image.exepath)
-        .path(param!(TaskExec, "cwd"), &process.cwd)
+        .path(param!(TaskExec, "exepath"), &image.exepath);
+    match process.directory() {
+        Some(cwd) => draft.path(param!(TaskExec, "cwd"), cwd),
+        None => draft,
+    }
 }
 
 /// By how many nanoseconds the clock of the records is ahead of that of the messages: that stands still while the machine
@@ -445,7 +448,21 @@ fn ahead_of_monotonic() -> u64 {
 mod tests {
     use super::*;
     use crate::consume::split;
-    use std::process::Command;
+    use std::io::{Read as _, Write as _};
+    use std::process::{Child, Command, Stdio};
+
+    /// Starts a command that runs cat, which answers when this goes on: the kernel has told of all of its execs by then. That
+    /// one returns from starting it is earlier, and so is its name.
+    fn that_answers(command: &mut Command) -> Child {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.as_mut().unwrap().write_all(b"?").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        child
+    }
 
     /// Reads until nothing is there; skipped where the kernel does not tell.
     fn listener(bytes: usize) -> Option<(Listener, flume::Receiver<Box<[u8]>>)> {
@@ -474,13 +491,7 @@ mod tests {
         let Some((mut listener, records)) = listener(1 << 20) else {
             return;
         };
-        // It has run cat when this goes on, and waits.
-        let mut child = Command::new("cat")
-            .arg("-")
-            .env("LANNER_MARK", "1")
-            .stdin(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = that_answers(Command::new("cat").arg("-").env("LANNER_MARK", "1"));
         listener.procfs.environment = true;
         listener.read();
         let records: Vec<Box<[u8]>> = records.drain().collect();
@@ -522,15 +533,7 @@ mod tests {
         let Some((mut listener, records)) = listener(1 << 20) else {
             return;
         };
-        let mut child = Command::new("sh")
-            .args(["-c", "exec cat -"])
-            .stdin(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let comm = format!("/proc/{}/comm", child.id());
-        while std::fs::read(&comm).unwrap() != b"cat\n" {
-            std::thread::yield_now();
-        }
+        let mut child = that_answers(Command::new("sh").args(["-c", "exec cat -"]));
         listener.read();
         let names: Vec<Option<Vec<u8>>> = records
             .drain()

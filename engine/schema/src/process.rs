@@ -103,6 +103,16 @@ impl Image {
     }
 }
 
+/// In the place of a working directory that is not known: what paths begin with whose upper directories are not.
+pub const UNKNOWN_DIRECTORY: &[u8] = b"...";
+
+impl Process {
+    /// Its working directory, where that is known.
+    pub fn directory(&self) -> Option<&[u8]> {
+        Some(&*self.cwd).filter(|cwd| *cwd != UNKNOWN_DIRECTORY)
+    }
+}
+
 /// The strings of a NUL-terminated sequence. A last one that was cut before its NUL counts too.
 pub fn strings(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
@@ -155,7 +165,8 @@ pub struct Process {
     pub escaped_from: u64,
     /// Its cgroups: for each subsystem `subsystem=path`, ended by NUL. Empty unless a rule reads them.
     pub cgroups: Arc<[u8]>,
-    /// Working directory as the process sees it, without the final slash (`/` itself is empty).
+    /// Working directory as the process sees it, without the final slash (`/` itself is empty); [`UNKNOWN_DIRECTORY`] where
+    /// it is not known.
     pub cwd: Text,
     /// The program it runs.
     pub image: Arc<Image>,

@@ -545,7 +545,7 @@ impl<'a> EventView<'a> {
             ProcessField::Args => Some(ParamValue::Bytes(&image.args)),
             ProcessField::Tid => signed(self.tid),
             ProcessField::Pid => signed(process.pid),
-            ProcessField::Cwd => Some(ParamValue::Bytes(&process.cwd)),
+            ProcessField::Cwd => process.directory().map(ParamValue::Bytes),
             ProcessField::Comm => Some(ParamValue::Bytes(&image.comm)),
             ProcessField::Env => Some(ParamValue::Bytes(&image.env)),
             ProcessField::Tty => unsigned(u64::from(process.tty)),

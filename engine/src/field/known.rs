@@ -307,7 +307,7 @@ fn of_process(name: &str, arg: &Arg) -> (Vec<Part>, Evidence) {
         "fd.types" | "proc.exe_ino" | "thread.cgroups" | "thread.cgroup" | "proc.pidns_init_start_ts" => {
             (vec![Part::Value], E::Any)
         }
-        "proc.duration" | "proc.pid.ts" => (vec![Part::Value], E::Any),
+        "proc.cwd" | "proc.duration" | "proc.pid.ts" => (vec![Part::Value], E::Any),
         _ if ["proc.std", "proc.is_exe_", "proc.exe_ino."]
             .iter()
             .any(|first| name.starts_with(first)) =>

@@ -279,7 +279,7 @@ pub(super) fn types_now<'b>(view: &EventView<'b>, arg: &Arg, each: &mut dyn FnMu
 }
 
 fn cwd<'b>(view: &EventView<'b>, buf: &'b mut Vec<u8>) -> Option<Value<'b>> {
-    let cwd = &view.process?.cwd;
+    let cwd = view.process?.directory()?;
     buf.extend_from_slice(cwd);
     if !cwd.ends_with(b"/") {
         buf.push(b'/');
