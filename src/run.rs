@@ -145,6 +145,8 @@ pub(crate) fn watch_as_configured(
     let plan = plan.context("cannot watch this host")?;
     if plan.tier.chosen() == Some(Tier::None) {
         tracing::warn!("this host is watched without BPF: {plan}");
+    } else {
+        tracing::info!("this host is watched with BPF: {plan}");
     }
     give_up_capabilities(&config, &plan, side.is_some());
     for (capability, what) in &host.lacking {

@@ -19,6 +19,7 @@ use crate::fanotify;
 use crate::io_uring::Tracepoints;
 use crate::kernel_types::KernelTypes;
 use crate::notify;
+use crate::pid_namespace;
 use crate::raw_program::{self, Hook, NOTHING};
 
 /// How it went to load and attach a program of one kind.
@@ -137,13 +138,24 @@ impl fmt::Display for SourceTrial {
 
 /// The sources without BPF, each tried.
 fn try_sources(effective: CapabilitySet) -> Vec<(Source, SourceTrial)> {
-    let trial = |source| match source {
+    let trial = |source| {
+        match source {
         source if let Some(missing) = missing(effective, for_source(source)) => {
             SourceTrial::Refused(format!("{missing} is missing"))
         }
+        // Events would have no process, but of those in there.
+        Source::Fanotify if !pid_namespace::is_first() => SourceTrial::Refused(
+            "this process is in a pid namespace of its own, and the kernel has no numbers in there for the host's processes"
+                .into(),
+        ),
+        // What capabilities it has there are none over the host's processes.
+        Source::Seccomp if !pid_namespace::is_of_first_users() => SourceTrial::Refused(
+            "this process is in a user namespace of its own, and may not look at the host's processes".into(),
+        ),
         Source::Connector => SourceTrial::of(connector::probe()),
         Source::Fanotify => SourceTrial::of(fanotify::probe()),
         Source::Seccomp => SourceTrial::of(notify::probe()),
+    }
     };
     Source::ALL.map(|source| (source, trial(source))).into()
 }

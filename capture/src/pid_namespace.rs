@@ -15,6 +15,13 @@ pub(crate) fn is_first() -> bool {
     namespace(Path::new("/proc"), "self").is_none_or(|namespace| namespace == FIRST)
 }
 
+/// True unless this process is in a user namespace of its own.
+pub(crate) fn is_of_first_users() -> bool {
+    const FIRST_USERS: u64 = 0xeffffffd; // PROC_USER_INIT_INO (include/linux/proc_ns.h)
+    let namespace = fs::metadata("/proc/self/ns/user");
+    namespace.map_or(true, |namespace| namespace.ino() == FIRST_USERS)
+}
+
 /// True when a procfs numbers processes as the kernel does.
 pub(crate) fn is_of_procfs(procfs: &Path) -> bool {
     // Its first process is in its namespace. Where that may not be asked, it is told by what we are ourselves, when we are

@@ -1,7 +1,7 @@
 //! What to attach, decided from facts, needs and configuration alone: no system call in here.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -203,6 +203,19 @@ fn without_sources(host: &Host) -> String {
     }
 }
 
+/// What is said where no source tells of any event that a rule sees.
+fn unseen(sources: &[(Source, Option<String>)]) -> String {
+    let in_force = sources.iter().filter(|(_, why)| why.is_none());
+    let names: Vec<&str> = in_force.map(|(source, _)| source.name()).collect();
+    let mut said = format!("{} tells of nothing that a rule sees", names.join(" or "));
+    for (source, why) in sources {
+        if let Some(why) = why {
+            let _ = write!(said, "; not {}: {why}", source.name());
+        }
+    }
+    said
+}
+
 /// The first few of some names.
 fn listed(names: &[&str]) -> String {
     const FEW: usize = 5;
@@ -300,7 +313,14 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         let in_force = || sources.iter().filter(|(_, why)| why.is_none());
         let is_seen =
             |event: Event| !event.row().is_kernel() || in_force().any(|(source, _)| source.sees(event));
+        let asked = shown;
         shown = shown.iter().filter(|event| is_seen(*event)).collect();
+        if shown.is_empty() && !asked.is_empty() {
+            return Err(CaptureError::TierRefused {
+                tier,
+                why: unseen(&sources),
+            });
+        }
         captured = shown;
     }
     let (mut ends, mut starts) = (BTreeMap::new(), BTreeMap::new());
