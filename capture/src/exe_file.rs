@@ -41,7 +41,8 @@ pub(crate) struct Overlays {
     /// The root of the host, where the directories of the layers are.
     host: PathBuf,
     outside: Outside,
-    by_namespace: HashMap<u64, Vec<Overlay>>,
+    /// By the namespace's number and the inode of the root: a runtime gives a container's another one after its first program.
+    by_namespace: HashMap<(u64, u64), Vec<Overlay>>,
 }
 
 /// An overlay as mountinfo tells of it.
@@ -69,7 +70,8 @@ impl Overlays {
         if self.by_namespace.len() >= REMEMBERED {
             self.by_namespace.clear();
         }
-        let overlays = self.by_namespace.entry(namespace.ino).or_insert_with(|| {
+        let root = self.outside.facts(&dir.join("root")).map_or(0, |root| root.ino);
+        let overlays = self.by_namespace.entry((namespace.ino, root)).or_insert_with(|| {
             overlays(
                 &self
                     .outside
@@ -229,6 +231,20 @@ mod tests {
         assert_eq!(layer("/bin/dropped"), EXE_UPPER_LAYER);
         assert_eq!(layer("/bin/sh"), EXE_LOWER_LAYER);
         assert_eq!(layer("/ro/bin/dropped"), EXE_LOWER_LAYER);
+        // Its root becomes another, as a container's does.
+        fs::write(
+            dir.path().join("mountinfo"),
+            "1 0 0:1 / / rw - overlay overlay rw,upperdir=/none\n",
+        )
+        .unwrap();
+        assert_eq!(
+            layer("/bin/dropped"),
+            EXE_UPPER_LAYER,
+            "what is mounted is remembered"
+        );
+        fs::create_dir(dir.path().join("root")).unwrap();
+        assert_eq!(layer("/bin/dropped"), EXE_UNKNOWN_LAYER);
+        fs::remove_dir(dir.path().join("root")).unwrap();
         fs::remove_dir_all(&upper).unwrap();
         assert_eq!(layer("/bin/sh"), EXE_UNKNOWN_LAYER, "the layers are out of sight");
     }

@@ -9,7 +9,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use lanner_schema::flags::EXE_FROM_MEMFD;
+use lanner_schema::flags::{EXE_FROM_MEMFD, EXE_UNKNOWN_LAYER};
 use lanner_schema::process::{Image, Process, UNKNOWN_DIRECTORY};
 use lanner_schema::record::{Header, TaskState, Wire};
 use memchr::memchr;
@@ -580,7 +580,9 @@ impl ProcessTable {
             exe_ino: number(param!(TaskExec, "exe_ino")),
             exe_ctime: number(param!(TaskExec, "exe_ctime")),
             exe_mtime: number(param!(TaskExec, "exe_mtime")),
-            exec_flags: id(param!(TaskExec, "flags")),
+            exec_flags: wire
+                .number(param!(TaskExec, "flags"))
+                .map_or(EXE_UNKNOWN_LAYER, |flags| u32::try_from(flags).unwrap_or(0)),
             args_cut: cut(param!(TaskExec, "args")),
             env_cut: cut(param!(TaskExec, "env")),
             ..Image::new(
@@ -665,6 +667,7 @@ impl ProcessTable {
         let comm = text(bytes(param!(TaskExec, "comm")));
         self.now = self.now.max(header.time);
         let started = |exepath: &[u8]| Image {
+            exec_flags: EXE_UNKNOWN_LAYER,
             args_cut: cut(args),
             env_cut: cut(env),
             ..Image::new(comm, bytes(args), exepath, bytes(env))

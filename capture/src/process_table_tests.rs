@@ -839,6 +839,10 @@ fn without_types_a_program_that_ended_was_started_from_the_directory_it_had() {
     exec_without_types(&mut table, 6, Some(5), (b"./quick\0", "./quick"), 20);
     let process = table.get(6).unwrap();
     assert_eq!(&*process.image.exepath, b"/srv/data/quick");
+    assert_eq!(
+        process.image.exec_flags, EXE_UNKNOWN_LAYER,
+        "nobody looked at the file"
+    );
     assert_eq!(process.directory(), Some(&b"/srv/data"[..]));
     // Its fork was not seen.
     exec_without_types(&mut table, 7, Some(5), (b"./quick\0", "./quick"), 30);

@@ -331,7 +331,9 @@ fn exec_flag<'b>(view: &EventView<'b>, bit: u32) -> Option<Value<'b>> {
     let process = view.process?;
     let of_layers = EXE_UPPER_LAYER | EXE_LOWER_LAYER;
     let is_known = process.exec_time != 0 || process.image.exe_ino != 0;
-    let is_told = bit & of_layers == 0 || process.image.exec_flags & EXE_UNKNOWN_LAYER == 0;
+    // Of a file that nobody could look at nothing is told.
+    let is_seen = bit & of_layers == 0 && process.image.exe_ino != 0;
+    let is_told = is_seen || process.image.exec_flags & EXE_UNKNOWN_LAYER == 0;
     (is_known && is_told).then(|| Value::Bool(process.image.exec_flags & bit != 0))
 }
 
