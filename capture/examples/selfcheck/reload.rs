@@ -135,8 +135,10 @@ pub(crate) fn check(tier: Tier) -> Result<ExitCode> {
     drop(orders);
     player.wait()?;
     let _ = std::fs::remove_dir_all(&folder);
+    // One for each convention of calling it.
+    let all = |programs: &[String], call| !programs.is_empty() && programs.iter().all(|name| name == call);
     let is_followed = match tier {
-        Tier::Trampoline => programs[0] == ["mkdir"] && programs[1] == ["rmdir"],
+        Tier::Trampoline => all(&programs[0], "mkdir") && all(&programs[1], "rmdir"),
         // Whoever else has programs of that name here.
         _ => programs[0] == programs[1],
     };
