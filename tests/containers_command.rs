@@ -14,7 +14,7 @@ use std::process::Command;
 use serde_json::Value;
 use support::containerd::{BUSYBOX, Containerd, Run};
 use support::lanner::{self, Lanner};
-use support::skip;
+use support::{skip, wait_for};
 
 /// What `lanner containers` said.
 struct Said {
@@ -130,8 +130,11 @@ fn what_a_running_lanner_knows_is_listed() {
     );
     let cgroup = row["cgroup"]["path"].as_str().unwrap();
     assert!(cgroup.starts_with('/') && cgroup.contains(&after), "{cgroup}");
-    let program = std::fs::read_link(format!("/proc/{}/exe", row["pid"])).unwrap();
-    assert!(program.ends_with("busybox"), "{}", program.display());
+    // Its first process is the runtime's own until it executes the container's program.
+    wait_for("the container's program", LIMIT, || {
+        let program = std::fs::read_link(format!("/proc/{}/exe", row["pid"])).ok()?;
+        program.ends_with("busybox").then_some(())
+    });
     assert_eq!(rows[2]["sandbox"], true, "{list:#}");
     assert_eq!(rows[1]["learnt"], "synchronize", "{list:#}");
 

@@ -341,6 +341,7 @@ time_format_iso_8601: yes
             "nri",
             "containerd",
             "container_engines",
+            "engine.seccomp_keeper",
             "config_files[].",
         ];
         fn keys(shape: &Shape, path: &str, all: &mut Vec<(String, bool)>) {
