@@ -16,6 +16,8 @@ use support::containerd::{BUSYBOX, Containerd, Run};
 use support::lanner::{self, Lanner};
 use support::{skip, wait_for};
 
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// What `lanner containers` said.
 struct Said {
     code: Option<i32>,

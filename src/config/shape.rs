@@ -330,7 +330,7 @@ time_format_iso_8601: yes
     /// The numbers of Falco's own schema.
     #[test]
     fn every_key_of_falco_is_known() {
-        const OWN: [&str; 11] = [
+        const OWN: [&str; 12] = [
             "otlp_output",
             "engine.real_names",
             "outputs_spool",
