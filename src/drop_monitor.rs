@@ -223,7 +223,8 @@ impl DropMonitor {
             return Verdict::Nothing;
         }
         #[allow(clippy::cast_precision_loss)] // a share needs no more than 52 bits
-        if dropped as f64 <= threshold * all as f64 {
+        // More than is known were lost where a queue of unknown length was full.
+        if losses.overflows == 0 && dropped as f64 <= threshold * all as f64 {
             return Verdict::Few;
         }
         self.detected += 1;
@@ -240,7 +241,8 @@ impl DropMonitor {
             alert: tell,
             exit,
         } = self.config.actions;
-        let message = format!("{RULE}. {dropped} system calls dropped in last second.");
+        let least = if losses.overflows > 0 { "At least " } else { "" };
+        let message = format!("{RULE}. {least}{dropped} system calls dropped in last second.");
         if log {
             tracing::warn!("{message}{}", details(losses));
         }
@@ -275,9 +277,12 @@ impl DropMonitor {
             return;
         }
         tracing::warn!(
-            "{} events were lost, fewer than syscall_event_drops.threshold; a larger engine.modern_ebpf.buf_size_preset \
-             holds longer bursts{}",
+            "{} events were lost, fewer than syscall_event_drops.threshold{}{}",
             self.unlogged,
+            match losses.without_bpf {
+                true => "",
+                false => "; a larger engine.modern_ebpf.buf_size_preset holds longer bursts",
+            },
             details(losses)
         );
         self.unlogged = 0;
@@ -297,6 +302,12 @@ impl DropMonitor {
 fn details(losses: &Losses) -> String {
     let mut text = String::new();
     let (events, losers) = (by_event(losses), by_loser(losses));
+    if losses.overflows > 0 {
+        text.push_str(
+            " fanotify's queue was full, which is any number of events: a greater fs.fanotify.max_queued_events holds \
+             longer bursts.",
+        );
+    }
     if !events.is_empty() {
         let _ = write!(text, " By event: {events}; by container: {losers}.");
     }
@@ -420,6 +431,20 @@ mod tests {
     }
 
     #[test]
+    fn a_full_queue_of_the_kernels_is_more_than_any_threshold() {
+        let mut monitor = monitor(DropConfig::default());
+        let full = Losses {
+            begun: 100_000,
+            refused: 1,
+            overflows: 1,
+            without_bpf: true,
+            ..Losses::default()
+        };
+        assert_eq!(monitor.judge(&full, 1, Instant::now()), Verdict::Act);
+        assert!(details(&full).contains("max_queued_events"));
+    }
+
+    #[test]
     fn a_simulated_loss_is_one_on_top_and_needs_no_event() {
         let mut monitor = monitor(DropConfig {
             simulate: true,
@@ -455,6 +480,7 @@ mod tests {
                 ),
                 (Loser::Host, 1),
             ],
+            ..Losses::default()
         };
         assert!(
             monitor

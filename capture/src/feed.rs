@@ -101,6 +101,19 @@ impl Feed {
         }
     }
 
+    /// How often a queue of the kernel's was full that does not say how many events it had no room for.
+    pub(crate) fn overflows(&self) -> u64 {
+        match self {
+            Feed::Ring(_) => 0,
+            Feed::Sources(sources) => sources.uncounted(),
+        }
+    }
+
+    /// True for the sources of a host without BPF.
+    pub(crate) fn is_without_bpf(&self) -> bool {
+        matches!(self, Feed::Sources(_))
+    }
+
     /// Records that were begun, lost ones among them, by stream and CPU.
     pub(crate) fn sequences(&self) -> Vec<Vec<u64>> {
         match self {
@@ -349,6 +362,14 @@ impl Sources {
 
     fn sum(&self, count: Count) -> u64 {
         self.counts.iter().map(|(_, counts)| counts.get(count)).sum()
+    }
+
+    fn uncounted(&self) -> u64 {
+        let fanotify = self
+            .counts
+            .iter()
+            .filter(|(source, _)| *source == Source::Fanotify);
+        fanotify.map(|(_, counts)| counts.get(Count::Overflow)).sum()
     }
 
     fn drops(&self) -> Vec<(Event, &'static str, u64)> {

@@ -76,6 +76,10 @@ pub struct Losses {
     pub lost: u64,
     /// Runs the kernel refused because the program was running on that CPU already: events without a type.
     pub refused: u64,
+    /// Of those, how often fanotify's queue was full, which says nothing of how many events that was.
+    pub overflows: u64,
+    /// They are of a host without BPF: there is no ring whose size matters.
+    pub without_bpf: bool,
     /// Lost records by event and reason.
     pub by_event: Vec<(Event, &'static str, u64)>,
     /// Lost records by whose they were, most first.
@@ -103,6 +107,7 @@ pub(crate) struct LossWatch {
     seen: u64,
     lost: u64,
     refused: u64,
+    overflows: u64,
     by_event: Vec<(Event, &'static str, u64)>,
     cgroups: IdMap<u64, u64>,
     by_loser: Vec<(Loser, u64)>,
@@ -119,12 +124,15 @@ impl LossWatch {
         }
         // After the lost ones, which are among them.
         let begun = feed.sequences().iter().flatten().sum();
+        let overflows = feed.overflows();
         let refused = feed.refused();
         let mut losses = Losses {
             begun: rise(&mut self.begun, begun),
             // More was lost since the sum was read: it is theirs, so that nothing contradicts it.
             lost: by_event.iter().map(|(.., count)| count).sum(),
             refused: rise(&mut self.refused, refused),
+            overflows: rise(&mut self.overflows, overflows),
+            without_bpf: feed.is_without_bpf(),
             by_event,
             ..Losses::default()
         };

@@ -96,12 +96,27 @@ impl fmt::Display for Stats {
         for (event, count) in &self.delivered {
             writeln!(f, "  {:<18} {count:>12}", event.name())?;
         }
+        // Of those the kernel's queues had no room for little is known: fanotify's says no number, so this is the least.
+        let overflow = |source: &SourceStats| {
+            let known = source.counts.iter().find(|(name, _)| *name == "overflow");
+            known.map_or(0, |(_, count)| *count)
+        };
+        let of_fanotify = |source: &&SourceStats| source.source == Source::Fanotify;
+        let uncounted: u64 = self.sources.iter().filter(of_fanotify).map(overflow).sum();
         writeln!(
             f,
-            "Events lost: {} (missing sequence numbers: {})",
-            self.lost(),
+            "Events lost: {}{} (missing sequence numbers: {})",
+            if uncounted > 0 { "at least " } else { "" },
+            self.lost() + self.sources.iter().map(overflow).sum::<u64>(),
             self.gaps
         )?;
+        if uncounted > 0 {
+            writeln!(
+                f,
+                "fanotify's queue was full {uncounted} times, and how many events that lost nobody knows: \
+                 fs.fanotify.max_queued_events is its size"
+            )?;
+        }
         for (event, reason, count) in &self.drops {
             writeln!(f, "  {:<18} {reason:<20} {count:>12}", event.name())?;
         }
@@ -281,6 +296,23 @@ impl Cut {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_kernels_queues_had_no_room_for_is_lost() {
+        let of = |source, overflow| SourceStats {
+            source,
+            counts: vec![("delivered", 7), ("overflow", overflow)],
+        };
+        let mut stats = Stats {
+            sources: vec![of(Source::Fanotify, 0), of(Source::Connector, 4)],
+            ..Stats::default()
+        };
+        assert!(stats.to_string().contains("\nEvents lost: 4 (missing"), "{stats}");
+        stats.sources = vec![of(Source::Fanotify, 3), of(Source::Connector, 4)];
+        let text = stats.to_string();
+        assert!(text.contains("\nEvents lost: at least 7 (missing"), "{text}");
+        assert!(text.contains("max_queued_events"), "{text}");
+    }
 
     #[test]
     fn gaps_are_counted_per_cpu_and_stream_and_at_the_end() {

@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use lanner_schema::flags::O_F_CREATED;
+use lanner_schema::record::WRITTEN_AND_MAYBE_READ;
 use libc::{FAN_CLOSE_NOWRITE, FAN_CLOSE_WRITE, FAN_OPEN, FAN_OPEN_EXEC};
 use nix::sys::stat::{major, minor};
 use smallvec::SmallVec;
@@ -31,11 +32,12 @@ const REMEMBERED: usize = 256;
 /// The most descriptors of a process that are looked at.
 const DESCRIPTORS: usize = 1024;
 
-const O_WRONLY: i64 = libc::O_WRONLY as i64;
 const O_RDWR: i64 = libc::O_RDWR as i64;
 const O_RDONLY: i64 = libc::O_RDONLY as i64;
 const O_ACCMODE: i64 = libc::O_ACCMODE as i64;
 const O_DIRECTORY: i64 = libc::O_DIRECTORY as i64;
+/// See [`WRITTEN_AND_MAYBE_READ`].
+const WRITTEN: i64 = WRITTEN_AND_MAYBE_READ.cast_signed();
 const O_CREAT: i64 = libc::O_CREAT as i64;
 /// What stands for a file that was not there before.
 const CREATED: i64 = O_F_CREATED.cast_signed();
@@ -266,9 +268,8 @@ fn closed(mask: u64) -> SmallVec<[i64; 2]> {
     if mask & FAN_CLOSE_NOWRITE != 0 {
         closed.push(O_RDONLY);
     }
-    // For reading too, maybe.
     if mask & FAN_CLOSE_WRITE != 0 {
-        closed.push(O_WRONLY);
+        closed.push(WRITTEN);
     }
     closed
 }
@@ -322,7 +323,9 @@ fn held(directory: &Path, dev: u64, ino: u64) -> SmallVec<[Held; 2]> {
             continue;
         };
         let info = fs::read(directory.join("fdinfo").join(name)).unwrap_or_default();
-        if let Some(flags) = flags(&info).filter(|flags| flags & i64::from(libc::O_PATH) == 0) {
+        // Of what is open for ioctl alone neither can be said.
+        let is_opened = |flags: &i64| flags & i64::from(libc::O_PATH) == 0 && flags & O_ACCMODE != WRITTEN;
+        if let Some(flags) = flags(&info).filter(is_opened) {
             held.push(Held { number, flags });
         }
     }
@@ -370,6 +373,9 @@ impl Opened {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const O_WRONLY: i64 = libc::O_WRONLY as i64;
+
     use std::fs::{File, OpenOptions};
     #[test]
     fn the_flags_are_those_of_the_descriptors_a_process_has_of_the_file() {
@@ -399,7 +405,7 @@ mod tests {
         assert_eq!(ways(&[], &closed(FAN_CLOSE_NOWRITE))[..], [(O_RDONLY, None)]);
         assert_eq!(
             ways(&[], &closed(FAN_CLOSE_NOWRITE | FAN_CLOSE_WRITE))[..],
-            [(O_RDONLY, None), (O_WRONLY, None)]
+            [(O_RDONLY, None), (WRITTEN, None)]
         );
         let held = [Held {
             number: 3,

@@ -22,6 +22,7 @@ use crate::source::SourceQueue;
 
 const AT_REMOVEDIR: i64 = 0x200;
 const O_CREAT: i64 = libc::O_CREAT as i64;
+const O_ACCMODE: i64 = libc::O_ACCMODE as i64;
 
 /// What a new name is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,10 +102,18 @@ impl Told {
 
     /// Whether a rule may want an open for this. Whether it made the file, and whether it is a container's, is not looked at.
     fn wants(&self, flags: i64) -> bool {
-        [flags, flags | O_CREAT].iter().any(|flags| {
-            let class = |in_container| CallClass::new(false, in_container).opening(flags.cast_unsigned());
-            self.opens.contains(class(false)) || self.opens.contains(class(true))
-        })
+        let modes = match flags & O_ACCMODE {
+            // For writing alone, or for both.
+            O_ACCMODE => [flags & !2, flags & !1],
+            _ => [flags, flags],
+        };
+        modes
+            .into_iter()
+            .flat_map(|flags| [flags, flags | O_CREAT])
+            .any(|flags| {
+                let class = |in_container| CallClass::new(false, in_container).opening(flags.cast_unsigned());
+                self.opens.contains(class(false)) || self.opens.contains(class(true))
+            })
     }
 
     /// What something is that has just been made; `None` when it is gone already.

@@ -50,6 +50,9 @@ pub const FLAG_COMPLETES: u8 = 4;
 pub const FLAG_SUCCEEDED: u8 = 8;
 /// Of sources without BPF: the call was seen before it was done, and its result is not known. Likewise.
 pub const FLAG_ATTEMPTED: u8 = 16;
+/// The access mode in the flags of an open with [`FLAG_SUCCEEDED`] that was for writing, and maybe for reading too. What the
+/// kernel means by it, access for ioctl alone, no such record tells of.
+pub const WRITTEN_AND_MAYBE_READ: u64 = 3;
 
 /// Added to the slot of a file that only a ring of io_uring has: such a descriptor is none of its process's, and no
 /// descriptor has a number like that.

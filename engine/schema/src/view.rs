@@ -8,7 +8,9 @@ use crate::event::{Event, Extractor, FdUse, Origin, Param, ParamType, ProcessFie
 use crate::flags;
 use crate::io_uring::End;
 use crate::process::{Process, User};
-use crate::record::{DYN_ERRNO, DYN_NUMBER, FLAG_ATTEMPTED, FLAG_SUCCEEDED, Object, SocketTuple, Wire};
+use crate::record::{
+    DYN_ERRNO, DYN_NUMBER, FLAG_ATTEMPTED, FLAG_SUCCEEDED, Object, SocketTuple, WRITTEN_AND_MAYBE_READ, Wire,
+};
 use crate::task::TaskValue;
 
 /// The state around an event that a field may have to look up.
@@ -308,10 +310,22 @@ impl<'a> EventView<'a> {
         is_known.then(|| self.names != Names::Agree)
     }
 
+    /// True for the flags of an open of which it is known that it was for writing, and not whether for reading too.
+    pub fn maybe_reads(&self, flags: usize) -> bool {
+        self.outcome == Outcome::Succeeded
+            && matches!(self.event.row().fd, FdUse::Opens { flags: own, .. } if usize::from(own) == flags)
+            && self
+                .wire
+                .number(flags)
+                .is_some_and(|flags| flags & 3 == WRITTEN_AND_MAYBE_READ)
+    }
+
     /// Parameter `index` in the row's order; `None` when it has no value.
     pub fn param(&self, index: usize) -> Option<ParamValue<'a>> {
         let param = self.event.row().params.get(index)?;
         match self.wire.param(index) {
+            // Flags without an access mode are none.
+            Some(_) if self.outcome == Outcome::Succeeded && self.maybe_reads(index) => None,
             Some(wire) => self.from_wire(index, param, wire.bytes),
             None if param.from == Origin::Return => self.implied_result.map(ParamValue::I64),
             None if let Origin::Constant(value) = param.from => Some(ParamValue::U64(value)),

@@ -306,6 +306,16 @@ fn a_success_decides_what_every_success_does() {
             "{text}"
         );
     }
+    let written = Happening::openat(b"/etc/shadow", 3, 3);
+    for (text, expected) in [
+        ("evt.is_open_write = true", Answer::Yes),
+        ("not evt.is_open_write = true", Answer::No),
+        ("evt.is_open_read = true", Answer::Unknown),
+        ("not evt.is_open_read = true", Answer::Unknown),
+        ("evt.arg.flags contains O_RDWR", Answer::Unknown),
+    ] {
+        assert_eq!(of(text, &written, result, Outcome::Succeeded), expected, "{text}");
+    }
     let created = Happening::create(b"/bin/x");
     assert_eq!(
         of("evt.is_open_create = true", &created, result, Outcome::Succeeded),

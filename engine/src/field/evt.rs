@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use lanner_schema::descriptor::DescriptorKind;
 use lanner_schema::event::{Category, Event, FdUse, param_index};
 use lanner_schema::flags::{self, O_F_CREATED};
+use lanner_schema::record::WRITTEN_AND_MAYBE_READ;
 use lanner_schema::view::{EventView, Outcome, ParamValue};
 
 use super::Extract::{One, Plain, Unfilled};
@@ -115,10 +116,18 @@ pub(super) fn has_access(event: Event) -> bool {
     is_open(event) || event == Event::OpenByHandleAt
 }
 
+fn told_of_success(view: &EventView<'_>) -> bool {
+    view.outcome == Outcome::Succeeded
+}
+
 /// The access mode of an open is one of `modes` (`O_RDONLY` 0, `O_WRONLY` 1, `O_RDWR` 2).
 fn opens<'b>(view: &EventView<'b>, modes: [u64; 2]) -> Option<Value<'b>> {
-    let opens = has_access(view.event) && open_flags(view).is_some_and(|flags| modes.contains(&(flags & 3)));
-    Some(Value::Bool(opens))
+    let flags = open_flags(view).filter(|_| has_access(view.event));
+    let opens = |flags: u64| match flags & 3 {
+        WRITTEN_AND_MAYBE_READ if told_of_success(view) => modes.contains(&1).then_some(true),
+        mode => Some(modes.contains(&mode)),
+    };
+    flags.map_or(Some(false), opens).map(Value::Bool)
 }
 
 const O_CREAT: u64 = 0o100;

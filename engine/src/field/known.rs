@@ -20,6 +20,8 @@ pub(crate) enum Part {
     Param(u8),
     /// A path, which calls that fail have not.
     Path(u8),
+    /// Whether an open was for reading.
+    Read(u8),
     /// The flags of an open, all of them: a file that is open tells some.
     Flags(u8),
     /// Every parameter that is shown.
@@ -112,6 +114,7 @@ impl Part {
             Part::Result => true,
             Part::Param(index) => has_param(view, index),
             Part::Path(index) => view.failed() == Some(true) || has_param(view, index),
+            Part::Read(index) => has_param(view, index) && !view.maybe_reads(index.into()),
             Part::Flags(index) => view.outcome == Outcome::Attempted && has_param(view, index),
             Part::Params => (0u8..)
                 .zip(view.event.row().params)
@@ -234,6 +237,7 @@ fn parts(field: &FieldRef, event: Event) -> (Vec<Part>, Evidence) {
         Some(About::Access) => {
             let parts = opens_with(&[]);
             let access = |part: &Part| match part {
+                Part::Flags(index) if name == "evt.is_open_read" => Part::Read(*index),
                 Part::Flags(index) => Part::Param(*index),
                 other => *other,
             };

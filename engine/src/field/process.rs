@@ -6,7 +6,7 @@ use lanner_schema::flags::{
 };
 use lanner_schema::process::{Image, Process, strings};
 use lanner_schema::task::{TaskValue, bits};
-use lanner_schema::view::EventView;
+use lanner_schema::view::{EventView, Outcome};
 
 use super::Extract::{Ancestor, Any, One, Plain, Unfilled};
 use super::known::is_told;
@@ -138,6 +138,10 @@ fn exe(p: &Process) -> Value<'_> {
 }
 fn exepath(p: &Process) -> Value<'_> {
     Value::Bytes(&p.image.exepath)
+}
+/// False for a program of which only the name is known, where more may have been passed.
+fn has_arguments(view: &EventView<'_>, process: &Process) -> bool {
+    view.outcome == Outcome::Told || !process.image.exe.is_empty()
 }
 fn cmdline(p: &Process) -> Value<'_> {
     Value::Bytes(&p.image.cmdline)
@@ -484,8 +488,8 @@ pub(super) static FIELDS: &[Field] = fields! {
     "proc.aname" CharBuf Index [no_rhs no_transformer] "An ancestor's proc.name." => Ancestor(comm);
     "proc.args" CharBuf Index [] "The arguments joined by blanks, or one of them." => One(|e, arg, _| args(e, arg));
     "proc.aargs" CharBuf Index [] "An ancestor's proc.args; without an index all ancestors' joined." => One(ancestor_args);
-    "proc.cmdline" CharBuf None [] "proc.name and proc.args." => Plain(|e| e.process.map(cmdline));
-    "proc.pcmdline" CharBuf None [] "The parent's proc.cmdline." => Plain(|e| up(e).map(cmdline));
+    "proc.cmdline" CharBuf None [] "proc.name and proc.args." => Plain(|e| e.process.filter(|p| has_arguments(e, p)).map(cmdline));
+    "proc.pcmdline" CharBuf None [] "The parent's proc.cmdline." => Plain(|e| up(e).filter(|p| has_arguments(e, p)).map(cmdline));
     "proc.acmdline" CharBuf Index [no_rhs no_transformer] "An ancestor's proc.cmdline." => Ancestor(cmdline);
     "proc.cmdnargs" Uint64 None [] "How many arguments follow the first." => Plain(|e| Some(Value::U64(strings(&image(e)?.args).count() as u64)));
     "proc.cmdlenargs" Uint64 None [] "Their length together." => Plain(|e| Some(Value::U64(strings(&image(e)?.args).map(|a| a.len() as u64).sum())));
