@@ -2,10 +2,7 @@
 /* The cgroup of the current task, in the hierarchy by which containers are told apart. */
 #pragma once
 
-#include "kernel.h"
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_tracing.h>
+#include "loads.h"
 #include "events.h"
 #ifdef WITHOUT_TYPES
 #include "without_types.h"
@@ -70,7 +67,7 @@ static __noinline __u64 cgroup_of_controller(void)
 		return 0;
 	if (has_task_btf()) {
 		/* Loads instead of probe reads, which are much dearer: this is done for every record. */
-		struct task_struct *task = bpf_get_current_task_btf();
+		struct task_struct *task = has_loads() ? loaded_task() : bpf_get_current_task_btf();
 		struct cgroup_subsys_state **states = (void *)task->cgroups + bpf_core_field_offset(struct css_set, subsys);
 
 		return states[subsystem]->cgroup->kn->id;

@@ -6,11 +6,6 @@
 
 #define barrier_var(var) asm volatile("" : "+r"(var))
 
-static __always_inline struct task_struct *current_task(void)
-{
-	return (struct task_struct *)bpf_get_current_task();
-}
-
 /* Effective ids of the current task. */
 static __always_inline void current_ids(__u32 *uid, __u32 *gid)
 {
@@ -22,7 +17,7 @@ static __always_inline void current_ids(__u32 *uid, __u32 *gid)
 	*gid = ids >> 32;
 #else
 	if (has_task_btf()) {
-		struct task_struct *task = bpf_get_current_task_btf();
+		struct task_struct *task = has_loads() ? loaded_task() : bpf_get_current_task_btf();
 		const struct cred *cred = task->cred;
 
 		*uid = cred->euid.val;
@@ -60,7 +55,7 @@ static __always_inline __u16 current_image(void)
 	return 0; /* not known */
 #else
 	if (has_task_btf()) {
-		struct task_struct *task = bpf_get_current_task_btf();
+		struct task_struct *task = has_loads() ? loaded_task() : bpf_get_current_task_btf();
 
 		return image_number(task->self_exec_id, task->group_leader->start_boottime);
 	} else {
