@@ -6,11 +6,12 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use lanner_capture::{Capture, Config, Host, plan};
 use lanner_schema::container::ContainerTable;
 use lanner_schema::event::{Event, Needs};
+use lanner_schema::process::Process;
 use lanner_schema::view::ParamValue;
 use libbpf_rs::query::ProgInfoIter;
 
@@ -76,16 +77,19 @@ fn signals_to_a_child(capture: &mut Capture) -> Vec<i64> {
 /// Captures while this process closes a file of this name; what was seen to be closed, and what was not read of it.
 fn closes_of(capture: &mut Capture, path: &Path) -> (usize, usize) {
     let stop = Arc::new(AtomicBool::new(false));
+    // Other shells of the machine close files too.
+    let pid = Arc::new(AtomicU32::new(0));
     let worker = {
-        let (stop, path) = (Arc::clone(&stop), path.to_owned());
+        let (stop, pid, path) = (Arc::clone(&stop), Arc::clone(&pid), path.to_owned());
         std::thread::spawn(move || {
             // Calls of this process are not captured.
             let script = format!(
                 "for n in 1 2 3 4 5 6 7 8; do exec 3< {0}; exec 3<&-; done",
                 path.display()
             );
-            let status = Command::new("sh").args(["-c", &script]).status().unwrap();
-            assert!(status.success());
+            let mut shell = Command::new("sh").args(["-c", &script]).spawn().unwrap();
+            pid.store(shell.id(), Ordering::SeqCst);
+            assert!(shell.wait().unwrap().success());
             stop.store(true, Ordering::Relaxed);
         })
     };
@@ -93,7 +97,8 @@ fn closes_of(capture: &mut Capture, path: &Path) -> (usize, usize) {
     let name = path.as_os_str().as_encoded_bytes();
     capture
         .run(&stop, &mut |view| {
-            if view.event != Event::Close || view.process.is_none_or(|p| &*p.image.comm != b"sh") {
+            let is_it = |p: &Process| &*p.image.comm == b"sh" && p.pid == pid.load(Ordering::SeqCst);
+            if view.event != Event::Close || !view.process.is_some_and(is_it) {
                 return;
             }
             match view.descriptor {
