@@ -200,7 +200,7 @@ fn reads_are_told_from_writes_by_whoever_did_them() {
         // The shell's own doing, short and long.
         let written = shell(&words("echo x > FILE"));
         let read = shell(&words("read x < FILE"));
-        let held = shell(&words("exec 3<> FILE; sleep 0.3; exec 3<&-; sleep 0.1"));
+        let held = shell(&words("exec 3<> FILE; sleep 2; exec 3<&-; sleep 0.1"));
         let one = watching.open(&file, written);
         assert!(one.event == Event::Openat && one.is_written());
         assert_eq!(one.header.flags & FLAG_SUCCEEDED, FLAG_SUCCEEDED);
