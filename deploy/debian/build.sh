@@ -8,7 +8,7 @@
 # DPKG_DEB_COMPRESSOR_TYPE how it is packed, by xz otherwise.
 #
 # Not cargo-deb: it would have to be built first, on every machine, and to be told the same list of files; nor debhelper, which
-# brings a hundred packages for three scripts of a few lines.
+# brings a dozen packages for three scripts of a few lines.
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
