@@ -238,9 +238,13 @@ impl Reloader {
     /// watched is not told of otherwise.
     fn watch_again(&self) -> (Option<Places>, Option<Instant>) {
         let watched = self.watch();
-        let now = Contents::of(&self.sources.places(&self.config));
-        let is_changed = watched.is_some() && self.sources.contents.differ(&now);
-        (watched, is_changed.then(Instant::now))
+        // Where nothing is watched nothing is read for it.
+        let is_changed = || {
+            let now = Contents::of(&self.sources.places(&self.config));
+            self.sources.contents.differ(&now)
+        };
+        let changed = (watched.is_some() && is_changed()).then(Instant::now);
+        (watched, changed)
     }
 
     /// Watches the files of the configuration in force.
