@@ -25,7 +25,7 @@ stop() {
 [ -x "$PROGRAM" ] || stop "there is no $PROGRAM: make build makes it"
 command -v dpkg-shlibdeps >/dev/null || stop "dpkg-shlibdeps is missing: install dpkg-dev"
 PROGRAM=$(realpath "$PROGRAM")
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml" | head -n 1)
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml" | sed -n 1p)
 architecture=$(dpkg --print-architecture)
 # Of every file: the time of the commit, or one that is always the same.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$ROOT" log -1 --format=%ct 2>/dev/null || echo 0)}

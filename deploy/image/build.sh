@@ -29,7 +29,7 @@ case $NAME in
 # What `lanner:dev` stands for in a runtime's store.
 *) full_name=docker.io/library/$NAME ;;
 esac
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml" | head -n 1)
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml" | sed -n 1p)
 revision=$(git -C "$ROOT" rev-parse HEAD 2>/dev/null || true)
 # Of every file and of the image: the time of the commit, or one that is always the same.
 epoch=${SOURCE_DATE_EPOCH:-$(git -C "$ROOT" log -1 --format=%ct 2>/dev/null || echo 0)}

@@ -1,7 +1,10 @@
 # Sourced by the scripts of this folder: where things are, how they speak, how they use apt.
 # shellcheck shell=bash
 
+# With pipefail, a pipe's reader must read to the end: one that leaves early (head, grep -q) makes its writer fail by SIGPIPE.
 set -euo pipefail
+# Says which command ended a script that says nothing itself.
+trap 'printf "error: %s, line %s: exit code %s of: %s\n" "$0" "$LINENO" "$?" "$BASH_COMMAND" >&2' ERR
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # Downloads and unpacked fixtures; a plain `cargo clean` throws them away too.
@@ -41,11 +44,11 @@ need_cargo() {
             fi
         done
     fi
-    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml" | head -n 1)
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml" | sed -n 1p)
     command -v cargo >/dev/null || stop "no cargo found: install Rust $wanted or newer, then run this again"
     have=$(cd "$ROOT" && cargo --version 2>/dev/null | awk '{print $2}') || true
     [ -n "$have" ] || stop "cargo cannot run: is the toolchain that rust-toolchain.toml names installed? (cd $ROOT && cargo --version) tells"
-    [ "$(printf '%s\n%s\n' "$wanted" "$have" | sort -V | head -n 1)" = "$wanted" ] ||
+    [ "$(printf '%s\n%s\n' "$wanted" "$have" | sort -V | sed -n 1p)" = "$wanted" ] ||
         stop "cargo $have is too old: Lanner needs Rust $wanted or newer"
 }
 
@@ -110,7 +113,7 @@ TEST_PACKAGES=("${BUILD_PACKAGES[@]}" g++ dpkg-dev systemd systemd-container uti
 archive_address() {
     local address
     address=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(COMPONENT) $(ORIGIN)' 2>/dev/null |
-        awk '$2 !~ /security|updates|backports/ && $3 == "main" && $4 == "Debian" { print $1; exit }')
+        awk '$2 !~ /security|updates|backports/ && $3 == "main" && $4 == "Debian" && !found++ { print $1 }')
     [ -n "$address" ] || skip "apt knows no Debian archive (run apt-get update first)"
     printf '%s\n' "$address"
 }

@@ -43,7 +43,7 @@ for suite in ${1:-sid trixie}; do
         break
     fi
 done
-[ $got = yes ] || skip "Debian's archive gave no containerd: $(cat "$FOLDER/apt/update.log" "$FOLDER/download.log" 2>/dev/null | grep '^[EW]:' | head -n 1)"
+[ $got = yes ] || skip "Debian's archive gave no containerd: $(cat "$FOLDER/apt/update.log" "$FOLDER/download.log" 2>/dev/null | grep '^[EW]:' | sed -n 1p)"
 
 if ! "$FOLDER/usr/sbin/runc" --version >/dev/null 2>&1; then
     # The system's C library is older than the one runc was built with. Running runc through a newer loader would
@@ -55,6 +55,6 @@ if ! "$FOLDER/usr/sbin/runc" --version >/dev/null 2>&1; then
     "$FOLDER/tools/usr/bin/patchelf" --set-interpreter "$LIBRARIES/ld-linux-x86-64.so.2" \
         --set-rpath "$LIBRARIES" "$FOLDER/usr/sbin/runc"
 fi
-"$FOLDER/usr/sbin/runc" --version | head -n 1 >&2
+"$FOLDER/usr/sbin/runc" --version | sed -n 1p >&2
 rm -rf "$FOLDER/packages" "$FOLDER/apt" "$FOLDER/apt-here"
 touch "$FOLDER/complete"

@@ -79,7 +79,7 @@ unit=$SYSTEM/usr/lib/systemd/system/lanner.service
 start=$(sed -n 's/^ExecStart=//p' "$unit")
 bounds=$(sed -n 's/^CapabilityBoundingSet=//p' "$unit" | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g')
 watches() {
-    journal -t lanner | grep -q 'cat /etc/shadow'
+    grep -q 'cat /etc/shadow' <<<"$(journal -t lanner)"
 }
 # As the unit has it: its privileges, standard output nowhere, standard error in the journal, no terminal.
 run_unit() {
@@ -91,7 +91,7 @@ run_unit() {
 }
 reads_shadow() {
     in_system cat /etc/shadow >/dev/null
-    journal -o cat LANNER_RULE="Password file read" | grep -q 'file=/etc/shadow.*process=cat'
+    grep -q 'file=/etc/shadow.*process=cat' <<<"$(journal -o cat LANNER_RULE="Password file read")"
 }
 run_unit
 wait_for "an alert is in the journal" reads_shadow
@@ -109,7 +109,7 @@ reload=$(sed -n 's/^ExecReload=//p' "$unit")
 in_system env "MAINPID=$(cat "$SYSTEM/run/lanner.pid")" sh -c "$reload"
 own_rule() {
     in_system cat /root/lanner.deb >/dev/null
-    journal -o cat LANNER_RULE=Own | grep -q 'own /root/lanner.deb'
+    grep -q 'own /root/lanner.deb' <<<"$(journal -o cat LANNER_RULE=Own)"
 }
 wait_for "the new rule is in force" own_rule
 once() {

@@ -58,7 +58,7 @@ try_run() {
         sleep 1
     done
     grep -m 1 '/etc/shadow.*container_id=host' "$ALERTS" >&2
-    kill -INT "$(processes lanner | head -n 1)"
+    kill -INT "$(processes lanner | sed -n 1p)"
     wait $run || stop "make run did not end with 0 after Ctrl-C"
 }
 

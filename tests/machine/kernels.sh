@@ -53,7 +53,7 @@ fetch_one() { # NAME: false, with a note, when the archive gives none
             awk '$1 == "Depends:" && $2 ~ /^linux-binary-[0-9]/ { print $2; exit }')
         if (cd "$folder/package" && apt_there "$from" apt-get download "${binary:-$package}" >../download.log 2>&1) &&
             dpkg-deb -x "$folder"/package/*.deb "$folder/package" &&
-            vmlinuz=$(find "$folder/package" -type f -name 'vmlinuz*' | head -n 1) && [ -n "$vmlinuz" ]; then
+            vmlinuz=$(find "$folder/package" -type f -name 'vmlinuz*' | sed -n 1p) && [ -n "$vmlinuz" ]; then
             mv "$vmlinuz" "$folder/vmlinuz"
             rm -rf "$folder"/package "$folder"/apt-*
             printf '%s\n' "${package#linux-image-}" >"$folder/release"

@@ -43,7 +43,7 @@ say "apt update, apt install"
 update >/dev/null || stop "apt does not take the repository"
 install_in_system lanner
 in_system lanner --version >/dev/null
-in_system apt-cache policy lanner | grep -q 'file:/srv/apt stable/main' || stop "the package is not from the repository"
+grep -q 'file:/srv/apt stable/main' <<<"$(in_system apt-cache policy lanner)" || stop "the package is not from the repository"
 
 say "a changed list, and another's signature"
 list=$SYSTEM/srv/apt/dists/stable/main/binary-$(dpkg --print-architecture)/Packages

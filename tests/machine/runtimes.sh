@@ -21,7 +21,7 @@ mkdir -p "$FOLDER/packages"
 other_suite "$FOLDER/apt" "$suite" || skip "Debian's archive gave no package list of $suite"
 (cd "$FOLDER/packages" && apt_there "$FOLDER/apt" apt-get download \
     podman conmon lxc liblxc1 docker.io libgpgme11 libassuan0 libsubid4 libdevmapper1.02.1 libseccomp2 >../download.log 2>&1) ||
-    skip "Debian's archive gave no podman, LXC or docker: $(grep '^[EW]:' "$FOLDER/download.log" | head -n 1)"
+    skip "Debian's archive gave no podman, LXC or docker: $(grep '^[EW]:' "$FOLDER/download.log" | sed -n 1p)"
 for package in "$FOLDER"/packages/*.deb; do
     dpkg-deb -x "$package" "$FOLDER"
 done

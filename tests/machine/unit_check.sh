@@ -72,7 +72,7 @@ sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$cgroup" \
     sh -c 'cd "$0" && pivot_root . . && umount -l . && exec chroot . sh /root/boot "$1"' "$SYSTEM" $$ &
 booted=$!
 disown # it is killed in the end
-first() { pgrep -P "$booted" -f systemd | head -n 1; }
+first() { pgrep -P "$booted" -f systemd | sed -n 1p; }
 inside() { nsenter --all --target "$(first)" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"; }
 wait_for() { # WORDS COMMAND...
     local words=$1 deadline=$(($(date +%s) + 60))
@@ -100,7 +100,7 @@ say "dpkg -i"
 inside dpkg -i /root/lanner.deb >/dev/null
 wait_for "the installation started the service" inside systemctl is-active lanner
 check "it is on from the next boot" [ "$(inside systemctl is-enabled lanner)" = enabled ]
-watches() { entries | grep -q 'Ctrl-C stops Lanner'; }
+watches() { grep -q 'Ctrl-C stops Lanner' <<<"$(entries)"; }
 wait_for "it watches" watches
 bound=$(inside awk '$1 == "CapBnd:" { print $2 }' "/proc/$(pid)/status")
 # What this machine has of them: a sandbox may have less.
@@ -109,7 +109,7 @@ check "it has no privileges but those of its unit: $bound" [ $((0x$bound & ~allo
 check "nothing is an error to it: $(entries)" [ -z "$(entries | grep ' ERROR ')" ]
 reads_shadow() {
     inside cat /etc/shadow >/dev/null
-    entries | grep -q 'Password file read.*file=/etc/shadow.*process=cat'
+    grep -q 'Password file read.*file=/etc/shadow.*process=cat' <<<"$(entries)"
 }
 wait_for "an alert is among the unit's entries" reads_shadow
 
@@ -125,7 +125,7 @@ before=$(pid)
 inside systemctl reload lanner
 own_rule() {
     inside cat /root/lanner.deb >/dev/null
-    entries | grep -q 'own /root/lanner.deb'
+    grep -q 'own /root/lanner.deb' <<<"$(entries)"
 }
 wait_for "the new rule is in force" own_rule
 check "it is the same process" [ "$(pid)" = "$before" ]
@@ -150,7 +150,7 @@ echo >"$SYSTEM/root/twice"
 sed -i 's|/root/once|/root/twice|' "$SYSTEM/etc/lanner/rules.d/own.yaml"
 twice() {
     inside cat /root/twice >/dev/null
-    entries | grep -q 'own /root/twice'
+    grep -q 'own /root/twice' <<<"$(entries)"
 }
 wait_for "it watches by the rules that were kept" twice
 
