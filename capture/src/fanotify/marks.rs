@@ -248,6 +248,16 @@ impl Marks {
         }
     }
 
+    /// Marks the directories that rules name on the file system with this id once more: one of an overlay's that was written
+    /// to for the first time goes by another handle than before.
+    pub(super) fn look_again(&self, fsid: [u8; FSID]) {
+        let names = self.masks.lock().unwrap_or_else(PoisonError::into_inner).1;
+        if let (Some(place), 1..) = (self.place(fsid).filter(|place| place.mount.is_overlay()), names) {
+            let named = Arc::clone(&self.named.lock().unwrap_or_else(PoisonError::into_inner));
+            self.mark_directories(&place.root, names, &named, &[(fsid, place.mount)]);
+        }
+    }
+
     /// Takes bits off the marks of these mounts' file systems.
     pub(super) fn unmark(&self, directory: &Path, mounts: &[Mount], files: u64, names: u64) {
         let root = directory.join("root");

@@ -11,6 +11,7 @@ mod directories;
 mod doer;
 mod entries;
 mod group;
+mod layers;
 mod marks;
 mod mounts;
 mod opens;
@@ -45,6 +46,7 @@ use crate::source::{Count, RunningSource, SourceQueue};
 use doer::Doers;
 use entries::{Directories, Name, as_seen};
 use group::{Buffer, Group, Read, Taken};
+use layers::Layers;
 use marks::{Marks, Namespace};
 use opens::{Key, Opens};
 use record::Role;
@@ -54,6 +56,10 @@ use told::Told;
 const READS: usize = 64;
 /// How often a process of a container is looked for, once at each change of the containers.
 const TRIES: u8 = 8;
+/// How long the open that one of an overlay's own belongs to is waited for, in milliseconds.
+const WHOLE: u16 = 2;
+/// The least time between looks for the directories that rules name, in nanoseconds.
+const AGAIN: u64 = 50_000_000;
 /// How often opens whose end is waited for are looked at.
 const WAITING: u16 = 100;
 
@@ -130,6 +136,8 @@ pub(crate) fn start(
         namespaces: vec![host],
         opens: Opens::default(),
         directories: Directories::default(),
+        layers: Layers::default(),
+        looked_again: 0,
         moved_from: None,
         shared: Arc::clone(&shared),
         own: i32::try_from(process::id()).unwrap_or(0),
@@ -260,6 +268,9 @@ struct Listener {
     namespaces: Vec<Namespace>,
     opens: Opens,
     directories: Directories,
+    layers: Layers,
+    /// When directories that rules name were looked for again.
+    looked_again: u64,
     /// The first half of a rename, where the kernel tells it in two: whose, and what something was called.
     moved_from: Option<(i32, Name)>,
     own: i32,
@@ -316,6 +327,7 @@ impl Listener {
             if namespace.read() {
                 marks.mark(&namespace.directory, &namespace.mounts);
             }
+            self.layers.forget();
             self.namespaces.push(namespace);
         }
         let unwatched = marks.take_unwatched();
@@ -338,7 +350,7 @@ impl Listener {
     fn read(&mut self) -> bool {
         let shared = Arc::clone(&self.shared);
         let marks = &shared.marks;
-        let mut buffer: Buffer = [0; _];
+        let (mut buffer, mut behind): (Buffer, Buffer) = ([0; _], [0; _]);
         for _ in 0..READS {
             let mut events = Vec::new();
             let read = self.note(marks.files.read(&mut buffer, &mut events));
@@ -349,8 +361,18 @@ impl Listener {
                 .as_ref()
                 .is_none_or(|group| self.read_names(group, marks));
             let now = outside::now();
-            for taken in &events {
-                self.file_event(taken, now);
+            let procfs = &shared.procfs;
+            let mut sorted = self.layers.sort(&events, &self.namespaces, procfs);
+            if sorted.is_open {
+                let mut more = [PollFd::new(marks.files.as_fd(), PollFlags::POLLIN)];
+                let _ = poll(&mut more, WHOLE);
+                self.note(marks.files.read(&mut behind, &mut events));
+                sorted = self.layers.sort(&events, &self.namespaces, procfs);
+            }
+            for (taken, is_inner) in events.iter().zip(sorted.is_inner) {
+                if !is_inner {
+                    self.file_event(taken, now);
+                }
             }
             drop(events);
             if read == Read::Nothing && names {
@@ -437,7 +459,12 @@ impl Listener {
         let directory = Some(directory.as_path()).filter(|_| !found.is_gone);
         let mut name = |role| {
             let entry = event.entry(role)?;
-            let name = self.directories.name(&entry, marks);
+            let mut name = self.directories.name(&entry, marks);
+            if name.is_none() && now.saturating_sub(self.looked_again) > AGAIN {
+                self.looked_again = now;
+                marks.look_again(entry.fsid);
+                name = self.directories.name(&entry, marks);
+            }
             if name.is_none() {
                 counts.add(Count::Unnamed, 1);
             }
@@ -524,6 +551,9 @@ impl Listener {
         self.namespaces.retain_mut(|namespace| {
             let (changed, ended) = (next(), namespace.process.is_some() && next());
             // Kept open, its mountinfo would keep what is mounted in there.
+            if ended || changed {
+                self.layers.forget();
+            }
             if !ended && changed && namespace.read() {
                 marks.mark(&namespace.directory, &namespace.mounts);
             }

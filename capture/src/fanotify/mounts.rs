@@ -6,6 +6,8 @@ use std::path::PathBuf;
 /// A mount, as a process sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mount {
+    /// Its own number.
+    pub(super) number: u64,
     /// Number of its file system's device, `major:minor`.
     pub(super) device: Box<str>,
     /// What of the file system is mounted: a path in it.
@@ -77,15 +79,23 @@ impl Mount {
 
     fn read(line: &[u8]) -> Option<Mount> {
         let end = memchr::memmem::find(line, b" - ")?;
-        let mut left = line[..end].split(|byte| *byte == b' ').skip(2);
+        let mut left = line[..end].split(|byte| *byte == b' ');
+        let number = std::str::from_utf8(left.next()?).ok()?.parse().ok()?;
+        let mut left = left.skip(1);
         let (device, root, point) = (left.next()?, left.next()?, left.next()?);
         let kind = line[end + 3..].split(|byte| *byte == b' ').next()?;
         Some(Mount {
+            number,
             device: std::str::from_utf8(device).ok()?.into(),
             root: unescape(root).into(),
             point: unescape(point).into(),
             kind: std::str::from_utf8(kind).ok()?.into(),
         })
+    }
+
+    /// Files of others are in it, under one name each.
+    pub(super) fn is_overlay(&self) -> bool {
+        &*self.kind == "overlay"
     }
 
     /// Whether its files are watched.
@@ -181,6 +191,7 @@ no mount\n";
     fn lines_are_mounts_and_escapes_are_bytes() {
         let mounts = mounts();
         assert_eq!(mounts.len(), 6);
+        assert_eq!((mounts[0].number, mounts[3].number), (29, 40));
         assert_eq!((&*mounts[0].device, &*mounts[0].kind), ("254:0", "ext4"));
         assert_eq!(
             (&*mounts[3].root, &*mounts[3].point),

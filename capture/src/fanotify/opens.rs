@@ -301,7 +301,8 @@ fn facts(file: &OwnedFd) -> Option<fs::Metadata> {
     fs::metadata(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()
 }
 
-fn path(file: &OwnedFd, is_deleted: bool) -> Option<Vec<u8>> {
+/// The path of a file.
+pub(super) fn path(file: &OwnedFd, is_deleted: bool) -> Option<Vec<u8>> {
     let path = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
     let path = path.into_os_string().into_vec();
     Some(match path.strip_suffix(b" (deleted)") {
