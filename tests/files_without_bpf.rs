@@ -7,6 +7,7 @@ mod support;
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::containerd::{BUSYBOX, Containerd, Run};
@@ -162,5 +163,67 @@ fn what_is_done_to_files_of_a_container_alerts_as_the_containers_from_its_first_
     }
     // What its marks would keep in use could not be removed.
     containerd.remove(&pod);
+    lanner.stop();
+}
+
+#[test]
+fn names_in_a_container_that_only_the_runtimes_interface_tells_of_are_seen() {
+    let _alone = alone();
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let containerd = match Containerd::start() {
+        Ok(containerd) => containerd,
+        Err(reason) => return skip(&reason),
+    };
+    let forever = [
+        "--detach",
+        "--null-io",
+        BUSYBOX,
+        "plain",
+        "sh",
+        "-c",
+        "sleep 1000",
+    ];
+    containerd.ctr_run("k8s.io", &forever);
+    let (_folder, path) = lanner::rules(&rules("/etc/"));
+    let mut arguments = lanner::options(Some(&containerd));
+    for option in [
+        "engine.tier=none",
+        "json_include_output_property=false",
+        "nri.enabled=false",
+    ] {
+        arguments.extend(["-o".to_owned(), option.to_owned()]);
+    }
+    arguments.extend(["-r".to_owned(), path.display().to_string()]);
+    let lanner = Lanner::start(&arguments);
+    let mut number = 0;
+    let mut does = |words: &str| {
+        number += 1;
+        let id = format!("does-{number}");
+        let words = format!("{words}; busybox sleep 1");
+        let arguments = ["task", "exec", "--exec-id", &id, "plain", "sh", "-c", &words];
+        let output = containerd.ctr(&arguments);
+        assert!(output.status.success(), "{words}: {output:?}");
+    };
+    // Until it is known.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !lanner.printed().contains(r#""container.name":"plain""#) {
+        assert!(Instant::now() < deadline, "{}", lanner.log());
+        does("read x < /etc/passwd");
+    }
+    // The first thing that is written makes a directory of the upper layer of what was one of the lower.
+    does("echo x > /etc/made");
+    does("busybox mv /etc/made /etc/moved");
+    does("busybox rm /etc/moved");
+    does("busybox mkdir /etc/dir");
+    for (rule, name, file) in [
+        ("Renamed", "fs.path.target", "/etc/moved"),
+        ("Removed", "fs.path.name", "/etc/moved"),
+        ("Made", "fs.path.name", "/etc/dir"),
+    ] {
+        let alert = lanner.wait_for_alert(rule, is(rule, name, file));
+        assert_eq!(field(&alert, "container.name"), "plain", "{alert}");
+    }
     lanner.stop();
 }

@@ -529,6 +529,14 @@ fn a_containers_own_file_systems_are_watched_before_its_runtime_goes_on() {
             seen.event == Event::Unlinkat && seen.text("name") == Some(path)
         });
     }
+    // By programs that have ended when they are asked about.
+    contained.does("for n in 1 2 3 4 5 6 7 8 9; do /bin/mkdir /etc/ended.$n; /bin/rmdir /etc/ended.$n; done");
+    for number in 1..10 {
+        let path = format!("/etc/ended.{number}");
+        watching.wait(&path, |seen| {
+            seen.event == Event::Mkdirat && seen.text("path") == Some(&path)
+        });
+    }
     contained.does("mv /usr/bin/id /usr/bin/other");
     let renamed = watching.wait("a rename", |seen| seen.text("newpath") == Some("/usr/bin/other"));
     assert_eq!(renamed.text("oldpath"), Some("/usr/bin/id"));
