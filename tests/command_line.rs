@@ -542,7 +542,7 @@ fn it_watches_until_it_is_told_to_stop_and_reports() {
 
     let alerts = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
     let wait_for = |path: &Path, count: usize| {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while alerts(path).lines().count() < count {
             assert!(Instant::now() < deadline, "{}", alerts(path));
             std::thread::sleep(Duration::from_millis(10));
@@ -561,7 +561,7 @@ fn it_watches_until_it_is_told_to_stop_and_reports() {
     std::fs::rename(&events, &rotated).unwrap();
     running.signal(Signal::SIGUSR1);
     running.signal(Signal::SIGHUP);
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let mut opened = 1;
     while alerts(&events).is_empty() {
         assert!(Instant::now() < deadline);

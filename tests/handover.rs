@@ -137,7 +137,7 @@ fn the_newer_takes_over_and_every_event_alerts() {
     assert_eq!(status(&run).unwrap()["pid"], newer.pid().as_raw());
     let pid = fs::read_to_string(&pidfile).unwrap();
     assert_eq!(pid.trim(), newer.pid().to_string());
-    support::wait_for("the newer's health", std::time::Duration::from_secs(30), || {
+    support::wait_for("the newer's health", std::time::Duration::from_secs(60), || {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
         stream
             .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

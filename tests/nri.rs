@@ -18,7 +18,7 @@ use lanner_schema::container::{Container, Learnt};
 use support::containerd::{BUSYBOX, Containerd, Run, SHADOW};
 use support::wait_for;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Takes every cgroup and does nothing with it.
 #[derive(Debug)]

@@ -179,7 +179,7 @@ fn its_configuration_starts_as_it_is_and_alerts_go_everywhere() {
     let posted: serde_json::Value = serde_json::from_str(&receive(&listener)).unwrap();
     assert_eq!(posted["rule"], "Shadow read", "{posted}");
     for file in ["events.txt", "program.txt"] {
-        let line = support::wait_for(file, std::time::Duration::from_secs(30), || {
+        let line = support::wait_for(file, std::time::Duration::from_secs(60), || {
             let text = std::fs::read_to_string(dir.join(file)).ok()?;
             text.lines().next().map(str::to_owned)
         });

@@ -115,7 +115,7 @@ impl Keeper {
             .spawn()
             .unwrap();
         let keeper = Keeper(child);
-        wait_for("the keeper's socket", Duration::from_secs(20), || {
+        wait_for("the keeper's socket", Duration::from_secs(60), || {
             UnixStream::connect(&listener).ok()
         });
         keeper
@@ -444,7 +444,7 @@ fn a_keeper_that_is_killed_while_an_agent_runs_fails_no_call_and_the_next_one_ta
     // and the next one has the listeners when the agent is gone, too.
     let _keeper = Keeper::start(containerd.base());
     let served = |log: &str| log.matches("is served").count() == 2;
-    wait_for("the next keeper to be served", Duration::from_secs(20), || {
+    wait_for("the next keeper to be served", Duration::from_secs(60), || {
         served(&lanner.log()).then_some(())
     });
     let seen = lanner.alerts().len();

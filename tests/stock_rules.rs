@@ -109,7 +109,7 @@ fn rules_about_descriptors_and_privileged_containers_are_set_off() {
     let port_of = |listener: &TcpListener| listener.local_addr().unwrap().port().to_string();
     let (api_port, other_port) = (port_of(&api), port_of(&other));
     containerd.exec(&plain, &["nc", "127.0.0.1", &other_port, "-e", "true"]);
-    let called = support::wait_for("an alert about the API server", Duration::from_secs(30), || {
+    let called = support::wait_for("an alert about the API server", Duration::from_secs(60), || {
         containerd.exec(&plain, &["nc", API_SERVER, &api_port, "-e", "true"]);
         let alerts = lanner.alerts();
         alerts

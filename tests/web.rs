@@ -10,7 +10,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, waitpid};
@@ -307,6 +307,7 @@ fn who_says_nothing_keeps_nobody_out() {
     wait_for("the health", LIMIT, || {
         (get(port, "/healthz").0 == 200).then_some(())
     });
+    let began = Instant::now();
     let silent: Vec<TcpStream> = (0..100)
         .map(|_| {
             let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -320,7 +321,11 @@ fn who_says_nothing_keeps_nobody_out() {
         let read = stream.read(&mut [0]);
         read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
     };
-    assert!(is_open(&mut &silent[99]), "the youngest was closed");
+    // After five seconds each is closed that has not asked.
+    assert!(
+        is_open(&mut &silent[99]) || began.elapsed() >= Duration::from_secs(5),
+        "the youngest was closed"
+    );
     wait_for("the oldest to be closed", LIMIT, || {
         (!is_open(&mut &silent[0])).then_some(())
     });
@@ -359,7 +364,10 @@ fn a_ring_that_is_not_read_is_unhealthy() {
         let (status, body) = get(port, "/alive");
         (status == 503).then_some(body)
     });
-    assert!(body.contains("no event has been read for 1"), "{body}");
+    let silence = body
+        .split_once("no event has been read for ")
+        .and_then(|(_, rest)| rest.split(' ').next()?.parse::<u64>().ok());
+    assert!(silence.is_some_and(|seconds| seconds >= 10), "{body}");
     ptrace::detach(thread, None).unwrap();
     wait_for("the health to come back", LIMIT, || {
         (get(port, "/alive").0 == 200).then_some(())

@@ -85,7 +85,7 @@ fn known(view: &EventView<'_>) -> (Vec<String>, String) {
 
 /// Waits until a shell wrote its process id there.
 fn written_pid(file: &Path) -> u32 {
-    for _ in 0..2_000 {
+    for _ in 0..6_000 {
         let text = std::fs::read_to_string(file).unwrap_or_default();
         if let Some(pid) = text.strip_suffix('\n') {
             return pid.parse().unwrap();

@@ -12,7 +12,7 @@ use tokio::sync::{broadcast, oneshot};
 use super::*;
 use crate::registry::tests::{Fixture, id};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Answers `GET` for the paths it knows, and streams events in chunks.
 struct FakeDocker {

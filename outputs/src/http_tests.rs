@@ -45,7 +45,7 @@ fn send(config: &Config, lines: &[&str]) -> OutputReport {
             break;
         }
         assert!(std::time::Instant::now() < deadline, "{report}");
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(2));
     }
     outputs.shutdown(LONG).remove(0)
 }
@@ -116,12 +116,18 @@ fn retries_are_as_many_as_configured() {
 fn a_receiver_that_does_not_answer_is_a_timeout() {
     let server = Server::start(|_, _| Answer::Hang);
     let config = Config {
-        timeout: Duration::from_millis(200),
+        timeout: Duration::from_millis(500),
         ..config(&server.url(), |http| http.retries = 1)
     };
     let report = send(&config, &["one"]);
-    assert_eq!(count(&report, LossReason::Timeout), 1);
-    assert_eq!((report.retried, server.connections()), (1, 2));
+    assert_eq!((count(&report, LossReason::Timeout), report.retried), (1, 1));
+    // A busy machine may accept a connection after its client has left.
+    let deadline = std::time::Instant::now() + LONG;
+    while server.connections() < 2 {
+        assert!(std::time::Instant::now() < deadline, "one connection only");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert_eq!(server.connections(), 2);
 }
 
 #[test]
@@ -361,7 +367,7 @@ fn certificates_that_cannot_be_used_are_named_and_tried_again() {
     let deadline = std::time::Instant::now() + LONG;
     while outputs.report()[0].lost_total() == 0 {
         assert!(std::time::Instant::now() < deadline);
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(2));
     }
     std::fs::copy(authority.file(), &late).unwrap();
     outputs.sender().send(alert("late"));
@@ -388,7 +394,7 @@ fn the_spool_marks_alerts_so_that_receivers_know_them_again() {
     let deadline = std::time::Instant::now() + LONG;
     while outputs.report()[0].delivered < 1 {
         assert!(std::time::Instant::now() < deadline);
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(2));
     }
     let requests = server.requests();
     let key = requests[0].header("idempotency-key").unwrap();

@@ -33,7 +33,7 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
     while !is_so() {
         assert!(Instant::now() < deadline, "{what}");
-        thread::yield_now();
+        thread::sleep(Duration::from_millis(2));
     }
 }
 

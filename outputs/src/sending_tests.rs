@@ -31,7 +31,7 @@ fn wait_until(outputs: &Outputs, what: &str, is_so: impl Fn(&OutputReport) -> bo
     let deadline = Instant::now() + LONG;
     while !is_so(&outputs.report()[0]) {
         assert!(Instant::now() < deadline, "{what}: {}", outputs.report()[0]);
-        thread::yield_now();
+        thread::sleep(Duration::from_millis(2));
     }
 }
 

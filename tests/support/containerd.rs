@@ -487,7 +487,7 @@ impl Containerd {
 
     /// Waits until a container has ended.
     pub(crate) fn wait_for_exit(&self, container: &str) -> ContainerStatus {
-        wait_for("the container to end", Duration::from_secs(30), || {
+        wait_for("the container to end", Duration::from_secs(60), || {
             let status = self.or_log(self.cri.container_status(container));
             (status.state == cri::CONTAINER_EXITED).then_some(status)
         })
@@ -517,7 +517,7 @@ impl Containerd {
     }
 
     fn wait_until_up(&mut self) {
-        wait_for("containerd to answer", Duration::from_secs(30), || {
+        wait_for("containerd to answer", Duration::from_secs(60), || {
             if let Some(status) = self.process.try_wait().unwrap() {
                 panic!("containerd ended by itself ({status})\n{}", self.log_tail());
             }

@@ -69,7 +69,7 @@ fn remove_cgroups(folder: &Path) {
         }
     }
     // A killed process may take a moment to leave.
-    for _ in 0..100 {
+    for _ in 0..500 {
         match fs::remove_dir(folder) {
             Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
                 std::thread::sleep(Duration::from_millis(20));

@@ -50,7 +50,7 @@ impl Journald {
             .spawn()
             .map_err(|error| format!("cannot run unshare: {error}"))?;
         let mut journal = Journald { process };
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(60);
         let probe = std::os::unix::net::UnixDatagram::unbound().map_err(|error| error.to_string())?;
         // The same path exists in the machine's own /run, which the process sees until its tmpfs is mounted.
         while !journal.is_daemon() || probe.connect(journal.socket()).is_err() {
@@ -58,7 +58,7 @@ impl Journald {
                 return Err(format!("systemd-journald ended at once: {status}"));
             }
             if Instant::now() > deadline {
-                return Err("systemd-journald does not listen after 30 seconds".into());
+                return Err("systemd-journald does not listen after 60 seconds".into());
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -113,9 +113,9 @@ impl Journald {
             .unwrap_or_default()
     }
 
-    /// [`Journald::read`] until it gives at least `lines` lines, or what it gave after 30 seconds.
+    /// [`Journald::read`] until it gives at least `lines` lines, or what it gave after 60 seconds.
     pub fn wait_for(&self, lines: usize, arguments: &[&str]) -> String {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let text = self.read(arguments);
             if text.lines().count() >= lines || Instant::now() > deadline {

@@ -20,7 +20,7 @@ use super::{KeeperOptions, keep, message};
 const CALL: libc::c_long = libc::SYS_getppid;
 /// The call that is refused: without arguments it would fail otherwise.
 const REFUSED: libc::c_long = libc::SYS_mount;
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Installs a filter that notifies of both calls for this thread; its listener.
 fn install() -> Option<OwnedFd> {
@@ -91,7 +91,7 @@ fn container(keeper: &KeeperOptions, calls: usize) -> mpsc::Receiver<Results> {
     let (sender, receiver) = mpsc::channel();
     let socket = keeper.listener.clone();
     thread::spawn(move || {
-        let connected = (0..1000).find_map(|_| {
+        let connected = (0..12_000).find_map(|_| {
             thread::yield_now();
             UnixStream::connect(&socket)
                 .inspect_err(|_| thread::sleep(Duration::from_millis(5)))

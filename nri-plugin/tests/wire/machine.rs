@@ -108,13 +108,13 @@ impl Machine {
         Self::start_with(|_| ())
     }
 
-    /// With small limits, for runtimes that let us wait.
+    /// With small limits, for runtimes that let us wait, within which a busy machine still answers.
     pub(crate) fn impatient() -> Self {
         Self::start_with(|config| {
             config.timeouts = Timeouts {
-                connect: Duration::from_millis(500),
-                registration: Duration::from_millis(500),
-                request: Duration::from_millis(300),
+                connect: Duration::from_millis(1500),
+                registration: Duration::from_millis(1500),
+                request: Duration::from_secs(1),
             }
         })
     }
