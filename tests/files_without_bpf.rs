@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use support::containerd::{BUSYBOX, Containerd, Run};
 use support::lanner::{self, Lanner, field};
+use support::restrict::Restrictions;
 use support::{alone, skip};
 
-const OUTPUT: &str = "%evt.type %fd.name %fs.path.name %fs.path.source %fs.path.target %proc.name %proc.cmdline %proc.pname \
+const OUTPUT: &str = "%evt.type %fd.name %fs.path.name %fs.path.source %fs.path.target %proc.name %proc.exepath %proc.cmdline %proc.pname \
                       %user.name %user.uid %container.id %container.name %container.image.repository %k8s.pod.name";
 
 /// Rules for files that begin with this.
@@ -26,20 +27,49 @@ fn rules(start: &str) -> String {
         ("Renamed", format!("evt.type in (rename, renameat, renameat2) and fs.path.target startswith {start}")),
         ("Made", format!("evt.type in (mkdir, mkdirat) and evt.arg.path startswith {start}")),
     ]
-    .iter()
-    .map(|(name, condition)| {
-        format!("- rule: {name}\n  desc: For these tests\n  condition: {condition}\n  output: \"{OUTPUT}\"\n  priority: WARNING\n")
-    })
-    .collect()
+    .map(|(name, condition)| rule(name, &condition))
+    .concat()
 }
 
-fn start(rules: &Path, containerd: Option<&Containerd>) -> Lanner {
-    let mut arguments = lanner::options(containerd);
-    for option in ["engine.tier=none", "json_include_output_property=false"] {
-        arguments.extend(["-o".to_owned(), option.to_owned()]);
-    }
-    arguments.extend(["-r".to_owned(), rules.display().to_string()]);
+fn rule(name: &str, condition: &str) -> String {
+    format!(
+        "- rule: {name}\n  desc: For these tests\n  condition: {condition}\n  output: \"{OUTPUT}\"\n  priority: WARNING\n"
+    )
+}
+
+/// What else is to alert in a container.
+fn suspicious() -> String {
+    [
+        ("Secret", "evt.type in (open, openat, openat2) and evt.is_open_read=true and fd.name=/etc/shadow and container.id!=host"),
+        ("Log", "evt.type in (unlink, unlinkat) and evt.res=SUCCESS and fs.path.name startswith /var/log/ and container.id!=host"),
+        ("Shell", "evt.type in (execve, execveat) and proc.name=sh and proc.pname=sh and container.id!=host"),
+        ("Dropped", "evt.type in (execve, execveat) and proc.is_exe_upper_layer=true and container.id!=host"),
+    ]
+    .map(|(name, condition)| rule(name, condition))
+    .concat()
+}
+
+/// Does all of that, and goes on in each of the programs that did it.
+const SUSPICIOUS: &str = "echo x > /etc/lanner-first
+/bin/busybox mkfifo /tmp/wait; echo x > /var/log/lanner.log; echo x > /var/log/other.log
+/bin/cp /bin/busybox /tmp/cat
+/bin/cat /etc/shadow /tmp/wait &
+/bin/sh -c 'echo x > /etc/lanner-written; read x < /tmp/wait' &
+(echo y; /bin/cat /tmp/wait) | /bin/rm -i /var/log/lanner.log /var/log/other.log &
+/tmp/cat /tmp/wait &
+wait";
+
+fn start(rules: &Path) -> Lanner {
+    let mut arguments = vec!["-o".to_owned(), "engine.tier=none".to_owned()];
+    arguments.extend(options(rules, None));
     Lanner::start(&arguments)
+}
+
+fn options(rules: &Path, containerd: Option<&Containerd>) -> Vec<String> {
+    let mut options = lanner::options(containerd);
+    options.extend(["-o", "json_include_output_property=false", "-r"].map(str::to_owned));
+    options.push(rules.display().to_string());
+    options
 }
 
 fn is(rule: &str, name: &str, file: &str) -> impl Fn(&Value) -> bool {
@@ -57,7 +87,7 @@ fn what_is_done_to_files_of_the_host_alerts_with_who_did_it() {
         let files = tempfile::TempDir::new_in(parent).unwrap();
         let at = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
         let (_folder, path) = lanner::rules(&rules(files.path().to_str().unwrap()));
-        let lanner = start(&path, None);
+        let lanner = start(&path);
         let secret = at("secret");
         // A shell's own doing, by a shell that is there when it is asked about.
         let shell = |words: &str, look: &dyn Fn(&Value) -> bool| {
@@ -116,36 +146,70 @@ fn what_is_done_to_files_of_a_container_alerts_as_the_containers_from_its_first_
     let mut run = Run::new("older", BUSYBOX);
     run.command = &forever;
     let older = containerd.run(&pod, run);
-    let (_folder, path) = lanner::rules(&rules("/etc/lanner-"));
-    let lanner = start(&path, Some(&containerd));
+    let (_folder, path) = lanner::rules(&(rules("/etc/lanner-") + &suspicious()));
+    // A host that refuses bpf(2).
+    let mut command = Restrictions::without_bpf(libc::EPERM).command(lanner::PROGRAM);
+    command.args(options(&path, Some(&containerd)));
+    let lanner = Lanner::start_command(command);
+    lanner.wait_for_log("what it watches by", |line| {
+        line.contains("tier none: ") && line.contains("EPERM")
+    });
     lanner.wait_for_log("that the runtime knows it", |line| {
         line.contains("connected to containerd")
     });
-    let first = ["sh", "-c", "echo x > /etc/lanner-first; sleep 1000"];
+    let first = ["sh", "-c", SUSPICIOUS];
     let mut run = Run::new("till", BUSYBOX);
     run.command = &first;
     let till = containerd.run(&pod, run);
     let written = lanner.wait_for_alert("its first write", is("Written", "fd.name", "/etc/lanner-first"));
     let mut alerts = vec![(written, &till, "till")];
+    for (rule, name, file, process) in [
+        ("Secret", "fd.name", "/etc/shadow", "cat"),
+        ("Written", "fd.name", "/etc/lanner-written", "sh"),
+        ("Log", "fs.path.name", "/var/log/lanner.log", "rm"),
+        ("Shell", "proc.exepath", "/bin/busybox", "sh"),
+        ("Dropped", "proc.exepath", "/tmp/cat", "cat"),
+    ] {
+        let alert = lanner.wait_for_alert(rule, is(rule, name, file));
+        assert_eq!(field(&alert, "proc.name"), process, "{alert}");
+        assert_eq!(field(&alert, "proc.pname"), "sh", "{alert}");
+        assert_eq!(field(&alert, "user.name"), "root", "{alert}");
+        alerts.push((alert, &till, "till"));
+    }
     for (id, name) in [(&older, "older"), (&till, "till")] {
         let at = |file: &str| format!("/etc/lanner-{name}-{file}");
-        let (secret, moved) = (at("secret"), at("moved"));
-        let does = |words: &str| containerd.exec(id, &["sh", "-c", &format!("{words}; sleep 1")]);
-        does(&format!("echo x > {secret}; read x < {secret}"));
+        let (secret, other) = (at("secret"), at("other"));
+        // Whoever does it goes on until the pod ends, so that it can be asked about.
+        containerd.exec(
+            id,
+            &[
+                "/bin/sh",
+                "-c",
+                "[ -e /tmp/wait ] || /bin/busybox mkfifo /tmp/wait",
+            ],
+        );
+        let does =
+            |words: &str| containerd.exec(id, &["/bin/sh", "-c", &format!("({words}) >/dev/null 2>&1 &")]);
+        does(&format!(
+            "echo x > {secret}; read x < {secret}; read x < /tmp/wait"
+        ));
         alerts.push((
             lanner.wait_for_alert("a read", is("Read", "fd.name", &secret)),
             id,
             name,
         ));
-        does(&format!("mv {secret} {moved}"));
+        // A file that is edited is another one that gets its name; the second is never read.
+        does(&format!("/bin/sed -i s/x/y/ {secret} /tmp/wait"));
         alerts.push((
-            lanner.wait_for_alert("a rename", is("Renamed", "fs.path.target", &moved)),
+            lanner.wait_for_alert("a rename", is("Renamed", "fs.path.target", &secret)),
             id,
             name,
         ));
-        does(&format!("rm {moved}"));
+        does(&format!(
+            "echo x > {other}; (echo y; /bin/cat /tmp/wait) | /bin/rm -i {secret} {other}"
+        ));
         alerts.push((
-            lanner.wait_for_alert("a removal", is("Removed", "fs.path.name", &moved)),
+            lanner.wait_for_alert("a removal", is("Removed", "fs.path.name", &secret)),
             id,
             name,
         ));

@@ -16,40 +16,43 @@ use serde_json::Value;
 use support::containerd::{BUSYBOX, Containerd, Pod, Run};
 use support::cri::{Capability, ContainerConfig, Mount, SecurityProfile};
 use support::lanner::{self, Lanner, PROGRAM, field};
+use support::restrict::Restrictions;
 use support::{skip, wait_for};
 
 /// `RuntimeDefault` and `Localhost` of the CRI.
 const RUNTIME_DEFAULT: i32 = 0;
 const LOCALHOST: i32 = 2;
 
-/// What the rules of these tests name.
+/// What the rules of these tests name. WHO is in each output.
 const RULES: &str = r#"
 - rule: Connected
   desc: For these tests
   condition: evt.type = connect and container.id != host
-  output: "connect (port=%fd.rport ip=%fd.rip id=%container.id name=%container.name line=%proc.cmdline)"
+  output: "connect (port=%fd.rport ip=%fd.rip WHO line=%proc.cmdline)"
   priority: NOTICE
 - rule: Packet socket
   desc: For these tests
   condition: evt.type = socket and evt.arg.domain contains AF_PACKET and container.id != host
-  output: "socket (domain=%evt.arg.domain id=%container.id name=%container.name)"
+  output: "socket (domain=%evt.arg.domain WHO)"
   priority: NOTICE
 - rule: Traced
   desc: For these tests
   condition: evt.type = ptrace and evt.arg.request in (PTRACE_ATTACH, PTRACE_SEIZE) and container.id != host
-  output: "ptrace (id=%container.id name=%container.name)"
+  output: "ptrace (WHO)"
   priority: NOTICE
 - rule: Mounted
   desc: For these tests
   condition: evt.type = mount and container.id != host
-  output: "mount (name=%evt.arg.dev dir=%evt.arg.dir type=%evt.arg.type id=%container.id name=%container.name)"
+  output: "mount (name=%evt.arg.dev dir=%evt.arg.dir type=%evt.arg.type WHO)"
   priority: NOTICE
 - rule: Namespace entered
   desc: For these tests
   condition: evt.type in (setns, unshare) and container.id != host
-  output: "namespace (type=%evt.type flags=%evt.args id=%container.id name=%container.name)"
+  output: "namespace (type=%evt.type flags=%evt.args WHO)"
   priority: NOTICE
 "#;
+const WHO: &str =
+    "process=%proc.name parent=%proc.pname user=%user.name id=%container.id name=%container.name";
 const NO_CALLS: &str = r#"
 - rule: A file
   desc: For these tests
@@ -184,7 +187,7 @@ fn profile_file(containerd: &Containerd, arguments: &[&str]) -> PathBuf {
     let mut arguments = arguments.to_vec();
     let (path_text, listener) = (path.to_str().unwrap(), listener.to_str().unwrap());
     arguments.extend(["--output", path_text, "--listener", listener]);
-    let (_folder, rules) = lanner::rules(RULES);
+    let (_folder, rules) = lanner::rules(&RULES.replace("WHO", WHO));
     let status = Command::new(PROGRAM)
         .args(["seccomp-profile", "-r"])
         .arg(rules)
@@ -349,19 +352,20 @@ syscall(272, 0x20000000);
 syscall(101, 16, $$, 0, 0);
 print "done\n"; sleep 1000000;"#;
 
-/// Lanner without BPF, served by the keeper.
+/// Lanner on a host that refuses bpf(2), served by the keeper.
 fn without_bpf(containerd: &Containerd) -> (Lanner, tempfile::TempDir) {
     let (_, agents) = sockets(containerd.base());
-    let (folder, rules) = lanner::rules(RULES);
-    let mut arguments = lanner::options(Some(containerd));
-    arguments.extend(["-r".to_owned(), rules.to_str().unwrap().to_owned()]);
-    for option in [
-        "engine.tier=none".to_owned(),
-        format!("engine.seccomp_keeper={}", agents.display()),
-    ] {
-        arguments.extend(["-o".to_owned(), option]);
-    }
-    let lanner = Lanner::start(&arguments);
+    let (folder, rules) = lanner::rules(&RULES.replace("WHO", WHO));
+    let mut command = Restrictions::without_bpf(libc::EPERM).command(PROGRAM);
+    command.args(lanner::options(Some(containerd)));
+    command
+        .arg("-o")
+        .arg(format!("engine.seccomp_keeper={}", agents.display()));
+    command.arg("-r").arg(rules);
+    let lanner = Lanner::start_command(command);
+    lanner.wait_for_log("what it watches by", |line| {
+        line.contains("tier none: ") && line.contains("EPERM")
+    });
     lanner.wait_for_log("that it is served", |line| {
         line.contains("seccomp notify: the keeper at")
     });
@@ -394,7 +398,14 @@ fn what_a_notified_container_does_alerts_with_its_identity_without_bpf() {
                     .as_str()
                     .is_some_and(|output| output.contains(text))
         });
-        assert_eq!(field(&alert, "container.name"), "suspect", "{alert}");
+        for (name, value) in [
+            ("proc.name", "perl"),
+            ("proc.pname", "containerd-shim"),
+            ("user.name", "root"),
+            ("container.name", "suspect"),
+        ] {
+            assert_eq!(field(&alert, name), value, "{name}: {alert}");
+        }
     }
     assert_eq!(lanner.stop().status.code(), Some(0));
 }

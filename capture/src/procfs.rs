@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lanner_schema::flags::EXE_UNKNOWN_LAYER;
 use lanner_schema::process::{Image, Process, UNKNOWN_DIRECTORY};
 use lanner_schema::record::TaskState;
 use nix::unistd::{SysconfVar, sysconf};
@@ -143,14 +144,18 @@ impl Procfs {
         let argv = self.strings(&dir.join("cmdline"));
         let stat = Stat::parse(&file("stat")?)?;
         let status = Status::parse(&String::from_utf8_lossy(&file("status")?));
+        let started = self.start_time(&stat);
         let mut image = Image::new(&stat.comm, &argv, &exepath, &self.environ(pid));
         image.args_cut = is_cut(&argv);
         image.env_cut = is_cut(&image.env);
+        image.exec_flags = EXE_UNKNOWN_LAYER;
         if let Some(exe) = self.outside.facts(&dir.join("exe")) {
             image.exe_ino = exe.ino;
             image.exe_ctime = exe.ctime;
             image.exe_mtime = exe.mtime;
-            image.exec_flags = self.overlays.exec_flags(&dir, &exepath, &exe, &status.who);
+            image.exec_flags = self
+                .overlays
+                .exec_flags(&dir, &exepath, &exe, &status.who, started);
         }
         let cwd = self.cwd(&dir).unwrap_or_else(|| UNKNOWN_DIRECTORY.to_vec());
         let image = image.in_directory(&cwd);
@@ -178,7 +183,7 @@ impl Procfs {
             cap_inheritable: status.capabilities[0],
             cap_permitted: status.capabilities[1],
             cap_effective: status.who.effective,
-            start_time: self.start_time(&stat),
+            start_time: started,
             exec_time: 0,
             pidns_start: 0,
             cgroup,

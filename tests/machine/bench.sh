@@ -18,5 +18,7 @@ cargo bench --locked -p lanner-nri --bench replies
 cargo bench --locked --bench starts
 say "what watching costs, in time"
 cargo bench --locked --bench cost -- "$@"
+say "what watching costs without BPF, in time"
+cargo bench --locked --bench without_bpf -- "$@"
 say "what watching costs, in instructions, in a guest"
 cargo xtask kernels --kernel 6.18 --no-tests --check
