@@ -382,7 +382,11 @@ fn what_a_notified_container_does_alerts_with_its_identity_without_bpf() {
     let profile = localhost(&profile_file(&containerd, &[]));
     let (lanner, _folder) = without_bpf(&containerd);
     let pod = containerd.pod("notified", "seen");
-    let id = containerd.run_config(&pod, perl(&pod, "suspect", SUSPICIOUS, profile, &[]));
+    let mut config = perl(&pod, "suspect", SUSPICIOUS, profile, &[]);
+    // Below a shell, which waits for it.
+    let script = "busybox chroot /host perl -e \"$0\"; true";
+    config.command = ["/bin/sh", "-c", script, SUSPICIOUS].map(str::to_owned).to_vec();
+    let id = containerd.run_config(&pod, config);
     for (rule, what, text) in [
         ("Connected", "connect", "port=9 ip=127.0.0.1"),
         ("Packet socket", "socket", "AF_PACKET"),
@@ -400,7 +404,7 @@ fn what_a_notified_container_does_alerts_with_its_identity_without_bpf() {
         });
         for (name, value) in [
             ("proc.name", "perl"),
-            ("proc.pname", "containerd-shim"),
+            ("proc.pname", "sh"),
             ("user.name", "root"),
             ("container.name", "suspect"),
         ] {
