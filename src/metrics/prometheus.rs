@@ -1,5 +1,6 @@
 //! The text that Prometheus reads (version 0.0.4).
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::sample::{Kind, Sample, Value};
@@ -7,7 +8,8 @@ use super::sample::{Kind, Sample, Value};
 /// What Falco says of every number.
 const FALCO_HELP: &str = "https://falco.org/docs/metrics/";
 
-/// The text of these numbers. Those of one name stand together below one line of help, as the format asks.
+/// The text of these numbers. Those of one name stand together below one line of help, as the format asks. Of two with the
+/// same name and labels the first is shown: with both, Prometheus would refuse them.
 pub(super) fn text(samples: &[Sample]) -> String {
     let mut names: Vec<&'static str> = Vec::new();
     for name in samples.iter().filter_map(|sample| sample.metric) {
@@ -16,6 +18,7 @@ pub(super) fn text(samples: &[Sample]) -> String {
         }
     }
     let mut out = String::new();
+    let mut shown = HashSet::new();
     for name in names {
         let mut first = true;
         for sample in samples.iter().filter(|sample| sample.metric == Some(name)) {
@@ -28,24 +31,35 @@ pub(super) fn text(samples: &[Sample]) -> String {
                 let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
                 first = false;
             }
-            out.push_str(name);
-            for (index, (label, value)) in sample.labels.iter().enumerate() {
-                let _ = write!(
-                    out,
-                    "{}{}=\"{}\"",
-                    if index == 0 { "{" } else { "," },
-                    legal(label),
-                    escaped(value)
-                );
-            }
-            if !sample.labels.is_empty() {
-                out.push('}');
+            let series = series(name, &sample.labels);
+            if shown.contains(&series) {
+                continue;
             }
             let _ = match sample.value {
-                Value::Whole(value) => writeln!(out, " {value}"),
-                Value::Real(value) => writeln!(out, " {value:.6}"),
+                Value::Whole(value) => writeln!(out, "{series} {value}"),
+                Value::Real(value) => writeln!(out, "{series} {value:.6}"),
             };
+            shown.insert(series);
         }
+    }
+    out
+}
+
+/// A name with its labels. Labels that are spelt alike here (of the tags `a-b` and `a_b`) are one.
+fn series(name: &str, labels: &[(String, String)]) -> String {
+    let mut out = name.to_owned();
+    let mut names = HashSet::with_capacity(labels.len());
+    for (label, value) in labels {
+        let label = legal(label);
+        if names.contains(&label) {
+            continue;
+        }
+        let before = if names.is_empty() { '{' } else { ',' };
+        let _ = write!(out, "{before}{label}=\"{}\"", escaped(value));
+        names.insert(label);
+    }
+    if !names.is_empty() {
+        out.push('}');
     }
     out
 }
@@ -102,6 +116,20 @@ mod tests {
              falcosecurity_b_ratio 0.250000\n\
              # HELP falcosecurity_v_info https://falco.org/docs/metrics/\n# TYPE falcosecurity_v_info gauge\n\
              falcosecurity_v_info{tag_a_b=\"1\"} 1\n"
+        );
+    }
+
+    #[test]
+    fn what_is_spelt_alike_is_there_once() {
+        let mut samples = Samples::default();
+        let labels = [("tag_a-b", "true"), ("tag_a_b", "true"), ("tag_c", "true")];
+        for count in [1, 2] {
+            samples.own("lanner_a_total", "What a is.", Kind::Counter, count, &labels);
+        }
+        assert_eq!(
+            text(&samples.0),
+            "# HELP lanner_a_total What a is.\n# TYPE lanner_a_total counter\n\
+             lanner_a_total{tag_a_b=\"true\",tag_c=\"true\"} 1\n"
         );
     }
 }

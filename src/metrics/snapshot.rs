@@ -12,8 +12,9 @@ use lanner_engine::{FieldValue, Priority, internal_alert};
 use serde_json::{Map, json};
 
 use super::gather::{Moment, dropped, is_in_snapshot, seen};
-use super::sample::Value;
+use super::sample::{Samples, Value};
 use super::{InForce, Instruments};
+use crate::config::Metrics;
 
 /// The alert's rule, as dashboards know it.
 const RULE: &str = "Falco internal: metrics snapshot";
@@ -167,6 +168,14 @@ fn fields(instruments: &Instruments, moment: &Moment, before: &mut Before) -> Fi
         samples.field("scap.n_drops_prev", Value::Whole(before.dropped));
     }
     *before = now;
+    let mut fields = named(samples, metrics);
+    fields.push((Arc::from("evt.source"), FieldValue::Text("syscall".into())));
+    fields.push((Arc::from("evt.time"), FieldValue::U64(moment.time)));
+    fields
+}
+
+/// The fields of these numbers, by name. Rules whose names are spelt alike there (`a b` and `a-b`) are counted together.
+fn named(samples: Samples, metrics: &Metrics) -> Fields {
     let mut fields: Fields = samples
         .0
         .into_iter()
@@ -180,8 +189,14 @@ fn fields(instruments: &Instruments, moment: &Moment, before: &mut Before) -> Fi
             Some((Arc::from(sample.field?), value))
         })
         .collect();
-    fields.push((Arc::from("evt.source"), FieldValue::Text("syscall".into())));
-    fields.push((Arc::from("evt.time"), FieldValue::U64(moment.time)));
+    fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+    fields.dedup_by(|(name, next), (kept, value)| {
+        let is_same = name == kept;
+        if is_same && let (FieldValue::U64(next), FieldValue::U64(sum)) = (next, value) {
+            *sum += *next;
+        }
+        is_same
+    });
     fields
 }
 
@@ -208,5 +223,32 @@ fn write(path: &Path, number: u64, fields: &Fields, failing: &AtomicBool) {
             tracing::error!("metrics.output_file: cannot write {}: {error}", path.display());
         }
         Err(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::Kind;
+    use super::*;
+
+    #[test]
+    fn what_is_spelt_alike_is_counted_together() {
+        let mut samples = Samples::default();
+        for count in [1, 2] {
+            samples.falco(
+                "falcosecurity_a_total",
+                "falco.rules.a_b",
+                Kind::Counter,
+                Value::Whole(count),
+            );
+            samples.field("falco.rules.c", Value::Whole(count)).field = None;
+            samples.info("falcosecurity_b_info", "falco.version", "version", "1");
+        }
+        let fields = named(samples, &Metrics::default());
+        let expected: Fields = vec![
+            ("falco.rules.a_b".into(), FieldValue::U64(3)),
+            ("falco.version".into(), FieldValue::Text("1".into())),
+        ];
+        assert_eq!(fields, expected);
     }
 }
