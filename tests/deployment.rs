@@ -156,16 +156,7 @@ fn run(start: impl FnOnce() -> Result<Containerd, String>, privileged: bool) {
     );
 
     // The DaemonSet's pod.
-    let agent = node.start();
-    wait_for("Lanner to know the runtime", LIMIT, || {
-        let log = containerd.log_of(&agent);
-        let status = containerd.cri().container_status(&agent).unwrap();
-        assert!(
-            status.state != cri::CONTAINER_EXITED,
-            "Lanner ended: {status:?}\n{log}"
-        );
-        (log.contains("connected to containerd") && log.contains("Ctrl-C stops")).then_some(())
-    });
+    let agent = node.watching();
     let probe_at = &node.container()["readinessProbe"]["httpGet"];
     let asked = wait_for("Lanner to be ready", LIMIT, || {
         let answer = get(
@@ -283,16 +274,7 @@ fn the_daemonset_watches_without_bpf() {
         containerd: &containerd,
         volumes: tempfile::tempdir().unwrap(),
     };
-    let agent = node.start();
-    wait_for("Lanner to know the runtime", LIMIT, || {
-        let log = containerd.log_of(&agent);
-        let status = containerd.cri().container_status(&agent).unwrap();
-        assert!(
-            status.state != cri::CONTAINER_EXITED,
-            "Lanner ended: {status:?}\n{log}"
-        );
-        (log.contains("connected to containerd") && log.contains("Ctrl-C stops")).then_some(())
-    });
+    let agent = node.watching();
     let pod = containerd.pod("shop", "front");
     let container = containerd.run(&pod, Run::new("web", BUSYBOX));
     // The shell stays for a moment: of a process that is gone or runs another program by the time it is asked nothing is known, and on a
@@ -457,6 +439,21 @@ impl Node<'_> {
     fn words(&self, list: &Value) -> Vec<String> {
         let words = list.as_array().map(Vec::as_slice).unwrap_or_default().iter();
         words.map(|word| word.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Starts the agent's pod; the id of its container, which watches and knows the runtime.
+    fn watching(&self) -> String {
+        let agent = self.start();
+        wait_for("Lanner to know the runtime", LIMIT, || {
+            let log = self.containerd.log_of(&agent);
+            let status = self.containerd.cri().container_status(&agent).unwrap();
+            assert!(
+                status.state != cri::CONTAINER_EXITED,
+                "Lanner ended: {status:?}\n{log}"
+            );
+            (log.contains("connected to containerd") && log.contains("Ctrl-C stops")).then_some(())
+        });
+        agent
     }
 
     /// Runs the pod, and gives the id of its container.

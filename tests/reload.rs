@@ -35,6 +35,15 @@ fn replace(path: &Path, text: &str) {
     fs::rename(beside, path).unwrap();
 }
 
+/// A version of a file as Kubernetes mounts a ConfigMap: what is used is a link through a link that is replaced.
+fn mount_version(dir: &Path, version: &str, file: &str, text: &str) {
+    let path = dir.join(version).join(file);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    symlink(version, dir.join("..data_tmp")).unwrap();
+    fs::rename(dir.join("..data_tmp"), dir.join("..data")).unwrap();
+}
+
 /// Opens what is not there: an event all the same.
 fn open(dir: &Path, name: &str) {
     let _ = fs::File::open(dir.join(name));
@@ -69,12 +78,7 @@ fn a_changed_rule_in_a_directory_of_a_config_map_is_in_force() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     // As the Helm chart has it: rules.d is a link to a directory below the link that is replaced.
-    let version = |name: &str, text: &str| {
-        fs::create_dir_all(dir.join(name).join("rules.d")).unwrap();
-        fs::write(dir.join(name).join("rules.d/shop.yaml"), text).unwrap();
-        symlink(name, dir.join("..data_tmp")).unwrap();
-        fs::rename(dir.join("..data_tmp"), dir.join("..data")).unwrap();
-    };
+    let version = |name: &str, text: &str| mount_version(dir, name, "rules.d/shop.yaml", text);
     version("..1", &rule("One", dir, ""));
     let rules = dir.join("rules.d");
     symlink("..data/rules.d", &rules).unwrap();
@@ -106,13 +110,7 @@ fn changed_files_are_in_force_and_bad_ones_leave_the_rules_as_they_are() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    // As Kubernetes mounts a ConfigMap: the file is a link through a link that is replaced.
-    let version = |name: &str, text: &str| {
-        fs::create_dir(dir.join(name)).unwrap();
-        fs::write(dir.join(name).join("rules.yaml"), text).unwrap();
-        symlink(name, dir.join("..data_tmp")).unwrap();
-        fs::rename(dir.join("..data_tmp"), dir.join("..data")).unwrap();
-    };
+    let version = |name: &str, text: &str| mount_version(dir, name, "rules.yaml", text);
     version("..1", &rule("One", dir, ""));
     let rules = dir.join("rules.yaml");
     symlink("..data/rules.yaml", &rules).unwrap();

@@ -53,6 +53,24 @@ const FILES: &str = "\
   priority: WARNING
 ";
 
+/// Does what those rules are about; rm asks about the second file until the end of the input.
+const ACTS: &str = "exec 3< /etc/shadow 4> /etc/lanner-test-$$; rm /etc/lanner-test-$$
+: > lanner-test.log; : > other.log; { echo y; cat; } | rm -i lanner-test.log other.log";
+
+/// What the process connector tells of.
+const PROCESSES: &str = "\
+- rule: A child
+  desc: The shell starts one
+  condition: evt.type in (clone, clone3, fork, vfork) and proc.name = lannershell
+  output: forked %proc.name %proc.pname %user.name %container.id
+  priority: WARNING
+- rule: An end
+  desc: The shell ends
+  condition: evt.type = procexit and proc.name = lannershell
+  output: ended %proc.name %proc.pname %user.name %container.id
+  priority: WARNING
+";
+
 /// A shell under a name of its own, that runs until it is dropped.
 struct Shell(Child);
 
@@ -211,19 +229,9 @@ fn without_any_capability_it_says_so_and_ends() {
     }
 }
 
-/// What coverage says of each rule without BPF and without notified containers.
-fn claims(rules: &Path) -> Vec<(String, String)> {
-    let mut command = Command::new(PROGRAM);
-    command.args([
-        "coverage",
-        "--json",
-        "--tier",
-        "none",
-        "--sources",
-        "fanotify,connector",
-        "-r",
-    ]);
-    let output = command.arg(rules).output().unwrap();
+/// What this command says of each rule's coverage.
+fn claims(command: &mut Command, rules: &Path) -> Vec<(String, String)> {
+    let output = command.arg("-r").arg(rules).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let claims: Value = serde_json::from_slice(&output.stdout).unwrap();
     let claims = claims["rules"].as_array().unwrap().iter();
@@ -231,6 +239,51 @@ fn claims(rules: &Path) -> Vec<(String, String)> {
     claims
         .map(|rule| (text(&rule["rule"]), text(&rule["tiers"]["none"]["verdict"])))
         .collect()
+}
+
+/// Waits for an alert of each rule that coverage claims, and sees that those it calls blind have none.
+fn is_as_claimed(claimed: &[(String, String)], blind: &[&str], lanner: Lanner, shell: Shell) {
+    for (rule, verdict) in claimed {
+        assert_eq!(verdict == "blind", blind.contains(&&**rule), "{rule}: {verdict}");
+    }
+    let claimed = || claimed.iter().filter(|(_, verdict)| verdict != "blind");
+    let look = |rule: &str| {
+        let alert = lanner.wait_for_alert(rule, |alert| alert["rule"] == *rule);
+        assert_eq!(field(&alert, "container.id"), "host", "{alert}");
+        assert_eq!(field(&alert, "user.name"), "root", "{alert}");
+    };
+    claimed()
+        .filter(|(rule, _)| rule != "An end")
+        .for_each(|(rule, _)| look(rule));
+    drop(shell);
+    claimed().for_each(|(rule, _)| look(rule));
+    let ended = lanner.stop();
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let is_guess = |alert: &Value| blind.iter().any(|rule| alert["rule"] == **rule);
+    assert!(!ended.alerts().iter().any(is_guess), "{}", ended.stdout);
+}
+
+#[test]
+fn with_news_of_processes_alone_what_coverage_claims_is_seen() {
+    if let Some(why) = impossible() {
+        return skip(&why);
+    }
+    let _alone = alone();
+    let (folder, rules) = rules(&format!("{RULES}{PROCESSES}{FILES}"));
+    // Coverage judges this host for one that may do as little.
+    let restricted = || Restrictions::without(&[CAP_SYS_ADMIN, CAP_BPF, CAP_PERFMON]).command(PROGRAM);
+    let claimed = claims(restricted().args(["coverage", "--json"]), &rules);
+    let mut command = restricted();
+    command.args(options(None)).arg("-r").arg(&rules);
+    let lanner = Lanner::start_command(command);
+    let shell = Shell::run(folder.path(), ACTS);
+    let blind = [
+        "A secret is read",
+        "A write below etc",
+        "A log is gone",
+        "Nobody can know",
+    ];
+    is_as_claimed(&claimed, &blind, lanner, shell);
 }
 
 #[test]
@@ -265,28 +318,17 @@ fn files_are_told_of_without_bpf() {
     let lanner = Lanner::start_command(command);
     let plan = plan_of(&lanner);
     assert!(plan.contains("fanotify"), "{plan}");
-    std::fs::write(folder.path().join("lanner-test.log"), "").unwrap();
-    let shell = Shell::run(
-        folder.path(),
-        "exec 3< /etc/shadow 4> /etc/lanner-test-$$; rm /etc/lanner-test-$$ lanner-test.log; read line",
-    );
-    // What is claimed is what is seen.
-    let claimed = claims(&rules);
+    let shell = Shell::run(folder.path(), ACTS);
+    let mut coverage = Command::new(PROGRAM);
+    coverage.args([
+        "coverage",
+        "--json",
+        "--tier",
+        "none",
+        "--sources",
+        "fanotify,connector",
+    ]);
+    let claimed = claims(&mut coverage, &rules);
     assert_eq!(claimed.len(), 5);
-    for (rule, verdict) in claimed {
-        assert_eq!(verdict == "blind", rule == "Nobody can know", "{rule}: {verdict}");
-        if verdict == "blind" {
-            continue;
-        }
-        let alert = lanner.wait_for_alert(&rule, |alert| alert["rule"] == *rule);
-        assert_eq!(field(&alert, "container.id"), "host", "{alert}");
-        assert_eq!(field(&alert, "user.name"), "root", "{alert}");
-    }
-    drop(shell);
-    let ended = lanner.stop();
-    let guessed = ended
-        .alerts()
-        .iter()
-        .any(|alert| alert["rule"] == "Nobody can know");
-    assert!(!guessed, "{}", ended.stdout);
+    is_as_claimed(&claimed, &["Nobody can know"], lanner, shell);
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 use support::containerd::{BUSYBOX, Containerd, Pod, Run};
 use support::cri::{Capability, ContainerConfig, Mount, SecurityProfile};
 use support::lanner::{self, Lanner, PROGRAM, field};
-use support::restrict::Restrictions;
+use support::restrict::{CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, Restrictions};
 use support::{skip, wait_for};
 
 /// `RuntimeDefault` and `Localhost` of the CRI.
@@ -143,6 +143,27 @@ fn containerd() -> Result<(Containerd, MutexGuard<'static, ()>), String> {
     Ok((Containerd::start()?, alone))
 }
 
+/// A real containerd with a keeper, and the profile that its containers are notified by. The keeper goes first.
+struct Machine {
+    keeper: Keeper,
+    profile: SecurityProfile,
+    containerd: Containerd,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Machine {
+    /// `None` where there can be none, which is said.
+    fn start() -> Option<Machine> {
+        let (containerd, alone) = containerd().inspect_err(|reason| skip(reason)).ok()?;
+        Some(Machine {
+            keeper: Keeper::start(containerd.base()),
+            profile: localhost(&profile_file(&containerd)),
+            containerd,
+            _alone: alone,
+        })
+    }
+}
+
 /// A container that runs this Perl program of the host's Perl, under a profile.
 fn perl(
     pod: &Pod,
@@ -181,17 +202,17 @@ fn localhost(path: &Path) -> SecurityProfile {
 }
 
 /// Writes the profile for these rules beside containerd's files.
-fn profile_file(containerd: &Containerd, arguments: &[&str]) -> PathBuf {
+fn profile_file(containerd: &Containerd) -> PathBuf {
     let path = containerd.base().join("profile.json");
     let (listener, _) = sockets(containerd.base());
-    let mut arguments = arguments.to_vec();
-    let (path_text, listener) = (path.to_str().unwrap(), listener.to_str().unwrap());
-    arguments.extend(["--output", path_text, "--listener", listener]);
     let (_folder, rules) = lanner::rules(&RULES.replace("WHO", WHO));
     let status = Command::new(PROGRAM)
         .args(["seccomp-profile", "-r"])
         .arg(rules)
-        .args(arguments)
+        .arg("--output")
+        .arg(&path)
+        .arg("--listener")
+        .arg(listener)
         .stderr(Stdio::null())
         .status()
         .unwrap();
@@ -284,12 +305,8 @@ fn the_profile_without_calls_to_notify_of_is_containerds_default() {
 
 #[test]
 fn a_notified_container_does_what_it_does_without_an_agent() {
-    let (containerd, _alone) = match containerd() {
-        Ok(machine) => machine,
-        Err(reason) => return skip(&reason),
-    };
-    let keeper = Keeper::start(containerd.base());
-    let profile = localhost(&profile_file(&containerd, &[]));
+    let Some(machine) = Machine::start() else { return };
+    let (containerd, profile) = (&machine.containerd, machine.profile.clone());
     let pod = containerd.pod("notified", "alone");
     let id = containerd.run_config(&pod, perl(&pod, "connects", CONNECTS, profile.clone(), &[]));
     assert_eq!(
@@ -333,7 +350,7 @@ fn a_notified_container_does_what_it_does_without_an_agent() {
     );
 
     // Without a keeper such a container does not start.
-    drop(keeper);
+    drop(machine.keeper);
     let config = perl(&pod, "refused", CONNECTS, profile, &[]);
     let cri = containerd.cri();
     let created = cri.create_container((&pod.id, &pod.config), config);
@@ -352,11 +369,15 @@ syscall(272, 0x20000000);
 syscall(101, 16, $$, 0, 0);
 print "done\n"; sleep 1000000;"#;
 
-/// Lanner on a host that refuses bpf(2), served by the keeper.
-fn without_bpf(containerd: &Containerd) -> (Lanner, tempfile::TempDir) {
+/// Lanner where it may not use bpf(2), for this reason, served by the keeper.
+fn without_bpf(
+    containerd: &Containerd,
+    restrictions: &Restrictions,
+    reason: &str,
+) -> (Lanner, tempfile::TempDir) {
     let (_, agents) = sockets(containerd.base());
     let (folder, rules) = lanner::rules(&RULES.replace("WHO", WHO));
-    let mut command = Restrictions::without_bpf(libc::EPERM).command(PROGRAM);
+    let mut command = restrictions.command(PROGRAM);
     command.args(lanner::options(Some(containerd)));
     command
         .arg("-o")
@@ -364,7 +385,7 @@ fn without_bpf(containerd: &Containerd) -> (Lanner, tempfile::TempDir) {
     command.arg("-r").arg(rules);
     let lanner = Lanner::start_command(command);
     lanner.wait_for_log("what it watches by", |line| {
-        line.contains("tier none: ") && line.contains("EPERM")
+        line.contains("tier none: ") && line.contains(reason)
     });
     lanner.wait_for_log("that it is served", |line| {
         line.contains("seccomp notify: the keeper at")
@@ -372,15 +393,16 @@ fn without_bpf(containerd: &Containerd) -> (Lanner, tempfile::TempDir) {
     (lanner, folder)
 }
 
+/// The same on a host that refuses bpf(2).
+fn refused_bpf(containerd: &Containerd) -> (Lanner, tempfile::TempDir) {
+    without_bpf(containerd, &Restrictions::without_bpf(libc::EPERM), "EPERM")
+}
+
 #[test]
 fn what_a_notified_container_does_alerts_with_its_identity_without_bpf() {
-    let (containerd, _alone) = match containerd() {
-        Ok(machine) => machine,
-        Err(reason) => return skip(&reason),
-    };
-    let _keeper = Keeper::start(containerd.base());
-    let profile = localhost(&profile_file(&containerd, &[]));
-    let (lanner, _folder) = without_bpf(&containerd);
+    let Some(machine) = Machine::start() else { return };
+    let (containerd, profile) = (&machine.containerd, machine.profile.clone());
+    let (lanner, _folder) = refused_bpf(containerd);
     let pod = containerd.pod("notified", "seen");
     let mut config = perl(&pod, "suspect", SUSPICIOUS, profile, &[]);
     // Below a shell, which waits for it.
@@ -416,13 +438,9 @@ fn what_a_notified_container_does_alerts_with_its_identity_without_bpf() {
 
 #[test]
 fn an_agent_that_is_killed_fails_no_call() {
-    let (containerd, _alone) = match containerd() {
-        Ok(machine) => machine,
-        Err(reason) => return skip(&reason),
-    };
-    let _keeper = Keeper::start(containerd.base());
-    let profile = localhost(&profile_file(&containerd, &[]));
-    let (lanner, _folder) = without_bpf(&containerd);
+    let Some(machine) = Machine::start() else { return };
+    let (containerd, profile) = (&machine.containerd, machine.profile.clone());
+    let (lanner, _folder) = refused_bpf(containerd);
     let pod = containerd.pod("notified", "bereft");
     let id = containerd.run_config(&pod, perl(&pod, "connects", CONNECTS, profile, &[]));
     // It is seen, so that it is under way.
@@ -440,19 +458,19 @@ fn an_agent_that_is_killed_fails_no_call() {
 
 #[test]
 fn a_keeper_that_is_killed_while_an_agent_runs_fails_no_call_and_the_next_one_takes_over() {
-    let (containerd, _alone) = match containerd() {
-        Ok(machine) => machine,
-        Err(reason) => return skip(&reason),
-    };
-    let keeper = Keeper::start(containerd.base());
-    let profile = localhost(&profile_file(&containerd, &[]));
-    let (lanner, _folder) = without_bpf(&containerd);
+    let Some(machine) = Machine::start() else { return };
+    let (containerd, profile) = (&machine.containerd, machine.profile.clone());
+    let (lanner, _folder) = without_bpf(
+        containerd,
+        &Restrictions::without(&[CAP_SYS_ADMIN, CAP_BPF, CAP_PERFMON]),
+        "CAP_BPF",
+    );
     let pod = containerd.pod("notified", "orphaned");
     let program = CONNECTS.replace("10000", "40000");
     let id = containerd.run_config(&pod, perl(&pod, "connects", &program, profile, &[]));
     let connected = |alert: &Value| alert["rule"] == "Connected" && field(alert, "container.id") == id[..12];
     lanner.wait_for_alert("a connect", connected);
-    drop(keeper);
+    drop(machine.keeper);
     // It goes on without the keeper,
     let seen = lanner.alerts().len();
     lanner.wait_for_alerts("connects without a keeper", seen + 200, connected);
