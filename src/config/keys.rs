@@ -273,7 +273,7 @@ static ROWS: &[Row] = &[
     Row("program_output.timeout_ms", Integer, Read(|s, n| { s.program_output.timeout = Some(limit_ms(n)?); Ok(()) })),
 
     Row("webserver.enabled", Truth, Read(|s, n| { s.config.web.enabled = n.truth()?; Ok(()) })),
-    Row("webserver.threadiness", Integer, Read(|s, n| { s.config.web.threads = size(n)?; Ok(()) })),
+    Row("webserver.threadiness", Integer, Read(|s, n| { s.config.web.threads = serving::threads(n)?; Ok(()) })),
     Row("webserver.listen_port", Integer, Read(|s, n| { s.config.web.port = serving::port(n)?; Ok(()) })),
     Row("webserver.listen_address", Text, Read(|s, n| { s.config.web.address = serving::address(n)?; Ok(()) })),
     Row("webserver.k8s_healthz_endpoint", Text, Read(|s, n| { s.config.web.health = serving::endpoint(n)?; Ok(()) })),

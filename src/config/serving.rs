@@ -104,6 +104,16 @@ pub(super) fn port(node: &Node) -> Result<u16, Wrong> {
     port.filter(|port| *port > 0).ok_or_else(wrong)
 }
 
+/// The most that is taken: more threads than a host starts end Lanner.
+const THREADS_MAX: u64 = 1024;
+
+pub(super) fn threads(node: &Node) -> Result<usize, Wrong> {
+    let number = node.number().ok().filter(|number| *number <= THREADS_MAX);
+    number
+        .and_then(|number| usize::try_from(number).ok())
+        .ok_or_else(|| Wrong::new(format!("a number from 0 to {THREADS_MAX}")))
+}
+
 pub(super) fn address(node: &Node) -> Result<IpAddr, Wrong> {
     let parsed = node.text().ok().and_then(|text| text.parse().ok());
     parsed.ok_or_else(|| Wrong::new("an IP address").with_hint("write 0.0.0.0 for every interface"))

@@ -229,6 +229,7 @@ fn a_value_of_the_wrong_type_is_none_and_a_wrong_one_of_the_right_type_is_refuse
         "syscall_event_drops: {threshold: 2}",
         "priority: high",
         "webserver: {listen_port: 70000}",
+        "webserver: {threadiness: 1025}",
         "containerd: {address: 5}",
         "nri: {socket_path: nri.sock}",
         "static_fields: [a]",
