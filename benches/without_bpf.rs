@@ -352,7 +352,12 @@ fn main() {
         .and_then(|at| arguments.get(at))
         .map_or(7, |rounds| rounds.parse().expect("--rounds takes a number"));
     let files = Files::new();
-    println!("{} different files in {}", FILES, files.folder.path().display());
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap();
+    println!(
+        "{FILES} different files in {}; load {}",
+        files.folder.path().display(),
+        load.trim()
+    );
     tiers(&files, rounds);
     notified(rounds);
     sustained(&files);
