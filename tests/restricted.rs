@@ -6,6 +6,7 @@
 
 mod support;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -53,8 +54,8 @@ const FILES: &str = "\
   priority: WARNING
 ";
 
-/// Does what those rules are about; rm asks about the second file until the end of the input.
-const ACTS: &str = "exec 3< /etc/shadow 4> /etc/lanner-test-$$; rm /etc/lanner-test-$$
+/// Does what those rules are about when it is told to; rm asks about the second file until the end of the input.
+const ACTS: &str = "read go; exec 3< /etc/shadow 4> /etc/lanner-test-$$; rm /etc/lanner-test-$$
 : > lanner-test.log; : > other.log; { echo y; cat; } | rm -i lanner-test.log other.log";
 
 /// What the process connector tells of.
@@ -242,7 +243,7 @@ fn claims(command: &mut Command, rules: &Path) -> Vec<(String, String)> {
 }
 
 /// Waits for an alert of each rule that coverage claims, and sees that those it calls blind have none.
-fn is_as_claimed(claimed: &[(String, String)], blind: &[&str], lanner: Lanner, shell: Shell) {
+fn is_as_claimed(claimed: &[(String, String)], blind: &[&str], lanner: Lanner, mut shell: Shell) {
     for (rule, verdict) in claimed {
         assert_eq!(verdict == "blind", blind.contains(&&**rule), "{rule}: {verdict}");
     }
@@ -252,6 +253,9 @@ fn is_as_claimed(claimed: &[(String, String)], blind: &[&str], lanner: Lanner, s
         assert_eq!(field(&alert, "container.id"), "host", "{alert}");
         assert_eq!(field(&alert, "user.name"), "root", "{alert}");
     };
+    // What a program does right after it was started can be taken for its parent's doing.
+    look("A shell");
+    shell.0.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
     claimed()
         .filter(|(rule, _)| rule != "An end")
         .for_each(|(rule, _)| look(rule));
