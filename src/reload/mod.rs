@@ -288,6 +288,7 @@ impl Reloader {
         let mut all = needs.clone();
         all.join(&self.needs);
         let (old, mut either) = (&self.config.capture, config.capture.clone());
+        either.tier = self.tier.0;
         either.excluded = either.excluded.intersection(old.excluded);
         either.unnamed_io |= old.unnamed_io;
         let mut both = lanner_capture::plan(&self.host, &all, &either).context("cannot watch this host")?;
