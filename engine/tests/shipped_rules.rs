@@ -404,7 +404,10 @@ fn namespaces() {
 fn set_user_id_bits() {
     check(
         "Set-user-id bit set",
-        vec![host("chmod u+s /tmp/x").chmods("/tmp/x", 0o4755)],
+        vec![
+            host("chmod u+s /tmp/x").chmods("/tmp/x", 0o4755),
+            host("chmod u+s /tmp/x").chmods_by_the_newer_call("/tmp/x", 0o4755),
+        ],
         vec![
             host("chmod +x /tmp/x").chmods("/tmp/x", 0o755),
             host("dpkg -i x").chmods("/usr/bin/passwd", 0o4755),

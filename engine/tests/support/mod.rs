@@ -357,6 +357,21 @@ impl Scene {
         built
     }
 
+    /// Changes the mode of a file by fchmodat2.
+    pub(crate) fn chmods_by_the_newer_call(self, path: &str, mode: i64) -> Built {
+        let wire = WireBuilder::new()
+            .number(452)
+            .number(452)
+            .number(0)
+            .number(AT_FDCWD)
+            .path(path, "/")
+            .number(mode)
+            .number(0);
+        let mut built = Built::new(self, Event::Fchmodat2, wire);
+        built.path(4, path);
+        built
+    }
+
     /// Enters another namespace.
     pub(crate) fn enters_namespace(self) -> Built {
         Built::new(
