@@ -26,6 +26,10 @@ use crate::control::{Connection, Request};
 const AHEAD: Duration = Duration::from_millis(100);
 /// How long an older agent may take to leave: its alerts are delivered meanwhile.
 const LEAVING: Duration = Duration::from_secs(10);
+/// An agent that is younger than this when it is asked to hand over is one of a row.
+const ROW: Duration = Duration::from_secs(60);
+/// So many agents in a row may take over. Two services that both start Lanner again when it ends would go on for ever.
+pub(crate) const MOST_IN_A_ROW: u64 = 4;
 /// How long another agent of this name may take to start.
 const STARTING: Duration = Duration::from_secs(20);
 
@@ -44,16 +48,29 @@ pub(crate) struct Handover {
     window: Arc<Window>,
     claimed: AtomicBool,
     leaving: watch::Sender<Option<Leaving>>,
+    /// How many agents took over one after another, up to this one.
+    in_a_row: u64,
+    since: Instant,
 }
 
 impl Handover {
-    /// For an agent that shows the events of this window.
-    pub(crate) fn new(window: Arc<Window>) -> Arc<Handover> {
+    /// For an agent that shows the events of this window, and is the last of so many that took over in a row.
+    pub(crate) fn new(window: Arc<Window>, in_a_row: u64) -> Arc<Handover> {
         Arc::new(Handover {
             window,
             claimed: AtomicBool::new(false),
             leaving: watch::Sender::new(None),
+            in_a_row,
+            since: Instant::now(),
         })
+    }
+
+    /// How many took over in a row, for one that asks now.
+    pub(crate) fn in_a_row(&self) -> u64 {
+        match self.since.elapsed() < ROW {
+            true => self.in_a_row,
+            false => 0,
+        }
     }
 
     /// Waits until the agent is to leave: the time from which on events are no longer its own has come.
@@ -211,6 +228,11 @@ impl Older {
         rows.into_iter().filter_map(Row::container).collect()
     }
 
+    /// How many agents will have taken over in a row when this one does.
+    pub(crate) fn in_a_row(&self) -> u64 {
+        self.said["in_a_row"].as_u64().unwrap_or(0) + 1
+    }
+
     /// Whether the container runtime tells it of containers.
     pub(crate) fn is_connected(&self) -> bool {
         self.said["connected"] == true
@@ -246,7 +268,8 @@ mod tests {
     #[tokio::test]
     async fn an_agent_is_claimed_once_at_a_time_and_leaves_when_the_time_has_come() {
         let window = Arc::new(Window::default());
-        let handover = Handover::new(Arc::clone(&window));
+        let handover = Handover::new(Arc::clone(&window), 2);
+        assert_eq!(handover.in_a_row(), 2);
         let first = handover.claim().unwrap();
         assert!(handover.claim().is_none());
         drop(first);

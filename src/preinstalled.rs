@@ -10,7 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::Shutdown;
 use std::os::fd::{AsFd as _, FromRawFd as _, OwnedFd, RawFd};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
@@ -24,6 +24,8 @@ use lanner_nri::Inherited;
 use lanner_schema::container::CgroupMap;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::UnixAddr;
+use nix::sys::stat::{FileStat, fstat};
+use nix::unistd::{dup2_stderr, dup2_stdout};
 use tokio::sync::oneshot;
 
 use crate::cli::Cli;
@@ -41,6 +43,10 @@ const AGENT: &str = "LANNER_NRI_AGENT";
 const JOURNAL: &str = "/run/systemd/journal/stdout";
 /// Where a log goes when no journal takes it.
 const LOGS: &str = "/var/log";
+/// A log file that is larger than this is put aside, in place of the one that was put aside before.
+const LOG_MAX: u64 = 16 << 20;
+/// How often its size is looked at.
+const LOG_LOOK: Duration = Duration::from_secs(60);
 /// How long the runtime may take to configure us. It starts plugins one after another, and gives each 5 s.
 const CONFIGURE: Duration = Duration::from_secs(60);
 
@@ -65,6 +71,11 @@ impl Launch {
     /// The name of the file that the runtime started.
     fn file(&self) -> String {
         format!("{}-{}", self.index, self.name)
+    }
+
+    /// Its log, where no journal takes that.
+    fn log(&self) -> PathBuf {
+        Path::new(LOGS).join(format!("{}.log", self.file()))
     }
 }
 
@@ -101,7 +112,7 @@ fn start_agent(launch: &Launch) -> io::Result<ExitStatus> {
             command.stdout(out).stderr(err).env("JOURNAL_STREAM", stream);
         }
         Err(_) => {
-            if let Ok((out, err)) = log_file(&PathBuf::from(LOGS).join(format!("{}.log", launch.file()))) {
+            if let Ok((out, err)) = log_file(&launch.log()) {
                 command.stdout(out).stderr(err);
             }
         }
@@ -119,7 +130,7 @@ fn journal(socket: &Path, name: &str) -> io::Result<(OwnedFd, OwnedFd, String)> 
     // Who writes, in which unit (unknown), at which level, whether lines begin with theirs (no), and whether they go on to
     // syslog, the kernel's log and the console (no).
     stream.write_all(format!("{name}\n\n6\n0\n0\n0\n0\n").as_bytes())?;
-    let stat = nix::sys::stat::fstat(stream.as_fd())?;
+    let stat = fstat(stream.as_fd())?;
     let stream_name = format!("{}:{}", stat.st_dev, stat.st_ino);
     Ok((stream.try_clone()?.into(), stream.into(), stream_name))
 }
@@ -131,6 +142,37 @@ fn log_file(path: &Path) -> io::Result<(File, File)> {
         .mode(0o640)
         .open(path)?;
     Ok((file.try_clone()?, file))
+}
+
+/// Keeps the log file from growing for ever, for as long as it is this process's.
+async fn keep_small(log: PathBuf) {
+    loop {
+        tokio::time::sleep(LOG_LOOK).await;
+        let is_ours = fstat(io::stderr()).is_ok_and(|own| is_file(&log, &own));
+        match is_ours.then(|| put_aside(&log, LOG_MAX)) {
+            Some(Ok(Some((out, err)))) => {
+                let _ = dup2_stdout(out).and(dup2_stderr(err));
+            }
+            Some(Err(error)) => tracing::debug!("{}: {error}: it grows on", log.display()),
+            _ => {}
+        }
+    }
+}
+
+fn is_file(path: &Path, facts: &FileStat) -> bool {
+    path.metadata()
+        .is_ok_and(|there| (there.dev(), there.ino()) == (facts.st_dev, facts.st_ino))
+}
+
+/// A new log file when the old one is larger than `most`: that has `.1` behind its name from then on.
+fn put_aside(path: &Path, most: u64) -> io::Result<Option<(File, File)>> {
+    if path.metadata()?.len() <= most {
+        return Ok(None);
+    }
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".1");
+    std::fs::rename(path, aside)?;
+    log_file(path).map(Some)
 }
 
 fn code_of(status: ExitStatus) -> ExitCode {
@@ -151,7 +193,7 @@ fn run_agent(launch: Launch) -> anyhow::Result<ExitCode> {
     let mut side = RuntimeSide::new()?;
     let (configured, configuration) = oneshot::channel();
     let (config_sender, config) = oneshot::channel();
-    let file = launch.file();
+    let (file, log) = (launch.file(), launch.log());
     let inherited = Inherited {
         socket,
         name: launch.name.clone(),
@@ -169,6 +211,7 @@ fn run_agent(launch: Launch) -> anyhow::Result<ExitCode> {
     )
     .context("cannot start the thread for the container runtime")?;
     side.config = Some(config_sender);
+    side.runtime.spawn(keep_small(log));
     let text = side
         .runtime
         .block_on(async { tokio::time::timeout(CONFIGURE, configuration).await });
@@ -209,7 +252,6 @@ mod tests {
     use super::*;
     use std::collections::HashMap;
     use std::io::Read as _;
-    use std::os::unix::fs::MetadataExt as _;
 
     #[test]
     fn only_a_runtime_sets_all_variables() {
@@ -262,5 +304,30 @@ mod tests {
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "out err\nout err\n");
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn a_log_that_is_too_large_is_put_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("10-lanner.log");
+        let (mut out, _) = log_file(&path).unwrap();
+        for lines in ["first\n", "second\n"] {
+            out.write_all(lines.as_bytes()).unwrap();
+            let own = fstat(&out).unwrap();
+            assert!(is_file(&path, &own));
+            assert!(
+                put_aside(&path, lines.len() as u64).unwrap().is_none(),
+                "as large as it may be"
+            );
+            let (new, _) = put_aside(&path, 1).unwrap().unwrap();
+            assert!(!is_file(&path, &own));
+            out = new;
+            let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+            assert_eq!(
+                (read("10-lanner.log.1").as_str(), read("10-lanner.log").as_str()),
+                (lines, "")
+            );
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 }

@@ -1,7 +1,7 @@
 //! The container runtime's side of an agent: what it shares with capture, and how it is started.
 //!
-//! An agent that the runtime started is served before there is a configuration, rules or capture; the others begin with
-//! capture.
+//! An agent that the runtime started is served before there is a configuration, rules or capture; the others begin when
+//! capture does.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -49,16 +49,11 @@ impl RuntimeSide {
         })
     }
 
-    /// Starts it, or tells it how to go on; `cgroups` is the kernel's map from now on.
+    /// Starts it, or tells it how to go on.
     ///
     /// # Errors
     /// When there can't be another thread.
-    pub(crate) fn begin(
-        &mut self,
-        config: lanner_nri::Config,
-        cgroups: Arc<dyn CgroupMap>,
-    ) -> anyhow::Result<()> {
-        self.cgroups.set(cgroups);
+    pub(crate) fn begin(&mut self, config: lanner_nri::Config) -> anyhow::Result<()> {
         if let Some(sender) = self.config.take() {
             // It panicked beyond repair when it takes nothing; that was said.
             let _ = sender.send(config);

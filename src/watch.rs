@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use lanner_capture::{Capture, CaptureError, Host, Plan, Recorder, Stats, Tier, Window};
 use lanner_engine::{RulesFile, Ruleset};
 use lanner_nri::{State, Status};
@@ -112,6 +112,16 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
     // A recorder is nobody's agent.
     let socket = control::socket(config).filter(|_| recording.is_none());
     let (turn, found) = side.runtime.block_on(look_for_others(socket.as_deref(), limit));
+    let in_a_row = match &found {
+        Found::Older(older) if older.in_a_row() > handover::MOST_IN_A_ROW => bail!(
+            "{} agents took over from each other in a row, none a minute old, so more than one service starts Lanner here: {} \
+             goes on watching, and this one ends. Stop one of them, or give it another nri.plugin_name",
+            handover::MOST_IN_A_ROW,
+            older.process()
+        ),
+        Found::Older(older) => older.in_a_row(),
+        _ => 0,
+    };
     let mut pidfile_later = None;
     let mut written = None;
     match pidfile.map(|path| (path, Pidfile::write(path))) {
@@ -128,7 +138,17 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         _ => web::Listener::open(&config.web)?,
     };
 
-    let notify = (plan.tier == Tier::None).then(|| notify(config, &ruleset));
+    let known = match &found {
+        Found::Older(older) => older.containers(),
+        _ => Vec::new(),
+    };
+    // The runtime tells what it runs while the programs are loaded: most of it is known when the first event is captured. Not
+    // so where it is to give its containers a listener, which capture makes: without one they would not start.
+    let mut late = None;
+    match plan.tier {
+        Tier::None => late = Some(nri(config, known, Some(notify(config, &ruleset)))),
+        _ => side.begin(nri(config, known, None))?,
+    }
     let (table, status) = (Arc::clone(&side.table), Arc::clone(&side.status));
     let recorder = recording.as_ref().map(|recording| recording.recorder.clone());
     let capture = match recorder.clone() {
@@ -136,11 +156,10 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         None => Capture::start(plan, &config.capture, &table),
     }
     .context("cannot start capture")?;
-    let known = match &found {
-        Found::Older(older) => older.containers(),
-        _ => Vec::new(),
-    };
-    side.begin(nri(config, known, notify), capture.cgroup_map())?;
+    side.cgroups.set(capture.cgroup_map());
+    if let Some(nri) = late {
+        side.begin(nri)?;
+    }
     let RuntimeSide {
         runtime,
         stop: stop_runtime,
@@ -151,7 +170,7 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
     runtime.spawn(host_names::keep(names.subscribe(), capture.host_names(), stopped));
 
     let window = capture.window();
-    let handover = Handover::new(Arc::clone(&window));
+    let handover = Handover::new(Arc::clone(&window), in_a_row);
     if matches!(found, Found::Older(_)) {
         window.open_at(u64::MAX);
     }
@@ -415,13 +434,15 @@ fn notify(config: &Config, ruleset: &Ruleset) -> lanner_nri::Notify {
     }
 }
 
-/// Waits a moment for the runtime to say what runs already.
+/// Waits a moment for the runtime, and those that are asked besides, to say what runs already. NRI does not tell of what
+/// has ended before it, and containerd's lists do.
 async fn meet_runtime(config: &Config, status: &Status) {
     let deadline = Instant::now() + RUNTIME_ANSWER;
-    while config.nri.enabled
-        && matches!(status.state(), State::Starting | State::Connecting)
-        && Instant::now() < deadline
-    {
+    let is_met = || {
+        let connects = config.nri.enabled && matches!(status.state(), State::Starting | State::Connecting);
+        !connects && !status.is_listing()
+    };
+    while !is_met() && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

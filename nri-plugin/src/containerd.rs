@@ -22,12 +22,13 @@ use containerd_client::types::v1::Status as TaskStatus;
 use prost::Message as _;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::docker_files;
 use crate::record;
 use crate::registry::{Registry, Source, fill};
-use crate::status::Status;
+use crate::socket_file;
+use crate::status::{Listing, Status};
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(5);
@@ -82,6 +83,8 @@ pub(crate) struct Requests {
     pub(crate) digests: mpsc::Receiver<DigestRequest>,
     pub(crate) reconcile: mpsc::Receiver<Reconcile>,
     pub(crate) look_ups: mpsc::Receiver<LookUp>,
+    /// Ends with the first answer of what runs.
+    pub(crate) listing: Option<Listing>,
 }
 
 /// What the task works with.
@@ -155,14 +158,18 @@ impl Containerd {
                 Err(error) => {
                     if !said {
                         debug!(error, "connect");
-                        info!(
-                            address = %self.address.display(),
-                            "containerd's own socket can't be reached: image digests stay empty until it can"
-                        );
+                        match socket_file::in_the_way(&self.address) {
+                            Some(what) => warn!("{what}: containerd's API is not asked there"),
+                            None => info!(
+                                address = %self.address.display(),
+                                "containerd's own socket can't be reached: image digests stay empty until it can"
+                            ),
+                        }
                         said = true;
                     }
                 }
             }
+            requests.listing = None;
             let resume = tokio::time::sleep(backoff);
             backoff = (backoff * 2).min(BACKOFF_MAX);
             tokio::pin!(resume);
@@ -229,6 +236,7 @@ impl Session<'_> {
         following.spawn(follow(self.client.events(), sender));
         let mut told_of_events = false;
         self.compare().await?;
+        requests.listing = None;
         let mut look_again = Instant::now() + SECOND_LOOK;
         loop {
             *backoff = BACKOFF_MIN;

@@ -18,12 +18,13 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::containerd::LookUp;
 use crate::record;
 use crate::registry::{Registry, Source, Told};
-use crate::status::Status;
+use crate::socket_file;
+use crate::status::{Listing, Status};
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(5);
@@ -75,23 +76,28 @@ impl Docker {
     pub(crate) async fn run(
         &self,
         look_ups: &mut mpsc::Receiver<LookUp>,
+        listing: &mut Option<Listing>,
         shutdown: &mut watch::Receiver<bool>,
     ) {
         let source: Source = self.address.to_string_lossy().into();
         let mut backoff = BACKOFF_MIN;
         let mut known = false;
+        if let Some(what) = socket_file::in_the_way(&self.address) {
+            warn!("{what}: {}'s API is not asked there", self.runtime);
+        }
         loop {
             // Most hosts have neither docker nor podman's service: that is no news.
             if self.address.exists() {
                 let ended = tokio::select! {
                     biased;
                     _ = shutdown.wait_for(|stop| *stop) => return,
-                    ended = self.follow(&source, look_ups, &mut backoff, &mut known) => ended,
+                    ended = self.follow(&source, look_ups, listing, &mut backoff, &mut known) => ended,
                 };
                 if let Err(error) = ended {
                     debug!(address = %self.address.display(), %error, "{}'s API", self.runtime);
                 }
             }
+            *listing = None;
             let resume = tokio::time::sleep(backoff);
             backoff = (backoff * 2).min(BACKOFF_MAX);
             tokio::pin!(resume);
@@ -111,6 +117,7 @@ impl Docker {
         &self,
         source: &Source,
         look_ups: &mut mpsc::Receiver<LookUp>,
+        listing: &mut Option<Listing>,
         backoff: &mut Duration,
         known: &mut bool,
     ) -> Result<(), DockerError> {
@@ -124,6 +131,7 @@ impl Docker {
             sender,
         ));
         self.list(source).await?;
+        *listing = None;
         *backoff = BACKOFF_MIN;
         if !std::mem::replace(known, true) {
             info!(address = %self.address.display(), "{}'s API tells of its containers", self.runtime);

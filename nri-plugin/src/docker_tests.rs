@@ -142,7 +142,7 @@ fn follow(docker: &FakeDocker, fixture: Fixture) -> Following {
         status,
     };
     tokio::spawn(crate::search::run(Arc::clone(&registry), stopped.clone()));
-    tokio::spawn(async move { task.run(&mut asked, &mut stopped).await });
+    tokio::spawn(async move { task.run(&mut asked, &mut None, &mut stopped).await });
     Following {
         fixture: registry,
         table,

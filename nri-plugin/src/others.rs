@@ -19,7 +19,7 @@ use crate::cri::{Cri, Question};
 use crate::docker::Docker;
 use crate::registry::Registry;
 use crate::sighting::{self, Sightings};
-use crate::status::{Complaint, Status};
+use crate::status::{Complaint, Listing, Status};
 use crate::storage::on_host;
 use crate::supervise::Config;
 
@@ -89,6 +89,7 @@ pub(crate) fn start(
                 digests: asked.digests,
                 reconcile: asked.reconcile,
                 look_ups,
+                listing: Some(Listing::begin(status)),
             };
             let (status, mut shutdown) = (Arc::clone(status), shutdown.clone());
             let task = async move {
@@ -118,11 +119,16 @@ pub(crate) fn start(
             registry: Arc::clone(registry),
             status: Arc::clone(status),
         };
+        let mut listing = Some(Listing::begin(status));
         let (status, mut shutdown) = (Arc::clone(status), shutdown.clone());
         let task = async move {
-            while caught(runtime, &status, docker.run(&mut look_ups, &mut shutdown))
-                .await
-                .is_err()
+            while caught(
+                runtime,
+                &status,
+                docker.run(&mut look_ups, &mut listing, &mut shutdown),
+            )
+            .await
+            .is_err()
             {}
         };
         tasks.spawn_on(task, on);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::latency::{Histogram, Latency};
 
@@ -27,6 +27,8 @@ pub enum State {
         /// The version of NRI it has, from those that say so (0.12); empty otherwise.
         nri: String,
     },
+    /// What is at the runtime's socket's path is none, and will not become one by itself.
+    NoSocket(String),
     /// The runtime refused us or the connection broke; another attempt follows.
     Failed(String),
 }
@@ -37,6 +39,7 @@ impl fmt::Display for State {
             State::Starting => out.write_str("starting"),
             State::Disabled => out.write_str("disabled"),
             State::WaitingForSocket(path) => write!(out, "waiting for {path}"),
+            State::NoSocket(what) => write!(out, "{what}"),
             State::Connecting => out.write_str("connecting"),
             State::Registered {
                 runtime,
@@ -96,6 +99,25 @@ pub struct Status {
     pub(crate) replies: Histogram,
     /// A bit per [`Complaint`] that was made.
     said: AtomicU64,
+    /// Those who have been asked what runs and have not answered yet.
+    listing: AtomicU64,
+}
+
+/// Somebody who is asked what runs, until the first answer, or until it is clear that none comes: whatever ends this value.
+#[derive(Debug)]
+pub(crate) struct Listing(Arc<Status>);
+
+impl Listing {
+    pub(crate) fn begin(status: &Arc<Status>) -> Listing {
+        Status::count(&status.listing);
+        Listing(Arc::clone(status))
+    }
+}
+
+impl Drop for Listing {
+    fn drop(&mut self) {
+        self.0.listing.fetch_sub(1, Ordering::Release);
+    }
 }
 
 /// The numbers of a [`Status`] at one moment.
@@ -153,6 +175,11 @@ impl Status {
     /// Where the plugin stands.
     pub fn state(&self) -> State {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// True while somebody who was asked what runs already, beside NRI, has not answered for the first time.
+    pub fn is_listing(&self) -> bool {
+        self.listing.load(Ordering::Acquire) > 0
     }
 
     /// Notes a new state; true when it differs from the last one.
@@ -296,6 +323,16 @@ mod tests {
             "{}",
             status.report()
         );
+    }
+
+    #[test]
+    fn it_lists_until_everybody_has_answered() {
+        let status = Arc::<Status>::default();
+        let (one, other) = (Listing::begin(&status), Listing::begin(&status));
+        drop(one);
+        assert!(status.is_listing());
+        drop(other);
+        assert!(!status.is_listing());
     }
 
     #[test]

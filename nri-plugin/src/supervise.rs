@@ -23,6 +23,7 @@ use crate::plugin::{Ended, Plugin, Timeouts};
 use crate::registry::Registry;
 use crate::search;
 use crate::seccomp::Notify;
+use crate::socket_file;
 use crate::status::{Complaint, State, Status};
 use crate::{docker_files, storage};
 
@@ -431,7 +432,10 @@ async fn keep_connected(plugin: &Arc<Plugin>, socket: &Path, shutdown: &mut watc
                     &mut said,
                     match error.kind() {
                         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                            State::WaitingForSocket(path)
+                            match socket_file::in_the_way(socket) {
+                                Some(what) => State::NoSocket(what),
+                                None => State::WaitingForSocket(path),
+                            }
                         }
                         _ => State::Failed(format!("{path}: {error}")),
                     },
@@ -457,7 +461,10 @@ async fn keep_connected(plugin: &Arc<Plugin>, socket: &Path, shutdown: &mut watc
 fn note(plugin: &Plugin, said: &mut Option<State>, state: State) {
     plugin.status.enter(state.clone());
     if said.as_ref() != Some(&state) {
-        info!("NRI: {}", plugin.status);
+        match state {
+            State::NoSocket(_) => warn!("NRI: {}", plugin.status),
+            _ => info!("NRI: {}", plugin.status),
+        }
         *said = Some(state);
     }
 }

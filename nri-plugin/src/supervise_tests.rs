@@ -110,6 +110,19 @@ async fn it_waits_for_a_socket_and_connects_again_whenever_one_comes_back() {
 }
 
 #[test_log::test(tokio::test)]
+async fn what_is_no_socket_is_said_until_one_is_there() {
+    let running = start(|_| ());
+    let path = running.folder.path().join("nri.sock");
+    std::fs::create_dir(&path).unwrap();
+    running
+        .until(|state| matches!(state, State::NoSocket(what) if what.ends_with("nri.sock is a folder, not a socket")))
+        .await;
+    std::fs::remove_dir(&path).unwrap();
+    let _connected = running.accept().await;
+    running.until(|state| *state == State::Connecting).await;
+}
+
+#[test_log::test(tokio::test)]
 async fn a_new_socket_at_the_path_is_preferred_to_a_connection_that_still_stands() {
     let running = start(|_| ());
     let (_old_listener, _old) = running.accept().await;

@@ -106,7 +106,10 @@ impl Agent {
             Request::Handover => {
                 peer.claim = peer.claim.take().or_else(|| self.handover.claim());
                 match peer.claim {
-                    Some(_) => answer["containers"] = self.containers(),
+                    Some(_) => {
+                        answer["containers"] = self.containers();
+                        answer["in_a_row"] = self.handover.in_a_row().into();
+                    }
                     None => answer["error"] = "another agent is taking over".into(),
                 }
             }

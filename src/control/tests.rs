@@ -6,7 +6,7 @@ use lanner_schema::container::{Container, Learnt};
 
 fn agent_with(window: &Arc<Window>) -> (Arc<Agent>, Arc<Handover>) {
     let status = Arc::new(Status::default());
-    let handover = Handover::new(Arc::clone(window));
+    let handover = Handover::new(Arc::clone(window), 3);
     let agent = Agent::new(Mode::Daemon, ContainerTable::new(), status, Arc::clone(&handover));
     (Arc::new(agent), handover)
 }
@@ -115,6 +115,7 @@ async fn a_newer_agent_is_handed_over_to_and_one_that_goes_away_is_not() {
             _ => tokio::task::yield_now().await,
         }
     };
+    assert_eq!(older.in_a_row(), 4, "one more than the three that its own makes");
     let newer_window = Window::default();
     newer_window.open_at(u64::MAX);
     let (left, leaving) = tokio::join!(older.take(&newer_window), async {
