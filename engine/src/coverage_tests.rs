@@ -378,6 +378,32 @@ fn a_field_without_value_on_every_event_is_named() {
 }
 
 #[test]
+fn events_of_containers_have_no_thread_to_ask_about() {
+    for condition in [
+        "evt.type = container and proc.name = nc",
+        "evt.type = container_removed and user.name != root and container.image contains x",
+    ] {
+        for tier in Tier::ALL {
+            let coverage = covered(condition, "x", tier);
+            assert_eq!(coverage.verdict, Verdict::Blind, "{condition} {tier:?}");
+            let subject = &coverage.reasons[0].subject;
+            assert!(
+                matches!(subject, Subject::Field(name) if name == "proc.name" || name == "user.name"),
+                "{coverage:?}"
+            );
+        }
+    }
+    // It can match all the same.
+    for condition in [
+        "evt.type = container and (proc.name = nc or container.name = x)",
+        "evt.type = container and not proc.name = nc",
+    ] {
+        let coverage = covered(condition, "x", Tier::SysExit);
+        assert_eq!(coverage.verdict, Verdict::Exact, "{condition}");
+    }
+}
+
+#[test]
 fn events_of_containers_are_exact_in_every_tier() {
     for tier in Tier::ALL {
         let condition = "evt.type = container and container.image contains x and evt.arg.data contains y";

@@ -20,6 +20,8 @@ pub(crate) fn is_decided(field: &FieldRef, event: Event) -> bool {
         None => return matches!(field.origin, ValueOrigin::Constant { .. }),
     }
     match name {
+        // News of a container have no thread.
+        _ if row.is_meta() && is_of_thread(name) => true,
         "evt.type" | "evt.type.is" | "syscall.type" | "evt.dir" => true,
         "evt.category" => !moves,
         "evt.count" | "evt.count.exit" | "evt.is_async" | "evt.is_wait" => true,
@@ -47,6 +49,10 @@ pub(crate) fn is_decided(field: &FieldRef, event: Event) -> bool {
         _ if name.starts_with("fdlist.") => !row.params.iter().any(|p| p.ty == ParamType::FdList),
         _ => false,
     }
+}
+
+fn is_of_thread(name: &str) -> bool {
+    matches!(name.split('.').next(), Some("proc" | "thread" | "user" | "group"))
 }
 
 /// The parameter that an `evt.arg` shows on this type of event.
