@@ -16,7 +16,7 @@ const RULES: &str = r#"
 - rule: Shadow read
   desc: For these tests
   condition: evt.type in (open, openat, openat2) and fd.name = /etc/shadow
-  output: "shadow (full=%container.full_id name=%container.name image=%container.image pod=%k8s.pod.name ns=%k8s.ns.name uid=%k8s.pod.uid line=%proc.cmdline exe=%proc.exepath user=%user.name)"
+  output: "shadow (full=%container.full_id name=%container.name image=%container.image pod=%k8s.pod.name ns=%k8s.ns.name uid=%k8s.pod.uid line=%proc.cmdline exe=%proc.exepath parent=%proc.pname user=%user.name)"
   priority: WARNING
 - rule: Of Lanner itself
   desc: Its own calls are not shown to it
@@ -99,6 +99,39 @@ fn twenty_containers_of_a_node_that_is_a_container_are_known() {
     lanner.wait_for_alert("of the host", |alert| {
         alert["rule"] == "Shadow read" && field(alert, "container.name") == "host"
     });
+    // Of what ran before Lanner a node has nothing to tell it, unless it has the machine's /proc.
+    let waits = [
+        "sh",
+        "-c",
+        "until [ -e /tmp/go ]; do sleep 0.1; done; cat /etc/shadow; true",
+    ];
+    let waiting = containerd.run(
+        &lasting,
+        Run {
+            command: &waits,
+            ..Run::new("waiting", BUSYBOX)
+        },
+    );
+    let mut command = containerd.beside();
+    command
+        .env("HOST_ROOT", containerd.base().join("machine"))
+        .arg(lanner::PROGRAM)
+        .args(lanner::options(Some(&containerd)))
+        .arg("-r")
+        .arg(&rules);
+    let knowing = Lanner::start_command(command);
+    assert_eq!(containerd.exec(&waiting, &["touch", "/tmp/go"]).exit_code, 0);
+    let alert = knowing.wait_for_alert("of a process from before", |alert| of(&waiting, alert));
+    for (name, value) in [
+        ("container.name", "waiting"),
+        ("k8s.pod.name", "lasting"),
+        ("proc.pname", "sh"),
+        ("user.name", "root"),
+    ] {
+        assert_eq!(field(&alert, name), value, "{name} in {alert}");
+    }
+    let log = knowing.log();
+    assert!(!log.contains("numbers processes otherwise"), "{log}");
     let own: Vec<Value> = lanner
         .alerts()
         .into_iter()

@@ -20,7 +20,7 @@ const RULES: &str = r#"
 - rule: Shadow read
   desc: For these tests
   condition: evt.type in (open, openat, openat2) and fd.name = /etc/shadow and proc.name = cat and container.id != host
-  output: "shadow (id=%container.id full=%container.full_id name=%container.name image=%container.image repository=%container.image.repository tag=%container.image.tag digest=%container.image.digest type=%container.type privileged=%container.privileged pod=%k8s.pod.name ns=%k8s.ns.name uid=%k8s.pod.uid mounts=%container.mounts pid=%container.host_pid network=%container.host_network line=%proc.cmdline label=%container.label[team])"
+  output: "shadow (id=%container.id full=%container.full_id name=%container.name image=%container.image repository=%container.image.repository tag=%container.image.tag digest=%container.image.digest imageid=%container.image.id type=%container.type privileged=%container.privileged pod=%k8s.pod.name ns=%k8s.ns.name uid=%k8s.pod.uid mounts=%container.mounts pid=%container.host_pid network=%container.host_network line=%proc.cmdline label=%container.label[team])"
   priority: WARNING
 - rule: Container event
   desc: No event of a container may lack its name
@@ -175,12 +175,14 @@ fn what_ran_before_stays_known_through_restarts_of_both() {
     lanner.wait_for_log("that the runtime knows it", |line| {
         line.contains("connected to containerd")
     });
-    // Its digest comes after its name.
+    // Its digest and its image's id come after its name.
     let mut times = 0;
     wait_for("the digest of an image in another namespace", LIMIT, || {
         times += 1;
         let alert = look(&lanner, &containerd, times);
-        (field(&alert, "container.image.digest") == containerd.digest(BUSYBOX)).then_some(())
+        let is_whole = field(&alert, "container.image.digest") == containerd.digest(BUSYBOX)
+            && field(&alert, "container.image.id") == containerd.image_id(BUSYBOX);
+        is_whole.then_some(())
     });
     containerd.restart();
     times += 1;

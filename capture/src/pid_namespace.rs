@@ -24,8 +24,12 @@ pub(crate) fn is_of_first_users() -> bool {
 
 /// True when a procfs numbers processes as the kernel does.
 pub(crate) fn is_of_procfs(procfs: &Path) -> bool {
-    // Its first process is in its namespace. Where that may not be asked, it is told by what we are ourselves, when we are
-    // in its namespace: then it has one number for us.
+    // Its first process is in its namespace, and nobody of the first is seen in another's. Where the first process may not be
+    // asked, the second can (the kernel's own), or it is told by what we are ourselves, when we are in its namespace: then it
+    // has one number for us.
+    if namespace(procfs, "2") == Some(FIRST) {
+        return true;
+    }
     let namespace = namespace(procfs, "1").or_else(|| {
         let status = fs::read_to_string(procfs.join("self/status")).ok()?;
         let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use containerd_client::Client;
 use containerd_client::events::{ContainerCreate, ContainerDelete, ContainerUpdate, TaskCreate, TaskStart};
+use containerd_client::services::v1::snapshots::StatSnapshotRequest;
 use containerd_client::services::v1::{
     Container as Record, GetContainerRequest, GetImageRequest, ListContainersRequest, ListNamespacesRequest,
-    ListTasksRequest, SubscribeRequest,
+    ListTasksRequest, ReadContentRequest, SubscribeRequest,
 };
 use containerd_client::tonic::metadata::MetadataValue;
 use containerd_client::tonic::{Code, Request, Response, Status as RpcStatus};
@@ -25,6 +26,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
 use crate::docker_files;
+use crate::image::{self, Image, Manifest, Of};
 use crate::record;
 use crate::registry::{Registry, Source, fill};
 use crate::socket_file;
@@ -46,6 +48,10 @@ const EVENTS_MAX: usize = 1024;
 const SECOND_LOOK: Duration = Duration::from_secs(1);
 /// Whatever else is missed is found by comparing again after this long.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
+/// A manifest or configuration is not larger than this.
+const CONTENT_MAX: usize = 4 << 20;
+/// Images whose content is remembered, at most.
+const IMAGES_MAX: usize = 256;
 /// What is subscribed to.
 const TOPICS: [&str; 5] = [
     "/containers/create",
@@ -98,6 +104,13 @@ pub(crate) struct Containerd {
     pub(crate) host_root: PathBuf,
 }
 
+/// The snapshot a container runs on.
+#[derive(Debug, Clone)]
+struct Snapshot {
+    snapshotter: String,
+    key: String,
+}
+
 /// A digest that is still to be had.
 struct Waiting {
     /// The container's key, which is its id when NRI told of it.
@@ -105,9 +118,20 @@ struct Waiting {
     namespace: String,
     references: Vec<String>,
     ran_before: bool,
+    /// Tells which image it is of, where nothing else than a tag does.
+    snapshot: Option<Snapshot>,
     attempts: u32,
     /// Not to be asked for before this.
     due: Instant,
+}
+
+/// What an image's content tells of a container.
+#[derive(Debug, Default)]
+struct Answer {
+    /// Its image's id, where that is known.
+    id: Option<String>,
+    /// What its reference means now is not what it runs.
+    is_another: bool,
 }
 
 /// What is next to be done.
@@ -125,6 +149,8 @@ struct Session<'a> {
     client: Client,
     source: Source,
     waiting: &'a mut VecDeque<Waiting>,
+    /// What digests stand for.
+    images: HashMap<String, Arc<[Image]>>,
 }
 
 impl Containerd {
@@ -149,6 +175,7 @@ impl Containerd {
                         client,
                         source: self.address.to_string_lossy().into(),
                         waiting: &mut waiting,
+                        images: HashMap::new(),
                     };
                     match session.serve(requests, shutdown, &mut backoff).await {
                         Ok(()) => return,
@@ -208,6 +235,7 @@ impl From<DigestRequest> for Waiting {
             namespace: record::CRI_NAMESPACE.into(),
             references: vec![request.image],
             ran_before: request.ran_before,
+            snapshot: None,
             attempts: 0,
             due: Instant::now(),
         }
@@ -355,6 +383,10 @@ impl Session<'_> {
     fn take(&mut self, namespace: &str, record: Record, pid: u32) {
         let key = record::key(namespace, &record.id);
         let references = record::image_references(&record);
+        let snapshot = Snapshot {
+            snapshotter: record.snapshotter.clone(),
+            key: record.snapshot_key.clone(),
+        };
         let mut told = record::read(record, namespace);
         told.container.pid = pid;
         if told.container.runtime == "docker" {
@@ -364,6 +396,7 @@ impl Session<'_> {
                 fill(&mut told.container, &kept);
             }
         }
+        let snapshot = told.container.image_id.is_none().then_some(snapshot);
         let known = self.task.registry(|registry| {
             registry.told_by(&self.source, told);
             registry.has_digest(&key)
@@ -374,6 +407,7 @@ impl Session<'_> {
                 namespace: namespace.to_owned(),
                 references,
                 ran_before: false,
+                snapshot,
                 attempts: 0,
                 due: Instant::now(),
             };
@@ -482,9 +516,22 @@ impl Session<'_> {
                 continue;
             }
             match self.digest(&mut next).await {
-                Ok(Some(digest)) => self
-                    .task
-                    .registry(|registry| registry.digest(&next.container, &digest)),
+                Ok(Some(digest)) => match self.image_of(&next, &digest).await {
+                    Ok(Answer { is_another: true, .. }) => {
+                        debug!(container = next.container, "its tag means another image by now");
+                        Status::count(&self.task.status.digests_missing);
+                    }
+                    Ok(Answer { id, .. }) => self.task.registry(|registry| {
+                        registry.digest(&next.container, &digest);
+                        if let Some(id) = &id {
+                            registry.image_found(&next.container, id);
+                        }
+                    }),
+                    Err(status) => {
+                        self.waiting.push_front(next);
+                        return Err(status);
+                    }
+                },
                 Ok(None) if next.attempts + 1 < ATTEMPTS => {
                     next.due = Instant::now() + BACKOFF_MIN * (2 << next.attempts);
                     next.attempts += 1;
@@ -501,6 +548,106 @@ impl Session<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Which image a container is of whose reference stands for this digest now.
+    async fn image_of(&mut self, wanted: &Waiting, digest: &str) -> Result<Answer, RpcStatus> {
+        let Some(snapshot) = &wanted.snapshot else {
+            return Ok(Answer::default());
+        };
+        let images = self.images(&wanted.namespace, digest).await?;
+        let below = match images.is_empty() {
+            true => None,
+            false => self.below(&wanted.namespace, snapshot).await?,
+        };
+        Ok(match image::which(&images, below.as_deref()) {
+            Of::Image(image) => Answer {
+                id: Some(image.id.clone()),
+                is_another: false,
+            },
+            Of::Another => Answer {
+                id: None,
+                is_another: true,
+            },
+            Of::Unknown => Answer::default(),
+        })
+    }
+
+    /// The images that a digest stands for, as far as containerd has their content.
+    async fn images(&mut self, namespace: &str, digest: &str) -> Result<Arc<[Image]>, RpcStatus> {
+        if let Some(known) = self.images.get(digest) {
+            return Ok(Arc::clone(known));
+        }
+        let mut configurations = Vec::new();
+        match self.manifest(namespace, digest).await? {
+            Some(Manifest::One(configuration)) => configurations.push(configuration),
+            Some(Manifest::Several(manifests)) => {
+                for manifest in manifests {
+                    if let Some(Manifest::One(configuration)) = self.manifest(namespace, &manifest).await? {
+                        configurations.push(configuration);
+                    }
+                }
+            }
+            None => {}
+        }
+        let mut images = Vec::new();
+        for id in configurations {
+            if let Some(content) = self.content(namespace, &id).await? {
+                images.extend(Image::read(id, &content));
+            }
+        }
+        let images: Arc<[Image]> = images.into();
+        if self.images.len() >= IMAGES_MAX {
+            self.images.clear();
+        }
+        // Content that is missing can come.
+        if !images.is_empty() {
+            self.images.insert(digest.to_owned(), Arc::clone(&images));
+        }
+        Ok(images)
+    }
+
+    async fn manifest(&self, namespace: &str, digest: &str) -> Result<Option<Manifest>, RpcStatus> {
+        let content = self.content(namespace, digest).await?;
+        Ok(content.and_then(|content| Manifest::read(&content)))
+    }
+
+    /// What containerd has under a digest; `None` when that is nothing, or too much.
+    async fn content(&self, namespace: &str, digest: &str) -> Result<Option<Vec<u8>>, RpcStatus> {
+        let request = ReadContentRequest {
+            digest: digest.to_owned(),
+            ..ReadContentRequest::default()
+        };
+        let mut parts = match call(self.client.content().read(within(namespace, request)?)).await {
+            Ok(parts) => parts,
+            Err(status) if is_an_answer(&status) => return Ok(None),
+            Err(status) => return Err(status),
+        };
+        let mut content = Vec::new();
+        loop {
+            match call_stream(&mut parts).await {
+                Ok(Some(part)) if content.len() + part.data.len() <= CONTENT_MAX => {
+                    content.extend(part.data);
+                }
+                Ok(None) => return Ok(Some(content)),
+                Ok(Some(_)) => return Ok(None),
+                Err(status) if is_an_answer(&status) => return Ok(None),
+                Err(status) => return Err(status),
+            }
+        }
+    }
+
+    /// The name of the snapshot that one is made on.
+    async fn below(&self, namespace: &str, of: &Snapshot) -> Result<Option<String>, RpcStatus> {
+        let request = StatSnapshotRequest {
+            snapshotter: of.snapshotter.clone(),
+            key: of.key.clone(),
+        };
+        match call(self.client.snapshots().stat(within(namespace, request)?)).await {
+            Ok(answer) => Ok(answer.info.map(|info| info.parent)),
+            Err(status) if is_an_answer(&status) => Ok(None),
+            Err(status) => Err(status),
+        }
     }
 
     /// The digest of a container's image; `None` when containerd has no such image.

@@ -14,6 +14,7 @@ mod conversation;
 mod cri;
 mod docker;
 mod docker_files;
+mod image;
 mod inherited;
 mod latency;
 mod limits;

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 
 use super::containerd_process::{BASE, Namespaces, clear, configuration, end, spawn, sweep, version};
 use super::cri::{self, ContainerConfig, ContainerStatus, Cri, CriError, PodSandboxConfig};
-use super::image::{self, Image};
+use super::image::{self, Built, Image};
 use super::{is_root, machine, machine_dir, wait_for};
 
 /// The image with a shell and the usual small commands; without a command of its own it sleeps.
@@ -38,8 +38,8 @@ pub(crate) struct Containerd {
     base: PathBuf,
     programs: PathBuf,
     version: String,
-    /// The digests of the images, by name.
-    digests: HashMap<&'static str, String>,
+    /// The images, by name.
+    images: HashMap<&'static str, Built>,
     cgroup_parent: String,
     pods: AtomicU32,
 }
@@ -169,7 +169,7 @@ impl Containerd {
         .unwrap();
         prepare(&base);
         let namespaces = match as_node {
-            true => Namespaces::node(&format!("lanner-test-{tag}/node")),
+            true => Namespaces::node(&format!("lanner-test-{tag}/node"), &base.join("machine")),
             false => Namespaces::mount(),
         };
         let mut containerd = Self {
@@ -179,7 +179,7 @@ impl Containerd {
             base,
             programs,
             version,
-            digests: HashMap::new(),
+            images: HashMap::new(),
             cgroup_parent: format!("/lanner-test-{tag}"),
             pods: AtomicU32::new(0),
         };
@@ -212,7 +212,12 @@ impl Containerd {
 
     /// The digest of one of the images.
     pub(crate) fn digest(&self, image: &str) -> &str {
-        &self.digests[image]
+        &self.images[image].digest
+    }
+
+    /// The id of one of the images, as it is shown.
+    pub(crate) fn image_id(&self, image: &str) -> &str {
+        &self.images[image].id[..12]
     }
 
     /// What it logged so far.
@@ -275,7 +280,7 @@ impl Containerd {
         .unwrap();
         self.import_archive_to(namespace, &archive);
         fs::remove_file(archive).unwrap();
-        self.digests.insert(name, built.digest);
+        self.images.insert(name, built);
     }
 
     /// Imports the images of an archive.

@@ -113,10 +113,15 @@ impl Namespaces {
         namespaces.entered_by(&["--mount"], target)
     }
 
-    /// What a node of kind is: processes have other numbers than on the host, and cgroups begin at `cgroup`, which is made.
-    pub(crate) fn node(cgroup: &str) -> Namespaces {
+    /// What a node of kind is: processes have other numbers than on the host, and cgroups begin at `cgroup`, which is made. Below
+    /// `machine` it has the host's processes, as a cluster can be configured to.
+    pub(crate) fn node(cgroup: &str, machine: &Path) -> Namespaces {
+        let machine = machine.display();
         let script = format!(
             "set -e
+             mkdir -p {machine}/proc
+             mount --bind /proc {machine}/proc
+             ln -s /etc /sys {machine}/
              grep -E '^[^ ]+ [^ ]+ cgroup2? ' /proc/self/mounts | while read -r _ place _; do
                  mkdir -p \"$place/{cgroup}\"
                  # Version 1's cpusets want to be told first.
@@ -141,7 +146,8 @@ impl Namespaces {
                  echo ready
                  exec cat'"
         );
-        let holder = Namespaces::hold(Command::new("sh").args(["-c", &script]));
+        let own = ["--mount", "--propagation", "private", "--", "sh", "-c", &script];
+        let holder = Namespaces::hold(Command::new("unshare").args(own));
         let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", holder.id())).unwrap();
         let first = children.split_whitespace().next().unwrap().parse().unwrap();
         Namespaces {

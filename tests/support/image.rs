@@ -29,6 +29,8 @@ pub(crate) struct Image<'a> {
 pub(crate) struct Built {
     /// The digest of its manifest, `sha256:…`, which is the image's digest to a runtime.
     pub(crate) digest: String,
+    /// The digest of its configuration, without `sha256:`: what runtimes call its id.
+    pub(crate) id: String,
 }
 
 struct Blob {
@@ -100,6 +102,7 @@ pub(crate) fn build(image: Image<'_>, busybox: &Path, target: &Path) -> io::Resu
     archive.into_inner()?.sync_all()?;
     Ok(Built {
         digest: format!("sha256:{}", manifest.digest),
+        id: config.digest,
     })
 }
 

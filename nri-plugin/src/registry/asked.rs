@@ -110,6 +110,15 @@ impl Registry {
         );
     }
 
+    /// The id of the image of the container with this key is known from the image's content.
+    pub(crate) fn image_found(&mut self, key: &str, id: &str) {
+        let id = id.strip_prefix("sha256:").unwrap_or(id);
+        self.change(
+            |known| known.key() == key,
+            |known| known.image_id = known.image_id.take().or_else(|| Some(id.to_owned())),
+        );
+    }
+
     /// There is no answer.
     pub(crate) fn not_told(&mut self, question: &Question) {
         self.asked.remove(question.subject());
