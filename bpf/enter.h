@@ -79,7 +79,7 @@ static __always_inline int call__begun(struct pt_regs *regs, bool is_shared)
 	s = syscall_scratch();
 	if (is_shared && s && s->owner)
 		return 0;
-	s = call__begin(regs, nr, &wanted, compat, false);
+	s = call__begin(regs, &wanted, compat, false);
 	if (!s)
 		return 0;
 	row = row_of(wanted - 1);

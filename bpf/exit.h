@@ -93,7 +93,7 @@ static __always_inline int call__ended(struct pt_regs *regs, long ret, bool is_s
 			return 0;
 		}
 	}
-	s = call__begin(regs, nr, &wanted, compat, is_shared);
+	s = call__begin(regs, &wanted, compat, is_shared);
 	if (!s)
 		return 0;
 	row = row_of(wanted - 1);

@@ -559,8 +559,7 @@ static __always_inline bool is_taken(__u32 event)
  * Begins the record of a call in the program's scratch, with the arguments beside it; NULL when it is not wanted. `wanted`
  * becomes the number of its event, and one.
  */
-static __always_inline struct scratch *call__begin(struct pt_regs *regs, __u64 nr, __u32 *wanted, bool compat,
-						   bool is_shared)
+static __always_inline struct scratch *call__begin(struct pt_regs *regs, __u32 *wanted, bool compat, bool is_shared)
 {
 	struct scratch *s;
 
@@ -606,6 +605,7 @@ static __always_inline struct scratch *call__begin(struct pt_regs *regs, __u64 n
 		if (compat)
 			arrange_args(s, rows[row_of(*wanted - 1)].flags);
 	}
-	s->number = nr;
+	/* Read again: one that is kept would be on the stack, where 6.1 does not know what it was compared with. */
+	s->number = syscall_number(regs);
 	return s;
 }
