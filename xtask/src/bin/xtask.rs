@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
+use xtask::document::{Found, document};
 use xtask::guest::{Guest, Machine, Refusal};
 use xtask::selfcheck;
 use xtask::table::{self, HOOK, Measured};
@@ -48,7 +49,7 @@ struct Kernels {
     /// Compares with Falco and with the goals: prints ratios, and exits with 1 where Lanner adds more than Falco.
     #[arg(long)]
     check: bool,
-    /// Writes docs/kernels.md.
+    /// Writes docs/kernels.md. What is left out stays there as it was, marked as earlier.
     #[arg(long)]
     write: bool,
 }
@@ -63,16 +64,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// What was found of one kernel.
-#[derive(Debug, Default)]
-struct Found {
-    name: String,
-    release: String,
-    /// A row of the table of driver tests per tier.
-    tests: Vec<String>,
-    measured: Vec<Measured>,
 }
 
 fn run(arguments: &Kernels) -> Result<bool> {
@@ -125,13 +116,13 @@ fn run(arguments: &Kernels) -> Result<bool> {
                 say(&format!("Linux {}: driver tests, {tier}", found.release));
                 let row = driver_tests(&machine, name, program, tier, &say)?;
                 good &= row.as_ref().is_none_or(|row| !row.starts_with("failed"));
-                found.tests.extend(row.map(|row| format!("{tier} | {row}")));
+                found.tests.extend(row.map(|row| (tier.clone(), row)));
             }
         }
         if let Some(folder) = &measured {
             say(&format!("Linux {}: counting instructions", found.release));
-            found.measured = count(&machine, name, folder, &arguments.tiers, rules.as_deref())?;
-            for one in &found.measured {
+            let measured = count(&machine, name, folder, &arguments.tiers, rules.as_deref())?;
+            for one in &measured {
                 if let Some(reason) = &one.refused {
                     say(&format!(
                         "Linux {}: {} is not offered: {reason}",
@@ -139,14 +130,12 @@ fn run(arguments: &Kernels) -> Result<bool> {
                     ));
                 }
             }
-            println!(
-                "## Linux {}\n\n{}",
-                found.release,
-                table::instructions(&found.measured)
-            );
+            let table = table::instructions(&measured);
+            println!("## Linux {}\n\n{table}", found.release);
+            found.instructions = Some(table);
             if arguments.check {
                 for tier in &arguments.tiers {
-                    if let Some((text, worse)) = table::compare(&found.measured, tier) {
+                    if let Some((text, worse)) = table::compare(&measured, tier) {
                         println!("{text}");
                         good &= !worse;
                     }
@@ -158,8 +147,10 @@ fn run(arguments: &Kernels) -> Result<bool> {
     if all.is_empty() {
         bail!("no kernel could be had: see above");
     }
-    let document = document(&all, rules.is_some());
     if arguments.write {
+        // The first time there is none.
+        let earlier = std::fs::read_to_string(repository.join(TABLE)).unwrap_or_default();
+        let document = document(&all, rules.is_some(), &earlier);
         std::fs::write(repository.join(TABLE), &document).with_context(|| format!("write {TABLE}"))?;
         say(&format!("wrote {TABLE}"));
     }
@@ -245,40 +236,4 @@ fn count(
         );
     }
     Ok(measured)
-}
-
-fn document(all: &[Found], stock_rules: bool) -> String {
-    let rules = match stock_rules {
-        true => "Falco's stock rules",
-        false => "the built-in rules",
-    };
-    let mut text = String::from(
-        "# Lanner on other kernels\n\n\
-         Written by `cargo xtask kernels --write`; change that, not this. The kernels are Debian's cloud kernels in qemu.\n\n\
-         ## Driver tests\n\n\
-         Every event is performed and compared with what was captured. A preemptible kernel can refuse runs of a program that\n\
-         it interrupted; a check counts as failed when it failed in every boot, or in one without refused runs.\n\n\
-         | kernel | tier | checks | boots | refused runs |\n|---|---|---|---|---|\n",
-    );
-    for found in all {
-        for row in &found.tests {
-            text.push_str(&format!("| {} | {row} |\n", found.release));
-        }
-    }
-    text.push_str(&format!(
-        "\n## Instructions\n\n\
-         In a guest with one processor whose clock counts instructions (`-icount shift=0`), with {rules}: what an iteration of\n\
-         a workload takes, and what is added to it, in the kernel, in the workload and in Lanner itself together. The empty hook\n\
-         is a program that does nothing at the return of every system call. *Falco* is Falco 0.44.1 with its stock rules on 6.18,\n\
-         measured once; A is the trampoline tier, B sys_exit.\n"
-    ));
-    for found in all {
-        text.push_str(&format!(
-            "\n### Linux {} ({})\n\n{}",
-            found.release,
-            found.name,
-            table::instructions(&found.measured)
-        ));
-    }
-    text
 }
