@@ -67,6 +67,14 @@ impl SourceCounts {
         self.counts[count as usize].fetch_add(more, Ordering::Relaxed);
     }
 
+    /// Counts a record that there was no room for, by the number of its event as far as that is known.
+    pub(crate) fn lose(&self, event: Option<u16>) {
+        self.add(Count::QueueFull, 1);
+        if let Some(count) = event.and_then(|event| self.full.get(usize::from(event))) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn get(&self, count: Count) -> u64 {
         self.counts[count as usize].load(Ordering::Relaxed)
     }
@@ -120,11 +128,7 @@ impl SourceQueue {
         if is_sent {
             self.counts.add(Count::Delivered, 1);
         } else {
-            self.counts.add(Count::QueueFull, 1);
-            let of_event = event.and_then(|event| self.counts.full.get(usize::from(event)));
-            if let Some(count) = of_event {
-                count.fetch_add(1, Ordering::Relaxed);
-            }
+            self.counts.lose(event);
         }
         is_sent
     }

@@ -164,7 +164,7 @@ impl Doers {
 }
 
 /// True until a process has been waited for by its parent: only then its number may be given to another.
-fn is_there(process: BorrowedFd<'_>) -> bool {
+pub(super) fn is_there(process: BorrowedFd<'_>) -> bool {
     // SAFETY: signal 0 is none, and no memory is passed.
     let result = unsafe {
         libc::syscall(
@@ -228,7 +228,7 @@ mod tests {
     fn a_process_is_asked_about_the_same_with_and_without_its_kernels_answer() {
         let sleeper = Sleeper::start();
         let pid = sleeper.0.id();
-        let process = Pidfd::Open(pidfd(pid));
+        let process = Pidfd::Open(pidfd(pid).into());
         let found = [true, false].map(|tells| {
             let mut doers = Doers::new("/proc".into(), Cgroups::find(crate::outside::Outside::default()));
             doers.tells = tells;
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn nobody_is_taken_for_a_process_that_is_gone() {
         let sleeper = Sleeper::start();
-        let process = Pidfd::Open(pidfd(sleeper.0.id()));
+        let process = Pidfd::Open(pidfd(sleeper.0.id()).into());
         drop(sleeper);
         for tells in [true, false] {
             let mut doers = Doers::new("/proc".into(), None);

@@ -46,9 +46,15 @@ pub(super) struct Directories {
 }
 
 impl Directories {
-    /// A directory was renamed, and with it all that is below it.
-    pub(super) fn forget(&mut self) {
-        self.known.clear();
+    /// A directory was renamed, and with it all that is below it: from what to what, as far as that is known.
+    pub(super) fn renamed(&mut self, names: Option<&(Name, Name)>) {
+        let Some((old, new)) = names else {
+            self.known.clear();
+            return;
+        };
+        // Whatever file system it is on: what is forgotten for nothing is asked for again.
+        self.known
+            .retain(|_, inner| below(inner, &old.inner).is_none() && below(inner, &new.inner).is_none());
     }
 
     /// The name in whole; `None` when its directory can't be found.

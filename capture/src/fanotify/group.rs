@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags, MarkFlags, MaskFlags};
@@ -19,14 +20,14 @@ pub(super) struct Group {
 }
 
 /// The process of an event.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Pidfd {
     /// The kernel is too old to give a descriptor (before Linux 5.15).
     NotGiven,
     /// It was gone when the event was read.
     Gone,
     /// It was there then.
-    Open(OwnedFd),
+    Open(Arc<OwnedFd>),
 }
 
 /// An event, and what was opened for it: that is closed with it.
@@ -106,7 +107,7 @@ impl Group {
                 file: own(event.fd),
                 process: match event.pidfd() {
                     None => Pidfd::NotGiven,
-                    Some(fd) => own(fd).map_or(Pidfd::Gone, Pidfd::Open),
+                    Some(fd) => own(fd).map_or(Pidfd::Gone, |process| Pidfd::Open(Arc::new(process))),
                 },
                 event,
             });

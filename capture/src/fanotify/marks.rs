@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
@@ -77,6 +77,8 @@ pub(super) struct Marks {
     /// One of [`RENAMES`].
     renames: AtomicU64,
     masks: Mutex<(u64, u64)>,
+    /// There was an overlay among what is marked.
+    overlays: AtomicBool,
     /// The directories that rules name.
     named: Mutex<Arc<[Named]>>,
     /// Those that are marked one by one, by the id of their file system and the handle behind it: whoever sees them, and what
@@ -97,6 +99,7 @@ impl Marks {
             names: Group::of_names().ok(),
             renames: AtomicU64::new(RENAMES[0]),
             masks: Mutex::default(),
+            overlays: AtomicBool::new(false),
             named: Mutex::new(Arc::from([])),
             marked: Mutex::default(),
             places: Mutex::default(),
@@ -120,6 +123,11 @@ impl Marks {
         places.get(&fsid).cloned()
     }
 
+    /// Whether an event may be of an overlay.
+    pub(super) fn has_overlays(&self) -> bool {
+        self.overlays.load(Ordering::Acquire)
+    }
+
     /// The directory that is marked by itself, by the id of its file system and its handle behind it.
     pub(super) fn marked(&self, key: &[u8]) -> Option<Marked> {
         let marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,6 +144,10 @@ impl Marks {
         let (files, names) = *self.masks.lock().unwrap_or_else(PoisonError::into_inner);
         if files | names == 0 {
             return;
+        }
+        // Before the first event of one.
+        if mounts.iter().any(Mount::is_overlay) {
+            self.overlays.store(true, Ordering::Release);
         }
         let root = directory.join("root");
         let mut without_names: Vec<([u8; FSID], Mount)> = Vec::new();

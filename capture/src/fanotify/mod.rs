@@ -2,11 +2,13 @@
 //!
 //! Two groups: one whose events have the file (opens and how they end), one whose events have names (what is made, removed
 //! and renamed). Both are read by this source's own thread, which asks at once who it was ([`doer`]) and makes the records a
-//! program would have written, as far as anybody can know ([`opens`], [`entries`]). Every file system that the host or a
+//! program would have written, as far as anybody can know ([`opens`], [`entries`]). Files are let go of before that, for
+//! they keep mounts in use ([`backlog`]). Every file system that the host or a
 //! container has mounted is marked, before the container's first instruction where the runtime tells of it ([`marks`]).
 //!
 //! Permission events are not used: nothing waits for Lanner.
 
+mod backlog;
 mod directories;
 mod doer;
 mod entries;
@@ -32,7 +34,9 @@ use std::thread::{self, JoinHandle};
 use lanner_schema::container::{Container, ContainerTable, Containers, Watch};
 use lanner_schema::host_root::{host_root, on_host};
 use lanner_schema::tier::Source;
-use libc::{FAN_CREATE, FAN_DELETE, FAN_MOVED_FROM, FAN_MOVED_TO, FAN_ONDIR, FAN_Q_OVERFLOW, FAN_RENAME};
+use libc::{
+    FAN_CREATE, FAN_DELETE, FAN_MOVED_FROM, FAN_MOVED_TO, FAN_ONDIR, FAN_OPEN, FAN_Q_OVERFLOW, FAN_RENAME,
+};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -43,6 +47,7 @@ use crate::error::CaptureError;
 use crate::outside::{self, Outside};
 use crate::plan::Plan;
 use crate::source::{Count, RunningSource, SourceQueue};
+use backlog::{Backlog, FileEvent, Kept};
 use doer::Doers;
 use entries::{Directories, Name, as_seen};
 use group::{Buffer, Group, Read, Taken};
@@ -54,10 +59,10 @@ use told::Told;
 
 /// Reads of a group before something else is looked at.
 const READS: usize = 64;
+/// Events with files that are looked at before it is looked whether there are more.
+const STEP: usize = 64;
 /// How often a process of a container is looked for, once at each change of the containers.
 const TRIES: u8 = 8;
-/// How long the open that one of an overlay's own belongs to is waited for, in milliseconds.
-const WHOLE: u16 = 2;
 /// The least time between looks for the directories that rules name, in nanoseconds.
 const AGAIN: u64 = 50_000_000;
 /// How often opens whose end is waited for are looked at.
@@ -129,6 +134,8 @@ pub(crate) fn start(
     containers.tell(watcher);
     // Those that are there already.
     shared.changed(&containers.snapshot());
+    let mut layers = Layers::default();
+    layers.learn(std::slice::from_ref(&host));
     let listener = Listener {
         doers: Doers::new(procfs, Cgroups::find(Outside::default())),
         told: wanted,
@@ -136,7 +143,8 @@ pub(crate) fn start(
         namespaces: vec![host],
         opens: Opens::default(),
         directories: Directories::default(),
-        layers: Layers::default(),
+        backlog: Backlog::default(),
+        layers,
         looked_again: 0,
         moved_from: None,
         shared: Arc::clone(&shared),
@@ -268,6 +276,7 @@ struct Listener {
     namespaces: Vec<Namespace>,
     opens: Opens,
     directories: Directories,
+    backlog: Backlog,
     layers: Layers,
     /// When directories that rules name were looked for again.
     looked_again: u64,
@@ -281,13 +290,14 @@ impl Listener {
         loop {
             // What happened before the stop is still read.
             let stopping = self.shared.stop.load(Ordering::Acquire);
-            let caught_up = self.read();
             let now = if stopping { u64::MAX } else { outside::now() };
+            self.layers.release(now, &mut self.backlog.events);
+            let caught_up = self.read();
             let procfs = &self.shared.procfs;
             self.opens
                 .until(now, procfs, &mut |opened| self.told.opened(&opened, &self.queue));
             self.count_undecided();
-            if stopping && caught_up {
+            if stopping && caught_up && !self.layers.waits() {
                 return;
             }
             if !self.wait(caught_up) {
@@ -327,8 +337,8 @@ impl Listener {
             if namespace.read() {
                 marks.mark(&namespace.directory, &namespace.mounts);
             }
-            self.layers.forget();
             self.namespaces.push(namespace);
+            self.layers.learn(&self.namespaces);
         }
         let unwatched = marks.take_unwatched();
         for kind in unwatched.files {
@@ -350,36 +360,66 @@ impl Listener {
     fn read(&mut self) -> bool {
         let shared = Arc::clone(&self.shared);
         let marks = &shared.marks;
-        let (mut buffer, mut behind): (Buffer, Buffer) = ([0; _], [0; _]);
         for _ in 0..READS {
-            let mut events = Vec::new();
-            let read = self.note(marks.files.read(&mut buffer, &mut events));
-            self.take_over();
+            self.drain();
             // What has made a file was told before its open.
             let names = marks
                 .names
                 .as_ref()
                 .is_none_or(|group| self.read_names(group, marks));
-            let now = outside::now();
-            let procfs = &shared.procfs;
-            let mut sorted = self.layers.sort(&events, &self.namespaces, procfs);
-            if sorted.is_open {
-                let mut more = [PollFd::new(marks.files.as_fd(), PollFlags::POLLIN)];
-                let _ = poll(&mut more, WHOLE);
-                self.note(marks.files.read(&mut behind, &mut events));
-                sorted = self.layers.sort(&events, &self.namespaces, procfs);
-            }
-            for (taken, is_inner) in events.iter().zip(sorted.is_inner) {
-                if !is_inner {
-                    self.file_event(taken, now);
-                }
-            }
-            drop(events);
-            if read == Read::Nothing && names {
-                return true;
+            for _ in 0..STEP {
+                let Some(event) = self.backlog.events.pop_front() else {
+                    if names {
+                        return true;
+                    }
+                    break;
+                };
+                self.file_event(event);
             }
         }
         false
+    }
+
+    /// Reads what the group of files has, and lets go of the files.
+    fn drain(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let first = self.backlog.events.len();
+        self.keep(&shared.marks);
+        // Whose mounts they are of is known then.
+        self.take_over();
+        if !shared.marks.has_overlays() {
+            return;
+        }
+        self.layers.sort(&mut self.backlog.events, first, &shared.procfs);
+    }
+
+    fn keep(&mut self, marks: &Marks) {
+        let mut buffer: Buffer = [0; _];
+        for _ in 0..READS {
+            if self.backlog.is_full() {
+                return;
+            }
+            let mut events = Vec::new();
+            let read = self.note(marks.files.read(&mut buffer, &mut events));
+            let now = outside::now();
+            let has_overlays = marks.has_overlays();
+            for taken in events {
+                if self.is_no_event(&taken) {
+                    continue;
+                }
+                let lost = self.told.wanted.open.filter(|_| taken.event.mask & FAN_OPEN != 0);
+                match self.backlog.keep(taken, now, has_overlays) {
+                    Kept::Yes => {}
+                    Kept::Unread => self.queue.counts().add(Count::Failed, 1),
+                    Kept::Full if lost.is_some() => self.queue.counts().lose(lost.map(|call| call as u16)),
+                    // The end of an open that is told without it.
+                    Kept::Full => {}
+                }
+            }
+            if read == Read::Nothing {
+                return;
+            }
+        }
     }
 
     /// Counts what a read lost.
@@ -424,22 +464,16 @@ impl Listener {
         taken.event.pid == self.own || taken.event.pid == 0
     }
 
-    fn file_event(&mut self, taken: &Taken<'_>, now: u64) {
-        if self.is_no_event(taken) {
-            return;
-        }
+    fn file_event(&mut self, event: FileEvent) {
         let counts = self.queue.counts();
         let told = &self.told;
         let queue = &self.queue;
-        let learnt = self.opens.event(taken, &mut self.doers, now, &mut |opened| {
+        self.opens.event(event, &mut self.doers, &mut |opened| {
             if opened.found.is_gone {
                 counts.add(Count::Gone, 1);
             }
             told.opened(&opened, queue);
         });
-        if !learnt {
-            counts.add(Count::Failed, 1);
-        }
     }
 
     fn name_event(&mut self, taken: &Taken<'_>, marks: &Marks, now: u64) {
@@ -500,15 +534,15 @@ impl Listener {
         {
             renamed = Some(old).zip(own);
         }
+        if is_directory && event.mask & (FAN_RENAME | FAN_MOVED_TO) != 0 {
+            self.directories.renamed(renamed.as_ref());
+        }
         if let Some((old, new)) = renamed {
             if is_directory {
                 marks.renamed(&old, &new);
             }
             self.told
                 .renamed(&seen(&old), &seen(&new), &found, now, &self.queue);
-        }
-        if is_directory && event.mask & (FAN_RENAME | FAN_MOVED_TO) != 0 {
-            self.directories.forget();
         }
     }
 
@@ -529,7 +563,7 @@ impl Listener {
                 ready.push(PollFd::new(process.as_fd(), PollFlags::POLLIN));
             }
         }
-        let limit = match (caught_up, self.opens.waits()) {
+        let limit = match (caught_up, self.opens.waits() || self.layers.waits()) {
             (false, _) => PollTimeout::ZERO,
             (true, true) => PollTimeout::from(WAITING),
             (true, false) => PollTimeout::NONE,
@@ -548,17 +582,19 @@ impl Listener {
         }
         let mut ready = is_ready.into_iter().skip(first);
         let mut next = || ready.next().unwrap_or(false);
+        let mut remounted = false;
         self.namespaces.retain_mut(|namespace| {
             let (changed, ended) = (next(), namespace.process.is_some() && next());
             // Kept open, its mountinfo would keep what is mounted in there.
-            if ended || changed {
-                self.layers.forget();
-            }
+            remounted |= ended || changed;
             if !ended && changed && namespace.read() {
                 marks.mark(&namespace.directory, &namespace.mounts);
             }
             !ended
         });
+        if remounted {
+            self.layers.learn(&self.namespaces);
+        }
         true
     }
 }

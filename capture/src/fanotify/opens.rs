@@ -6,8 +6,6 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
-use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -17,8 +15,8 @@ use libc::{FAN_CLOSE_NOWRITE, FAN_CLOSE_WRITE, FAN_OPEN, FAN_OPEN_EXEC};
 use nix::sys::stat::{major, minor};
 use smallvec::SmallVec;
 
+use super::backlog::FileEvent;
 use super::doer::{Doers, Found};
-use super::group::Taken;
 use super::mounts::below;
 
 /// How long the end of an open is waited for, in nanoseconds.
@@ -121,30 +119,18 @@ impl Opens {
         !self.order.is_empty()
     }
 
-    /// An event with a file. `now` is in nanoseconds since boot. False when nothing could be learnt of the file.
-    pub(super) fn event(
-        &mut self,
-        taken: &Taken<'_>,
-        doers: &mut Doers,
-        now: u64,
-        show: &mut dyn FnMut(Opened),
-    ) -> bool {
-        let mask = taken.event.mask;
-        let Some((file, pid)) = taken.file.as_ref().zip(u32::try_from(taken.event.pid).ok()) else {
-            return false;
-        };
-        let Some(facts) = facts(file) else {
-            return false;
-        };
+    /// An event with a file.
+    pub(super) fn event(&mut self, event: FileEvent, doers: &mut Doers, show: &mut dyn FnMut(Opened)) {
+        let FileEvent { mask, pid, file, .. } = event;
         let key = Key {
             pid,
-            dev: facts.dev(),
-            ino: facts.ino(),
+            dev: file.dev,
+            ino: file.ino,
         };
         let is_executed = match mask & (FAN_OPEN | FAN_OPEN_EXEC) {
             FAN_OPEN_EXEC => {
                 remember(&mut self.executed, key);
-                return true;
+                return;
             }
             FAN_OPEN => recall(&mut self.executed, key),
             both => both != 0,
@@ -161,44 +147,41 @@ impl Opens {
                     });
                 }
             }
-            return true;
+            return;
         }
-        let is_directory = facts.is_dir();
+        let is_directory = file.is_directory;
         let held = |directory: &Path| match is_directory {
             // There is one way to open a directory.
             true => SmallVec::new(),
             false => held(directory, key.dev, key.ino),
         };
-        let (found, held) = doers.find(pid, &taken.process, held);
+        let (found, held) = doers.find(pid, &event.process, held);
         let held = held.unwrap_or_default();
-        let Some(path) = path(file, facts.nlink() == 0) else {
-            return false;
-        };
         let opened = Opened {
-            path: match below(&path, &found.root) {
+            path: match below(&file.path, &found.root) {
                 Some(b"") => b"/".to_vec(),
                 Some(below) => below.to_vec(),
-                None => path,
+                None => file.path,
             },
             found,
             key,
-            time: now,
+            time: event.time,
             flags: is_directory.then_some(O_RDONLY | O_DIRECTORY),
             number: None,
             creates: recall(&mut self.created, key),
         };
         if is_directory {
             show(opened);
-            return true;
+            return;
         }
         let ways = ways(&self.untold(key, &held, &closed), &closed);
         if is_executed && held.is_empty() {
             // The kernel's own open of a program, and its end.
-            return true;
+            return;
         }
         if ways.is_empty() {
             self.wait(opened, doers.procfs(), show);
-            return true;
+            return;
         }
         for (flags, number) in ways {
             show(Opened {
@@ -207,7 +190,6 @@ impl Opens {
                 ..opened.clone()
             });
         }
-        true
     }
 
     /// Those descriptors of a file that this event may be about: the others were told of. Where there are no others, and
@@ -296,21 +278,6 @@ fn ways(held: &[Held], closed: &[i64]) -> SmallVec<[(i64, Option<u32>); 2]> {
     ways
 }
 
-fn facts(file: &OwnedFd) -> Option<fs::Metadata> {
-    // Of the descriptor's file, wherever its path leads.
-    fs::metadata(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()
-}
-
-/// The path of a file.
-pub(super) fn path(file: &OwnedFd, is_deleted: bool) -> Option<Vec<u8>> {
-    let path = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
-    let path = path.into_os_string().into_vec();
-    Some(match path.strip_suffix(b" (deleted)") {
-        Some(before) if is_deleted => before.to_vec(),
-        _ => path,
-    })
-}
-
 /// The descriptors of the process with this directory that are of a file.
 fn held(directory: &Path, dev: u64, ino: u64) -> SmallVec<[Held; 2]> {
     let mut held = SmallVec::new();
@@ -378,6 +345,8 @@ mod tests {
     const O_WRONLY: i64 = libc::O_WRONLY as i64;
 
     use std::fs::{File, OpenOptions};
+    use std::os::fd::AsRawFd as _;
+
     #[test]
     fn the_flags_are_those_of_the_descriptors_a_process_has_of_the_file() {
         let dir = tempfile::tempdir().unwrap();
@@ -451,18 +420,6 @@ mod tests {
             "closed and opened again"
         );
         assert_eq!(opens.untold(Key { pid: 2, ..key }, &[log], &[])[..], [log]);
-    }
-
-    #[test]
-    fn a_deleted_file_has_the_path_it_had() {
-        let dir = tempfile::tempdir().unwrap();
-        let name = dir.path().join("a (deleted)");
-        let file: OwnedFd = File::create(&name).unwrap().into();
-        let own = name.as_os_str().as_encoded_bytes();
-        assert_eq!(path(&file, false).as_deref(), Some(own));
-        fs::remove_file(&name).unwrap();
-        assert_eq!(facts(&file).unwrap().nlink(), 0);
-        assert_eq!(path(&file, true).as_deref(), Some(own));
     }
 
     #[test]
