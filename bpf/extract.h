@@ -200,8 +200,8 @@ static __always_inline void put_unix_path(struct scratch *s, __u32 index, struct
 __noinline int extract__sock_tuple(__u32 index, __s32 fd, __u64 addr, __u64 addrlen, __u32 use)
 {
 	struct scratch *s = syscall_scratch();
-	struct tuple t = {};
-	struct user_sockaddr ua = {};
+	struct tuple t __attribute__((aligned(8))) = {};
+	struct user_sockaddr ua __attribute__((aligned(8))) = {};
 	bool of_kernel = use & ADDRESS_OF_KERNEL;
 	struct file *file;
 	__u64 off;
@@ -237,7 +237,7 @@ __noinline int extract__sock_tuple(__u32 index, __s32 fd, __u64 addr, __u64 addr
 #endif
 	if (!t.family || !room(s, &off))
 		return 0;
-	__builtin_memcpy(data(s) + off, &t, sizeof(t));
+	copy_words(data(s) + off, &t, sizeof(t));
 	advance(s, index, sizeof(t), false);
 	if (t.family == AF_UNIX)
 		put_unix_path(s, index, file, addr, addrlen, of_kernel, use == ADDRESS_RECEIVED);
@@ -630,7 +630,7 @@ __noinline int extract__object(__u32 index, __s32 fd)
 	read_object(&o, file);
 	if (!room(s, &off))
 		return 0;
-	__builtin_memcpy(data(s) + off, &o, sizeof(o));
+	copy_words(data(s) + off, &o, sizeof(o));
 	advance(s, index, sizeof(o), false);
 	if ((o.mode & S_IFMT) == S_IFSOCK)
 		extract__sock_tuple(index, fd, 0, 0, 0);

@@ -169,9 +169,6 @@ enum io_ring_ctx_flags_local {
 #define ARG_FD 6      /* the number to show for the file that the operation is done on */
 #define ARG_REQUEST 7 /* REQUEST_*: what kind of request it is */
 
-#define SUBMITTED 0
-#define COMPLETED 1
-
 /* What follows the values of a record of a request; record.rs, RequestTail. */
 struct request_tail {
 	__u64 request;
@@ -635,25 +632,44 @@ static __always_inline void put_completed(struct scratch *s, const volatile stru
 	}
 }
 
-/* One parameter, as walk_param(). */
-__noinline int request__param(__u32 row, __u32 which, __u32 when)
+/* The row of a parameter, and the argument it is made of; NULL for none. */
+static __always_inline const volatile struct param_row *request__row(struct scratch *s, __u32 row, __u64 at,
+								      __u64 *value)
 {
 	const volatile struct param_row *param;
-	struct scratch *s = syscall_scratch();
-	__u64 at = which;
 
 	barrier_var(at);
 	if (!s || at >= MAX_WALKED)
-		return 0;
+		return NULL;
 	param = &rows[row & (ROWS - 1)].walked[at];
-	if (when == SUBMITTED)
-		put_submitted(s, param, s->args[param->arg & 7]);
-	else
-		put_completed(s, param, s->args[param->arg & 7]);
+	*value = s->args[param->arg & 7];
+	return param;
+}
+
+/* One parameter, as walk_param(); a function for each half, because the verifier goes through all of what is called. */
+__noinline int request__begun_param(__u32 row, __u32 which)
+{
+	struct scratch *s = syscall_scratch();
+	__u64 value = 0;
+	const volatile struct param_row *param = request__row(s, row, which, &value);
+
+	if (param)
+		put_submitted(s, param, value);
 	return 0;
 }
 
-static __always_inline void walk_request(struct scratch *s, __u64 row, __u32 when)
+__noinline int request__ended_param(__u32 row, __u32 which)
+{
+	struct scratch *s = syscall_scratch();
+	__u64 value = 0;
+	const volatile struct param_row *param = request__row(s, row, which, &value);
+
+	if (param)
+		put_completed(s, param, value);
+	return 0;
+}
+
+static __always_inline void walk_request(struct scratch *s, __u64 row, bool has_ended)
 {
 	const volatile struct event_row *event = &rows[row];
 
@@ -664,7 +680,10 @@ static __always_inline void walk_request(struct scratch *s, __u64 row, __u32 whe
 			break;
 		if (param->on_demand && !(config.params[row] & (1U << (param->index & 31))))
 			continue;
-		request__param(row, i, when);
+		if (has_ended)
+			request__ended_param(row, i);
+		else
+			request__begun_param(row, i);
 	}
 }
 
@@ -676,7 +695,7 @@ static __always_inline void request__submit(struct scratch *s, __u32 event, __u8
 
 	if (!room(s, &off))
 		return;
-	__builtin_memcpy(data(s) + off, tail, sizeof(*tail));
+	copy_words(data(s) + off, tail, sizeof(*tail));
 	s->off += sizeof(*tail);
 	record__submit(s, event, stream, FLAG_IO_URING | flags | (s->compat ? FLAG_COMPAT : 0));
 }
@@ -726,7 +745,7 @@ static __always_inline int request__submitted(void *ctx, struct io_kiocb *req)
 			count_miss(MISS_MULTISHOTS);
 	}
 	record__reset(s, rows[row].params);
-	walk_request(s, row, SUBMITTED);
+	walk_request(s, row, false);
 	put_task_values(SCRATCH_SYSCALL, row);
 	/* A request may act as somebody whose credentials were registered. */
 	creds = BPF_CORE_READ(req, creds);
@@ -803,7 +822,7 @@ static __always_inline int request__completed(__u64 ring, __u64 address, __u64 u
 		s->args[ARG_FD] = DIRECT_DESCRIPTOR + slot;
 	}
 	record__reset(s, rows[row].params);
-	walk_request(s, row, COMPLETED);
+	walk_request(s, row, true);
 	request__submit(s, event, STREAM_IO_URING_COMPLETE, FLAG_COMPLETES, &tail);
 	return 0;
 }

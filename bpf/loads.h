@@ -23,9 +23,10 @@ static __always_inline struct task_struct *current_task(void)
 extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
 extern int bpf_path_d_path(struct path *path, char *buf, unsigned long len) __ksym __weak;
 
+/* Asked at every load: of one function, because what asks stays in the program. The other is older. */
 static __always_inline bool has_loads(void)
 {
-	return bpf_ksym_exists(bpf_rdonly_cast) && bpf_ksym_exists(bpf_path_d_path);
+	return bpf_ksym_exists(bpf_path_d_path);
 }
 #endif
 

@@ -8,6 +8,18 @@
 #include "names.h"
 
 /*
+ * What is compared first of two things. The compiler would make numbers of both comparisons and join them, and the verifier go
+ * through what follows once for each of their values.
+ */
+static __always_inline bool is_at(const void *object, const void *other)
+{
+	bool is_same = object == other;
+
+	asm volatile("");
+	return is_same;
+}
+
+/*
  * The components of a dentry on a mount, appended to parameter `index` of the record in scratch `which`. Without a mount
  * (0): those up to the root of its file system.
  *
@@ -39,13 +51,13 @@ __noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __
 		struct dentry *parent;
 		long len;
 
-		if (dentry == root && mnt == root_mnt)
+		if (is_at(dentry, root) && mnt == root_mnt)
 			goto done;
 		parent = LOAD(dentry, d_parent);
 		if (dentry == LOAD(mnt, mnt.mnt_root) || dentry == parent) {
 			struct mount *up = LOAD(mnt, mnt_parent);
 
-			if (mnt != up && dentry != root) {
+			if (!is_at(mnt, up) && dentry != root) {
 				dentry = LOAD(mnt, mnt_mountpoint);
 				mnt = up;
 				continue;

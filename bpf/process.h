@@ -323,7 +323,7 @@ __noinline int extract__task_state(__u32 index, __u32 child)
 	t.cap_inheritable = capabilities(&cred->cap_inheritable);
 	t.cap_permitted = capabilities(&cred->cap_permitted);
 	t.cap_effective = capabilities(&cred->cap_effective);
-	__builtin_memcpy(data(s) + off, &t, sizeof(t));
+	copy_words(data(s) + off, &t, sizeof(t));
 	advance(s, index, sizeof(t), false);
 	return 0;
 }

@@ -55,7 +55,7 @@ static __always_inline bool is_word(struct scratch *s, __u64 at, __u64 word)
 	__u64 found;
 
 	barrier_var(at);
-	__builtin_memcpy(&found, data(s) + (at & DATA_MASK), sizeof(found));
+	found = *(__u64 *)(data(s) + (at & DATA_MASK));
 	return found == word;
 }
 

@@ -23,27 +23,45 @@ static __always_inline __u64 pages(struct mm_struct *mm, __u32 kind)
 	return count > 0 ? count : 0;
 }
 
-/* The descriptors of the current task that are open, or -1 when there may be more than are looked at. */
-static __always_inline __s64 open_descriptors(struct task_struct *task)
-{
-	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
-	unsigned long *map = BPF_CORE_READ(fdt, open_fds);
-	__u32 max = BPF_CORE_READ(fdt, max_fds);
-	__u64 count = 0;
+/*
+ * The bits that are set in some words of a table. A function, around which others loop: the verifier goes through it once,
+ * and through every iteration of a loop.
+ */
+#define WORDS_AT_ONCE 16
 
-	if (max > FD_WORDS * 64)
-		return -1;
-	for (__u32 i = 0; i < FD_WORDS; i++) {
+__noinline int bits__of_words(__u64 words, __u32 most)
+{
+	__u32 count = 0;
+
+	for (__u32 i = 0; i < WORDS_AT_ONCE; i++) {
 		__u64 word = 0;
 
-		if (i * 64 >= max)
+		if (i >= most)
 			break;
-		bpf_probe_read_kernel(&word, sizeof(word), map + i);
+		bpf_probe_read_kernel(&word, sizeof(word), (void *)words + i * sizeof(word));
 		/* The bits of a word, added up in pairs, fours, bytes. */
 		word -= word >> 1 & 0x5555555555555555ULL;
 		word = (word & 0x3333333333333333ULL) + (word >> 2 & 0x3333333333333333ULL);
 		word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
 		count += word * 0x0101010101010101ULL >> 56;
+	}
+	return count;
+}
+
+/* The descriptors of the current task that are open, or -1 when there may be more than are looked at. */
+static __always_inline __s64 open_descriptors(struct task_struct *task)
+{
+	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
+	__u64 map = (__u64)BPF_CORE_READ(fdt, open_fds);
+	__u32 words = (BPF_CORE_READ(fdt, max_fds) + 63) / 64;
+	__u64 count = 0;
+
+	if (words > FD_WORDS)
+		return -1;
+	for (__u32 i = 0; i < FD_WORDS; i += WORDS_AT_ONCE) {
+		if (i >= words)
+			break;
+		count += (__u32)bits__of_words(map + i * 8, words - i);
 	}
 	return count;
 }

@@ -120,7 +120,7 @@ pub(crate) fn watch_as_configured(
             root.display()
         );
     }
-    let host = Host::probe();
+    let host = Host::probe_for(&config.capture);
     let plan = lanner_capture::plan(&host, ruleset.needs(), &config.capture);
     let mut screen = screen(
         &config,

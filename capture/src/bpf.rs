@@ -25,6 +25,7 @@ use nix::sys::mman::{MapFlags as MmapFlags, ProtFlags, mmap, munmap};
 use nix::unistd::{SysconfVar, sysconf};
 
 use crate::error::CaptureError;
+use crate::own_map;
 use crate::pid_namespace;
 use crate::plan::Plan;
 use crate::raw_program::refused_runs;
@@ -94,6 +95,9 @@ const RAW_SYS_EXIT: &str = "raw_sys_exit";
 const RAW_FORK: &str = "raw_fork";
 const CHILD_STARTED: &str = "child_started";
 const CALL_REFUSED: &str = "call_refused";
+
+/// Where programs put their records together.
+const SCRATCHES: &str = "scratches";
 
 /// The program that tells this process's id; it is run once and never attached.
 const OWN_PROCESS: &str = "own_process";
@@ -178,6 +182,37 @@ fn open(tier: Tier) -> Result<OpenObject, CaptureError> {
             _ => OBJECT,
         })
         .map_err(|e| CaptureError::bpf("open the BPF object", e))
+}
+
+/// Opens the object for a plan: what is fixed when it is loaded, and which programs are loaded.
+fn prepare(
+    plan: &Plan,
+    layout: TaskLayout,
+    wanted: &dyn Fn(&OsStr) -> bool,
+) -> Result<OpenObject, CaptureError> {
+    let mut open = open(plan.tier)?;
+    for mut program in open.progs_mut() {
+        let wanted = wanted(program.name());
+        program.set_autoload(wanted);
+    }
+    for mut map in open.maps_mut() {
+        if map.name() == ".rodata.host" {
+            let data = map.initial_value_mut().filter(|data| data.len() >= 4);
+            let data = data.ok_or_else(|| CaptureError::Missing("the facts of the host".into()))?;
+            data[..4].copy_from_slice(&controller_number(plan.controller).to_ne_bytes());
+        }
+        if map.name() == ".rodata.task" {
+            let data = map.initial_value_mut().filter(|data| data.len() >= 16);
+            let data = data.ok_or_else(|| CaptureError::Missing("the layout of tasks".into()))?;
+            data[..16].copy_from_slice(&layout.bytes());
+        }
+        if map.name() == "ring" {
+            let bytes = u32::try_from(plan.ring_bytes).unwrap_or(1 << 30);
+            map.set_max_entries(bytes)
+                .map_err(|e| CaptureError::bpf("set the ring's size", e))?;
+        }
+    }
+    Ok(open)
 }
 
 fn load(open: OpenObject) -> Result<Object, CaptureError> {
@@ -278,42 +313,37 @@ impl Probes {
     /// Loads and attaches what the plan needs.
     pub(crate) fn start(plan: &Plan) -> Result<Probes, CaptureError> {
         quiet();
-        let mut open = open(plan.tier)?;
         let is_numbered_otherwise = !pid_namespace::is_first();
         let layout = match plan.tier {
             Tier::Raw => task_layout(is_numbered_otherwise),
             _ => TaskLayout::default(),
         };
-        for mut program in open.progs_mut() {
-            let wanted = match program.name() == OWN_PROCESS {
-                true => is_numbered_otherwise,
-                false if program.name() == RAW_FORK => layout.tells_tasks(),
-                false => {
-                    !is_walker(program.name())
-                        && on_demand(program.name())
-                            .is_none_or(|one| (one.is_wanted)(plan, one.name) && !one.has_scratch)
-                }
-            };
-            program.set_autoload(wanted);
-        }
-        for mut map in open.maps_mut() {
-            if map.name() == ".rodata.host" {
-                let data = map.initial_value_mut().filter(|data| data.len() >= 4);
-                let data = data.ok_or_else(|| CaptureError::Missing("the facts of the host".into()))?;
-                data[..4].copy_from_slice(&controller_number(plan.controller).to_ne_bytes());
+        let wanted = |program: &OsStr| match program == OWN_PROCESS {
+            true => is_numbered_otherwise,
+            false if program == RAW_FORK => layout.tells_tasks(),
+            false => {
+                !is_walker(program) && on_demand(program).is_none_or(|one| (one.is_wanted)(plan, one.name))
             }
-            if map.name() == ".rodata.task" {
-                let data = map.initial_value_mut().filter(|data| data.len() >= 16);
-                let data = data.ok_or_else(|| CaptureError::Missing("the layout of tasks".into()))?;
-                data[..16].copy_from_slice(&layout.bytes());
+        };
+        let load = |wanted: &dyn Fn(&OsStr) -> bool| {
+            let open = prepare(plan, layout, wanted)?;
+            own_map::load(open, SCRATCHES, &|program| {
+                on_demand(program).is_some_and(|one| one.has_scratch)
+            })
+        };
+        let is_optional = |program: &OsStr| on_demand(program).is_some_and(|one| one.is_optional);
+        let mut refused_io_uring = false;
+        let mut object = match load(&wanted) {
+            Ok(object) => object,
+            Err(error) if plan.io_uring.is_some() => {
+                // If it is not for them, this fails likewise.
+                let object = load(&|program| wanted(program) && !is_optional(program))?;
+                tracing::warn!("what is done through io_uring is not seen: {error}");
+                refused_io_uring = true;
+                object
             }
-            if map.name() == "ring" {
-                let bytes = u32::try_from(plan.ring_bytes).unwrap_or(1 << 30);
-                map.set_max_entries(bytes)
-                    .map_err(|e| CaptureError::bpf("set the ring's size", e))?;
-            }
-        }
-        let mut object = load(open)?;
+            Err(error) => return Err(error),
+        };
         let own_pid = match loaded(&mut object, OWN_PROCESS) {
             // Nobody's, when it can't be had.
             Some(program) => own_pid(&program).unwrap_or(0),
@@ -323,7 +353,7 @@ impl Probes {
             tier: plan.tier,
             object,
             own_pid,
-            refused_io_uring: false,
+            refused_io_uring,
             later: Vec::new(),
             links: Vec::new(),
             captured: Cell::new(process_life()),
@@ -496,7 +526,7 @@ impl Probes {
         for mut map in open.maps_mut() {
             let name = map.name().to_string_lossy().into_owned();
             // Programs on functions of different prototypes may not share an array of programs, not even an empty one.
-            if (has_scratch && name == "scratches") || name == "nowhere" {
+            if (has_scratch && name == SCRATCHES) || name == "nowhere" {
                 continue;
             }
             let shared = self.map(&name)?;

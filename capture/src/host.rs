@@ -20,7 +20,9 @@ use crate::io_uring::Tracepoints;
 use crate::kernel_types::KernelTypes;
 use crate::notify;
 use crate::pid_namespace;
+use crate::plan::Config;
 use crate::raw_program::{self, Hook, NOTHING};
+use crate::tier::Tier;
 
 /// How it went to load and attach a program of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,6 +190,16 @@ pub struct Host {
 impl Host {
     /// Looks at the host this process runs on.
     pub fn probe() -> Host {
+        Host::look(true)
+    }
+
+    /// As [`Host::probe`], without what takes long and no plan of this configuration depends on: which functions of calls have
+    /// no type, which tier A alone must know.
+    pub fn probe_for(config: &Config) -> Host {
+        Host::look(config.tier == Tier::Trampoline)
+    }
+
+    fn look(at_symbols: bool) -> Host {
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")
             .unwrap_or_default()
             .trim()
@@ -196,7 +208,7 @@ impl Host {
         crate::bpf::quiet();
         let mut types = KernelTypes::of_host();
         let trials = Trials::on(&types);
-        if trials.trampoline.works() {
+        if at_symbols && trials.trampoline.works() {
             types.read_symbols();
         }
         Host {

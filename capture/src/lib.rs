@@ -32,6 +32,7 @@ mod magic_link;
 mod notify;
 mod open_descriptor;
 mod outside;
+mod own_map;
 mod owner;
 mod patience;
 mod pid_namespace;

@@ -92,7 +92,7 @@ impl Record {
         if needs.events.is_empty() {
             bail!("no rule runs, so there is nothing to record: name events with --events, or record --all");
         }
-        let host = Host::probe();
+        let host = Host::probe_for(&config.capture);
         let plan = lanner_capture::plan(&host, &needs, &config.capture).context("cannot record this host")?;
         let limits = Limits {
             bytes: self.max_size,

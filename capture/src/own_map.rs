@@ -1,0 +1,81 @@
+//! Programs of one object that may interrupt each other, and put values together in the same map: each of them gets one of its
+//! own before it is loaded. So the object is opened, relocated and given to the kernel once, however many there are.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
+use libbpf_rs::libbpf_sys::{self as sys, bpf_insn, bpf_map_create_opts, size_t};
+use libbpf_rs::{AsRawLibbpf as _, MapHandle, MapType, Object, OpenObject};
+
+use crate::error::CaptureError;
+
+/// `BPF_LD | BPF_DW | BPF_IMM`: loads an address, which takes two instructions.
+const LOAD_ADDRESS: u8 = 0x18;
+/// `BPF_PSEUDO_MAP_FD`: that of a map.
+const OF_MAP: u8 = 1;
+
+/// Loads an object. Programs that `has_own` is true of use one more map like `map` each, instead of that one.
+///
+/// # Errors
+/// What the kernel or the library refuses.
+pub(crate) fn load(
+    mut open: OpenObject,
+    map: &str,
+    has_own: &dyn Fn(&OsStr) -> bool,
+) -> Result<Object, CaptureError> {
+    let failed = |e| CaptureError::bpf("load the BPF programs", e);
+    let count = open.progs().filter(|p| p.autoload() && has_own(p.name())).count();
+    if count == 0 {
+        return open.load().map_err(failed);
+    }
+    // SAFETY: an object that is open and not loaded; it is exclusively ours.
+    let prepared = unsafe { sys::bpf_object__prepare(open.as_libbpf_object().as_ptr()) };
+    if prepared < 0 {
+        return Err(failed(libbpf_rs::Error::from_raw_os_error(-prepared)));
+    }
+    let shared = open.maps().find(|found| found.name() == map);
+    let shared = shared.ok_or_else(|| CaptureError::Missing(format!("map {map}")))?;
+    // SAFETY: a map of an object that is there, and is not changed.
+    let descriptor = unsafe { sys::bpf_map__fd(shared.as_libbpf_object().as_ptr()) };
+    let (key, value, entries) = (shared.key_size(), shared.value_size(), shared.max_entries());
+    let options = bpf_map_create_opts {
+        sz: size_of::<bpf_map_create_opts>() as size_t,
+        ..Default::default()
+    };
+    let own = || {
+        MapHandle::create(MapType::PercpuArray, Some(map), key, value, entries, &options)
+            .map_err(|e| CaptureError::bpf(format!("make one more map {map}"), e))
+    };
+    // The programs hold them, once they are loaded.
+    let own: Vec<MapHandle> = (0..count).map(|_| own()).collect::<Result<_, _>>()?;
+    let programs = open.progs_mut().filter(|p| p.autoload() && has_own(p.name()));
+    for (program, own) in programs.zip(&own) {
+        let mut instructions = program.insns().to_vec();
+        replace(&mut instructions, descriptor, own.as_fd().as_raw_fd());
+        let count = instructions.len() as size_t;
+        // SAFETY: a program of an object that is not loaded, and as many instructions as are said, which are copied.
+        let set = unsafe {
+            sys::bpf_program__set_insns(
+                program.as_libbpf_object().as_ptr(),
+                instructions.as_mut_ptr(),
+                count,
+            )
+        };
+        if set < 0 {
+            return Err(failed(libbpf_rs::Error::from_raw_os_error(-set)));
+        }
+    }
+    open.load().map_err(failed)
+}
+
+/// Puts a map in the place of another, both by their descriptors.
+fn replace(instructions: &mut [bpf_insn], map: i32, by: i32) {
+    let mut is_second = false;
+    for instruction in instructions {
+        let is_address = !is_second && instruction.code == LOAD_ADDRESS;
+        if is_address && instruction.src_reg() == OF_MAP && instruction.imm == map {
+            instruction.imm = by;
+        }
+        is_second = is_address;
+    }
+}
