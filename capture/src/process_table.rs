@@ -9,6 +9,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
+use lanner_schema::event::{EVENTS, Event};
 use lanner_schema::flags::{EXE_FROM_MEMFD, EXE_UNKNOWN_LAYER};
 use lanner_schema::process::{Image, Process, UNKNOWN_DIRECTORY};
 use lanner_schema::record::{Header, TaskState, Wire};
@@ -32,6 +33,9 @@ pub(crate) const TICKS: u64 = 100_000_000;
 
 /// How much the boot must seem to have moved for the clock to have been set: far more than a measurement is wrong.
 const CLOCK_SET: u64 = 1_000_000;
+
+/// How many parameters the record of an exec has.
+const TASK_EXEC_PARAMS: usize = EVENTS[Event::TaskExec as usize].params.len();
 
 /// How far up a chain of unknown parents is read from /proc.
 const MAX_UNKNOWN_PARENTS: usize = 64;
@@ -62,6 +66,8 @@ pub(crate) struct ProcessTable {
     compared: (u32, u64),
     /// The process that was last seen in another cgroup than before, and that one, until somebody takes it.
     moved: Option<(u32, u64)>,
+    /// Where paths are put together.
+    paths: Vec<u8>,
     pub(crate) procfs: Procfs,
     pub(crate) counts: Counts,
 }
@@ -132,6 +138,7 @@ impl ProcessTable {
             unheard: false,
             compared: (0, 0),
             moved: None,
+            paths: Vec::new(),
             procfs,
             counts: Counts::default(),
         }
@@ -563,48 +570,52 @@ impl ProcessTable {
     /// is one that nothing is known of then.
     pub(crate) fn exec(&mut self, header: &Header, wire: &Wire<'_>) {
         let boot = self.boot();
-        let bytes = |index: usize| wire.param(index).map_or(&[][..], |p| p.bytes);
-        let cut = |index: usize| wire.param(index).is_some_and(|p| p.truncated);
-        let number = |index: usize| wire.number(index).unwrap_or(0);
+        let params: [_; TASK_EXEC_PARAMS] = wire.params();
+        let told = |index: usize| params[index].and_then(|p| p.number());
+        let bytes = |index: usize| params[index].map_or(&[][..], |p| p.bytes);
+        let cut = |index: usize| params[index].is_some_and(|p| p.truncated);
+        let number = |index: usize| told(index).unwrap_or(0);
         let id = |index: usize| u32::try_from(number(index)).unwrap_or(0);
         self.now = self.now.max(header.time);
-        let (mut exepath, mut cwd) = (Vec::new(), Vec::new());
+        let mut paths = std::mem::take(&mut self.paths);
+        paths.clear();
         let (path, directory) = (param!(TaskExec, "exepath"), param!(TaskExec, "cwd"));
-        push_components(&mut exepath, bytes(path), cut(path));
+        push_components(&mut paths, bytes(path), cut(path));
+        let end = paths.len();
+        push_components(&mut paths, bytes(directory), cut(directory));
+        let (mut exepath, cwd) = paths.split_at(end);
         if id(param!(TaskExec, "flags")) & EXE_FROM_MEMFD != 0 {
             // A memory file has a name and no path.
-            exepath = exepath.strip_prefix(b"/").unwrap_or(&exepath).to_vec();
+            exepath = exepath.strip_prefix(b"/").unwrap_or(exepath);
         }
-        push_components(&mut cwd, bytes(directory), cut(directory));
         let image = Image {
             exe_ino: number(param!(TaskExec, "exe_ino")),
             exe_ctime: number(param!(TaskExec, "exe_ctime")),
             exe_mtime: number(param!(TaskExec, "exe_mtime")),
-            exec_flags: wire
-                .number(param!(TaskExec, "flags"))
+            exec_flags: told(param!(TaskExec, "flags"))
                 .map_or(EXE_UNKNOWN_LAYER, |flags| u32::try_from(flags).unwrap_or(0)),
             args_cut: cut(param!(TaskExec, "args")),
             env_cut: cut(param!(TaskExec, "env")),
             ..Image::new(
                 text(bytes(param!(TaskExec, "comm"))),
                 bytes(param!(TaskExec, "args")),
-                &exepath,
+                exepath,
                 bytes(param!(TaskExec, "env")),
             )
         }
-        .in_directory(&cwd);
+        .in_directory(cwd);
         let before = self.get(header.pid);
-        let start_time = match wire.number(param!(TaskExec, "start_time")) {
+        let start_time = match told(param!(TaskExec, "start_time")) {
             Some(start) => boot.wrapping_add(start),
             None => before.map_or(0, |p| p.start_time),
         };
         let was = before.filter(|p| p.start_time.abs_diff(start_time) < TICKS);
-        let id_or = |index: usize, was_id: fn(&Process) -> u32| match wire.number(index) {
+        let id_or = |index: usize, was_id: fn(&Process) -> u32| match told(index) {
             Some(id) => u32::try_from(id).unwrap_or(0),
             None => was.map_or(0, was_id),
         };
         let set_or = |index: usize, was_set: fn(&Process) -> u64| {
-            wire.number(index).unwrap_or_else(|| was.map_or(0, was_set))
+            told(index).unwrap_or_else(|| was.map_or(0, was_set))
         };
         let vpid = id_or(param!(TaskExec, "vpid"), |p| p.vpid);
         let sid = id_or(param!(TaskExec, "sid"), |p| p.sid);
@@ -615,19 +626,19 @@ impl ProcessTable {
         let cap_inheritable = set_or(param!(TaskExec, "cap_inheritable"), |p| p.cap_inheritable);
         let cap_permitted = set_or(param!(TaskExec, "cap_permitted"), |p| p.cap_permitted);
         let cap_effective = set_or(param!(TaskExec, "cap_effective"), |p| p.cap_effective);
-        let cwd = match (wire.param(directory), was) {
+        let cwd = match (params[directory], was) {
             (None, Some(was)) => was.cwd.clone(),
             (None, None) => UNKNOWN_DIRECTORY.into(),
             _ => cwd.into(),
         };
-        let pidns_start = match wire.number(param!(TaskExec, "pidns_start")) {
+        let pidns_start = match told(param!(TaskExec, "pidns_start")) {
             Some(0) => 0,
             Some(start) => boot.wrapping_add(start),
             None if vpid == 1 => start_time,
             // With another number than it was started with it was started into another namespace.
             None => was.filter(|p| p.vpid == vpid).map_or(0, |p| p.pidns_start),
         };
-        if wire.param(param!(TaskExec, "pidns_start")).is_some() {
+        if params[param!(TaskExec, "pidns_start")].is_some() {
             self.learn_namespace_start(header.pid, pidns_start);
         }
         let process = Process {
@@ -655,6 +666,7 @@ impl ProcessTable {
             cwd,
             image: Arc::new(image),
         };
+        self.paths = paths;
         self.replace(header, process);
     }
 

@@ -250,6 +250,11 @@ pub struct WireParam<'a> {
 }
 
 impl WireParam<'_> {
+    /// Its value, of one that is a number.
+    pub fn number(&self) -> Option<u64> {
+        u64_at(self.bytes, 0)
+    }
+
     /// Its length as a record has it.
     pub fn length(&self) -> u16 {
         let length = u16::try_from(self.bytes.len()).unwrap_or(0) & !TRUNCATED;
@@ -303,9 +308,24 @@ impl<'a> Wire<'a> {
         })
     }
 
+    /// The first `N` parameters, each as [`Wire::param`] gives it: for who wants most of them.
+    pub fn params<const N: usize>(&self) -> [Option<WireParam<'a>>; N] {
+        let mut rest = self.data;
+        std::array::from_fn(|index| {
+            let length = self.length(index);
+            let len = usize::from(length & !TRUNCATED);
+            let (bytes, behind) = rest.split_at_checked(len).filter(|_| len > 0)?;
+            rest = behind;
+            Some(WireParam {
+                bytes,
+                truncated: length & TRUNCATED != 0,
+            })
+        })
+    }
+
     /// Parameter `index` as a number.
     pub fn number(&self, index: usize) -> Option<u64> {
-        u64_at(self.param(index)?.bytes, 0)
+        self.param(index)?.number()
     }
 
     /// What the record has behind its parameters: see [`Wire::task`].
@@ -873,6 +893,8 @@ mod tests {
         assert_eq!(wire.number(0), Some(-2i64 as u64));
         assert_eq!(wire.param(1), None);
         assert_eq!(wire.param(2).unwrap().bytes, b"x\0");
+        assert_eq!(wire.params::<4>(), [0, 1, 2, 3].map(|index| wire.param(index)));
+        assert_eq!(wire.params::<2>(), [0, 1].map(|index| wire.param(index)));
         assert!(Wire::read(&bytes[..bytes.len() - 1], 3).is_none());
         assert!(Wire::read(&[], 3).is_none());
     }
