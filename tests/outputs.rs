@@ -43,6 +43,8 @@ fn rules() -> (tempfile::TempDir, Vec<String>) {
         prefix()
     ));
     let mut options = lanner::options(None);
+    // What a busy machine answers late is not sent twice.
+    options.extend(["-o".to_owned(), "output_timeout=60000".to_owned()]);
     options.extend(["-r".to_owned(), rules.to_str().unwrap().to_owned()]);
     (folder, options)
 }
@@ -472,6 +474,8 @@ fn outputs_that_are_stuck_cost_nobody_else_an_alert() {
         "outputs_spool.enabled=true".to_owned(),
         format!("outputs_spool.path={}", disk.join("spool").display()),
         "outputs_queue.capacity=500".to_owned(),
+        // Else what hangs is waited for at the end.
+        "output_timeout=2000".to_owned(),
     ] {
         options.extend(["-o".to_owned(), option]);
     }
