@@ -186,7 +186,10 @@ pub(crate) async fn find(socket: &Path, replace: bool) -> Found {
         Err(error)
             if matches!(
                 error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::ConnectionRefused
+                    // Of a runtime_directory that is a file; that there will be no socket is said later.
+                    | io::ErrorKind::NotADirectory
             ) =>
         {
             return Found::Nobody;
@@ -299,5 +302,7 @@ mod tests {
         assert!(matches!(find(&socket, true).await, Found::Nobody));
         drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
         assert!(matches!(find(&socket, true).await, Found::Nobody));
+        let below = socket.join("lanner.sock");
+        assert!(matches!(find(&below, true).await, Found::Nobody));
     }
 }

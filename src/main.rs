@@ -17,6 +17,7 @@ mod list;
 mod load;
 mod log;
 mod metrics;
+mod own_programs;
 mod pidfile;
 mod plugin;
 mod preinstalled;

@@ -22,7 +22,7 @@ use crate::reload::Sources;
 use crate::runtime_side::RuntimeSide;
 use crate::start_screen::Screen;
 use crate::watch::Task;
-use crate::{falco_options, list, load, log, rules, schema, support, version, watch};
+use crate::{falco_options, list, load, log, own_programs, rules, schema, support, version, watch};
 
 /// Does what the command line says.
 ///
@@ -220,8 +220,26 @@ fn accept(config: Config, messages: Messages) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-/// Warns of what rules do not see with this configuration.
+/// Warns of what rules do not see with this configuration, and of those that see too much of it.
 pub(crate) fn warn_of(config: &Config, ruleset: &Ruleset) {
+    // One that is kept is started once.
+    if let Some(program) = config
+        .outputs
+        .program
+        .as_ref()
+        .filter(|program| !program.keep_alive)
+    {
+        let endless = own_programs::alerting(program, ruleset, &config.static_fields);
+        if !endless.is_empty() {
+            tracing::warn!(
+                "program_output starts a shell for each alert, and {} alert{} about that, without end: {}; add \"and not \
+                 proc.pname = lanner\"",
+                load::count(endless.len(), "rule"),
+                if endless.len() == 1 { "s" } else { "" },
+                endless.join(", ")
+            );
+        }
+    }
     if !config.capture.unnamed_io && !ruleset.needs().unnamed_io.is_empty() {
         tracing::warn!(
             "a rule leaves the type of event open: reads and writes (lanner -i lists them) are not shown to it, \

@@ -406,7 +406,10 @@ fn listen(path: &Path, agent: Agent) -> Option<Server> {
     match Server::listen(path, Arc::new(agent)) {
         Ok(server) => Some(server),
         Err(error) => {
-            tracing::warn!("{}: {error}: no command can ask this Lanner", path.display());
+            tracing::warn!(
+                "runtime_directory: {}: {error}: no command can ask this Lanner",
+                path.display()
+            );
             None
         }
     }

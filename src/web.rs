@@ -91,7 +91,7 @@ impl Listener {
     pub(crate) fn serve(self, instruments: Arc<Instruments>) -> anyhow::Result<Server> {
         let threads = match self.config.threads {
             0 => std::thread::available_parallelism().map_or(1, |cpus| cpus.get().min(THREADS_MAX)),
-            threads => threads,
+            threads => threads.min(CONNECTIONS),
         };
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads)

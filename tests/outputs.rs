@@ -12,6 +12,7 @@ use std::fs;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -451,6 +452,19 @@ impl Drop for SmallDisk<'_> {
     }
 }
 
+/// Runs what comes after it with a /dev of its own, in which `log` is the socket of that name in the folder it is given.
+const OWN_DEV: &str = "mkdir $0/dev && for one in null zero full random urandom; do : >$0/dev/$one && mount --bind \
+    /dev/$one $0/dev/$one || exit 1; done && ln -s $0/log $0/dev/log && mount --rbind $0/dev /dev && exec \"$@\"";
+
+/// What `/metrics` says, once the web server answers.
+fn metrics(port: u16) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).ok()?;
+    io::read_to_string(stream).ok()
+}
+
 #[test]
 fn outputs_that_are_stuck_cost_nobody_else_an_alert() {
     const ALERTS: u64 = 1000;
@@ -462,7 +476,16 @@ fn outputs_that_are_stuck_cost_nobody_else_an_alert() {
     let disk = folder.path().join("disk");
     let _disk = SmallDisk::mount(&disk);
     let server = Server::start(|_, _| Answer::Hang);
+    let syslog = UnixDatagram::bind(folder.path().join("log")).unwrap();
+    syslog.set_read_timeout(Some(LIMIT)).unwrap();
+    let (_, port) = closed_port();
     for option in [
+        "webserver.enabled=true".to_owned(),
+        "webserver.listen_address=127.0.0.1".to_owned(),
+        format!("webserver.listen_port={port}"),
+        "webserver.prometheus_metrics_enabled=true".to_owned(),
+        "metrics.enabled=true".to_owned(),
+        "syslog_output.enabled=true".to_owned(),
         "program_output.enabled=true".to_owned(),
         "program_output.keep_alive=true".to_owned(),
         "program_output.program=exec sleep 1000".to_owned(),
@@ -479,12 +502,31 @@ fn outputs_that_are_stuck_cost_nobody_else_an_alert() {
     ] {
         options.extend(["-o".to_owned(), option]);
     }
-    let lanner = Lanner::start(&options);
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", OWN_DEV]);
+    command.arg(folder.path()).arg(lanner::PROGRAM).args(&options);
+    let lanner = Lanner::start_command(command);
+    // It goes away after some.
+    let syslog = thread::spawn(move || {
+        for _ in 0..50 {
+            syslog.recv(&mut [0; 4096]).unwrap();
+        }
+    });
     // Slowly enough for a queue that is not stuck.
     for start in (0..ALERTS).step_by(100) {
         remove(start..start + 100);
         let come = usize::try_from(start + 100).unwrap();
         lanner.wait_for_alerts("on standard output", come, |_| true);
+    }
+    syslog.join().unwrap();
+    // Each is seen while it lasts.
+    for output in ["program", "file", "http", "syslog"] {
+        let series = format!("lanner_output_alerts_lost_total{{output=\"{output}\",");
+        wait_for(&format!("losses of {output} in /metrics"), LIMIT, || {
+            let text = metrics(port)?;
+            let mut lost = text.lines().filter(|line| line.starts_with(&series));
+            lost.any(|line| !line.ends_with(" 0")).then_some(())
+        });
     }
     let ended = lanner.stop();
     let numbers: Vec<u64> = ended
@@ -514,6 +556,7 @@ fn outputs_that_are_stuck_cost_nobody_else_an_alert() {
         "{program}"
     );
     assert!(line("http").contains("http: 0 delivered"), "{}", line("http"));
+    assert!(line("syslog").contains("absent: "), "{}", line("syslog"));
     assert!(
         ended.stderr.contains("No space left on device"),
         "{}",

@@ -32,8 +32,10 @@ fn a_package_has_what_an_installation_needs() {
     let build = repository().join("deploy/debian/build.sh");
     let mut command = Command::new(build);
     // A program for tests is large.
+    let program = path("lanner");
+    run("strip", &["-o", &program, lanner::PROGRAM]);
     command
-        .args([lanner::PROGRAM, &path("")])
+        .args([&program, &path("")])
         .env("DPKG_DEB_COMPRESSOR_TYPE", "none");
     let built = command.output().unwrap();
     assert!(
@@ -105,6 +107,7 @@ fn a_package_has_what_an_installation_needs() {
     let completions = package.join("usr/share/bash-completion/completions/lanner");
     let completed = run("bash", &["-c", complete, completions.to_str().unwrap()]);
     assert_eq!(String::from_utf8_lossy(&completed.stdout), "coverage");
+    assert!(package.join("usr/share/man/man5/lanner.yaml.5.gz").is_file());
 }
 
 #[test]

@@ -57,7 +57,7 @@ mkdir -p "$package/etc/lanner/rules.d"
 mkdir "$work/man"
 "$PROGRAM" man "$work/man"
 for page in "$work"/man/*; do
-    document "/usr/share/man/man1/${page##*/}.gz" <"$page"
+    document "/usr/share/man/man${page##*.}/${page##*/}.gz" <"$page"
 done
 completions() { # SHELL PATH
     "$PROGRAM" completions "$1" >"$work/completions"

@@ -386,6 +386,17 @@ fn rows() -> impl Iterator<Item = &'static Row> {
     ROWS.iter().chain(DEPRECATED)
 }
 
+/// The keys that are read.
+#[cfg(test)]
+pub(super) fn served() -> impl Iterator<Item = &'static str> {
+    rows().filter(|row| matches!(row.2, Read(_))).map(|row| row.0)
+}
+
+/// Falco's keys that are taken and have no effect.
+pub(super) fn without_effect() -> impl Iterator<Item = &'static str> {
+    rows().filter(|row| !matches!(row.2, Read(_))).map(|row| row.0)
+}
+
 fn row(path: &str) -> Option<&'static Row> {
     rows().find(|row| row.0 == path)
 }

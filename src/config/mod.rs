@@ -10,6 +10,7 @@ mod container_engines;
 mod env;
 mod include;
 mod keys;
+pub(crate) mod manual;
 mod message;
 mod outputs;
 mod selections;

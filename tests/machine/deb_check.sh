@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs, upgrades and purges Lanner's package in a minimal Debian that has no running systemd, with a real journal beside.
 #
-#   deb_check.sh [SUITE [PACKAGE]]      SUITE: bookworm unless given; PACKAGE: what `make deb` made
+#   deb_check.sh [SUITE [PACKAGE]]      SUITE: bookworm unless given, `this` for this machine's own system, of which nothing
+#                                       is changed; PACKAGE: what `make deb` made
 . "$(dirname "${BASH_SOURCE[0]}")/system.sh"
 
 SUITE=${1:-bookworm}
@@ -11,9 +12,12 @@ PACKAGE=$(realpath "$PACKAGE")
 
 need_root "make deb-check" deb-check
 need_kernel
+if [ "$SUITE" = this ] && { [ -e /etc/lanner ] || [ -e /usr/bin/lanner ]; }; then
+    skip "Lanner is installed on this machine"
+fi
 new_system "$SUITE" "$SUITE" "$PACKAGE"
 if [ -z "$SYSTEM" ]; then
-    say "the package is installed, upgraded and purged cleanly in Debian $SUITE"
+    say "the package is installed, upgraded and purged cleanly in ${SUITE/#this/a copy of this system}"
     exit 0
 fi
 
@@ -23,36 +27,42 @@ check() { # WORDS COMMAND...
     "$@" || stop "not so: $words"
 }
 
-# Waits, up to a minute, for a command to succeed.
+# Waits, up to two minutes, for a command to succeed.
 wait_for() { # WORDS COMMAND...
-    local words=$1 deadline=$(($(date +%s) + 60))
+    local words=$1 deadline=$(($(date +%s) + 120))
     shift
     until "$@" >/dev/null 2>&1; do
         if [ "$(date +%s)" -ge $deadline ]; then
             in_system journalctl -q --no-pager -D /run/log/journal -n 40 >&2 || true
-            stop "not within a minute: $words"
+            stop "not within two minutes: $words"
         fi
         sleep 0.2
     done
 }
 
-# Every file and folder, but for what dpkg, apt and the journal keep for themselves.
+# Every file and folder, but for what dpkg, apt and the journal keep for themselves; of this machine's own system those that are new.
 inventory() {
-    find "$SYSTEM" -xdev \( -path "$SYSTEM/var/lib/dpkg" -o -path "$SYSTEM/var/cache" -o -path "$SYSTEM/var/lib/apt" -o -path "$SYSTEM/tmp" \
-        -o -path "$SYSTEM/var/log/apt" -o -path "$SYSTEM/var/log/journal" \) -prune -o ! -name dpkg.log ! -name alternatives.log -printf '/%P %y %m %l\n'
+    local of=${CHANGED:-$SYSTEM} line
+    find "$of" -xdev \( -path "$of/var/lib/dpkg" -o -path "$of/var/cache" -o -path "$of/var/lib/apt" -o -path "$of/tmp" \
+        -o -path "$of/var/log/apt" -o -path "$of/var/log/journal" \) -prune -o ! -name dpkg.log ! -name alternatives.log -printf '/%P %y %m %l\n' |
+        while read -r line; do
+            [ -n "${CHANGED:-}" ] && [ -e "${line%% *}" ] || printf '%s\n' "$line"
+        done
     find "$SYSTEM/run" -xdev -path "$SYSTEM/run/*lanner*" -printf '/run/%P\n'
 } 2>/dev/null
 
 say "giving it a journal, and what the package depends on"
 furnish_system
-depends=$(dpkg-deb -f "$PACKAGE" Depends | sed 's/([^)]*)//g; s/,/ /g')
-# shellcheck disable=SC2086
-install_in_system systemd $depends
+if [ "$SUITE" != this ]; then
+    depends=$(dpkg-deb -f "$PACKAGE" Depends | sed 's/([^)]*)//g; s/,/ /g')
+    # shellcheck disable=SC2086
+    install_in_system systemd $depends
+fi
 cp "$PACKAGE" "$SYSTEM/root/lanner.deb"
 inventory | sort >"$SYSTEM.before"
 
 say "dpkg -i"
-in_system dpkg -i /root/lanner.deb >/dev/null
+in_system dpkg --no-triggers -i /root/lanner.deb >/dev/null
 check "nothing of it differs from the package" [ -z "$(in_system dpkg -V lanner)" ]
 check "the service is on from the next boot" [ -L "$SYSTEM/etc/systemd/system/multi-user.target.wants/lanner.service" ]
 for file in lanner.yaml lanner_rules.yaml lanner_rules.local.yaml; do
@@ -123,7 +133,7 @@ rm "$SYSTEM/root/once"
 
 say "an upgrade"
 newer "$PACKAGE" "$SYSTEM/root/newer.deb"
-in_system dpkg -i /root/newer.deb >/dev/null
+in_system dpkg --no-triggers -i /root/newer.deb >/dev/null
 check "rules of the package are the newer ones" grep -q 'newer version' "$SYSTEM/etc/lanner/lanner_rules.yaml"
 check "a configuration that nobody changed is the newer one" grep -q 'newer version' "$SYSTEM/etc/lanner/lanner.yaml"
 check "local rules are kept" grep -q '^# mine' "$SYSTEM/etc/lanner/lanner_rules.local.yaml"
@@ -133,9 +143,9 @@ wait_for "the old rule is in force" own_rule
 say "the end"
 kill -TERM "$(cat "$SYSTEM/run/lanner.pid")"
 wait_for "it has ended" [ ! -e "$SYSTEM/run/lanner.pid" ]
-in_system dpkg -r lanner >/dev/null
+in_system dpkg --no-triggers -r lanner >/dev/null
 check "removal keeps the configuration" [ -s "$SYSTEM/etc/lanner/rules.d/own.yaml" ]
-in_system dpkg -P lanner 2>&1 >/dev/null | { ! grep . || stop "dpkg -P says the above"; }
+in_system dpkg --no-triggers -P lanner 2>&1 >/dev/null | { ! grep . || stop "dpkg -P says the above"; }
 end_processes
 rm "$SYSTEM/root/newer.deb"
 inventory | sort >"$SYSTEM.after"

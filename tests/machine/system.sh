@@ -3,13 +3,18 @@
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 # Outside: runs the calling script once more, in a mount namespace of its own and with SYSTEM set to a copy of a minimal Debian.
-# The rest of the script is what happens inside; this returns there, and outside when all is over.
+# The rest of the script is what happens inside; this returns there, and outside when all is over. SUITE is one of Debian's, or
+# `this`: then SYSTEM is this machine's own, and what is changed in it is in CHANGED, in memory, and nowhere else.
 #
 #   new_system SUITE [ARGUMENT...]
 new_system() {
     local suite=$1 pristine=$MACHINE_DIR/fresh-$1 address system outcome=0
     shift
     SYSTEM=${LANNER_FRESH_SYSTEM:-}
+    if [ "$suite" = this ]; then
+        over_this "$@"
+        return
+    fi
     [ -z "$SYSTEM" ] || return 0
     install_packages debootstrap git util-linux
     if [ ! -e "$pristine/complete" ]; then
@@ -29,6 +34,24 @@ new_system() {
     LANNER_FRESH_SYSTEM=$system unshare --mount --propagation private "$0" "$@" || outcome=$?
     rm -rf --one-file-system "$system"
     [ $outcome = 0 ] || exit $outcome
+}
+
+over_this() { # ARGUMENT...
+    local folder outcome=0
+    if [ -z "$SYSTEM" ]; then
+        folder=$(mktemp -d)
+        LANNER_FRESH_SYSTEM=$folder/system unshare --mount --propagation private "$0" "$@" || outcome=$?
+        rmdir "$folder"
+        [ $outcome = 0 ] || exit $outcome
+        return 0
+    fi
+    folder=${SYSTEM%/*}
+    CHANGED=$folder/changed
+    mount -t tmpfs -o mode=755 tmpfs "$folder"
+    mkdir "$CHANGED" "$folder/work" "$SYSTEM"
+    mount -t overlay -o "lowerdir=/,upperdir=$CHANGED,workdir=$folder/work" overlay "$SYSTEM" 2>/dev/null ||
+        skip "nothing can be laid over this machine's root"
+    mount -t tmpfs tmpfs "$SYSTEM/tmp"
 }
 
 # Runs in the new system with nothing of this one's environment. Its root is the root of a mount namespace, not a chroot:
@@ -68,6 +91,7 @@ furnish_system() {
     mount --rbind /sys "$SYSTEM/sys"
     mount --rbind /dev "$SYSTEM/dev"
     mount -t tmpfs tmpfs "$SYSTEM/run"
+    [ -z "${CHANGED:-}" ] || return 0
     for file in /etc/resolv.conf /etc/hosts; do
         [ ! -e "$file" ] || cp -L "$file" "$SYSTEM$file"
     done
