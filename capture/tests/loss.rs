@@ -14,13 +14,15 @@ use lanner_capture::{Capture, Config, Host, Loser, Losses, Stats, plan};
 use lanner_schema::cgroup::Hierarchy;
 use lanner_schema::container::{ContainerTable, Owner};
 use lanner_schema::event::{Event, Needs};
+use lanner_schema::view::ParamValue;
 
 const PROCESSES: u64 = 2;
 
 /// The tests make the same calls and would count each other's.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Two processes that each fail the same call, which nothing else on a test machine makes: `setns(-1, 0)`.
+/// Two processes that each fail the same call, which nothing else makes: `setns(-1, 0)`. Containers that start on the machine
+/// meanwhile make the call too, on namespaces.
 fn workload(calls: u64, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         // Capture does not report its own process: the calls are made by a child.
@@ -85,7 +87,10 @@ fn run(ring_bytes: usize, calls: u64) -> Option<(u64, Stats)> {
     let worker = workload(calls, Arc::clone(&stop));
     let mut seen = 0;
     capture
-        .run(&stop, &mut |view| seen += u64::from(view.event == Event::Setns))
+        .run(&stop, &mut |view| {
+            let is_own = || matches!(view.param_named("fd"), Some(ParamValue::I64(-1)));
+            seen += u64::from(view.event == Event::Setns && is_own());
+        })
         .unwrap();
     worker.join().unwrap();
     let stats = capture.stats();
@@ -112,7 +117,9 @@ fn a_ring_too_small_loses_exactly_what_it_says() {
         "the consumer's gaps are the kernel's counters"
     );
     if refused == 0 {
-        assert_eq!(seen + lost, CALLS * PROCESSES);
+        // Of others' calls some may be among the lost.
+        let all = CALLS * PROCESSES;
+        assert!((all..=all + 1000).contains(&(seen + lost)), "{seen} {lost}");
     } else {
         println!("skipped the sum: the kernel refused {refused} runs, which have no event type");
         assert!(seen + lost + refused >= CALLS * PROCESSES);
@@ -131,7 +138,11 @@ fn an_ordinary_ring_loses_nothing() {
         return;
     };
     assert_eq!((stats.lost(), stats.gaps), (0, 0));
-    assert_eq!(seen, CALLS * PROCESSES);
+    let refused: u64 = stats.recursion_misses.iter().map(|(_, n)| n).sum();
+    assert!(
+        seen == CALLS * PROCESSES || seen < CALLS * PROCESSES && seen + refused >= CALLS * PROCESSES,
+        "{seen}, and {refused} runs that the kernel refused"
+    );
 }
 
 /// A cgroup that looks like a container's, so that its processes' events and losses are told from everyone else's.

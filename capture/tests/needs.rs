@@ -6,12 +6,11 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lanner_capture::{Capture, Config, Host, plan};
 use lanner_schema::container::ContainerTable;
 use lanner_schema::event::{Event, Needs};
-use lanner_schema::process::Process;
 use lanner_schema::view::ParamValue;
 use libbpf_rs::query::ProgInfoIter;
 
@@ -77,10 +76,8 @@ fn signals_to_a_child(capture: &mut Capture) -> Vec<i64> {
 /// Captures while this process closes a file of this name; what was seen to be closed, and what was not read of it.
 fn closes_of(capture: &mut Capture, path: &Path) -> (usize, usize) {
     let stop = Arc::new(AtomicBool::new(false));
-    // Other shells of the machine close files too.
-    let pid = Arc::new(AtomicU32::new(0));
     let worker = {
-        let (stop, pid, path) = (Arc::clone(&stop), Arc::clone(&pid), path.to_owned());
+        let (stop, path) = (Arc::clone(&stop), path.to_owned());
         std::thread::spawn(move || {
             // Calls of this process are not captured.
             let script = format!(
@@ -88,28 +85,30 @@ fn closes_of(capture: &mut Capture, path: &Path) -> (usize, usize) {
                 path.display()
             );
             let mut shell = Command::new("sh").args(["-c", &script]).spawn().unwrap();
-            pid.store(shell.id(), Ordering::SeqCst);
             assert!(shell.wait().unwrap().success());
             stop.store(true, Ordering::Relaxed);
+            shell.id()
         })
     };
-    let (mut known, mut unknown) = (0, 0);
+    // By whom, and whether the file is known: other shells of the machine close files too.
+    let mut closes = Vec::new();
     let name = path.as_os_str().as_encoded_bytes();
     capture
         .run(&stop, &mut |view| {
-            let is_it = |p: &Process| &*p.image.comm == b"sh" && p.pid == pid.load(Ordering::SeqCst);
-            if view.event != Event::Close || !view.process.is_some_and(is_it) {
-                return;
-            }
+            let shell = match view.process {
+                Some(process) if view.event == Event::Close && &*process.image.comm == b"sh" => process.pid,
+                _ => return,
+            };
             match view.descriptor {
-                Some(fd) if fd.path == Some(name) => known += 1,
-                Some(fd) if !fd.is_known() && fd.number == 3 => unknown += 1,
+                Some(fd) if fd.path == Some(name) => closes.push((shell, true)),
+                Some(fd) if !fd.is_known() && fd.number == 3 => closes.push((shell, false)),
                 _ => {}
             }
         })
         .unwrap();
-    worker.join().unwrap();
-    (known, unknown)
+    let shell = worker.join().unwrap();
+    let count = |known| closes.iter().filter(|close| **close == (shell, known)).count();
+    (count(true), count(false))
 }
 
 /// A shell may close a file twice, by the number it got and by the one it wanted.
