@@ -15,7 +15,7 @@ use support::lanner::{self, Lanner, field};
 use support::restrict::Restrictions;
 use support::{alone, skip};
 
-const OUTPUT: &str = "%evt.type %fd.name %fs.path.name %fs.path.source %fs.path.target %proc.name %proc.exepath %proc.cmdline %proc.pname \
+const OUTPUT: &str = "%evt.type %fd.name %fs.path.name %fs.path.source %fs.path.target %evt.arg.linkpath %proc.name %proc.exepath %proc.cmdline %proc.pname \
                       %user.name %user.uid %container.id %container.name %container.image.repository %k8s.pod.name";
 
 /// Rules for files that begin with this.
@@ -25,6 +25,7 @@ fn rules(start: &str) -> String {
         ("Written", format!("evt.type in (open, openat, openat2) and evt.is_open_write=true and fd.num>=0 and fd.typechar='f' and fd.name startswith {start}")),
         ("Removed", format!("evt.type in (unlink, unlinkat) and evt.res=SUCCESS and fs.path.name startswith {start}")),
         ("Renamed", format!("evt.type in (rename, renameat, renameat2) and fs.path.target startswith {start}")),
+        ("Linked", "evt.type in (symlink, symlinkat) and evt.arg.target=/etc/shadow".to_owned()),
         ("Made", format!("evt.type in (mkdir, mkdirat) and evt.arg.path startswith {start}")),
     ]
     .map(|(name, condition)| rule(name, &condition))
@@ -291,10 +292,13 @@ fn names_in_a_container_that_only_the_runtimes_interface_tells_of_are_seen() {
     does("busybox mv /etc/made /etc/moved");
     does("busybox rm /etc/moved");
     does("busybox mkdir /etc/dir");
+    // In a directory that no rule names.
+    does("busybox ln -s /etc/shadow /link");
     for (rule, name, file) in [
         ("Renamed", "fs.path.target", "/etc/moved"),
         ("Removed", "fs.path.name", "/etc/moved"),
         ("Made", "fs.path.name", "/etc/dir"),
+        ("Linked", "evt.arg.linkpath", "/link"),
     ] {
         let alert = lanner.wait_for_alert(rule, is(rule, name, file));
         assert_eq!(field(&alert, "container.name"), "plain", "{alert}");

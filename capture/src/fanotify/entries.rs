@@ -140,28 +140,96 @@ fn open_by_handle(mount: &File, kind: i32, handle: &[u8]) -> Option<OwnedFd> {
     Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// What a process calls a name: by its own mounts. Of one that is gone, what whoever sees the mount calls it through which
-/// it was found.
-pub(super) fn as_seen(name: &Name, process: Option<&Path>, root: &[u8], namespaces: &[Namespace]) -> Vec<u8> {
+/// What a name is to whoever did something to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Called {
+    /// What they call it.
+    Name(Vec<u8>),
+    /// A name in an overlay that is written to this one.
+    InOverlay {
+        /// What they call it; `None` when nobody knows.
+        name: Option<Vec<u8>>,
+        /// The overlay's device, as in mountinfo.
+        device: Box<str>,
+        /// The directory within the overlay.
+        directory: Vec<u8>,
+    },
+    /// An overlay made it for itself.
+    Internal,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Called {
+    pub(super) fn name(&self) -> Option<&[u8]> {
+        match self {
+            Called::Name(name) => Some(name),
+            Called::InOverlay { name, .. } => name.as_deref(),
+            Called::Internal | Called::Unknown => None,
+        }
+    }
+}
+
+/// What a process calls a name: by its own mounts. Of one that is gone, what the container calls it whose overlay it is in,
+/// or else what whoever sees the mount calls it through which it was found. The host's namespace is the first.
+pub(super) fn as_seen(name: &Name, process: Option<&Path>, root: &[u8], namespaces: &[Namespace]) -> Called {
     let device = &*name.place.mount.device;
     let by = |mounts: &[Mount]| name_among(mounts, device, &name.inner);
-    let seen = process.and_then(|directory| {
-        // Its mountinfo is that of its root.
-        if root.is_empty() {
-            let number = number(directory)?;
-            if let Some(namespace) = namespaces.iter().find(|one| one.number == number) {
-                return by(&namespace.mounts);
-            }
-        }
-        by(&Mount::all(&fs::read(directory.join("mountinfo")).ok()?))
-    });
-    let found = || {
-        let own = namespaces
-            .iter()
-            .find(|one| one.directory.join("root") == name.place.root);
-        by(&own?.mounts)
+    let host = namespaces.first();
+    // What is written to an overlay has this path on the host. One who is on the host may have used just that.
+    let on_host = host.and_then(|host| by(&host.mounts));
+    let in_overlay = |mounts: &[Mount]| in_overlay(mounts, on_host.as_deref()?);
+    let number = process.and_then(number);
+    let is_hosts = number.is_some() && number == host.map(|host| host.number);
+    // Its mountinfo is that of its root.
+    let known = namespaces
+        .iter()
+        .find(|one| root.is_empty() && Some(one.number) == number);
+    let read = || {
+        let mountinfo = fs::read(process?.join("mountinfo")).ok()?;
+        Some(Mount::all(&mountinfo))
     };
-    seen.or_else(found).unwrap_or_else(|| name.inner.clone())
+    let read = if known.is_none() { read() } else { None };
+    let own = known.map(|one| &one.mounts).or(read.as_ref());
+    if let Some(own) = own {
+        let overlay = in_overlay(own).filter(|_| !is_hosts);
+        if let Some(called) = overlay.or_else(|| by(own).map(Called::Name)) {
+            return called;
+        }
+    }
+    let mut containers = namespaces.iter().skip(1);
+    if let Some(called) = containers.find_map(|one| in_overlay(&one.mounts).filter(|_| !is_hosts)) {
+        return called;
+    }
+    // It sees nothing of that: what others call it says nothing of what it was called here.
+    if root.is_empty() && own.is_some() && !is_hosts {
+        return Called::Unknown;
+    }
+    let found = namespaces
+        .iter()
+        .find(|one| one.directory.join("root") == name.place.root);
+    let found = found.and_then(|found| by(&found.mounts));
+    Called::Name(found.unwrap_or_else(|| name.inner.clone()))
+}
+
+/// What a path of the host's is in the overlay among these mounts that is written to there.
+fn in_overlay(mounts: &[Mount], on_host: &[u8]) -> Option<Called> {
+    mounts.iter().find_map(|mount| {
+        let [upper, work] = mount.upper.as_ref()?;
+        if below(on_host, work).is_some() {
+            return Some(Called::Internal);
+        }
+        let inner = match below(on_host, upper)? {
+            b"" => b"/",
+            inner => inner,
+        };
+        let end = inner.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+        Some(Called::InOverlay {
+            name: name_among(mounts, &mount.device, inner),
+            device: mount.device.clone(),
+            directory: inner[..end.max(1)].to_vec(),
+        })
+    })
 }
 
 #[cfg(test)]
@@ -205,13 +273,61 @@ mod tests {
             },
         };
         let namespaces = [namespace];
-        assert_eq!(as_seen(&name, Some(own), b"", &namespaces), path);
-        assert_eq!(as_seen(&name, Some(own), b"", &[]), path, "read now");
+        let called = |path: &[u8]| Called::Name(path.to_vec());
+        assert_eq!(as_seen(&name, Some(own), b"", &namespaces), called(path));
+        assert_eq!(as_seen(&name, Some(own), b"", &[]), called(path), "read now");
         assert_eq!(
             as_seen(&name, None, b"", &namespaces),
-            path,
+            called(path),
             "of one that is gone"
         );
-        assert_eq!(as_seen(&name, None, b"", &[]), name.inner);
+        assert_eq!(as_seen(&name, None, b"", &[]), called(&name.inner));
+    }
+
+    #[test]
+    fn what_an_overlay_keeps_is_called_as_in_the_overlay_and_never_as_on_the_host() {
+        let namespace = |mounts: &[u8], number| {
+            let mut namespace = Namespace::open("/proc/self".into()).unwrap();
+            namespace.number = number;
+            namespace.mounts = Mount::all(mounts);
+            namespace
+        };
+        let container = b"\
+60 1 0:50 / / rw - overlay overlay rw,lowerdir=/var/l/1/fs,upperdir=/var/l/2/fs,workdir=/var/l/2/work\n\
+61 60 254:0 /var/pods/hosts /etc/hosts rw - ext4 /dev/vda rw\n";
+        let host = namespace(b"29 1 254:0 / / rw - ext4 /dev/vda rw\n", 1);
+        let disk = host.mounts[0].clone();
+        let name = |inner: &str| Name {
+            place: Place {
+                root: "/proc/self/root".into(),
+                mount: disk.clone(),
+            },
+            inner: inner.into(),
+        };
+        let own = number(Path::new("/proc/self")).unwrap();
+        let mut namespaces = [host, namespace(container, own)];
+        let alive = Some(Path::new("/proc/self"));
+        for process in [alive, None] {
+            let seen = |inner: &str| as_seen(&name(inner), process, b"", &namespaces);
+            assert_eq!(
+                seen("/var/l/2/fs/tmp/ls"),
+                Called::InOverlay {
+                    name: Some(b"/tmp/ls".to_vec()),
+                    device: "0:50".into(),
+                    directory: b"/tmp".to_vec(),
+                }
+            );
+            assert_eq!(seen("/var/l/2/fs/a").name(), Some(&b"/a"[..]));
+            assert_eq!(seen("/var/l/2/work/work/#1"), Called::Internal);
+        }
+        let seen = |inner: &str, process| as_seen(&name(inner), process, b"", &namespaces);
+        assert_eq!(seen("/var/pods/hosts", alive).name(), Some(&b"/etc/hosts"[..]));
+        assert_eq!(seen("/home/x", alive), Called::Unknown, "not in its mounts");
+        assert_eq!(seen("/home/x", None).name(), Some(&b"/home/x"[..]));
+        // Who is on the host may have written there itself.
+        namespaces[0].number = own;
+        namespaces[1].number = 1;
+        let seen = as_seen(&name("/var/l/2/fs/tmp/ls"), alive, b"", &namespaces);
+        assert_eq!(seen.name(), Some(&b"/var/l/2/fs/tmp/ls"[..]));
     }
 }

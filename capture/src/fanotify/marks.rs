@@ -134,6 +134,13 @@ impl Marks {
         marked.get(key).cloned()
     }
 
+    /// Whether this directory of a file system, which has this device, is marked by itself.
+    pub(super) fn is_marked(&self, device: &str, directory: &[u8]) -> bool {
+        let marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut marked = marked.values();
+        marked.any(|one| *one.inner == *directory && *one.place.mount.device == *device)
+    }
+
     /// What could not be marked since this was asked last.
     pub(super) fn take_unwatched(&self) -> Unwatched {
         std::mem::take(&mut *self.unwatched.lock().unwrap_or_else(PoisonError::into_inner))

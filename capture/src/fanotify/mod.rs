@@ -49,7 +49,7 @@ use crate::plan::Plan;
 use crate::source::{Count, RunningSource, SourceQueue};
 use backlog::{Backlog, FileEvent, Kept};
 use doer::Doers;
-use entries::{Directories, Name, as_seen};
+use entries::{Called, Directories, Name, as_seen};
 use group::{Buffer, Group, Read, Taken};
 use layers::Layers;
 use marks::{Marks, Namespace};
@@ -507,22 +507,39 @@ impl Listener {
         let (own, old, new) = (name(Role::Own), name(Role::Old), name(Role::New));
         let seen = |name: &Name| as_seen(name, directory, &found.root, &self.namespaces);
         let is_directory = event.mask & FAN_ONDIR != 0;
-        if let Some(own) = &own {
+        // An overlay tells by itself of directories in it that are marked, and what it makes for itself is nobody's doing.
+        let is_told = |called: &Called| match called {
+            Called::InOverlay {
+                device, directory, ..
+            } => marks.is_marked(device, directory),
+            Called::Internal => true,
+            Called::Name(_) | Called::Unknown => false,
+        };
+        if let Some(own) = &own
+            && event.mask & (FAN_CREATE | FAN_DELETE) != 0
+            && let called = seen(own)
+            && !is_told(&called)
+        {
             if event.mask & FAN_CREATE != 0 {
                 let made = own.path().and_then(|path| self.told.made(&path, is_directory));
                 if let Some(told::Made::File { dev, ino }) = made {
+                    // The overlay's file has the number of the one it is written to.
+                    let dev = match &called {
+                        Called::InOverlay { device, .. } => device_number(device).unwrap_or(dev),
+                        _ => dev,
+                    };
                     self.opens.was_made(Key { pid, dev, ino });
                 }
                 if is_directory && let Some(parent) = event.entry(Role::Own) {
                     marks.mark_below(own, &parent.key());
                 }
                 if let Some(made) = made {
-                    self.told.was_made(&made, &seen(own), &found, now, &self.queue);
+                    self.told.was_made(&made, called.name(), &found, now, &self.queue);
                 }
             }
             if event.mask & FAN_DELETE != 0 {
                 self.told
-                    .removed(&seen(own), is_directory, &found, now, &self.queue);
+                    .removed(called.name(), is_directory, &found, now, &self.queue);
             }
         }
         let mut renamed = old.zip(new);
@@ -541,8 +558,12 @@ impl Listener {
             if is_directory {
                 marks.renamed(&old, &new);
             }
-            self.told
-                .renamed(&seen(&old), &seen(&new), &found, now, &self.queue);
+            let (old, new) = (seen(&old), seen(&new));
+            let is_internal = [&old, &new].contains(&&Called::Internal);
+            if !is_internal && !(is_told(&old) && is_told(&new)) {
+                self.told
+                    .renamed(old.name(), new.name(), &found, now, &self.queue);
+            }
         }
     }
 
@@ -597,6 +618,12 @@ impl Listener {
         }
         true
     }
+}
+
+/// The number of a device that mountinfo has as `major:minor`.
+fn device_number(device: &str) -> Option<u64> {
+    let (major, minor) = device.split_once(':')?;
+    Some(nix::sys::stat::makedev(major.parse().ok()?, minor.parse().ok()?))
 }
 
 #[cfg(test)]

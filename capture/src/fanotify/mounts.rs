@@ -16,6 +16,9 @@ pub(super) struct Mount {
     pub(super) point: Box<[u8]>,
     /// The kind of the file system.
     pub(super) kind: Box<str>,
+    /// Of an overlay that can be written to: the directory that what is written goes to, and the one it makes things ready
+    /// in, as whoever mounted it called them.
+    pub(super) upper: Option<[Box<[u8]>; 2]>,
 }
 
 /// Whether the files of a file system are watched.
@@ -83,13 +86,22 @@ impl Mount {
         let number = std::str::from_utf8(left.next()?).ok()?.parse().ok()?;
         let mut left = left.skip(1);
         let (device, root, point) = (left.next()?, left.next()?, left.next()?);
-        let kind = line[end + 3..].split(|byte| *byte == b' ').next()?;
+        let mut behind = line[end + 3..].split(|byte| *byte == b' ');
+        let kind = behind.next()?;
+        let options = behind.nth(1).filter(|_| kind == b"overlay");
+        let option = |name: &[u8]| {
+            let mut options = options?.split(|byte| *byte == b',');
+            let value = options.find_map(|one| one.strip_prefix(name))?;
+            Some(unescape(value).into())
+        };
+        let upper = option(b"upperdir=").zip(option(b"workdir="));
         Some(Mount {
             number,
             device: std::str::from_utf8(device).ok()?.into(),
             root: unescape(root).into(),
             point: unescape(point).into(),
             kind: std::str::from_utf8(kind).ok()?.into(),
+            upper: upper.map(|(upper, work)| [upper, work]),
         })
     }
 
@@ -197,6 +209,20 @@ no mount\n";
             (&*mounts[3].root, &*mounts[3].point),
             (&b"/srv/a b"[..], &b"/mnt/x\\y"[..])
         );
+    }
+
+    #[test]
+    fn an_overlay_says_where_it_is_written_to() {
+        let line = |options: &str| {
+            let line = format!("75 72 0:43 / /mnt/m rw - overlay o rw,{options}\n");
+            Mount::all(line.as_bytes()).remove(0).upper
+        };
+        assert_eq!(
+            line("lowerdir=/etc,upperdir=/a\\040b/fs,workdir=/a\\040b/work,uuid=on"),
+            Some([b"/a b/fs"[..].into(), b"/a b/work"[..].into()])
+        );
+        assert_eq!(line("lowerdir=/etc:/usr"), None);
+        assert!(mounts().iter().all(|mount| mount.upper.is_none()));
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Told {
             return;
         }
         let mut draft = draft(call, &opened.found, opened.time);
-        draft = path(draft, call, "name", &opened.path);
+        draft = path(draft, call, "name", Some(&opened.path));
         if let Some(number) = opened.number {
             draft = draft.number(0, number.into());
         }
@@ -136,7 +136,14 @@ impl Told {
     }
 
     /// Something was made. Of a file its open tells.
-    pub(super) fn was_made(&self, made: &Made, name: &[u8], found: &Found, time: u64, queue: &SourceQueue) {
+    pub(super) fn was_made(
+        &self,
+        made: &Made,
+        name: Option<&[u8]>,
+        found: &Found,
+        time: u64,
+        queue: &SourceQueue,
+    ) {
         let wanted = &self.wanted;
         let (call, param) = match made {
             Made::Directory => (wanted.mkdir, "path"),
@@ -155,7 +162,7 @@ impl Told {
     /// A name was removed.
     pub(super) fn removed(
         &self,
-        name: &[u8],
+        name: Option<&[u8]>,
         is_directory: bool,
         found: &Found,
         time: u64,
@@ -175,7 +182,14 @@ impl Told {
     }
 
     /// Something has another name.
-    pub(super) fn renamed(&self, old: &[u8], new: &[u8], found: &Found, time: u64, queue: &SourceQueue) {
+    pub(super) fn renamed(
+        &self,
+        old: Option<&[u8]>,
+        new: Option<&[u8]>,
+        found: &Found,
+        time: u64,
+        queue: &SourceQueue,
+    ) {
         let Some(call) = self.wanted.rename else { return };
         let draft = path(draft(call, found, time), call, "oldpath", old);
         queue.send(path(draft, call, "newpath", new).finish());
@@ -186,9 +200,10 @@ fn draft(call: Event, found: &Found, time: u64) -> Draft {
     Draft::new(call, Source::Fanotify.stream(), FLAG_SUCCEEDED, time, &found.doer)
 }
 
-fn path(draft: Draft, call: Event, param: &str, path: &[u8]) -> Draft {
-    match call.row().param(param) {
-        Some(index) => draft.path(index, path),
+/// Adds a path; where nobody knows it, the event has none.
+fn path(draft: Draft, call: Event, param: &str, path: Option<&[u8]>) -> Draft {
+    match call.row().param(param).zip(path) {
+        Some((index, path)) => draft.path(index, path),
         None => draft,
     }
 }
