@@ -560,7 +560,7 @@ impl Listener {
             }
             let (old, new) = (seen(&old), seen(&new));
             let is_internal = [&old, &new].contains(&&Called::Internal);
-            if !is_internal && !(is_told(&old) && is_told(&new)) {
+            if !(is_internal || is_told(&old) && is_told(&new)) {
                 self.told
                     .renamed(old.name(), new.name(), &found, now, &self.queue);
             }
