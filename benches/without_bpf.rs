@@ -8,6 +8,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a bench fails by panicking
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::IoSlice;
 use std::net::{SocketAddr, UdpSocket};
@@ -21,8 +22,8 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use xtask::observer::Observer;
 use xtask::workload::Workload;
 
-/// Files that are opened in turn.
-const FILES: usize = 1000;
+/// Files that are opened in turn, more than a fanotify group keeps: of one that waits there nothing more is told.
+const FILES: usize = 20_000;
 /// Opens in one go: a third of what a fanotify group keeps.
 const BURST: u32 = 5_000;
 const BURSTS: u32 = 10;
@@ -36,6 +37,7 @@ const RATES: [f64; 2] = [2_500.0, 640_000.0];
 struct Files {
     folder: tempfile::TempDir,
     paths: Vec<PathBuf>,
+    next: Cell<usize>,
 }
 
 impl Files {
@@ -45,11 +47,17 @@ impl Files {
         for path in &paths {
             std::fs::write(path, "x").unwrap();
         }
-        Files { folder, paths }
+        Files {
+            folder,
+            paths,
+            next: Cell::new(0),
+        }
     }
 
     fn open(&self, count: u32) {
-        for path in self.paths.iter().cycle().take(count as usize) {
+        let count = count as usize;
+        let next = self.next.replace((self.next.get() + count) % FILES);
+        for path in self.paths.iter().cycle().skip(next).take(count) {
             drop(File::open(path).unwrap());
         }
     }
@@ -233,6 +241,16 @@ fn median(values: &[f64]) -> f64 {
     values[values.len() / 2]
 }
 
+/// What a workload gives while somebody watches, and the processor time that one has for each of `count`, nanoseconds.
+fn watched(observer: &Observer, count: u32, workload: impl FnOnce() -> f64) -> [f64; 2] {
+    let before = observer.cpu().unwrap();
+    let result = workload();
+    // It catches up.
+    std::thread::sleep(Duration::from_millis(300));
+    let used = observer.cpu().unwrap() - before;
+    [result, used.as_nanos() as f64 / f64::from(count)]
+}
+
 /// What Lanner says at its end that it lost of what these sources told.
 fn lost(said: &str) -> Vec<String> {
     let is_loss = |line: &&str| line.contains(", overflow: ") || line.contains(", queue_full: ");
@@ -245,33 +263,44 @@ fn lost(said: &str) -> Vec<String> {
 /// Bare, tier none and tier sys_exit, `rounds` times: opens and execs.
 fn tiers(files: &Files, rounds: usize) {
     const TIERS: [&str; 2] = ["none", "sys_exit"];
-    let measure = || [files.opens(), execs()];
     let mut bare = [const { Vec::new() }; 2];
-    let mut added = [const { [const { Vec::new() }; 2] }; 2];
+    // By tier and workload: what is added, and what the agent needs.
+    let mut seen = [const { [const { [const { Vec::new() }; 2] }; 2] }; 2];
     let mut losses = Vec::new();
     for round in 1..=rounds {
         eprintln!("round {round} of {rounds}");
-        let mut before = measure();
-        for (tier, added) in TIERS.into_iter().zip(&mut added) {
+        let mut before = [files.opens(), execs()];
+        for (tier, seen) in TIERS.into_iter().zip(&mut seen) {
             let observer = observe(tier, None);
-            let watched = measure();
+            let measured = [
+                watched(&observer, BURST * (BURSTS + 1), || files.opens()),
+                watched(&observer, EXECS + EXECS / 20, execs),
+            ];
             losses.extend(lost(&observer.stop().unwrap()));
-            let after = measure();
+            let after = [files.opens(), execs()];
             for index in 0..2 {
                 let mean = f64::midpoint(before[index], after[index]);
                 bare[index].push(mean);
-                added[index].push(watched[index] - mean);
+                seen[index][0].push(measured[index][0] - mean);
+                seen[index][1].push(measured[index][1]);
             }
             before = after;
         }
     }
-    println!("\nNanoseconds per iteration, medians of {rounds} rounds:\n");
-    println!("| workload | bare | tier none adds | tier sys_exit adds |\n|---|---|---|---|");
+    println!("\nNanoseconds per iteration, medians of {rounds} rounds, and of the agent's processor time:\n");
+    println!(
+        "| workload | bare | tier none adds | tier sys_exit adds | agent, tier none | agent, tier sys_exit |"
+    );
+    println!("|---|---|---|---|---|---|");
     for (index, name) in ["open+close", "fork+exec"].into_iter().enumerate() {
-        let [none, sys_exit] = [median(&added[0][index]), median(&added[1][index])];
+        let [added, agent] = [0, 1].map(|what| [0, 1].map(|tier: usize| median(&seen[tier][index][what])));
         println!(
-            "| {name} | {:.0} | {none:.0} | {sys_exit:.0} |",
-            median(&bare[index])
+            "| {name} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} |",
+            median(&bare[index]),
+            added[0],
+            added[1],
+            agent[0],
+            agent[1]
         );
     }
     if !losses.is_empty() {
@@ -284,27 +313,35 @@ fn notified(rounds: usize) {
     let keeper = Keeper::start();
     let mut bare = Vec::new();
     let mut added = [const { Vec::new() }; 2];
+    let mut used = Vec::new();
     for _ in 0..rounds {
         let mut before = connects(None);
         for (with_agent, added) in [false, true].into_iter().zip(&mut added) {
-            let agent = with_agent.then(|| observe("none", Some(&keeper)));
-            let watched = connects(Some(&keeper));
-            if let Some(agent) = agent {
-                let said = agent.stop().unwrap();
-                let told = said.lines().any(|line| line.contains("seccomp, delivered: "));
-                assert!(told, "the agent was told of nothing:\n{said}");
-            }
+            let result = match with_agent {
+                false => connects(Some(&keeper)),
+                true => {
+                    let agent = observe("none", Some(&keeper));
+                    let count = CONNECTS + CONNECTS / 20;
+                    let [result, cpu] = watched(&agent, count, || connects(Some(&keeper)));
+                    used.push(cpu);
+                    let said = agent.stop().unwrap();
+                    let told = said.lines().any(|line| line.contains("seccomp, delivered: "));
+                    assert!(told, "the agent was told of nothing:\n{said}");
+                    result
+                }
+            };
             let after = connects(None);
-            bare.push(f64::midpoint(before, after));
-            added.push(watched - f64::midpoint(before, after));
+            let mean = f64::midpoint(before, after);
+            bare.push(mean);
+            added.push(result - mean);
             before = after;
         }
     }
-    println!(
-        "\n| notified connect | bare | the keeper's answer adds | the agent's adds |\n|---|---|---|---|"
-    );
+    println!("\n| notified connect | bare | the keeper's answer adds | the agent's adds | agent |");
+    println!("|---|---|---|---|---|");
     let [keeper, agent] = [median(&added[0]), median(&added[1])];
-    println!("| UDP | {:.0} | {keeper:.0} | {agent:.0} |", median(&bare));
+    let (bare, used) = (median(&bare), median(&used));
+    println!("| UDP | {bare:.0} | {keeper:.0} | {agent:.0} | {used:.0} |");
 }
 
 /// The highest rate of opens that tier none has been seen to sustain, to an eighth.
