@@ -340,8 +340,16 @@ fn a_process_is_what_proc_says() {
 }
 
 fn times(fields: &Value, pid: u32, changed: i64) {
-    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap();
-    let uptime = fs::read_to_string("/proc/uptime").unwrap();
+    let clock = || i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap();
+    // Both of one moment: a busy machine may run something else between them.
+    let (now, uptime) = loop {
+        let before = clock();
+        let uptime = fs::read_to_string("/proc/uptime").unwrap();
+        let now = clock();
+        if now - before < 50_000_000 {
+            break (now, uptime);
+        }
+    };
     let uptime: f64 = uptime.split_whitespace().next().unwrap().parse().unwrap();
     let started = |pid: u32| now - (uptime * 1e9) as i64 + stat(pid, 22) * 10_000_000;
     let near = |one: i64, other: i64, what: &str| {
