@@ -167,6 +167,14 @@ fn a_program_mounted_over_another_has_its_own_inode() {
     scene.end();
 }
 
+/// False where the root is not mounted on another, as in a guest without a disk: it can't be exchanged.
+fn root_is_mounted() -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    // The number of the mount, of what it is mounted on, the device, what of it, and where.
+    mounts.any(|mount| mount[4] == "/" && mount[0] != mount[1])
+}
+
 /// Names are those the process sees, from the root it has.
 #[test]
 fn descriptors_inside_a_changed_root_are_named_from_it() {
@@ -181,6 +189,7 @@ fn descriptors_inside_a_changed_root_are_named_from_it() {
     let (root, old) = (scene.path("root"), scene.path("root/old"));
     std::fs::create_dir_all(&old).unwrap();
     std::fs::write(format!("{root}/secret"), "").unwrap();
+    let exchanges = root_is_mounted();
     scene.act(|| {
         apart();
         mount(&root, &root);
@@ -191,6 +200,9 @@ fn descriptors_inside_a_changed_root_are_named_from_it() {
             let fd = open("secret", libc::O_WRONLY);
             made(libc::SYS_write, &[fd, at(b"x"), 1]);
         });
+        if !exchanges {
+            return vec![];
+        }
         crate::scene::child(|| {
             crate::scene::call_oneself(c"ev-roots-pivot");
             let (new, old) = (c(&root), c(&old));
@@ -207,8 +219,12 @@ fn descriptors_inside_a_changed_root_are_named_from_it() {
     });
     scene.says("Used", "openat|/secret|/");
     scene.says("Used", "write|/secret|/");
-    scene.says("Used", "openat|/secret|/old/");
-    scene.says("Used", "write|/secret|/old/");
-    scene.says("Used", &format!("openat|/old{root}/secret|/old/"));
+    if exchanges {
+        scene.says("Used", "openat|/secret|/old/");
+        scene.says("Used", "write|/secret|/old/");
+        scene.says("Used", &format!("openat|/old{root}/secret|/old/"));
+    } else {
+        crate::support::skip("pivot_root: the root of this machine can't be exchanged");
+    }
     scene.end();
 }
