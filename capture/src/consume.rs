@@ -35,6 +35,7 @@ use crate::descriptor;
 use crate::error::CaptureError;
 use crate::feed::Feed;
 use crate::from_proc::{self, Found};
+use crate::history::Within;
 use crate::last_peer::LastPeers;
 use crate::losses::{LossWatch, Losses};
 use crate::magic_link;
@@ -488,6 +489,9 @@ struct State {
     users: Users,
     names: Arc<AddressNames>,
     earlier: Option<Earlier>,
+    /// The process of the event that is shown as it was then, where that is not what it is, and what else it may have been.
+    was: Option<Process>,
+    otherwise: Vec<Process>,
 }
 
 impl System for State {
@@ -509,6 +513,9 @@ impl System for State {
     fn earlier(&self) -> Option<Earlier> {
         self.earlier
     }
+    fn otherwise(&self) -> &[Process] {
+        &self.otherwise
+    }
     fn descriptor_now(&self, pid: u32, number: u32, look: &mut dyn FnMut(&Descriptor<'_>)) {
         self.processes.procfs.descriptor(self.known(pid), number, look);
     }
@@ -518,6 +525,37 @@ impl System for State {
 }
 
 impl State {
+    /// Finds out what the process of a source's event was, between `since` and the time of its record; false when nobody can
+    /// know. `ids` are those that the source found, and become those of then where it looked at them later.
+    fn look_back(&mut self, since: u64, header: &Header, ids: &mut (u32, u32)) -> bool {
+        self.was = None;
+        self.otherwise.clear();
+        let is_looked_at_later = header.stream == Source::Fanotify.stream();
+        // A waiting caller does not change, and what the connector tells of is the change itself.
+        if !is_looked_at_later || !self.processes.has_history() {
+            return true;
+        }
+        match self.processes.within(header.pid, since, header.time) {
+            Within::AsNow => {
+                if let Some(process) = self.processes.get(header.pid) {
+                    *ids = (process.uid, process.gid);
+                }
+                true
+            }
+            Within::OneOf(mut processes) => {
+                let last = processes.remove(0);
+                *ids = (last.uid, last.gid);
+                self.was = Some(last);
+                self.otherwise = processes;
+                true
+            }
+            Within::Untold => {
+                *ids = (u32::MAX, u32::MAX);
+                false
+            }
+        }
+    }
+
     /// A process and its start, 0 when that is not known: its id may be another's by now.
     fn known(&self, pid: u32) -> (u32, u64) {
         (
@@ -539,6 +577,8 @@ pub(crate) struct Consumer {
     paths: PathParams,
     peers: LastPeers,
     requests: Requests,
+    /// Since when the event of the record may have been, in nanoseconds since boot.
+    since: u64,
     /// How the operation of io_uring ended that is being shown.
     end: Option<End>,
     arena: Vec<u8>,
@@ -580,6 +620,8 @@ impl Consumer {
                 users: Users::read("/etc".as_ref(), outside.clone()),
                 names: Arc::default(),
                 earlier: None,
+                was: None,
+                otherwise: Vec::new(),
             },
             host_names,
             owners: Owners::new(cgroups, containers, outside.clone()),
@@ -588,6 +630,7 @@ impl Consumer {
             paths: PathParams::new(),
             peers: LastPeers::new(),
             requests: Requests::default(),
+            since: 0,
             end: None,
             arena: Vec::with_capacity(16 << 10),
             outside,
@@ -670,6 +713,13 @@ impl Consumer {
             return;
         };
         self.sequences.see(header.cpu, header.stream, header.sequence);
+        self.since = header.time;
+        if header.stream >= FIRST_SOURCE {
+            self.since = header.take_since();
+            if header.stream == Source::Connector.stream() {
+                self.state.processes.keep_history();
+            }
+        }
         let told = header;
         if self.without_types || header.stream >= FIRST_SOURCE && header.cgroup == 0 {
             self.complete(&mut header);
@@ -716,10 +766,12 @@ impl Consumer {
             }
             Event::TaskRename => {
                 if let Some(comm) = wire.param(param!(TaskRename, "comm")) {
+                    self.state.processes.before_change(header.pid, header.time);
                     self.state.processes.rename(header.pid, comm.bytes);
                 }
             }
             Event::TaskChanged => {
+                self.state.processes.before_change(header.pid, header.time);
                 let state = wire.param(param!(TaskChanged, "state"));
                 if let Some(state) = state.and_then(|state| TaskState::read(state.bytes)) {
                     self.state.processes.follow(&header, &state);
@@ -1145,6 +1197,14 @@ impl Consumer {
         if !self.window.has(header.time) {
             return;
         }
+        let mut ids = (header.uid, header.gid);
+        let process = if header.stream >= FIRST_SOURCE {
+            let is_told = self.state.look_back(self.since, header, &mut ids);
+            let now = || self.state.processes.get(header.pid);
+            self.state.was.as_ref().or_else(now).filter(|_| is_told)
+        } else {
+            process
+        };
         self.number += 1;
         let time = self.state.processes.boot().wrapping_add(header.time);
         on_event(&EventView {
@@ -1155,8 +1215,8 @@ impl Consumer {
             cpu: header.cpu,
             tid: header.tid,
             pid: header.pid,
-            uid: header.uid,
-            gid: header.gid,
+            uid: ids.0,
+            gid: ids.1,
             wire,
             implied_result,
             outcome: Outcome::of(header.flags),
@@ -1168,6 +1228,7 @@ impl Consumer {
             owner,
             system: &self.state,
         });
+        self.state.otherwise.clear();
         self.state.earlier = Some(Earlier::and(self.state.earlier, time));
     }
 

@@ -1,7 +1,7 @@
 //! Records of sources that are no BPF programs: written as those write them, so that one consumer reads both.
 
 use lanner_schema::event::{Event, Origin, ParamType};
-use lanner_schema::record::{HEADER_LEN, Header, TRUNCATED, TaskState};
+use lanner_schema::record::{AGE_STEP, HEADER_LEN, Header, TRUNCATED, TaskState};
 use smallvec::SmallVec;
 
 /// Who did it, as far as a source knows.
@@ -17,9 +17,16 @@ pub(crate) struct Doer {
     pub(crate) uid: u32,
     /// Effective group id.
     pub(crate) gid: u32,
+    /// How long before the time of its record it may have been, in steps of [`AGE_STEP`].
+    pub(crate) age: u16,
 }
 
 impl Doer {
+    /// The steps from `since` to now, and what was begun of another.
+    pub(crate) fn age(since: u64, now: u64) -> u16 {
+        u16::try_from(now.saturating_sub(since) / AGE_STEP + 1).unwrap_or(u16::MAX)
+    }
+
     /// A thread of which nothing was asked.
     pub(crate) fn known(pid: u32, tid: u32) -> Doer {
         Doer {
@@ -28,6 +35,7 @@ impl Doer {
             cgroup: 0,
             uid: 0,
             gid: 0,
+            age: 0,
         }
     }
 }
@@ -62,6 +70,7 @@ impl Draft {
                 cgroup: doer.cgroup,
                 uid: doer.uid,
                 gid: doer.gid,
+                image: doer.age,
                 ..Header::default()
             },
             values: SmallVec::from_elem((0, 0, false), count),
@@ -172,6 +181,7 @@ mod tests {
         cgroup: 9,
         uid: 10,
         gid: 11,
+        age: 0,
     };
 
     #[test]

@@ -18,7 +18,7 @@ use crate::fanotify;
 use crate::notify;
 use crate::outside;
 use crate::plan::Plan;
-use crate::source::{Count, RunningSource, SourceCounts, SourceQueue};
+use crate::source::{Count, Heard, RunningSource, SourceCounts, SourceQueue};
 use crate::stats::{SourceStats, Stats};
 use crate::tier::Tier;
 
@@ -27,8 +27,12 @@ const QUEUE: usize = 16_384;
 /// How long a record is held back, so that an older one of another source is shown before it: each reads /proc about the
 /// same processes, and none is always the faster. In nanoseconds.
 const HOLD: u64 = 10_000_000;
+/// How long the source that tells of processes is waited for, in nanoseconds.
+const UNHEARD: u64 = 1_000_000_000;
 /// Records that are held back at most; more are shown in the order in which they came.
 const HELD: usize = 4 * QUEUE;
+/// The shortest time after which it is looked again whether something may be shown.
+const LISTEN: Duration = Duration::from_micros(200);
 /// How long records gather before they are looked at.
 const NAP: Duration = Duration::from_millis(3);
 
@@ -174,6 +178,8 @@ pub(crate) struct Sources {
     held: BinaryHeap<Held>,
     /// For how long, in nanoseconds.
     hold: u64,
+    /// How far the source is heard that tells of processes: what happened after that is not shown yet.
+    heard: Option<Arc<Heard>>,
     /// How many records were taken over.
     taken: u64,
     /// How many of each stream were shown.
@@ -226,6 +232,7 @@ impl Sources {
             let counts = (queue.source(), Arc::clone(queue.counts()));
             match start(source, queue, plan, containers) {
                 Ok(running) => {
+                    sources.heard = sources.heard.take().or_else(|| running.heard());
                     sources.running.push(running);
                     sources.counts.push(counts);
                 }
@@ -260,6 +267,7 @@ impl Sources {
             counts: Vec::new(),
             held: BinaryHeap::new(),
             hold: HOLD,
+            heard: None,
             taken: 0,
             shown: [0; STREAMS.len()],
         }
@@ -273,9 +281,26 @@ impl Sources {
 
     /// Shows the records that are old enough, oldest first. True when nothing else has come that should have been.
     pub(crate) fn consume(&mut self, show: &mut dyn FnMut(&[u8])) -> bool {
+        let due = self.due();
         let drained = self.take();
-        self.show_until(outside::now().saturating_sub(self.hold), show);
+        self.show_until(due, show);
         drained
+    }
+
+    /// Until when records are old enough. Asked before they are taken over: what has been handed over by then is among them.
+    fn due(&self) -> u64 {
+        let now = outside::now();
+        let due = now.saturating_sub(self.hold);
+        match &self.heard {
+            Some(heard) => {
+                let until = heard.until();
+                if self.held.peek().is_some_and(|next| next.order.0 > until) {
+                    heard.ask();
+                }
+                due.min(until).max(now.saturating_sub(UNHEARD))
+            }
+            None => due,
+        }
     }
 
     /// Shows the records there are, after the sources have stopped.
@@ -348,7 +373,9 @@ impl Sources {
     pub(crate) fn wait(&mut self, limit: Duration) {
         if let Some(next) = self.held.peek() {
             let due = (next.order.0 + self.hold).saturating_sub(outside::now());
-            std::thread::sleep(Duration::from_nanos(due).min(NAP).min(limit));
+            // What is due by its time waits for its source to be heard.
+            let due = Duration::from_nanos(due).max(LISTEN);
+            std::thread::sleep(due.min(NAP).min(limit));
             return;
         }
         let deadline = Instant::now() + limit;

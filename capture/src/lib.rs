@@ -21,6 +21,7 @@ mod exe_file;
 mod fanotify;
 mod feed;
 mod from_proc;
+mod history;
 mod host;
 mod id_map;
 mod io_uring;

@@ -16,6 +16,7 @@ use lanner_schema::record::{Header, TaskState, Wire};
 use memchr::memchr;
 
 use crate::decode::{Start, push_components, push_names, push_relative};
+use crate::history::{History, Since, Within};
 use crate::id_map::IdMap;
 use crate::lineage::Lineage;
 use crate::magic_link;
@@ -60,6 +61,10 @@ pub(crate) struct ProcessTable {
     doubts: u32,
     /// When it had to last, in event time: a record from before may be followed by one that was lost.
     doubted_at: u64,
+    /// What processes were, where sources tell of what they did a little later; `None` elsewhere.
+    history: Option<History>,
+    /// When news of processes were lost last, in event time.
+    missed_at: u64,
     /// Nobody tells of execs and ends: what is known of a process is compared with /proc at each of its events.
     pub(crate) unheard: bool,
     /// The process and the time of the last event at which it was.
@@ -81,6 +86,8 @@ struct Known {
     image: u16,
     /// The time of its latest event.
     seen: u64,
+    /// Since when it is what it is.
+    since: Since,
     /// How many doubts it is free of.
     sure: u32,
 }
@@ -135,6 +142,8 @@ impl ProcessTable {
             now: 0,
             doubts: 0,
             doubted_at: 0,
+            history: None,
+            missed_at: 0,
             unheard: false,
             compared: (0, 0),
             moved: None,
@@ -149,7 +158,9 @@ impl ProcessTable {
         let (processes, left_out) = self.procfs.processes(self.limit);
         self.counts.evicted += left_out as u64;
         for process in processes {
+            let pid = process.pid;
             self.insert(process, 0);
+            self.set_since(pid, Since::EVER);
         }
         // Now that all of them have numbers.
         let numbers: IdMap<u32, u64> = self
@@ -198,6 +209,44 @@ impl ProcessTable {
         self.known.get_mut(&pid).map(|known| &mut known.process)
     }
 
+    /// Keeps what processes were from here on.
+    pub(crate) fn keep_history(&mut self) {
+        self.history.get_or_insert_default();
+    }
+
+    /// True where it is kept.
+    pub(crate) fn has_history(&self) -> bool {
+        self.history.is_some()
+    }
+
+    /// Keeps what a process was before what happens to it at `time`.
+    pub(crate) fn before_change(&mut self, pid: u32, time: u64) {
+        if let Some(history) = &mut self.history
+            && let Some(known) = self.known.get_mut(&pid)
+        {
+            history.keep(known.process.clone(), known.since, time);
+            known.since = Since::change(time);
+        }
+    }
+
+    fn set_since(&mut self, pid: u32, since: Since) {
+        if let Some(known) = self.known.get_mut(&pid) {
+            known.since = since;
+        }
+    }
+
+    /// What a process was between two times, in nanoseconds since boot, where that is kept.
+    pub(crate) fn within(&self, pid: u32, from: u64, to: u64) -> Within {
+        match (&self.history, self.known.get(&pid)) {
+            (None, _) => Within::AsNow,
+            _ if self.missed_at >= from && self.missed_at > 0 => Within::Untold,
+            (Some(history), known) => {
+                let now = known.map(|known| (&known.process, known.since));
+                history.within(pid, now, from, to)
+            }
+        }
+    }
+
     /// A process that went to another cgroup, and where it was: to be asked for after every record.
     pub(crate) fn take_moved(&mut self) -> Option<(u32, u64)> {
         self.moved.take()
@@ -227,6 +276,7 @@ impl ProcessTable {
         let known = Known {
             image,
             seen: self.now,
+            since: Since::change(self.now),
             sure: self.doubts,
             process,
         };
@@ -249,6 +299,7 @@ impl ProcessTable {
     /// with /proc now. `now` is in nanoseconds since boot.
     pub(crate) fn resync(&mut self, now: u64) {
         self.now = self.now.max(now);
+        self.missed_at = self.now;
         let running = self.procfs.pids();
         if running.is_empty() {
             return;
@@ -559,7 +610,12 @@ impl ProcessTable {
             child.image = Arc::new(child.image.renamed(comm));
         }
         let image = u16::try_from(number(param!(TaskFork, "child_image"))).unwrap_or(0);
+        // Another may have had its id.
+        let is_first = !self.known.contains_key(&pid);
+        self.before_change(pid, header.time);
         self.insert(child, image);
+        let time = header.time;
+        self.set_since(pid, Since { time, is_first });
         let sure = self.sure_at(header.time, sure.unwrap_or(self.doubts));
         if let Some(known) = self.known.get_mut(&pid) {
             known.sure = sure;
@@ -762,7 +818,9 @@ impl ProcessTable {
         if was_in != 0 && was_in != header.cgroup {
             self.moved = Some((header.pid, was_in));
         }
+        self.before_change(header.pid, header.time);
         self.insert(process, header.image);
+        self.set_since(header.pid, Since::change(header.time));
         let sure = self.sure_at(header.time, self.doubts);
         if let Some(known) = self.known.get_mut(&header.pid) {
             known.sure = sure;
@@ -800,6 +858,8 @@ impl ProcessTable {
 
     /// A process is no longer found by its id, only by those it started.
     fn forget(&mut self, pid: u32) {
+        // Events of it may come later still.
+        self.before_change(pid, self.now);
         if let Some(known) = self.known.remove(&pid) {
             self.lineage.keep(known.process);
         }

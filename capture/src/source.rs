@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lanner_schema::event::{EVENT_COUNT, EVENTS, Event};
 use lanner_schema::tier::Source;
+use nix::sys::eventfd::EventFd;
 
 use crate::error::CaptureError;
 use crate::plan::Plan;
@@ -134,8 +135,46 @@ impl SourceQueue {
     }
 }
 
+/// How far a source has told everything, and a way to have it look again.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    /// Whatever happened before this, in nanoseconds since boot, has been handed over.
+    until: AtomicU64,
+    wake: Arc<EventFd>,
+}
+
+impl Heard {
+    pub(crate) fn new(wake: Arc<EventFd>) -> Heard {
+        Heard {
+            until: AtomicU64::new(0),
+            wake,
+        }
+    }
+
+    /// The source's queue in the kernel was empty at that time, and all that was in it is handed over.
+    pub(crate) fn everything_until(&self, time: u64) {
+        self.until.store(time, Ordering::Release);
+    }
+
+    /// See [`Heard::everything_until`].
+    pub(crate) fn until(&self) -> u64 {
+        self.until.load(Ordering::Acquire)
+    }
+
+    /// Has the source look, though nothing has come.
+    pub(crate) fn ask(&self) {
+        // It is full when the thread has not been woken yet.
+        let _ = self.wake.write(1);
+    }
+}
+
 /// A source at work.
 pub(crate) trait RunningSource: std::fmt::Debug + Send {
+    /// How far it is heard, of a source that tells of processes: what others tell is shown after that.
+    fn heard(&self) -> Option<Arc<Heard>> {
+        None
+    }
+
     /// Watches for what `plan` says from here on.
     ///
     /// # Errors

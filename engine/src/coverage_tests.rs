@@ -283,7 +283,13 @@ fn a_claimed_name_is_partial_and_exact_where_the_file_is_reached() {
     assert_eq!(claimed.missing(), None, "it is there");
     assert_eq!(covered(condition, "x", Tier::Trampoline), claimed);
     let without_bpf = covered(condition, "x", Tier::None);
-    assert_eq!(without_bpf.reasons, [event("open", Why::SeenByFanotify)]);
+    assert_eq!(
+        without_bpf.reasons,
+        [
+            event("open", Why::SeenByFanotify),
+            field("fd.name", Place::Condition, Why::NameLater)
+        ]
+    );
 }
 
 #[test]

@@ -406,6 +406,26 @@ fn in_order(first: &[u32], second: &[u32], ranks: &[u32], found: &mut dyn FnMut(
 /// What an alert about a call of which only the beginning was seen says: a field, and the end of its text.
 const ATTEMPTED: (&str, &str) = ("lanner.attempted", " lanner_attempted=true");
 
+/// The names of what the process of an event may have been, where it may have been several.
+fn names_of_processes(event: &EventView<'_>) -> Option<String> {
+    let mut others = event.by_what_it_may_have_been().peekable();
+    others.peek()?;
+    let mut names: Vec<String> = Vec::new();
+    for view in std::iter::once(*event).chain(others) {
+        let name = match view.process.map_or(&[][..], |process| &process.image.comm) {
+            b"" => "<NA>".into(),
+            name => String::from_utf8_lossy(name).into_owned(),
+        };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Some(names.join("|"))
+}
+
+/// What an alert says whose process may have been one of several: their names, each once, the last first.
+const PROCESSES: (&str, &str) = ("lanner.processes", " lanner_processes=");
+
 fn make(rule: &Rule, event: &EventView<'_>) -> Alert {
     let mut message = String::new();
     let mut fields = Vec::new();
@@ -426,6 +446,14 @@ fn make(rule: &Rule, event: &EventView<'_>) -> Alert {
         message.push_str(text);
         if !fields.iter().any(|(field, _)| **field == *name) {
             fields.push((name.into(), FieldValue::Bool(true)));
+        }
+    }
+    if let Some(names) = names_of_processes(event) {
+        let (name, text) = PROCESSES;
+        message.push_str(text);
+        message.push_str(&names);
+        if !fields.iter().any(|(field, _)| **field == *name) {
+            fields.push((name.into(), FieldValue::Text(names)));
         }
     }
     Alert {

@@ -22,6 +22,8 @@ pub(crate) struct Machine {
     users: HashMap<u32, User>,
     names: AddressNames,
     pub(crate) earlier: Option<Earlier>,
+    /// What the process may have been instead.
+    pub(crate) otherwise: Vec<Process>,
 }
 
 impl System for Machine {
@@ -39,6 +41,9 @@ impl System for Machine {
     }
     fn earlier(&self) -> Option<Earlier> {
         self.earlier
+    }
+    fn otherwise(&self) -> &[Process] {
+        &self.otherwise
     }
 }
 
@@ -99,6 +104,7 @@ impl Machine {
             users: [(0, user("root", "/root")), (1000, user("ann", "/home/ann"))].into(),
             names,
             earlier: None,
+            otherwise: Vec::new(),
         }
     }
 

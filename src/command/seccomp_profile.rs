@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use lanner_engine::{Rule, Ruleset};
+use lanner_engine::{Rule, Ruleset, nearest};
 use lanner_schema::event::{Event, EventSet};
+use lanner_schema::flags::CAPABILITIES as CAPABILITIES_OF_LINUX;
 use lanner_schema::seccomp::{self, Notifying, Policy};
 use lanner_schema::tier::{Quality, Tier, Why};
 use serde_json::{Map, Value, json};
@@ -76,14 +77,17 @@ enum Format {
 }
 
 /// A capability's name as the runtimes write it, of one that may lack `CAP_`.
-fn capability(text: &str) -> Result<String, &'static str> {
+fn capability(text: &str) -> Result<String, String> {
     let name = text.to_ascii_uppercase();
-    let name = name.strip_prefix("CAP_").unwrap_or(&name);
-    let is_name = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
-    match !name.is_empty() && name.bytes().all(is_name) {
-        true => Ok(format!("CAP_{name}")),
-        false => Err("write a capability, e.g. CAP_SYS_ADMIN"),
+    let name = format!("CAP_{}", name.strip_prefix("CAP_").unwrap_or(&name));
+    if CAPABILITIES_OF_LINUX.contains(&&*name) {
+        return Ok(name);
     }
+    let known = CAPABILITIES_OF_LINUX.iter().copied();
+    Err(match nearest(&name, known) {
+        Some(near) => format!("no such capability; did you mean {near}?"),
+        None => "no such capability; write one as in capabilities(7), e.g. CAP_SYS_ADMIN".into(),
+    })
 }
 
 impl SeccompProfile {
@@ -227,5 +231,14 @@ mod tests {
         assert_eq!(capability("CAP_SYS_ADMIN").as_deref(), Ok("CAP_SYS_ADMIN"));
         assert_eq!(capability("sys_ptrace").as_deref(), Ok("CAP_SYS_PTRACE"));
         assert!(capability("").is_err() && capability("CAP_").is_err() && capability("a b").is_err());
+    }
+
+    #[test]
+    fn a_misspelt_capability_is_refused_with_what_was_meant() {
+        let refused = |text| capability(text).unwrap_err();
+        assert!(refused("CAP_SYS_PTRACR").ends_with("did you mean CAP_SYS_PTRACE?"));
+        assert!(refused("sys_admim").ends_with("did you mean CAP_SYS_ADMIN?"));
+        assert!(refused("nope").starts_with("no such capability; "));
+        assert!(CAPABILITIES.iter().all(|name| capability(name).is_ok()));
     }
 }

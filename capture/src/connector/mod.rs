@@ -30,7 +30,7 @@ use crate::pid_namespace;
 use crate::plan::Plan;
 use crate::process_table::{param, text};
 use crate::procfs::Procfs;
-use crate::source::{Count, RunningSource, SourceQueue};
+use crate::source::{Count, Heard, RunningSource, SourceQueue};
 use socket::{Message, Socket};
 
 const STREAM: u8 = Source::Connector.stream();
@@ -69,12 +69,17 @@ pub(crate) fn start(queue: SourceQueue, plan: &Plan) -> Result<Connector, Captur
     let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
     let wake = Arc::new(wake.map_err(|e| error("make an eventfd", e.into()))?);
     let wishes = Arc::new(Wishes::of(plan));
-    let listener = Listener::over(socket, queue, Arc::clone(&wishes), Arc::clone(&wake));
+    let heard = Arc::new(Heard::new(Arc::clone(&wake)));
+    let listener = Listener {
+        heard: Arc::clone(&heard),
+        ..Listener::over(socket, queue, Arc::clone(&wishes), Arc::clone(&wake))
+    };
     let thread = thread::Builder::new().name("lanner-processes".into());
     let thread = thread.spawn(move || listener.run());
     Ok(Connector {
         wishes,
         wake,
+        heard,
         thread: Some(thread.map_err(|e| error("start a thread", e))?),
     })
 }
@@ -122,10 +127,15 @@ impl Wishes {
 pub(crate) struct Connector {
     wishes: Arc<Wishes>,
     wake: Arc<EventFd>,
+    heard: Arc<Heard>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl RunningSource for Connector {
+    fn heard(&self) -> Option<Arc<Heard>> {
+        Some(Arc::clone(&self.heard))
+    }
+
     fn configure(&mut self, plan: &Plan) -> Result<(), CaptureError> {
         self.wishes.set(plan);
         let _ = self.wake.write(1);
@@ -155,6 +165,9 @@ struct Listener {
     procfs: Procfs,
     wishes: Arc<Wishes>,
     wake: Arc<EventFd>,
+    heard: Arc<Heard>,
+    /// When the kernel's queue was seen to be empty, if it was since the last time that this was told.
+    empty_at: Option<u64>,
     /// What the kernel had lost when it was asked last.
     lost: u32,
     /// Something was lost that the consumer has not been told of.
@@ -173,7 +186,9 @@ impl Listener {
             queue,
             procfs: Procfs::new(Cgroups::find(outside.clone()).map(Arc::new), outside),
             wishes,
+            heard: Arc::new(Heard::new(Arc::clone(&wake))),
             wake,
+            empty_at: None,
             missed: false,
             taken: VecDeque::new(),
             buffer: [0; MESSAGE],
@@ -226,19 +241,27 @@ impl Listener {
                 self.take_over();
             }
         }
+        if let Some(time) = self.empty_at.take() {
+            self.heard.everything_until(time);
+        }
     }
 
     /// Takes over what the kernel has kept, as much as is kept here.
     fn take_over(&mut self) {
         let ahead = ahead_of_monotonic();
+        self.empty_at = None;
         while self.taken.len() < TAKEN {
+            let now = outside::now();
             match self.socket.receive(&mut self.buffer) {
                 Ok(Some(bytes)) => {
                     let read = socket::read(bytes);
                     self.taken
                         .extend(read.map(|(message, time)| (message, time.wrapping_add(ahead))));
                 }
-                Ok(None) => return,
+                Ok(None) => {
+                    self.empty_at = Some(now);
+                    return;
+                }
                 Err(Errno::ENOBUFS) => self.count_lost(),
                 Err(error) => {
                     self.queue.counts().add(Count::Failed, 1);
@@ -285,16 +308,29 @@ impl Listener {
             Message::Exec { tgid } => self.exec(tgid, time),
             Message::Changed { pid, tgid, uid, gid } if pid == tgid => {
                 let draft = Draft::new(Event::TaskChanged, STREAM, 0, time, &Doer::known(pid, pid));
-                let draft = match (self.procfs.state(pid), uid, gid) {
-                    (Some(state), ..) => draft.task_state(param!(TaskChanged, "state"), &state),
-                    (None, Some(uid), _) => draft.number(param!(TaskChanged, "uid"), uid.into()),
-                    (None, None, Some(gid)) => draft.number(param!(TaskChanged, "gid"), gid.into()),
-                    (None, None, None) => {
-                        self.queue.counts().add(Count::Gone, 1);
+                let state = self.procfs.state(pid);
+                self.take_over();
+                // It has changed again: what it is by now is told then.
+                let is_overtaken = self.taken.iter().any(|(message, _)| changes(message, pid));
+                let state = state.filter(|_| !is_overtaken);
+                if (state, uid, gid) == (None, None, None) {
+                    if is_overtaken {
                         return;
                     }
+                    self.queue.counts().add(Count::Gone, 1);
+                    return;
+                }
+                let draft = match state {
+                    Some(state) => draft.task_state(param!(TaskChanged, "state"), &state),
+                    None => draft,
                 };
-                self.send(draft);
+                // What /proc says may be after another change.
+                let ids = [
+                    (param!(TaskChanged, "uid"), uid),
+                    (param!(TaskChanged, "gid"), gid),
+                ];
+                let told = ids.into_iter().filter_map(|(param, id)| Some((param, id?)));
+                self.send(told.fold(draft, |draft, (param, id)| draft.number(param, id.into())));
             }
             Message::Comm { pid, tgid, comm } if pid == tgid => {
                 let draft = Draft::new(Event::TaskRename, STREAM, 0, time, &Doer::known(pid, pid));
@@ -334,15 +370,23 @@ impl Listener {
         let process = self.procfs.process(pid);
         // What was read may be of the program it has run since. The kernel has told of that by then.
         self.take_over();
-        let is_again =
-            |(message, _): &(Message, u64)| matches!(message, Message::Exec { tgid } if *tgid == pid);
-        let is_overtaken = self.taken.iter().any(is_again);
+        let later = |is: fn(&Message, u32) -> bool| self.taken.iter().any(|(message, _)| is(message, pid));
+        let is_overtaken = later(|message, of| matches!(message, Message::Exec { tgid } if *tgid == of));
+        let is_renamed = later(|message, of| matches!(message, Message::Comm { pid, .. } if *pid == of));
+        let has_changed = later(changes);
         // A runtime puts a process in its container's cgroup between two execs, and its children are in there, too.
         let doer = match &process {
-            Some(process) if process.cgroup != 0 => doer(process),
+            // Its ids were told before, and are others by now.
+            Some(process) if process.cgroup != 0 && !has_changed => doer(process),
             _ => Doer::known(pid, pid),
         };
-        let process = process.filter(|_| !is_overtaken);
+        let mut process = process.filter(|_| !is_overtaken);
+        if let Some(process) = &mut process
+            && is_renamed
+        {
+            // It has another name by now, of which a record of its own tells.
+            Arc::make_mut(&mut process.image).comm = Default::default();
+        }
         match &process {
             _ if is_overtaken => self.queue.counts().add(Count::Overtaken, 1),
             // One with a name and no program has ended, and its parent has not asked for that yet.
@@ -350,7 +394,7 @@ impl Listener {
             _ => self.queue.counts().add(Count::Gone, 1),
         }
         self.send(match process {
-            Some(process) => exec_record(&process, time, self.procfs.boot),
+            Some(process) => exec_record(&process, &doer, time, self.procfs.boot),
             None => Draft::new(Event::TaskExec, STREAM, FLAG_SUCCEEDED, time, &doer),
         });
     }
@@ -359,6 +403,11 @@ impl Listener {
         // The consumer's processes are no longer right when one is lost.
         self.missed |= !self.queue.send(draft.finish());
     }
+}
+
+/// True for a message that a process has other ids, or another session.
+fn changes(message: &Message, of: u32) -> bool {
+    matches!(message, Message::Changed { pid, .. } if *pid == of)
 }
 
 /// This thread comes before others that are ready to run: what it asks about may end at any moment, and it asks little.
@@ -382,12 +431,12 @@ fn doer(process: &Process) -> Doer {
         cgroup: process.cgroup,
         uid: process.uid,
         gid: process.gid,
+        age: 0,
     }
 }
 
 /// The record of an exec from what /proc says afterwards.
-fn exec_record(process: &Process, time: u64, boot: u64) -> Draft {
-    let doer = doer(process);
+fn exec_record(process: &Process, doer: &Doer, time: u64, boot: u64) -> Draft {
     let image = &process.image;
     let numbers = [
         (param!(TaskExec, "ppid"), process.ppid.into()),
@@ -409,7 +458,7 @@ fn exec_record(process: &Process, time: u64, boot: u64) -> Draft {
             process.start_time.wrapping_sub(boot),
         ),
     ];
-    let draft = Draft::new(Event::TaskExec, STREAM, FLAG_SUCCEEDED, time, &doer);
+    let draft = Draft::new(Event::TaskExec, STREAM, FLAG_SUCCEEDED, time, doer);
     let draft = numbers
         .into_iter()
         .fold(draft, |draft, (param, value): (usize, u64)| {
@@ -437,11 +486,22 @@ fn exec_record(process: &Process, time: u64, boot: u64) -> Draft {
 /// By how many nanoseconds the clock of the records is ahead of that of the messages: that stands still while the machine
 /// sleeps.
 fn ahead_of_monotonic() -> u64 {
-    let monotonic = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |t| {
-        u64::try_from(t.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(t.tv_nsec()).unwrap_or(0)
-    });
-    // Asked one after the other they are never less apart than they are.
-    outside::now().saturating_sub(monotonic)
+    /// So close together that the clocks are as good as read at once.
+    const AT_ONCE: u64 = 10_000;
+    let mut best = (u64::MAX, 0);
+    // This thread may be interrupted between two of them, for long.
+    for _ in 0..8 {
+        let before = outside::now();
+        let monotonic = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |t| {
+            u64::try_from(t.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(t.tv_nsec()).unwrap_or(0)
+        });
+        let apart = outside::now().saturating_sub(before);
+        best = best.min((apart, before.saturating_sub(monotonic)));
+        if apart <= AT_ONCE {
+            break;
+        }
+    }
+    best.1
 }
 
 #[cfg(test)]

@@ -94,6 +94,8 @@ pub(super) struct FileEvent {
     pub(super) process: Pidfd,
     /// When it was read, in nanoseconds since boot.
     pub(super) time: u64,
+    /// Between which times it was, likewise.
+    pub(super) when: (u64, u64),
     pub(super) file: File,
 }
 
@@ -125,7 +127,12 @@ impl Backlog {
     }
 
     /// Keeps an event without its file.
-    pub(super) fn keep(&mut self, taken: Taken<'_>, time: u64, looks_for_overlays: bool) -> Kept {
+    pub(super) fn keep(
+        &mut self,
+        taken: Taken<'_>,
+        (time, when): (u64, (u64, u64)),
+        looks_for_overlays: bool,
+    ) -> Kept {
         let Some((pid, file)) = u32::try_from(taken.event.pid)
             .ok()
             .zip(File::of(&taken, looks_for_overlays))
@@ -141,6 +148,7 @@ impl Backlog {
             pid,
             process,
             time,
+            when,
             file,
         });
         Kept::Yes
@@ -232,7 +240,7 @@ mod tests {
                 read => assert_eq!(read, Read::Some),
             }
             for taken in events {
-                assert_eq!(backlog.keep(taken, 1, true), Kept::Yes);
+                assert_eq!(backlog.keep(taken, (1, (0, 1)), true), Kept::Yes);
             }
         }
     }

@@ -40,6 +40,8 @@ pub(super) struct Found {
     pub(super) doer: Doer,
     /// The path of its root, without a slash at the end: empty for almost all.
     pub(super) root: Box<[u8]>,
+    /// When it was there at the latest, in nanoseconds since boot: what it did is not dated later.
+    pub(super) until: u64,
     /// Nothing could be asked about it any more, or what was said may be about another.
     pub(super) is_gone: bool,
 }
@@ -51,6 +53,8 @@ pub(super) struct Doers {
     cgroups: Option<Cgroups>,
     /// The kernel answers `PIDFD_GET_INFO`.
     tells: bool,
+    /// Between which times the event was that is looked at, in nanoseconds since boot.
+    pub(super) when: (u64, u64),
 }
 
 impl Doers {
@@ -59,6 +63,7 @@ impl Doers {
             procfs,
             cgroups,
             tells: true,
+            when: (0, u64::MAX),
         }
     }
 
@@ -80,9 +85,15 @@ impl Doers {
         process: &Pidfd,
         look: impl FnOnce(&Path) -> T,
     ) -> (Found, Option<T>) {
+        let (since, until) = self.when;
+        let age = Doer::age(since, until);
         let gone = Found {
-            doer: Doer::known(pid, pid),
+            doer: Doer {
+                age,
+                ..Doer::known(pid, pid)
+            },
             root: Box::default(),
+            until,
             is_gone: true,
         };
         if matches!(process, Pidfd::Gone) {
@@ -132,12 +143,17 @@ impl Doers {
                 cgroup,
                 uid,
                 gid,
+                age,
             },
-            None => Doer::known(pid, pid),
+            None => Doer {
+                age,
+                ..Doer::known(pid, pid)
+            },
         };
         let found = Found {
             doer,
             root: root.strip_suffix(b"/").unwrap_or(&root).into(),
+            until,
             is_gone: false,
         };
         (found, Some(more))

@@ -1,6 +1,6 @@
 //! A group of fanotify: its marks, and its events with what the kernel opens for them.
 
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -90,6 +90,16 @@ impl Group {
         let mask = MaskFlags::from_bits_retain(mask);
         let flags = MarkFlags::FAN_MARK_ADD | MarkFlags::FAN_MARK_ONLYDIR;
         self.fanotify.mark(flags, mask, nix::fcntl::AT_FDCWD, Some(path))
+    }
+
+    /// How many events wait.
+    pub(super) fn waiting(&self) -> Option<u64> {
+        /// `FAN_EVENT_METADATA_LEN`: the kernel takes each to be as long.
+        const EVENT: u64 = 24;
+        let mut bytes: libc::c_int = 0;
+        // SAFETY: the kernel writes an int there.
+        let result = unsafe { libc::ioctl(self.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut bytes) };
+        (result == 0).then_some(u64::try_from(bytes).unwrap_or(0) / EVENT)
     }
 
     /// Reads some events, with what was opened for them.

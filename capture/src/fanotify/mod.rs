@@ -17,6 +17,7 @@ mod layers;
 mod marks;
 mod mounts;
 mod opens;
+mod order;
 mod record;
 mod told;
 mod wanted;
@@ -54,6 +55,7 @@ use group::{Buffer, Group, Read, Taken};
 use layers::Layers;
 use marks::{Marks, Namespace};
 use opens::{Key, Opens};
+use order::Order;
 use record::Role;
 use told::Told;
 
@@ -65,6 +67,8 @@ const STEP: usize = 64;
 const TRIES: u8 = 8;
 /// The least time between looks for the directories that rules name, in nanoseconds.
 const AGAIN: u64 = 50_000_000;
+/// How often, in milliseconds, queues are looked at in which nothing comes: an event may have been since they were last.
+const QUIET: u16 = 250;
 /// How often opens whose end is waited for are looked at.
 const WAITING: u16 = 100;
 
@@ -110,6 +114,7 @@ pub(crate) fn start(
         step: step.into(),
         reason: error,
     };
+    let begun = outside::now();
     let marks = Marks::new().map_err(|e| error("make a group", e.into()))?;
     let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
     let wake = wake.map_err(|e| error("make an eventfd", e.into()))?;
@@ -147,6 +152,10 @@ pub(crate) fn start(
         layers,
         looked_again: 0,
         moved_from: None,
+        order: Orders {
+            files: Order::new(begun),
+            names: Order::new(begun),
+        },
         shared: Arc::clone(&shared),
         own: i32::try_from(process::id()).unwrap_or(0),
     };
@@ -282,7 +291,34 @@ struct Listener {
     looked_again: u64,
     /// The first half of a rename, where the kernel tells it in two: whose, and what something was called.
     moved_from: Option<(i32, Name)>,
+    /// When the events of each group happened.
+    order: Orders,
     own: i32,
+}
+
+/// Of the two groups.
+#[derive(Debug)]
+struct Orders {
+    files: Order,
+    names: Order,
+}
+
+impl Orders {
+    /// Looks how many events wait, if it is time to.
+    fn look(&mut self, marks: &Marks) {
+        let groups = [
+            (Some(&marks.files), &mut self.files),
+            (marks.names.as_ref(), &mut self.names),
+        ];
+        for (group, order) in groups {
+            let before = outside::now();
+            if order.is_due(before)
+                && let Some(waiting) = group.and_then(Group::waiting)
+            {
+                order.waited(waiting, before, outside::now());
+            }
+        }
+    }
 }
 
 impl Listener {
@@ -374,6 +410,8 @@ impl Listener {
                     }
                     break;
                 };
+                self.order.look(marks);
+                self.doers.when = event.when;
                 self.file_event(event);
             }
         }
@@ -402,13 +440,16 @@ impl Listener {
             let mut events = Vec::new();
             let read = self.note(marks.files.read(&mut buffer, &mut events));
             let now = outside::now();
+            self.order.files.came_out(events.len());
+            self.order.look(marks);
             let has_overlays = marks.has_overlays();
             for taken in events {
+                let when = self.order.files.next(now);
                 if self.is_no_event(&taken) {
                     continue;
                 }
                 let lost = self.told.wanted.open.filter(|_| taken.event.mask & FAN_OPEN != 0);
-                match self.backlog.keep(taken, now, has_overlays) {
+                match self.backlog.keep(taken, (now, when), has_overlays) {
                     Kept::Yes => {}
                     Kept::Unread => self.queue.counts().add(Count::Failed, 1),
                     Kept::Full if lost.is_some() => self.queue.counts().lose(lost.map(|call| call as u16)),
@@ -437,11 +478,15 @@ impl Listener {
         for _ in 0..READS {
             let mut events = Vec::new();
             let read = self.note(group.read(&mut buffer, &mut events));
+            self.order.names.came_out(events.len());
             self.take_over();
             let now = outside::now();
             for taken in &events {
+                self.order.look(marks);
+                self.doers.when = self.order.names.next(now);
                 self.name_event(taken, marks, now);
             }
+            self.order.look(marks);
             if read == Read::Nothing {
                 return true;
             }
@@ -587,7 +632,7 @@ impl Listener {
         let limit = match (caught_up, self.opens.waits() || self.layers.waits()) {
             (false, _) => PollTimeout::ZERO,
             (true, true) => PollTimeout::from(WAITING),
-            (true, false) => PollTimeout::NONE,
+            (true, false) => PollTimeout::from(QUIET),
         };
         if let Err(error) = poll(&mut ready, limit)
             && error != Errno::EINTR

@@ -454,6 +454,7 @@ mod tests {
                 found: Found {
                     doer: crate::draft::Doer::known(1, 1),
                     root: Box::default(),
+                    until: number,
                     is_gone: false,
                 },
                 key: Key {

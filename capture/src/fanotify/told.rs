@@ -197,6 +197,7 @@ impl Told {
 }
 
 fn draft(call: Event, found: &Found, time: u64) -> Draft {
+    let time = time.min(found.until);
     Draft::new(call, Source::Fanotify.stream(), FLAG_SUCCEEDED, time, &found.doer)
 }
 

@@ -381,6 +381,7 @@ impl Witness for Watcher {
             cgroup: self.cgroup(lent.lent.number, call.tid),
             uid: ids.uid,
             gid: ids.gid,
+            age: 0,
         };
         let of = Call {
             tid: call.tid,

@@ -8,7 +8,8 @@
 //! 2   u8  stream       which program wrote it: its place in [`STREAMS`]
 //! 3   u8  flags        FLAG_*
 //! 4   u16 cpu
-//! 6   u16 image        changes with every exec and differs between processes; 0 is unknown
+//! 6   u16 image        changes with every exec and differs between processes; 0 is unknown. Of sources without BPF how long
+//!                      before `time` the event may have been, in steps of [`AGE_STEP`]
 //! 8   u64 sequence     counts per CPU and stream, lost records included
 //! 16  u64 time         nanoseconds since boot (CLOCK_BOOTTIME)
 //! 24  u32 tid          thread, in the kernel's own pid namespace
@@ -36,6 +37,9 @@ pub const LAYOUT: u16 = 1;
 
 /// Bytes before the lengths.
 pub const HEADER_LEN: usize = 48;
+/// Nanoseconds of a step in which a source without BPF says how long before its time an event may have been; `u16::MAX` of
+/// them stand for any time before.
+pub const AGE_STEP: u64 = 100_000;
 /// Top bit of a length: the value was longer.
 pub const TRUNCATED: u16 = 0x8000;
 /// The call came from a 32-bit caller.
@@ -122,6 +126,14 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 impl Header {
+    /// Takes out of the header of a source without BPF since when its event may have been.
+    pub fn take_since(&mut self) -> u64 {
+        match std::mem::take(&mut self.image) {
+            u16::MAX => 0,
+            age => self.time.saturating_sub(u64::from(age) * AGE_STEP),
+        }
+    }
+
     /// Where the sequence number is among a header's bytes.
     pub const SEQUENCE: std::ops::Range<usize> = 8..16;
 

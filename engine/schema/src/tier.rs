@@ -290,6 +290,8 @@ reasons! {
     AccessOnly "only whether the file was read or written is known, not how it was opened";
     /// What an open of a file that was not there has with it.
     CreatedOnly "known where the file was made by it, and not known where it was not";
+    /// fanotify's names are looked up.
+    NameLater "the name it has a moment later, when the event is seen: what is renamed at once has its new one";
     /// A plan without one of the sources.
     NotInForce "the source that sees it is not used here";
     /// A source that reports what has happened.
@@ -435,7 +437,7 @@ fn recorded_without_bpf(event: Event, index: usize, param: &Param) -> Option<Qua
         (_, Origin::Object(_)) => Missing(Why::NotGiven),
         // A new link is reported by its own name, not by what it is a link to.
         (NoBpf::Fanotify, Origin::UserPath { .. }) if is_link_target(event, index) => Missing(Why::NotGiven),
-        (NoBpf::Fanotify, Origin::UserPath { .. }) => Exact,
+        (NoBpf::Fanotify, Origin::UserPath { .. }) => Weaker(Why::NameLater),
         // Where a symbolic link leads is read from it.
         (NoBpf::Fanotify, Origin::UserString(_)) if param.name == "target" => Weaker(Why::FromProc),
         (NoBpf::Fanotify, Origin::Extractor(Extractor::OpenedDev | Extractor::OpenedIno)) => Exact,
@@ -573,7 +575,11 @@ mod tests {
         );
         assert_eq!(name(T::SysExit), Quality::Weaker(Why::NameAtReturn));
         assert_eq!(name(T::Raw), Quality::Weaker(Why::PathAsPassed));
-        assert_eq!(name(T::None), Quality::Exact, "fanotify has the file itself");
+        assert_eq!(
+            name(T::None),
+            Quality::Weaker(Why::NameLater),
+            "fanotify has the file itself, and looks what it is called"
+        );
     }
 
     #[test]

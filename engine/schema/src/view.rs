@@ -29,6 +29,11 @@ pub trait System {
     fn names_of(&self, _: IpAddr) -> &[Box<str>] {
         &[]
     }
+    /// What the process of the event that is shown may have been instead of what it is shown as: it became another at about
+    /// that time, and nobody saw which came first.
+    fn otherwise(&self) -> &[Process] {
+        &[]
+    }
     /// When the events before this one were, the first of all and the last; `None` before the first.
     fn earlier(&self) -> Option<Earlier> {
         None
@@ -269,6 +274,17 @@ pub fn next_object<'a>(list: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 impl<'a> EventView<'a> {
+    /// The same event as the doing of what its process may have been instead ([`System::otherwise`]).
+    pub fn by_what_it_may_have_been(&self) -> impl Iterator<Item = EventView<'a>> + use<'a> {
+        let shown = *self;
+        self.system.otherwise().iter().map(move |process| EventView {
+            process: Some(process),
+            uid: process.uid,
+            gid: process.gid,
+            ..shown
+        })
+    }
+
     /// The same event by the other names of what it acted on, when they differ.
     #[inline]
     pub fn by_other_names(&self) -> Option<EventView<'a>> {

@@ -34,6 +34,15 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
+    /// What is known when it is this or the other, and nobody knows which.
+    fn if_either(self, other: Answer) -> Answer {
+        match (self.min(other), self.max(other)) {
+            (Answer::IfItWorks, Answer::Yes) => Answer::IfItWorks,
+            (one, same) if one == same => one,
+            _ => Answer::Unknown,
+        }
+    }
+
     fn negated(self) -> Answer {
         match self {
             Answer::No => Answer::Yes,
@@ -85,8 +94,19 @@ impl Uncertain {
         }
     }
 
-    /// What it comes to on an event of that type.
+    /// What it comes to on an event of that type, whichever its process was of those that it may have been.
     pub(crate) fn answer(&self, view: &EventView<'_>, scratch: &mut Scratch) -> Answer {
+        let mut answer = self.of(view, scratch);
+        for other in view.by_what_it_may_have_been() {
+            if answer == Answer::Unknown {
+                break;
+            }
+            answer = answer.if_either(self.of(&other, scratch));
+        }
+        answer
+    }
+
+    fn of(&self, view: &EventView<'_>, scratch: &mut Scratch) -> Answer {
         let is_told = view.event.row().result().is_none() || view.result().is_some();
         let with = |result: i64| EventView {
             implied_result: Some(result),

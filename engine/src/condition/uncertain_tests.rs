@@ -355,3 +355,44 @@ fn an_attempt_is_enough_where_only_its_result_is_missing() {
         );
     }
 }
+
+/// A process that may have been cat or python, whose user may have been another too.
+fn of_either(condition: &str, of: fn(&EventView<'_>) -> Outcome) -> Answer {
+    let mut happening = Happening::openat(b"/etc/shadow", 0, 3);
+    let mut python = happening.machine.processes[&30].clone();
+    python.image = Arc::new(python.image.renamed(b"python"));
+    python.uid = 1000;
+    happening.machine.otherwise.push(python);
+    happening.view(|view| {
+        let view = EventView {
+            outcome: of(view),
+            ..*view
+        };
+        let program = compile(&parse(condition).unwrap()).unwrap();
+        let uncertain = Uncertain::new(&program, view.event).unwrap();
+        uncertain.answer(&view, &mut Scratch::new())
+    })
+}
+
+#[test]
+fn what_is_true_of_one_process_of_two_that_it_may_have_been_is_not_known() {
+    let answer = |condition| of_either(condition, |_| Outcome::Succeeded);
+    assert_eq!(answer("evt.type=openat and proc.name=cat"), Answer::Unknown);
+    assert_eq!(answer("evt.type=openat and proc.name=python"), Answer::Unknown);
+    assert_eq!(
+        answer("evt.type=openat and not proc.name=python"),
+        Answer::Unknown
+    );
+    assert_eq!(answer("evt.type=openat and user.uid=0"), Answer::Unknown);
+    // Whichever it was.
+    assert_eq!(
+        answer("evt.type=openat and proc.name in (cat, python)"),
+        Answer::Yes
+    );
+    assert_eq!(
+        answer("evt.type=openat and not proc.name in (nginx, sshd)"),
+        Answer::Yes
+    );
+    assert_eq!(answer("evt.type=openat and proc.name=nginx"), Answer::No);
+    assert_eq!(answer("evt.type=openat and fd.name=/etc/shadow"), Answer::Yes);
+}

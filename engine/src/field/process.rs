@@ -395,6 +395,11 @@ fn name_and_tid<'b>(view: &EventView<'b>, buf: &'b mut Vec<u8>) -> Option<Value<
 }
 
 /// A value every thread has, on events that have one.
+/// An id of a user or group, where it is known.
+fn account<'b>(view: &EventView<'_>, id: u32) -> Option<Value<'b>> {
+    (view.outcome == Outcome::Told || id != u32::MAX).then_some(Value::U64(id.into()))
+}
+
 fn of_thread<'b>(view: &EventView<'b>, value: Option<Value<'b>>) -> Option<Value<'b>> {
     value.filter(|_| !view.event.row().is_meta())
 }
@@ -570,7 +575,7 @@ pub(super) static FIELDS: &[Field] = fields! {
 };
 
 pub(super) static USER_FIELDS: &[Field] = fields! {
-    "user.uid" Uint32 None [] "Effective user id." => Plain(|e| of_thread(e, Some(Value::U64(e.uid.into()))));
+    "user.uid" Uint32 None [] "Effective user id." => Plain(|e| of_thread(e, account(e, e.uid)));
     "user.name" CharBuf None [] "The user's name; <NA> when there is none." => Plain(|e| of_thread(e, Some(user_name(e, e.uid))));
     "user.homedir" CharBuf None [] "The user's home directory; <NA> when there is none." => Plain(|e| of_thread(e, Some(home(e))));
     "user.shell" CharBuf None [] "The user's login shell; <NA> when there is none." => Plain(|e| of_thread(e, Some(shell(e))));
@@ -579,6 +584,6 @@ pub(super) static USER_FIELDS: &[Field] = fields! {
 };
 
 pub(super) static GROUP_FIELDS: &[Field] = fields! {
-    "group.gid" Uint32 None [] "Effective group id." => Plain(|e| of_thread(e, Some(Value::U64(e.gid.into()))));
+    "group.gid" Uint32 None [] "Effective group id." => Plain(|e| of_thread(e, account(e, e.gid)));
     "group.name" CharBuf None [] "The group's name; <NA> when there is none." => Plain(|e| of_thread(e, Some(group_name(e))));
 };

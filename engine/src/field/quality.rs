@@ -221,7 +221,10 @@ fn path(name: &str, event: Event, tier: Tier) -> Option<Quality> {
     } else {
         path
     };
-    Some(path.and(result(event, tier)?))
+    let result = result(event, tier)?;
+    // What has happened to a file is told with its name.
+    let is_told = tier == Tier::None && SourceSet::from_iter([Source::Fanotify]).sees(event);
+    Some(if is_told { path } else { path.and(result) })
 }
 
 /// True when the call moves data.
@@ -442,6 +445,8 @@ mod tests {
             ("fd.ino", E::Fchmod, C, Some(Weaker(Why::FromProc))),
             ("fs.path.name", E::Unlink, B, Some(Weaker(Why::NameLookedUp))),
             ("fs.path.name", E::Unlink, A, Some(Weaker(Why::NameLookedUp))),
+            ("fs.path.name", E::Unlink, D, Some(Weaker(Why::NameLater))),
+            ("fd.name", E::Openat, D, Some(Weaker(Why::NameLater))),
             ("fs.path.name", E::Connect, B, None),
             ("fs.path.name", E::Chown, B, Some(Weaker(Why::NameLookedUp))),
             ("fs.path.target", E::Chown, B, None),

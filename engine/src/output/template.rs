@@ -215,7 +215,7 @@ impl Template {
         values.extend(self.keys.iter().map(|(key, field)| {
             let value = match field.row.name {
                 name if field.extract().is_some() && TIMES.contains(&name) => FieldValue::U64(view.time),
-                _ => typed(field, view, &mut scratch, self.base64),
+                _ => sure(view, |view| typed(field, view, &mut scratch, self.base64)),
             };
             (Arc::clone(key), value)
         }));
@@ -228,7 +228,10 @@ impl Template {
                     source, width, key, ..
                 } => match key.and_then(|key| values.get(first + key)) {
                     Some((_, value)) => push_value(out, value, *width),
-                    None => push_value(out, &value_of(source, view, &mut scratch, self.base64), *width),
+                    None => {
+                        let value = sure(view, |view| value_of(source, view, &mut scratch, self.base64));
+                        push_value(out, &value, *width);
+                    }
                 },
             }
         }
@@ -257,6 +260,15 @@ impl Template {
     /// Adds the on-demand parameters it reads on `events`.
     pub fn needs(&self, events: EventSet, needs: &mut Needs) {
         add_params(&self.fields, events, needs);
+    }
+}
+
+/// A value that is the same whatever the process of the event was of what it may have been; else it is missing.
+fn sure(view: &EventView<'_>, mut of: impl FnMut(&EventView<'_>) -> FieldValue) -> FieldValue {
+    let value = of(view);
+    match view.by_what_it_may_have_been().all(|other| of(&other) == value) {
+        true => value,
+        false => FieldValue::Missing,
     }
 }
 

@@ -149,3 +149,16 @@ fn without_a_star_a_missing_value_leaves_the_output_incomplete() {
     assert!(!complete("%k8s.pod.name"));
     assert!(complete("*%k8s.pod.name"));
 }
+
+#[test]
+fn what_two_processes_differ_in_has_no_value_where_it_may_have_been_either() {
+    let mut happening = shadow();
+    let mut other = happening.machine.processes[&30].clone();
+    other.image = std::sync::Arc::new(other.image.renamed(b"nginx"));
+    happening.machine.otherwise.push(other);
+    let template = "%proc.name %toupper(proc.name) %proc.pname %proc.exepath %fd.name";
+    assert_eq!(
+        text(&happening, template),
+        "<NA> <NA> bash /usr/bin/cat /etc/shadow"
+    );
+}
