@@ -114,7 +114,20 @@ cat >"$SYSTEM/etc/lanner/rules.d/own.yaml" <<'RULES'
   output: own %fd.name
   priority: WARNING
 RULES
-echo '# mine' >>"$SYSTEM/etc/lanner/lanner_rules.local.yaml"
+# Of two rules with one name the later file's counts: rules.d comes after the local file, and that after the package's.
+cat >>"$SYSTEM/etc/lanner/lanner_rules.local.yaml" <<'RULES'
+# mine
+- rule: Own
+  desc: d
+  condition: evt.type in (open, openat) and fd.name in (/root/lanner.deb, /root/once)
+  output: local %fd.name
+  priority: WARNING
+- rule: Password file read
+  desc: d
+  condition: evt.type in (open, openat) and fd.name = /etc/shadow and proc.name = cat
+  output: local %fd.name
+  priority: WARNING
+RULES
 reload=$(sed -n 's/^ExecReload=//p' "$unit")
 in_system env "MAINPID=$(cat "$SYSTEM/run/lanner.pid")" sh -c "$reload"
 own_rule() {
@@ -129,6 +142,12 @@ echo >"$SYSTEM/root/once"
 in_system cat /root/once >/dev/null
 wait_for "the alert is in the journal" once
 check "each alert is in the journal once" [ "$(once)" = 1 ]
+local_rule() {
+    in_system cat /etc/shadow >/dev/null
+    grep -q 'local /etc/shadow' <<<"$(journal -o cat LANNER_RULE="Password file read")"
+}
+wait_for "the local rule is in force instead of the package's" local_rule
+check "the one in rules.d is in force instead of the local one" [ -z "$(journal -o cat LANNER_RULE=Own | grep local)" ]
 rm "$SYSTEM/root/once"
 
 say "an upgrade"
