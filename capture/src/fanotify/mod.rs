@@ -476,6 +476,8 @@ impl Listener {
     fn read_names(&mut self, group: &Group, marks: &Marks) -> bool {
         let mut buffer: Buffer = [0; _];
         for _ in 0..READS {
+            // Files are not kept waiting by names: what has made one is still read before that is looked at.
+            self.drain();
             let mut events = Vec::new();
             let read = self.note(group.read(&mut buffer, &mut events));
             self.order.names.came_out(events.len());
