@@ -70,8 +70,13 @@ static __always_inline __u32 group_number(struct pid *group, struct pid *own)
 static __always_inline __u32 terminal_number(struct signal_struct *signal)
 {
 	struct tty_struct *tty = signal->tty;
+	struct tty_driver *driver;
 
-	return tty ? device_number(tty->driver->major, tty->driver->minor_start + tty->index) : 0;
+	if (!tty)
+		return 0;
+	/* Another process can take the terminal away meanwhile, and what is left then need not be one. */
+	driver = BPF_CORE_READ(tty, driver);
+	return device_number(BPF_CORE_READ(driver, major), BPF_CORE_READ(driver, minor_start) + BPF_CORE_READ(tty, index));
 }
 
 /* A capability set is two numbers of 32 bits on older kernels. */
@@ -345,8 +350,12 @@ int BPF_PROG(task_rename, struct task_struct *task, const char *comm)
 	struct rename_record *r;
 	__u64 sequence;
 
-	/* An exec names its process too, and reports it itself. Its memory has no environment yet when it does. */
-	if (task->pid != task->tgid || !task->mm->env_end)
+	/*
+	 * An exec names its process too, and reports it itself. Its memory has no environment yet when it does. Threads of the
+	 * kernel have no memory at all. That is a probe read: a plain load from nowhere in a program of several functions
+	 * ends a kernel like 5.10, which does not find there what to do then.
+	 */
+	if (task->pid != task->tgid || !BPF_CORE_READ(task, mm, env_end))
 		return 0;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {

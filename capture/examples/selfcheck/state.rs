@@ -191,7 +191,20 @@ fn names() -> Result<()> {
     let inherited = [("proc.comm", "another name, t"), ("parent", "another name, t")];
     state("/mark/named", &inherited);
     state("/mark/comm", &[("proc.comm", "written")]);
+    name_a_kernel_thread();
     Ok(())
+}
+
+/// The kernel makes a thread for a ring that is polled, without memory on old kernels, and names it: nobody's business, but it
+/// must not end the kernel.
+fn name_a_kernel_thread() {
+    // struct io_uring_params: 120 bytes.
+    let mut params = [0u32; 30];
+    params[2] = 1 << 1; // IORING_SETUP_SQPOLL
+    let ring = sys!(libc::SYS_io_uring_setup, 4, params.as_mut_ptr());
+    if ring >= 0 {
+        sys!(libc::SYS_close, ring);
+    }
 }
 
 fn roots(dir: &str) -> Result<()> {
