@@ -1,5 +1,5 @@
-//! A rules file as it stands in an old Falco guide: it names a source that is not served, and its list and macro come
-//! after the rule that uses them.
+//! What users of Falco bring along: a rules file as it stands in an old guide (it names a source that is not served, and
+//! its list and macro come after the rule that uses them), a configuration from there, and one with every key there is.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // tests fail by panicking
 
@@ -189,4 +189,109 @@ fn its_configuration_starts_as_it_is_and_alerts_go_everywhere() {
     lanner.wait_for_alert("standard output", |alert| alert["rule"] == "Shadow read");
     assert!(!dir.join("first.txt").exists(), "the later value counts");
     assert_eq!(lanner.stop().status.code(), Some(0));
+}
+
+/// Every key that Falco documents, with its defaults but for the places, the rules and what turns the outputs on.
+#[test]
+fn a_configuration_of_every_key_starts_and_alerts_go_everywhere() {
+    if let Some(reason) = lanner::impossible() {
+        return skip(&reason);
+    }
+    let (folder, rules) = lanner::rules("");
+    let dir = folder.path().display().to_string();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "x").unwrap();
+    let rule = |name, tag| {
+        format!(
+            "- rule: {name}\n  desc: d\n  condition: evt.type in (open, openat) and fd.name = {dir}/secret\n  output: \
+             {name} of %fd.name\n  priority: WARNING\n  tags: [{tag}]\n"
+        )
+    };
+    // The selections turn the second on again, and leave the first off.
+    let both = rule("Old read", "deprecated") + &rule("Secret read", "filesystem");
+    std::fs::write(&rules, both).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let web = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().port()
+    };
+    let mut text = include_str!("../src/config/sample_falco.yaml").to_owned();
+    for (default, own) in [
+        ("/etc/falco/config.d", format!("{dir}/config.d")),
+        ("/etc/falco/falco_rules.yaml", rules.display().to_string()),
+        (
+            "/etc/falco/falco_rules.local.yaml",
+            format!("{dir}/falco_rules.local.yaml"),
+        ),
+        ("/etc/falco/rules.d", format!("{dir}/rules.d")),
+        (
+            "file_output:\n  enabled: false",
+            "file_output:\n  enabled: true".to_owned(),
+        ),
+        ("filename: ./events.txt", format!("filename: {dir}/events.txt")),
+        (
+            "http_output:\n  enabled: false",
+            "http_output:\n  enabled: true".to_owned(),
+        ),
+        (
+            "url: \"\"",
+            format!("url: http://{}/", listener.local_addr().unwrap()),
+        ),
+        (
+            "program_output:\n  enabled: false",
+            "program_output:\n  enabled: true".to_owned(),
+        ),
+        (
+            "program: \"jq '{text: .output}' | curl -d @- -X POST https://example.org/hook\"",
+            format!("program: \"cat >> {dir}/program.txt\""),
+        ),
+        ("listen_port: 8765", format!("listen_port: {web}")),
+    ] {
+        assert_eq!(text.matches(default).count(), 1, "{default}");
+        text = text.replace(default, &own);
+    }
+    let configuration = folder.path().join("falco.yaml");
+    std::fs::write(&configuration, text).unwrap();
+    // These keys are Lanner's own: other tests run on this machine.
+    let mut arguments = vec!["-c".to_owned(), configuration.display().to_string()];
+    for option in [
+        "runtime_directory=",
+        "nri.enabled=false",
+        "containerd.enabled=false",
+    ] {
+        arguments.extend(["-o".to_owned(), option.to_owned()]);
+    }
+    let lanner = Lanner::start(&arguments);
+    let log = lanner.log();
+    for bad in [" WARN ", " ERROR ", "unknown key"] {
+        assert!(!log.contains(bad), "{log}");
+    }
+    assert!(log.contains("falco.yaml | schema validation: ok"), "{log}");
+    assert!(Command::new("cat").arg(&secret).status().unwrap().success());
+    let alerts = |text: &str| {
+        let lines = text.lines();
+        lines
+            .filter(|line| {
+                line.contains(&format!("Warning Secret read of {dir}/secret ")) && line.ends_with(" by=cat")
+            })
+            .count()
+    };
+    let posted = receive(&listener);
+    assert_eq!(alerts(&posted), 1, "{posted}");
+    for file in ["events.txt", "program.txt"] {
+        support::wait_for(file, std::time::Duration::from_secs(60), || {
+            let text = std::fs::read_to_string(folder.path().join(file)).ok()?;
+            (alerts(&text) == 1).then_some(())
+        });
+    }
+    support::wait_for("standard output", std::time::Duration::from_secs(60), || {
+        (alerts(&lanner.printed()) == 1).then_some(())
+    });
+    assert!(
+        std::net::TcpStream::connect(("127.0.0.1", web)).is_ok(),
+        "its web server"
+    );
+    let ended = lanner.stop();
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(!ended.stdout.contains("Old read of"), "{}", ended.stdout);
 }

@@ -251,8 +251,10 @@ pub(super) fn truth_or_auto() -> Shape {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
-    use crate::config::read;
+    use crate::config::{read, tree};
 
     fn texts(text: &str) -> (Vec<String>, String) {
         let (config, messages) = read(text, Path::new("f.yaml"), &[]);
@@ -376,6 +378,32 @@ time_format_iso_8601: yes
             all.iter().filter(|(path, _)| !path.contains(['.', '['])).count(),
             39
         );
+
+        // The configuration that the tests start has each of them.
+        fn written(node: &Node, path: &str, all: &mut BTreeSet<String>) {
+            match &node.value {
+                Value::Map(entries) => {
+                    for entry in entries {
+                        let path = match path {
+                            "" => entry.name.clone(),
+                            path => format!("{path}.{}", entry.name),
+                        };
+                        written(&entry.node, &path, all);
+                        all.insert(path);
+                    }
+                }
+                Value::List(items) => items
+                    .iter()
+                    .for_each(|item| written(item, &format!("{path}[]"), all)),
+                Value::Null | Value::Scalar(_) => {}
+            }
+        }
+        let sample = include_str!("sample_falco.yaml");
+        let root = tree::parse_file(sample, Path::new("falco.yaml")).unwrap();
+        let mut in_sample = BTreeSet::new();
+        written(&root, "", &mut in_sample);
+        let missing: Vec<_> = all.iter().filter(|(path, _)| !in_sample.contains(path)).collect();
+        assert!(missing.is_empty(), "{missing:#?}");
     }
 
     #[test]
