@@ -201,20 +201,20 @@ fn a_configuration_is_reloaded_as_a_whole_or_not_at_all() {
 
     fs::write(
         &config,
-        text("json_include_tags_property: false\nengine: {modern_ebpf: {buf_size_preset: 1}}\n"),
+        text(
+            "json_include_tags_property: false\nengine: {modern_ebpf: {buf_size_preset: 1}}\nwebserver: {enabled: \
+             true, listen_port: 1}\n",
+        ),
     )
     .unwrap();
     reload("reloaded (SIGHUP): rules");
     open(dir, "second");
     let alert = lanner.wait_for_alert("other JSON", |alert| is(alert, "One", "second"));
     assert!(alert["tags"].is_null(), "{alert}");
-    assert!(
-        lanner
-            .log()
-            .contains("buf_size_preset) was changed, and stays as it is until Lanner is restarted"),
-        "{}",
-        lanner.log()
-    );
+    for key in ["the size of the ring (engine.*.buf_size_preset)", "webserver"] {
+        let line = format!(" WARN {key} was changed, and stays as it is until Lanner is restarted");
+        assert!(lanner.log().contains(&line), "{line}\n{}", lanner.log());
+    }
 
     // The rules are right and the configuration is not: neither changes.
     fs::write(&rules, rule("Two", dir, "")).unwrap();
