@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 macro_rules! controllers {
-    ($($name:ident $word:literal $kernel:literal $unified:expr;)*) => {
+    ($($name:ident $word:literal $unified:expr;)*) => {
         /// A controller of version 1 whose hierarchy a host may have containers in.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[allow(missing_docs)] // the names are the kernel's
@@ -26,13 +26,6 @@ macro_rules! controllers {
                 }
             }
 
-            /// Its name in the kernel's `enum cgroup_subsys_id`, without the ending `_cgrp_id`.
-            pub fn kernel_name(self) -> &'static str {
-                match self {
-                    $(Controller::$name => $kernel,)*
-                }
-            }
-
             /// Its name in version 2 (`cgroup.controllers`), where it has one.
             fn unified_name(self) -> Option<&'static str> {
                 match self {
@@ -44,14 +37,14 @@ macro_rules! controllers {
 }
 
 controllers! {
-    Memory "memory" "memory" Some("memory");
-    Pids "pids" "pids" Some("pids");
-    Cpu "cpu" "cpu" Some("cpu");
-    Cpuacct "cpuacct" "cpuacct" None;
-    Cpuset "cpuset" "cpuset" Some("cpuset");
-    Blkio "blkio" "io" Some("io");
-    Devices "devices" "devices" None;
-    Freezer "freezer" "freezer" None;
+    Memory "memory" Some("memory");
+    Pids "pids" Some("pids");
+    Cpu "cpu" Some("cpu");
+    Cpuacct "cpuacct" None;
+    Cpuset "cpuset" Some("cpuset");
+    Blkio "blkio" Some("io");
+    Devices "devices" None;
+    Freezer "freezer" None;
 }
 
 /// A mounted hierarchy.

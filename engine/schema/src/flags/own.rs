@@ -388,17 +388,6 @@ pub static EPOLL_CTL_OPS: FlagTable = numbers!(
     3 "EPOLL_CTL_MOD"
 );
 
-/// `fadvise64(2)`'s advice.
-pub static FADVISE_ADVICE: FlagTable = numbers!(
-    "fadvise_advice"
-    0 "POSIX_FADV_NORMAL"
-    1 "POSIX_FADV_RANDOM"
-    2 "POSIX_FADV_SEQUENTIAL"
-    3 "POSIX_FADV_WILLNEED"
-    4 "POSIX_FADV_DONTNEED"
-    5 "POSIX_FADV_NOREUSE"
-);
-
 /// `arch_prctl(2)`'s code.
 pub static ARCH_PRCTL_CODES: FlagTable = numbers!(
     "arch_prctl_codes"
