@@ -7,6 +7,7 @@
 mod bpf;
 mod call_function;
 mod capability;
+mod capture;
 mod cgroup;
 mod cgroup_names;
 mod connector;
@@ -56,7 +57,7 @@ mod window;
 pub use bpf::Program;
 pub use call_function::CallFunction;
 pub use capability::{Capability, CapabilitySet, keep_only};
-pub use consume::{Audience, Capture, Pause};
+pub use capture::{Audience, Capture, Pause};
 pub use error::CaptureError;
 pub use host::{Host, SourceTrial, Trial, Trials};
 pub use losses::{Loser, Losses};
