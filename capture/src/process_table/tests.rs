@@ -4,8 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use lanner_schema::event::Event;
-use lanner_schema::record::WireBuilder;
+use lanner_schema::flags::EXE_UNKNOWN_LAYER;
+use lanner_schema::record::{TaskState, Wire, WireBuilder};
 
+use super::end::{LINGER, SWEEP};
 use super::*;
 
 fn table(limit: usize) -> ProcessTable {
