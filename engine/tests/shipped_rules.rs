@@ -341,8 +341,16 @@ fn logs() {
         vec![
             host("truncate -s0").opens("/var/log/auth.log", TRUNCATE),
             host("rm /var/log/auth.log").removes("/var/log/auth.log"),
+            host("perl x").truncates("/var/log/auth.log"),
+            host("truncate -s0").truncates_descriptor("/var/log/auth.log"),
+            host("mv /var/log/auth.log /tmp").renames("/var/log/auth.log", "/tmp/auth.log"),
+            host("mv x /var/log/auth.log").renames("/tmp/x", "/var/log/auth.log"),
         ],
         vec![
+            host("app").renames("/var/log/app.log", "/var/log/app.log.1"),
+            host("perl x").truncates("/srv/x"),
+            host("truncate -s0").truncates_descriptor("/var/log/journal/x/system.journal"),
+            host("mv a b").renames("/tmp/a", "/tmp/b"),
             host("tee -a").opens("/var/log/auth.log", WRITE),
             host("logrotate").opens("/var/log/auth.log", TRUNCATE),
             host("rm x").removes("/tmp/x"),

@@ -285,7 +285,7 @@ static ROWS: &[Row] = &[
     Row("log_syslog", Truth, Later),
     Row("log_level", Text, Read(|s, n| { s.config.log_level = log_level(n)?; Ok(()) })),
     Row("libs_logger.enabled", Truth, Pointless),
-    Row("libs_logger.severity", Text, Pointless),
+    Row("libs_logger.severity", Word(&["fatal", "critical", "error", "warning", "notice", "info", "debug", "trace"]), Pointless),
 
     Row("syscall_event_timeouts.max_consecutives", Integer, Pointless),
     Row("syscall_event_drops.threshold", Number, Read(|s, n| { s.config.drops.threshold = share(n)?; Ok(()) })),
@@ -355,8 +355,36 @@ pub(super) fn apply(root: &Node, settings: &mut Settings, messages: &mut Message
         settings.scope = Scope::default().with_static_fields(&fields);
     }
     section("", root, settings, messages, &mut unserved);
+    loaded_plugins(root, messages);
     messages.0.append(&mut settings.messages.0);
     unserved.report("Falco", &root.at, messages);
+}
+
+/// Names in `load_plugins` that no entry of `plugins` has: Falco would not start. What the plugin for containers does is built
+/// in.
+fn loaded_plugins(root: &Node, messages: &mut Messages) {
+    let Some(Value::List(loaded)) = root.get("load_plugins").map(|node| &node.value) else {
+        return;
+    };
+    let entries = match root.get("plugins").map(|node| &node.value) {
+        Some(Value::List(entries)) => entries.as_slice(),
+        _ => &[],
+    };
+    let names = || {
+        let names = entries.iter().filter_map(|entry| entry.get("name")?.text().ok());
+        names.chain(["container"])
+    };
+    for (index, item) in loaded.iter().enumerate() {
+        let Ok(name) = item.text() else { continue };
+        if names().all(|known| known != name) {
+            let text = format!(
+                "load_plugins[{index}]: no entry of plugins has the name {}",
+                item.describe()
+            );
+            let hint = nearest(name, names()).map(|near| format!("did you mean {near}?"));
+            messages.add(Level::Warning, &item.at, text, hint);
+        }
+    }
 }
 
 /// Keys that are known and have no effect.

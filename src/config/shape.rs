@@ -274,6 +274,8 @@ plugins:
   - name: json
     lib_path: libjson.so
     init_config: \"\"
+load_plugins: [jsn, container, k8saudit]
+libs_logger: {severity: warnning}
 capture: {mode: all, max_file_size_mb: many}
 append_output:
   - match: {tag: [a]}
@@ -286,15 +288,18 @@ time_format_iso_8601: yes
         assert_eq!(
             warnings,
             [
+                "f.yaml:7:16: load_plugins[0]: no entry of plugins has the name \"jsn\" (did you mean json?)",
+                "f.yaml:7:32: load_plugins[2]: no entry of plugins has the name \"k8saudit\"",
                 "f.yaml:1:24: http_output.enabled should be true or false, not \"off\" (write false)",
                 "f.yaml:2:47: syscall_event_drops.actions should be a list, not \"log\"",
                 "f.yaml:4:5: plugins[0]: the key 'library_path' is missing (add \"library_path: …\")",
                 "f.yaml:5:5: unknown key plugins[0].lib_path, ignored",
-                "f.yaml:7:17: capture.mode should be one of rules, all_rules, not \"all\"",
-                "f.yaml:7:40: capture.max_file_size_mb should be a whole number, not \"many\"",
-                "f.yaml:9:13: unknown key append_output[0].match.tag, ignored (did you mean tags?)",
-                "f.yaml:11:47: config_files[0].strategy should be one of append, override, add-only, not \"overide\" (write override)",
-                "f.yaml:13:23: time_format_iso_8601 should be true or false, not \"yes\" (write true)",
+                "f.yaml:8:25: libs_logger.severity should be one of fatal, critical, error, warning, notice, info, debug, trace, not \"warnning\" (write warning)",
+                "f.yaml:9:17: capture.mode should be one of rules, all_rules, not \"all\"",
+                "f.yaml:9:40: capture.max_file_size_mb should be a whole number, not \"many\"",
+                "f.yaml:11:13: unknown key append_output[0].match.tag, ignored (did you mean tags?)",
+                "f.yaml:13:47: config_files[0].strategy should be one of append, override, add-only, not \"overide\" (write override)",
+                "f.yaml:15:23: time_format_iso_8601 should be true or false, not \"yes\" (write true)",
             ]
         );
         assert_eq!(

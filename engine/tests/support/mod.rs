@@ -318,6 +318,34 @@ impl Scene {
         built
     }
 
+    /// Empties a file that it names.
+    pub(crate) fn truncates(self, path: &str) -> Built {
+        let wire = WireBuilder::new()
+            .number(76)
+            .number(76)
+            .number(0)
+            .path(path, "/")
+            .number(0)
+            .missing();
+        let mut built = Built::new(self, Event::Truncate, wire);
+        built.path(3, path);
+        built
+    }
+
+    /// Empties a file that it has open.
+    pub(crate) fn truncates_descriptor(self, path: &str) -> Built {
+        let wire = WireBuilder::new()
+            .number(77)
+            .number(77)
+            .number(0)
+            .number(3)
+            .number(0)
+            .missing();
+        let mut built = Built::new(self, Event::Ftruncate, wire);
+        built.fd = Fd::File(3, path.into());
+        built
+    }
+
     /// Makes a symbolic link.
     pub(crate) fn symlinks(self, target: &str, link: &str) -> Built {
         let wire = WireBuilder::new()
