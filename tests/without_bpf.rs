@@ -319,6 +319,7 @@ fn where_the_kernel_does_not_tell_of_processes_each_is_asked_about_at_its_events
         .unwrap();
     let first = lanner.wait_for_alert("one for the shell", |alert| field(alert, "proc.name") == "bash");
     assert_eq!(field(&first, "user.name"), "root");
+    assert_eq!(field(&first, "lanner.processes"), "bash|<NA>", "{first}");
     fs::write(&pipe, "go\n").unwrap();
     let second = lanner.wait_for_alert("one for what it runs then", |alert| {
         field(alert, "proc.name") == "tail"

@@ -15,7 +15,6 @@ use lanner_schema::event::Needs;
 use lanner_schema::host_names::HostNames;
 use lanner_schema::host_root::on_host;
 use lanner_schema::record::Header;
-use lanner_schema::tier::Source;
 use lanner_schema::view::EventView;
 use libbpf_rs::{MapHandle, RingBuffer, RingBufferBuilder};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -129,9 +128,7 @@ impl Capture {
             consumer.keep(recorder);
         }
         consumer.keep_of_processes(plan.environment, plan.cgroups);
-        consumer.set_unheard(
-            plan.tier == Tier::None && !plan.sources_in_force().any(|source| source == Source::Connector),
-        );
+        consumer.set_unheard(plan.is_unheard());
         if let Some(owners) = owners {
             consumer.owners.tell(owners);
         }

@@ -21,7 +21,7 @@ use crate::decode::{PathParams, Paths};
 use crate::feed::Feed;
 use crate::last_peer::LastPeers;
 use crate::losses::{LossWatch, Losses};
-use crate::outside::{Ask, Outside};
+use crate::outside::{self, Ask, Outside};
 use crate::owner::Owners;
 use crate::plan::Config;
 use crate::process_table::{ProcessTable, param, text};
@@ -92,6 +92,7 @@ impl Consumer {
                 earlier: None,
                 was: None,
                 otherwise: Vec::new(),
+                is_as_of_later: false,
             },
             host_names,
             owners: Owners::new(cgroups, containers, outside.clone()),
@@ -259,7 +260,11 @@ impl Consumer {
                     process.gid = ids.1.unwrap_or(process.gid);
                 }
             }
-            Event::TaskMissed => self.state.processes.resync(header.time),
+            Event::TaskMissed => {
+                // /proc is read now, which may be a while after the record was made.
+                let now = self.outside.ask_number(Ask::Now, b"", || Some(outside::now()));
+                self.state.processes.resync(header.time.max(now.unwrap_or(0)));
+            }
             Event::CgroupMkdir => {
                 let path = wire
                     .param(param!(CgroupMkdir, "path"))
@@ -531,6 +536,7 @@ impl Consumer {
             system: &self.state,
         });
         self.state.otherwise.clear();
+        self.state.is_as_of_later = false;
         self.state.earlier = Some(Earlier::and(self.state.earlier, time));
     }
 

@@ -256,6 +256,7 @@ mod tests {
             };
             seen.push(name(view));
             seen.extend(view.by_what_it_may_have_been().map(|other| name(&other)));
+            seen.extend(view.by_nobody_known().map(|other| name(&other)));
         });
         seen
     }
@@ -335,7 +336,11 @@ mod tests {
             );
             doers(consumer, &record.finish())
         };
-        assert_eq!(unknown(65, 75, &mut consumer), [one("", u32::MAX)]);
+        // Whether it was that before is nobody's word.
+        assert_eq!(
+            unknown(65, 75, &mut consumer),
+            [one("nginx", 65534), one("", u32::MAX)]
+        );
     }
 
     #[test]

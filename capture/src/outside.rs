@@ -50,6 +50,8 @@ pub(crate) enum Ask {
     Missed = 12,
     /// Where this path leads in the root of the process whose number is before it.
     RealPath = 13,
+    /// The time, in nanoseconds since boot.
+    Now = 14,
 }
 
 /// Keeps or gives the answers.

@@ -408,6 +408,11 @@ impl Plan {
         sources.map(|(source, _)| *source)
     }
 
+    /// True where nobody tells of execs and ends.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.tier == Tier::None && !self.sources_in_force().any(|source| source == Source::Connector)
+    }
+
     /// The calls of which not all are captured.
     pub fn filtered(&self) -> impl Iterator<Item = (Event, ClassSet)> {
         let classes = |event: Event| (event, self.classes[event as usize]);

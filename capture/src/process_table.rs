@@ -226,11 +226,16 @@ impl ProcessTable {
         }
     }
 
+    /// True when news of processes were lost at that time, in nanoseconds since boot, or after it: what is known of one then is
+    /// what /proc said later.
+    pub(crate) fn has_missed_since(&self, time: u64) -> bool {
+        self.missed_at > 0 && self.missed_at >= time
+    }
+
     /// What a process was between two times, in nanoseconds since boot, where that is kept.
     pub(crate) fn within(&self, pid: u32, from: u64, to: u64) -> Within {
         match (&self.history, self.known.get(&pid)) {
             (None, _) => Within::AsNow,
-            _ if self.missed_at >= from && self.missed_at > 0 => Within::Untold,
             (Some(history), known) => {
                 let now = known.map(|known| (&known.process, known.since));
                 history.within(pid, now, from, to)

@@ -110,6 +110,7 @@ impl Replay {
         );
         consumer.keep_of_processes(mapping.environment, mapping.cgroups);
         consumer.without_types = mapping.without_types;
+        consumer.set_unheard(mapping.unheard);
         consumer.look_up_wanted(mapping.params.iter().copied());
         let Some(source) = answers.started()? else {
             return Err(RecordingError::Short(0));

@@ -10,7 +10,7 @@ use lanner_schema::names;
 use lanner_schema::tier::{Quality, Source, SourceSet, Tier, Why};
 
 use crate::condition::{IfMissing, Program, Remains, Results, Truth};
-use crate::field::{Arg, FieldRef, quality};
+use crate::field::{Arg, FieldRef, quality, quality_from};
 use crate::ruleset::Rule;
 
 /// How much of a rule a tier sees. Worse is greater.
@@ -165,7 +165,7 @@ pub(crate) fn of(rule: &Rule, tier: Tier, captured: Captured) -> Coverage {
     for event in rule.program.events().iter() {
         let remains_of = |results| {
             Remains::of(&rule.program, event, results, if_missing, &|field| {
-                quality(field, event, tier)
+                quality_from(field, event, tier, captured.sources)
             })
         };
         let remains = remains_of(Results::All);
@@ -213,7 +213,7 @@ pub(crate) fn of(rule: &Rule, tier: Tier, captured: Captured) -> Coverage {
     }
     for event in seen.iter() {
         for field in rule.output_fields() {
-            if let Some(quality) = quality(field, event, tier) {
+            if let Some(quality) = quality_from(field, event, tier, captured.sources) {
                 reasons.field(Place::Output, field, event, quality);
             }
         }

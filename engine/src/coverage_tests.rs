@@ -325,6 +325,27 @@ fn types_that_are_left_out_are_not_seen() {
 }
 
 #[test]
+fn without_who_tells_of_processes_what_is_known_of_them_says_so() {
+    let with = |sources: &[Source], tier| {
+        let captured = Captured {
+            sources: sources.iter().copied().collect(),
+            ..Captured::default()
+        };
+        let coverage = covered_as("evt.type = openat and proc.name = cat", "%user.uid", &|rule| {
+            rule.coverage_of(tier, captured)
+        });
+        assert_eq!(coverage.verdict, Verdict::Partial);
+        let reasons = coverage.reasons.into_iter();
+        let fields = reasons.filter(|reason| matches!(reason.subject, Subject::Field(_)));
+        fields.map(|reason| reason.why).collect::<Vec<_>>()
+    };
+    let files = [Source::Fanotify];
+    assert_eq!(with(&files, Tier::None), [Why::Unheard.text(); 2]);
+    assert_eq!(with(&Source::ALL, Tier::None), [Why::FromProc.text(); 2]);
+    assert_eq!(with(&files, Tier::Raw), [Why::FromProc.text(); 2]);
+}
+
+#[test]
 fn what_io_uring_can_do_as_well_is_said() {
     let on = |condition: &str, io_uring, tier| {
         let captured = Captured {

@@ -406,9 +406,10 @@ fn in_order(first: &[u32], second: &[u32], ranks: &[u32], found: &mut dyn FnMut(
 /// What an alert about a call of which only the beginning was seen says: a field, and the end of its text.
 const ATTEMPTED: (&str, &str) = ("lanner.attempted", " lanner_attempted=true");
 
-/// The names of what the process of an event may have been, where it may have been several.
+/// The names of what the process of an event may have been, where it may have been several; `<NA>` is one that nobody knows.
 fn names_of_processes(event: &EventView<'_>) -> Option<String> {
-    let mut others = event.by_what_it_may_have_been().peekable();
+    let others = event.by_what_it_may_have_been();
+    let mut others = others.chain(event.by_nobody_known()).peekable();
     others.peek()?;
     let mut names: Vec<String> = Vec::new();
     for view in std::iter::once(*event).chain(others) {

@@ -24,6 +24,8 @@ pub(crate) struct Machine {
     pub(crate) earlier: Option<Earlier>,
     /// What the process may have been instead.
     pub(crate) otherwise: Vec<Process>,
+    /// The process is what it was a moment later.
+    pub(crate) is_as_of_later: bool,
 }
 
 impl System for Machine {
@@ -44,6 +46,9 @@ impl System for Machine {
     }
     fn otherwise(&self) -> &[Process] {
         &self.otherwise
+    }
+    fn is_as_of_later(&self) -> bool {
+        self.is_as_of_later
     }
 }
 
@@ -105,6 +110,7 @@ impl Machine {
             names,
             earlier: None,
             otherwise: Vec::new(),
+            is_as_of_later: false,
         }
     }
 

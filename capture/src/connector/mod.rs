@@ -38,6 +38,9 @@ const STREAM: u8 = Source::Connector.stream();
 /// A message is far smaller.
 const MESSAGE: usize = 1024;
 
+/// How long after waiting failed it is tried again.
+const AGAIN: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// Messages that are read ahead at most.
 const TAKEN: usize = 1024;
 
@@ -214,9 +217,12 @@ impl Listener {
             if let Err(error) = poll(&mut ready, PollTimeout::NONE)
                 && error != Errno::EINTR
             {
+                // It lacks memory, and has some in a while. Meanwhile the kernel counts what it can't keep.
+                if self.queue.counts().get(Count::Failed) == 0 {
+                    tracing::warn!("the process connector can't be waited for: {error}");
+                }
                 self.queue.counts().add(Count::Failed, 1);
-                tracing::error!("the process connector is not read any more: {error}");
-                return;
+                thread::sleep(AGAIN);
             }
             if ready[1].any() == Some(true) {
                 let _ = self.wake.read();
@@ -266,6 +272,7 @@ impl Listener {
                 Err(error) => {
                     self.queue.counts().add(Count::Failed, 1);
                     tracing::debug!("a message of the process connector can't be read: {error}");
+                    self.missed = true;
                     return;
                 }
             }

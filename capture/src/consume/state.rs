@@ -24,6 +24,8 @@ pub(super) struct State {
     /// The process of the event that is shown as it was then, where that is not what it is, and what else it may have been.
     pub(super) was: Option<Process>,
     pub(super) otherwise: Vec<Process>,
+    /// It is shown as what it was a moment later.
+    pub(super) is_as_of_later: bool,
 }
 
 impl System for State {
@@ -48,6 +50,9 @@ impl System for State {
     fn otherwise(&self) -> &[Process] {
         &self.otherwise
     }
+    fn is_as_of_later(&self) -> bool {
+        self.is_as_of_later
+    }
     fn descriptor_now(&self, pid: u32, number: u32, look: &mut dyn FnMut(&Descriptor<'_>)) {
         self.processes.procfs.descriptor(self.known(pid), number, look);
     }
@@ -62,8 +67,16 @@ impl State {
     pub(super) fn look_back(&mut self, since: u64, header: &Header, ids: &mut (u32, u32)) -> bool {
         self.was = None;
         self.otherwise.clear();
+        // What the connector tells of is the change itself.
+        if header.stream == Source::Connector.stream() {
+            return true;
+        }
+        if self.processes.unheard || self.processes.has_missed_since(since) {
+            self.is_as_of_later = true;
+            return true;
+        }
+        // A waiting caller does not change.
         let is_looked_at_later = header.stream == Source::Fanotify.stream();
-        // A waiting caller does not change, and what the connector tells of is the change itself.
         if !is_looked_at_later || !self.processes.has_history() {
             return true;
         }

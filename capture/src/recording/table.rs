@@ -46,6 +46,7 @@ const READ: u8 = 1;
 const ENVIRONMENT: u8 = 1;
 const CGROUPS: u8 = 2;
 const WITHOUT_TYPES: u8 = 4;
+const UNHEARD: u8 = 8;
 
 fn push_text(out: &mut Vec<u8>, text: &str) {
     // No name in the table is that long; a test holds it.
@@ -66,6 +67,8 @@ pub(crate) struct Recorded {
     pub(crate) cgroups: bool,
     /// Records lack what takes the kernel's types, and /proc was asked for it.
     pub(crate) without_types: bool,
+    /// Nobody told of execs and ends.
+    pub(crate) unheard: bool,
 }
 
 impl From<&Plan> for Recorded {
@@ -76,6 +79,7 @@ impl From<&Plan> for Recorded {
             environment: plan.environment,
             cgroups: plan.cgroups,
             without_types: plan.tier == Tier::Raw,
+            unheard: plan.is_unheard(),
         }
     }
 }
@@ -89,6 +93,7 @@ impl Recorded {
             environment: true,
             cgroups: true,
             without_types: false,
+            unheard: false,
         }
     }
 }
@@ -119,7 +124,8 @@ pub(crate) fn bytes(recorded: &Recorded) -> Vec<u8> {
     let environment = if recorded.environment { ENVIRONMENT } else { 0 };
     let cgroups = if recorded.cgroups { CGROUPS } else { 0 };
     let without_types = if recorded.without_types { WITHOUT_TYPES } else { 0 };
-    out.push(environment | cgroups | without_types);
+    let unheard = if recorded.unheard { UNHEARD } else { 0 };
+    out.push(environment | cgroups | without_types | unheard);
     out.push(u8::try_from(TaskValue::ALL.len()).unwrap_or(u8::MAX));
     for value in TaskValue::ALL {
         push_text(&mut out, value.name());
@@ -156,6 +162,8 @@ pub(crate) struct Mapping {
     pub(crate) cgroups: bool,
     /// Records lack what takes the kernel's types, and /proc was asked for it.
     pub(crate) without_types: bool,
+    /// Nobody told of execs and ends.
+    pub(crate) unheard: bool,
     /// The values of threads in the recording's order; `None` for one that this Lanner does not know.
     task: Vec<Option<TaskValue>>,
     buffer: Vec<u8>,
@@ -216,6 +224,7 @@ impl Mapping {
             environment: false,
             cgroups: false,
             without_types: false,
+            unheard: false,
             task: Vec::new(),
             buffer: Vec::new(),
         };
@@ -279,6 +288,7 @@ impl Mapping {
         self.environment = kept & ENVIRONMENT != 0;
         self.cgroups = kept & CGROUPS != 0;
         self.without_types = kept & WITHOUT_TYPES != 0;
+        self.unheard = kept & UNHEARD != 0;
         for _ in 0..reader.byte()? {
             let name = reader.text()?;
             let known = TaskValue::ALL.iter().find(|value| value.name() == name);

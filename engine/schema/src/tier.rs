@@ -278,6 +278,8 @@ reasons! {
     AddressAsPassed "the address that was passed, not what the socket says";
     /// Looked up after the event.
     FromProc "read from /proc after the event, when it may have changed or be gone";
+    /// Looked up after the event, without the process connector.
+    Unheard "read from /proc after the event, and nothing tells whether it was so before: that takes the process connector; the alert says so (lanner.processes)";
     /// Names are not looked up for an address, but addresses for the names in rules.
     NamesInRules "the names in rules are looked up, every minute and on this host, and an address has those it was among the addresses of";
     /// Some of several parameters are missing.
@@ -333,14 +335,17 @@ impl SourceSet {
     /// All of them.
     pub const ALL: SourceSet = SourceSet(7);
 
+    /// True when this is one of them.
+    pub fn has(self, source: Source) -> bool {
+        self.0 & 1 << source as u8 != 0
+    }
+
     /// True when one of these tells of the event, or nothing has to.
     pub fn sees(self, event: Event) -> bool {
-        let has = |source: &Source| self.0 & 1 << *source as u8 != 0;
         !event.row().is_kernel()
             || Source::ALL
-                .iter()
-                .filter(|source| has(source))
-                .any(|s| s.sees(event))
+                .into_iter()
+                .any(|source| self.has(source) && source.sees(event))
     }
 }
 

@@ -34,6 +34,11 @@ pub trait System {
     fn otherwise(&self) -> &[Process] {
         &[]
     }
+    /// True when the process of the event that is shown was looked up after the event, and nobody tells whether it has become
+    /// another in between.
+    fn is_as_of_later(&self) -> bool {
+        false
+    }
     /// When the events before this one were, the first of all and the last; `None` before the first.
     fn earlier(&self) -> Option<Earlier> {
         None
@@ -282,6 +287,17 @@ impl<'a> EventView<'a> {
             uid: process.uid,
             gid: process.gid,
             ..shown
+        })
+    }
+
+    /// The same event with nothing known of its process but the number, where what is shown is what it was later
+    /// ([`System::is_as_of_later`]).
+    pub fn by_nobody_known(&self) -> Option<EventView<'a>> {
+        self.system.is_as_of_later().then_some(EventView {
+            process: None,
+            uid: u32::MAX,
+            gid: u32::MAX,
+            ..*self
         })
     }
 

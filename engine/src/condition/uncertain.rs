@@ -94,9 +94,17 @@ impl Uncertain {
         }
     }
 
-    /// What it comes to on an event of that type, whichever its process was of those that it may have been.
+    /// What it comes to on an event of that type, whichever its process was of those that it may have been. Where its process
+    /// is known from a moment later only, a condition that is true of that one is true, for who reads the alert is told so; that
+    /// it is not says nothing.
     pub(crate) fn answer(&self, view: &EventView<'_>, scratch: &mut Scratch) -> Answer {
         let mut answer = self.of(view, scratch);
+        if answer == Answer::No
+            && let Some(unknown) = view.by_nobody_known()
+            && self.of(&unknown, scratch) != Answer::No
+        {
+            answer = Answer::Unknown;
+        }
         for other in view.by_what_it_may_have_been() {
             if answer == Answer::Unknown {
                 break;

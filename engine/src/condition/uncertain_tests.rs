@@ -375,6 +375,38 @@ fn of_either(condition: &str, of: fn(&EventView<'_>) -> Outcome) -> Answer {
 }
 
 #[test]
+fn what_is_not_true_of_a_process_as_it_was_later_may_have_been_true() {
+    let mut happening = Happening::openat(b"/etc/shadow", 0, 3);
+    happening.machine.is_as_of_later = true;
+    let answer = |condition| {
+        happening.view(|view| {
+            let view = EventView {
+                outcome: Outcome::Succeeded,
+                ..*view
+            };
+            let program = compile(&parse(condition).unwrap()).unwrap();
+            let uncertain = Uncertain::new(&program, view.event).unwrap();
+            uncertain.answer(&view, &mut Scratch::new())
+        })
+    };
+    assert_eq!(answer("evt.type=openat and proc.name=cat"), Answer::Yes);
+    for condition in [
+        "evt.type=openat and proc.name=nginx",
+        "evt.type=openat and proc.pname=nginx",
+        "evt.type=openat and user.uid=1000",
+        "evt.type=openat and not proc.name in (cat, sshd) and fd.name=/etc/shadow",
+    ] {
+        assert_eq!(answer(condition), Answer::Unknown, "{condition}");
+    }
+    // Whoever it was.
+    assert_eq!(
+        answer("evt.type=openat and proc.name=nginx and fd.name=/etc/passwd"),
+        Answer::No
+    );
+    assert_eq!(answer("evt.type=openat and fd.name=/etc/shadow"), Answer::Yes);
+}
+
+#[test]
 fn what_is_true_of_one_process_of_two_that_it_may_have_been_is_not_known() {
     let answer = |condition| of_either(condition, |_| Outcome::Succeeded);
     assert_eq!(answer("evt.type=openat and proc.name=cat"), Answer::Unknown);

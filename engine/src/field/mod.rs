@@ -29,7 +29,7 @@ pub(crate) use evt::is_open;
 pub use evt::{hostname, set_hostname};
 pub(crate) use known::Knowledge;
 pub(crate) use param::format as raw_format;
-pub(crate) use quality::quality;
+pub(crate) use quality::{quality, quality_from};
 pub(crate) use resolve::ValueOrigin;
 pub use resolve::{FieldError, FieldRef};
 pub use time::{datetime, iso8601, time_of_day};

@@ -82,6 +82,26 @@ pub(crate) fn quality(field: &FieldRef, event: Event, tier: Tier) -> Option<Qual
     }
 }
 
+/// What the value of `field` on `event` is worth where these sources are all there is: without one that tells of processes,
+/// nobody knows whether what /proc says of one was so before.
+pub(crate) fn quality_from(
+    field: &FieldRef,
+    event: Event,
+    tier: Tier,
+    sources: SourceSet,
+) -> Option<Quality> {
+    match quality(field, event, tier)? {
+        Quality::Weaker(Why::FromProc)
+            if tier == Tier::None
+                && !sources.has(Source::Connector)
+                && About::of(field.row.name) == Some(About::Process) =>
+        {
+            Some(Quality::Weaker(Why::Unheard))
+        }
+        quality => Some(quality),
+    }
+}
+
 /// What a field is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum About {
