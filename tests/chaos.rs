@@ -15,7 +15,7 @@ use serde_json::Value;
 use support::containerd::{Containerd, Run, SHADOW};
 use support::cri::CriError;
 use support::lanner::{self, Lanner, field};
-use support::{skip, wait_for};
+use support::wait_for;
 
 const CONTAINERS: usize = 50;
 const LIMIT: Duration = Duration::from_secs(60);
@@ -73,13 +73,8 @@ fn start(containerd: &Containerd, name: &str) -> Result<String, CriError> {
 
 #[test]
 fn containers_start_and_are_known_while_containerd_and_lanner_are_killed() {
-    let _alone = support::alone();
-    if let Some(reason) = lanner::impossible() {
-        return skip(&reason);
-    }
-    let mut containerd = match Containerd::start() {
-        Ok(containerd) => containerd,
-        Err(reason) => return skip(&reason),
+    let Some((_alone, mut containerd)) = lanner::beside_containerd() else {
+        return;
     };
     let (folder, rules) = lanner::rules(RULES);
     let mut arguments = lanner::options(Some(&containerd));

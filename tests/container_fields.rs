@@ -72,13 +72,8 @@ fn assert_fields(alert: &Value, expected: &[(&str, &str)]) {
 
 #[test]
 fn what_a_container_was_given_is_in_its_alerts_and_its_coming_and_going_is_an_event() {
-    let _alone = support::alone();
-    if let Some(reason) = lanner::impossible() {
-        return skip(&reason);
-    }
-    let containerd = match Containerd::start() {
-        Ok(containerd) => containerd,
-        Err(reason) => return skip(&reason),
+    let Some((_alone, containerd)) = lanner::beside_containerd() else {
+        return;
     };
     let before = containerd.pod("shop", "before");
     let early = containerd.run(&before, Run::new("early", BUSYBOX));

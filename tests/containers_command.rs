@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use support::containerd::{BUSYBOX, Containerd, Run};
+use support::containerd::{BUSYBOX, Run};
 use support::lanner::{self, Lanner};
 use support::{skip, wait_for};
 
@@ -68,13 +68,8 @@ fn said(mut command: Command) -> Said {
 
 #[test]
 fn what_a_running_lanner_knows_is_listed() {
-    let _alone = support::alone();
-    if let Some(reason) = lanner::impossible() {
-        return skip(&reason);
-    }
-    let containerd = match Containerd::start() {
-        Ok(containerd) => containerd,
-        Err(reason) => return skip(&reason),
+    let Some((_alone, containerd)) = lanner::beside_containerd() else {
+        return;
     };
     let front = containerd.pod("shop", "front");
     let before = containerd.run(&front, Run::new("before", BUSYBOX));

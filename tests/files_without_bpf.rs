@@ -175,13 +175,8 @@ fn what_is_done_to_files_of_the_host_alerts_with_who_did_it() {
 
 #[test]
 fn what_is_done_to_files_of_a_container_alerts_as_the_containers_from_its_first_instruction_on() {
-    let _alone = alone();
-    if let Some(reason) = lanner::impossible() {
-        return skip(&reason);
-    }
-    let containerd = match Containerd::start() {
-        Ok(containerd) => containerd,
-        Err(reason) => return skip(&reason),
+    let Some((_alone, containerd)) = lanner::beside_containerd() else {
+        return;
     };
     // One runs already.
     let pod = containerd.pod("shop", "counter");
@@ -282,13 +277,8 @@ fn what_is_done_to_files_of_a_container_alerts_as_the_containers_from_its_first_
 
 #[test]
 fn names_in_a_container_that_only_the_runtimes_interface_tells_of_are_seen() {
-    let _alone = alone();
-    if let Some(reason) = lanner::impossible() {
-        return skip(&reason);
-    }
-    let containerd = match Containerd::start() {
-        Ok(containerd) => containerd,
-        Err(reason) => return skip(&reason),
+    let Some((_alone, containerd)) = lanner::beside_containerd() else {
+        return;
     };
     let forever = [
         "--detach",

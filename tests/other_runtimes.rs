@@ -55,13 +55,8 @@ fn start(options: Vec<String>, more: &[String]) -> (Lanner, tempfile::TempDir) {
 
 #[test]
 fn what_ctr_runs_is_known_from_its_first_instruction() {
-    let _alone = support::alone();
-    if let Some(reason) = lanner::impossible() {
-        return skip(&reason);
-    }
-    let mut containerd = match Containerd::start() {
-        Ok(containerd) => containerd,
-        Err(reason) => return skip(&reason),
+    let Some((_alone, mut containerd)) = lanner::beside_containerd() else {
+        return;
     };
     for namespace in ["default", "moby"] {
         containerd.import_to(namespace, SHADOW, &["cat", "/etc/shadow"]);
@@ -141,13 +136,8 @@ fn what_ctr_runs_is_known_from_its_first_instruction() {
 
 #[test]
 fn what_ran_before_stays_known_through_restarts_of_both() {
-    let _alone = support::alone();
-    if let Some(reason) = lanner::impossible() {
-        return skip(&reason);
-    }
-    let mut containerd = match Containerd::start() {
-        Ok(containerd) => containerd,
-        Err(reason) => return skip(&reason),
+    let Some((_alone, mut containerd)) = lanner::beside_containerd() else {
+        return;
     };
     containerd.import_to("default", BUSYBOX, &["sleep", "1000000"]);
     containerd.ctr_run("default", &["--detach", "--null-io", BUSYBOX, "lasting"]);
@@ -216,13 +206,8 @@ fn what_ran_before_stays_known_through_restarts_of_both() {
 
 #[test]
 fn containers_of_one_name_in_two_namespaces_are_told_apart() {
-    let _alone = support::alone();
-    if let Some(reason) = lanner::impossible() {
-        return skip(&reason);
-    }
-    let mut containerd = match Containerd::start() {
-        Ok(containerd) => containerd,
-        Err(reason) => return skip(&reason),
+    let Some((_alone, mut containerd)) = lanner::beside_containerd() else {
+        return;
     };
     let namespaces = ["team-a", "k8s.io", "team-b"];
     for namespace in namespaces {
@@ -294,13 +279,8 @@ fn containers_of_one_name_in_two_namespaces_are_told_apart() {
 
 #[test]
 fn a_pod_without_labels_is_known_from_its_annotations() {
-    let _alone = support::alone();
-    if let Some(reason) = lanner::impossible() {
-        return skip(&reason);
-    }
-    let containerd = match Containerd::start() {
-        Ok(containerd) => containerd,
-        Err(reason) => return skip(&reason),
+    let Some((_alone, containerd)) = lanner::beside_containerd() else {
+        return;
     };
     let pod = containerd.pod_without_labels("shop", "plain");
     let mut config = Containerd::config(&pod, Run::new("web", BUSYBOX));
@@ -347,13 +327,8 @@ fn a_pod_without_labels_is_known_from_its_annotations() {
 
 #[test]
 fn containers_made_while_lanner_connects_are_known() {
-    let _alone = support::alone();
-    if let Some(reason) = lanner::impossible() {
-        return skip(&reason);
-    }
-    let containerd = match Containerd::start() {
-        Ok(containerd) => containerd,
-        Err(reason) => return skip(&reason),
+    let Some((_alone, containerd)) = lanner::beside_containerd() else {
+        return;
     };
     let pod = containerd.pod("shop", "race");
     // A container created while a plugin is synchronised can be in neither the list nor the events (containerd issue 13698).
@@ -386,13 +361,8 @@ fn containers_made_while_lanner_connects_are_known() {
 
 #[test]
 fn without_nri_containerds_events_tell_of_pods_too() {
-    let _alone = support::alone();
-    if let Some(reason) = lanner::impossible() {
-        return skip(&reason);
-    }
-    let containerd = match Containerd::start() {
-        Ok(containerd) => containerd,
-        Err(reason) => return skip(&reason),
+    let Some((_alone, containerd)) = lanner::beside_containerd() else {
+        return;
     };
     let (lanner, _folder) = start(
         lanner::options(Some(&containerd)),

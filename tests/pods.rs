@@ -161,13 +161,8 @@ fn a_shell_with_a_terminal_is_known() {
 
 #[test]
 fn the_built_in_rules_name_the_container() {
-    let _alone = support::alone();
-    if let Some(reason) = lanner::impossible() {
-        return skip(&reason);
-    }
-    let containerd = match Containerd::start() {
-        Ok(containerd) => containerd,
-        Err(reason) => return skip(&reason),
+    let Some((_alone, containerd)) = lanner::beside_containerd() else {
+        return;
     };
     let lanner = Lanner::start(&lanner::options(Some(&containerd)));
     lanner.wait_for_log("that the runtime knows it", registered);
@@ -214,13 +209,8 @@ fn the_built_in_rules_name_the_container() {
 
 #[test]
 fn containers_that_ran_before_lanner_are_known() {
-    let _alone = support::alone();
-    if let Some(reason) = lanner::impossible() {
-        return skip(&reason);
-    }
-    let containerd = match Containerd::start() {
-        Ok(containerd) => containerd,
-        Err(reason) => return skip(&reason),
+    let Some((_alone, containerd)) = lanner::beside_containerd() else {
+        return;
     };
     let pod = containerd.pod("shop", "old");
     let container = containerd.run(&pod, Run::new("web", BUSYBOX));

@@ -222,13 +222,8 @@ fn a_replay_alerts_as_the_recorder_did() {
 
 #[test]
 fn a_replay_knows_the_containers_as_the_recorder_did() {
-    let _alone = support::alone();
-    if let Some(reason) = lanner::impossible() {
-        return skip(&reason);
-    }
-    let containerd = match Containerd::start() {
-        Ok(containerd) => containerd,
-        Err(reason) => return skip(&reason),
+    let Some((_alone, containerd)) = lanner::beside_containerd() else {
+        return;
     };
     let before = containerd.pod("shop", "before");
     let old = containerd.run(&before, Run::new("old", BUSYBOX));

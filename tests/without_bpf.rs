@@ -147,13 +147,8 @@ fn what_a_process_changes_of_itself_is_followed() {
 
 #[test]
 fn a_program_in_a_container_is_the_containers() {
-    let _alone = alone();
-    if let Some(reason) = lanner::impossible() {
-        return skip(&reason);
-    }
-    let containerd = match Containerd::start() {
-        Ok(containerd) => containerd,
-        Err(reason) => return skip(&reason),
+    let Some((_alone, containerd)) = lanner::beside_containerd() else {
+        return;
     };
     let (_folder, rules) = lanner::rules(RULES);
     let lanner = start(&rules, Some(&containerd));

@@ -133,13 +133,8 @@ fn stock_rules_start_and_what_processes_of_the_host_do_is_told() {
 
 #[test]
 fn a_container_is_known() {
-    let _alone = support::alone();
-    if let Some(reason) = lanner::impossible() {
-        return skip(&reason);
-    }
-    let containerd = match Containerd::start() {
-        Ok(containerd) => containerd,
-        Err(reason) => return skip(&reason),
+    let Some((_alone, containerd)) = lanner::beside_containerd() else {
+        return;
     };
     let (_folder, own) = lanner::rules(RULES);
     let lanner = with_rules(Some(&containerd), &[own]);

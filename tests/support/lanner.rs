@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::containerd::Containerd;
-use super::is_root;
+use super::{alone, is_root, skip};
 
 /// The program that cargo built for the tests.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_lanner");
@@ -114,6 +114,16 @@ pub(crate) fn impossible() -> Option<String> {
         return Some("this kernel has no BTF".to_owned());
     }
     None
+}
+
+/// This test's turn, and a containerd for a Lanner beside it; `None` where there can be none, which is said.
+pub(crate) fn beside_containerd() -> Option<(MutexGuard<'static, ()>, Containerd)> {
+    let alone = alone();
+    impossible()
+        .map_or_else(Containerd::start, Err)
+        .inspect_err(|reason| skip(reason))
+        .ok()
+        .map(|containerd| (alone, containerd))
 }
 
 /// The options that make Lanner use `containerd` and write alerts as JSON to standard output alone.
