@@ -6,14 +6,35 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use support::lanner::{Lanner, PROGRAM, field, impossible, options, rules};
-use support::restrict::{CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE, Restrictions};
+use support::restrict::{
+    CAP_BPF, CAP_DAC_READ_SEARCH, CAP_NET_ADMIN, CAP_PERFMON, CAP_SETPCAP, CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_PTRACE,
+    CAP_SYS_RESOURCE, Restrictions,
+};
 use support::{alone, skip};
+
+/// What each tier needs, by the names and numbers of the kernel. Of these it has what it was given, and nothing else.
+const WITH_BPF: [(&str, u32); 5] = [
+    ("CAP_BPF", CAP_BPF),
+    ("CAP_PERFMON", CAP_PERFMON),
+    ("CAP_SYS_PTRACE", CAP_SYS_PTRACE),
+    ("CAP_DAC_READ_SEARCH", CAP_DAC_READ_SEARCH),
+    ("CAP_SYS_RESOURCE", CAP_SYS_RESOURCE),
+];
+const WITHOUT_BPF: [(&str, u32); 5] = [
+    ("CAP_SYS_ADMIN", CAP_SYS_ADMIN),
+    ("CAP_NET_ADMIN", CAP_NET_ADMIN),
+    ("CAP_SYS_NICE", CAP_SYS_NICE),
+    ("CAP_SYS_PTRACE", CAP_SYS_PTRACE),
+    ("CAP_DAC_READ_SEARCH", CAP_DAC_READ_SEARCH),
+];
 
 const RULES: &str = "\
 - rule: A shell
@@ -78,7 +99,7 @@ struct Shell(Child);
 impl Shell {
     fn run(folder: &Path, script: &str) -> Shell {
         let path = folder.join("lannershell");
-        std::fs::copy("/bin/sh", &path).unwrap();
+        fs::copy("/bin/sh", &path).unwrap();
         let child = Command::new(&path)
             .args(["-c", script])
             .current_dir(folder)
@@ -107,6 +128,8 @@ fn watches(restrictions: &Restrictions) -> Option<String> {
     command.args(options(None)).arg("-r").arg(&rules);
     let lanner = Lanner::start_command(command);
     let plan = plan_of(&lanner);
+    gave_up(&lanner, restrictions, &plan);
+    planned(restrictions, &rules, &plan);
     let shell = Shell::run(folder.path(), "read line");
     let alert = lanner.wait_for_alert("a shell", |alert| alert["rule"] == "A shell");
     drop(shell);
@@ -133,9 +156,58 @@ fn plan_of(lanner: &Lanner) -> String {
     }
 }
 
+/// The capabilities of a kind (`CapEff`) that a thread has, by its directory in /proc.
+fn capabilities(thread: &Path, kind: &str) -> u64 {
+    let status = fs::read_to_string(thread.join("status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(kind));
+    u64::from_str_radix(line.unwrap().trim_start_matches(':').trim(), 16).unwrap()
+}
+
+/// None of its threads has, or can get, a capability that the plan does not need.
+fn gave_up(lanner: &Lanner, restrictions: &Restrictions, plan: &str) {
+    let needed = match plan.contains("tier none: ") {
+        true => WITHOUT_BPF,
+        false => WITH_BPF,
+    };
+    let own = capabilities(Path::new("/proc/thread-self"), "CapEff");
+    let has = |bit: u32| own >> bit & 1 != 0 && restrictions.keeps(bit);
+    let wanted = needed
+        .iter()
+        .filter(|(_, bit)| has(*bit))
+        .fold(0, |set, (_, bit)| set | 1 << bit);
+    let tasks = fs::read_dir(format!("/proc/{}/task", lanner.pid())).unwrap();
+    let threads: Vec<_> = tasks.map(|task| task.unwrap().path()).collect();
+    assert!(threads.len() > 1);
+    for thread in threads {
+        // One that has ended is none.
+        let kinds = ["CapEff", "CapPrm"].map(|kind| capabilities(&thread, kind));
+        assert_eq!(kinds, [wanted; 2], "{plan}: {kinds:x?} and not {wanted:x}");
+        assert_eq!(capabilities(&thread, "CapInh"), 0);
+        if has(CAP_SETPCAP) {
+            assert_eq!(capabilities(&thread, "CapBnd") & !wanted, 0, "{plan}");
+        }
+    }
+}
+
+/// `lanner plan` says of such a host the same, and why.
+fn planned(restrictions: &Restrictions, rules: &Path, said: &str) {
+    let mut command = restrictions.command(PROGRAM);
+    command.args(["plan", "--json"]).arg("-r").arg(rules);
+    let output = command.output().unwrap();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let plan = &document["plan"];
+    let [tier, reason] = ["tier", "reason"].map(|key| plan[key].as_str().unwrap());
+    assert!(said.contains(&format!("tier {tier}: {reason}")), "{said}\n{plan}");
+    for source in document["host"]["sources"].as_array().unwrap() {
+        let [kind, why] = ["kind", "said"].map(|key| source[key].as_str().unwrap());
+        let is_refused = tier == "none" && source["allowed"] == false;
+        assert!(!is_refused || said.contains(&format!("not {kind}: {why}")), "{said}\n{source}");
+    }
+}
+
 /// `folder` is the program's, where more of it is known than its name.
 fn looks_right(alert: &Value, folder: Option<&Path>) {
-    let own = std::fs::read_to_string("/proc/self/comm").unwrap();
+    let own = fs::read_to_string("/proc/self/comm").unwrap();
     assert_eq!(field(alert, "proc.name"), "lannershell");
     // The thread of the test is what forked.
     let parent = field(alert, "proc.pname");
@@ -151,7 +223,7 @@ fn looks_right(alert: &Value, folder: Option<&Path>) {
 }
 
 fn thread_name() -> String {
-    std::fs::read_to_string("/proc/thread-self/comm")
+    fs::read_to_string("/proc/thread-self/comm")
         .unwrap()
         .trim()
         .to_owned()
@@ -166,6 +238,17 @@ fn bpf_that_is_refused_leaves_the_other_sources() {
         assert!(plan.contains("tier none: ") && plan.contains(name), "{plan}");
         assert!(plan.contains("connector"), "{plan}");
     }
+}
+
+#[test]
+fn the_unit_asks_for_what_the_tiers_need() {
+    let unit = fs::read_to_string(support::repository().join("deploy/lanner.service")).unwrap();
+    let bound = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("CapabilityBoundingSet="));
+    let bound: BTreeSet<&str> = bound.unwrap().split_whitespace().collect();
+    let needed = WITH_BPF.iter().chain(&WITHOUT_BPF).map(|(name, _)| *name);
+    assert_eq!(bound, needed.collect());
 }
 
 #[test]
@@ -303,7 +386,7 @@ fn the_table_of_the_stock_rules_is_what_coverage_says() {
         .unwrap();
     let table = String::from_utf8(output.stdout).unwrap();
     let page = support::repository().join("docs/coverage-without-bpf.md");
-    let page = std::fs::read_to_string(page).unwrap();
+    let page = fs::read_to_string(page).unwrap();
     assert!(
         page.contains(&table),
         "the page has another table than this:\n{table}"
