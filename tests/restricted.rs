@@ -15,8 +15,8 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use support::lanner::{Lanner, PROGRAM, field, impossible, options, rules};
 use support::restrict::{
-    CAP_BPF, CAP_DAC_READ_SEARCH, CAP_NET_ADMIN, CAP_PERFMON, CAP_SETPCAP, CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_PTRACE,
-    CAP_SYS_RESOURCE, Restrictions,
+    CAP_BPF, CAP_DAC_READ_SEARCH, CAP_NET_ADMIN, CAP_PERFMON, CAP_SETPCAP, CAP_SYS_ADMIN, CAP_SYS_NICE,
+    CAP_SYS_PTRACE, CAP_SYS_RESOURCE, Restrictions,
 };
 use support::{alone, skip};
 
@@ -201,7 +201,10 @@ fn planned(restrictions: &Restrictions, rules: &Path, said: &str) {
     for source in document["host"]["sources"].as_array().unwrap() {
         let [kind, why] = ["kind", "said"].map(|key| source[key].as_str().unwrap());
         let is_refused = tier == "none" && source["allowed"] == false;
-        assert!(!is_refused || said.contains(&format!("not {kind}: {why}")), "{said}\n{source}");
+        assert!(
+            !is_refused || said.contains(&format!("not {kind}: {why}")),
+            "{said}\n{source}"
+        );
     }
 }
 

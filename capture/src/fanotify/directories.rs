@@ -1,7 +1,7 @@
 //! Directories that are marked one by one: of file systems that tell no names as a whole (overlayfs), those that rules name.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
-use super::marks::fsid;
+use super::marks::{Extent, fsid_of_file};
 use super::mounts::below;
 use super::record::FSID;
 
@@ -54,56 +54,60 @@ pub(super) fn named(paths: &[Box<[u8]>]) -> Vec<Named> {
 
 /// An open directory, and what it is called where it was found.
 #[derive(Debug)]
-pub(super) struct Directory {
-    file: OwnedFd,
-    pub(super) name: Vec<u8>,
+pub(super) struct Directory<'w> {
+    pub(super) file: &'w OwnedFd,
+    pub(super) name: &'w [u8],
     /// The id of its file system and its handle behind it.
     pub(super) key: Box<[u8]>,
 }
 
-impl Directory {
-    /// Its path from here.
-    pub(super) fn path(&self) -> PathBuf {
-        own(&self.file)
-    }
-}
-
-fn own(file: &OwnedFd) -> PathBuf {
-    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
-}
-
 fn link(file: &OwnedFd) -> Option<Vec<u8>> {
-    Some(fs::read_link(own(file)).ok()?.into_os_string().into_vec())
+    let link = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
+    Some(link.into_os_string().into_vec())
 }
 
 /// Shows the directories of a root that are named, on file systems that are wanted; gives how many were too many.
 pub(super) fn each(
     root: &Path,
     named: &[Named],
+    extent: Extent,
     wanted: &dyn Fn([u8; FSID]) -> bool,
-    show: &mut dyn FnMut(Directory),
+    show: &mut dyn FnMut(Directory<'_>),
 ) -> u64 {
     let Ok(root) = File::open(root).map(OwnedFd::from) else {
         return 0;
     };
     let Some(base) = link(&root) else { return 0 };
     let mut walk = Walk {
-        base,
         wanted,
         show,
         seen: BTreeSet::new(),
         left_out: 0,
     };
+    let mut whole = Vec::new();
     for one in named {
-        let below = one.path.strip_prefix("/").unwrap_or(&one.path);
-        let below = if below.as_os_str().is_empty() {
+        let path = one.path.strip_prefix("/").unwrap_or(&one.path);
+        let path = if path.as_os_str().is_empty() {
             Path::new(".")
         } else {
-            below
+            path
         };
-        if let Ok(directory) = open_below(&root, below, ResolveFlag::RESOLVE_IN_ROOT) {
-            walk.visit(directory, if one.whole { DEPTH } else { 0 });
+        let Ok(directory) = open_below(&root, path, ResolveFlag::RESOLVE_IN_ROOT) else {
+            continue;
+        };
+        let Some(name) = link(&directory) else { continue };
+        let name = match below(&name, &base) {
+            Some(b"") => b"/".to_vec(),
+            Some(below) => below.to_vec(),
+            None => name,
+        };
+        if walk.visit(&directory, &name) && one.whole && extent == Extent::Whole {
+            whole.push((directory, name));
         }
+    }
+    // Those that are named come before those below others, of which there may be too many.
+    for (directory, name) in whole {
+        walk.visit_below(&directory, &name, DEPTH);
     }
     walk.left_out
 }
@@ -116,54 +120,50 @@ fn open_below(at: &impl AsFd, path: &Path, resolve: ResolveFlag) -> Result<Owned
     openat2(at, path, how)
 }
 
+/// The names of the directories in one.
+fn children(directory: &OwnedFd) -> Vec<OsString> {
+    let entries = fs::read_dir(format!("/proc/self/fd/{}", directory.as_raw_fd()));
+    let entries = entries.into_iter().flatten().flatten();
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    directories.map(|entry| entry.file_name()).take(MOST).collect()
+}
+
 struct Walk<'w> {
-    /// What the root is called from here.
-    base: Vec<u8>,
     wanted: &'w dyn Fn([u8; FSID]) -> bool,
-    show: &'w mut dyn FnMut(Directory),
+    show: &'w mut dyn FnMut(Directory<'_>),
     seen: BTreeSet<Box<[u8]>>,
     left_out: u64,
 }
 
 impl Walk<'_> {
-    fn visit(&mut self, file: OwnedFd, depth: usize) {
-        let Some(id) = fsid(&own(&file)).filter(|id| (self.wanted)(*id)) else {
-            return;
+    /// Shows one that was not shown yet; false for one in which nothing is wanted.
+    fn visit(&mut self, file: &OwnedFd, name: &[u8]) -> bool {
+        let Some(id) = fsid_of_file(file).filter(|id| (self.wanted)(*id)) else {
+            return false;
         };
+        let Some(handle) = handle(file) else { return false };
+        let key: Box<[u8]> = [&id[..], &handle].concat().into();
+        if self.seen.contains(&key) {
+            return true;
+        }
         if self.seen.len() >= MOST {
             self.left_out += 1;
-            return;
+            return false;
         }
-        let Some((handle, name)) = handle(&file).zip(link(&file)) else {
-            return;
-        };
-        let key: Box<[u8]> = [&id[..], &handle].concat().into();
-        let children = match depth {
-            0 => None,
-            _ => fs::read_dir(own(&file)).ok(),
-        };
-        let children: Vec<OwnedFd> = children
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter(|child| child.file_type().is_ok_and(|kind| kind.is_dir()))
-            .take(MOST)
-            .filter_map(|child| {
-                let name = child.file_name();
-                open_below(&file, Path::new(&name), ResolveFlag::RESOLVE_NO_SYMLINKS).ok()
-            })
-            .collect();
-        // One that was shown without what is below it may be named as a whole, too.
-        if self.seen.insert(key.clone()) {
-            let name = match below(&name, &self.base) {
-                Some(b"") => b"/".to_vec(),
-                Some(below) => below.to_vec(),
-                None => name,
+        self.seen.insert(key.clone());
+        (self.show)(Directory { file, name, key });
+        true
+    }
+
+    fn visit_below(&mut self, directory: &OwnedFd, name: &[u8], depth: usize) {
+        for child in children(directory) {
+            let Ok(file) = open_below(directory, Path::new(&child), ResolveFlag::RESOLVE_NO_SYMLINKS) else {
+                continue;
             };
-            (self.show)(Directory { file, name, key });
-        }
-        for child in children {
-            self.visit(child, depth - 1);
+            let name = [name.strip_suffix(b"/").unwrap_or(name), b"/", child.as_bytes()].concat();
+            if self.visit(&file, &name) && depth > 1 {
+                self.visit_below(&file, &name, depth - 1);
+            }
         }
     }
 }
@@ -229,28 +229,31 @@ mod tests {
         fs::create_dir_all(at("usr/bin/deep/deeper")).unwrap();
         std::os::unix::fs::symlink("/usr/bin", at("bin")).unwrap();
         std::os::unix::fs::symlink("/proc", at("out")).unwrap();
-        let names = |paths: &[Box<[u8]>]| {
+        let names_of = |paths: &[Box<[u8]>], extent| {
             let mut names = Vec::new();
-            let left_out = each(root.path(), &named(paths), &|_| true, &mut |directory| {
-                names.push(String::from_utf8(directory.name).unwrap());
-            });
+            let mut show = |directory: Directory<'_>| {
+                names.push(String::from_utf8(directory.name.to_vec()).unwrap());
+            };
+            let left_out = each(root.path(), &named(paths), extent, &|_| true, &mut show);
             assert_eq!(left_out, 0);
             names.sort();
             names
         };
+        let first = |paths: &[Box<[u8]>]| names_of(paths, Extent::First);
+        let names = |paths: &[Box<[u8]>]| names_of(paths, Extent::Whole);
         assert_eq!(
             names(&paths(&["/bin"])),
             ["/usr/bin", "/usr/bin/deep", "/usr/bin/deep/deeper"]
         );
+        assert_eq!(first(&paths(&["/bin"])), ["/usr/bin"]);
         assert_eq!(names(&paths(&["/usr/file"])), ["/usr"]);
         assert!(names(&paths(&["/out", "/out/x"])).is_empty());
         for number in 0..MOST {
             fs::create_dir(at("usr").join(number.to_string())).unwrap();
         }
         let mut shown = 0;
-        let left_out = each(root.path(), &named(&paths(&["/usr/"])), &|_| true, &mut |_| {
-            shown += 1
-        });
+        let named = named(&paths(&["/usr/"]));
+        let left_out = each(root.path(), &named, Extent::Whole, &|_| true, &mut |_| shown += 1);
         assert!(shown == MOST && left_out > 0);
     }
 }

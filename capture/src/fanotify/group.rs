@@ -86,10 +86,10 @@ impl Group {
     }
 
     /// Marks the directory itself.
-    pub(super) fn directory(&self, mask: u64, path: &Path) -> Result<(), Errno> {
+    pub(super) fn directory(&self, mask: u64, directory: &impl AsFd) -> Result<(), Errno> {
         let mask = MaskFlags::from_bits_retain(mask);
         let flags = MarkFlags::FAN_MARK_ADD | MarkFlags::FAN_MARK_ONLYDIR;
-        self.fanotify.mark(flags, mask, nix::fcntl::AT_FDCWD, Some(path))
+        self.fanotify.mark(flags, mask, directory, Some("."))
     }
 
     /// How many events wait.

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
 use nix::sys::fanotify::MarkFlags;
-use nix::sys::statfs::statfs;
+use nix::sys::statfs::{fstatfs, statfs};
 
 use super::directories::{self, Named};
 use super::entries::Name;
@@ -22,6 +22,7 @@ use super::group::Group;
 use super::mounts::{Mount, Watched, below};
 use super::record::FSID;
 use super::wanted::{RENAMES, Wanted};
+use crate::outside;
 
 /// The most bytes of a mountinfo that are read.
 const MOUNTINFO: u64 = 8 << 20;
@@ -52,6 +53,18 @@ pub(super) struct Marked {
     pub(super) place: Place,
     /// Its path within the file system.
     pub(super) inner: Box<[u8]>,
+    /// When it was marked, in nanoseconds since boot; 0 when nothing happened in it before.
+    since: u64,
+}
+
+/// What is marked of a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// What a container's first instruction has to wait for: the file systems, and those directories that rules name, without
+    /// what is below them.
+    First,
+    /// All.
+    Whole,
 }
 
 /// The most directories that are marked one by one.
@@ -134,11 +147,11 @@ impl Marks {
         marked.get(key).cloned()
     }
 
-    /// Whether this directory of a file system, which has this device, is marked by itself.
-    pub(super) fn is_marked(&self, device: &str, directory: &[u8]) -> bool {
+    /// Whether this directory of a file system, which has this device, was marked by itself at this time.
+    pub(super) fn was_marked(&self, device: &str, directory: &[u8], time: u64) -> bool {
         let marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
         let mut marked = marked.values();
-        marked.any(|one| *one.inner == *directory && *one.place.mount.device == *device)
+        marked.any(|one| *one.inner == *directory && *one.place.mount.device == *device && one.since <= time)
     }
 
     /// What could not be marked since this was asked last.
@@ -146,8 +159,9 @@ impl Marks {
         std::mem::take(&mut *self.unwatched.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Marks every file system of a process's mounts, which these are; `directory` is its own in /proc.
-    pub(super) fn mark(&self, directory: &Path, mounts: &[Mount]) {
+    /// Marks every file system of a process's mounts, which these are; `directory` is its own in /proc. Directories in them
+    /// take some 30 microseconds each.
+    pub(super) fn mark(&self, directory: &Path, mounts: &[Mount], extent: Extent) {
         let (files, names) = *self.masks.lock().unwrap_or_else(PoisonError::into_inner);
         if files | names == 0 {
             return;
@@ -193,23 +207,29 @@ impl Marks {
         });
         if !without_names.is_empty() {
             let named = Arc::clone(&self.named.lock().unwrap_or_else(PoisonError::into_inner));
-            self.mark_directories(&root, names, &named, &without_names);
+            self.mark_directories(&root, names, (&named, extent), &without_names);
         }
     }
 
     /// Marks the directories that rules name on these file systems.
-    fn mark_directories(&self, root: &Path, mask: u64, named: &[Named], on: &[([u8; FSID], Mount)]) {
+    fn mark_directories(
+        &self,
+        root: &Path,
+        mask: u64,
+        (named, extent): (&[Named], Extent),
+        on: &[([u8; FSID], Mount)],
+    ) {
         let Some(group) = &self.names else { return };
         let is_wanted = |id| on.iter().any(|(own, _)| *own == id);
         let mut refused = None;
-        let left_out = directories::each(root, named, &is_wanted, &mut |directory| {
+        let left_out = directories::each(root, named, extent, &is_wanted, &mut |directory| {
             let Some((_, mount)) = on.iter().find(|(id, _)| directory.key.starts_with(id)) else {
                 return;
             };
-            let Some(inner) = mount.inner(&directory.name) else {
+            let Some(inner) = mount.inner(directory.name) else {
                 return;
             };
-            if let Err(error) = group.directory(mask, &directory.path()) {
+            if let Err(error) = group.directory(mask, directory.file) {
                 refused = Some(error);
                 return;
             }
@@ -222,11 +242,18 @@ impl Marks {
             if marked.len() >= MARKED {
                 marked.clear();
             }
+            let before = marked.get(&directory.key).filter(|before| before.place == place);
+            let since = match (before, extent) {
+                (Some(before), _) => before.since,
+                (None, Extent::First) => 0,
+                (None, Extent::Whole) => outside::now(),
+            };
             marked.insert(
                 directory.key,
                 Marked {
                     place,
                     inner: inner.into(),
+                    since,
                 },
             );
         });
@@ -263,7 +290,12 @@ impl Marks {
             let Some(id) = key_of_parent.first_chunk().copied() else {
                 return;
             };
-            self.mark_directories(&parent.place.root, names, &[one], &[(id, parent.place.mount)]);
+            self.mark_directories(
+                &parent.place.root,
+                names,
+                (&[one], Extent::Whole),
+                &[(id, parent.place.mount)],
+            );
         }
     }
 
@@ -273,7 +305,12 @@ impl Marks {
         let names = self.masks.lock().unwrap_or_else(PoisonError::into_inner).1;
         if let (Some(place), 1..) = (self.place(fsid).filter(|place| place.mount.is_overlay()), names) {
             let named = Arc::clone(&self.named.lock().unwrap_or_else(PoisonError::into_inner));
-            self.mark_directories(&place.root, names, &named, &[(fsid, place.mount)]);
+            self.mark_directories(
+                &place.root,
+                names,
+                (&named, Extent::Whole),
+                &[(fsid, place.mount)],
+            );
         }
     }
 
@@ -353,9 +390,17 @@ fn fsid_of(place: &Place) -> Option<[u8; FSID]> {
 
 /// Id of the file system a file is in.
 pub(super) fn fsid(path: &Path) -> Option<[u8; FSID]> {
-    let id = statfs(path).ok()?.filesystem_id();
+    Some(bytes(statfs(path).ok()?.filesystem_id()))
+}
+
+/// The same of an open file.
+pub(super) fn fsid_of_file(file: &OwnedFd) -> Option<[u8; FSID]> {
+    Some(bytes(fstatfs(file).ok()?.filesystem_id()))
+}
+
+fn bytes(id: libc::fsid_t) -> [u8; FSID] {
     // SAFETY: both are plain bytes of one size, which is checked when this is compiled.
-    Some(unsafe { std::mem::transmute::<libc::fsid_t, [u8; FSID]>(id) })
+    unsafe { std::mem::transmute::<libc::fsid_t, [u8; FSID]>(id) }
 }
 
 /// A mount namespace, seen by one of its processes.

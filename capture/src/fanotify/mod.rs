@@ -53,7 +53,7 @@ use doer::Doers;
 use entries::{Called, Directories, Name, as_seen};
 use group::{Buffer, Group, Read, Taken};
 use layers::Layers;
-use marks::{Marks, Namespace};
+use marks::{Extent, Marks, Namespace};
 use opens::{Key, Opens};
 use order::Order;
 use record::Role;
@@ -123,7 +123,7 @@ pub(crate) fn start(
     marks.want(&wanted.wanted, wanted.named.clone());
     let host = Namespace::open(host_directory());
     let host = host.ok_or_else(|| error("read what is mounted", io::Error::from(io::ErrorKind::NotFound)))?;
-    marks.mark(&host.directory, &host.mounts);
+    marks.mark(&host.directory, &host.mounts, Extent::Whole);
     let shared = Arc::new(Shared {
         marks,
         wake,
@@ -205,9 +205,10 @@ impl Shared {
         let Some(namespace) = Namespace::of_process(directory, pid) else {
             return false;
         };
-        // Whoever reads an event of it finds it here.
+        // Whoever reads an event of it finds it here. The thread marks the rest.
         let mut new = self.new.lock().unwrap_or_else(PoisonError::into_inner);
-        self.marks.mark(&namespace.directory, &namespace.mounts);
+        self.marks
+            .mark(&namespace.directory, &namespace.mounts, Extent::First);
         new.push(namespace);
         true
     }
@@ -319,6 +320,14 @@ impl Orders {
             }
         }
     }
+
+    /// Directories were marked: what is done in them from now on is known to be later.
+    fn were_marked(&mut self, marks: &Marks) {
+        let before = outside::now();
+        if let Some(waiting) = marks.names.as_ref().and_then(Group::waiting) {
+            self.names.waited(waiting, before, outside::now());
+        }
+    }
 }
 
 impl Listener {
@@ -362,16 +371,17 @@ impl Listener {
             let (files, names) = marks.want(&told.wanted, told.named.clone());
             for namespace in &self.namespaces {
                 // What is new first, so that nothing is missed of what stays.
-                marks.mark(&namespace.directory, &namespace.mounts);
+                marks.mark(&namespace.directory, &namespace.mounts, Extent::Whole);
                 marks.unmark(&namespace.directory, &namespace.mounts, files, names);
             }
             self.told = told;
         }
         let new = std::mem::take(&mut *self.shared.new.lock().unwrap_or_else(PoisonError::into_inner));
         for mut namespace in new {
-            // What was mounted since.
+            // With what was mounted since.
             if namespace.read() {
-                marks.mark(&namespace.directory, &namespace.mounts);
+                marks.mark(&namespace.directory, &namespace.mounts, Extent::Whole);
+                self.order.were_marked(marks);
             }
             self.namespaces.push(namespace);
             self.layers.learn(&self.namespaces);
@@ -544,6 +554,7 @@ impl Listener {
             if name.is_none() && now.saturating_sub(self.looked_again) > AGAIN {
                 self.looked_again = now;
                 marks.look_again(entry.fsid);
+                self.order.were_marked(marks);
                 name = self.directories.name(&entry, marks);
             }
             if name.is_none() {
@@ -554,11 +565,13 @@ impl Listener {
         let (own, old, new) = (name(Role::Own), name(Role::Old), name(Role::New));
         let seen = |name: &Name| as_seen(name, directory, &found.root, &self.namespaces);
         let is_directory = event.mask & FAN_ONDIR != 0;
-        // An overlay tells by itself of directories in it that are marked, and what it makes for itself is nobody's doing.
+        // An overlay tells by itself of directories in it that are marked, and what it makes for itself is nobody's doing. Whether
+        // one was marked yet may not be known: told twice is better than never.
+        let since = self.doers.when.0;
         let is_told = |called: &Called| match called {
             Called::InOverlay {
                 device, directory, ..
-            } => marks.is_marked(device, directory),
+            } => marks.was_marked(device, directory, since),
             Called::Internal => true,
             Called::Name(_) | Called::Unknown => false,
         };
@@ -579,6 +592,7 @@ impl Listener {
                 }
                 if is_directory && let Some(parent) = event.entry(Role::Own) {
                     marks.mark_below(own, &parent.key());
+                    self.order.were_marked(marks);
                 }
                 if let Some(made) = made {
                     self.told.was_made(&made, called.name(), &found, now, &self.queue);
@@ -651,12 +665,14 @@ impl Listener {
         let mut ready = is_ready.into_iter().skip(first);
         let mut next = || ready.next().unwrap_or(false);
         let mut remounted = false;
+        let order = &mut self.order;
         self.namespaces.retain_mut(|namespace| {
             let (changed, ended) = (next(), namespace.process.is_some() && next());
             // Kept open, its mountinfo would keep what is mounted in there.
             remounted |= ended || changed;
             if !ended && changed && namespace.read() {
-                marks.mark(&namespace.directory, &namespace.mounts);
+                marks.mark(&namespace.directory, &namespace.mounts, Extent::Whole);
+                order.were_marked(marks);
             }
             !ended
         });

@@ -111,7 +111,10 @@ fn recall(among: &mut VecDeque<Key>, key: Key) -> bool {
 impl Opens {
     /// A file was made by a process, which may be about to have it open.
     pub(super) fn was_made(&mut self, key: Key) {
-        remember(&mut self.created, key);
+        // It may be told twice.
+        if !self.created.contains(&key) {
+            remember(&mut self.created, key);
+        }
     }
 
     /// True while the end of an open is waited for.

@@ -599,3 +599,60 @@ fn a_containers_own_file_systems_are_watched_before_its_runtime_goes_on() {
     table.update(|known| known.remove(&container.key()));
     assert!(shared.watched.lock().unwrap().is_empty());
 }
+
+#[test_log::test]
+fn of_a_container_directories_that_rules_name_are_marked_first_and_those_below_them_after_that() {
+    use super::directories::named;
+    use super::group::{Buffer, Read};
+    use super::marks::{Extent, Marks};
+    use super::record::Role;
+    if !is_root() {
+        return;
+    }
+    let mut contained = Contained::start();
+    let pid = contained.child.id();
+    let namespace = Namespace::of_process(format!("/proc/{pid}").into(), pid).unwrap();
+    let device = &namespace
+        .mounts
+        .iter()
+        .find(|mount| mount.is_overlay())
+        .unwrap()
+        .device;
+    let marks = Marks::new().unwrap();
+    let wanted = super::wanted::Wanted::of([Event::Mkdirat, Event::Unlinkat].into_iter().collect());
+    marks.want(&wanted, named(&[b"/etc/".as_slice().into()]));
+    let mark = |extent| marks.mark(&namespace.directory, &namespace.mounts, extent);
+    let below = fs::read_dir("/etc").unwrap().flatten();
+    let mut below = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let below = below.next().unwrap().path();
+    let below = below.to_str().unwrap();
+    let was = |directory: &str, time| marks.was_marked(device, directory.as_bytes(), time);
+    // The names that something was made by since it was asked last.
+    let made = || {
+        let mut made = Vec::new();
+        let mut buffer: Buffer = [0; _];
+        loop {
+            let mut events = Vec::new();
+            if marks.names.as_ref().unwrap().read(&mut buffer, &mut events) == Read::Nothing {
+                return made;
+            }
+            let names = events.iter().map(|taken| taken.event.entry(Role::Own).unwrap());
+            made.extend(names.map(|entry| String::from_utf8_lossy(entry.name).into_owned()));
+        }
+    };
+
+    mark(Extent::First);
+    assert!(was("/etc", 0) && !was(below, u64::MAX));
+    contained.does(&format!("mkdir /etc/lanner.1 {below}/lanner.2"));
+    assert_eq!(made(), ["lanner.1"]);
+    let before = outside::now();
+    mark(Extent::Whole);
+    let after = outside::now();
+    assert!(was("/etc", 0) && was(below, after) && !was(below, before));
+    contained.does(&format!("mkdir /etc/lanner.3 {below}/lanner.4"));
+    assert_eq!(made(), ["lanner.3", "lanner.4"]);
+    // What is marked stays so since then.
+    mark(Extent::First);
+    mark(Extent::Whole);
+    assert!(was(below, after) && !was(below, before));
+}
