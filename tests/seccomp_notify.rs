@@ -50,6 +50,12 @@ const RULES: &str = r#"
   condition: evt.type in (setns, unshare) and container.id != host
   output: "namespace (type=%evt.type flags=%evt.args WHO)"
   priority: NOTICE
+- rule: Another call
+  desc: For these tests
+  condition: >
+    evt.type in (bind, accept4, setuid, init_module, bpf, memfd_create) and proc.name = perl and container.id != host
+  output: "call (type=%evt.type args=%evt.args WHO)"
+  priority: NOTICE
 "#;
 const WHO: &str =
     "process=%proc.name parent=%proc.pname user=%user.name id=%container.id name=%container.name";
@@ -367,6 +373,9 @@ my ($n, $d, $t) = ("none", "/nowhere", "tmpfs"); syscall(165, $n, $d, $t, 0, 0);
 syscall(308, 0, 0x20000000);
 syscall(272, 0x20000000);
 syscall(101, 16, $$, 0, 0);
+bind($s, sockaddr_in(0, inet_aton("127.0.0.1"))); syscall(288, fileno($s), 0, 0, 0);
+syscall(105, 0); syscall(175, 0, 0, 0); syscall(321, 5, 0, 0);
+my $f = "lanner-memory"; syscall(319, $f, 0);
 print "done\n"; sleep 1000000;"#;
 
 /// Lanner where it may not use bpf(2), for this reason, served by the keeper.
@@ -416,6 +425,12 @@ fn what_a_notified_container_does_alerts_with_its_identity_without_bpf() {
         ("Namespace entered", "setns", "type=setns"),
         ("Namespace entered", "unshare", "type=unshare"),
         ("Traced", "ptrace", "ptrace"),
+        ("Another call", "bind", "type=bind"),
+        ("Another call", "accept", "type=accept4"),
+        ("Another call", "setuid", "type=setuid"),
+        ("Another call", "a module", "type=init_module"),
+        ("Another call", "bpf", "type=bpf"),
+        ("Another call", "memory", "lanner-memory"),
     ] {
         let alert = lanner.wait_for_alert(what, |alert| {
             alert["rule"] == rule
