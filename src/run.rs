@@ -281,7 +281,7 @@ pub(crate) fn warn_of(config: &Config, ruleset: &Ruleset) {
 }
 
 /// What each rule asks for and this tier does not have.
-fn gaps(ruleset: &Ruleset, tier: Tier) -> Vec<String> {
+pub(crate) fn gaps(ruleset: &Ruleset, tier: Tier) -> Vec<String> {
     let rules = ruleset.rules();
     rules
         .filter_map(|rule| Some(format!("{}: {}", rule.name(), rule.coverage(tier).missing()?)))

@@ -34,6 +34,7 @@ use crate::log;
 use crate::metrics::{Board, InForce, Instruments, Snapshots};
 use crate::pidfile::Pidfile;
 use crate::reload::{Reload, Reloader, SharedOutputs, Sources};
+use crate::run;
 use crate::runtime_side::RuntimeSide;
 use crate::start_screen::Screen;
 use crate::tally::Tally;
@@ -150,12 +151,18 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         _ => side.begin(nri(config, known, None))?,
     }
     let (table, status) = (Arc::clone(&side.table), Arc::clone(&side.status));
+    let planned = plan.tier;
     let recorder = recording.as_ref().map(|recording| recording.recorder.clone());
     let capture = match recorder.clone() {
         Some(recorder) => Capture::record(plan, &config.capture, &table, recorder),
         None => Capture::start(plan, &config.capture, &table),
     }
     .context("cannot start capture")?;
+    if capture.plan().tier != planned {
+        screen.capture = capture.plan().to_string();
+        let tier = capture.plan().tier.chosen();
+        screen.gaps = tier.map_or_else(Vec::new, |tier| run::gaps(&ruleset, tier));
+    }
     side.cgroups.set(capture.cgroup_map());
     if let Some(nri) = late {
         side.begin(nri)?;

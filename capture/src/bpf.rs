@@ -982,6 +982,7 @@ mod tests {
             keeper: "".into(),
             tier: Tier::SysExit,
             reason: String::new(),
+            instead: None,
             tiers: vec![],
             ends: BTreeMap::new(),
             starts: BTreeMap::new(),

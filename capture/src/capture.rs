@@ -61,6 +61,7 @@ pub struct Capture {
 
 impl Capture {
     /// Loads and attaches the programs, and reads the state there already is. Events are kept in the ring from here on.
+    /// Where the kernel refuses one, [`Capture::plan`] is what the plan had instead.
     ///
     /// # Errors
     /// When the kernel refuses a step; the error says which and what to try.
@@ -92,7 +93,7 @@ impl Capture {
         containers: &Arc<ContainerTable>,
         recorder: Option<Recorder>,
     ) -> Result<Capture, CaptureError> {
-        let feed = Feed::start(&plan, containers)?;
+        let (feed, plan) = Feed::start_what_can_be(plan, containers)?;
         let mut owners = None;
         if let Feed::Ring(ring) = &feed {
             owners = Some(ring.probes.owners(&ring.page, &ring.cgroup_map)?);

@@ -35,6 +35,18 @@ pub enum CaptureError {
         /// What keeps it from working.
         why: String,
     },
+    /// The kernel refuses a program on the function of a call.
+    #[error(
+        "capture tier trampoline: {step} {function}: {reason}; engine.tier prefer_trampoline takes another tier then"
+    )]
+    Function {
+        /// What was being done.
+        step: &'static str,
+        /// The function's name.
+        function: String,
+        /// What the kernel said.
+        reason: std::io::Error,
+    },
     /// A source without BPF can't be started or told.
     #[error("{source_name}: cannot {step}: {reason}")]
     Source {
@@ -69,6 +81,19 @@ pub enum CaptureError {
 }
 
 impl CaptureError {
+    /// Why a tier can't be started, without what to try.
+    pub(crate) fn why(&self) -> String {
+        match self {
+            CaptureError::Function {
+                step,
+                function,
+                reason,
+            } => format!("{step} {function}: {reason}"),
+            CaptureError::TierRefused { why, .. } => why.clone(),
+            other => other.to_string(),
+        }
+    }
+
     pub(crate) fn bpf(step: impl Into<String>, source: libbpf_rs::Error) -> CaptureError {
         let hint = match source.kind() {
             libbpf_rs::ErrorKind::PermissionDenied => {

@@ -65,6 +65,23 @@ impl Feed {
         })))
     }
 
+    /// As [`Feed::start`], and gives the plan that was started: where the kernel refuses a program of it, it is what the plan
+    /// has instead, which says why.
+    pub(crate) fn start_what_can_be(
+        mut plan: Plan,
+        containers: &Arc<ContainerTable>,
+    ) -> Result<(Feed, Plan), CaptureError> {
+        match (Feed::start(&plan, containers), plan.instead.take()) {
+            (Ok(feed), _) => Ok((feed, plan)),
+            (Err(error), None) => Err(error),
+            (Err(error), Some(instead)) => {
+                let plan = instead.in_place_of(plan.tier, error.why());
+                tracing::warn!("this host is watched in tier {}: {}", plan.tier, plan.reason);
+                Ok((Feed::start(&plan, containers)?, plan))
+            }
+        }
+    }
+
     /// The kernel's set of container cgroups; where there is none, nobody reads it.
     pub(crate) fn cgroup_map(&self) -> Arc<dyn CgroupMap> {
         match self {

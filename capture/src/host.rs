@@ -196,7 +196,7 @@ impl Host {
     /// As [`Host::probe`], without what takes long and no plan of this configuration depends on: which functions of calls have
     /// no type, which tier A alone must know.
     pub fn probe_for(config: &Config) -> Host {
-        Host::look(config.tier == Tier::Trampoline)
+        Host::look(matches!(config.tier, Tier::Trampoline | Tier::PreferTrampoline))
     }
 
     fn look(at_symbols: bool) -> Host {

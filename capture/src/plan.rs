@@ -75,6 +75,8 @@ pub struct Plan {
     pub tier: Tier,
     /// Why.
     pub reason: String,
+    /// What to go on with where the kernel refuses a program of this one; `None` where nothing else was allowed.
+    pub instead: Option<Box<Plan>>,
     /// Every tier, best first, and why this host cannot be watched in it; `None` where it can.
     pub tiers: Vec<(Tier, Option<String>)>,
     /// Without BPF: the sources, and why one is not used; `None` where it is. None in the other tiers.
@@ -188,7 +190,7 @@ fn why_not(tier: Tier, host: &Host, functions: &CallFunctions) -> Option<String>
         Tier::Raw => None,
         Tier::None if host.sources.iter().any(|(_, trial)| trial.why_not().is_none()) => None,
         Tier::None => Some(without_sources(host)),
-        Tier::Auto => None,
+        Tier::Auto | Tier::PreferTrampoline => None,
     }
 }
 
@@ -263,7 +265,7 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
     let mut tiers: Vec<(Tier, Option<String>)> = [Tier::Trampoline, Tier::SysExit, Tier::Raw, Tier::None]
         .map(|tier| (tier, why_not(tier, host, &functions)))
         .into();
-    // What attaching hundreds of functions takes has been measured in emulated guests only (ADR 18).
+    // Attaching to a hundred functions takes many times what the rest of a start does (ADR 18).
     if config.tier == Tier::Auto {
         tiers[0]
             .1
@@ -275,8 +277,8 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         found.and_then(|(_, why)| why.clone())
     };
     let tier = match (config.tier, possible) {
-        (Tier::Auto, Some(best)) => best,
-        (Tier::Auto | Tier::Trampoline | Tier::SysExit | Tier::Raw, _)
+        (Tier::Auto | Tier::PreferTrampoline, Some(best)) => best,
+        (Tier::Auto | Tier::PreferTrampoline | Tier::Trampoline | Tier::SysExit | Tier::Raw, _)
             if !host.missing_capabilities.is_empty() =>
         {
             return Err(CaptureError::Privilege {
@@ -289,7 +291,7 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
                 kernel: host.kernel.clone(),
             });
         }
-        (Tier::Auto, None) => {
+        (Tier::Auto | Tier::PreferTrampoline, None) => {
             let asked = if host.btf { Tier::SysExit } else { Tier::Raw };
             return Err(CaptureError::TierRefused {
                 tier: asked,
@@ -323,8 +325,15 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         }
         captured = shown;
     }
-    let (mut ends, mut starts) = (BTreeMap::new(), BTreeMap::new());
+    let (mut ends, mut starts, mut instead) = (BTreeMap::new(), BTreeMap::new(), None);
     if tier == Tier::Trampoline {
+        if config.tier == Tier::PreferTrampoline {
+            let config = Config {
+                tier: Tier::Auto,
+                ..config.clone()
+            };
+            instead = plan(host, needs, &config).ok().map(Box::new);
+        }
         starts = CallFunctions::of(read_at_enter(captured, &params), &host.types).found;
         ends = functions.found;
     }
@@ -351,7 +360,11 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
     let (classes, named) = classes(needs, names.is_some());
     Ok(Plan {
         tier,
-        reason: reason(tier, config.tier, &tiers),
+        reason: match tier {
+            Tier::Trampoline if config.tier == Tier::PreferTrampoline => "engine.tier prefers it".into(),
+            _ => reason(tier, config.tier, &tiers),
+        },
+        instead,
         tiers,
         sources,
         keeper: config.keeper.clone(),
@@ -402,6 +415,15 @@ fn classes(needs: &Needs, by_name: bool) -> ([ClassSet; EVENT_COUNT], [ClassSet;
 }
 
 impl Plan {
+    /// This plan where a better tier was refused when it was started, and why.
+    pub(crate) fn in_place_of(mut self, refused: Tier, why: String) -> Plan {
+        self.reason = format!("not {refused}: {why}");
+        for (_, known) in self.tiers.iter_mut().filter(|(tier, _)| *tier == refused) {
+            *known = Some(why.clone());
+        }
+        self
+    }
+
     /// The sources without BPF that are used.
     pub fn sources_in_force(&self) -> impl Iterator<Item = Source> {
         let sources = self.sources.iter().filter(|(_, why)| why.is_none());
@@ -462,7 +484,10 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tier {}: {}; ", self.tier, self.reason,)?;
+        write!(f, "tier {}: {}; ", self.tier, self.reason)?;
+        if let Some(instead) = &self.instead {
+            write!(f, "tier {} if the kernel refuses a program of it; ", instead.tier)?;
+        }
         if self.tier == Tier::None {
             return self.write_sources(f);
         }
@@ -605,6 +630,24 @@ mod tests {
             (tier, reason.as_str()),
             (Tier::SysExit, "engine.tier asks for it")
         );
+        let (tier, reason, functions) = planned(&free, Tier::PreferTrampoline, Event::Openat).unwrap();
+        assert_eq!((tier, functions), (Tier::Trampoline, 2), "{reason}");
+        for (host, event, why) in [
+            (
+                &free,
+                Event::Getpid,
+                "no type information for the functions of getpid",
+            ),
+            (
+                &host(),
+                Event::Openat,
+                "not trampoline: refused by the kernel: EPERM",
+            ),
+        ] {
+            let (tier, reason, _) = planned(host, Tier::PreferTrampoline, event).unwrap();
+            assert_eq!(tier, Tier::SysExit);
+            assert!(reason.contains(why), "{reason}");
+        }
         let error = planned(&host(), Tier::Trampoline, Event::Openat).unwrap_err();
         assert!(error.to_string().contains("EPERM when it is loaded"), "{error}");
         let (tier, reason, _) = planned(&host(), Tier::Auto, Event::Openat).unwrap();
@@ -613,6 +656,71 @@ mod tests {
             reason.contains("not trampoline: refused by the kernel: EPERM"),
             "{reason}"
         );
+    }
+
+    #[test]
+    fn a_tier_that_is_preferred_has_another_to_go_on_in_and_one_that_is_asked_for_has_none() {
+        let planned = |tier| {
+            let config = Config {
+                tier,
+                drop_failed: true,
+                ..Config::default()
+            };
+            plan(&generous(&[]), &Needs::default(), &config).unwrap()
+        };
+        assert_eq!(planned(Tier::Trampoline).instead, None);
+        assert_eq!(planned(Tier::Auto).instead, None);
+        let preferred = planned(Tier::PreferTrampoline);
+        assert!(
+            preferred
+                .to_string()
+                .contains("tier sys_exit if the kernel refuses"),
+            "{preferred}"
+        );
+        let instead = *preferred.instead.unwrap();
+        assert!(instead.drop_failed && instead.ends.is_empty());
+        let went_on = instead.in_place_of(Tier::Trampoline, "attach to f: EBUSY".into());
+        assert_eq!(
+            (went_on.tier, went_on.reason.as_str()),
+            (Tier::SysExit, "not trampoline: attach to f: EBUSY")
+        );
+        assert_eq!(
+            went_on.tiers[0],
+            (Tier::Trampoline, Some("attach to f: EBUSY".into()))
+        );
+    }
+
+    /// The kernel refuses for real: the function has the number of something else, where trampolines are allowed at all.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn where_the_kernel_refuses_a_program_of_the_preferred_tier_capture_goes_on_in_another() {
+        let host_is_fit =
+            nix::unistd::geteuid().is_root() && std::path::Path::new("/sys/kernel/btf/vmlinux").exists();
+        if !host_is_fit {
+            return;
+        }
+        let needs = Needs {
+            events: [Event::Openat].into_iter().collect(),
+            ..Needs::default()
+        };
+        let start = |tier| {
+            let config = Config {
+                tier,
+                ..Config::default()
+            };
+            let plan = plan(&generous(&["openat"]), &needs, &config).unwrap();
+            assert_eq!(plan.tier, Tier::Trampoline);
+            crate::Capture::start(plan, &config, &Arc::default())
+        };
+        let capture = start(Tier::PreferTrampoline).unwrap();
+        let went_on = capture.plan();
+        assert_eq!(went_on.tier, Tier::SysExit);
+        assert!(went_on.reason.starts_with("not trampoline: "), "{went_on}");
+        assert_eq!(
+            went_on.tiers[0].1.as_deref(),
+            went_on.reason.strip_prefix("not trampoline: ")
+        );
+        start(Tier::Trampoline).unwrap_err();
     }
 
     #[test]

@@ -7,9 +7,11 @@ use lanner_schema::tier;
 /// A way of getting events, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tier {
-    /// The best the host allows.
+    /// The best the host allows that starts at once.
     #[default]
     Auto,
+    /// A where the host allows it, else as `Auto`.
+    PreferTrampoline,
     /// A: fexit programs on the system calls that are needed.
     Trampoline,
     /// B: one program on the return of every system call.
@@ -25,6 +27,7 @@ impl Tier {
     pub fn parse(word: &str) -> Option<Tier> {
         Some(match word {
             "auto" => Tier::Auto,
+            "prefer_trampoline" => Tier::PreferTrampoline,
             "trampoline" => Tier::Trampoline,
             "sys_exit" => Tier::SysExit,
             "raw" => Tier::Raw,
@@ -36,7 +39,7 @@ impl Tier {
     /// The tier the tables know by this name; none before one is chosen.
     pub fn chosen(self) -> Option<tier::Tier> {
         match self {
-            Tier::Auto => None,
+            Tier::Auto | Tier::PreferTrampoline => None,
             Tier::Trampoline => Some(tier::Tier::Trampoline),
             Tier::SysExit => Some(tier::Tier::SysExit),
             Tier::Raw => Some(tier::Tier::Raw),
@@ -49,6 +52,7 @@ impl fmt::Display for Tier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Tier::Auto => "auto",
+            Tier::PreferTrampoline => "prefer_trampoline",
             Tier::Trampoline => "trampoline",
             Tier::SysExit => "sys_exit",
             Tier::Raw => "raw",
@@ -63,7 +67,9 @@ mod tests {
 
     #[test]
     fn tiers_read_what_they_print() {
-        for tier in [Tier::Auto, Tier::Trampoline, Tier::SysExit, Tier::Raw, Tier::None] {
+        let words = [Tier::Auto, Tier::PreferTrampoline];
+        let chosen = [Tier::Trampoline, Tier::SysExit, Tier::Raw, Tier::None];
+        for tier in words.into_iter().chain(chosen) {
             assert_eq!(Tier::parse(&tier.to_string()), Some(tier));
             assert_eq!(tier.chosen(), tier::Tier::from_name(&tier.to_string()));
         }

@@ -18,7 +18,6 @@ use crate::error::CaptureError;
 use crate::kernel_types::Function;
 use crate::plan::Plan;
 use crate::raw_program::{self, Hook, refused_runs};
-use crate::tier::Tier;
 
 /// Which side of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -118,12 +117,10 @@ impl Walker {
 
 impl Stub {
     fn attach(name: &str, hook: Hook, walker: BorrowedFd<'_>) -> Result<Stub, CaptureError> {
-        // Nobody is in this tier who has not asked for it.
-        let failed = |step, error: io::Error| CaptureError::TierRefused {
-            tier: Tier::Trampoline,
-            why: format!(
-                "{step} {name}: {error}; with engine.tier auto no program on single calls is needed"
-            ),
+        let failed = |step, reason: io::Error| CaptureError::Function {
+            step,
+            function: name.to_owned(),
+            reason,
         };
         // What it is, in the few characters that a program's name has.
         let call = name.rsplit_once("_sys_").map_or(name, |(_, call)| call);
@@ -227,7 +224,11 @@ mod tests {
         // No function has this id.
         let refused = Stub::attach("__x64_sys_openat", Hook::End(u32::MAX), array.as_fd()).unwrap_err();
         let said = refused.to_string();
-        for part in ["tier trampoline", "__x64_sys_openat", "engine.tier auto"] {
+        for part in [
+            "tier trampoline",
+            "__x64_sys_openat",
+            "engine.tier prefer_trampoline",
+        ] {
             assert!(said.contains(part), "{said}");
         }
     }

@@ -43,7 +43,8 @@ pub(crate) const SECTIONS: &[Section] = &[
             "auto, modern_ebpf and kmod mean the best way this host allows; replay goes through a recording; with \
             nodriver there is nothing to watch."),
         Entry("engine.tier", "auto",
-            "Forces a way to capture: trampoline, sys_exit, raw or none. lanner plan says which are there."),
+            "Forces a way to capture: trampoline, sys_exit, raw or none. prefer_trampoline takes another where the first is \
+            refused. lanner plan says which are there."),
         Entry("engine.seccomp_keeper", "/run/lanner/keeper.sock",
             "Where the keeper of seccomp listeners is found, see lanner-keeper(1)."),
         Entry("engine.real_names", "true",

@@ -159,7 +159,7 @@ pub(super) fn tier(node: &Node) -> Result<Tier, Wrong> {
     node.text()
         .ok()
         .and_then(Tier::parse)
-        .ok_or_else(|| Wrong::new("one of auto, trampoline, sys_exit, raw, none"))
+        .ok_or_else(|| Wrong::new("one of auto, prefer_trampoline, trampoline, sys_exit, raw, none"))
 }
 
 pub(super) fn preset(node: &Node) -> Result<u64, Wrong> {

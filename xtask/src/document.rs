@@ -37,8 +37,9 @@ struct Section {
     is_earlier: bool,
 }
 
-/// The document. What was not looked at now is taken from the `earlier` one, and marked.
-pub fn document(all: &[Found], stock_rules: bool, earlier: &str) -> String {
+/// The document. What was not looked at now is taken from the `earlier` one, and marked; in a part of one, only what was marked
+/// there is.
+pub fn document(all: &[Found], stock_rules: bool, earlier: &str, is_part: bool) -> String {
     let rules = match stock_rules {
         true => "Falco's stock rules",
         false => "the built-in rules",
@@ -46,6 +47,10 @@ pub fn document(all: &[Found], stock_rules: bool, earlier: &str) -> String {
     let (tests, counts) = earlier.split_once("\n## Instructions").unwrap_or((earlier, ""));
     let mut rows: Vec<Row> = tests.lines().filter_map(row).collect();
     let mut sections: Vec<Section> = counts.split(SECTION).skip(1).filter_map(section).collect();
+    if !is_part {
+        rows.iter_mut().for_each(|row| row.is_earlier = true);
+        sections.iter_mut().for_each(|section| section.is_earlier = true);
+    }
     for found in all {
         for (tier, rest) in &found.tests {
             let row = Row {
@@ -131,7 +136,7 @@ fn row(line: &str) -> Option<Row> {
         release: release.to_owned(),
         tier: tier.trim_end_matches(EARLIER).to_owned(),
         rest: rest.to_owned(),
-        is_earlier: true,
+        is_earlier: tier.ends_with(EARLIER),
     })
 }
 
@@ -143,7 +148,7 @@ fn section(text: &str) -> Option<Section> {
         name: name.strip_suffix(')')?.to_owned(),
         release: release.to_owned(),
         table: table.trim().to_owned(),
-        is_earlier: true,
+        is_earlier: heading.ends_with(EARLIER),
     })
 }
 
@@ -170,21 +175,21 @@ mod tests {
             ),
             found("6.1", &[("trampoline", "failed | - | -")], Some("| b |")),
         ];
-        let before = document(&first, true, "");
+        let before = document(&first, true, "", false);
         assert!(
             before.contains("\n| 6.1.1 | trampoline | failed | - | - |\n"),
             "{before}"
         );
         assert!(before.ends_with("\n### Linux 6.1.1 (6.1)\n\n| b |\n"), "{before}");
         // The same again is the same.
-        assert_eq!(document(&first, true, &before), before);
+        assert_eq!(document(&first, true, &before, false), before);
 
         let second = [found(
             "6.1",
             &[("trampoline", "8 passed | 1 | 0"), ("raw", "9 passed | 1 | 0")],
             None,
         )];
-        let after = document(&second, true, &before);
+        let after = document(&second, true, &before, false);
         for part in [
             "\n| 5.10.1 | sys_exit, earlier | 7 passed | 1 | 0 |\n| 6.1.1 | trampoline | 8 passed | 1 | 0 |\n\
              | 6.1.1 | raw | 9 passed | 1 | 0 |\n\n",
@@ -193,7 +198,7 @@ mod tests {
             assert!(after.contains(part), "{after}");
         }
         // What is repeated again is marked once.
-        let again = document(&[], true, &after);
+        let again = document(&[], true, &after, false);
         assert!(
             again.contains("| 5.10.1 | sys_exit, earlier | 7 passed"),
             "{again}"
@@ -202,12 +207,21 @@ mod tests {
             again.contains("(5.10), earlier\n") && !again.contains("earlier, earlier"),
             "{again}"
         );
+        // A part adds to the document, and leaves the marks as they are.
+        let part = document(&second, true, &before, true);
+        assert!(!part.contains(EARLIER), "{part}");
+        let part = document(&second, true, &again, true);
+        assert!(
+            part.contains("| 5.10.1 | sys_exit, earlier |")
+                && part.contains("\n| 6.1.1 | trampoline | 8 passed"),
+            "{part}"
+        );
         // A newer kernel of the same name takes the place of the older one.
         let newer = Found {
             release: "6.1.2".to_owned(),
             ..found("6.1", &[], Some("| c |"))
         };
-        let last = document(&[newer], true, &after);
+        let last = document(&[newer], true, &after, false);
         assert!(
             last.ends_with("### Linux 6.1.2 (6.1)\n\n| c |\n") && !last.contains("| b |"),
             "{last}"

@@ -37,6 +37,9 @@ struct TrialJson {
 struct PlanJson<'a> {
     tier: String,
     reason: &'a str,
+    /// The tier to go on in where the kernel refuses a program of this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instead: Option<String>,
     tiers: Vec<TierJson<'a>>,
     programs: Vec<ProgramJson<'a>>,
     /// In tier none, what takes the place of programs.
@@ -114,6 +117,7 @@ fn plan(planned: &Planned) -> PlanJson<'_> {
     PlanJson {
         tier: plan.tier.to_string(),
         reason: &plan.reason,
+        instead: plan.instead.as_ref().map(|instead| instead.tier.to_string()),
         tiers: plan
             .tiers
             .iter()

@@ -52,6 +52,9 @@ struct Kernels {
     /// Writes docs/kernels.md. What is left out stays there as it was, marked as earlier.
     #[arg(long)]
     write: bool,
+    /// What is left out is of this Lanner, too, unless it is marked already: for a table that is made in several runs.
+    #[arg(long, requires = "write")]
+    part: bool,
 }
 
 fn main() -> ExitCode {
@@ -150,7 +153,7 @@ fn run(arguments: &Kernels) -> Result<bool> {
     if arguments.write {
         // The first time there is none.
         let earlier = std::fs::read_to_string(repository.join(TABLE)).unwrap_or_default();
-        let document = document(&all, rules.is_some(), &earlier);
+        let document = document(&all, rules.is_some(), &earlier, arguments.part);
         std::fs::write(repository.join(TABLE), &document).with_context(|| format!("write {TABLE}"))?;
         say(&format!("wrote {TABLE}"));
     }
