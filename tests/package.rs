@@ -1,12 +1,18 @@
-//! The Debian package, built of the program under test: what is in it, and that what it brings fits the program. Installing
-//! it is `make deb-check`.
+//! The Debian package, built of the program under test: what is in it, that what it brings fits the program, and that it can
+//! be installed, upgraded and purged on this machine, of which nothing is changed. On a new Debian that is `make deb-check`.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // tests fail by panicking
 
 mod support;
 
 use std::fs;
-use std::process::{Command, Output};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use support::{lanner, repository, skip};
 
@@ -108,6 +114,63 @@ fn a_package_has_what_an_installation_needs() {
     let completed = run("bash", &["-c", complete, completions.to_str().unwrap()]);
     assert_eq!(String::from_utf8_lossy(&completed.stdout), "coverage");
     assert!(package.join("usr/share/man/man5/lanner.yaml.5.gz").is_file());
+
+    let installed = match lanner::impossible() {
+        Some(reason) => Err(reason),
+        None => installs(archive, folder.path()),
+    };
+    if let Err(reason) = installed {
+        skip(&format!("the package is not installed: {reason}"));
+    }
+}
+
+/// Installs, upgrades and purges it in a copy of this machine's own system. What is said goes to a file, so that nothing that
+/// is left running keeps the test waiting; what hangs is named, and ends. `Err` is the reason why this machine can't do it.
+fn installs(archive: &str, folder: &Path) -> Result<(), String> {
+    let (log, scratch) = (folder.join("log"), folder.join("scratch"));
+    fs::create_dir(&scratch).unwrap();
+    let file = fs::File::create(&log).unwrap();
+    let mut script = Command::new(repository().join("tests/machine/deb_check.sh"))
+        .args(["this", archive])
+        .env("LANNER_MACHINE_DIR", support::machine_dir())
+        .env("TMPDIR", &scratch)
+        .stdin(Stdio::null())
+        .stdout(file.try_clone().unwrap())
+        .stderr(file)
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let group = Pid::from_raw(script.id().try_into().unwrap());
+    let deadline = Instant::now() + Duration::from_secs(400);
+    let status = loop {
+        if let Some(status) = script.try_wait().unwrap() {
+            break Some(status);
+        }
+        if Instant::now() > deadline {
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let said = |what: &str| format!("{what}:\n{}", fs::read_to_string(&log).unwrap());
+    let Some(status) = status else {
+        let group_id = group.to_string();
+        let mut processes = Command::new("ps");
+        processes.args(["-e", "-o", "pgid,pid,ppid,etimes,stat,wchan:24,args"]);
+        let running = processes.output().map(|output| output.stdout).unwrap_or_default();
+        let running = String::from_utf8_lossy(&running);
+        let of_group: Vec<&str> = running
+            .lines()
+            .filter(|line| line.split_whitespace().next() == Some(&group_id))
+            .collect();
+        let _ = killpg(group, Signal::SIGKILL);
+        let _ = script.wait();
+        panic!("{}\n{}", said("it did not end"), of_group.join("\n"));
+    };
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(77) => Err(said("skipped").lines().last().unwrap_or_default().to_owned()),
+        _ => panic!("{}", said("it failed")),
+    }
 }
 
 #[test]

@@ -55,12 +55,17 @@ over_this() { # ARGUMENT...
 }
 
 # Runs in the new system with nothing of this one's environment. Its root is the root of a mount namespace, not a chroot:
-# the tests make namespaces of their own and enter them again, which leads back to that root.
+# the tests make namespaces of their own and enter them again, which leads back to that root. What takes longer than
+# SYSTEM_SECONDS, where that is set, ends and is named; by --foreground it stays in the script's process group.
 in_system() {
     # shellcheck disable=SC2016
-    unshare --mount --propagation private sh -c 'cd "$0" && pivot_root . . && umount -l . && exec chroot . "$@"' "$SYSTEM" \
+    ${SYSTEM_SECONDS:+timeout --foreground --verbose -k 5 "$SYSTEM_SECONDS"} unshare --mount --propagation private sh -c 'cd "$0" && pivot_root . . && umount -l . && exec chroot . "$@"' "$SYSTEM" \
         /usr/bin/env -i HOME=/root TERM="${TERM:-dumb}" LANNER_FRESH_RUN=$$ \
-        PATH=/root/.cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+        PATH=/root/.cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@" || {
+        local outcome=$?
+        [ $outcome != 124 ] || printf 'not over within %s seconds: %s\n' "$SYSTEM_SECONDS" "$*" >&2
+        return $outcome
+    }
 }
 
 # The processes that were started in the new system, or those of them that are called NAME.
