@@ -295,7 +295,7 @@ mod tests {
         ] {
             assert!(doers(&mut consumer, &record.finish()).is_empty());
         }
-        let mut opened = |from: u64, to: u64| {
+        let opened = |consumer: &mut Consumer, from: u64, to: u64| {
             let age = u16::try_from((to - from) * MS / AGE_STEP).unwrap();
             // What was looked up later counts for nothing.
             let doer = Doer {
@@ -311,34 +311,28 @@ mod tests {
                 to * MS,
                 &doer,
             );
-            doers(&mut consumer, &record.finish())
+            doers(consumer, &record.finish())
         };
         let one = |name: &str, uid| (name.to_owned(), uid);
-        assert_eq!(opened(51, 60), [one("nginx", 65534)]);
-        assert_eq!(opened(45, 60), [one("nginx", 65534), one("python", 65534)]);
-        assert_eq!(opened(25, 35), [one("python", 0)]);
-        assert_eq!(opened(35, 45), [one("python", 65534), one("python", 0)]);
+        assert_eq!(opened(&mut consumer, 51, 60), [one("nginx", 65534)]);
+        assert_eq!(
+            opened(&mut consumer, 45, 60),
+            [one("nginx", 65534), one("python", 65534)]
+        );
+        assert_eq!(opened(&mut consumer, 25, 35), [one("python", 0)]);
+        assert_eq!(
+            opened(&mut consumer, 35, 45),
+            [one("python", 65534), one("python", 0)]
+        );
         // The queue was not seen to be empty for long.
-        let all = opened(0, 60);
+        let all = opened(&mut consumer, 0, 60);
         assert_eq!((all.len(), &all[0]), (5, &one("nginx", 65534)), "{all:?}");
         // News were lost.
         let missed = Draft::new(Event::TaskMissed, news, 0, 70 * MS, &Doer::known(0, 0));
         assert!(doers(&mut consumer, &missed.finish()).is_empty());
-        let unknown = |from: u64, to: u64, consumer: &mut Consumer| {
-            let age = u16::try_from((to - from) * MS / AGE_STEP).unwrap();
-            let doer = Doer { age, ..doer };
-            let record = Draft::new(
-                Event::Openat,
-                Source::Fanotify.stream(),
-                FLAG_SUCCEEDED,
-                to * MS,
-                &doer,
-            );
-            doers(consumer, &record.finish())
-        };
         // Whether it was that before is nobody's word.
         assert_eq!(
-            unknown(65, 75, &mut consumer),
+            opened(&mut consumer, 65, 75),
             [one("nginx", 65534), one("", u32::MAX)]
         );
     }

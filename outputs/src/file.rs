@@ -1,6 +1,8 @@
 //! `file_output`: one line per alert, appended to a file.
 
 use std::fs;
+use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
 use lanner_schema::alert::Alert;
@@ -16,6 +18,8 @@ pub(crate) struct File {
     keep_alive: bool,
     buffered: bool,
     open: Option<fs::File>,
+    /// It was open once.
+    was_open: bool,
     lines: Lines,
 }
 
@@ -27,7 +31,35 @@ impl File {
             // Opening and closing for each alert is meant to leave nothing behind in memory.
             buffered: buffered && config.keep_alive,
             open: None,
+            was_open: false,
             lines: Lines::default(),
+        }
+    }
+
+    fn open(&mut self) -> io::Result<fs::File> {
+        let file = fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&self.path)?;
+        if !self.was_open || self.lines.is_torn() {
+            self.was_open = true;
+            self.lines.set_torn(self.ends_torn(&file));
+        }
+        Ok(file)
+    }
+
+    /// Whether the file ends in the middle of a line: a full disk leaves one behind, also the Lanner before this one's.
+    fn ends_torn(&self, file: &fs::File) -> bool {
+        let length = match file.metadata() {
+            Ok(of) if of.is_file() => of.len(),
+            _ => return self.lines.is_torn(),
+        };
+        let mut last = [0];
+        let read = |end| fs::File::open(&self.path).and_then(|file| file.read_exact_at(&mut last, end));
+        match length.checked_sub(1).map(read) {
+            Some(Ok(())) => last != *b"\n",
+            Some(Err(_)) => self.lines.is_torn(),
+            None => false,
         }
     }
 }
@@ -50,7 +82,7 @@ impl Output for File {
         }
         let file = match self.open.take() {
             Some(file) => Ok(file),
-            None => fs::OpenOptions::new().append(true).create(true).open(&self.path),
+            None => self.open(),
         };
         let mut file = match file {
             Ok(file) => file,
@@ -154,6 +186,17 @@ mod tests {
         fs::create_dir(path.parent().unwrap()).unwrap();
         file.deliver(&alert("two")).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
+    }
+
+    #[test]
+    fn what_is_left_of_a_line_stays_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events.txt");
+        fs::write(&path, "old\nto").unwrap();
+        for text in ["one", "two"] {
+            output(path.clone(), false, false).deliver(&alert(text)).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old\nto\none\ntwo\n");
     }
 
     #[test]

@@ -10,15 +10,12 @@ const FULL: usize = 64 * 1024;
 pub(crate) struct Lines {
     buffer: Vec<u8>,
     count: u64,
-    /// The last write stopped in the middle: what follows begins on a new line so that readers lose one alert, not two.
+    /// The stream ends in the middle of a line: what follows begins on a new one, so that readers lose one alert, not two.
     torn: bool,
 }
 
 impl Lines {
     pub(crate) fn push(&mut self, line: &str) {
-        if std::mem::take(&mut self.torn) {
-            self.buffer.push(b'\n');
-        }
         self.buffer.extend_from_slice(line.as_bytes());
         self.buffer.push(b'\n');
         self.count += 1;
@@ -38,9 +35,27 @@ impl Lines {
         std::mem::take(&mut self.count)
     }
 
+    /// True when the stream is left in the middle of a line.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.torn
+    }
+
+    /// Whether the stream ends in the middle of a line, of whom this did not write or where it ends now.
+    pub(crate) fn set_torn(&mut self, torn: bool) {
+        self.torn = torn;
+    }
+
     /// Writes everything. On an error the lines that were not written whole are gone: `Err` says how many, `written` how
     /// many went out before.
     pub(crate) fn write_to(&mut self, stream: &mut impl Write) -> Result<u64, TornWrite> {
+        while self.torn {
+            match stream.write(b"\n") {
+                Ok(0) => return Err(self.tear(0, io::ErrorKind::WriteZero.into())),
+                Ok(_) => self.torn = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.tear(0, error)),
+            }
+        }
         let mut done = 0;
         while done < self.buffer.len() {
             match stream.write(&self.buffer[done..]) {
@@ -59,8 +74,7 @@ impl Lines {
     fn tear(&mut self, done: usize, cause: io::Error) -> TornWrite {
         let sent = &self.buffer[..done];
         let written = sent.iter().filter(|b| **b == b'\n').count() as u64;
-        let written = written.min(self.count);
-        self.torn = sent.last().is_some_and(|b| *b != b'\n');
+        self.torn = sent.last().map_or(self.torn, |b| *b != b'\n');
         let lost = self.discard() - written;
         TornWrite { written, lost, cause }
     }
@@ -104,6 +118,13 @@ mod tests {
         let torn = lines.write_to(&mut room).unwrap_err();
         assert_eq!((torn.written, torn.lost), (1, 2));
         assert!(lines.is_empty());
+        // Still full, and then full again right after the end of the line.
+        for (room_for, torn) in [(6, true), (7, false)] {
+            room.1 = room_for;
+            lines.push("lost");
+            let failed = lines.write_to(&mut room).unwrap_err();
+            assert_eq!((failed.written, failed.lost, lines.is_torn()), (0, 1, torn));
+        }
         room.1 = 100;
         lines.push("four");
         assert_eq!(lines.write_to(&mut room).unwrap(), 1);
