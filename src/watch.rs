@@ -252,6 +252,7 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
     if config.log_stderr {
         log::err(&screen.render());
     }
+    lanner_capture::give_back_start();
     if let Some(recorder) = recorder.clone().filter(|_| std::io::stderr().is_terminal()) {
         runtime.spawn(async move {
             loop {

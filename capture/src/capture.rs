@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
-use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -16,8 +15,7 @@ use lanner_schema::host_names::HostNames;
 use lanner_schema::host_root::on_host;
 use lanner_schema::record::Header;
 use lanner_schema::view::EventView;
-use libbpf_rs::{MapHandle, RingBuffer, RingBufferBuilder};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use libbpf_rs::MapHandle;
 
 use crate::bpf::ConsumerPage;
 use crate::consume::Consumer;
@@ -28,6 +26,7 @@ use crate::outside::{self, Outside};
 use crate::pid_namespace;
 use crate::plan::{Config, Plan};
 use crate::recording::Recorder;
+use crate::ring::Ring;
 use crate::stats::Stats;
 use crate::tier::Tier;
 use crate::window::Window;
@@ -216,7 +215,7 @@ impl Capture {
         match &self.feed {
             Feed::Ring(ring) => {
                 let (map, page) = (ring.probes.map("ring")?, Arc::clone(&ring.page));
-                self.run_ring(&map, &page, stop, audience)
+                self.run_ring(map, &page, stop, audience)
             }
             Feed::Sources(_) => {
                 self.run_sources(stop, audience);
@@ -228,7 +227,7 @@ impl Capture {
     /// As [`Capture::run_with`], over the ring.
     fn run_ring(
         &mut self,
-        ring_map: &MapHandle,
+        ring_map: MapHandle,
         page: &ConsumerPage,
         stop: &AtomicBool,
         audience: &mut dyn Audience,
@@ -236,18 +235,12 @@ impl Capture {
         let consumer = &self.consumer;
         // Shown to by the ring's records and by the chores.
         let audience = RefCell::new(audience);
-        let mut builder = RingBufferBuilder::new();
-        builder
-            .add(ring_map, |bytes| {
-                let at = || Header::read(bytes).map_or(0, |header| header.time);
-                let show = &mut |event: &EventView<'_>| audience.borrow_mut().event(event, at());
-                consumer.borrow_mut().record(bytes, show);
-                0
-            })
-            .map_err(|e| CaptureError::bpf("use the ring buffer", e))?;
-        let ring = builder
-            .build()
-            .map_err(|e| CaptureError::bpf("use the ring buffer", e))?;
+        let ring = Ring::new(ring_map)?;
+        let show = &mut |bytes: &[u8]| {
+            let at = || Header::read(bytes).map_or(0, |header| header.time);
+            let show = &mut |event: &EventView<'_>| audience.borrow_mut().event(event, at());
+            consumer.borrow_mut().record(bytes, show);
+        };
         let mut chores = Instant::now();
         let mut idle = 0u32;
         let nap = match consumer.borrow().without_types {
@@ -256,13 +249,13 @@ impl Capture {
         };
         loop {
             let mut stopping = stop.load(Ordering::Relaxed) || consumer.borrow().recording_ended();
-            let read = ring.consume_raw_n(BATCH);
+            let read = ring.consume(BATCH, show);
             if chores.elapsed() > CHORES {
                 chores = Instant::now();
                 let audience = &mut **audience.borrow_mut();
                 stopping |= do_chores(&self.feed, consumer, audience).is_break();
             }
-            let caught_up = !usize::try_from(read).is_ok_and(|n| n == BATCH);
+            let caught_up = read < BATCH;
             audience.borrow_mut().pause(&mut Pause {
                 feed: &mut self.feed,
                 plan: &mut self.plan,
@@ -277,13 +270,13 @@ impl Capture {
             }
             idle = if read > 0 { 0 } else { idle.saturating_add(1) };
             if idle < NAPS {
-                wait(&ring, nap);
+                ring.wait(nap);
                 continue;
             }
             // Raise the flag, then look once more: a record submitted before the flag was seen wakes nobody.
             page.set_sleeping(true);
-            match ring.consume_raw_n(BATCH) {
-                0 => wait(&ring, SLEEP),
+            match ring.consume(BATCH, show) {
+                0 => ring.wait(SLEEP),
                 _ => idle = 0,
             }
             page.set_sleeping(false);
@@ -295,7 +288,7 @@ impl Capture {
         }
         let deadline = Instant::now() + DRAIN_AT_END;
         loop {
-            while ring.consume_raw_n(BATCH) > 0 {}
+            while ring.consume(BATCH, show) > 0 {}
             let mut sequences = consumer.borrow().sequences.clone();
             sequences.close(&self.feed.sequences());
             let lost = self.feed.lost();
@@ -460,13 +453,4 @@ fn stats(feed: &Feed, consumer: &Consumer) -> Stats {
         gaps: sequences.gaps,
         ..consumer.stats()
     })
-}
-
-/// Waits until the ring wakes this thread, at most `limit`. What it holds is not read: reading is bounded elsewhere.
-fn wait(ring: &RingBuffer<'_>, limit: Duration) {
-    // SAFETY: the descriptor belongs to the ring, which is borrowed here.
-    let epoll = unsafe { BorrowedFd::borrow_raw(ring.epoll_fd()) };
-    let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::ZERO);
-    // An interrupted wait is a wait that ended.
-    let _ = poll(&mut [PollFd::new(epoll, PollFlags::POLLIN)], limit);
 }
