@@ -286,7 +286,8 @@ fn agree(requested: &[u8], real: &[u8]) -> bool {
     }
 }
 
-/// Appends an absolute path from components, leaf first, each ended by NUL. The root is nothing at all. One that was cut
+/// Appends an absolute path from components, leaf first, each ended by NUL. The root is nothing at all, or `/` where it is that
+/// of a mount which is in no tree. One that was cut
 /// lacks its upper directories: it begins with [`CUT`] and not with a slash, so that no rule takes it for another path.
 pub(crate) fn push_components(arena: &mut Vec<u8>, bytes: &[u8], cut: bool) {
     // As long as it is here: what is kept is not moved again.
@@ -295,7 +296,10 @@ pub(crate) fn push_components(arena: &mut Vec<u8>, bytes: &[u8], cut: bool) {
         arena.extend_from_slice(CUT);
     }
     let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
-    for name in bytes.rsplit(|b| *b == 0).filter(|name| !name.is_empty()) {
+    for name in bytes
+        .rsplit(|b| *b == 0)
+        .filter(|name| !matches!(*name, b"" | b"/"))
+    {
         arena.push(b'/');
         arena.extend_from_slice(name);
     }
@@ -442,6 +446,14 @@ mod tests {
         assert_eq!(path("/etc//ssh/../shadow", ""), [(2, "/etc/shadow".to_owned())]);
         assert_eq!(path("..", "/"), [(2, "/".to_owned())]);
         assert_eq!(path("", "/srv"), [(2, "/srv".to_owned())]);
+        // Below the root of a mount that is in no tree, as the kernel names it.
+        let bytes = WireBuilder::new()
+            .number(0)
+            .number(-100)
+            .bytes(b"self/fd/\0/\0")
+            .number(0o755)
+            .build_for(Event::Mkdirat);
+        assert_eq!(resolved(Event::Mkdirat, &bytes), [(2, "/self/fd".to_owned())]);
     }
 
     #[test]

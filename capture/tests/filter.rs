@@ -97,11 +97,13 @@ impl Stage<'_> {
 /// What rules that can match these classes of opens need.
 fn needs_of(wanted: impl Fn(CallClass) -> bool) -> Needs {
     let mut needs = Needs {
-        events: [Event::Open, Event::Openat, Event::Chdir].into_iter().collect(),
+        events: [Event::Open, Event::Openat, Event::Openat2, Event::Chdir]
+            .into_iter()
+            .collect(),
         ..Needs::default()
     };
     let classes: ClassSet = CallClass::all().filter(|class| wanted(*class)).collect();
-    for event in [Event::Open, Event::Openat] {
+    for event in [Event::Open, Event::Openat, Event::Openat2] {
         needs.classes[event as usize] = classes;
     }
     needs
@@ -219,7 +221,7 @@ fn needs_of_names(terms: &[(&str, &str)]) -> Needs {
         (!text.is_empty()).then(|| Pattern::new(text.bytes().map(piece)))
     };
     let mut needs = needs_of(|_| true);
-    for event in [Event::Open, Event::Openat] {
+    for event in [Event::Open, Event::Openat, Event::Openat2] {
         needs.names.classes[event as usize] = ClassSet::ALL;
         needs.params[event as usize] |= 1 << param_index(event, "real_name");
     }
@@ -262,7 +264,7 @@ fn opens_pass_by_the_names_that_were_asked_for_and_those_of_the_kernel() {
     let long = format!("{long}/z");
     let expected = [
         "wanted", "wanted", "alias", "named", "box/none", "box/x", "bag/x", "box", "box/x", ".", "there",
-        "there", &long, "box/made",
+        &long, "box/made",
     ];
     let (config, containers) = (Config::default(), ContainerTable::new());
     // With other names before, and none in between.
@@ -286,60 +288,99 @@ fn opens_pass_by_the_names_that_were_asked_for_and_those_of_the_kernel() {
     });
 }
 
+/// Opens what it is given, by openat2(2) with the working directory as root, and says what the kernel calls what it opened.
+const OPENS_IN_ROOT: &str = r#"
+    my $how = pack("QQQ", 0, 0, 0x10);
+    for my $path (@ARGV) {
+        my $fd = syscall($ENV{OPENAT2} + 0, -100, $path, $how, 24);
+        print(($fd < 0 ? "" : readlink("/proc/self/fd/$fd")) . "\n");
+    }
+"#;
+
+/// Files and links in a folder, terms for some of them, and random paths.
+struct Names {
+    folder: tempfile::TempDir,
+    text: String,
+    state: u64,
+}
+
+impl Names {
+    fn new() -> Names {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap();
+        fs::create_dir_all(path.join("a/b/a")).unwrap();
+        fs::create_dir_all(path.join("b/a")).unwrap();
+        for file in ["f", "a/f", "a/b/f", "b/f", "b/a/.f"] {
+            fs::write(path.join(file), "").unwrap();
+        }
+        for (link, to) in [
+            ("l", "a"),
+            ("a/l", "b/f"),
+            ("b/l", "../a"),
+            ("a/b/l", "/etc/hostname"),
+        ] {
+            symlink(to, path.join(link)).unwrap();
+        }
+        Names {
+            folder,
+            text: path.display().to_string(),
+            state: 7,
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        needs_of_names(&[
+            ("", "*/a/f"),
+            ("", &format!("{}/b/+", self.text)),
+            ("*l/f*", &format!("{}/a*", self.text)),
+            ("*/b/l", ""),
+            ("/b/./f", ""),
+            ("", "*.f"),
+        ])
+    }
+
+    fn next(&mut self, below: usize) -> usize {
+        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.state >> 33) as usize % below
+    }
+
+    /// A relative path, and the names it leads to; `None` where it leads above its directory, and that is not the root.
+    fn path(&mut self, is_root: bool) -> Option<(String, Vec<&'static str>)> {
+        let names = ["a", "b", "f", "l", "a", "b", ".f", "..", ".", "", "none"];
+        let parts: Vec<&str> = (0..=self.next(4))
+            .map(|_| names[self.next(names.len())])
+            .collect();
+        let mut plain: Vec<&str> = Vec::new();
+        let mut is_inside = true;
+        for part in parts.iter().filter(|part| !matches!(**part, "" | ".")) {
+            match *part {
+                ".." => is_inside &= plain.pop().is_some() || is_root,
+                part => plain.push(part),
+            }
+        }
+        let relative = parts.join("/");
+        (is_inside && !relative.is_empty() && !relative.starts_with('/')).then_some((relative, plain))
+    }
+}
+
 /// The kernel's side does with names what [`NameTable::passes`] does.
 #[test]
 fn what_passes_by_its_names_is_what_the_table_says() {
     let Some(host) = host() else { return };
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path().canonicalize().unwrap();
-    fs::create_dir_all(folder.join("a/b/a")).unwrap();
-    fs::create_dir_all(folder.join("b/a")).unwrap();
-    for file in ["f", "a/f", "a/b/f", "b/f", "b/a/.f"] {
-        fs::write(folder.join(file), "").unwrap();
-    }
-    for (link, to) in [
-        ("l", "a"),
-        ("a/l", "b/f"),
-        ("b/l", "../a"),
-        ("a/b/l", "/etc/hostname"),
-    ] {
-        symlink(to, folder.join(link)).unwrap();
-    }
-    let text = folder.display().to_string();
-    let needs = needs_of_names(&[
-        ("", "*/a/f"),
-        ("", &format!("{text}/b/+")),
-        ("*l/f*", &format!("{text}/a*")),
-        ("*/b/l", ""),
-        ("", "*.f"),
-    ]);
+    let mut names = Names::new();
+    let (text, needs) = (names.text.clone(), names.needs());
     let table = NameTable::new(&needs.names.terms).unwrap();
-    let names = ["a", "b", "f", "l", "a", "b", ".f", "..", ".", "", "none"];
-    let (mut state, mut script, mut expected, mut passed) = (7u64, String::new(), Vec::new(), 0);
+    let (mut script, mut expected, mut passed) = (String::new(), Vec::new(), 0);
     for _ in 0..400 {
-        let mut next = |below: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 33) as usize % below
+        let is_absolute = names.next(2) == 0;
+        let Some((relative, plain)) = names.path(false) else {
+            continue;
         };
-        let parts: Vec<&str> = (0..=next(4)).map(|_| names[next(names.len())]).collect();
-        let is_absolute = next(2) == 0;
-        let relative = parts.join("/");
-        if relative.is_empty() || relative.starts_with('/') {
+        if plain.is_empty() {
             continue;
         }
         let written = format!("{text}/{relative}");
-        let mut plain: Vec<&str> = Vec::new();
-        let mut is_inside = true;
-        for part in parts.into_iter().filter(|part| !matches!(*part, "" | ".")) {
-            match part {
-                ".." => is_inside &= plain.pop().is_some(),
-                part => plain.push(part),
-            }
-        }
-        if !is_inside || plain.is_empty() {
-            continue;
-        }
         script.push_str(&format!(
             "(: < {})\n",
             if is_absolute { &written } else { &relative }
@@ -348,7 +389,7 @@ fn what_passes_by_its_names_is_what_the_table_says() {
             .ok()
             .map(|_| fs::canonicalize(&written).unwrap());
         let real = real.as_ref().map(|real| real.as_os_str().as_encoded_bytes());
-        if table.passes(OPENS_TO_READ, written.as_bytes(), real) {
+        if table.passes(OPENS_TO_READ, &[written.as_bytes()], real) {
             expected.push(plain.join("/"));
         } else {
             passed += 1;
@@ -357,7 +398,68 @@ fn what_passes_by_its_names_is_what_the_table_says() {
     assert!(expected.len() > 50 && passed > 50, "{} {passed}", expected.len());
     let (config, containers) = (Config::default(), ContainerTable::new());
     let mut capture = Capture::start(plan(&host, &needs, &config).unwrap(), &config, &containers).unwrap();
-    with_capture(&mut capture, &folder, |stage| {
+    with_capture(&mut capture, names.folder.path(), |stage| {
+        assert_eq!(stage.seen_of(&script), expected);
+    });
+}
+
+#[test]
+fn what_passes_with_its_directory_as_root_is_what_the_table_says() {
+    let Some(host) = host() else { return };
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut names = Names::new();
+    let paths: Vec<(String, Vec<&str>)> = (0..400)
+        .filter_map(|_| {
+            let is_absolute = names.next(2) == 0;
+            let (relative, plain) = names.path(true)?;
+            let path = if is_absolute {
+                format!("/{relative}")
+            } else {
+                relative
+            };
+            (!plain.is_empty()).then_some((path, plain))
+        })
+        .collect();
+    let inside = format!("{}/a", names.text);
+    let opened = Command::new("perl")
+        .args(["-e", OPENS_IN_ROOT])
+        .args(paths.iter().map(|(path, _)| path))
+        .env("OPENAT2", libc::SYS_openat2.to_string())
+        .current_dir(&inside)
+        .output();
+    let Ok(opened) = opened else {
+        eprintln!("skipped: there is no perl");
+        return;
+    };
+    let opened = String::from_utf8(opened.stdout).unwrap();
+    let needs = names.needs();
+    let table = NameTable::new(&needs.names.terms).unwrap();
+    let (mut expected, mut passed) = (vec!["a".to_owned()], 0);
+    for ((path, plain), real) in paths.iter().zip(opened.lines()) {
+        let real = (!real.is_empty()).then_some(real.as_bytes());
+        let below = format!("{inside}/{}", path.trim_start_matches('/'));
+        let requested = [path.as_bytes(), below.as_bytes()];
+        let requested = if path.starts_with('/') {
+            &requested[..]
+        } else {
+            &requested[1..]
+        };
+        if table.passes(OPENS_TO_READ, requested, real) {
+            expected.push(format!("a/{}", plain.join("/")));
+        } else {
+            passed += 1;
+        }
+    }
+    assert!(expected.len() > 50 && passed > 50, "{} {passed}", expected.len());
+    let script: Vec<&str> = paths.iter().map(|(path, _)| path.as_str()).collect();
+    let script = format!(
+        "(cd a; OPENAT2={} perl -e '{OPENS_IN_ROOT}' {} > /dev/null)",
+        libc::SYS_openat2,
+        script.join(" ")
+    );
+    let (config, containers) = (Config::default(), ContainerTable::new());
+    let mut capture = Capture::start(plan(&host, &needs, &config).unwrap(), &config, &containers).unwrap();
+    with_capture(&mut capture, names.folder.path(), |stage| {
         assert_eq!(stage.seen_of(&script), expected);
     });
 }
