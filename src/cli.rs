@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, Parser};
 
 use crate::command::Command;
@@ -155,6 +156,97 @@ pub(crate) struct FalcoOptions {
     pub(crate) rule_schema: bool,
 }
 
+/// Options that Falco had once, and what they are here.
+const GONE: &[(&[&str], &str)] = &[
+    (&["-A"], "write -o base_syscalls.all=true"),
+    (&["-b", "--print-base64"], "write -o buffer_format_base64=true"),
+    (
+        &["-d", "--daemon"],
+        "Falco removed it: systemd or a shell runs things in the background",
+    ),
+    (&["-D"], "for -D TEXT write -o 'rules[].disable.rule=*TEXT*'"),
+    (
+        &["-t"],
+        "for -t TAG write -o 'rules[].disable.rule=*' -o 'rules[].enable.tag=TAG'",
+    ),
+    (&["-T"], "for -T TAG write -o 'rules[].disable.tag=TAG'"),
+    (
+        &["-e"],
+        "lanner replay FILE goes through a recording of lanner record",
+    ),
+    (
+        &[
+            "-k",
+            "-K",
+            "-m",
+            "--k8s-api",
+            "--k8s-api-cert",
+            "--k8s-node",
+            "--mesos-api",
+        ],
+        "what is known of pods comes from the container runtime",
+    ),
+    (
+        &["-s"],
+        "for -s FILE write -o metrics.enabled=true -o metrics.output_file=FILE",
+    ),
+    (&["--stats-interval"], "write -o metrics.interval=5s"),
+    (&["-S", "--snaplen"], "write -o falco_libs.snaplen=BYTES"),
+    (
+        &["-u", "--userspace"],
+        "Falco removed it: lanner plan says how this host is watched",
+    ),
+    (&["--cri"], "write -o 'container_engines.cri.sockets[]=SOCKET'"),
+    (
+        &["--disable-cri-async"],
+        "containers are known before they start: leave it out",
+    ),
+    (&["--modern-bpf"], "it is the default: leave it out"),
+    (&["--nodriver"], "write -o engine.kind=nodriver"),
+    (
+        &[
+            "-g",
+            "--gvisor-config",
+            "--gvisor-generate-config",
+            "--gvisor-root",
+        ],
+        "Falco removed gVisor, and Lanner has none",
+    ),
+];
+
+impl Cli {
+    /// Reads the command line; when it is wrong, says so and ends with 2.
+    pub(crate) fn read() -> Cli {
+        Cli::try_parse().unwrap_or_else(|error| with_tip(error).exit())
+    }
+}
+
+/// The error, with what a user of Falco has to write instead.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::Strings(texts)) => texts.join(" "),
+        _ => String::new(),
+    };
+    let (wrong, prior) = (text(ContextKind::InvalidArg), text(ContextKind::PriorArg));
+    let tip = match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let gone = GONE.iter().find(|(names, _)| names.contains(&wrong.as_str()));
+            gone.map(|(_, tip)| *tip)
+        }
+        // As after `-V *.yaml`.
+        ErrorKind::ArgumentConflict if prior.starts_with("--validate") || prior.starts_with("-r ") => {
+            Some("each file needs its own -V or -r")
+        }
+        _ => None,
+    };
+    if let Some(tip) = tip {
+        error.remove(ContextKind::SuggestedArg);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
+}
+
 impl FalcoOptions {
     /// The form lists are asked for in.
     pub(crate) fn form(&self) -> Form {
@@ -170,7 +262,6 @@ impl FalcoOptions {
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
-    use clap::error::ErrorKind;
     use std::path::Path;
 
     fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
@@ -251,6 +342,26 @@ mod tests {
             parse(&["stray"]).unwrap_err().kind(),
             ErrorKind::InvalidSubcommand
         );
+    }
+
+    #[test]
+    fn options_of_older_falcos_say_what_to_write_instead() {
+        let said = |arguments: &[&str]| with_tip(parse(arguments).unwrap_err()).to_string();
+        for (names, tip) in GONE {
+            for name in *names {
+                let text = said(&[name, "x"]);
+                assert!(
+                    text.contains(tip) && text.matches("tip:").count() == 1,
+                    "{name}: {text}"
+                );
+            }
+        }
+        for option in ["-V", "-r"] {
+            let text = said(&[option, "a.yaml", "b.yaml"]);
+            assert!(text.contains("each file needs its own"), "{text}");
+        }
+        assert!(!said(&["--nope"]).contains("tip:"));
+        assert!(said(&["--dry-rnu"]).contains("--dry-run"));
     }
 
     #[test]

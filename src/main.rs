@@ -37,10 +37,8 @@ mod wrap;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    let result = preinstalled::main().unwrap_or_else(|| run::run(&cli::Cli::parse()));
+    let result = preinstalled::main().unwrap_or_else(|| run::run(&cli::Cli::read()));
     match result {
         Ok(_) if log::failed() => ExitCode::FAILURE,
         Ok(code) => code,

@@ -1,9 +1,10 @@
 //! `--list-events`: the events that are captured, with their parameters, and the names of those that are not.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use lanner_engine::SOURCES;
-use lanner_schema::event::{EVENTS, EventRow, Param, ParamType};
+use lanner_schema::event::{EVENTS, EventRow, EventSet, Param, ParamType};
 use lanner_schema::flags::FlagTable;
 use lanner_schema::names::EVENT_NAMES;
 use serde_json::{Map, Value, json};
@@ -55,24 +56,23 @@ struct Entry {
     row: Option<&'static EventRow>,
 }
 
-/// The rows of the events that a source which is served can have.
-fn captured() -> impl Iterator<Item = &'static EventRow> {
-    EVENTS
+/// The captured events (those that a source which is served can have) in the order of the table, then the names rules may use
+/// for events that are not captured.
+fn entries() -> Vec<Entry> {
+    let served: Vec<EventSet> = SOURCES.iter().map(|source| source.events()).collect();
+    let captured = EVENTS
         .iter()
-        .filter(|row| SOURCES.iter().any(|source| source.events().contains(row.event)))
-}
-
-/// The captured events in the order of the table, then the names rules may use for events that are not captured.
-fn entries() -> impl Iterator<Item = Entry> {
-    let others = EVENT_NAMES
-        .iter()
-        .filter(|name| !captured().any(|row| row.name == **name));
-    captured()
+        .filter(|row| served.iter().any(|events| events.contains(row.event)));
+    let mut entries: Vec<Entry> = captured
         .map(|row| Entry {
             name: row.name,
             row: Some(row),
         })
-        .chain(others.map(|name| Entry { name, row: None }))
+        .collect();
+    let known: HashSet<&str> = entries.iter().map(|entry| entry.name).collect();
+    let others = EVENT_NAMES.iter().filter(|name| !known.contains(*name));
+    entries.extend(others.map(|name| Entry { name, row: None }));
+    entries
 }
 
 /// Every event as Falco lists them. Text has those that are captured; the other forms say of each whether it is.
@@ -118,7 +118,9 @@ pub(crate) fn events(form: Form) -> String {
 }
 
 fn of(group: Group) -> impl Iterator<Item = Entry> {
-    entries().filter(move |entry| Group::of(entry.name) == group)
+    entries()
+        .into_iter()
+        .filter(move |entry| Group::of(entry.name) == group)
 }
 
 fn parameters(entry: Entry) -> impl Iterator<Item = &'static Param> {
@@ -260,7 +262,7 @@ mod tests {
 
     #[test]
     fn every_name_is_listed_once() {
-        let mut names: Vec<&str> = entries().map(|entry| entry.name).collect();
+        let mut names: Vec<&str> = entries().iter().map(|entry| entry.name).collect();
         names.sort_unstable();
         assert_eq!(names, EVENT_NAMES);
     }
