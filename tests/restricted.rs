@@ -61,6 +61,11 @@ const FILES: &str = "\
     and fd.name startswith /etc/lanner-test-
   output: written %fd.name %proc.name %user.name %container.id
   priority: WARNING
+- rule: A write by one of several calls
+  desc: Which of them it was is not told
+  condition: evt.type = open and evt.is_open_write = true and fd.name startswith /etc/lanner-test-
+  output: opened by %evt.type %fd.name %user.name %container.id
+  priority: WARNING
 - rule: A log is gone
   desc: A name is removed
   condition: evt.type in (unlink, unlinkat) and evt.res = SUCCESS and fs.path.name endswith /lanner-test.log
@@ -370,6 +375,7 @@ fn with_news_of_processes_alone_what_coverage_claims_is_seen() {
     let blind = [
         "A secret is read",
         "A write below etc",
+        "A write by one of several calls",
         "A log is gone",
         "Nobody can know",
     ];

@@ -988,6 +988,7 @@ mod tests {
             starts: BTreeMap::new(),
             children: EventSet::NONE,
             refused: false,
+            told_apart: EventSet::NONE,
             shown: [Event::Openat, Event::Connect].into_iter().collect(),
             captured: [Event::Openat, Event::Connect].into_iter().collect(),
             classes: [ClassSet::ALL; EVENT_COUNT],

@@ -1,5 +1,6 @@
 //! The consumer: it takes in records one by one, keeps the state, and shows each event.
 
+mod alike;
 mod names;
 mod state;
 
@@ -42,6 +43,8 @@ pub(crate) struct Consumer {
     pub(crate) owners: Owners,
     outside: Outside,
     pub(crate) shown: EventSet,
+    /// Of those, what is shown as well where it may be what a source has told as another.
+    pub(crate) told_apart: EventSet,
     /// The containers whose coming and going was told.
     told: Arc<Containers>,
     paths: PathParams,
@@ -93,10 +96,12 @@ impl Consumer {
                 was: None,
                 otherwise: Vec::new(),
                 is_as_of_later: false,
+                told_as: EventSet::NONE,
             },
             host_names,
             owners: Owners::new(cgroups, containers, outside.clone()),
             shown,
+            told_apart: EventSet::NONE,
             told: Arc::default(),
             paths: PathParams::new(),
             peers: LastPeers::new(),
@@ -407,6 +412,12 @@ impl Consumer {
         } else {
             Event::Execve
         };
+        // Without BPF nobody tells which of them it was.
+        let is_either = header.stream >= FIRST_SOURCE;
+        let event = match is_either && !self.shown.contains(event) {
+            true => Event::Execveat,
+            false => event,
+        };
         if !self.shown.contains(event) {
             return;
         }
@@ -436,6 +447,24 @@ impl Consumer {
             Names::Agree,
             on_event,
         );
+        if is_either && event == Event::Execve && self.told_apart.contains(Event::Execveat) {
+            self.state.told_as.insert(event);
+            let none = NameSet {
+                paths: &[],
+                descriptor: None,
+            };
+            let task = wire.task_only();
+            self.view(
+                Event::Execveat,
+                header,
+                task,
+                Some(0),
+                none,
+                Names::Agree,
+                on_event,
+            );
+            self.state.told_as = EventSet::NONE;
+        }
     }
 
     fn chdir(&mut self, event: Event, header: &Header, wire: &Wire<'_>) {

@@ -5,7 +5,8 @@
 //! The process connector tells of each such change with the kernel's time. A process that did not change between the earliest
 //! and the latest moment at which an event may have been is who did it; of one that did, every state within that time may be.
 
-use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 
 use lanner_schema::process::Process;
 
@@ -49,7 +50,6 @@ impl Since {
 #[derive(Debug)]
 struct Past {
     since: Since,
-    until: u64,
     process: Process,
 }
 
@@ -67,22 +67,31 @@ pub(crate) enum Within {
 /// The past of all processes.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    past: VecDeque<Past>,
+    /// Of each process, the last at the end.
+    past: HashMap<u32, VecDeque<Past>>,
+    /// Whose the oldest of all are, and until when.
+    order: VecDeque<(u64, u32)>,
 }
 
 impl History {
     /// Keeps what a process was until it changed.
     pub(crate) fn keep(&mut self, process: Process, since: Since, until: u64) {
-        while let Some(oldest) = self.past.front()
-            && (self.past.len() >= MOST || oldest.until.saturating_add(KEPT) < until)
+        while let Some((oldest, pid)) = self.order.front()
+            && (self.order.len() >= MOST || oldest.saturating_add(KEPT) < until)
         {
-            self.past.pop_front();
+            if let Entry::Occupied(mut past) = self.past.entry(*pid) {
+                past.get_mut().pop_front();
+                if past.get().is_empty() {
+                    past.remove();
+                }
+            }
+            self.order.pop_front();
         }
-        self.past.push_back(Past {
-            since,
-            until,
-            process,
-        });
+        self.order.push_back((until, process.pid));
+        self.past
+            .entry(process.pid)
+            .or_default()
+            .push_back(Past { since, process });
     }
 
     /// What the process with this id was between two times; `now` is what it is and since when, unless it is forgotten.
@@ -101,8 +110,7 @@ impl History {
             }
             is_whole = since.is_first;
         }
-        let of_it = self.past.iter().rev().filter(|past| past.process.pid == pid);
-        for past in of_it {
+        for past in self.past.get(&pid).into_iter().flatten().rev() {
             if is_whole {
                 break;
             }
@@ -343,8 +351,18 @@ mod tests {
         for number in 0..2 * MOST as u64 {
             history.keep(named("sh"), Since::change(number), number);
         }
-        assert_eq!(history.past.len(), MOST);
-        history.keep(named("sh"), Since::change(1), 2 * KEPT);
-        assert_eq!(history.past.len(), 1);
+        let kept = |history: &History| {
+            (
+                history.order.len(),
+                history.past.values().map(VecDeque::len).sum::<usize>(),
+            )
+        };
+        assert_eq!(kept(&history), (MOST, MOST));
+        let other = Process {
+            pid: 8,
+            ..named("sh")
+        };
+        history.keep(other, Since::change(1), 2 * KEPT);
+        assert_eq!((kept(&history), history.past.len()), ((1, 1), 1));
     }
 }

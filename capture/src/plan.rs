@@ -93,6 +93,8 @@ pub struct Plan {
     pub refused: bool,
     /// Events the rules see.
     pub shown: EventSet,
+    /// Of those, events that have to be shown as well where they may be what a source has told as another.
+    pub(crate) told_apart: EventSet,
     /// Events that are captured: those, and what the process state needs.
     pub captured: EventSet,
     /// Per event, the classes of calls that are captured; the programs drop the others.
@@ -373,6 +375,10 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         children,
         refused,
         shown,
+        told_apart: match tier {
+            Tier::None => needs.told_apart.intersection(shown),
+            _ => EventSet::NONE,
+        },
         captured,
         classes,
         named,

@@ -11,6 +11,7 @@ use lanner_schema::alert::{Alert, FieldValue, Priority};
 use lanner_schema::call_class::ClassSet;
 use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventSet, Needs};
 use lanner_schema::tier::Tier;
+use lanner_schema::tier::told_apart;
 use lanner_schema::view::{EventView, Outcome, SourceId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -194,6 +195,11 @@ impl Ruleset {
                 |event: &lanner_schema::event::Event| event.row().is_kernel() || event.row().is_meta();
             events.iter().filter(is_hosts).collect()
         };
+        let of_each = rules
+            .iter()
+            .filter(|rule| rule.runs)
+            .map(|rule| rule.program.events());
+        needs.told_apart = of_host(told_apart(&of_each.collect::<Vec<_>>()));
         needs.events = of_host(needs.events);
         // What one rule names is captured for all.
         needs.unnamed_io = of_host(needs.unnamed_io).difference(needs.events);
@@ -345,10 +351,14 @@ impl Ruleset {
         };
         let uncertain = uncertain.get_or_insert_with(|| uncertain_rules(&self.rules, event.event));
         let other = event.by_other_names().filter(|_| self.settings.real_names);
+        let told_as = event.system.told_as();
         for (index, condition) in uncertain {
             let Some(rule) = self.rules.get_mut(*index as usize) else {
                 continue;
             };
+            if !told_as.is_empty() && !rule.program.events().intersection(told_as).is_empty() {
+                continue;
+            }
             let mut unknown = false;
             let matching = [Some(event), other.as_ref()].into_iter().flatten().find(|view| {
                 let answer = condition.answer(view, &mut self.scratch);

@@ -17,7 +17,7 @@ use crate::real_path::Way;
 
 impl Consumer {
     /// Shows an event, where a rule wants to see it.
-    pub(super) fn show(
+    pub(super) fn show_as(
         &mut self,
         event: Event,
         header: &Header,

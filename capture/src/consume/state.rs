@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use lanner_schema::descriptor::Descriptor;
+use lanner_schema::event::EventSet;
 use lanner_schema::host_names::AddressNames;
 use lanner_schema::process::{Process, User};
 use lanner_schema::record::Header;
@@ -26,6 +27,8 @@ pub(super) struct State {
     pub(super) otherwise: Vec<Process>,
     /// It is shown as what it was a moment later.
     pub(super) is_as_of_later: bool,
+    /// The calls as which the event that is shown was shown already.
+    pub(super) told_as: EventSet,
 }
 
 impl System for State {
@@ -52,6 +55,9 @@ impl System for State {
     }
     fn is_as_of_later(&self) -> bool {
         self.is_as_of_later
+    }
+    fn told_as(&self) -> EventSet {
+        self.told_as
     }
     fn descriptor_now(&self, pid: u32, number: u32, look: &mut dyn FnMut(&Descriptor<'_>)) {
         self.processes.procfs.descriptor(self.known(pid), number, look);

@@ -494,6 +494,42 @@ mod tests {
         assert!(of.address(0, 2).is_none());
     }
 
+    /// Of each parameter of each call that it tells of: what coverage says and what a call gives are the same.
+    #[test]
+    fn what_coverage_says_of_a_call_is_what_is_read_of_it() {
+        use lanner_schema::event::EVENTS;
+        use lanner_schema::tier::{Quality, Source, Tier};
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        // An address, numbers, and text that ends.
+        let mut memory = [0u8; 4096];
+        memory[..8].copy_from_slice(&[2, 0, 0x1f, 0x90, 10, 1, 2, 3]);
+        let pointer = memory.as_ptr() as u64;
+        let of = [
+            pointer,
+            u64::try_from(socket.as_raw_fd()).unwrap(),
+            libc::PR_SET_NAME as u64,
+        ];
+        let calls = of.map(|first| call([first, pointer, pointer, pointer, pointer, pointer]));
+        let mut wrong = Vec::new();
+        for row in EVENTS.iter().filter(|row| Source::Seccomp.sees(row.event)) {
+            for (index, param) in row.params.iter().enumerate() {
+                // The process has them, or nobody but the call's end.
+                if param.state.is_some() || matches!(param.from, Origin::Return | Origin::Constant(_)) {
+                    continue;
+                }
+                let claimed = !matches!(Tier::None.param(row.event, index), Quality::Missing(_));
+                let given = calls.iter().any(|call| call.value(param).is_some());
+                if claimed != given {
+                    wrong.push(format!(
+                        "{}.{}: claimed {claimed}, given {given}",
+                        row.name, param.name
+                    ));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
     #[test]
     fn numbers_are_as_wide_as_their_types() {
         let minus_one = call([0xffff_ffff, 0xdead_beef_ffff_ffff, 0, 0, 0, 0]);

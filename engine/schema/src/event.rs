@@ -972,6 +972,8 @@ pub struct Needs {
     pub events: EventSet,
     /// The others of them that a rule can match on: wanted when the operator asks for all (`base_syscalls.all`).
     pub unnamed_io: EventSet,
+    /// Events that a rule names which does not name what a source without BPF tells them as ([`crate::tier::told_apart`]).
+    pub told_apart: EventSet,
     /// Per event, the classes of calls on which a rule can match. Only calls have classes.
     pub classes: [ClassSet; EVENT_COUNT],
     /// Of those, the opens of which a rule can match only some, by their names.
@@ -998,6 +1000,7 @@ impl Needs {
         Needs {
             events: EventSet::all(),
             unnamed_io: EventSet::NONE,
+            told_apart: EventSet::all().iter().filter(has_alike).collect(),
             classes: [ClassSet::ALL; EVENT_COUNT],
             names: OpenNames::NONE,
             params: [u32::MAX; EVENT_COUNT],
@@ -1015,6 +1018,7 @@ impl Needs {
         let Needs {
             events,
             unnamed_io,
+            told_apart,
             classes,
             names,
             params,
@@ -1024,6 +1028,12 @@ impl Needs {
             task_state,
             paths,
         } = others;
+        // What either has told as one call may be told as another for both.
+        let new = self.events.union(*events);
+        self.told_apart = match self.events == *events {
+            true => self.told_apart.union(*told_apart),
+            false => new.iter().filter(has_alike).collect(),
+        };
         self.events = self.events.union(*events);
         self.unnamed_io = self.unnamed_io.union(*unnamed_io).difference(self.events);
         // What either wants whatever its name is.
@@ -1045,11 +1055,16 @@ impl Needs {
     }
 }
 
+fn has_alike(event: &Event) -> bool {
+    crate::tier::alike(*event).next().is_some()
+}
+
 impl Default for Needs {
     fn default() -> Self {
         Needs {
             events: EventSet::NONE,
             unnamed_io: EventSet::NONE,
+            told_apart: EventSet::NONE,
             classes: [ClassSet::ALL; EVENT_COUNT],
             names: OpenNames::NONE,
             params: [0; EVENT_COUNT],

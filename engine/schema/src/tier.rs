@@ -3,7 +3,7 @@
 //! What a value is worth in a tier follows from where the rows of [`crate::event`] say that it comes from: coverage is
 //! computed from that, not written down per rule or per field.
 
-use crate::event::{Event, Extractor, FdUse, Origin, Param, param_index};
+use crate::event::{Event, EventSet, Extractor, FdUse, Origin, Param, param_index};
 use crate::io_uring;
 use crate::record::FIRST_SOURCE;
 
@@ -416,6 +416,48 @@ impl Source {
     }
 }
 
+/// The calls that do the same as others, as far as a source without BPF can tell: of what one of them has done it tells as of
+/// the first that a rule sees.
+const ALIKE: &[&[Event]] = &[
+    &[Event::Openat, Event::Open, Event::Openat2, Event::Creat],
+    &[Event::Unlinkat, Event::Unlink],
+    // Directories.
+    &[Event::Rmdir, Event::Unlinkat],
+    &[Event::Renameat, Event::Rename, Event::Renameat2],
+    &[Event::Mkdirat, Event::Mkdir],
+    &[Event::Symlinkat, Event::Symlink],
+    &[Event::Linkat, Event::Link],
+    &[Event::Clone, Event::Clone3, Event::Fork, Event::Vfork],
+    &[Event::Execve, Event::Execveat],
+];
+
+/// The lists of [`ALIKE`] in which this event is, each from its first call on.
+pub fn alike(event: Event) -> impl Iterator<Item = &'static [Event]> {
+    ALIKE.iter().copied().filter(move |calls| calls.contains(&event))
+}
+
+/// Of the events that rules see, given as what each rule sees, those that a rule sees which does not see what they are told as.
+pub fn told_apart(rules: &[EventSet]) -> EventSet {
+    let all = rules.iter().fold(EventSet::NONE, |all, rule| all.union(*rule));
+    let mut apart = EventSet::NONE;
+    for calls in ALIKE {
+        let told = calls.iter().copied().filter(|call| all.contains(*call));
+        let mut told = told.scan(EventSet::NONE, |before, call| {
+            let others = *before;
+            before.insert(call);
+            Some((call, others))
+        });
+        told.next();
+        for (call, before) in told {
+            let is_apart = |rule: &&EventSet| rule.contains(call) && rule.intersection(before).is_empty();
+            if rules.iter().any(|rule| is_apart(&rule)) {
+                apart.insert(call);
+            }
+        }
+    }
+    apart
+}
+
 fn without_bpf(event: Event) -> NoBpf {
     use Event as E;
     match event {
@@ -629,6 +671,35 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn who_sees_what_is_told_already_needs_no_other() {
+        use Event as E;
+        let of = |events: &[Event]| -> EventSet { events.iter().copied().collect() };
+        let stock = of(&[E::Open, E::Openat, E::Openat2]);
+        let removes = of(&[E::Rmdir, E::Unlink, E::Unlinkat]);
+        assert_eq!(told_apart(&[stock, removes, of(&[E::Openat])]), EventSet::NONE);
+        assert_eq!(
+            told_apart(&[of(&[E::Open])]),
+            EventSet::NONE,
+            "it is told as that"
+        );
+        assert_eq!(told_apart(&[stock, of(&[E::Open])]), of(&[E::Open]));
+        assert_eq!(
+            told_apart(&[stock, of(&[E::Open, E::Creat]), of(&[E::Creat])]),
+            of(&[E::Open, E::Creat])
+        );
+        assert_eq!(
+            told_apart(&[removes, of(&[E::Unlinkat])]),
+            of(&[E::Unlinkat]),
+            "of directories"
+        );
+        assert_eq!(told_apart(&[removes, of(&[E::Unlink])]), of(&[E::Unlink]));
+        assert_eq!(
+            told_apart(&[of(&[E::Execve]), of(&[E::Execveat])]),
+            of(&[E::Execveat])
+        );
     }
 
     #[test]

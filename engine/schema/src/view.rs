@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::container::Owner;
 use crate::descriptor::Descriptor;
-use crate::event::{Event, Extractor, FdUse, Origin, Param, ParamType, ProcessField, param_index};
+use crate::event::{Event, EventSet, Extractor, FdUse, Origin, Param, ParamType, ProcessField, param_index};
 use crate::flags;
 use crate::io_uring::End;
 use crate::process::{Process, User};
@@ -38,6 +38,10 @@ pub trait System {
     /// another in between.
     fn is_as_of_later(&self) -> bool {
         false
+    }
+    /// The calls as which the event that is shown was shown already, where its source does not know which of several it was.
+    fn told_as(&self) -> EventSet {
+        EventSet::NONE
     }
     /// When the events before this one were, the first of all and the last; `None` before the first.
     fn earlier(&self) -> Option<Earlier> {

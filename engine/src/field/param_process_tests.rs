@@ -8,8 +8,12 @@ use crate::testing::Happening;
 
 /// Every parameter of the row as text; `-` where there is none.
 fn shown(event: Event, wire: WireBuilder) -> Vec<String> {
-    Happening::new(event, wire).view(|view| {
-        let params = event.row().params.iter().enumerate();
+    shown_of(&Happening::new(event, wire))
+}
+
+fn shown_of(happening: &Happening) -> Vec<String> {
+    happening.view(|view| {
+        let params = view.event.row().params.iter().enumerate();
         let text = |index| match text(view, &Arg::Index(index), &mut Vec::new()) {
             Some(Value::Bytes(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
             _ => "-".to_owned(),
@@ -23,6 +27,17 @@ fn shown(event: Event, wire: WireBuilder) -> Vec<String> {
 
 fn numbers(numbers: &[i64]) -> WireBuilder {
     numbers.iter().fold(WireBuilder::new(), |wire, n| wire.number(*n))
+}
+
+#[test]
+fn a_number_of_another_pid_namespace_is_nobodys_name() {
+    let text = |vpid: u32| {
+        let mut happening = Happening::new(E::Ptrace, numbers(&[0, 0, 0, 16, 20]));
+        let process = happening.machine.processes.get_mut(&30).unwrap();
+        process.vpid = vpid;
+        shown_of(&happening).pop().unwrap()
+    };
+    assert_eq!((text(30), text(3)), ("bash".to_owned(), "20".to_owned()));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use lanner_schema::descriptor::{Descriptor, unmapped};
-use lanner_schema::event::{Format, ParamType};
+use lanner_schema::event::{Format, Origin, ParamType};
 use lanner_schema::flags::{self, FlagTable};
 use lanner_schema::process::strings;
 use lanner_schema::record::{AF_INET, AF_INET6, AF_UNIX, SocketTuple};
@@ -176,6 +176,12 @@ pub(super) fn resolved(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) ->
                 super::fd::name_into(&fd, out);
             }
         }
+        // A number of the caller's own pid namespace says nothing of the host's process that has it.
+        (ParamType::Pid, ParamValue::I64(_))
+            if matches!(
+                view.event.row().params[index].from,
+                Origin::Arg(_) | Origin::Return
+            ) && !view.process.is_some_and(|process| process.vpid == process.pid) => {}
         (ParamType::Pid, ParamValue::I64(pid)) => {
             if let Some(process) = u32::try_from(pid).ok().and_then(|pid| view.system.process(pid)) {
                 out.extend_from_slice(&process.image.comm);

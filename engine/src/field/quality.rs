@@ -301,6 +301,10 @@ fn descriptor(name: &str, event: Event, tier: Tier) -> Option<Quality> {
         _ if tier == Tier::None && matches!(name, "fd.name_changed" | "fd.connected") => {
             Some(Quality::Missing(Why::NotGiven))
         }
+        // Nothing but the ends that were read has them.
+        (FdUse::Socket { tuple, .. }, Part::Kind | Part::Socket) if tier == Tier::None => {
+            Some(param(tuple).and(tier.socket()))
+        }
         (FdUse::Socket { .. }, Part::Kind | Part::Socket) => Some(tier.socket()),
         (FdUse::Socket { tuple, .. }, Part::Name | Part::Address) => Some(param(tuple)),
         (FdUse::Socket { tuple, .. }, Part::File("ino")) => Some(param(tuple)),
@@ -460,6 +464,11 @@ mod tests {
             ("fd.name", E::Dup2, B, Some(Exact)),
             ("fd.type", E::Dup, C, Some(Weaker(Why::FromProc))),
             ("fd.sip", E::Dup3, D, Some(Missing(Why::NotGiven))),
+            ("fd.type", E::Dup, D, Some(Missing(Why::NotGiven))),
+            ("fd.type", E::Setns, D, Some(Missing(Why::NotGiven))),
+            ("fd.type", E::Accept4, D, Some(Missing(Why::NotGiven))),
+            ("fd.l4proto", E::Sendmsg, D, Some(Missing(Why::NotGiven))),
+            ("fd.l4proto", E::Connect, D, Some(Weaker(Why::FromProc))),
             ("fd.ino", E::Fchmod, B, Some(Exact)),
             ("fd.ino", E::Openat, B, Some(Exact)),
             ("fd.ino", E::Fchmod, C, Some(Weaker(Why::FromProc))),
