@@ -425,6 +425,6 @@ fn files_are_told_of_without_bpf() {
         "fanotify,connector",
     ]);
     let claimed = claims(&mut coverage, &rules);
-    assert_eq!(claimed.len(), 5);
+    assert_eq!(claimed.len(), 6);
     is_as_claimed(&claimed, &["Nobody can know"], lanner, shell);
 }

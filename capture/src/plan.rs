@@ -94,7 +94,7 @@ pub struct Plan {
     /// Events the rules see.
     pub shown: EventSet,
     /// Of those, events that have to be shown as well where they may be what a source has told as another.
-    pub(crate) told_apart: EventSet,
+    pub told_apart: EventSet,
     /// Events that are captured: those, and what the process state needs.
     pub captured: EventSet,
     /// Per event, the classes of calls that are captured; the programs drop the others.
