@@ -77,18 +77,24 @@ fn programs(out: &mut String, planned: &Planned) {
         );
         for source in planned.plan.sources_in_force() {
             let _ = writeln!(out, "  {}", source.name());
-            for line in wrapped(&names(planned.seen_by(source)).join(" "), WIDTH) {
-                let _ = writeln!(out, "      {line}");
-            }
+            listed(out, &names(planned.seen_by(source)));
         }
         return;
     }
     let _ = writeln!(out, "\n{}:", count(planned.programs.len(), "program"));
     for program in &planned.programs {
         let _ = writeln!(out, "  {}", program.hook);
-        for line in wrapped(&names(program.events).join(" "), WIDTH) {
-            let _ = writeln!(out, "      {line}");
-        }
+        listed(out, &names(program.events));
+    }
+}
+
+/// Names below whose they are; nothing where there are none.
+fn listed(out: &mut String, names: &[&str]) {
+    for line in wrapped(&names.join(" "), WIDTH)
+        .iter()
+        .filter(|line| !line.is_empty())
+    {
+        let _ = writeln!(out, "      {line}");
     }
 }
 
@@ -115,6 +121,9 @@ fn events(out: &mut String, planned: &Planned) {
         }
     }
     let nothing: Vec<&str> = plain.iter().map(|captured| captured.event.name()).collect();
+    if nothing.is_empty() {
+        return;
+    }
     for line in wrapped(&format!("nothing: {}", nothing.join(" ")), WIDTH) {
         let _ = writeln!(out, "  {line}");
     }
