@@ -63,7 +63,7 @@ static __always_inline void read_unix_socket(struct tuple *t, struct sock *sk)
 /* Both ends from the kernel's socket; what of the socket is not known stays 0. */
 static __always_inline void read_socket(struct tuple *t, struct file *file, struct inode *inode)
 {
-	struct socket *sock = OBJECT_AT(struct socket, LOAD(file, private_data));
+	struct socket *sock = OBJECT_AT(socket, LOAD(file, private_data));
 	struct sock *sk = LOAD(sock, sk);
 	__u32 connected = 1 << TCP_ESTABLISHED | 1 << TCP_FIN_WAIT1 | 1 << TCP_FIN_WAIT2 | 1 << TCP_CLOSE_WAIT;
 
@@ -211,7 +211,7 @@ __noinline int extract__sock_tuple(__u32 index, __s32 fd, __u64 addr, __u64 addr
 	use &= ~ADDRESS_OF_KERNEL;
 	file = file_for(s, fd);
 	if (file) {
-		struct file *object = OBJECT_AT(struct file, file);
+		struct file *object = OBJECT_AT(file, file);
 		struct inode *inode = LOAD(object, f_inode);
 
 		if ((LOAD(inode, i_mode) & S_IFMT) == S_IFSOCK)
@@ -599,7 +599,7 @@ static __always_inline const char *namespace_name(struct inode *inode)
 /* A function of its own, so that what it reads does not lie on the stack below those that extract__object() calls. */
 static __noinline int read_object(struct object *o, struct file *file)
 {
-	struct file *object = OBJECT_AT(struct file, file);
+	struct file *object = OBJECT_AT(file, file);
 	struct inode *inode = LOAD(object, f_inode);
 	struct super_block *sb = LOAD(inode, i_sb);
 	struct vfsmount *mnt = LOAD(object, f_path.mnt);

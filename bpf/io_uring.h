@@ -706,19 +706,21 @@ static __always_inline bool request__wanted(__u8 opcode)
 }
 
 /* The current thread is its submitter's, or the one that looks for submissions (iou-sqp-PID) of the same process. */
-static __always_inline int request__submitted(void *ctx, struct io_kiocb *req)
+static __always_inline int request__submitted(void *ctx)
 {
 	struct request_tail tail = {};
 	const struct cred *creds;
+	struct io_kiocb *req;
 	struct scratch *s;
 	__s64 event;
 	__u64 row;
 	__s32 fd;
 
-	if (!request__wanted(req->opcode) || bpf_get_current_pid_tgid() >> 32 == config.self_pid)
-		return 0;
 	/* As a number: global functions take no such pointers. */
 	bpf_probe_read_kernel(&tail.request, sizeof(tail.request), ctx);
+	req = OBJECT_AT(io_kiocb, tail.request);
+	if (!request__wanted(LOAD(req, opcode)) || bpf_get_current_pid_tgid() >> 32 == config.self_pid)
+		return 0;
 	s = record__begin(SCRATCH_SYSCALL, 0);
 	if (!s)
 		return 0;
@@ -730,16 +732,16 @@ static __always_inline int request__submitted(void *ctx, struct io_kiocb *req)
 	tail.flags = s->args[ARG_REQUEST];
 	s->file = s->made = 0;
 	if (tail.flags & REQUEST_HAS_FILE) {
-		fd = req->cqe.fd;
+		fd = LOAD(req, cqe.fd);
 		s->args[0] = s->args[ARG_FD] = (__s64)fd;
-		if (req->flags & REQ_F_FIXED_FILE) {
-			s->file = (__u64)file_in_slot(req->ctx, fd);
+		if (LOAD(req, flags) & REQ_F_FIXED_FILE) {
+			s->file = (__u64)file_in_slot(LOAD(req, ctx), fd);
 			s->args[0] = FD_OF_REQUEST;
 			s->args[ARG_FD] = DIRECT_DESCRIPTOR + (__u32)fd;
 		}
 	}
 	if (tail.flags & REQUEST_MULTISHOT) {
-		struct multishot key = { .ring = (__u64)req->ctx, .user_data = req->cqe.user_data };
+		struct multishot key = { .ring = (__u64)LOAD(req, ctx), .user_data = LOAD(req, cqe.user_data) };
 
 		if (bpf_map_update_elem(&multishots, &key, &tail.request, BPF_ANY))
 			count_miss(MISS_MULTISHOTS);
@@ -759,16 +761,16 @@ static __always_inline int request__submitted(void *ctx, struct io_kiocb *req)
 }
 
 SEC("?tp_btf/io_uring_submit_req")
-int BPF_PROG(io_uring_submit_req, struct io_kiocb *req)
+int io_uring_submit_req(__u64 *ctx)
 {
-	return request__submitted(ctx, req);
+	return request__submitted(ctx);
 }
 
 /* Its name until 6.4. */
 SEC("?tp_btf/io_uring_submit_sqe")
-int BPF_PROG(io_uring_submit_sqe, struct io_kiocb *req)
+int io_uring_submit_sqe(__u64 *ctx)
 {
-	return request__submitted(ctx, req);
+	return request__submitted(ctx);
 }
 
 /* Which thread completes a request says nothing; of its process's it mostly is one. */

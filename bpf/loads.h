@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernel.h"
+#include "events.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
@@ -18,8 +19,15 @@ static __always_inline struct task_struct *current_task(void)
  */
 #ifdef WITHOUT_TYPES
 #define bpf_rdonly_cast(object, type) (object)
+#define kernel_types (struct kernel_types){}
 #define has_loads() false
 #else
+/*
+ * The kernel's ids of types that are loaded from. User space finds them: the types that the programs are fitted to when they
+ * are loaded are a few of the kernel's, and numbered otherwise.
+ */
+const volatile struct kernel_types kernel_types SEC(".rodata.types") = {};
+
 extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
 extern int bpf_path_d_path(struct path *path, char *buf, unsigned long len) __ksym __weak;
 
@@ -30,16 +38,16 @@ static __always_inline bool has_loads(void)
 }
 #endif
 
-/* What is at an address, to be read with LOAD. */
-#define OBJECT_AT(type, address)                                                                                       \
-	((type *)(has_loads() ? bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(type)) : (void *)(address)))
+/* The structure that is at an address, to be read with LOAD. */
+#define OBJECT_AT(name, address)                                                                                       \
+	((struct name *)(has_loads() ? bpf_rdonly_cast((void *)(address), kernel_types.name) : (void *)(address)))
 #define LOAD(object, member) (has_loads() ? (object)->member : BPF_CORE_READ(object, member))
 
 /*
  * The current task, likewise. Not as the pointer that the verifier trusts: for every load of a pointer from that it searches the
- * names of all the kernel's types, up to three times, on every way through a program.
+ * names of all the kernel's types, up to three times, on every way through a program. So are the arguments of tracepoints.
  */
 static __always_inline struct task_struct *loaded_task(void)
 {
-	return OBJECT_AT(struct task_struct, bpf_get_current_task());
+	return OBJECT_AT(task_struct, bpf_get_current_task());
 }

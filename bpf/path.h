@@ -36,12 +36,12 @@ __noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __
 {
 	const __u64 inside = bpf_core_field_offset(struct mount, mnt);
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &which);
-	struct dentry *dentry = OBJECT_AT(struct dentry, dentry_address);
+	struct dentry *dentry = OBJECT_AT(dentry, dentry_address);
 	/* Of none every member reads as 0: it has no root and no parent. */
-	struct mount *mnt = OBJECT_AT(struct mount, mount_address ? mount_address - inside : 0);
+	struct mount *mnt = OBJECT_AT(mount, mount_address ? mount_address - inside : 0);
 	struct fs_struct *fs = LOAD(loaded_task(), fs);
 	struct dentry *root = LOAD(fs, root.dentry);
-	struct mount *root_mnt = OBJECT_AT(struct mount, (__u64)LOAD(fs, root.mnt) - inside);
+	struct mount *root_mnt = OBJECT_AT(mount, (__u64)LOAD(fs, root.mnt) - inside);
 	__u64 start, off;
 
 	if (!s)

@@ -124,7 +124,7 @@ static __always_inline bool is_member(const struct cred *cred, __u32 gid)
  */
 __noinline int file__is_writable(__u64 file_address)
 {
-	struct file *file = OBJECT_AT(struct file, file_address);
+	struct file *file = OBJECT_AT(file, file_address);
 	struct inode *inode = LOAD(file, f_inode);
 	struct super_block *sb = LOAD(inode, i_sb);
 	struct vfsmount *mnt = LOAD(file, f_path.mnt);
@@ -196,6 +196,8 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 
 	if (!s)
 		return 0;
+	task = OBJECT_AT(task_struct, task);
+	bprm = OBJECT_AT(linux_binprm, bprm);
 	signal = task->signal;
 	own = task->thread_pid;
 	cred = task->cred;
@@ -255,12 +257,14 @@ struct exit_record {
 SEC("?tp_btf/sched_process_fork")
 int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct *child)
 {
-	__u32 pid = child->pid;
 	struct signal_struct *signal;
-	struct pid *own;
 	struct fork_record *r;
+	struct pid *own;
 	__u64 sequence;
+	__u32 pid;
 
+	child = OBJECT_AT(task_struct, child);
+	pid = child->pid;
 	/* A new thread changes nothing in the process table. */
 	if (pid != child->tgid)
 		return 0;
@@ -308,12 +312,14 @@ static __always_inline void report_exit_with_values(__u32 code, bool group_dead)
 SEC("?tp_btf/sched_process_exit")
 int BPF_PROG(sched_process_exit, struct task_struct *task)
 {
-	/* do_exit() has counted the thread out already: 0 means it was the last of its process. */
-	bool group_dead = task->signal->live.counter == 0;
 	struct exit_record *r;
 	__u64 sequence;
+	bool group_dead;
 	__u32 code;
 
+	task = OBJECT_AT(task_struct, task);
+	/* do_exit() has counted the thread out already: 0 means it was the last of its process. */
+	group_dead = task->signal->live.counter == 0;
 	forget_begun();
 	if (!group_dead && !config.thread_exits)
 		return 0;

@@ -20,8 +20,6 @@
 #define bpf_core_type_exists(type) 0
 #undef bpf_core_type_size
 #define bpf_core_type_size(type) 0
-#undef bpf_core_type_id_kernel
-#define bpf_core_type_id_kernel(type) 0
 #undef bpf_core_enum_value_exists
 #define bpf_core_enum_value_exists(type, value) 0
 #undef bpf_core_enum_value

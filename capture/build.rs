@@ -2,6 +2,11 @@
 
 #![allow(clippy::expect_used, clippy::panic)] // a build script fails by panicking
 
+#[path = "src/btf.rs"]
+#[expect(dead_code, reason = "what reads the kernel's types reads the compiler's, too")]
+mod btf;
+
+use std::collections::BTreeSet;
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
@@ -18,12 +23,15 @@ use lanner_schema::task::TaskValue;
 use lanner_schema::tier::needs_types;
 use lanner_schema::{name_table, record};
 
+use crate::btf::Btf;
+
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let bpf = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"))
         .join("../bpf");
     println!("cargo:rerun-if-changed={}", bpf.display());
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/btf.rs");
     fs::write(out.join("events.h"), header()).expect("write events.h");
     let arch = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
         Ok("x86_64") => "x86",
@@ -53,6 +61,41 @@ fn main() {
             panic!("the BPF object {name} does not build (clang 14 or newer is needed): {error:?}");
         }
     }
+    let object = fs::read(out.join("lanner.bpf.o")).expect("read the object");
+    fs::write(out.join("type_names.rs"), type_names(&object)).expect("write type_names.rs");
+}
+
+/// The names of the types that an object knows: the programs are fitted to those of the kernel's that have such a name.
+fn type_names(object: &[u8]) -> String {
+    let bytes = section(object, ".BTF").expect("the object has type information");
+    let btf = Btf::read(bytes).expect("the compiler's type information is readable");
+    let named = btf.all().filter(|(_, one)| one.has_named_form());
+    let names: BTreeSet<String> = named
+        .map(|(_, one)| String::from_utf8_lossy(btf.name(one)).into_owned())
+        // What is behind that tells forms of one type apart.
+        .map(|name| name.split("___").next().unwrap_or_default().to_owned())
+        .collect();
+    let names: Vec<String> = names.iter().map(|name| format!("    b\"{name}\",\n")).collect();
+    format!("[\n{}]\n", names.concat())
+}
+
+/// What is in a section of an ELF file for 64-bit machines of this one's byte order.
+fn section<'o>(object: &'o [u8], name: &str) -> Option<&'o [u8]> {
+    let number = |at: usize, length: usize| {
+        let mut bytes = [0; 8];
+        bytes[..length].copy_from_slice(object.get(at..at + length)?);
+        usize::try_from(u64::from_ne_bytes(bytes)).ok()
+    };
+    let headers = number(0x28, 8)?;
+    let (count, names) = (number(0x3c, 2)?, number(0x3e, 2)?);
+    let header = |index: usize| headers + index * 64;
+    let names = number(header(names) + 0x18, 8)?;
+    let found = (0..count).map(header).find(|header| {
+        let begin = number(*header, 4).map(|at| names + at);
+        begin.is_some_and(|begin| object[begin..].starts_with(format!("{name}\0").as_bytes()))
+    })?;
+    let begin = number(found + 0x18, 8)?;
+    object.get(begin..begin + number(found + 0x20, 8)?)
 }
 
 /// What of a `quotactl` a parameter is, beside the offset of a member: not of the structure of limits.
@@ -269,6 +312,11 @@ struct config {
 	__u32 page_kb;
 	__u32 names;                /* which of name_tables, and one; 0 while names are not looked at */
 	__u32 requests[2];          /* operations of io_uring that are reported, by their number's bit */
+};
+
+/* Mirrored by capture's fitting.rs. */
+struct kernel_types {
+	__u32 dentry, file, io_kiocb, linux_binprm, mount, socket, task_struct;
 };
 
 /* Mirrored by capture's task_layout.rs. */

@@ -3,10 +3,12 @@
 use std::cell::Cell;
 use std::ffi::OsStr;
 use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::panic::resume_unwind;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::thread;
 
 use lanner_schema::call_class::ClassSet;
 use lanner_schema::cgroup::Controller;
@@ -18,13 +20,14 @@ use lanner_schema::record;
 use libbpf_rs::libbpf_sys::{bpf_map_create_opts, size_t};
 use libbpf_rs::query::{ProgInfoIter, ProgramInfo};
 use libbpf_rs::{
-    Link, MapCore, MapFlags, MapHandle, MapType, Object, ObjectBuilder, OpenObject, PrintLevel, ProgramInput,
-    ProgramMut, ProgramType,
+    Link, MapCore, MapFlags, MapHandle, MapType, Object, ObjectBuilder, OpenMapMut, OpenObject, PrintLevel,
+    ProgramInput, ProgramMut, ProgramType,
 };
 use nix::sys::mman::{MapFlags as MmapFlags, ProtFlags, mmap, munmap};
 use nix::unistd::{SysconfVar, sysconf};
 
 use crate::error::CaptureError;
+use crate::fitting::Fitting;
 use crate::own_map;
 use crate::pid_namespace;
 use crate::plan::Plan;
@@ -57,6 +60,7 @@ pub(crate) const LOSING_CGROUPS: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Probes {
     tier: Tier,
+    fitting: Fitting,
     object: Object,
     /// Objects with programs that were wanted later.
     later: Vec<Object>,
@@ -91,6 +95,7 @@ struct OnDemand {
 
 const SYS_ENTER: &str = "sys_enter";
 const SYS_EXIT: &str = "sys_exit";
+const EXEC: &str = "sched_process_exec";
 const RAW_SYS_EXIT: &str = "raw_sys_exit";
 const RAW_FORK: &str = "raw_fork";
 const CHILD_STARTED: &str = "child_started";
@@ -175,22 +180,39 @@ fn own_pid(program: &ProgramMut<'_>) -> Option<u32> {
     }
 }
 
-fn open(tier: Tier) -> Result<OpenObject, CaptureError> {
-    ObjectBuilder::default()
+/// Opens the object, to be fitted to what is said of the kernel's types when it is loaded.
+pub(crate) fn open(tier: Tier, fitting: &Fitting) -> Result<OpenObject, CaptureError> {
+    let failed = |e| CaptureError::bpf("open the BPF object", e);
+    let mut builder = ObjectBuilder::default();
+    if let Some(path) = fitting.path() {
+        builder.btf_custom_path(path).map_err(failed)?;
+    }
+    let mut open = builder
         .open_memory(match tier {
             Tier::Raw => RAW_OBJECT,
             _ => OBJECT,
         })
-        .map_err(|e| CaptureError::bpf("open the BPF object", e))
+        .map_err(failed)?;
+    let types = open.maps_mut().find(|map| map.name() == ".rodata.types");
+    if let Some(mut types) = types {
+        let ids = fitting.ids();
+        let data = types
+            .initial_value_mut()
+            .and_then(|data| data.get_mut(..ids.len()));
+        let data = data.ok_or_else(|| CaptureError::Missing("the ids of types".into()))?;
+        data.copy_from_slice(&ids);
+    }
+    Ok(open)
 }
 
 /// Opens the object for a plan: what is fixed when it is loaded, and which programs are loaded.
 fn prepare(
     plan: &Plan,
     layout: TaskLayout,
+    fitting: &Fitting,
     wanted: &dyn Fn(&OsStr) -> bool,
 ) -> Result<OpenObject, CaptureError> {
-    let mut open = open(plan.tier)?;
+    let mut open = open(plan.tier, fitting)?;
     for mut program in open.progs_mut() {
         let wanted = wanted(program.name());
         program.set_autoload(wanted);
@@ -218,6 +240,55 @@ fn prepare(
 fn load(open: OpenObject) -> Result<Object, CaptureError> {
     open.load()
         .map_err(|e| CaptureError::bpf("load the BPF programs", e))
+}
+
+/// Loads half of the programs on a thread of its own: the kernel looks through all they can do, which takes longer than
+/// everything else at the start. Those halves took about as long on Linux 6.18.
+fn load_at_once(
+    prepare: &(dyn Fn(&dyn Fn(&OsStr) -> bool) -> Result<OpenObject, CaptureError> + Sync),
+    wanted: &(dyn Fn(&OsStr) -> bool + Sync),
+) -> Result<(Object, Vec<Object>), CaptureError> {
+    let is_here = |program: &OsStr| program == SYS_EXIT || program == EXEC;
+    let mut first = prepare(&|program| wanted(program) && is_here(program))?;
+    own_map::prepare(&mut first)?;
+    let maps = own_map::maps(&first)?;
+    let load_others = || {
+        let mut others = prepare(&|program| wanted(program) && !is_here(program))?;
+        for mut map in others.maps_mut() {
+            let shared = maps.iter().find(|(name, _)| map.name() == name.as_str());
+            if let Some((_, shared)) = shared.filter(|(name, _)| is_shared(name)) {
+                share(&mut map, shared.as_fd())?;
+            }
+        }
+        own_map::load(others, SCRATCHES, &has_scratch)
+    };
+    thread::scope(|scope| {
+        let others = thread::Builder::new().name("lanner-load".into());
+        let others = others.spawn_scoped(scope, &load_others);
+        let first = load(first)?;
+        let others = match others {
+            Ok(others) => others.join().unwrap_or_else(|panic| resume_unwind(panic))?,
+            // No room for a thread.
+            Err(_) => load_others()?,
+        };
+        Ok((first, vec![others]))
+    })
+}
+
+fn has_scratch(program: &OsStr) -> bool {
+    on_demand(program).is_some_and(|one| one.has_scratch)
+}
+
+/// Programs on functions of different prototypes may not share an array of programs, not even an empty one.
+fn is_shared(map: &str) -> bool {
+    map != "nowhere"
+}
+
+fn share(map: &mut OpenMapMut<'_>, by: BorrowedFd<'_>) -> Result<(), CaptureError> {
+    map.reuse_fd(by).map_err(|e| {
+        let name = map.name().to_string_lossy();
+        CaptureError::bpf(format!("share map {name}"), e)
+    })
 }
 
 /// The program of this name, when it was loaded.
@@ -260,7 +331,7 @@ impl Plan {
         if self.tier == Tier::None {
             return Ok(programs);
         }
-        for program in open(self.tier)?.progs() {
+        for program in open(self.tier, &Fitting::default())?.progs() {
             let name = program.name();
             let wanted = on_demand(name).is_none_or(|one| (one.is_wanted)(self, one.name));
             if name == OWN_PROCESS || is_walker(name) || !wanted {
@@ -285,7 +356,7 @@ impl Plan {
         let one = |event: Event| std::iter::once(event).collect();
         match program.to_str() {
             Some(SYS_ENTER) => self.read_at_enter(),
-            Some("sched_process_exec") => one(Event::TaskExec),
+            Some(EXEC) => one(Event::TaskExec),
             Some("sched_process_fork" | RAW_FORK) => one(Event::TaskFork),
             Some("sched_process_exit" | "raw_exit") => one(Event::Procexit),
             Some("task_rename" | "raw_rename") => one(Event::TaskRename),
@@ -325,22 +396,30 @@ impl Probes {
                 !is_walker(program) && on_demand(program).is_none_or(|one| (one.is_wanted)(plan, one.name))
             }
         };
-        let load = |wanted: &dyn Fn(&OsStr) -> bool| {
-            let open = prepare(plan, layout, wanted)?;
-            own_map::load(open, SCRATCHES, &|program| {
-                on_demand(program).is_some_and(|one| one.has_scratch)
-            })
+        let fitting = match plan.tier {
+            Tier::Raw => Fitting::default(),
+            _ => Fitting::of_host(),
+        };
+        let load = |wanted: &(dyn Fn(&OsStr) -> bool + Sync)| {
+            let prepare = |wanted: &dyn Fn(&OsStr) -> bool| prepare(plan, layout, &fitting, wanted);
+            match plan.tier {
+                Tier::SysExit => load_at_once(&prepare, wanted),
+                _ => Ok((
+                    own_map::load(prepare(wanted)?, SCRATCHES, &has_scratch)?,
+                    Vec::new(),
+                )),
+            }
         };
         let is_optional = |program: &OsStr| on_demand(program).is_some_and(|one| one.is_optional);
         let mut refused_io_uring = false;
-        let mut object = match load(&wanted) {
-            Ok(object) => object,
+        let (mut object, later) = match load(&wanted) {
+            Ok(objects) => objects,
             Err(error) if plan.io_uring.is_some() => {
                 // If it is not for them, this fails likewise.
-                let object = load(&|program| wanted(program) && !is_optional(program))?;
+                let objects = load(&|program: &OsStr| wanted(program) && !is_optional(program))?;
                 tracing::warn!("what is done through io_uring is not seen: {error}");
                 refused_io_uring = true;
-                object
+                objects
             }
             Err(error) => return Err(error),
         };
@@ -351,10 +430,11 @@ impl Probes {
         };
         let mut probes = Probes {
             tier: plan.tier,
+            fitting,
             object,
             own_pid,
             refused_io_uring,
-            later: Vec::new(),
+            later,
             links: Vec::new(),
             captured: Cell::new(process_life()),
             on_demand: Vec::new(),
@@ -367,7 +447,10 @@ impl Probes {
             .map("losing_cgroups")?
             .update(&0u64.to_ne_bytes(), &0u64.to_ne_bytes(), MapFlags::ANY)
             .map_err(|e| CaptureError::bpf("prepare the table of losses", e))?;
-        let programs = probes.object.progs_mut().filter(|program| program.autoload());
+        let objects = std::iter::once(&probes.object).chain(&probes.later);
+        let programs = objects
+            .flat_map(Object::progs_mut)
+            .filter(|program| program.autoload());
         let stays =
             |program: &ProgramMut<'_>| on_demand(program.name()).is_none() && program.name() != OWN_PROCESS;
         for program in programs.filter(stays) {
@@ -513,7 +596,7 @@ impl Probes {
         target: Option<&str>,
         has_scratch: bool,
     ) -> Result<Object, CaptureError> {
-        let mut open = open(self.tier)?;
+        let mut open = open(self.tier, &self.fitting)?;
         for mut program in open.progs_mut() {
             let wanted = program.name() == name;
             program.set_autoload(wanted);
@@ -525,13 +608,9 @@ impl Probes {
         }
         for mut map in open.maps_mut() {
             let name = map.name().to_string_lossy().into_owned();
-            // Programs on functions of different prototypes may not share an array of programs, not even an empty one.
-            if (has_scratch && name == SCRATCHES) || name == "nowhere" {
-                continue;
+            if !(has_scratch && name == SCRATCHES) && is_shared(&name) {
+                share(&mut map, self.map(&name)?.as_fd())?;
             }
-            let shared = self.map(&name)?;
-            map.reuse_fd(shared.as_fd())
-                .map_err(|e| CaptureError::bpf(format!("share map {name}"), e))?;
         }
         load(open)
     }

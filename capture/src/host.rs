@@ -215,7 +215,6 @@ impl Host {
             kernel,
             trials,
             sources: try_sources(effective),
-            types,
             btf: Path::new("/sys/kernel/btf/vmlinux").exists(),
             missing_capabilities: missing_for_bpf(effective),
             lacking: lacking(effective),
@@ -224,8 +223,9 @@ impl Host {
                 .flatten()
                 .and_then(|n| usize::try_from(n).ok())
                 .unwrap_or(1),
-            io_uring: Tracepoints::find(),
+            io_uring: types.io_uring,
             cgroups: Hierarchy::of_host(host_root()),
+            types,
         }
     }
 }

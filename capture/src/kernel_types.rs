@@ -1,11 +1,11 @@
 //! What the kernel's type information (BTF) says can be attached to.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsStr;
 use std::fs;
 
-use libbpf_rs::btf::types::{Func, FuncProto, Typedef};
-use libbpf_rs::btf::{Btf, BtfKind, ReferencesType as _, TypeId};
+use crate::btf::{Btf, FUNC, TYPEDEF};
+use crate::io_uring::Tracepoints;
+use crate::kernel_btf::KernelBtf;
 
 /// A function that programs can be attached to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(crate) struct KernelTypes {
     pub(crate) functions: HashMap<&'static str, Function>,
     /// The tracepoint that is tried.
     pub(crate) tracepoint: Option<u32>,
+    /// The tracepoints of io_uring that tell what is asked for; `None` where it can do what no one sees.
+    pub(crate) io_uring: Option<Tracepoints>,
     /// Functions of system calls that the kernel has, whether they have a type or not.
     pub(crate) symbols: HashSet<String>,
 }
@@ -42,41 +44,49 @@ pub(crate) const SECURE_COMPUTING: &str = "__secure_computing";
 /// Functions that are not those of system calls.
 const FUNCTIONS: [&str; 3] = ["bpf_iter_task", SCHEDULE_TAIL, SECURE_COMPUTING];
 /// It is passed seldom, and there always.
-const TRACEPOINT: &str = "btf_trace_task_rename";
+const TRACEPOINT: &[u8] = b"btf_trace_task_rename\0";
 
 impl KernelTypes {
     /// Reads them; none where the kernel has none.
     pub(crate) fn of_host() -> KernelTypes {
-        let mut types = KernelTypes::default();
         // There is nothing to say of an error: who has no types cannot be attached to.
-        let Ok(btf) = Btf::from_vmlinux() else {
-            return types;
+        let bytes = KernelBtf::of_host();
+        let btf = bytes.as_ref().and_then(|bytes| Btf::read(bytes.bytes()));
+        btf.as_ref().map_or_else(KernelTypes::default, KernelTypes::of)
+    }
+
+    fn of(btf: &Btf<'_>) -> KernelTypes {
+        let mut types = KernelTypes {
+            io_uring: Tracepoints::find(btf),
+            ..KernelTypes::default()
         };
-        let mut with_registers: HashMap<TypeId, bool> = HashMap::new();
-        for function in btf.type_by_kind::<Func<'_>>() {
-            let Some(name) = function.name().and_then(OsStr::to_str) else {
+        let mut with_registers: HashMap<u32, bool> = HashMap::new();
+        for (id, one) in btf.all() {
+            if one.kind == TYPEDEF && types.tracepoint.is_none() && btf.begins(one, TRACEPOINT) {
+                types.tracepoint = Some(id);
+            }
+            if one.kind != FUNC {
                 continue;
-            };
+            }
             let found = || Function {
-                id: id(function.type_id()),
-                prototype: id(function.referenced_type_id()),
+                id,
+                prototype: one.of,
             };
-            if PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
-                let prototype = function.referenced_type_id();
-                if !*with_registers
-                    .entry(prototype)
-                    .or_insert_with(|| takes_registers(&btf, prototype))
-                {
+            if PREFIXES.iter().any(|prefix| btf.begins(one, prefix.as_bytes())) {
+                let takes_registers = with_registers.entry(one.of);
+                if !*takes_registers.or_insert_with(|| takes_only_registers(btf, one.of)) {
                     continue;
                 }
-                types.calls.entry(name.to_owned()).or_insert_with(found);
-            } else if let Some(name) = FUNCTIONS.iter().find(|wanted| **wanted == name) {
+                if let Ok(name) = str::from_utf8(btf.name(one)) {
+                    types.calls.entry(name.to_owned()).or_insert_with(found);
+                }
+            } else if let Some(name) = FUNCTIONS
+                .iter()
+                .find(|wanted| btf.begins(one, wanted.as_bytes()) && btf.name(one) == wanted.as_bytes())
+            {
                 types.functions.entry(name).or_insert_with(found);
             }
         }
-        types.tracepoint = btf
-            .type_by_name::<Typedef<'_>>(TRACEPOINT)
-            .map(|found| id(found.type_id()));
         types
     }
 
@@ -96,23 +106,14 @@ impl KernelTypes {
     }
 }
 
-fn id(id: TypeId) -> u32 {
-    u32::from(id)
-}
-
 /// True for a function whose one argument is a `struct pt_regs *`.
-fn takes_registers(btf: &Btf<'_>, prototype: TypeId) -> bool {
-    let Some(prototype) = btf.type_by_id::<FuncProto<'_>>(prototype) else {
+fn takes_only_registers(btf: &Btf<'_>, prototype: u32) -> bool {
+    let Some(prototype) = btf.get(prototype) else {
         return false;
     };
-    let mut arguments = prototype.iter();
+    let mut arguments = prototype.parameters();
     let (Some(first), None) = (arguments.next(), arguments.next()) else {
         return false;
     };
-    let pointed = btf
-        .type_by_id::<libbpf_rs::btf::BtfType<'_>>(first.ty)
-        .filter(|first| first.kind() == BtfKind::Ptr)
-        .and_then(|pointer| pointer.next_type());
-    let of = pointed.map(|pointed| pointed.skip_mods_and_typedefs());
-    of.is_some_and(|of| of.kind() == BtfKind::Struct && of.name() == Some(OsStr::new("pt_regs")))
+    btf.pointed_struct(first) == Some(b"pt_regs")
 }

@@ -5,6 +5,7 @@
 //! keeps what comes in a file besides, and [`Replay`] consumes such a file instead of the ring.
 
 mod bpf;
+mod btf;
 mod call_function;
 mod capability;
 mod capture;
@@ -21,12 +22,14 @@ mod error;
 mod exe_file;
 mod fanotify;
 mod feed;
+mod fitting;
 mod from_proc;
 mod give_back;
 mod history;
 mod host;
 mod id_map;
 mod io_uring;
+mod kernel_btf;
 mod kernel_types;
 mod last_peer;
 mod lineage;

@@ -2,7 +2,7 @@
 //! own before it is loaded. So the object is opened, relocated and given to the kernel once, however many there are.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use libbpf_rs::libbpf_sys::{self as sys, bpf_insn, bpf_map_create_opts, size_t};
 use libbpf_rs::{AsRawLibbpf as _, MapHandle, MapType, Object, OpenObject};
@@ -14,7 +14,41 @@ const LOAD_ADDRESS: u8 = 0x18;
 /// `BPF_PSEUDO_MAP_FD`: that of a map.
 const OF_MAP: u8 = 1;
 
-/// Loads an object. Programs that `has_own` is true of use one more map like `map` each, instead of that one.
+/// Makes the maps of an object and fits its programs to the kernel, so that nothing is left but to load them.
+///
+/// # Errors
+/// What the kernel or the library refuses.
+pub(crate) fn prepare(open: &mut OpenObject) -> Result<(), CaptureError> {
+    // SAFETY: an object that is open and not loaded; it is exclusively ours.
+    match unsafe { sys::bpf_object__prepare(open.as_libbpf_object().as_ptr()) } {
+        error @ ..0 => Err(failed(libbpf_rs::Error::from_raw_os_error(-error))),
+        _ => Ok(()),
+    }
+}
+
+/// The maps of a prepared object by their names, to be used by another object too.
+///
+/// # Errors
+/// When there is no descriptor left.
+pub(crate) fn maps(open: &OpenObject) -> Result<Vec<(String, OwnedFd)>, CaptureError> {
+    let own = |map: libbpf_rs::OpenMap<'_>| {
+        // SAFETY: a map of an object that is there, and is not changed.
+        let descriptor = unsafe { sys::bpf_map__fd(map.as_libbpf_object().as_ptr()) };
+        let name = map.name().to_string_lossy().into_owned();
+        // SAFETY: the object keeps it open longer than this call takes.
+        let descriptor = (descriptor >= 0).then(|| unsafe { BorrowedFd::borrow_raw(descriptor) })?;
+        Some(descriptor.try_clone_to_owned().map(|own| (name, own)))
+    };
+    let maps: Result<_, _> = open.maps().filter_map(own).collect();
+    maps.map_err(|error| failed(libbpf_rs::Error::from(error)))
+}
+
+fn failed(error: libbpf_rs::Error) -> CaptureError {
+    CaptureError::bpf("load the BPF programs", error)
+}
+
+/// Loads an object, which may be prepared. Programs that `has_own` is true of use one more map like `map` each, instead of that
+/// one.
 ///
 /// # Errors
 /// What the kernel or the library refuses.
@@ -23,16 +57,11 @@ pub(crate) fn load(
     map: &str,
     has_own: &dyn Fn(&OsStr) -> bool,
 ) -> Result<Object, CaptureError> {
-    let failed = |e| CaptureError::bpf("load the BPF programs", e);
     let count = open.progs().filter(|p| p.autoload() && has_own(p.name())).count();
     if count == 0 {
         return open.load().map_err(failed);
     }
-    // SAFETY: an object that is open and not loaded; it is exclusively ours.
-    let prepared = unsafe { sys::bpf_object__prepare(open.as_libbpf_object().as_ptr()) };
-    if prepared < 0 {
-        return Err(failed(libbpf_rs::Error::from_raw_os_error(-prepared)));
-    }
+    prepare(&mut open)?;
     let shared = open.maps().find(|found| found.name() == map);
     let shared = shared.ok_or_else(|| CaptureError::Missing(format!("map {map}")))?;
     // SAFETY: a map of an object that is there, and is not changed.

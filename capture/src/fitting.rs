@@ -1,0 +1,140 @@
+//! What programs are fitted to when they are loaded: those of the kernel's types that they know, in a file of their own. To look
+//! through all types for each of those takes the library longer than everything else it does.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
+use std::path::PathBuf;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use crate::btf::{Btf, STRUCT};
+use crate::kernel_btf::KernelBtf;
+
+/// The names of the types that the object knows.
+static NAMES: &[&[u8]] = &include!(concat!(env!("OUT_DIR"), "/type_names.rs"));
+
+/// Those of `struct kernel_types`.
+const LOADED_FROM: [&[u8]; 7] = [
+    b"dentry",
+    b"file",
+    b"io_kiocb",
+    b"linux_binprm",
+    b"mount",
+    b"socket",
+    b"task_struct",
+];
+
+/// The kernel's types that the programs know.
+#[derive(Debug, Default)]
+pub(crate) struct Fitting {
+    file: Option<File>,
+    ids: [u32; LOADED_FROM.len()],
+}
+
+impl Fitting {
+    /// Nothing where the kernel has no types.
+    pub(crate) fn of_host() -> Fitting {
+        let kernel = KernelBtf::of_host();
+        let btf = kernel.as_ref().and_then(|kernel| Btf::read(kernel.bytes()));
+        btf.as_ref().map_or_else(Fitting::default, Fitting::of)
+    }
+
+    fn of(kernel: &Btf<'_>) -> Fitting {
+        let mut ids = [0; LOADED_FROM.len()];
+        for (id, one) in kernel.all().filter(|(_, one)| one.kind == STRUCT) {
+            let name = kernel.name(one);
+            if let Some(place) = LOADED_FROM.iter().position(|wanted| *wanted == name) {
+                // Of several, the library takes the first, too.
+                ids[place] = if ids[place] == 0 { id } else { ids[place] };
+            }
+        }
+        let reduced = kernel.reduced(&|name| NAMES.binary_search(&name).is_ok());
+        let file = in_memory(&reduced);
+        Fitting { file, ids }
+    }
+
+    /// Where the library finds them; `None` when there is no such place, where it looks through all.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        let file = self.file.as_ref()?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        path.exists().then_some(path)
+    }
+
+    /// `struct kernel_types` as build.rs declares it.
+    pub(crate) fn ids(&self) -> Vec<u8> {
+        self.ids.iter().flat_map(|id| id.to_ne_bytes()).collect()
+    }
+}
+
+fn in_memory(bytes: &[u8]) -> Option<File> {
+    let mut file = File::from(memfd_create("lanner-types", MFdFlags::MFD_CLOEXEC).ok()?);
+    file.write_all(bytes).ok()?;
+    Some(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use libbpf_rs::AsRawLibbpf as _;
+    use libbpf_rs::libbpf_sys as sys;
+    use nix::unistd::geteuid;
+
+    use super::*;
+    use crate::bpf::open;
+    use crate::tier::Tier;
+
+    /// `BPF_LD | BPF_DW | BPF_IMM`, whose source register says that it is of a map.
+    const LOAD_ADDRESS: u8 = 0x18;
+
+    /// The instructions of each program once it is fitted, without the numbers of maps.
+    fn fitted(fitting: &Fitting) -> Vec<(String, Vec<(u8, u8, u8, i16, i32)>)> {
+        let mut open = open(Tier::SysExit, fitting).unwrap();
+        for mut program in open.progs_mut() {
+            // Of the others, some are for functions that are told later.
+            let on_tracepoint = program.section().to_string_lossy().contains("tp_btf/");
+            program.set_autoload(on_tracepoint);
+        }
+        // SAFETY: an object that is open and not loaded; it is exclusively ours.
+        assert_eq!(
+            unsafe { sys::bpf_object__prepare(open.as_libbpf_object().as_ptr()) },
+            0
+        );
+        let programs = open.progs().filter(|program| program.autoload());
+        programs
+            .map(|program| {
+                let mut of_map = false;
+                let instructions = program.insns().iter().map(|i| {
+                    let is_second = std::mem::take(&mut of_map);
+                    of_map = i.code == LOAD_ADDRESS && i.src_reg() != 0;
+                    let imm = if of_map && !is_second { 0 } else { i.imm };
+                    (i.code, i.dst_reg(), i.src_reg(), i.off, imm)
+                });
+                (
+                    program.name().to_string_lossy().into_owned(),
+                    instructions.collect(),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn programs_come_out_as_they_would_of_all_types() {
+        if !geteuid().is_root() {
+            eprintln!("skipped: it makes maps");
+            return;
+        }
+        let fitting = Fitting::of_host();
+        if fitting.ids == [0; LOADED_FROM.len()] {
+            eprintln!("skipped: this kernel has no types");
+            return;
+        }
+        assert!(fitting.ids.iter().all(|id| *id != 0));
+        assert!(fitting.path().is_some());
+        let of_all = fitted(&Fitting {
+            file: None,
+            ids: fitting.ids,
+        });
+        assert!(of_all.len() > 5, "few programs: {}", of_all.len());
+        assert_eq!(fitted(&fitting), of_all);
+    }
+}
