@@ -245,15 +245,21 @@ fn load(open: OpenObject) -> Result<Object, CaptureError> {
 /// Loads half of the programs on a thread of its own: the kernel looks through all they can do, which takes longer than
 /// everything else at the start. Those halves took about as long on Linux 6.18.
 fn load_at_once(
-    prepare: &(dyn Fn(&dyn Fn(&OsStr) -> bool) -> Result<OpenObject, CaptureError> + Sync),
+    plan: &Plan,
+    layout: TaskLayout,
+    fitting: &Fitting,
     wanted: &(dyn Fn(&OsStr) -> bool + Sync),
 ) -> Result<(Object, Vec<Object>), CaptureError> {
     let is_here = |program: &OsStr| program == SYS_EXIT || program == EXEC;
-    let mut first = prepare(&|program| wanted(program) && is_here(program))?;
+    let mut first = prepare(plan, layout, fitting, &|program| {
+        wanted(program) && is_here(program)
+    })?;
     own_map::prepare(&mut first)?;
     let maps = own_map::maps(&first)?;
     let load_others = || {
-        let mut others = prepare(&|program| wanted(program) && !is_here(program))?;
+        let mut others = prepare(plan, layout, fitting, &|program| {
+            wanted(program) && !is_here(program)
+        })?;
         for mut map in others.maps_mut() {
             let shared = maps.iter().find(|(name, _)| map.name() == name.as_str());
             if let Some((_, shared)) = shared.filter(|(name, _)| is_shared(name)) {
@@ -264,7 +270,7 @@ fn load_at_once(
     };
     thread::scope(|scope| {
         let others = thread::Builder::new().name("lanner-load".into());
-        let others = others.spawn_scoped(scope, &load_others);
+        let others = others.spawn_scoped(scope, load_others);
         let first = load(first)?;
         let others = match others {
             Ok(others) => others.join().unwrap_or_else(|panic| resume_unwind(panic))?,
@@ -400,14 +406,11 @@ impl Probes {
             Tier::Raw => Fitting::default(),
             _ => Fitting::of_host(),
         };
-        let load = |wanted: &(dyn Fn(&OsStr) -> bool + Sync)| {
-            let prepare = |wanted: &dyn Fn(&OsStr) -> bool| prepare(plan, layout, &fitting, wanted);
-            match plan.tier {
-                Tier::SysExit => load_at_once(&prepare, wanted),
-                _ => Ok((
-                    own_map::load(prepare(wanted)?, SCRATCHES, &has_scratch)?,
-                    Vec::new(),
-                )),
+        let load = |wanted: &(dyn Fn(&OsStr) -> bool + Sync)| match plan.tier {
+            Tier::SysExit => load_at_once(plan, layout, &fitting, wanted),
+            _ => {
+                let open = prepare(plan, layout, &fitting, wanted)?;
+                Ok((own_map::load(open, SCRATCHES, &has_scratch)?, Vec::new()))
             }
         };
         let is_optional = |program: &OsStr| on_demand(program).is_some_and(|one| one.is_optional);

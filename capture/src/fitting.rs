@@ -75,30 +75,27 @@ fn in_memory(bytes: &[u8]) -> Option<File> {
 
 #[cfg(test)]
 mod tests {
-    use libbpf_rs::AsRawLibbpf as _;
-    use libbpf_rs::libbpf_sys as sys;
     use nix::unistd::geteuid;
 
     use super::*;
     use crate::bpf::open;
+    use crate::own_map;
     use crate::tier::Tier;
 
     /// `BPF_LD | BPF_DW | BPF_IMM`, whose source register says that it is of a map.
     const LOAD_ADDRESS: u8 = 0x18;
 
+    type Instruction = (u8, u8, u8, i16, i32);
+
     /// The instructions of each program once it is fitted, without the numbers of maps.
-    fn fitted(fitting: &Fitting) -> Vec<(String, Vec<(u8, u8, u8, i16, i32)>)> {
+    fn fitted(fitting: &Fitting) -> Vec<(String, Vec<Instruction>)> {
         let mut open = open(Tier::SysExit, fitting).unwrap();
         for mut program in open.progs_mut() {
             // Of the others, some are for functions that are told later.
             let on_tracepoint = program.section().to_string_lossy().contains("tp_btf/");
             program.set_autoload(on_tracepoint);
         }
-        // SAFETY: an object that is open and not loaded; it is exclusively ours.
-        assert_eq!(
-            unsafe { sys::bpf_object__prepare(open.as_libbpf_object().as_ptr()) },
-            0
-        );
+        own_map::prepare(&mut open).unwrap();
         let programs = open.progs().filter(|program| program.autoload());
         programs
             .map(|program| {

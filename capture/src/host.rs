@@ -35,6 +35,8 @@ pub enum Trial {
     NotAttached(Errno),
     /// The kernel has no type information, which it needs.
     NoTypes,
+    /// It was not tried: no plan depends on it.
+    Untried,
 }
 
 impl Trial {
@@ -65,6 +67,7 @@ impl fmt::Display for Trial {
             Trial::NotLoaded(errno) => write!(f, "refused by the kernel: {errno:?} when it is loaded"),
             Trial::NotAttached(errno) => write!(f, "refused by the kernel: {errno:?} when it is attached"),
             Trial::NoTypes => f.write_str("not possible: the kernel has no type information for it"),
+            Trial::Untried => f.write_str("not tried"),
         }
     }
 }
@@ -93,13 +96,22 @@ impl Trials {
         ]
     }
 
-    fn on(types: &KernelTypes) -> Trials {
-        Trials {
+    /// `only_for` is the tier that is asked for, where nothing is tried but what its plan depends on.
+    fn on(types: &KernelTypes, only_for: Option<Tier>) -> Trials {
+        let mut trials = Trials {
             trampoline: Trial::of(types.calls.get(SPARE).map(|function| Hook::End(function.id))),
             tracepoint: Trial::of(types.tracepoint.map(Hook::Tracepoint)),
-            raw_tracepoint: Trial::of(Some(Hook::Raw(c"task_rename"))),
-            iterator: Trial::of(types.functions.get("bpf_iter_task").map(|f| Hook::Iterator(f.id))),
+            raw_tracepoint: Trial::Untried,
+            iterator: Trial::Untried,
+        };
+        // To attach anew to what was just left takes the kernel 10 ms.
+        if !(trials.tracepoint.works() && only_for.is_some_and(|tier| tier != Tier::Raw)) {
+            trials.raw_tracepoint = Trial::of(Some(Hook::Raw(c"task_rename")));
         }
+        if only_for.is_none() {
+            trials.iterator = Trial::of(types.functions.get("bpf_iter_task").map(|f| Hook::Iterator(f.id)));
+        }
+        trials
     }
 }
 
@@ -175,7 +187,7 @@ pub struct Host {
     pub lacking: Vec<(&'static str, &'static str)>,
     /// What can be attached.
     pub trials: Trials,
-    /// The sources that need no BPF.
+    /// The sources that need no BPF; none where they were not tried because no plan depends on them.
     pub sources: Vec<(Source, SourceTrial)>,
     /// The functions there are to attach to.
     pub(crate) types: KernelTypes,
@@ -190,16 +202,16 @@ pub struct Host {
 impl Host {
     /// Looks at the host this process runs on.
     pub fn probe() -> Host {
-        Host::look(true)
+        Host::look(None)
     }
 
     /// As [`Host::probe`], without what takes long and no plan of this configuration depends on: which functions of calls have
-    /// no type, which tier A alone must know.
+    /// no type, which tier A alone must know; and where programs on tracepoints can be used, what else there would be.
     pub fn probe_for(config: &Config) -> Host {
-        Host::look(matches!(config.tier, Tier::Trampoline | Tier::PreferTrampoline))
+        Host::look(Some(config.tier))
     }
 
-    fn look(at_symbols: bool) -> Host {
+    fn look(only_for: Option<Tier>) -> Host {
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")
             .unwrap_or_default()
             .trim()
@@ -207,14 +219,21 @@ impl Host {
         let effective = CapabilitySet::effective();
         crate::bpf::quiet();
         let mut types = KernelTypes::of_host();
-        let trials = Trials::on(&types);
+        let trials = Trials::on(&types, only_for);
+        let at_symbols =
+            only_for.is_none_or(|tier| matches!(tier, Tier::Trampoline | Tier::PreferTrampoline));
         if at_symbols && trials.trampoline.works() {
             types.read_symbols();
         }
+        // The kernel takes its time to let go of a source that was tried.
+        let with_sources = !trials.tracepoint.works() || only_for.is_none_or(|tier| tier == Tier::None);
         Host {
             kernel,
             trials,
-            sources: try_sources(effective),
+            sources: match with_sources {
+                true => try_sources(effective),
+                false => Vec::new(),
+            },
             btf: Path::new("/sys/kernel/btf/vmlinux").exists(),
             missing_capabilities: missing_for_bpf(effective),
             lacking: lacking(effective),
