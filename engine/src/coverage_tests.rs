@@ -482,6 +482,18 @@ fn without_bpf_it_is_as_much_as_the_sources_that_are_used_see() {
             &[fanotify],
             Verdict::Blind,
         ),
+        // A file that is open tells of others.
+        (
+            "evt.type = openat and evt.arg.flags contains O_CREAT",
+            &[fanotify],
+            Verdict::Partial,
+        ),
+        (
+            "evt.type = openat and not evt.arg.flags contains O_CREAT",
+            &[fanotify],
+            Verdict::Blind,
+        ),
+        ("evt.type = sendmsg", &[seccomp], Verdict::Blind),
         (
             "evt.type = openat and evt.is_open_write = true",
             &[fanotify],

@@ -92,6 +92,11 @@ const KEPT: &[&str] = &[
     "sigreturn", "tgkill", "timer_create", "timer_delete", "timer_settime", "write", "writev",
 ];
 
+/// True for those.
+pub(crate) fn is_kept(event: Event) -> bool {
+    KEPT.contains(&event.name())
+}
+
 /// Names of a call's variants for 32-bit callers, as what they add to its name.
 const SUFFIXES: [&str; 4] = ["32", "64", "_time64", "_64"];
 
@@ -120,7 +125,7 @@ pub fn names_of(event: Event) -> Vec<String> {
 /// Why nobody can be notified of an event; `None` where it is a call that can.
 pub fn why_not(event: Event) -> Option<&'static str> {
     match Tier::None.event(event) {
-        Quality::Weaker(Why::SeenBySeccomp) if KEPT.contains(&event.name()) => {
+        Quality::Missing(Why::NeverNotified) => {
             Some("the runtime makes it before it hands the listener over")
         }
         Quality::Weaker(Why::SeenBySeccomp) => None,

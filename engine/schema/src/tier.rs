@@ -6,6 +6,7 @@
 use crate::event::{Event, EventSet, Extractor, FdUse, Origin, Param, param_index};
 use crate::io_uring;
 use crate::record::FIRST_SOURCE;
+use crate::seccomp;
 
 /// A way of getting events, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +70,7 @@ impl Tier {
             (Tier::None, NoBpf::Fanotify) => Quality::Weaker(Why::SeenByFanotify),
             (Tier::None, NoBpf::Connector) => Quality::Weaker(Why::SeenByConnector),
             (Tier::None, NoBpf::Seccomp) => Quality::Weaker(Why::SeenBySeccomp),
+            (Tier::None, NoBpf::Kept) => Quality::Missing(Why::NeverNotified),
             (Tier::None, NoBpf::Nothing) => Quality::Missing(Why::NoSource),
             (Tier::Raw, _) if matches!(event, Event::Execve | Event::Execveat) => {
                 Quality::Weaker(Why::ReturnedOnly)
@@ -242,6 +244,8 @@ reasons! {
     NotCaptured "not captured yet";
     /// Nothing without BPF sees the event.
     NoSource "nothing without BPF sees it";
+    /// A call that seccomp notify leaves alone.
+    NeverNotified "nothing without BPF sees it: a container's runtime makes it before it hands the listener over, so that seccomp notify leaves it alone";
     /// A call of other machines.
     Elsewhere "no such call on x86-64 and arm64";
     /// The end of the call is not to be had.
@@ -290,6 +294,8 @@ reasons! {
     LeftOut "base_syscalls.custom_set leaves it out";
     /// fanotify tells reads from writes.
     AccessOnly "only whether the file was read or written is known, not how it was opened";
+    /// Of the flags of an open.
+    KeptFlags "of the flags those are known that the file has while it is open, and that it was made";
     /// What an open of a file that was not there has with it.
     CreatedOnly "known where the file was made by it, and not known where it was not";
     /// fanotify's names are looked up.
@@ -323,6 +329,8 @@ enum NoBpf {
     Connector,
     /// seccomp notify: the arguments of a call before it is done.
     Seccomp,
+    /// Nothing, for containers could not start if seccomp notify did.
+    Kept,
     /// Nothing.
     Nothing,
 }
@@ -411,7 +419,7 @@ impl Source {
                     NoBpf::Fanotify => Source::Fanotify,
                     NoBpf::Connector => Source::Connector,
                     NoBpf::Seccomp => Source::Seccomp,
-                    NoBpf::Nothing => return false,
+                    NoBpf::Kept | NoBpf::Nothing => return false,
                 }
     }
 }
@@ -467,6 +475,7 @@ fn without_bpf(event: Event) -> NoBpf {
         E::Symlink | E::Symlinkat | E::Link | E::Linkat => NoBpf::Fanotify,
         E::Execve | E::Execveat | E::Clone | E::Fork | E::Vfork | E::Clone3 | E::Procexit => NoBpf::Connector,
         _ if !event.row().is_call() => NoBpf::Nothing,
+        _ if seccomp::is_kept(event) => NoBpf::Kept,
         _ => NoBpf::Seccomp,
     }
 }
@@ -708,8 +717,9 @@ mod tests {
             for row in EVENTS.iter().filter(|row| !row.is_internal()) {
                 // Nothing else tells of signals.
                 let is_signal = tier == Tier::None && row.event == Event::Signaldeliver;
+                let is_kept = tier == Tier::None && row.is_call() && seccomp::is_kept(row.event);
                 let no_return = NEVER_RETURN.contains(&row.event) || RETURN_FROM_SIGNAL.contains(&row.event);
-                let returns = !no_return && !is_signal;
+                let returns = !no_return && !is_signal && !is_kept;
                 assert_eq!(
                     !matches!(tier.event(row.event), Quality::Missing(_)),
                     returns,

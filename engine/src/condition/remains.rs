@@ -3,14 +3,19 @@
 //! Every condition is looked at twice at once: as it is *meant*, with every field there, and as it *is*. Only what the
 //! meaning depends on counts: a field in a branch that the type of the event closes is no loss.
 
-use lanner_schema::event::Event;
-use lanner_schema::tier::Quality;
+use lanner_schema::event::{Event, FdUse};
+use lanner_schema::tier::{Quality, Why};
 
 use super::by_result::Results;
-use super::node::{CheckNode, Node};
+use super::matcher::{BytesTest, Matcher};
+use super::node::{CheckNode, How, Node};
 use super::program::Program;
+use super::transform::Source;
 use super::{by_event, by_result};
-use crate::field::FieldRef;
+use crate::field::{FieldRef, param_of};
+
+/// Flags of an open that a file which is open does not tell: the kernel does not keep them.
+const UNKEPT: [&[u8]; 4] = [b"O_TRUNC", b"O_EXCL", b"O_NOCTTY", b"O_LARGEFILE"];
 
 /// Whether something is always true, never, or sometimes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +74,10 @@ impl<'p> Remains<'p> {
     }
 }
 
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
 struct Fold<'f> {
     event: Event,
     results: Results,
@@ -111,11 +120,35 @@ impl Fold<'_> {
         sum
     }
 
+    /// True for a check that asks whether one of the flags of an open is there which a file that is open tells. That is known
+    /// where it is, though not all flags are.
+    fn asks_for_kept_flags(&self, check: &CheckNode) -> bool {
+        let (FdUse::Opens { flags, .. }, Source::Field(field)) = (self.event.row().fd, &check.left) else {
+            return false;
+        };
+        if self.if_missing == IfMissing::False || param_of(field, self.event) != Some(flags.into()) {
+            return false;
+        }
+        let is_kept = |needle: &[u8]| !needle.is_empty() && UNKEPT.iter().all(|name| !contains(name, needle));
+        match (check.how, &check.matcher) {
+            (How::One, Matcher::Bytes(BytesTest::Contains(finder))) => is_kept(finder.needle()),
+            (How::One, Matcher::Bytes(BytesTest::ContainsAny(needles))) => {
+                needles.texts.iter().any(|needle| is_kept(needle))
+            }
+            _ => false,
+        }
+    }
+
     fn check<'p>(&self, check: &'p CheckNode, negated: bool) -> Remains<'p> {
         let fields = check.fields();
+        let tells_some = !negated && self.asks_for_kept_flags(check);
+        let worth = |field: &FieldRef| match (self.quality)(field)? {
+            Quality::Missing(Why::NotGiven) if tells_some => Some(Quality::Weaker(Why::KeptFlags)),
+            quality => Some(quality),
+        };
         let reservations: Vec<_> = fields
             .iter()
-            .filter_map(|field| Some((*field, (self.quality)(field)?)))
+            .filter_map(|field| Some((*field, worth(field)?)))
             .filter(|(_, quality)| *quality != Quality::Exact)
             .collect();
         let is_missing = reservations
