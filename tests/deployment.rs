@@ -6,6 +6,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -38,6 +39,16 @@ const PROGRAM_RULES: &str = r#"
   output: "probe (id=%container.id name=%container.name pod=%k8s.pod.name exe=%proc.exepath)"
   priority: WARNING
 "#;
+/// Of a call that only the seccomp listener of its container tells of.
+const CALL_RULES: &str = r#"
+- rule: Connected
+  desc: For this test
+  condition: evt.type = connect and proc.name = wget and container.id != host
+  output: "connected (name=%fd.name id=%container.id)"
+  priority: WARNING
+"#;
+/// A `SecurityProfile` that is a file.
+const LOCALHOST: i32 = 2;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Packs the program under test.
@@ -243,7 +254,7 @@ fn run(start: impl FnOnce() -> Result<Containerd, String>, privileged: bool) {
     containerd.wait_for_exit(&agent);
 }
 
-/// The chart's pod for nodes that refuse BPF has what it needs there.
+/// The chart's pods for nodes that refuse BPF, the agent's and the keeper's, have what they need there.
 #[test]
 fn the_daemonset_watches_without_bpf() {
     let _alone = support::alone();
@@ -257,10 +268,11 @@ fn the_daemonset_watches_without_bpf() {
     let text = serde_json::json!({
         "tier": "none",
         "image": { "tag": "dev" },
-        "customRules": { "probe.yaml": rules },
+        "seccompKeeper": { "enabled": true },
+        "customRules": { "probe.yaml": rules, "call.yaml": CALL_RULES },
     });
     fs::write(&values, text.to_string()).unwrap();
-    let manifests = match machine("chart.sh", &["render", values.to_str().unwrap()]) {
+    let manifests: Vec<Value> = match machine("chart.sh", &["render", values.to_str().unwrap()]) {
         Ok(manifests) => serde_yaml::from_multiple(&manifests).unwrap(),
         Err(reason) => return skip(&format!("chart: {reason}")),
     };
@@ -269,11 +281,25 @@ fn the_daemonset_watches_without_bpf() {
         Err(reason) => return skip(&reason),
     };
     load(&containerd);
-    let node = Node {
-        manifests,
-        containerd: &containerd,
-        volumes: tempfile::tempdir().unwrap(),
+    let node = |is_keeper: bool| {
+        let named = |object: &Value| object["metadata"]["name"].as_str().unwrap().ends_with("-keeper");
+        let of_it = |object: &&Value| object["kind"] != "DaemonSet" || named(object) == is_keeper;
+        Node {
+            manifests: manifests.iter().filter(of_it).cloned().collect(),
+            containerd: &containerd,
+            volumes: tempfile::tempdir().unwrap(),
+        }
     };
+    let keepers = node(true);
+    let keeper = keepers.start();
+    let listener = containerd.base().join("lanner/seccomp.sock");
+    wait_for("the keeper to listen", LIMIT, || {
+        let status = containerd.cri().container_status(&keeper).unwrap();
+        let log = containerd.log_of(&keeper);
+        assert!(status.state != cri::CONTAINER_EXITED, "{status:?}\n{log}");
+        UnixStream::connect(&listener).ok()
+    });
+    let node = node(false);
     let agent = node.watching();
     let pod = containerd.pod("shop", "front");
     let container = containerd.run(&pod, Run::new("web", BUSYBOX));
@@ -292,6 +318,43 @@ fn the_daemonset_watches_without_bpf() {
     ] {
         assert_eq!(field(&alert, key), value, "{key} in {alert}");
     }
+
+    // A container whose calls the keeper's listener tells of.
+    let (profile, rules) = (
+        folder.path().join("profile.json"),
+        folder.path().join("call.yaml"),
+    );
+    fs::write(&rules, CALL_RULES).unwrap();
+    let mut command = Command::new(lanner::PROGRAM);
+    command.arg("seccomp-profile").arg("-r").arg(&rules);
+    command
+        .arg("--output")
+        .arg(&profile)
+        .arg("--listener")
+        .arg(&listener);
+    let made = command.output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut notified = Containerd::config(&pod, Run::new("notified", BUSYBOX));
+    let context = notified
+        .linux
+        .as_mut()
+        .unwrap()
+        .security_context
+        .as_mut()
+        .unwrap();
+    context.seccomp = Some(cri::SecurityProfile {
+        profile_type: LOCALHOST,
+        localhost_ref: profile.to_str().unwrap().to_owned(),
+    });
+    let notified = containerd.run_config(&pod, notified);
+    let alert = wait_for("the alert about a call", LIMIT, || {
+        containerd.exec(&notified, &["wget", "http://127.0.0.1:9/"]);
+        let mut alerts = alerts(&containerd.log_of(&agent)).into_iter();
+        alerts.find(|alert| alert["rule"] == "Connected")
+    });
+    assert_eq!(field(&alert, "container.id"), notified[..12], "{alert}");
+    assert!(field(&alert, "fd.name").ends_with("->127.0.0.1:9"), "{alert}");
+
     let status = containerd.exec(&agent, &["lanner", "status", "--json"]);
     let status: Value = serde_json::from_slice(&status.stdout).unwrap();
     let capture = status["capture"].as_str().unwrap();
@@ -462,7 +525,11 @@ impl Node<'_> {
         let container = self.container();
         let security = &container["securityContext"];
         let privileged = security["privileged"] == true;
-        let pod = self.containerd.pod_with("lanner", "lanner-x7k2p", |sandbox| {
+        let name = format!(
+            "{}-x7k2p",
+            self.object("DaemonSet")["metadata"]["name"].as_str().unwrap()
+        );
+        let pod = self.containerd.pod_with("lanner", &name, |sandbox| {
             sandbox.privileged = privileged;
             let namespaces = sandbox.namespace_options.as_mut().unwrap();
             if spec["hostPID"] == true {
@@ -505,7 +572,11 @@ impl Node<'_> {
     }
 
     fn environment(&self) -> Vec<cri::KeyValue> {
-        let variables = self.container()["env"].as_array().unwrap().iter();
+        let variables = self.container()["env"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+            .iter();
         variables
             .map(|variable| {
                 let value = match variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
@@ -547,6 +618,11 @@ impl Node<'_> {
             return match path {
                 "/run/containerd" => self.containerd.base().to_owned(),
                 "/var/run/nri" => self.containerd.base().join("nri"),
+                "/run/lanner" => {
+                    let folder = self.containerd.base().join("lanner");
+                    fs::create_dir_all(&folder).unwrap();
+                    folder
+                }
                 path => PathBuf::from(path),
             };
         }
