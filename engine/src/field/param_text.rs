@@ -181,7 +181,7 @@ pub(super) fn resolved(view: &EventView<'_>, index: usize, out: &mut Vec<u8>) ->
             if matches!(
                 view.event.row().params[index].from,
                 Origin::Arg(_) | Origin::Return
-            ) && !view.process.is_some_and(|process| process.vpid == process.pid) => {}
+            ) && view.process.is_none_or(|process| process.vpid != process.pid) => {}
         (ParamType::Pid, ParamValue::I64(pid)) => {
             if let Some(process) = u32::try_from(pid).ok().and_then(|pid| view.system.process(pid)) {
                 out.extend_from_slice(&process.image.comm);
