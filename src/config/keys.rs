@@ -337,6 +337,11 @@ static DEPRECATED: &[Row] = &[
     Row("rules_file", Texts, Read(|s, n| { s.rules_file = Some((paths(n)?, n.at.clone())); Ok(()) })),
 ];
 
+/// Whether a key is one of those.
+pub(super) fn is_deprecated(key: &str) -> bool {
+    DEPRECATED.iter().any(|row| row.0 == key)
+}
+
 /// Keys that Falco once had: the hint says what became of them.
 #[rustfmt::skip]
 static GONE: &[(&str, &str)] = &[

@@ -75,9 +75,15 @@ impl Verdicts {
             Value::Map(_) => keys::shape().check(root),
             _ => Vec::new(),
         };
-        self.differences.extend(problems.iter().map(message));
+        let unread = problems.iter().filter(|problem| !is_read(problem));
+        self.differences.extend(unread.map(message));
         problems.first().map(Problem::status)
     }
+}
+
+/// True of a key that no schema has and that is read all the same: something else is said of it.
+fn is_read(problem: &Problem<Place>) -> bool {
+    matches!(&problem.mismatch, Mismatch::UnknownKey { key, .. } if problem.path == "<root>" && keys::is_deprecated(key))
 }
 
 fn message(problem: &Problem<Place>) -> Message {

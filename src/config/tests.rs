@@ -385,6 +385,10 @@ fn static_fields_and_base64_are_read() {
 fn both_spellings_of_rules_files_are_refused() {
     let (config, messages) = lanner("rules_file: /a.yaml\n", &[]);
     assert!(!messages.refused());
+    assert_eq!(
+        texts(&messages),
+        ["lanner.yaml:1:13: rules_file is deprecated (write rules_files)"]
+    );
     assert_eq!(config.rules_files.unwrap(), [Path::new("/a.yaml")]);
     let (_, messages) = lanner("rules_file: /a.yaml\nrules_files: [/b.yaml]\n", &[]);
     assert!(messages.refused());
