@@ -257,6 +257,11 @@ mod tests {
         let unmount = || umount2(at, MntFlags::empty());
         let group = Group::of_files().unwrap();
         group.file_system(MarkFlags::FAN_MARK_ADD, FAN_OPEN, at).unwrap();
+        // Events with names have handles, which hold nothing.
+        let names = Group::of_names().unwrap();
+        names
+            .file_system(MarkFlags::FAN_MARK_ADD, libc::FAN_CREATE, at)
+            .unwrap();
         let file = |number: u32| at.join(format!("file.{number}"));
         for number in 0..1000 {
             drop(fs::File::create(file(number)).unwrap());
@@ -271,6 +276,7 @@ mod tests {
             assert!(Instant::now() < deadline, "not unmounted: {error}");
             std::thread::yield_now();
         }
+        assert!(names.waiting().unwrap() >= 1000, "nobody read them");
         assert_eq!(backlog.events.len(), 1000);
         for (number, event) in (0..).zip(&backlog.events) {
             assert_eq!(event.pid, std::process::id());
