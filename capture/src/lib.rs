@@ -17,6 +17,7 @@ mod container_event;
 mod container_path;
 mod decode;
 mod descriptor;
+mod descriptor_limit;
 mod draft;
 mod error;
 mod exe_file;

@@ -11,9 +11,9 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use libbpf_rs::{MapCore as _, MapFlags, MapHandle, Object};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::bpf::program_array;
+use crate::descriptor_limit;
 use crate::error::CaptureError;
 use crate::kernel_types::Function;
 use crate::plan::Plan;
@@ -40,21 +40,6 @@ impl Side {
             Side::Start => "walk_start",
             Side::End => "walk_end",
         }
-    }
-}
-
-/// How many descriptors the rest of the process may need.
-const SPARE_DESCRIPTORS: usize = 512;
-
-/// Makes room for so many descriptors more, as far as this process may.
-fn allow_descriptors(count: usize) {
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
-        return;
-    };
-    let wanted = u64::try_from(count + SPARE_DESCRIPTORS).unwrap_or(hard);
-    if wanted > soft {
-        // Where it is not enough, the kernel says so of the one that is too many.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard);
     }
 }
 
@@ -142,7 +127,7 @@ impl Trampolines {
         load: &dyn Fn(Side, &str) -> Result<Object, CaptureError>,
     ) -> Result<(), CaptureError> {
         let sides = [(Side::Start, &plan.starts), (Side::End, &plan.ends)];
-        allow_descriptors(2 * (plan.starts.len() + plan.ends.len() + self.stubs.len()));
+        descriptor_limit::allow(2 * (plan.starts.len() + plan.ends.len() + self.stubs.len()));
         let (started, before) = (Instant::now(), self.stubs.len());
         for (side, functions) in sides {
             for (name, planned) in functions {

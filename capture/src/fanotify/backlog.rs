@@ -17,11 +17,17 @@ use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, fstatfs};
 
 use super::doer::is_there;
 use super::group::{Pidfd, Taken};
+use crate::descriptor_limit;
 
-/// The most events that are kept: as many again as the kernel's own queue has by default.
-const MOST: usize = 16_384;
-/// The most processes whose descriptors are kept; each event comes with one.
-const PROCESSES: usize = 256;
+/// The most events that are kept: twice as many as the kernel's own queue has by default.
+const MOST: usize = 32_768;
+/// Room that stays for events when there are none.
+const ROOM: usize = 1024;
+/// The most processes whose descriptors are kept, where this process may have as many; each event comes with one. On a
+/// machine that builds something hundreds come and go while events wait.
+const PROCESSES: usize = 4096;
+/// Descriptors of events that are read and not put with those that are kept yet.
+const READ: usize = 256;
 /// See statx(2); libc does not have it.
 const STATX_MNT_ID_UNIQUE: u32 = 0x4000;
 
@@ -110,20 +116,42 @@ pub(super) enum Kept {
 }
 
 /// The events, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Backlog {
     pub(super) events: VecDeque<FileEvent>,
     /// Those processes whose events are kept: one descriptor each.
     processes: HashMap<u32, Arc<OwnedFd>>,
+    /// The most of them.
+    most: usize,
 }
 
 impl Backlog {
+    /// An empty one, for as many descriptors as this process may have.
+    pub(super) fn new() -> Backlog {
+        Backlog {
+            events: VecDeque::new(),
+            processes: HashMap::new(),
+            most: descriptor_limit::allow(PROCESSES + READ)
+                .saturating_sub(READ)
+                .max(1),
+        }
+    }
+
     /// True when no more should be read before some were looked at: each brings a descriptor.
     pub(super) fn is_full(&mut self) -> bool {
-        if self.processes.len() >= PROCESSES {
+        if self.processes.len() >= self.most {
             self.processes.retain(|_, process| Arc::strong_count(process) > 1);
         }
-        self.processes.len() >= PROCESSES
+        self.processes.len() >= self.most
+    }
+
+    /// The oldest event.
+    pub(super) fn pop(&mut self) -> Option<FileEvent> {
+        let event = self.events.pop_front();
+        if event.is_none() && self.events.capacity() > ROOM {
+            self.events.shrink_to(ROOM);
+        }
+        event
     }
 
     /// Keeps an event without its file.
@@ -268,7 +296,7 @@ mod tests {
         }
         // The kernel has them in its queue: so a Lanner that is stopped keeps the mount in use.
         assert_eq!(unmount(), Err(Errno::EBUSY));
-        let mut backlog = Backlog::default();
+        let mut backlog = Backlog::new();
         drain(&group, &mut backlog);
         // A file that was closed is let go of a moment later.
         let deadline = Instant::now() + Duration::from_secs(20);

@@ -148,7 +148,7 @@ pub(crate) fn start(
         namespaces: vec![host],
         opens: Opens::default(),
         directories: Directories::default(),
-        backlog: Backlog::default(),
+        backlog: Backlog::new(),
         layers,
         looked_again: 0,
         moved_from: None,
@@ -339,8 +339,11 @@ impl Listener {
             self.layers.release(now, &mut self.backlog.events);
             let caught_up = self.read();
             let procfs = &self.shared.procfs;
-            self.opens
-                .until(now, procfs, &mut |opened| self.told.opened(&opened, &self.queue));
+            // The end of an open may be among what is not looked at yet.
+            let looked_at = self.backlog.events.front().map_or(now, |event| event.time);
+            self.opens.until(looked_at, procfs, &mut |opened| {
+                self.told.opened(&opened, &self.queue)
+            });
             self.count_undecided();
             if stopping && caught_up && !self.layers.waits() {
                 return;
@@ -414,7 +417,7 @@ impl Listener {
                 .as_ref()
                 .is_none_or(|group| self.read_names(group, marks));
             for _ in 0..STEP {
-                let Some(event) = self.backlog.events.pop_front() else {
+                let Some(event) = self.backlog.pop() else {
                     if names {
                         return true;
                     }
