@@ -69,6 +69,8 @@ const TRIES: u8 = 8;
 const AGAIN: u64 = 50_000_000;
 /// How often, in milliseconds, queues are looked at in which nothing comes: an event may have been since they were last.
 const QUIET: u16 = 250;
+/// How long, in nanoseconds, what happened before the stop is looked at.
+const LAST: u64 = 10_000_000_000;
 /// How often opens whose end is waited for are looked at.
 const WAITING: u16 = 100;
 
@@ -332,9 +334,14 @@ impl Orders {
 
 impl Listener {
     fn run(mut self) {
+        let mut stopped = None;
         loop {
             // What happened before the stop is still read.
             let stopping = self.shared.stop.load(Ordering::Acquire);
+            if stopping && outside::now() > LAST.saturating_add(*stopped.get_or_insert_with(outside::now)) {
+                self.leave();
+                return;
+            }
             let now = if stopping { u64::MAX } else { outside::now() };
             self.layers.release(now, &mut self.backlog.events);
             let caught_up = self.read();
@@ -352,6 +359,19 @@ impl Listener {
                 return;
             }
         }
+    }
+
+    /// Counts what is not looked at any more.
+    fn leave(&mut self) {
+        let open = self.told.wanted.open.map(|call| call as u16);
+        let is_open = |event: &FileEvent| event.mask & FAN_OPEN != 0;
+        let counts = self.queue.counts();
+        for _ in self.backlog.events.iter().filter(|event| is_open(event)) {
+            counts.lose(open);
+        }
+        let names = self.shared.marks.names.as_ref();
+        let unread = [Some(&self.shared.marks.files), names].into_iter().flatten();
+        counts.add(Count::Failed, unread.filter_map(Group::waiting).sum());
     }
 
     fn count_undecided(&mut self) {
