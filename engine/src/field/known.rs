@@ -102,6 +102,8 @@ impl Knowledge {
         }
         match self.evidence {
             Evidence::None => false,
+            // /proc may have a value of whoever has the number by then.
+            Evidence::Any if self.parts.contains(&Part::Process) && !Part::Process.is_known(view) => false,
             Evidence::Any => field.get(view, buf).is_some(),
             Evidence::True => matches!(field.get(view, buf), Some(Value::Bool(true))),
         }
@@ -307,12 +309,14 @@ fn of_process(name: &str, arg: &Arg) -> (Vec<Part>, Evidence) {
             one(Part::Parent, E::None)
         }
         "proc.ppid.duration" | "proc.ppid.ts" => one(Part::Parent, E::Any),
+        "fd.types" => one(Part::Value, E::Any),
+        _ if name.starts_with("proc.std") => one(Part::Value, E::Any),
         // Of these a value is a value, and none means that nobody could look.
-        "fd.types" | "proc.exe_ino" | "thread.cgroups" | "thread.cgroup" | "proc.pidns_init_start_ts" => {
+        "proc.exe_ino" | "thread.cgroups" | "thread.cgroup" | "proc.pidns_init_start_ts" => {
             (vec![Part::Value], E::Any)
         }
         "proc.cwd" | "proc.duration" | "proc.pid.ts" => (vec![Part::Value], E::Any),
-        _ if ["proc.std", "proc.is_exe_", "proc.exe_ino."]
+        _ if ["proc.is_exe_", "proc.exe_ino."]
             .iter()
             .any(|first| name.starts_with(first)) =>
         {
