@@ -83,7 +83,10 @@ impl Verdicts {
 
 /// True of a key that no schema has and that is read all the same: something else is said of it.
 fn is_read(problem: &Problem<Place>) -> bool {
-    matches!(&problem.mismatch, Mismatch::UnknownKey { key, .. } if problem.path == "<root>" && keys::is_deprecated(key))
+    match &problem.mismatch {
+        Mismatch::UnknownKey { key, .. } => problem.path == "<root>" && keys::is_deprecated(key),
+        _ => false,
+    }
 }
 
 fn message(problem: &Problem<Place>) -> Message {
