@@ -30,6 +30,23 @@ static __always_inline __u32 filter__open_class(const volatile struct event_row 
 	return class;
 }
 
+/* The family of the socket that a call makes, as __sock_create() takes it, where it has a class of its own. */
+static __always_inline __u32 filter__family_class(struct pt_regs *regs, bool compat)
+{
+	__u32 family, type;
+
+#if defined(__TARGET_ARCH_x86)
+	family = compat ? regs->bx : regs->di;
+	type = compat ? regs->cx : regs->si;
+#elif defined(__TARGET_ARCH_arm64)
+	family = regs->orig_x0;
+	type = regs->regs[1];
+#endif
+	if (family == AF_INET && (type & SOCK_TYPE_MASK) == SOCK_PACKET)
+		return 0;
+	return family < CLASS_FAMILIES ? family : 0;
+}
+
 /* What becomes of a call: it is dropped, passes, or does if it goes by certain names, of which this has to be said. */
 #define FILTER_DROPS 0
 #define FILTER_PASSES 0x100
@@ -50,7 +67,7 @@ static __always_inline __u32 filter__passes(__u32 row, struct pt_regs *regs, boo
 {
 	const volatile struct event_row *event = &rows[row & (ROWS - 1)];
 	__u64 classes = config.classes[row & (ROWS - 1)], named = 0, cgroup;
-	__u32 class, by_name = NAME_PASSES_READ | NAME_PASSES, host, container, *owner;
+	__u32 class = 0, by_name = NAME_PASSES_READ | NAME_PASSES, host, container, *owner;
 
 	if (event->flags & ROW_OPENS && names) {
 		const struct name_table *table = names__table(names);
@@ -60,10 +77,13 @@ static __always_inline __u32 filter__passes(__u32 row, struct pt_regs *regs, boo
 	}
 	if (classes == ~0ULL && !named)
 		return FILTER_PASSES;
-	class = event->open_flags ? filter__open_class(event, regs, compat) : 0;
-	/* What it is for is in its lowest bits, if it is known. */
-	if (event->open_flags)
+	if (event->open_flags) {
+		class = filter__open_class(event, regs, compat);
+		/* What it is for is in its lowest bits. */
 		by_name = class ? NAME_PASSES : NAME_PASSES_READ;
+	} else if (event->flags & ROW_FAMILY) {
+		class = filter__family_class(regs, compat);
+	}
 	if (ret < 0)
 		class |= CLASS_FAILED;
 	host = filter__of_class(classes, named, class, by_name);

@@ -71,14 +71,12 @@ static __always_inline void names__begin(struct scratch *s)
 	s->name_state = table ? table->start : 0;
 }
 
-/* What is said of the path that was read. */
-static __always_inline __u32 names__end(struct scratch *s)
+/* What is said of what was read. */
+static __always_inline __u32 names__said(struct scratch *s)
 {
 	const struct name_table *table = names__table(s->names);
-	__u32 state = s->name_state;
 
-	s->name_state = 0;
-	return table ? table->cells[state & (NAME_CELLS - 1)] : NAME_PASSES_READ | NAME_PASSES;
+	return table ? table->cells[s->name_state & (NAME_CELLS - 1)] : NAME_PASSES_READ | NAME_PASSES;
 }
 
 /* True unless no rule can match an open that goes by these names. `wanted`: what has to be said of one (NAME_PASSES*). */

@@ -103,7 +103,7 @@ static __always_inline void extract__result_path(struct scratch *s, __u32 index,
 		names__begin(s);
 	put_file_path(SCRATCH_SYSCALL, index, file);
 	if (s->names && s->off > before)
-		s->real_name = names__end(s);
+		s->real_name = names__said(s);
 	s->name_state = 0;
 }
 
@@ -168,23 +168,30 @@ __noinline int walk_param(__u32 row, __u32 which)
 
 		put_user_str(s, index, (void *)value);
 		if (s->off > before) {
-			bool in_root = is_in_root(s), is_relative = data(s)[before & DATA_MASK] != '/' || in_root;
-			__s32 fd = is_relative ? (param->extra < 6 ? (__s32)s->args[param->extra & 7] : AT_FDCWD) :
-						 magic__descriptor(before);
+			bool is_absolute = data(s)[before & DATA_MASK] == '/', in_root = is_in_root(s);
+			bool is_below = !is_absolute || in_root;
+			__s32 fd = is_below ? (param->extra < 6 ? (__s32)s->args[param->extra & 7] : AT_FDCWD) :
+					      magic__descriptor(before);
+			__u32 said = 0;
 
-			if (s->names && !in_root) {
+			if (s->names) {
 				names__begin(s);
 				s->name_state = name__read(SCRATCH_SYSCALL, before, s->off - before - 1, s->name_state,
-							   is_relative);
-				if (!is_relative)
-					s->requested_name = names__end(s);
+							   !is_absolute);
+				/* Rules look at the text that was passed, too, which here is less than the path. */
+				if (is_absolute)
+					said = names__said(s);
+				if (!is_below) {
+					s->requested_name = said;
+					s->name_state = 0;
+				}
 			}
 			before = s->off;
-			if (is_relative || fd >= 0)
+			if (is_below || fd >= 0)
 				put_base(index, fd);
 			/* Without its directory a path is what was passed. */
 			if (s->name_state && s->off > before)
-				s->requested_name = names__end(s);
+				s->requested_name = said | names__said(s);
 			s->name_state = 0;
 		}
 		break;

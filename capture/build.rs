@@ -12,7 +12,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
-use lanner_schema::call_class::{CLASS_CONTAINER, CLASS_CREATES, CLASS_FAILED, CLASS_TRUNCATES};
+use lanner_schema::call_class::{
+    CLASS_CONTAINER, CLASS_CREATES, CLASS_FAILED, CLASS_FAMILIES, CLASS_TRUNCATES,
+};
 use lanner_schema::cgroup::Controller;
 use lanner_schema::event::{
     DEDICATED_COUNT, EVENT_COUNT, EVENTS, Event, EventRow, Extractor, Holder, MAX_PARAMS, MAX_SNAPLEN,
@@ -171,6 +173,7 @@ fn header() -> String {
     define(&mut out, "CLASS_CREATES", CLASS_CREATES);
     define(&mut out, "CLASS_TRUNCATES", CLASS_TRUNCATES);
     define(&mut out, "CLASS_FAILED", CLASS_FAILED);
+    define(&mut out, "CLASS_FAMILIES", CLASS_FAMILIES);
     define(&mut out, "CLASS_CONTAINER", CLASS_CONTAINER);
     define(&mut out, "NAME_CELLS", name_table::NAME_CELLS);
     define(&mut out, "NAME_PASSES_READ", name_table::NAME_PASSES_READ);
@@ -254,6 +257,7 @@ const LIMITS: &str = "
 #define ROW_WIDE_MASK 16     /* 32-bit callers have the third argument in two */
 #define ROW_FORKS 32         /* it returns in the child, too */
 #define ROW_OPENS 64         /* it opens a file by a path, which may decide whether it is wanted */
+#define ROW_FAMILY 128       /* it makes a socket, whose family may decide whether it is wanted */
 #define MESSAGES_MAX 128     /* of one call; more are counted */
 
 ";
@@ -344,6 +348,7 @@ fn c_row(row: &EventRow, has_types: bool) -> String {
         Event::Mmap => "ROW_ARGS_BEHIND",
         Event::FanotifyMark => "ROW_WIDE_MASK",
         _ if row.event.returns_twice() => "ROW_FORKS",
+        _ if row.family().is_some() => "ROW_FAMILY",
         event if OpenNames::events().any(|opens| opens == event) => "ROW_OPENS",
         _ if has_types && row.at_enter() != 0 => "ROW_AT_ENTER",
         _ => "0",

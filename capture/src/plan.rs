@@ -411,7 +411,7 @@ fn classes(needs: &Needs, by_name: bool) -> ([ClassSet; EVENT_COUNT], [ClassSet;
     for (row, (classes, named)) in EVENTS.iter().zip(classes.iter_mut().zip(&mut named)) {
         if is_followed(row.event) || !row.is_call() {
             (*classes, *named) = (ClassSet::ALL, ClassSet::NONE);
-        } else if row.open_flags_arg().is_none() {
+        } else if row.open_flags_arg().is_none() && row.family().is_none() {
             let whatever = classes.difference(*named).whatever_flags();
             *classes = classes.whatever_flags();
             *named = classes.difference(whatever);
@@ -526,7 +526,7 @@ impl fmt::Display for Plan {
             write!(
                 f,
                 "; the kernel's side leaves out what no rule can match, by the result of {results} of them, by container or \
-                 host of {owners}, by what is opened for of {flags}, by the names of files of {names}"
+                 host of {owners}, by what is opened for or the kind of socket of {flags}, by the names of files of {names}"
             )?;
         }
         if let Some(controller) = self.controller {

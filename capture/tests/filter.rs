@@ -135,6 +135,13 @@ fn with_capture(capture: &mut Capture, folder: &Path, act: impl FnOnce(&mut Stag
         let prefix = [folder.as_os_str().as_encoded_bytes(), b"/"].concat();
         capture
             .run(stop, &mut |view| {
+                if view.event == Event::Socket
+                    && let (Some(ParamValue::U64(domain)), Some(ParamValue::U64(PROTOCOL))) =
+                        (view.param_named("domain"), view.param_named("proto"))
+                {
+                    let _ = tell.send(format!("family {domain}"));
+                    return;
+                }
                 let name = match view.event {
                     Event::Chdir => view.param_named("path"),
                     _ => view.param_named("name"),
@@ -288,6 +295,15 @@ fn opens_pass_by_the_names_that_were_asked_for_and_those_of_the_kernel() {
     });
 }
 
+/// Opens what it is given, by openat2(2) with the working directory as root, and says what the kernel calls what it opened.
+const OPENS_IN_ROOT: &str = r#"
+    my $how = pack("QQQ", 0, 0, 0x10);
+    for my $path (@ARGV) {
+        my $fd = syscall($ENV{OPENAT2} + 0, -100, $path, $how, 24);
+        print(($fd < 0 ? "" : readlink("/proc/self/fd/$fd")) . "\n");
+    }
+"#;
+
 /// Files and links in a folder, terms for some of them, and random paths.
 struct Names {
     folder: tempfile::TempDir,
@@ -391,6 +407,99 @@ fn what_passes_by_its_names_is_what_the_table_says() {
     let mut capture = Capture::start(plan(&host, &needs, &config).unwrap(), &config, &containers).unwrap();
     with_capture(&mut capture, names.folder.path(), |stage| {
         assert_eq!(stage.seen_of(&script), expected);
+    });
+}
+
+#[test]
+fn what_passes_with_its_directory_as_root_is_what_the_table_says() {
+    let Some(host) = host() else { return };
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut names = Names::new();
+    let paths: Vec<(String, Vec<&str>)> = (0..400)
+        .filter_map(|_| {
+            let is_absolute = names.next(2) == 0;
+            let (relative, plain) = names.path(true)?;
+            let path = if is_absolute {
+                format!("/{relative}")
+            } else {
+                relative
+            };
+            (!plain.is_empty()).then_some((path, plain))
+        })
+        .collect();
+    let inside = format!("{}/a", names.text);
+    let opened = Command::new("perl")
+        .args(["-e", OPENS_IN_ROOT])
+        .args(paths.iter().map(|(path, _)| path))
+        .env("OPENAT2", libc::SYS_openat2.to_string())
+        .current_dir(&inside)
+        .output();
+    let Ok(opened) = opened else {
+        eprintln!("skipped: there is no perl");
+        return;
+    };
+    let opened = String::from_utf8(opened.stdout).unwrap();
+    let needs = names.needs();
+    let table = NameTable::new(&needs.names.terms).unwrap();
+    let (mut expected, mut passed) = (vec!["a".to_owned()], 0);
+    for ((path, plain), real) in paths.iter().zip(opened.lines()) {
+        let real = (!real.is_empty()).then_some(real.as_bytes());
+        let below = format!("{inside}/{}", path.trim_start_matches('/'));
+        let requested = [path.as_bytes(), below.as_bytes()];
+        let requested = if path.starts_with('/') {
+            &requested[..]
+        } else {
+            &requested[1..]
+        };
+        if table.passes(OPENS_TO_READ, requested, real) {
+            expected.push(format!("a/{}", plain.join("/")));
+        } else {
+            passed += 1;
+        }
+    }
+    assert!(expected.len() > 50 && passed > 50, "{} {passed}", expected.len());
+    let script: Vec<&str> = paths.iter().map(|(path, _)| path.as_str()).collect();
+    let script = format!(
+        "(cd a; OPENAT2={} perl -e '{OPENS_IN_ROOT}' {} > /dev/null)",
+        libc::SYS_openat2,
+        script.join(" ")
+    );
+    let (config, containers) = (Config::default(), ContainerTable::new());
+    let mut capture = Capture::start(plan(&host, &needs, &config).unwrap(), &config, &containers).unwrap();
+    with_capture(&mut capture, names.folder.path(), |stage| {
+        assert_eq!(stage.seen_of(&script), expected);
+    });
+}
+
+/// No protocol there is, by which calls of these tests are told from others'.
+const PROTOCOL: u64 = 60_123;
+
+#[test]
+fn sockets_pass_by_their_family() {
+    let Some(host) = host() else { return };
+    if Command::new("perl").args(["-e", ""]).status().is_err() {
+        eprintln!("skipped: there is no perl");
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let mut needs = needs_of(|_| true);
+    needs.events = needs.events.union([Event::Socket].into_iter().collect());
+    needs.classes[Event::Socket as usize] = CallClass::all()
+        .filter(|class| matches!(class.family(), None | Some(10)))
+        .collect();
+    // The last is one of packets, by its type.
+    let script = format!(
+        "perl -e 'for ([1, 1], [2, 1], [10, 1], [16, 3], [17, 3], [15, 3], [2, 10]) {{
+            syscall({}, $_->[0], $_->[1], {PROTOCOL});
+        }}'",
+        libc::SYS_socket
+    );
+    let (config, containers) = (Config::default(), ContainerTable::new());
+    let mut capture = Capture::start(plan(&host, &needs, &config).unwrap(), &config, &containers).unwrap();
+    with_capture(&mut capture, folder.path(), |stage| {
+        let seen = stage.seen_of(&script);
+        assert_eq!(seen, ["family 10", "family 16", "family 17", "family 17"]);
     });
 }
 

@@ -1,7 +1,7 @@
 //! Classes of system calls: what the kernel's side can tell of a call that has returned before it makes a record of it.
 //!
-//! A class is how the call ended, whose it is and, of a call that opens a file, what it opens it for. There are 64, so a
-//! set of them is one number, and asking whether a call is in it is a shift.
+//! A class is how the call ended, whose it is and, of a call that opens a file, what it opens it for; of one that makes a
+//! socket, of which family. There are 64, so a set of them is one number, and asking whether a call is in it is a shift.
 
 use std::fmt;
 
@@ -16,8 +16,10 @@ pub const CLASS_FAILED: u32 = 1 << 4;
 /// See [`CLASS_CREATES`].
 pub const CLASS_CONTAINER: u32 = 1 << 5;
 
-/// How many bits, from the lowest, are about the flags of an open.
+/// How many bits, from the lowest, are about the flags of an open, or the family of a socket.
 const FLAG_BITS: u32 = 4;
+/// Families of sockets below this have a class each but the first, which is for all that have none.
+pub const CLASS_FAMILIES: u32 = 1 << FLAG_BITS;
 
 /// One class of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,20 @@ impl CallClass {
             class |= CLASS_TRUNCATES;
         }
         CallClass(self.0 & !((1 << FLAG_BITS) - 1) | class)
+    }
+
+    /// The same of a call that makes a socket of this family.
+    #[must_use]
+    pub fn of_family(self, family: u64) -> CallClass {
+        let family = u32::try_from(family).ok();
+        let own = family.filter(|family| *family < CLASS_FAMILIES).unwrap_or(0);
+        CallClass(self.0 & !((1 << FLAG_BITS) - 1) | own)
+    }
+
+    /// The family of the socket that a call of this class makes; `None` where it may be one of several.
+    pub fn family(self) -> Option<u64> {
+        let own = self.0 & ((1 << FLAG_BITS) - 1);
+        (own != 0).then_some(own.into())
     }
 
     /// The call failed.
@@ -137,8 +153,8 @@ impl ClassSet {
         ClassSet::of(|class| class.0 & ((1 << FLAG_BITS) - 1) == 0)
     }
 
-    /// The set for calls of which the kernel's side does not know the flags, or that have none: of such a call a class with
-    /// any flags may be meant.
+    /// The set for calls of which the kernel's side does not know the flags or the family, or that have none: of such a call a
+    /// class with any of them may be meant.
     #[must_use]
     pub fn whatever_flags(self) -> ClassSet {
         let mut set = ClassSet::NONE;
@@ -152,7 +168,7 @@ impl ClassSet {
         set
     }
 
-    /// True when it depends on the flags of an open whether a call is in it.
+    /// True when it depends on the flags of an open, or on the family of a socket, whether a call is in it.
     pub fn minds_flags(self) -> bool {
         self != self.whatever_flags()
     }
@@ -205,7 +221,7 @@ impl fmt::Display for ClassSet {
             return Ok(());
         }
         match self.minds_flags() {
-            true => write!(f, "{before}with certain flags"),
+            true => write!(f, "{before}with certain arguments"),
             false => write!(f, "{before}certain ones"),
         }
     }
@@ -229,6 +245,18 @@ mod tests {
             }
         }
         assert_eq!(CallClass::all().filter(|class| class.failed()).count(), 32);
+    }
+
+    #[test]
+    fn a_class_says_of_which_family_a_socket_is_where_it_has_one_of_its_own() {
+        for family in (0..64).chain([1 << 32, (1 << 32) + 2, u64::MAX]) {
+            let class = CallClass::new(true, true).of_family(family);
+            let own = (1..16).contains(&family).then_some(family);
+            assert_eq!(
+                (class.family(), class.failed(), class.in_container()),
+                (own, true, true)
+            );
+        }
     }
 
     #[test]
@@ -258,7 +286,7 @@ mod tests {
         assert_eq!(show(|class| !class.in_container()), "only of the host");
         assert_eq!(
             show(|class| !class.failed() && class.flags().1 & O_ACCMODE == 0),
-            "only those that succeed, with certain flags"
+            "only those that succeed, with certain arguments"
         );
         assert_eq!(
             show(|class| class.failed() || class.in_container()),

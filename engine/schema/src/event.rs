@@ -705,6 +705,12 @@ impl EventRow {
         }
     }
 
+    /// The index of the parameter with the family of the socket that the call makes, if the call's class has that.
+    pub fn family(&self) -> Option<usize> {
+        let from = Origin::Extractor(Extractor::SocketFamily);
+        self.params.iter().position(|p| p.from == from)
+    }
+
     /// The index of the parameter with the result of the call.
     pub fn result(&self) -> Option<usize> {
         self.params.iter().position(|p| p.from == Origin::Return)

@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 
-use lanner_schema::call_class::{CallClass, ClassSet};
+use lanner_schema::call_class::{CLASS_FAMILIES, CallClass, ClassSet};
 use lanner_schema::event::{Event, FdUse};
 use lanner_schema::flags::{FILE_FLAGS, Flag, O_ACCMODE};
+use lanner_schema::record::{Wire, WireBuilder};
+use lanner_schema::view::EventView;
 
 use super::by_event;
 use super::by_result::{self, Results};
@@ -98,7 +100,9 @@ impl ByClass {
         };
         match holds {
             true => self.possible,
-            false => flag_names(check, event).unwrap_or(Possible::UNKNOWN),
+            false => flag_names(check, event)
+                .or_else(|| by_family(check, event))
+                .unwrap_or(Possible::UNKNOWN),
         }
     }
 }
@@ -227,6 +231,49 @@ fn flag_names(check: &CheckNode, event: Event) -> Option<Possible> {
             _ => None,
         }
     }))
+}
+
+/// A test of the family of the socket that the call makes: it is asked of each that has a class.
+fn by_family(check: &CheckNode, event: Event) -> Option<Possible> {
+    let Source::Field(field) = &check.left else {
+        return None;
+    };
+    let family = event.row().family()?;
+    let is_it = field.extract().is_some() && param_of(field, event) == Some(family);
+    if !is_it || check.how != How::One || compares(&check.matcher) {
+        return None;
+    }
+    let truth = |number: u64| {
+        let before = (0..family).fold(WireBuilder::new(), |wire, _| wire.missing());
+        let bytes = before.number(number.cast_signed()).build_for(event);
+        let wire = Wire::read(&bytes, event.row().params.len())?;
+        let view = EventView {
+            wire,
+            ..by_event::blank(event)
+        };
+        Some(check.matches(&view, &mut Scratch::new()))
+    };
+    let mut truths = [None; CLASS_FAMILIES as usize];
+    for (family, of) in (0..).zip(&mut truths).skip(1) {
+        *of = truth(family);
+    }
+    // The first class has none.
+    let of = |family: u64| {
+        usize::try_from(family)
+            .ok()
+            .and_then(|at| truths.get(at).copied().flatten())
+    };
+    Some(Possible::by(|class| class.family().and_then(of)))
+}
+
+/// The test looks at another value of the event.
+fn compares(matcher: &Matcher) -> bool {
+    match matcher {
+        Matcher::Source(..) | Matcher::InSource(_) => true,
+        Matcher::Not(test) => compares(test),
+        Matcher::Many(_, tests) => tests.iter().any(compares),
+        _ => false,
+    }
 }
 
 /// What a condition comes to, given what its checks do.

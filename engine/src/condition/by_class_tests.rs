@@ -4,6 +4,7 @@ use lanner_schema::call_class::{CallClass, ClassSet};
 use lanner_schema::container::Owner;
 use lanner_schema::event::{Event, FdUse};
 use lanner_schema::flags::{FILE_FLAGS, O_ACCMODE, O_CREAT, O_F_CREATED};
+use lanner_schema::record::WireBuilder;
 use lanner_schema::view::EventView;
 use proptest::prelude::*;
 
@@ -32,9 +33,10 @@ pub(super) fn of(view: &EventView<'_>) -> ClassSet {
     let row = view.event.row();
     let in_container = matches!(view.owner, Owner::Container(_));
     let result = row.result().map(|index| view.wire.number(index));
+    let family = row.family();
     let flags = match row.fd {
         FdUse::Opens { flags, .. } => Some(view.wire.number(flags.into())),
-        _ => None,
+        _ => family.map(|family| view.wire.number(family)),
     };
     let mut set = ClassSet::NONE;
     for failed in [false, true] {
@@ -46,6 +48,7 @@ pub(super) fn of(view: &EventView<'_>) -> ClassSet {
         let class = CallClass::new(failed, in_container);
         match (is_it, flags) {
             (false, _) => {}
+            (_, Some(Some(number))) if family.is_some() => set.insert(class.of_family(number)),
             (_, Some(Some(flags))) => set.insert(class.opening(flags)),
             (_, _) => {
                 set.insert(class);
@@ -146,7 +149,43 @@ fn decided() -> impl Strategy<Value = String> {
         "evt.rawarg.flags > 4",
     ]);
     let others = others.prop_map(str::to_owned);
-    prop_oneof![flags, lists, bools, results, owners, others]
+    prop_oneof![flags, lists, bools, results, owners, families(), others]
+}
+
+/// Checks of the family of a socket.
+fn families() -> impl Strategy<Value = String> {
+    let field = proptest::sample::select(vec![
+        "evt.arg.domain",
+        "evt.arg[0]",
+        "evt.arg[1]",
+        "evt.rawarg.domain",
+        "evt.args",
+    ]);
+    let test = proptest::sample::select(vec![
+        "= AF_INET",
+        "!= AF_INET6",
+        "contains AF_PACKET",
+        "contains AF_",
+        "icontains inet",
+        "startswith AF_UN",
+        "in (AF_INET, AF_NETLINK)",
+        "glob *1*",
+        "= anyof (AF_VSOCK, AF_X25)",
+        "!= allof (AF_X25, AF_ALG)",
+        "exists",
+        "= 2",
+        "> 9",
+        "= val(evt.arg.proto)",
+        "!= oneof (AF_INET, AF_INET6)",
+    ]);
+    (field, test).prop_map(|(field, test)| format!("{field} {test}"))
+}
+
+/// A call that makes a socket: its family, its result and whose it is.
+fn socket() -> impl Strategy<Value = (i64, i64, bool)> {
+    let family =
+        prop_oneof![3 => 0..20i64, 1 => proptest::sample::select(vec![38, 40, 255, i64::from(u32::MAX)])];
+    (family, proptest::sample::select(vec![3, -1, -97]), any::<bool>())
 }
 
 /// The same, combined.
@@ -221,6 +260,26 @@ proptest! {
         let programs = compiled(std::slice::from_ref(&text));
         for open in opens {
             opened(open).view(|view| check_event(&programs, view, &text))?;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn rules_about_sockets_match_none_that_is_filtered(
+        text in prop_oneof![families(), combined()],
+        other in families(),
+        sockets in proptest::collection::vec(socket(), 1..24),
+    ) {
+        let texts = [text, other];
+        let programs = compiled(&texts);
+        for (family, result, contained) in sockets {
+            let wire = WireBuilder::new().number(result).number(family).number(1).number(family);
+            let call = Happening::new(Event::Socket, wire);
+            let call = if contained { call.contained() } else { call };
+            call.view(|view| check_event(&programs, view, &texts.join("\n")))?;
         }
     }
 }
@@ -307,6 +366,18 @@ fn what_no_rule_can_match_does_not_pass() {
     });
     only("evt.arg.flags contains O_CREAT", openat, CallClass::may_create);
     only("evt.arg.flags contains O_NOFOLLOW", openat, |_| false);
+    only("evt.arg.domain = AF_INET", Event::Socket, |class| {
+        matches!(class.family(), Some(2) | None)
+    });
+    only("evt.arg[0] contains AF_PACKET", Event::Socket, |_| true);
+    only("evt.arg[1] contains AF_PACKET", Event::Socket, |class| {
+        class.family().is_none()
+    });
+    only(
+        "not evt.arg.domain in (AF_INET, AF_INET6)",
+        Event::Socket,
+        |class| !matches!(class.family(), Some(2 | 10)),
+    );
     // What reads of a socket are, no class says.
     only("evt.is_open_read = true", Event::Connect, |_| false);
 }
