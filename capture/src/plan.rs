@@ -801,7 +801,13 @@ mod tests {
 
     #[test]
     fn state_and_unknown_flags_pass_whatever_the_rules_say() {
-        let events = [Event::Openat, Event::Openat2, Event::Chdir, Event::Kill];
+        let events = [
+            Event::Openat,
+            Event::Openat2,
+            Event::Chdir,
+            Event::Kill,
+            Event::Socketpair,
+        ];
         let read = CallClass::new(false, false).opening(0);
         let needs = Needs {
             events: events.into_iter().collect(),
@@ -812,10 +818,15 @@ mod tests {
         let of = |event: Event| plan.classes[event as usize];
         assert_eq!(of(Event::Chdir), ClassSet::ALL);
         assert!(of(Event::Openat).minds_flags() && !of(Event::Openat2).minds_flags());
+        assert!(!of(Event::Socketpair).minds_flags());
         assert!(of(Event::Openat2).minds_result() && of(Event::Kill).minds_owner());
         let filtered: Vec<Event> = plan.filtered().map(|(event, _)| event).collect();
-        assert_eq!(filtered.len(), 3);
-        assert!(plan.to_string().contains("by what is opened for of 1"), "{plan}");
+        assert_eq!(filtered.len(), 4);
+        assert!(
+            plan.to_string()
+                .contains("by what is opened for or the kind of socket of 1"),
+            "{plan}"
+        );
     }
 
     #[test]
