@@ -130,7 +130,7 @@ fn written(text: &str) -> Pattern {
 /// What of a path a pattern is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Text {
-    /// All that is written.
+    /// What is written, several slashes as one: `fd.nameraw`.
     AsWritten,
     /// The names in it, each with a slash before it; of the root, which has none, a slash.
     Names,
@@ -139,6 +139,8 @@ enum Text {
 /// Where in a path its reader is, who goes backwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Within {
+    /// Nothing was read.
+    Start,
     /// A name, of which a byte was read.
     Name,
     /// Between names: before the slash or the end of the text that was read last, or before a dot that is a name's end or none.
@@ -147,11 +149,6 @@ enum Within {
 }
 
 impl Within {
-    const START: Within = Within::Between {
-        dot: false,
-        is_root: true,
-    };
-
     /// What follows when this byte is read, and whether it is a name's, with the dot behind it; `None` of `..`, of which the
     /// names before it say too little, and of names that end so, which are rare.
     fn next(self, byte: u8) -> Option<(Within, bool)> {
@@ -162,6 +159,10 @@ impl Within {
             }
             (Within::Between { is_root, .. }, b'/') => (Within::Between { dot: false, is_root }, false),
             (Within::Between { dot: true, .. }, b'.') => return None,
+            (Within::Start, b'/' | b'.') => {
+                let (dot, is_root) = (byte == b'.', true);
+                (Within::Between { dot, is_root }, false)
+            }
             (Within::Between { is_root, .. }, b'.') => (Within::Between { dot: true, is_root }, false),
             _ => (Within::Name, true),
         })
@@ -343,7 +344,11 @@ impl Build {
                 return name(None);
             };
             let mut said = if is_name { said_with_dot } else { state.said };
-            let mut next = self.read(&written, &[byte], &mut said);
+            let is_second = byte == b'/' && matches!(state.within, Within::Between { dot: false, .. });
+            let mut next = match is_second {
+                true => written.clone(),
+                false => self.read(&written, &[byte], &mut said),
+            };
             match is_name {
                 true => next.extend(self.read(&with_dot, &[byte], &mut said)),
                 false => next.extend(&names),
@@ -366,6 +371,7 @@ impl Build {
     fn said(&self, state: &State) -> u8 {
         let mut said = state.said;
         let is_root = match state.within {
+            Within::Start => true,
             Within::Between { dot: false, is_root } => is_root,
             // It does not begin with a slash: it is not known where it starts from.
             _ => return ANY,
@@ -405,7 +411,7 @@ impl Build {
         for at in &self.start {
             self.reach(*at, &mut places, &mut said);
         }
-        let start = name(self.state(places, said, Within::START), &mut cells, &mut left)?;
+        let start = name(self.state(places, said, Within::Start), &mut cells, &mut left)?;
         while let Some((state, at)) = left.pop() {
             let next = self.next(&state, |state| name(state, &mut cells, &mut left))?;
             let first = usize::from(at) + 1;
@@ -562,12 +568,14 @@ mod tests {
 
     #[test]
     fn what_was_passed_is_looked_at_as_it_is_written_and_alone_where_its_directory_is_its_root() {
-        let table = table(&[term("/a", ""), term("*/./*", "/b/*"), term("*//", "")]);
+        let table = table(&[term("/a", ""), term("*/./*", "/b/*"), term("*c/", "")]);
         let passes = |requested: &[&[u8]], real: &[u8]| table.passes(OPENS_TO_READ, requested, Some(real));
         assert!(passes(&[b"/a"], b"/x") && !passes(&[b"/a/"], b"/x") && !passes(&[b"/x/a"], b"/x"));
         assert!(passes(&[b"/a", b"/x/a"], b"/x/a"));
         assert!(passes(&[b"/x/./y"], b"/b/y") && !passes(&[b"/x/y"], b"/b/y"));
-        assert!(passes(&[b"/b/./y"], b"/y") && passes(&[b"/x//"], b"/y"));
+        assert!(passes(&[b"/b/./y"], b"/y") && passes(&[b"/c//"], b"/y") && !passes(&[b"/c"], b"/y"));
+        // Several slashes are one there, too.
+        assert!(passes(&[b"//a"], b"/x") && passes(&[b"/x//.///y"], b"/b/y") && !passes(&[b"/a//"], b"/x"));
     }
 
     #[test]
