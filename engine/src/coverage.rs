@@ -150,12 +150,23 @@ impl Default for Captured {
     }
 }
 
-/// What `tier` sees of `rule`.
-pub(crate) fn of(rule: &Rule, tier: Tier, captured: Captured) -> Coverage {
-    let if_missing = match tier {
+fn if_missing(tier: Tier) -> IfMissing {
+    match tier {
         Tier::None => IfMissing::Unknown,
         _ => IfMissing::False,
-    };
+    }
+}
+
+/// Whether the condition can be true on this event with what `tier` knows of it.
+pub(crate) fn can_match(rule: &Rule, event: Event, tier: Tier) -> bool {
+    let known = |field: &FieldRef| quality_from(field, event, tier, SourceSet::ALL);
+    let remains = Remains::of(&rule.program, event, Results::All, if_missing(tier), &known);
+    remains.is != Truth::Never
+}
+
+/// What `tier` sees of `rule`.
+pub(crate) fn of(rule: &Rule, tier: Tier, captured: Captured) -> Coverage {
+    let if_missing = if_missing(tier);
     let mut reasons = Reasons::default();
     let mut meant = EventSet::NONE;
     let mut seen = EventSet::NONE;

@@ -107,6 +107,11 @@ impl Rule {
         coverage::of(self, tier, captured)
     }
 
+    /// Whether it can match this event with what `tier` knows of it.
+    pub fn can_match(&self, event: Event, tier: Tier) -> bool {
+        coverage::can_match(self, event, tier)
+    }
+
     /// The fields its output and its extra fields read.
     pub(crate) fn output_fields(&self) -> impl Iterator<Item = &FieldRef> {
         let extra = self.extra.iter().flat_map(|extra| extra.template.fields());

@@ -125,13 +125,19 @@ fn by_seccomp(event: Event) -> bool {
     matches!(Tier::None.event(event), Quality::Weaker(Why::SeenBySeccomp))
 }
 
-/// The events that rules name and that can be notified of or not. A rule that leaves the type open does not ask for one.
+/// The events that rules name, that can be notified of or not, and of which enough is known for a rule to match: a call that waits
+/// for Lanner in vain is left alone. A rule that leaves the type open does not ask for one.
 pub(crate) fn wanted(ruleset: &Ruleset) -> EventSet {
     let rules = ruleset
         .rules()
         .filter(|rule| rule.runs() && rule.names_event_types());
-    let events = rules.map(Rule::events).fold(EventSet::NONE, EventSet::union);
-    events.iter().filter(|event| by_seccomp(*event)).collect()
+    let of_rule = |rule: &Rule| -> EventSet {
+        let events = rule.events().iter();
+        events
+            .filter(|event| by_seccomp(*event) && rule.can_match(*event, Tier::None))
+            .collect()
+    };
+    rules.map(of_rule).fold(EventSet::NONE, EventSet::union)
 }
 
 /// `LinuxSeccomp` of the OCI runtime specification.
@@ -225,6 +231,25 @@ fn explanation(made: &Notifying, wanted: EventSet, ruleset: &Ruleset) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_of_which_no_rule_can_know_enough_are_left_alone() {
+        let wanted = |condition: &str| {
+            let file = lanner_engine::RulesFile {
+                name: "rules.yaml".into(),
+                text: format!(
+                    "- rule: R\n  desc: d\n  condition: {condition}\n  output: o\n  priority: NOTICE\n"
+                ),
+            };
+            let ruleset = load::load(&[file], &crate::config::Config::default()).unwrap();
+            wanted(&ruleset).iter().map(Event::name).collect::<Vec<_>>()
+        };
+        assert_eq!(wanted("evt.type = ftruncate"), ["ftruncate"]);
+        assert_eq!(
+            wanted("evt.type in (truncate, ftruncate) and (fd.name = /x or evt.arg.path = /x)"),
+            ["truncate"]
+        );
+    }
 
     #[test]
     fn capabilities_are_read_with_and_without_their_prefix() {
