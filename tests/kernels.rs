@@ -39,7 +39,7 @@ fn selfcheck_passes_by_raw_tracepoints_on_the_newest_kernel() {
     check("newest", "v2", RAW);
 }
 
-/// Two checks failed there (`openat 25`, `setregid 2`; docs/open.md), which is not understood yet.
+/// Now and then a check is missing there beside runs that the kernel refused, another in each boot.
 #[test]
 #[ignore = "long: make soak runs it"]
 fn selfcheck_passes_by_trampolines_on_the_newest_kernel() {
