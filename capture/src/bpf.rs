@@ -415,7 +415,7 @@ impl Probes {
         };
         let is_optional = |program: &OsStr| on_demand(program).is_some_and(|one| one.is_optional);
         let mut refused_io_uring = false;
-        let (mut object, later) = match load(&wanted) {
+        let (mut object, mut later) = match load(&wanted) {
             Ok(objects) => objects,
             Err(error) if plan.io_uring.is_some() => {
                 // If it is not for them, this fails likewise.
@@ -426,7 +426,8 @@ impl Probes {
             }
             Err(error) => return Err(error),
         };
-        let own_pid = match loaded(&mut object, OWN_PROCESS) {
+        let mut objects = std::iter::once(&mut object).chain(&mut later);
+        let own_pid = match objects.find_map(|object| loaded(object, OWN_PROCESS)) {
             // Nobody's, when it can't be had.
             Some(program) => own_pid(&program).unwrap_or(0),
             None => std::process::id(),
