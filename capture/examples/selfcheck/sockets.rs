@@ -377,7 +377,13 @@ fn bind(fd: c_int, address: SocketAddr) -> i64 {
 }
 
 fn binds(dir: &str) -> Result<()> {
-    let free = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+    // Of a port that is free for one protocol the other may be in use.
+    let free = std::iter::repeat_with(|| {
+        let udp = UdpSocket::bind("127.0.0.1:0").ok()?;
+        let address = udp.local_addr().ok()?;
+        TcpListener::bind(address).is_ok().then_some(address)
+    });
+    let free = free.take(100).flatten().next().ok_or("no port is free")?;
     let any: SocketAddr = "127.0.0.1:0".parse()?;
     let nowhere: SocketAddr = "203.0.113.77:9".parse()?;
     for (kind, to) in [
