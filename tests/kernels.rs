@@ -120,6 +120,7 @@ fn evasions_are_seen_by_trampolines_and_on_every_return() {
                 format!("LANNER_TEST_TIER={}", tier.name()),
             ],
             seconds: Some(3600),
+            mounted_root: true,
             ..Guest::new(&machine, KERNEL)
         };
         // The table of what is tested is not in the guest.

@@ -9,6 +9,7 @@
 #
 # The guest has LANNER_GUEST_FILES too: places on this machine, each followed by = and its place in the guest, one a line.
 # LANNER_GUEST_ENVIRONMENT has variables for the program, NAME=VALUE, between blanks.
+# With LANNER_GUEST_MOUNTED_ROOT its root is a file system that is mounted, as a machine's is, and can be exchanged (pivot_root).
 # LANNER_GUEST_CGROUPS says how it mounts cgroups: v2 (unless set), v1, hybrid. With LANNER_GUEST_COUNTED it has one
 # processor, to which every instruction takes a nanosecond, and nothing in it is left to chance: its clock counts instructions.
 #
@@ -115,8 +116,18 @@ boot() { # NAME PROGRAM [ARG...]
     read -ra environment <<<"${LANNER_GUEST_ENVIRONMENT:-}"
     printf '%q ' "${environment[@]}" /program "$@" >"$work/root/command"
     printf '%s\n' "${LANNER_GUEST_CGROUPS:-v2}" >"$work/root/cgroups"
+    [ -z "${LANNER_GUEST_MOUNTED_ROOT:-}" ] || touch "$work/root/mount-root"
     cat >"$work/root/init" <<'INIT'
 #!/bin/busybox sh
+if [ -e /mount-root ]; then
+    /bin/busybox rm /mount-root
+    /bin/busybox mkdir /mounted
+    /bin/busybox mount -t tmpfs -o mode=755 tmpfs /mounted
+    for one in /*; do
+        [ "$one" = /mounted ] || /bin/busybox cp -a "$one" /mounted
+    done
+    exec /bin/busybox switch_root /mounted /init
+fi
 /bin/busybox --install -s /bin
 mount -t devtmpfs devtmpfs /dev
 ln -s /proc/self/fd /dev/fd

@@ -140,6 +140,8 @@ pub struct Guest<'a> {
     pub environment: Vec<String>,
     /// How long it may run, when it may take longer than most.
     pub seconds: Option<u32>,
+    /// Its root can be exchanged, which takes a moment more.
+    pub mounted_root: bool,
     /// One processor, to which every instruction takes a nanosecond.
     pub counted: bool,
 }
@@ -154,6 +156,7 @@ impl<'a> Guest<'a> {
             files: Vec::new(),
             environment: Vec::new(),
             seconds: None,
+            mounted_root: false,
             counted: false,
         }
     }
@@ -178,6 +181,9 @@ impl<'a> Guest<'a> {
             .env("LANNER_GUEST_FILES", files.join("\n"));
         if let Some(seconds) = self.seconds {
             command.env("LANNER_GUEST_SECONDS", seconds.to_string());
+        }
+        if self.mounted_root {
+            command.env("LANNER_GUEST_MOUNTED_ROOT", "1");
         }
         if self.counted {
             command.env("LANNER_GUEST_COUNTED", "1");
