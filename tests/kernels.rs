@@ -107,7 +107,7 @@ fn evasions_are_seen_by_trampolines_and_on_every_return() {
         .split_once('\n')
         .expect("the tests and the program they test");
     // What raw tracepoints can't see is what coverage says of them.
-    for tier in [Tier::SysExit, Tier::Trampoline] {
+    for tier in [Tier::Trampoline, Tier::SysExit] {
         let files = PROGRAMS.map(|path| (path.into(), path.to_owned()));
         let guest = Guest {
             files: [(program.into(), "/bin/lanner".to_owned())]
