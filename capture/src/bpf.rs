@@ -297,9 +297,11 @@ fn share(map: &mut OpenMapMut<'_>, by: BorrowedFd<'_>) -> Result<(), CaptureErro
     })
 }
 
-/// The program of this name, when it was loaded.
-fn loaded<'a>(object: &'a mut Object, name: &str) -> Option<ProgramMut<'a>> {
-    object.progs_mut().find(|p| p.name() == name && p.autoload())
+/// The program of this name, when it was loaded, whichever object it is in.
+fn loaded<'a>(first: &'a Object, later: &'a [Object], name: &str) -> Option<ProgramMut<'a>> {
+    let objects = std::iter::once(first).chain(later);
+    let mut programs = objects.flat_map(Object::progs_mut);
+    programs.find(|program| program.name() == name && program.autoload())
 }
 
 fn attach(program: &ProgramMut<'_>) -> Result<Link, CaptureError> {
@@ -415,7 +417,7 @@ impl Probes {
         };
         let is_optional = |program: &OsStr| on_demand(program).is_some_and(|one| one.is_optional);
         let mut refused_io_uring = false;
-        let (mut object, mut later) = match load(&wanted) {
+        let (object, later) = match load(&wanted) {
             Ok(objects) => objects,
             Err(error) if plan.io_uring.is_some() => {
                 // If it is not for them, this fails likewise.
@@ -426,8 +428,7 @@ impl Probes {
             }
             Err(error) => return Err(error),
         };
-        let mut objects = std::iter::once(&mut object).chain(&mut later);
-        let own_pid = match objects.find_map(|object| loaded(object, OWN_PROCESS)) {
+        let own_pid = match loaded(&object, &later, OWN_PROCESS) {
             // Nobody's, when it can't be had.
             Some(program) => own_pid(&program).unwrap_or(0),
             None => std::process::id(),
@@ -583,12 +584,11 @@ impl Probes {
     /// Attaches a program, which is loaded first when it was not wanted before.
     fn attach_on_demand(&mut self, wanted: &OnDemand) -> Result<Link, CaptureError> {
         let name = wanted.name;
-        let mut objects = std::iter::once(&mut self.object).chain(&mut self.later);
-        if let Some(program) = objects.find_map(|object| loaded(object, name)) {
+        if let Some(program) = loaded(&self.object, &self.later, name) {
             return attach(&program);
         }
         self.later.push(self.load_beside(name, None, wanted.has_scratch)?);
-        let program = self.later.last_mut().and_then(|object| loaded(object, name));
+        let program = loaded(&self.object, &self.later, name);
         attach(&program.ok_or_else(|| CaptureError::Missing(format!("program {name}")))?)
     }
 
