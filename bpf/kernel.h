@@ -110,6 +110,7 @@ typedef struct {
 } kgid_t;
 struct super_block {
 	unsigned long s_magic, s_flags;
+	struct dentry *s_root;
 };
 struct timespec64 {
 	__s64 tv_sec;
@@ -150,12 +151,34 @@ struct dentry {
 };
 struct vfsmount {
 	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
 	int mnt_flags;
 };
+struct mnt_namespace;
 struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
+};
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+};
+/* The mounts of a file system: a list of these until 6.17, a chain since. */
+struct list_head {
+	struct list_head *next, *prev;
+};
+struct mount___listed {
+	struct list_head mnt_instance;
+};
+struct mount___chained {
+	struct mount___chained *mnt_next_for_sb;
+};
+struct super_block___listed {
+	struct list_head s_mounts;
+};
+struct super_block___chained {
+	struct mount___chained *s_mounts;
 };
 struct path {
 	struct vfsmount *mnt;
@@ -253,9 +276,6 @@ struct tty_struct {
 	struct tty_driver *driver;
 	int index;
 };
-struct list_head {
-	struct list_head *next, *prev;
-};
 struct rlimit {
 	unsigned long rlim_cur;
 };
@@ -306,6 +326,7 @@ struct task_struct {
 	char comm[16];
 	struct fs_struct *fs;
 	struct files_struct *files;
+	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	struct css_set *cgroups;
 	kuid_t loginuid;

@@ -131,6 +131,7 @@ struct scratch {
 	 */
 	__u32 names, name_state, requested_name, real_name;
 	__u64 file, made; /* of a request of io_uring: the file it is done on, and the one it has made */
+	__u64 nowhere; /* the mount that a path ends at which is in no namespace */
 	__u8 buf[SCRATCH_LEN];
 	__u64 regs[PT_REGS_LEN / 8]; /* a copy of the caller's registers, where the kernel does not hand them over */
 };

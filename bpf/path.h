@@ -19,6 +19,70 @@ static __always_inline bool is_at(const void *object, const void *other)
 	return is_same;
 }
 
+#ifndef WITHOUT_TYPES
+#define MOUNTS_MAX 64 /* of a file system are looked at */
+
+/*
+ * The mount after this one of the mounts of a file system; of none the first. 0 behind the last. What the kernel does not have must
+ * not be read outside its branch, where the compiler would like to prepare for the loop.
+ */
+static __always_inline __u64 mount__next(struct super_block *sb, __u64 mnt)
+{
+	barrier_var(mnt);
+	barrier_var(sb);
+	if (bpf_core_field_exists(struct mount___chained, mnt_next_for_sb)) {
+		struct mount___chained *one = (void *)mnt;
+		struct super_block___chained *chained = (void *)sb;
+
+		barrier_var(chained);
+		return mnt ? (__u64)BPF_CORE_READ(one, mnt_next_for_sb) : (__u64)BPF_CORE_READ(chained, s_mounts);
+	} else {
+		struct mount___listed *one = (void *)mnt;
+		struct super_block___listed *listed = (void *)sb;
+		struct list_head *head;
+		__u64 next;
+
+		barrier_var(listed);
+		head = __builtin_preserve_access_index(&listed->s_mounts);
+		next = mnt ? (__u64)BPF_CORE_READ(one, mnt_instance.next) : (__u64)BPF_CORE_READ(listed, s_mounts.next);
+		if (!next || next == (__u64)head)
+			return 0;
+		return next - bpf_core_field_offset(struct mount___listed, mnt_instance);
+	}
+}
+
+/*
+ * Of a mount that is not in the process's namespace, for one a clone by open_tree() or one that was unmounted while in use: the
+ * mount of the whole of its file system that is. 0 where there is none. Also a global function (put_components()).
+ */
+__noinline __u64 mount__of_same(__u64 address)
+{
+	const __u64 inside = bpf_core_field_offset(struct mount, mnt);
+	struct task_struct *task = current_task();
+	struct mnt_namespace *ns = BPF_CORE_READ(task, nsproxy, mnt_ns);
+	struct vfsmount *root_mnt = BPF_CORE_READ(task, fs, root.mnt);
+	struct mount *mnt = (struct mount *)address;
+	struct super_block *sb = BPF_CORE_READ(mnt, mnt.mnt_sb);
+	struct dentry *top = BPF_CORE_READ(sb, s_root);
+	__u64 at = 0;
+
+	if (!ns || !top || BPF_CORE_READ(mnt, mnt_ns) == ns)
+		return 0;
+	if (BPF_CORE_READ(root_mnt, mnt_root) == top)
+		return (__u64)root_mnt - inside;
+	for (int i = 0; i < MOUNTS_MAX; i++) {
+		at = mount__next(sb, at);
+		if (!at)
+			return 0;
+		mnt = (struct mount *)at;
+		if (BPF_CORE_READ(mnt, mnt_ns) == ns && BPF_CORE_READ(mnt, mnt.mnt_root) == top &&
+		    BPF_CORE_READ(mnt, mnt_parent) != mnt)
+			return at;
+	}
+	return 0;
+}
+#endif
+
 /*
  * The components of a dentry on a mount, appended to parameter `index` of the record in scratch `which`. Without a mount
  * (0): those up to the root of its file system.
@@ -62,10 +126,27 @@ __noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __
 				mnt = up;
 				continue;
 			}
-			/* The top of a mount tree. A memfd or a pipe has a name there, a file system's root is "/". */
-			if (i)
-				goto done;
-			parent = NULL;
+			/*
+			 * The top of a mount tree. A memfd or a pipe has a name there, a file system's root is "/". A mount
+			 * that is nowhere goes on where the file system is mounted, else within that, as far up as the
+			 * process's root.
+			 */
+			if (i || dentry != parent) {
+				__u64 mounted;
+
+				/* A function takes numbers, which is what comes back out of memory. */
+				s->nowhere = (__u64)mnt;
+				mounted = mount__of_same(*(volatile __u64 *)&s->nowhere);
+				if (mounted) {
+					mnt = OBJECT_AT(mount, mounted);
+					continue;
+				}
+				if (is_at(dentry, root) || dentry == parent)
+					goto done;
+				root_mnt = mnt;
+			} else {
+				parent = NULL;
+			}
 		}
 		if (!room(s, &off)) {
 			s->name_state = 0;

@@ -1,5 +1,7 @@
 //! Mounts, roots and working directories: the same file by other ways.
 
+use std::ffi::CStr;
+
 use crate::scene::{Scene, at, c, call, made, open, text};
 
 /// A file system is mounted without mount(): each step is seen with what it was given.
@@ -164,6 +166,82 @@ fn a_program_mounted_over_another_has_its_own_inode() {
         vec![]
     });
     scene.says("Ran", &format!("{good}|{inode}"));
+    scene.end();
+}
+
+/// What is below a mount that is nowhere is named by where its file system is mounted: below a clone of a directory, of one file, of
+/// a directory of another file system, below a bind mount that was unmounted while it was in use. So is a program.
+#[test]
+fn files_below_a_mount_that_is_nowhere_have_their_whole_path() {
+    let rules = [
+        (
+            "Used",
+            "evt.type in (openat, write) and proc.name = NAME and fd.name startswith FOLDER/secrets/",
+            "%evt.type|%fd.name",
+        ),
+        (
+            "Mounted",
+            "evt.type = openat and proc.name = NAME and fd.name = FOLDER/mounted/deep/key",
+            "%evt.type",
+        ),
+        (
+            "Ran",
+            "evt.type in (execve, execveat) and evt.rawres = 0 and proc.pname = NAME",
+            "%proc.exepath|%proc.cwd",
+        ),
+    ];
+    let Some(scene) = Scene::start("ev-nowhere", &rules) else {
+        return;
+    };
+    let (secrets, mounted) = (scene.path("secrets"), scene.path("mounted"));
+    let volume = scene.path("secrets/volume");
+    for folder in [&format!("{secrets}/deep"), &volume, &mounted] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    for file in ["deep/key", "deep/other", "deep/last"] {
+        std::fs::write(format!("{secrets}/{file}"), "").unwrap();
+    }
+    crate::scene::copy("/bin/true", &format!("{secrets}/program"));
+    scene.act(|| {
+        apart();
+        let clone = |path: &str| {
+            let path = c(path);
+            made(libc::SYS_open_tree, &[-100, text(&path), 1])
+        };
+        let write = |at: i64, path: &CStr, flags: i32| {
+            let fd = made(libc::SYS_openat, &[at, text(path), flags.into(), 0]);
+            made(libc::SYS_write, &[fd, crate::scene::at(b"x"), 1]);
+        };
+        let tree = clone(&secrets);
+        write(tree, c"deep/key", libc::O_WRONLY);
+        let file = clone(&format!("{secrets}/deep/other"));
+        let link = c(&format!("/proc/self/fd/{file}"));
+        write(-100, &link, libc::O_WRONLY);
+        crate::scene::child(|| {
+            made(libc::SYS_fchdir, &[tree]);
+            crate::scene::exec("./program", &["program"]);
+        });
+        let (volume, sub) = (c(&volume), format!("{volume}/sub"));
+        let none = text(c"evasion");
+        made(libc::SYS_mount, &[none, text(&volume), text(c"tmpfs"), 0, 0]);
+        std::fs::create_dir(&sub).unwrap();
+        std::fs::write(format!("{sub}/file"), "").unwrap();
+        write(clone(&sub), c"file", libc::O_WRONLY);
+        mount(&secrets, &mounted);
+        let folder = open(&mounted, libc::O_DIRECTORY);
+        open(&format!("{mounted}/deep/key"), libc::O_RDONLY);
+        let path = c(&mounted);
+        made(libc::SYS_umount2, &[text(&path), libc::MNT_DETACH.into()]);
+        write(folder, c"deep/last", libc::O_WRONLY);
+        vec![]
+    });
+    for file in ["deep/key", "deep/other", "volume/sub/file", "deep/last"] {
+        for event in ["openat", "write"] {
+            scene.says("Used", &format!("{event}|{secrets}/{file}"));
+        }
+    }
+    scene.says("Mounted", "openat");
+    scene.says("Ran", &format!("{secrets}/program|{secrets}/"));
     scene.end();
 }
 

@@ -402,6 +402,38 @@ fn mounts(dir: &str) -> Result<()> {
         &there("link"),
         &there("inside"),
     );
+    // Below a mount that is nowhere: a clone of a directory, a mount of one that was unmounted while in use.
+    const OPEN_TREE_CLONE: c_int = 1;
+    let [cloned, unmounted] = results_of(|| {
+        private();
+        let clone = sys!(
+            libc::SYS_open_tree,
+            libc::AT_FDCWD,
+            c"names/root".as_ptr(),
+            OPEN_TREE_CLONE
+        );
+        let cloned = sys!(libc::SYS_openat, clone as c_int, c"link".as_ptr(), 0, 0);
+        bind(c"names/root", c"names/there");
+        let there = sys!(
+            libc::SYS_openat,
+            libc::AT_FDCWD,
+            c"names/there".as_ptr(),
+            libc::O_PATH,
+            0
+        );
+        assert_eq!(
+            sys!(libc::SYS_umount2, c"names/there".as_ptr(), libc::MNT_DETACH),
+            0
+        );
+        [
+            cloned,
+            sys!(libc::SYS_openat, there as c_int, c"inside".as_ptr(), 0, 0),
+        ]
+    });
+    for (fd, passed) in [(cloned, "link"), (unmounted, "inside")] {
+        let path = |name: &str| format!("{dir}/names/root/{name}");
+        opened("@openat", fd, passed, &path(passed), &path("inside"));
+    }
     let [pivoted, fd] = results_of(|| {
         private();
         bind(c"names/root", c"names/root");
