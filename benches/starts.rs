@@ -9,6 +9,7 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use support::containerd::{BUSYBOX, Containerd, Run};
@@ -16,6 +17,9 @@ use support::lanner::{self, Lanner};
 
 /// Containers that are started in each half of a round.
 const STARTS: usize = 10;
+
+/// Milliseconds, by the name of a thread.
+type Spent = BTreeMap<String, f64>;
 
 fn median(times: &mut [f64]) -> f64 {
     times.sort_by(f64::total_cmp);
@@ -37,12 +41,30 @@ fn starts(containerd: &Containerd, name: &str) -> f64 {
     median(&mut times)
 }
 
-fn with_lanner<T>(containerd: &Containerd, act: impl FnOnce() -> T) -> (T, String) {
+/// The name of each thread, and the milliseconds it has been running.
+fn thread_times(lanner: &Lanner) -> BTreeMap<String, (String, f64)> {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", lanner.pid())).unwrap();
+    let of = |thread: std::fs::DirEntry| {
+        let read = |file| std::fs::read_to_string(thread.path().join(file)).ok();
+        let time: f64 = read("schedstat")?.split(' ').next()?.parse().ok()?;
+        let number = thread.file_name().into_string().ok()?;
+        Some((number, (read("comm")?.trim().to_owned(), time / 1e6)))
+    };
+    threads.flatten().filter_map(of).collect()
+}
+
+/// What came of `act` beside a Lanner, what that said of its answers, and the milliseconds its threads ran meanwhile.
+fn with_lanner<T>(containerd: &Containerd, act: impl FnOnce() -> T) -> (T, String, Spent) {
     let lanner = Lanner::start(&lanner::options(Some(containerd)));
     lanner.wait_for_log("that the runtime knows it", |line| {
         line.contains("connected to containerd")
     });
+    let before = thread_times(&lanner);
     let result = act();
+    let mut spent = BTreeMap::new();
+    for (thread, (name, time)) in thread_times(&lanner) {
+        *spent.entry(name).or_default() += time - before.get(&thread).map_or(0.0, |(_, before)| *before);
+    }
     let log = lanner.stop().stderr;
     let replies = log
         .lines()
@@ -50,7 +72,7 @@ fn with_lanner<T>(containerd: &Containerd, act: impl FnOnce() -> T) -> (T, Strin
         .map(|line| line.trim().to_owned())
         .collect::<Vec<_>>()
         .join("; ");
-    (result, replies)
+    (result, replies, spent)
 }
 
 fn main() {
@@ -74,7 +96,7 @@ fn main() {
     for round in 0..rounds {
         let without = |name: String| starts(&containerd, &name);
         let with = |name: String| with_lanner(&containerd, || starts(&containerd, &name));
-        let (off, (on, replies)) = match round % 2 {
+        let (off, (on, replies, spent)) = match round % 2 {
             0 => (without(format!("off-{round}")), with(format!("on-{round}"))),
             _ => {
                 let on = with(format!("on-{round}"));
@@ -82,6 +104,9 @@ fn main() {
             }
         };
         println!("round {round}: {off:.2} ms without, {on:.2} ms with Lanner ({replies})");
+        let each = |(thread, time): (&String, &f64)| format!("{thread} {:.2}", time / STARTS as f64);
+        let each: Vec<String> = spent.iter().map(each).collect();
+        println!("  its threads ran, ms per start: {}", each.join(", "));
         differences.push(on - off);
         bare.push(off);
         watched.push(on);

@@ -27,6 +27,7 @@ use crate::owner::Owners;
 use crate::plan::Config;
 use crate::process_table::{ProcessTable, param, text};
 use crate::procfs::Procfs;
+use crate::real_path::RealPaths;
 use crate::recording::Recorder;
 use crate::requests::{Ended, Requests};
 use crate::stats::{Cut, Delivered, Sequences, Stats};
@@ -48,6 +49,7 @@ pub(crate) struct Consumer {
     /// The containers whose coming and going was told.
     told: Arc<Containers>,
     paths: PathParams,
+    real_paths: RealPaths,
     peers: LastPeers,
     requests: Requests,
     /// Since when the event of the record may have been, in nanoseconds since boot.
@@ -104,6 +106,7 @@ impl Consumer {
             told_apart: EventSet::NONE,
             told: Arc::default(),
             paths: PathParams::new(),
+            real_paths: RealPaths::new(outside.clone()),
             peers: LastPeers::new(),
             requests: Requests::default(),
             since: 0,

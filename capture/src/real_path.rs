@@ -7,22 +7,26 @@
 //! those that nobody has followed since the clock's last tick when they were made. Afterwards the way may be another: what is found is a second name, beside
 //! the one that was passed.
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::{File, OpenOptions};
-use std::os::fd::AsRawFd as _;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::libc;
 
 use crate::decode::push_components;
-use crate::outside::{Ask, Outside};
+use crate::outside::{self, Ask, Outside};
 
 /// `RESOLVE_CACHED` (include/uapi/linux/openat2.h).
 const RESOLVE_CACHED: u64 = 0x20;
 const ATTEMPTS: usize = 3;
+/// How many answers are kept, at most: of the calls of a few milliseconds.
+const ANSWERS_MAX: usize = 64;
 
 /// A path to look up: what is followed, and the name at its end that is not.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,8 +60,8 @@ impl<'a> Way<'a> {
 
     /// Where it leads for the first of these processes that is still there; appended to `out`, and false when it
     /// cannot be told.
-    pub(crate) fn look_up(&self, outside: &Outside, processes: &[u32], out: &mut Vec<u8>) -> bool {
-        let Some(found) = outside.real_path(processes, &self.followed) else {
+    pub(crate) fn look_up(&self, real_paths: &mut RealPaths, call: &Call<'_>, out: &mut Vec<u8>) -> bool {
+        let Some(found) = real_paths.ask(call, &self.followed) else {
             return false;
         };
         // The root is nothing before a name.
@@ -72,31 +76,172 @@ impl<'a> Way<'a> {
     }
 }
 
-impl Outside {
+/// A call whose path is looked up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    /// The process that made it, then those above it that have the same root.
+    pub(crate) processes: &'a [u32],
+    /// When it returned, in nanoseconds since boot.
+    pub(crate) returned: u64,
+}
+
+/// Looks paths up. What was found is found for every call that had returned when it was asked: to ask again for one of those is
+/// dearer and no truer. As records come in a few at once, and who removes one thing in a directory mostly removes another, that
+/// spares many questions.
+#[derive(Debug)]
+pub(crate) struct RealPaths {
+    outside: Outside,
+    /// The root of the first process, which most have. `None` inside where it can't be had.
+    first: Option<Option<Root>>,
+    answers: Vec<Answer>,
+    /// Processes that had that root when they were asked about.
+    in_first: Vec<(u32, u64)>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    process: u32,
+    path: Vec<u8>,
+    found: Option<Vec<u8>>,
+    /// Since when it has been true, in nanoseconds since boot.
+    asked: u64,
+}
+
+/// A root that is kept open, so that nothing else can become what it is known by.
+#[derive(Debug)]
+struct Root {
+    file: File,
+    id: PlaceId,
+    /// What the kernel calls it here.
+    name: Vec<u8>,
+}
+
+/// Which directory of which mount: the mount's number, the device's, the inode's.
+type PlaceId = (u64, (u32, u32), u64);
+
+impl RealPaths {
+    pub(crate) fn new(outside: Outside) -> RealPaths {
+        RealPaths {
+            outside,
+            first: None,
+            answers: Vec::new(),
+            in_first: Vec::new(),
+        }
+    }
+
     /// The path, without links, of what `path` leads to in the root of the first of these processes that is still there, as that
     /// process sees it; `None` when the kernel cannot say at once.
-    fn real_path(&self, processes: &[u32], path: &[u8]) -> Option<Vec<u8>> {
-        let mut key = processes.first()?.to_le_bytes().to_vec();
+    fn ask(&mut self, call: &Call<'_>, path: &[u8]) -> Option<Vec<u8>> {
+        let process = *call.processes.first()?;
+        let mut key = process.to_le_bytes().to_vec();
         key.extend_from_slice(path);
-        self.ask(Ask::RealPath, &key, || {
-            let root = processes.iter().find_map(|process| {
-                let root = format!("/proc/{process}/root");
-                let flags = (OFlag::O_PATH | OFlag::O_DIRECTORY).bits();
-                let open = |place: &Path| OpenOptions::new().read(true).custom_flags(flags).open(place).ok();
-                open(&self.place(Path::new(&root))?)
-            })?;
-            let how = OpenHow::new()
-                .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-                .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::from_bits_retain(RESOLVE_CACHED));
-            let path = Path::new(OsStr::from_bytes(path));
-            // Something that is just being renamed on the way is not there for a moment.
-            let mut attempts = (0..ATTEMPTS).map(|_| openat2(&root, path, how));
-            let found = attempts
-                .find(|found| !matches!(found, Err(Errno::EAGAIN)))?
-                .ok()?;
-            below(name_of(&root)?, name_of(&File::from(found))?)
+        let outside = self.outside.clone();
+        outside.ask(Ask::RealPath, &key, || {
+            self.answers.retain(|answer| answer.asked >= call.returned);
+            self.in_first.retain(|(_, asked)| *asked >= call.returned);
+            let mut answers = self.answers.iter();
+            if let Some(known) = answers.find(|answer| answer.process == process && answer.path == path) {
+                return known.found.clone();
+            }
+            let asked = outside::now();
+            let found = self.look(call.processes, path, asked);
+            if self.answers.len() < ANSWERS_MAX {
+                self.answers.push(Answer {
+                    process,
+                    path: path.to_vec(),
+                    found: found.clone(),
+                    asked,
+                });
+            }
+            found
         })
     }
+
+    fn look(&mut self, processes: &[u32], path: &[u8], now: u64) -> Option<Vec<u8>> {
+        for process in processes {
+            match self.has_first(*process, now) {
+                Ok(true) => {
+                    let root = self.first.as_ref()?.as_ref()?;
+                    return found_in(&root.file, root.name.clone(), path);
+                }
+                Err(Errno::ENOENT | Errno::ESRCH) => {}
+                _ => {
+                    if let Some(root) = root_of(&self.outside, *process) {
+                        return found_in(&root, name_of(&root)?, path);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether this process has the root of the first one.
+    ///
+    /// # Errors
+    /// When it is gone, or it cannot be told.
+    fn has_first(&mut self, process: u32, now: u64) -> Result<bool, Errno> {
+        if self.in_first.iter().any(|(known, _)| *known == process) {
+            return Ok(true);
+        }
+        let outside = &self.outside;
+        let first = self.first.get_or_insert_with(|| {
+            let file = root_of(outside, 1)?;
+            let id = place_id(file.as_raw_fd(), c"").ok()?;
+            let name = name_of(&file)?;
+            Some(Root { file, id, name })
+        });
+        let first = first.as_ref().ok_or(Errno::ENOSYS)?;
+        let path = format!("/proc/{process}/root");
+        let path = outside.place(Path::new(&path)).ok_or(Errno::ENOSYS)?;
+        let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+        let has = place_id(libc::AT_FDCWD, &path)? == first.id;
+        if has && self.in_first.len() < ANSWERS_MAX {
+            self.in_first.push((process, now));
+        }
+        Ok(has)
+    }
+}
+
+/// The root of a process, while it is there.
+fn root_of(outside: &Outside, process: u32) -> Option<File> {
+    let root = format!("/proc/{process}/root");
+    let flags = (OFlag::O_PATH | OFlag::O_DIRECTORY).bits();
+    let open = |place: &Path| OpenOptions::new().read(true).custom_flags(flags).open(place).ok();
+    open(&outside.place(Path::new(&root))?)
+}
+
+/// What `path` is below a descriptor, or that itself when it is empty. No file system is asked for what it has not said
+/// yet: it may be in somebody else's hands.
+///
+/// # Errors
+/// When there is nothing, or the kernel does not say this (before Linux 5.8).
+fn place_id(directory: RawFd, path: &CStr) -> Result<PlaceId, Errno> {
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    let wanted = libc::STATX_INO | libc::STATX_MNT_ID;
+    let mut facts = MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: the path ends with NUL, and there is room for what is written.
+    Errno::result(unsafe { libc::statx(directory, path.as_ptr(), flags, wanted, facts.as_mut_ptr()) })?;
+    // SAFETY: it is made of numbers, and all of it is zero or was written.
+    let facts = unsafe { facts.assume_init() };
+    if facts.stx_mask & wanted != wanted {
+        return Err(Errno::ENOSYS);
+    }
+    let device = (facts.stx_dev_major, facts.stx_dev_minor);
+    Ok((facts.stx_mnt_id, device, facts.stx_ino))
+}
+
+/// Where a path leads in a root that has this name here.
+fn found_in(root: &File, name: Vec<u8>, path: &[u8]) -> Option<Vec<u8>> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::from_bits_retain(RESOLVE_CACHED));
+    let path = Path::new(OsStr::from_bytes(path));
+    // Something that is just being renamed on the way is not there for a moment.
+    let mut attempts = (0..ATTEMPTS).map(|_| openat2(root, path, how));
+    let found = attempts
+        .find(|found| !matches!(found, Err(Errno::EAGAIN)))?
+        .ok()?;
+    below(name, name_of(&File::from(found))?)
 }
 
 /// What the kernel calls an open file, from the root of its mounts or this process's own.
@@ -156,26 +301,34 @@ mod tests {
         assert_eq!(way("/proc/7/root/x", "", false), None);
     }
 
-    #[test]
-    fn links_lead_somewhere_and_roots_are_where_paths_begin() {
-        let dir = tempfile::tempdir().unwrap();
-        let place = dir.path().canonicalize().unwrap();
-        std::fs::create_dir_all(place.join("a/b")).unwrap();
-        std::os::unix::fs::symlink("a/b", place.join("link")).unwrap();
-        // So that following it need not write its time of access.
+    /// A link whose time of access need not be written when it is followed.
+    fn link(to: &str, at: &Path) {
+        std::os::unix::fs::symlink(to, at).unwrap();
         utimensat(
             AT_FDCWD,
-            &place.join("link"),
+            at,
             &TimeSpec::new(4_000_000_000, 0),
             &TimeSpec::UTIME_OMIT,
             UtimensatFlags::NoFollowSymlink,
         )
         .unwrap();
+    }
+
+    #[test]
+    fn links_lead_somewhere_and_roots_are_where_paths_begin() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().canonicalize().unwrap();
+        std::fs::create_dir_all(place.join("a/b")).unwrap();
+        link("a/b", &place.join("link"));
         let found = |path: &str, follows| {
             let raw = place.join(path).into_os_string().into_vec();
             let mut out = Vec::new();
             let way = Way::of(&raw, b"", follows).unwrap();
-            let told = way.look_up(&Outside::default(), &[u32::MAX, std::process::id()], &mut out);
+            let call = Call {
+                processes: &[u32::MAX, std::process::id()],
+                returned: outside::now(),
+            };
+            let told = way.look_up(&mut RealPaths::new(Outside::default()), &call, &mut out);
             told.then(|| String::from_utf8(out).unwrap())
         };
         let at = |path: &str| Some(place.join(path).to_str().unwrap().to_owned());
@@ -199,5 +352,82 @@ mod tests {
         assert_eq!(seen("/srv", "/srv").as_deref(), Some("/"));
         assert_eq!(seen("/srv", "/srvx"), None);
         assert_eq!(seen("/srv", "/etc"), None);
+    }
+
+    /// What a process is told, or a thread with a root of its own, about a call that returned then.
+    fn told(real_paths: &mut RealPaths, process: u32, path: &str, returned: u64) -> Option<String> {
+        let call = Call {
+            processes: &[process],
+            returned,
+        };
+        let found = real_paths.ask(&call, path.as_bytes());
+        found.map(|path| String::from_utf8(path).unwrap())
+    }
+
+    #[test]
+    fn an_answer_is_for_calls_that_had_returned_when_it_was_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().canonicalize().unwrap();
+        for name in ["a", "b"] {
+            std::fs::create_dir(place.join(name)).unwrap();
+        }
+        link("a", &place.join("link"));
+        let at = |name: &str| Some(place.join(name).to_str().unwrap().to_owned());
+        let path = at("link").unwrap();
+        let mut real_paths = RealPaths::new(Outside::default());
+        let mut ask = |returned| told(&mut real_paths, std::process::id(), &path, returned);
+        let before = outside::now();
+        let first = ask(before);
+        if first.is_none() {
+            eprintln!("skipped: this kernel does not look up what is cached alone");
+            return;
+        }
+        assert_eq!(first, at("a"));
+        // Of the next call it leads elsewhere; both are looked up now.
+        std::fs::remove_file(place.join("link")).unwrap();
+        link("b", &place.join("link"));
+        std::fs::metadata(place.join("link")).unwrap();
+        assert_eq!(ask(before), at("a"));
+        assert_eq!(ask(outside::now()), at("b"));
+        assert_eq!(ask(before), at("b"), "the answer that was older is gone");
+    }
+
+    #[test]
+    fn paths_start_at_the_root_of_who_passed_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().canonicalize().unwrap();
+        std::fs::create_dir_all(place.join("root/a")).unwrap();
+        std::fs::create_dir(place.join("b")).unwrap();
+        link("/a", &place.join("root/link"));
+        let (tell, told_of) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let root = place.join("root");
+        let thread = std::thread::spawn(move || {
+            let changed = nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS)
+                .and_then(|()| nix::unistd::chroot(&root));
+            tell.send(changed.map(|()| nix::unistd::gettid().as_raw().cast_unsigned()))
+                .unwrap();
+            // It goes on until there is nobody to wait for.
+            let _ = ended.recv();
+        });
+        let Ok(inside) = told_of.recv().unwrap() else {
+            eprintln!("skipped: this needs root");
+            return;
+        };
+        let outside = std::process::id();
+        let below = place.join("b").to_str().unwrap().to_owned();
+        let mut real_paths = RealPaths::new(Outside::default());
+        let mut ask = |process, path: &str| told(&mut real_paths, process, path, 0);
+        if ask(outside, &below).is_none() {
+            eprintln!("skipped: this kernel does not look up what is cached alone");
+            return;
+        }
+        assert_eq!(ask(outside, &below).as_deref(), Some(below.as_str()));
+        assert_eq!(ask(inside, "/link").as_deref(), Some("/a"));
+        assert_eq!(ask(inside, &below), None);
+        assert_eq!(ask(outside, "/link"), None);
+        drop(end);
+        thread.join().unwrap();
+        assert_eq!(ask(inside, "/a"), None, "who is gone has no root");
     }
 }

@@ -13,7 +13,7 @@ use crate::descriptor;
 use crate::from_proc::{self, Found};
 use crate::magic_link;
 use crate::process_table::{param, text};
-use crate::real_path::Way;
+use crate::real_path::{Call, Way};
 
 impl Consumer {
     /// Shows an event, where a rule wants to see it.
@@ -150,6 +150,10 @@ impl Consumer {
         let candidates: SmallVec<[u32; 4]> = std::iter::once(header.pid)
             .chain(near.map(|process| process.pid))
             .collect();
+        let call = Call {
+            processes: &candidates,
+            returned: header.time,
+        };
         for (path, real, follows) in self.paths.looked_up(event, wire) {
             let Some(param) = wire.param(path.into()).filter(|_| wanted >> real & 1 == 1) else {
                 continue;
@@ -169,7 +173,7 @@ impl Consumer {
                 Some(led) => Way::of(led, b"", follows),
                 None => Way::of(raw, base, follows),
             };
-            if way.is_some_and(|way| way.look_up(&self.outside, &candidates, arena)) {
+            if way.is_some_and(|way| way.look_up(&mut self.real_paths, &call, arena)) {
                 ranges.push((real, start..arena.len()));
             } else {
                 self.unknown_ways += 1;
