@@ -1,78 +1,257 @@
-//! What Lanner adds to a container's start: a real containerd, pairs of starts without and with it.
+//! What Lanner adds to a container's start: a real containerd, starts without and with Lanner by turns.
 //!
-//! `cargo bench --bench starts [-- --rounds N]`. Needs root, and a machine where nothing else runs. In a round the same
-//! containers are started without Lanner and then with it; the figure is the median of the differences between the medians of
-//! a round's two halves, so that slow drifts of the machine cancel. The order changes from round to round.
+//! `cargo bench --bench starts [-- --seconds N]`. Needs root, and a machine where nothing else runs. A round is a few starts
+//! without Lanner, twice as many with it, and a few without. What is added is the difference of the lower quartiles, in the
+//! median over the rounds; beside the time it is taken from the processor time of containerd, its shims, runc and the
+//! containers, to which the agent's own comes. The figures of every other round alone show how well all that repeats; a
+//! millisecond takes some three minutes. After it the same starts once more, with the kernel counting what BPF programs run,
+//! whoever makes them run. The rules are those of the file FALCO_RULES names, else the built-in ones.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a bench fails by panicking
 
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use support::containerd::{BUSYBOX, Containerd, Run};
+use libbpf_rs::query::{ProgInfoIter, ProgramInfo};
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+use support::containerd::{BUSYBOX, Containerd, Pod, Run};
 use support::lanner::{self, Lanner};
+use xtask::programs::{CountedRuns, Runs, runs, since};
+use xtask::statistics::{Added, Quartiles, Round};
 
-/// Containers that are started in each half of a round.
-const STARTS: usize = 10;
+/// Containers that are started at a time without Lanner, after one that does not count.
+const STARTS: usize = 5;
+/// The same where the kernel counts.
+const COUNTED: usize = 30;
+/// A Lanner that took no more than this of `REST` has come to rest after its start.
+const IDLE: Duration = Duration::from_micros(500);
+const REST: Duration = Duration::from_millis(25);
+/// How long it is waited for.
+const RESTS: u32 = 80;
 
-/// Milliseconds, by the name of a thread.
-type Spent = BTreeMap<String, f64>;
+/// The processor time of everything in a cgroup and below it.
+struct Tree(PathBuf);
 
-fn median(times: &mut [f64]) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
-}
-
-/// Milliseconds from asking for a container to its having started.
-fn starts(containerd: &Containerd, name: &str) -> f64 {
-    let pod = containerd.pod("bench", name);
-    let mut times: Vec<f64> = (0..STARTS)
-        .map(|number| {
-            let name = format!("one-{number}");
-            let began = Instant::now();
-            containerd.run(&pod, Run::new(&name, BUSYBOX));
-            began.elapsed().as_secs_f64() * 1e3
-        })
-        .collect();
-    containerd.remove(&pod);
-    median(&mut times)
-}
-
-/// The name of each thread, and the milliseconds it has been running.
-fn thread_times(lanner: &Lanner) -> BTreeMap<String, (String, f64)> {
-    let threads = std::fs::read_dir(format!("/proc/{}/task", lanner.pid())).unwrap();
-    let of = |thread: std::fs::DirEntry| {
-        let read = |file| std::fs::read_to_string(thread.path().join(file)).ok();
-        let time: f64 = read("schedstat")?.split(' ').next()?.parse().ok()?;
-        let number = thread.file_name().into_string().ok()?;
-        Some((number, (read("comm")?.trim().to_owned(), time / 1e6)))
-    };
-    threads.flatten().filter_map(of).collect()
-}
-
-/// What came of `act` beside a Lanner, what that said of its answers, and the milliseconds its threads ran meanwhile.
-fn with_lanner<T>(containerd: &Containerd, act: impl FnOnce() -> T) -> (T, String, Spent) {
-    let lanner = Lanner::start(&lanner::options(Some(containerd)));
-    lanner.wait_for_log("that the runtime knows it", |line| {
-        line.contains("connected to containerd")
-    });
-    let before = thread_times(&lanner);
-    let result = act();
-    let mut spent = BTreeMap::new();
-    for (thread, (name, time)) in thread_times(&lanner) {
-        *spent.entry(name).or_default() += time - before.get(&thread).map_or(0.0, |(_, before)| *before);
+impl Tree {
+    /// Puts containerd, and with it what it will start, in a cgroup beside those of its pods.
+    fn of(containerd: &Containerd) -> Tree {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+        let mounts = mounts.lines().filter_map(|line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            match words.as_slice() {
+                [_, place, kind, options, ..] => Some((*place, *kind, *options)),
+                _ => None,
+            }
+        });
+        let first = mounts
+            .clone()
+            .find(|(_, kind, options)| *kind == "cgroup" && options.split(',').any(|one| one == "cpuacct"));
+        let all = first.or_else(|| mounts.clone().find(|(_, kind, _)| *kind == "cgroup2"));
+        let (place, ..) = all.expect("there are cgroups");
+        let tree = Path::new(place).join(containerd.cgroup_parent().trim_start_matches('/'));
+        let runtime = tree.join("runtime");
+        std::fs::create_dir_all(&runtime).unwrap();
+        std::fs::write(runtime.join("cgroup.procs"), containerd.pid().to_string()).unwrap();
+        Tree(tree)
     }
-    let log = lanner.stop().stderr;
-    let replies = log
-        .lines()
-        .filter(|line| line.contains("answered:"))
-        .map(|line| line.trim().to_owned())
-        .collect::<Vec<_>>()
-        .join("; ");
-    (result, replies, spent)
+
+    fn spent(&self) -> Duration {
+        if let Ok(nanoseconds) = std::fs::read_to_string(self.0.join("cpuacct.usage")) {
+            return Duration::from_nanos(nanoseconds.trim().parse().unwrap());
+        }
+        let stat = std::fs::read_to_string(self.0.join("cpu.stat")).unwrap();
+        let usage = stat.lines().find_map(|line| line.strip_prefix("usage_usec "));
+        Duration::from_micros(usage.unwrap().parse().unwrap())
+    }
+}
+
+/// Milliseconds of each start: of time, and of the runtime's processor time.
+#[derive(Default)]
+struct Starts {
+    time: Vec<f64>,
+    cpu: Vec<f64>,
+}
+
+struct Bench {
+    containerd: Containerd,
+    tree: Tree,
+    pods: usize,
+}
+
+impl Bench {
+    /// Starts `count` containers in a pod of their own, and one before that is not measured. `between` is called before and
+    /// after those that are.
+    fn starts(&mut self, count: usize, mut between: impl FnMut()) -> Starts {
+        self.pods += 1;
+        let pod = self.containerd.pod("bench", &format!("pod-{}", self.pods));
+        self.start(&pod, 0);
+        between();
+        let mut starts = Starts::default();
+        for number in 1..=count {
+            let (time, cpu) = self.start(&pod, number);
+            starts.time.push(time);
+            starts.cpu.push(cpu);
+        }
+        between();
+        self.containerd.remove(&pod);
+        starts
+    }
+
+    fn start(&self, pod: &Pod, number: usize) -> (f64, f64) {
+        let name = format!("one-{number}");
+        let cpu = self.tree.spent();
+        let began = Instant::now();
+        self.containerd.run(pod, Run::new(&name, BUSYBOX));
+        let time = began.elapsed();
+        (milliseconds(time), milliseconds(self.tree.spent() - cpu))
+    }
+
+    /// The same with a Lanner, whose own processor time and records are added to `agent`. With `counted` the kernel counts what its
+    /// programs run.
+    fn watched(&mut self, count: usize, agent: &mut Agent, counted: bool) -> (Starts, lanner::Ended) {
+        let mut options = lanner::options(Some(&self.containerd));
+        if let Some(rules) = std::env::var_os("FALCO_RULES") {
+            options.extend(["-r".to_owned(), rules.to_string_lossy().into_owned()]);
+        }
+        let lanner = Lanner::start(&options);
+        lanner.wait_for_log("that the runtime knows it", |line| {
+            line.contains("connected to containerd")
+        });
+        let pid = lanner.pid();
+        let clock = clock_getcpuclockid(pid).unwrap();
+        let spent = || Duration::from(clock_gettime(clock).unwrap());
+        let mut before = spent();
+        for _ in 0..RESTS {
+            std::thread::sleep(REST);
+            let now = spent();
+            if now - std::mem::replace(&mut before, now) < IDLE {
+                break;
+            }
+        }
+        let _counted = counted.then(|| CountedRuns::begin().unwrap());
+        let mut begun = None;
+        let starts = self.starts(count, || match begun.take() {
+            None => begun = Some(Agent::now(pid)),
+            Some(begun) => {
+                // What it has still to do of the last one.
+                std::thread::sleep(REST);
+                agent.add(&begun, Agent::now(pid), count);
+            }
+        });
+        (starts, lanner.stop())
+    }
+}
+
+/// What Lanner has spent: nanoseconds of processor time by thread, and runs of its programs by id.
+#[derive(Default)]
+struct Agent {
+    threads: BTreeMap<String, u64>,
+    programs: BTreeMap<u32, Runs>,
+    names: BTreeMap<u32, String>,
+    starts: usize,
+}
+
+impl Agent {
+    fn now(pid: Pid) -> Agent {
+        let mut threads = BTreeMap::new();
+        for thread in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
+            let read = |name| std::fs::read_to_string(thread.path().join(name));
+            // It may end meanwhile.
+            if let (Ok(name), Ok(spent)) = (read("comm"), read("schedstat")) {
+                let spent: u64 = spent.split(' ').next().unwrap().parse().unwrap();
+                *threads.entry(name.trim().to_owned()).or_default() += spent;
+            }
+        }
+        Agent {
+            threads,
+            programs: runs(pid.as_raw().cast_unsigned()).unwrap(),
+            ..Agent::default()
+        }
+    }
+
+    /// Adds what was spent on this many starts between two looks.
+    fn add(&mut self, before: &Agent, after: Agent, starts: usize) {
+        for (id, Runs { count, time }) in since(&before.programs, &after.programs) {
+            let runs = self.programs.entry(id).or_default();
+            runs.count += count;
+            runs.time += time;
+        }
+        for (name, spent) in after.threads {
+            let before = before.threads.get(&name).copied().unwrap_or_default();
+            *self.threads.entry(name).or_default() += spent.saturating_sub(before);
+        }
+        self.starts += starts;
+        if !self.programs.is_empty() {
+            let name = |program: ProgramInfo| (program.id, program.name.to_string_lossy().into_owned());
+            self.names = ProgInfoIter::default().map(name).collect();
+        }
+    }
+
+    fn each(&self, nanoseconds: u64) -> f64 {
+        nanoseconds as f64 / 1e6 / self.starts as f64
+    }
+}
+
+impl fmt::Display for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut threads: Vec<_> = self.threads.iter().collect();
+        threads.sort_by_key(|(_, spent)| Reverse(**spent));
+        let all = threads.iter().map(|(_, spent)| **spent).sum();
+        write!(
+            f,
+            "the agent's processor time per start: {:.2} ms",
+            self.each(all)
+        )?;
+        for (name, spent) in threads {
+            write!(f, "; {name} {:.2}", self.each(*spent))?;
+        }
+        Ok(())
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// One line of what was added, of the rounds in order.
+fn report(what: &str, rounds: &[Round]) {
+    let bare: Vec<f64> = rounds.iter().flat_map(|round| round.bare.concat()).collect();
+    let watched: Vec<f64> = rounds.iter().flat_map(|round| round.watched.clone()).collect();
+    let Added { all, halves } = Added::over(rounds);
+    println!(
+        "{what}: {all:+.2} ms (every other round {:+.2}, the others {:+.2}); quartiles {:.1} ms without, {:.1} ms with Lanner",
+        halves[0],
+        halves[1],
+        Quartiles::of(&bare),
+        Quartiles::of(&watched),
+    );
+}
+
+/// What ran, by the names of programs.
+fn report_programs(agent: &Agent) {
+    let mut programs: Vec<_> = agent.programs.iter().collect();
+    programs.sort_by_key(|(_, runs)| Reverse(runs.time));
+    let all = programs.iter().map(|(_, runs)| runs.time).sum();
+    print!(
+        "BPF programs per start, as the kernel counts: {:.2} ms",
+        agent.each(all)
+    );
+    for (id, runs) in programs {
+        print!(
+            "; {} {:.2} ms in {} runs",
+            agent.names.get(id).map_or("?", String::as_str),
+            agent.each(runs.time),
+            runs.count / agent.starts as u64,
+        );
+    }
+    println!();
 }
 
 fn main() {
@@ -80,44 +259,54 @@ fn main() {
         return support::skip(&reason);
     }
     let arguments: Vec<String> = std::env::args().collect();
-    let rounds: usize = arguments
+    let seconds = arguments
         .iter()
-        .position(|argument| argument == "--rounds")
-        .and_then(|at| arguments.get(at + 1)?.parse().ok())
-        .unwrap_or(10);
+        .position(|argument| argument == "--seconds")
+        .and_then(|at| arguments.get(at + 1))
+        .map_or(90.0, |seconds| seconds.parse().expect("--seconds takes a number"));
     let containerd = match Containerd::start() {
         Ok(containerd) => containerd,
         Err(reason) => return support::skip(&reason),
     };
-    starts(&containerd, "warm");
-    let mut differences = Vec::new();
-    let (mut bare, mut watched) = (Vec::new(), Vec::new());
-    let mut last = String::new();
-    for round in 0..rounds {
-        let without = |name: String| starts(&containerd, &name);
-        let with = |name: String| with_lanner(&containerd, || starts(&containerd, &name));
-        let (off, (on, replies, spent)) = match round % 2 {
-            0 => (without(format!("off-{round}")), with(format!("on-{round}"))),
-            _ => {
-                let on = with(format!("on-{round}"));
-                (without(format!("off-{round}")), on)
-            }
+    let mut bench = Bench {
+        tree: Tree::of(&containerd),
+        containerd,
+        pods: 0,
+    };
+    let mut agent = Agent::default();
+    bench.starts(STARTS, || ());
+    let (mut time, mut cpu) = (Vec::new(), Vec::new());
+    let began = Instant::now();
+    while began.elapsed().as_secs_f64() < seconds {
+        let before = bench.starts(STARTS, || ());
+        let (watched, _) = bench.watched(2 * STARTS, &mut agent, false);
+        let after = bench.starts(STARTS, || ());
+        let round = |before, watched, after| Round {
+            bare: vec![before, after],
+            watched,
         };
-        println!("round {round}: {off:.2} ms without, {on:.2} ms with Lanner ({replies})");
-        let each = |(thread, time): (&String, &f64)| format!("{thread} {:.2}", time / STARTS as f64);
-        let each: Vec<String> = spent.iter().map(each).collect();
-        println!("  its threads ran, ms per start: {}", each.join(", "));
-        differences.push(on - off);
-        bare.push(off);
-        watched.push(on);
-        last = replies;
-        std::thread::sleep(Duration::from_millis(200));
+        time.push(round(before.time, watched.time, after.time));
+        cpu.push(round(before.cpu, watched.cpu, after.cpu));
     }
     println!(
-        "a container starts in {:.2} ms without and {:.2} ms with Lanner: {:+.2} ms in the median of {rounds} pairs of {STARTS}",
-        median(&mut bare),
-        median(&mut watched),
-        median(&mut differences),
+        "what Lanner adds to a container's start, lower quartiles in the median of {} rounds of 2 × {STARTS} and as many, \
+         {:.0} s:",
+        time.len(),
+        began.elapsed().as_secs_f64()
     );
-    println!("the last Lanner: {last}");
+    report("time", &time);
+    report("the runtime's processor time", &cpu);
+    println!("{agent}");
+    let mut counted = Agent::default();
+    let (_, ended) = bench.watched(COUNTED, &mut counted, true);
+    for line in ended.stderr.lines().filter(|line| line.contains("answered:")) {
+        println!("{}", line.trim());
+    }
+    report_programs(&counted);
+    // From the report at the end: all records, with those of one more start, a pod, and its removal.
+    let log = ended.stdout.lines().chain(ended.stderr.lines());
+    let records = log.skip_while(|line| !line.starts_with("Events captured"));
+    for line in records.take_while(|line| line.starts_with("Events captured") || line.starts_with("  ")) {
+        println!("{line}");
+    }
 }

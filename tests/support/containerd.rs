@@ -235,6 +235,11 @@ impl Containerd {
         Pid::from_raw(self.process.id().cast_signed())
     }
 
+    /// The cgroup its pods are below, as a path from each hierarchy's root.
+    pub(crate) fn cgroup_parent(&self) -> &str {
+        &self.cgroup_parent
+    }
+
     /// Stops containerd and starts it again; the containers go on meanwhile.
     pub(crate) fn restart(&mut self) {
         self.stop();

@@ -5,6 +5,8 @@ pub mod document;
 pub mod goals;
 pub mod guest;
 pub mod observer;
+pub mod programs;
 pub mod selfcheck;
+pub mod statistics;
 pub mod table;
 pub mod workload;

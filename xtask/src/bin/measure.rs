@@ -9,7 +9,6 @@
 //!
 //! A workload runs in a process of its own, which is alike whoever watches: what a fork costs depends on who forks.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::thread::sleep;
@@ -19,6 +18,7 @@ use anyhow::{Context as _, Result, bail};
 use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use xtask::observer::Observer;
+use xtask::programs::{CountedRuns, Runs, runs, since};
 use xtask::workload::{ALL, Workload};
 
 /// How long the observer is given to come to rest. A guest where nothing is to be done passes over it at once.
@@ -49,9 +49,10 @@ fn main() -> ExitCode {
 fn measure(arguments: &[String]) -> Result<()> {
     std::fs::write(FILE, "x").context("write the file that is opened")?;
     let programs = arguments.first().is_some_and(|first| first == "--programs");
-    if programs {
-        std::fs::write("/proc/sys/kernel/bpf_stats_enabled", "1").context("have the kernel count runs")?;
-    }
+    let _counted = programs
+        .then(CountedRuns::begin)
+        .transpose()
+        .context("have the kernel count runs")?;
     run_all("bare", None, false)?;
     for observer in arguments.split(|argument| argument == "--") {
         let [name, command, rest @ ..] = observer else {
@@ -94,10 +95,8 @@ fn run_all(name: &str, observer: Option<&Observer>, programs: bool) -> Result<()
             bail!("{}: {}", workload.name(), String::from_utf8_lossy(&output.stderr));
         }
         println!("measured\t{name}\t{}\t{}", workload.name(), said.trim());
-        for (id, (count, time)) in runs(pid)?.into_iter().filter(|_| programs) {
-            let (count_before, time_before) = before.get(&id).copied().unwrap_or_default();
-            let (count, time) = (count - count_before, time - time_before);
-            if count > 0 {
+        for (id, Runs { count, time }) in since(&before, &runs(pid)?) {
+            if programs {
                 // With those before the measurement.
                 let iterations = u64::from(iterations(workload) + warm_up(workload));
                 println!(
@@ -110,30 +109,6 @@ fn run_all(name: &str, observer: Option<&Observer>, programs: bool) -> Result<()
         }
     }
     Ok(())
-}
-
-/// What the kernel says of the BPF programs a process holds: runs, and the nanoseconds they took, by id.
-fn runs(pid: u32) -> Result<BTreeMap<u32, (u64, u64)>> {
-    let mut all = BTreeMap::new();
-    if pid == 0 {
-        return Ok(all);
-    }
-    for entry in std::fs::read_dir(format!("/proc/{pid}/fdinfo")).context("the observer's descriptors")? {
-        // It may close one meanwhile.
-        let text = std::fs::read_to_string(entry?.path()).unwrap_or_default();
-        let number = |name: &str| {
-            let line = text
-                .lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            line.and_then(|value| value.trim().parse::<u64>().ok())
-        };
-        if let (Some(id), Some(time), Some(count)) =
-            (number("prog_id"), number("run_time_ns"), number("run_cnt"))
-        {
-            all.insert(u32::try_from(id)?, (count, time));
-        }
-    }
-    Ok(all)
 }
 
 /// One workload: prints what it takes, of the whole machine and of the observer with that process id.
