@@ -120,6 +120,12 @@ fn header() -> String {
     define(&mut out, "MAX_PARAMS", MAX_PARAMS);
     define(&mut out, "MAX_WALKED", MAX_WALKED_PARAMS);
     define(&mut out, "HEADER_LEN", record::HEADER_LEN);
+    define(&mut out, "STRING_MAX", record::STRING_MAX);
+    define(&mut out, "DATA_MAX", record::DATA_MASK);
+    // For the verifier.
+    define(&mut out, "DATA_MASK", format!("{}UL", record::DATA_MASK));
+    // A per-CPU value is at most 32 KiB.
+    define(&mut out, "SCRATCH_LEN", record::LEN_MAX);
     define(&mut out, "TUPLE_LEN", record::TUPLE_LEN);
     define(&mut out, "OBJECT_LEN", record::OBJECT_LEN);
     define(&mut out, "TASK_STATE_LEN", record::TASK_STATE_LEN);
@@ -219,10 +225,6 @@ fn header() -> String {
 
 /// Sizes of the record; see maps.h and record.h for what they bound.
 const LIMITS: &str = "
-#define STRING_MAX 4096      /* PATH_MAX, and the most of a process's arguments or environment */
-#define DATA_MAX 16383       /* no value starts behind this */
-#define DATA_MASK 16383UL    /* the same as a mask, for the verifier */
-#define SCRATCH_LEN 20528    /* HEADER_LEN + DATA_MASK + 1 + STRING_MAX; a per-CPU value is at most 32 KiB */
 #define NAME_MAX_LEN 256     /* NAME_MAX and its NUL */
 #define PATH_COMPONENTS 64
 #define FD_WORDS 256         /* of the bitmap of open descriptors, 64 in each */

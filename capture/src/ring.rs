@@ -11,6 +11,7 @@ use std::slice;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
+use lanner_schema::record::LEN_MAX;
 use libbpf_rs::{MapCore as _, MapHandle};
 use nix::errno::Errno;
 use nix::libc::off_t;
@@ -25,8 +26,10 @@ const HEADER: usize = 8;
 /// A record that is still written (`BPF_RINGBUF_BUSY_BIT`), and one that was given up (`BPF_RINGBUF_DISCARD_BIT`).
 const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
-/// What is mapped behind the end, at least the longest record with its header: see SCRATCH_LEN in build.rs.
+/// What is mapped behind the end, in whole pages.
 const BEHIND: usize = 64 << 10;
+// A record that begins at the end's last place is in one piece.
+const _: () = assert!(HEADER + LEN_MAX <= BEHIND);
 
 /// The ring, mapped.
 #[derive(Debug)]
@@ -156,7 +159,7 @@ impl Ring {
         header
     }
 
-    /// A record without its header; none of one that is longer than programs of ours make them.
+    /// A record without its header; empty, which counts as not decoded, if it is longer than programs of ours make them.
     fn record(&self, at: usize, length: usize) -> &[u8] {
         let begin = self.page + at + HEADER;
         if begin + length > self.producer.length.get() {

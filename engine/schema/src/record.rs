@@ -37,6 +37,12 @@ pub const LAYOUT: u16 = 1;
 
 /// Bytes before the lengths.
 pub const HEADER_LEN: usize = 48;
+/// The last byte behind the header at which a value may begin, which is a mask, too.
+pub const DATA_MASK: usize = 0x3fff;
+/// The most bytes of a path, and of a process's arguments or environment: `PATH_MAX`.
+pub const STRING_MAX: usize = 4096;
+/// Bytes of the longest record.
+pub const LEN_MAX: usize = HEADER_LEN + DATA_MASK + 1 + STRING_MAX;
 /// Nanoseconds of a step in which a source without BPF says how long before its time an event may have been; `u16::MAX` of
 /// them stand for any time before.
 pub const AGE_STEP: u64 = 100_000;
