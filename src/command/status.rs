@@ -49,7 +49,7 @@ fn now() -> u64 {
 const WIDTH: usize = 84;
 /// Rules that are listed.
 const RULES: usize = 10;
-/// A ring that has not been read for so long is worth a remark.
+/// A ring that has not been read for so long is worth a remark, and so are counts of so long ago.
 const SILENT_MS: u64 = 2000;
 
 fn text(status: &Value, now: u64) -> String {
@@ -97,6 +97,17 @@ fn text(status: &Value, now: u64) -> String {
                 number(&events["processes"])
             ),
         );
+    }
+    match status.get("counted_ms_ago") {
+        Some(Value::Null) => row("", "the event thread has not said how many yet"),
+        Some(age) if number(age) > SILENT_MS => row(
+            "",
+            &format!(
+                "so it was {} s ago, as with sources and rules: the event thread is busy",
+                number(age) / 1000
+            ),
+        ),
+        _ => {}
     }
     for (index, source) in status["sources"].as_array().into_iter().flatten().enumerate() {
         let label = if index == 0 { "Sources" } else { "" };
@@ -182,6 +193,7 @@ mod tests {
         let status = json!({
             "pid": 7, "version": "0.1.0", "runtime": "connected to containerd 2.1.9, 3 containers", "mode": "daemon",
             "started": 1000, "known_containers": 3, "capture": "tier sys_exit: because", "silence_ms": 9000,
+            "counted_ms_ago": 12_345,
             "events": {"read": 12, "lost": 1, "processes": 90},
             "rules": [
                 {"rule": "Quiet", "matches": 0, "evaluations": 5, "timed_evaluations": 0, "timed_ns": 0},
@@ -199,6 +211,7 @@ mod tests {
              Capture      tier sys_exit: because\n\
              \x20            the ring has not been read for 9 s\n\
              Events       12 read, 1 lost, 90 processes known\n\
+             \x20            so it was 12 s ago, as with sources and rules: the event thread is busy\n\
              Sources      connector: 12 delivered, 2 gone, 1 queue full\n\
              Outputs      stdout: 4 delivered, 0 lost, 2 waiting\n\
              Reloads      1 done, 2 refused\n\

@@ -10,7 +10,7 @@ mod runtime;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lanner_capture::{SourceStats, now};
 use lanner_engine::{Alert, RuleCounts, RulesFile, Settings};
@@ -99,6 +99,8 @@ pub(crate) struct Instruments {
 /// All of it at one moment.
 pub(super) struct Moment {
     pub(super) look: Arc<Look>,
+    /// How long ago the event thread said what is in the look.
+    age: Option<Duration>,
     pub(super) in_force: Arc<InForce>,
     pub(super) outputs: Vec<OutputReport>,
     /// Nanoseconds since the epoch.
@@ -134,8 +136,10 @@ impl Instruments {
     }
 
     pub(super) fn moment(&self) -> Moment {
+        let (look, age) = self.board.look();
         Moment {
-            look: self.board.look(),
+            look,
+            age,
             in_force: self.in_force(),
             outputs: self.outputs().0.report(),
             time: since_epoch(),
@@ -158,6 +162,7 @@ impl Instruments {
     /// What `lanner status` shows, beside who it is. Blocks for a moment.
     pub(crate) fn status(&self) -> serde_json::Value {
         let moment = self.moment();
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let (stats, look) = (&moment.look.stats, &moment.look);
         let rule = |rule: &RuleCounts| {
             json!({
@@ -190,7 +195,8 @@ impl Instruments {
         };
         json!({
             "capture": look.plan.as_ref().map(ToString::to_string),
-            "silence_ms": self.board.silence().and_then(|silence| u64::try_from(silence.as_millis()).ok()),
+            "silence_ms": self.board.silence().map(ms),
+            "counted_ms_ago": moment.age.map(ms),
             "events": { "read": stats.total(), "lost": dropped(stats), "processes": stats.processes },
             "sources": stats.sources.iter().map(source).collect::<Vec<_>>(),
             "rules": look.rules.iter().map(rule).collect::<Vec<_>>(),

@@ -66,11 +66,14 @@ impl Board {
         }
     }
 
-    /// What the event thread knows now, or knew when it last came by. Blocks for a moment.
-    pub(crate) fn look(&self) -> Arc<Look> {
+    /// What the event thread knows now, or knew when it last came by, and how long ago that was; `None` before it did
+    /// once. Blocks for a moment.
+    pub(crate) fn look(&self) -> (Arc<Look>, Option<Duration>) {
         let mut found = self.lock();
+        let aged =
+            |found: &(Arc<Look>, Option<Instant>)| (Arc::clone(&found.0), found.1.map(|at| at.elapsed()));
         if found.1.is_some_and(|at| at.elapsed() < FRESH) {
-            return Arc::clone(&found.0);
+            return aged(&found);
         }
         let (asked, deadline) = (Instant::now(), Instant::now() + PATIENCE);
         self.wanted.store(true, Ordering::Relaxed);
@@ -81,7 +84,7 @@ impl Board {
                 Err(poisoned) => poisoned.into_inner().0,
             };
         }
-        Arc::clone(&found.0)
+        aged(&found)
     }
 
     fn lock(&self) -> MutexGuard<'_, (Arc<Look>, Option<Instant>)> {
@@ -123,7 +126,7 @@ mod tests {
             let board = Arc::clone(&board);
             // A look that gave up waiting, on a busy machine, is followed by another.
             move || {
-                (1..).find_map(|looks| Some((looks, board.look().stats.gaps)).filter(|(_, gaps)| *gaps > 0))
+                (1..).find_map(|looks| Some((looks, board.look().0.stats.gaps)).filter(|(_, gaps)| *gaps > 0))
             }
         });
         let mut gaps = 0;
@@ -148,6 +151,11 @@ mod tests {
     #[test]
     fn an_event_thread_that_is_stuck_keeps_nobody_waiting_for_ever() {
         let board = Board::default();
-        assert!(board.look().plan.is_none());
+        assert!(board.look().1.is_none(), "it never came by");
+        board.put_up(Look::default());
+        let earlier = PATIENCE * 3;
+        board.lock().1 = Instant::now().checked_sub(earlier);
+        let (_, age) = board.look();
+        assert!(age.unwrap() >= earlier, "{age:?}");
     }
 }
