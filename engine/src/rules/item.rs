@@ -80,8 +80,11 @@ impl<'n> Item<'n> {
     pub(crate) fn text(&self, report: &mut Report, key: &str) -> Option<Scalar> {
         let Some((at, value)) = self.entry(key) else {
             let message = format!("the {} has no `{key}`", self.name.kind.word());
-            let diagnostic = self.report(report, Code::YamlValidate, self.at, message);
-            diagnostic.hint = Some(format!("add `{key}: …` to it"));
+            let hint = match self.slip(key) {
+                Some(slip) => format!("`{slip}` is no key of it: did you mean `{key}`?"),
+                None => format!("add `{key}: …` to it"),
+            };
+            self.report(report, Code::YamlValidate, self.at, message).hint = Some(hint);
             return None;
         };
         match value.scalar() {
@@ -97,6 +100,17 @@ impl<'n> Item<'n> {
                 None
             }
         }
+    }
+
+    /// A key of it that items of this kind do not have and that is probably meant to be `key`.
+    fn slip(&self, key: &str) -> Option<String> {
+        let names = self
+            .entries
+            .iter()
+            .filter_map(|(name, _)| Some(name.scalar()?.text));
+        let known = keys::of(self.name.kind);
+        let mut unknown = names.filter(|name| !known.contains(&name.as_str()));
+        unknown.find(|name| nearest(name, known.iter().copied()) == Some(key))
     }
 
     /// The truth value under `key`, `default` when it is not there; `None` after an error.

@@ -20,7 +20,7 @@ pub(crate) fn rule(
 ) -> Option<()> {
     item.warn_unknown_keys(report);
     let changes = item.changes(report)?;
-    let capture = capture(report, item)?;
+    let capture = capture(report, item).unwrap_or_default();
     if !changes.keys.is_empty() {
         return overridden(report, definitions, item, name, &changes.keys, capture);
     }
@@ -42,19 +42,20 @@ pub(crate) fn rule(
     let tags = tags(report, item);
     let exceptions = exception::read(report, item, false);
     let source = source(report, item);
+    // After an error nothing of the files is loaded. What is in the place of a wrong value lets the others be checked.
     let rule = RuleDef {
         name: name.clone(),
         source: source?,
         condition: vec![condition?],
-        output: vec![output?],
-        description: description?.text.trim().to_owned(),
-        priority: priority?,
-        enabled: enabled?,
-        warn_event_types: warn_event_types?,
-        skip_if_unknown: skip_if_unknown?,
+        output: output.into_iter().collect(),
+        description: description.map_or_else(String::new, |text| text.text.trim().to_owned()),
+        priority: priority.unwrap_or(Priority::Debug),
+        enabled: enabled.unwrap_or(true),
+        warn_event_types: warn_event_types.unwrap_or(true),
+        skip_if_unknown: skip_if_unknown.unwrap_or(false),
         capture: capture.0,
         capture_duration: capture.1,
-        tags: tags?,
+        tags: tags.unwrap_or_default(),
         exceptions: exceptions?,
     };
     if let Some(existing) = definitions.rules.get(&name.text)
@@ -214,48 +215,61 @@ fn overridden(
 ) -> Option<()> {
     // What goes wrong on the way may leave it half changed: then nothing of the files is loaded.
     let rule = target(report, definitions, item, name)?;
+    let mut is_right = true;
     for (key, change) in changes {
-        let append = *change == Change::Append;
-        match *key {
-            "condition" => {
-                let text = item.text(report, "condition")?;
-                set(&mut rule.condition, text, append);
-            }
-            "output" => {
-                let text = trimmed(item.text(report, "output")?);
-                set(&mut rule.output, text, append);
-            }
-            "desc" => {
-                let text = item.text(report, "desc")?.text;
-                let before = std::mem::take(&mut rule.description);
-                rule.description = match append {
-                    true => format!("{before} {}", text.trim()),
-                    false => text.trim().to_owned(),
-                };
-            }
-            "tags" => {
-                let more = tags(report, item)?;
-                if !append {
-                    rule.tags.clear();
-                }
-                rule.tags.extend(more);
-            }
-            "exceptions" => {
-                let exceptions = exception::read(report, item, append)?;
-                if append {
-                    exception::append(report, item, rule, exceptions)?;
-                } else {
-                    rule.exceptions = exceptions;
-                }
-            }
-            "priority" => rule.priority = priority(report, item)?,
-            "enabled" => rule.enabled = item.boolean(report, key, true)?,
-            "warn_evttypes" => rule.warn_event_types = item.boolean(report, key, true)?,
-            "skip-if-unknown-filter" => rule.skip_if_unknown = item.boolean(report, key, false)?,
-            "capture" => rule.capture = capture.0,
-            "capture_duration" => rule.capture_duration = capture.1,
-            _ => {}
+        is_right &= override_key(report, item, rule, key, *change, capture).is_some();
+    }
+    is_right.then_some(())
+}
+
+fn override_key(
+    report: &mut Report,
+    item: &Item<'_>,
+    rule: &mut RuleDef,
+    key: &str,
+    change: Change,
+    capture: (bool, u64),
+) -> Option<()> {
+    let append = change == Change::Append;
+    match key {
+        "condition" => {
+            let text = item.text(report, "condition")?;
+            set(&mut rule.condition, text, append);
         }
+        "output" => {
+            let text = trimmed(item.text(report, "output")?);
+            set(&mut rule.output, text, append);
+        }
+        "desc" => {
+            let text = item.text(report, "desc")?.text;
+            let before = std::mem::take(&mut rule.description);
+            rule.description = match append {
+                true => format!("{before} {}", text.trim()),
+                false => text.trim().to_owned(),
+            };
+        }
+        "tags" => {
+            let more = tags(report, item)?;
+            if !append {
+                rule.tags.clear();
+            }
+            rule.tags.extend(more);
+        }
+        "exceptions" => {
+            let exceptions = exception::read(report, item, append)?;
+            if append {
+                exception::append(report, item, rule, exceptions)?;
+            } else {
+                rule.exceptions = exceptions;
+            }
+        }
+        "priority" => rule.priority = priority(report, item)?,
+        "enabled" => rule.enabled = item.boolean(report, key, true)?,
+        "warn_evttypes" => rule.warn_event_types = item.boolean(report, key, true)?,
+        "skip-if-unknown-filter" => rule.skip_if_unknown = item.boolean(report, key, false)?,
+        "capture" => rule.capture = capture.0,
+        "capture_duration" => rule.capture_duration = capture.1,
+        _ => {}
     }
     Some(())
 }
