@@ -1,10 +1,12 @@
 //! `stdout_output`: one line per alert.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IsTerminal as _};
 use std::os::fd::AsFd;
 
-use lanner_schema::alert::Alert;
+use lanner_schema::alert::{Alert, turns_writing};
 
 use crate::lines::Lines;
 use crate::output::{FlushError, Output, OutputError, Taken};
@@ -15,6 +17,23 @@ pub(crate) struct Stdout {
     stream: Option<File>,
     lines: Lines,
     buffered: bool,
+    is_terminal: bool,
+}
+
+/// A line as it is shown to a person: what turns the direction of writing is an escape of JSON's, as control characters are
+/// in it anyway. Who reads it as JSON reads the same.
+fn shown(line: &str) -> Cow<'_, str> {
+    if !line.contains(turns_writing) {
+        return line.into();
+    }
+    let mut shown = String::with_capacity(line.len() + 16);
+    for c in line.chars() {
+        match turns_writing(c) {
+            true => _ = write!(shown, "\\u{:04x}", u32::from(c)),
+            false => shown.push(c),
+        }
+    }
+    shown.into()
 }
 
 impl Stdout {
@@ -24,6 +43,7 @@ impl Stdout {
 
     fn over(stream: impl AsFd, buffered: bool) -> Self {
         Stdout {
+            is_terminal: stream.as_fd().is_terminal(),
             stream: stream.as_fd().try_clone_to_owned().ok().map(File::from),
             lines: Lines::default(),
             buffered,
@@ -33,7 +53,11 @@ impl Stdout {
 
 impl Output for Stdout {
     fn deliver(&mut self, alert: &Alert) -> Result<Taken, OutputError> {
-        self.lines.push(&alert.line);
+        let line = match self.is_terminal {
+            true => shown(&alert.line),
+            false => Cow::Borrowed(&*alert.line),
+        };
+        self.lines.push(&line);
         if self.buffered {
             return Ok(Taken::Held);
         }
@@ -119,5 +143,29 @@ mod tests {
         let mut got = String::new();
         reader.read_to_string(&mut got).unwrap();
         assert_eq!(got, "a\nb\n");
+    }
+
+    #[test]
+    fn what_turns_the_direction_of_writing_is_escaped_for_a_terminal_only() {
+        let line = "a\u{202e}b\u{2066}c \u{200f}é";
+        for (is_terminal, wanted) in [
+            (true, "a\\u202eb\\u2066c \\u200fé\n"),
+            (false, &*format!("{line}\n")),
+        ] {
+            let (mut reader, writer) = io::pipe().unwrap();
+            let mut output = Stdout::over(&writer, false);
+            drop(writer);
+            assert!(!output.is_terminal, "a pipe is none");
+            output.is_terminal = is_terminal;
+            output.deliver(&alert(line)).unwrap();
+            drop(output);
+            let mut got = String::new();
+            reader.read_to_string(&mut got).unwrap();
+            assert_eq!(got, wanted);
+        }
+        // A new one, where there can be any.
+        if let Ok(terminal) = File::options().read(true).write(true).open("/dev/ptmx") {
+            assert!(Stdout::over(&terminal, false).is_terminal);
+        }
     }
 }

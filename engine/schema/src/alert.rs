@@ -3,6 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// True for characters that turn the direction of writing: on a terminal what stands around them is read in another order.
+pub fn turns_writing(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// How bad it is; the order of syslog's severities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]

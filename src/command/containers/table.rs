@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use lanner_schema::alert::turns_writing;
+
 use super::Row;
 
 /// Characters between two columns.
@@ -203,10 +205,16 @@ fn cut_to(text: &str, width: usize, cut: Cut) -> String {
     }
 }
 
-/// Names come from whoever made the container: nothing in them may move the terminal's cursor.
+/// Names come from whoever made the container: nothing in them may move the terminal's cursor or turn the direction of writing.
 fn printable(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| {
+            if c.is_control() || turns_writing(c) {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
         .collect()
 }
 
@@ -340,9 +348,9 @@ mod tests {
 
     #[test]
     fn names_cannot_steer_the_terminal() {
-        let text = render(&[row("a\u{1b}[2J\nb", "a:1", None)], Width::Whole, now());
+        let text = render(&[row("a\u{1b}[2J\nb\u{202e}c", "a:1", None)], Width::Whole, now());
         assert_eq!(text.lines().count(), 2, "{text:?}");
-        assert!(!text.contains('\u{1b}'), "{text:?}");
+        assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
     }
 
     #[test]
