@@ -25,8 +25,8 @@ pub(crate) fn sockets(dir: &str) -> Result<()> {
         ] {
             omit(event);
         }
-        local_socket(dir)?;
-        return local_pairs(dir);
+        local_sockets::local_socket(dir)?;
+        return local_sockets::local_pairs(dir);
     };
     let address = listener.local_addr()?;
     let client = TcpStream::connect(address)?;
@@ -75,84 +75,20 @@ pub(crate) fn sockets(dir: &str) -> Result<()> {
     } else {
         println!("skip no IPv6 here: connect to ::1");
     }
-    datagrams()?;
-    datagrams_of_ipv6()?;
+    datagrams::datagrams()?;
+    datagrams::datagrams_of_ipv6()?;
     streams()?;
     binds(dir)?;
     accepts()?;
     nonblocking()?;
-    received_datagrams()?;
+    datagrams::received_datagrams()?;
     received_streams()?;
-    options()?;
-    local_socket(dir)?;
-    local_pairs(dir)
+    socket_options::options()?;
+    local_sockets::local_socket(dir)?;
+    local_sockets::local_pairs(dir)
 }
 
-fn local_socket(dir: &str) -> Result<()> {
-    let path = format!("{dir}/sock");
-    let listener = UnixListener::bind(&path)?;
-    let client = UnixStream::connect(&path)?;
-    expect(
-        "connect",
-        &[
-            ("res", "0"),
-            ("fd", &client.as_raw_fd().to_string()),
-            ("tuple", &format!("?>?{path}")),
-        ],
-    );
-    let server = accept(listener.as_raw_fd());
-    let n = server.as_raw_fd().to_string();
-    expect(
-        "connect",
-        &[("res", "0"), ("tuple.own", "$client"), ("tuple.peer", "$server")],
-    );
-    expect(
-        "accept",
-        &[
-            ("fd", &n),
-            ("tuple", &format!("?>?{path}")),
-            ("tuple.own", "$server"),
-            ("tuple.peer", "$client"),
-            ("fd.type", "unix"),
-            ("fd.is_server", "true"),
-            ("fd.connected", "true"),
-        ],
-    );
-    // Without an address a local socket is known by its peer's path; the server's end by its own.
-    for (data, fd) in [("asks", client.as_raw_fd()), ("answers", server.as_raw_fd())] {
-        let is_server = if data == "asks" { "false" } else { "true" };
-        assert_eq!(
-            sys!(libc::SYS_sendto, fd, data.as_ptr(), data.len(), 0, 0, 0),
-            i64::try_from(data.len())?
-        );
-        expect(
-            "sendto",
-            &[
-                ("data", data),
-                ("tuple", &format!("?>?{path}")),
-                ("fd.type", "unix"),
-                ("fd.connected", "true"),
-                ("fd.is_server", is_server),
-            ],
-        );
-    }
-    for (data, fd) in [("asks", server.as_raw_fd()), ("answers", client.as_raw_fd())] {
-        assert_eq!(receive(fd, data.len()), i64::try_from(data.len())?);
-        expect(
-            "recvfrom",
-            &[
-                ("data", data),
-                ("tuple", &format!("?>?{path}")),
-                ("fd.num", &fd.to_string()),
-                ("fd.type", "unix"),
-                ("fd.connected", "true"),
-            ],
-        );
-    }
-    Ok(())
-}
-
-fn sockaddr(to: SocketAddr) -> libc::sockaddr_in {
+pub(super) fn sockaddr(to: SocketAddr) -> libc::sockaddr_in {
     let SocketAddr::V4(to) = to else {
         unreachable!("only IPv4 is sent to by address");
     };
@@ -166,7 +102,7 @@ fn sockaddr(to: SocketAddr) -> libc::sockaddr_in {
     }
 }
 
-fn send_to(fd: c_int, data: &[u8], to: SocketAddr) -> i64 {
+pub(super) fn send_to(fd: c_int, data: &[u8], to: SocketAddr) -> i64 {
     let address = sockaddr(to);
     sys!(
         libc::SYS_sendto,
@@ -177,129 +113,6 @@ fn send_to(fd: c_int, data: &[u8], to: SocketAddr) -> i64 {
         &raw const address,
         std::mem::size_of_val(&address)
     )
-}
-
-fn datagrams() -> Result<()> {
-    let [first, second] = [UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?];
-    let (to, other) = (first.local_addr()?, second.local_addr()?);
-    let sender = UdpSocket::bind("127.0.0.1:0")?;
-    let (fd, from) = (sender.as_raw_fd(), sender.local_addr()?);
-    let fd_text = fd.to_string();
-    // The first to a peer changes the name of the socket, the next does not, and another peer's does.
-    for (data, to, changed) in [
-        ("one", to, "true"),
-        ("two", to, "false"),
-        ("three", other, "true"),
-    ] {
-        let result = send_to(fd, data.as_bytes(), to);
-        assert_eq!(result, i64::try_from(data.len())?);
-        expect(
-            "sendto",
-            &[
-                ("res", &result.to_string()),
-                ("data", data),
-                ("fd", &fd_text),
-                ("size", &data.len().to_string()),
-                ("tuple", &format!("{from}>{to}")),
-                ("fd.num", &fd_text),
-                ("fd.type", "ipv4"),
-                ("fd.connected", "false"),
-                ("fd.name_changed", changed),
-                ("fd.is_server", "false"),
-            ],
-        );
-    }
-    // A connected one needs no address, and goes elsewhere all the same when it is given one.
-    sender.connect(to)?;
-    sender.send(b"four")?;
-    let sent = |data: &str, to: SocketAddr, connected: &str, changed: &str| {
-        expect(
-            "sendto",
-            &[
-                ("data", data),
-                ("tuple", &format!("{from}>{to}")),
-                ("fd.connected", connected),
-                ("fd.name_changed", changed),
-            ],
-        );
-    };
-    sent("four", to, "true", "false");
-    assert_eq!(send_to(fd, b"five", other), 4);
-    sent("five", other, "false", "false");
-    let broken = send_to(-1, b"six", to);
-    expect(
-        "sendto",
-        &[
-            ("res", &broken.to_string()),
-            ("data", "six"),
-            ("fd", "-1"),
-            ("tuple", "<none>"),
-            ("fd.name_changed", "false"),
-        ],
-    );
-    message(&sender, from, other)
-}
-
-/// A socket of IPv6 sends to both kinds of address; to IPv4 it is one of IPv4.
-fn datagrams_of_ipv6() -> Result<()> {
-    let (Ok(sender), Ok(near)) = (UdpSocket::bind("[::]:0"), UdpSocket::bind("[::1]:0")) else {
-        println!("skip no IPv6 here: datagrams to ::1");
-        return Ok(());
-    };
-    let v4 = UdpSocket::bind("127.0.0.1:0")?;
-    let mapped = format!("::ffff:127.0.0.1:{}", v4.local_addr()?.port());
-    let port = near.local_addr()?.port();
-    sender.send_to(b"to six", ("::1", port))?;
-    sender.send_to(b"to four", ("::ffff:127.0.0.1", v4.local_addr()?.port()))?;
-    let from = format!(":::{}", sender.local_addr()?.port());
-    for (data, tuple, kind) in [
-        ("to six", format!("{from}>::1:{port}"), "ipv6"),
-        ("to four", format!("{from}>{mapped}"), "ipv4"),
-    ] {
-        expect(
-            "sendto",
-            &[
-                ("data", data),
-                ("tuple", &tuple),
-                ("fd.type", kind),
-                ("fd.connected", "false"),
-                ("fd.name_changed", "true"),
-            ],
-        );
-    }
-    Ok(())
-}
-
-/// One message of three parts, whose last is longer than what is kept.
-fn message(sender: &UdpSocket, from: SocketAddr, to: SocketAddr) -> Result<()> {
-    let tail = "x".repeat(100);
-    let parts = ["head ", "", &tail];
-    let mut vectors = parts.map(|part| libc::iovec {
-        iov_base: part.as_ptr().cast_mut().cast(),
-        iov_len: part.len(),
-    });
-    let mut address = sockaddr(to);
-    // SAFETY: all of its members may be zero.
-    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
-    header.msg_name = (&raw mut address).cast();
-    header.msg_namelen = libc::socklen_t::try_from(std::mem::size_of_val(&address))?;
-    header.msg_iov = vectors.as_mut_ptr();
-    header.msg_iovlen = vectors.len() as _;
-    let result = sys!(libc::SYS_sendmsg, sender.as_raw_fd(), &raw const header, 0);
-    assert_eq!(result, 105);
-    expect(
-        "sendmsg",
-        &[
-            ("res", "105"),
-            ("data", &format!("head {}", &tail[..85])),
-            ("fd", &sender.as_raw_fd().to_string()),
-            ("size", "105"),
-            ("tuple", &format!("{from}>{to}")),
-            ("fd.type", "ipv4"),
-            ("fd.connected", "false"),
-        ],
-    );
-    Ok(())
 }
 
 /// Both ends of a TCP connection send: one is the client's, one the server's.
@@ -342,18 +155,18 @@ fn streams() -> Result<()> {
 }
 
 /// A descriptor that a raw call returned.
-fn owned(fd: i64) -> OwnedFd {
+pub(super) fn owned(fd: i64) -> OwnedFd {
     assert!(fd >= 0, "{fd}");
     // SAFETY: a descriptor that was just made, and nobody else's.
     unsafe { OwnedFd::from_raw_fd(fd as c_int) }
 }
 
-fn accept(listener: c_int) -> OwnedFd {
+pub(super) fn accept(listener: c_int) -> OwnedFd {
     owned(sys!(libc::SYS_accept, listener, 0, 0))
 }
 
 /// `recv(3)` into a buffer as long as `len`.
-fn receive(fd: c_int, len: usize) -> i64 {
+pub(super) fn receive(fd: c_int, len: usize) -> i64 {
     let mut buffer = vec![0u8; len];
     sys!(
         libc::SYS_recvfrom,
@@ -366,7 +179,7 @@ fn receive(fd: c_int, len: usize) -> i64 {
     )
 }
 
-fn bind(fd: c_int, address: SocketAddr) -> i64 {
+pub(super) fn bind(fd: c_int, address: SocketAddr) -> i64 {
     let address = sockaddr(address);
     sys!(
         libc::SYS_bind,
@@ -619,122 +432,6 @@ fn nonblocking() -> Result<()> {
     Ok(())
 }
 
-/// What `recvfrom` says of where datagrams came from, and the names they give their socket.
-fn received_datagrams() -> Result<()> {
-    let [first, second] = [UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?];
-    let free = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
-    let receiver = owned(sys!(libc::SYS_socket, libc::AF_INET, libc::SOCK_DGRAM, 0));
-    assert_eq!(bind(receiver.as_raw_fd(), free), 0);
-    let receiver = UdpSocket::from(receiver);
-    let fd = receiver.as_raw_fd().to_string();
-    for (data, from, changed) in [
-        ("uno", &first, "true"),
-        ("due", &first, "false"),
-        ("tre", &second, "true"),
-    ] {
-        from.send_to(data.as_bytes(), free)?;
-        receiver.recv_from(&mut [0; 64])?;
-        expect(
-            "recvfrom",
-            &[
-                ("res", "3"),
-                ("data", data),
-                ("tuple", &format!("{free}>{}", from.local_addr()?)),
-                ("fd", &fd),
-                ("size", "64"),
-                ("fd.num", &fd),
-                ("fd.type", "ipv4"),
-                ("fd.connected", "false"),
-                ("fd.name_changed", changed),
-                ("fd.is_server", "true"),
-            ],
-        );
-    }
-    // It answers as the server it is; the peer's name has not changed.
-    receiver.send_to(b"quattro", second.local_addr()?)?;
-    expect(
-        "sendto",
-        &[
-            ("data", "quattro"),
-            ("fd.name_changed", "false"),
-            ("fd.is_server", "true"),
-        ],
-    );
-    second.recv_from(&mut [0; 9])?;
-    let tuple = format!("{}>{free}", second.local_addr()?);
-    expect(
-        "recvfrom",
-        &[
-            ("data", "quattro"),
-            ("size", "9"),
-            ("tuple", &tuple),
-            ("fd.is_server", "false"),
-        ],
-    );
-    assert_eq!(receive(receiver.as_raw_fd(), 5), -11);
-    expect(
-        "recvfrom",
-        &[
-            ("res", "-11"),
-            ("data", "<none>"),
-            ("size", "5"),
-            ("fd.name_changed", "false"),
-        ],
-    );
-    received_messages(&first, &receiver)
-}
-
-/// One message into three parts, and where it came from.
-fn received_messages(sender: &UdpSocket, receiver: &UdpSocket) -> Result<()> {
-    let (from, to) = (sender.local_addr()?, receiver.local_addr()?);
-    sender.send_to(b"in three parts", to)?;
-    let mut parts = [[0u8; 5], [0; 5], [0; 5]];
-    let mut vectors = parts.each_mut().map(|part| libc::iovec {
-        iov_base: part.as_mut_ptr().cast(),
-        iov_len: part.len(),
-    });
-    let mut address = sockaddr("0.0.0.0:0".parse()?);
-    // SAFETY: all of its members may be zero.
-    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
-    header.msg_name = (&raw mut address).cast();
-    header.msg_namelen = libc::socklen_t::try_from(std::mem::size_of_val(&address))?;
-    header.msg_iov = vectors.as_mut_ptr();
-    header.msg_iovlen = vectors.len() as _;
-    let fd = receiver.as_raw_fd();
-    assert_eq!(sys!(libc::SYS_recvmsg, fd, &raw mut header, 0), 14);
-    expect(
-        "recvmsg",
-        &[
-            ("res", "14"),
-            ("size", "14"),
-            ("data", "in three parts"),
-            ("tuple", &format!("{to}>{from}")),
-            ("msgcontrol", "<none>"),
-            ("fd", &fd.to_string()),
-            ("fd.type", "ipv4"),
-            ("fd.connected", "false"),
-            ("fd.name_changed", "true"),
-            ("fd.is_server", "true"),
-        ],
-    );
-    messages()?;
-    assert_eq!(
-        sys!(libc::SYS_recvmsg, fd, &raw mut header, libc::MSG_DONTWAIT),
-        -11
-    );
-    expect(
-        "recvmsg",
-        &[
-            ("res", "-11"),
-            ("size", "0"),
-            ("data", "<none>"),
-            ("msgcontrol", "<none>"),
-            ("fd.num", &fd.to_string()),
-        ],
-    );
-    Ok(())
-}
-
 /// Both ends of a TCP connection receive; what is left in the caller's memory for an address is nobody's.
 fn received_streams() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -815,381 +512,5 @@ fn received_streams() -> Result<()> {
         "shutdown",
         &[("res", &broken.to_string()), ("fd", "-1"), ("how", "7")],
     );
-    Ok(())
-}
-
-fn options() -> Result<()> {
-    let socket = owned(sys!(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM, 0));
-    let fd = socket.as_raw_fd();
-    let timeout = libc::timeval {
-        tv_sec: 2,
-        tv_usec: 500_000,
-    };
-    let len = std::mem::size_of_val(&timeout);
-    let set = sys!(
-        libc::SYS_setsockopt,
-        fd,
-        libc::SOL_SOCKET,
-        libc::SO_RCVTIMEO,
-        &raw const timeout,
-        len
-    );
-    assert_eq!(set, 0);
-    let linger = [1i32, 0];
-    let nodelay = 1i32;
-    for (level, option, value, size, name, wanted) in [
-        (
-            libc::SOL_SOCKET,
-            libc::SO_RCVTIMEO,
-            (&raw const timeout).cast::<u8>(),
-            16,
-            "20",
-            "2500000000",
-        ),
-        (
-            libc::SOL_SOCKET,
-            libc::SO_LINGER,
-            linger.as_ptr().cast(),
-            8,
-            "13",
-            "\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00",
-        ),
-        (
-            libc::SOL_SOCKET,
-            libc::SO_KEEPALIVE,
-            (&raw const nodelay).cast(),
-            4,
-            "9",
-            "1",
-        ),
-        (
-            libc::SOL_TCP,
-            libc::TCP_NODELAY,
-            (&raw const nodelay).cast(),
-            4,
-            "0",
-            "\\x01\\x00\\x00\\x00",
-        ),
-    ] {
-        assert_eq!(sys!(libc::SYS_setsockopt, fd, level, option, value, size), 0);
-        expect(
-            "setsockopt",
-            &[
-                ("res", "0"),
-                ("fd", &fd.to_string()),
-                ("level", &level.to_string()),
-                ("optname", name),
-                ("val", wanted),
-                ("optlen", &size.to_string()),
-                ("fd.type", "ipv4"),
-            ],
-        );
-    }
-    // Back to what the options are known by below.
-    let off = [0i32; 2];
-    for (level, option, size) in [
-        (libc::SOL_SOCKET, libc::SO_LINGER, 8),
-        (libc::SOL_TCP, libc::TCP_NODELAY, 4),
-    ] {
-        assert_eq!(
-            sys!(libc::SYS_setsockopt, fd, level, option, off.as_ptr(), size),
-            0
-        );
-    }
-    let refused = sys!(
-        libc::SYS_setsockopt,
-        -1,
-        libc::SOL_SOCKET,
-        libc::SO_KEEPALIVE,
-        &raw const nodelay,
-        4
-    );
-    expect(
-        "setsockopt",
-        &[
-            ("res", &refused.to_string()),
-            ("fd", "-1"),
-            ("val", "1"),
-            ("fd.type", "other"),
-        ],
-    );
-    let mut buffer = [0u8; 16];
-    for (level, option, size, name, value, len) in [
-        (libc::SOL_SOCKET, libc::SO_TYPE, 4u32, "3", "1", "4"),
-        (libc::SOL_SOCKET, libc::SO_ERROR, 4, "4", "0", "4"),
-        (libc::SOL_SOCKET, libc::SO_RCVTIMEO, 16, "20", "2500000000", "16"),
-        (libc::SOL_SOCKET, libc::SO_COOKIE, 8, "57", "$cookie", "8"),
-        // A struct linger of two numbers, and an option of TCP: bytes.
-        (libc::SOL_SOCKET, libc::SO_LINGER, 8, "13", "        ", "8"),
-        (libc::SOL_TCP, libc::TCP_NODELAY, 4, "0", "    ", "4"),
-        (libc::SOL_IP, libc::IP_TTL, 4, "0", "@   ", "4"),
-    ] {
-        let mut size = size;
-        let result = sys!(
-            libc::SYS_getsockopt,
-            fd,
-            level,
-            option,
-            buffer.as_mut_ptr(),
-            &raw mut size
-        );
-        assert_eq!(result, 0, "option {option} of level {level}");
-        let level = if level == libc::SOL_IP { 0 } else { level };
-        expect(
-            "getsockopt",
-            &[
-                ("res", "0"),
-                ("fd", &fd.to_string()),
-                ("level", &level.to_string()),
-                ("optname", name),
-                ("val", value),
-                ("optlen", len),
-                ("fd.num", &fd.to_string()),
-                ("fd.type", "ipv4"),
-            ],
-        );
-    }
-    let port = UdpSocket::bind("127.0.0.1:0")?;
-    let closed = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    drop(port);
-    let refused = owned(sys!(
-        libc::SYS_socket,
-        libc::AF_INET,
-        libc::SOCK_STREAM | libc::SOCK_NONBLOCK,
-        0
-    ));
-    let address = sockaddr(closed);
-    let size = std::mem::size_of_val(&address);
-    sys!(libc::SYS_connect, refused.as_raw_fd(), &raw const address, size);
-    let (mut error, mut size) = (0i32, 4u32);
-    let fd = refused.as_raw_fd();
-    let result = sys!(
-        libc::SYS_getsockopt,
-        fd,
-        libc::SOL_SOCKET,
-        libc::SO_ERROR,
-        &raw mut error,
-        &raw mut size
-    );
-    assert_eq!((result, error), (0, 111));
-    expect(
-        "getsockopt",
-        &[("optname", "4"), ("val", "-111"), ("fd", &fd.to_string())],
-    );
-    let result = sys!(
-        libc::SYS_getsockopt,
-        -1,
-        libc::SOL_SOCKET,
-        libc::SO_TYPE,
-        &raw mut error,
-        &raw mut size
-    );
-    expect(
-        "getsockopt",
-        &[
-            ("res", &result.to_string()),
-            ("fd", "-1"),
-            ("val", "111"),
-            ("optlen", "4"),
-        ],
-    );
-    Ok(())
-}
-
-/// Pairs, and what is passed over them.
-fn local_pairs(dir: &str) -> Result<()> {
-    let mut pair = [0 as c_int; 2];
-    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
-    assert_eq!(
-        sys!(libc::SYS_socketpair, libc::AF_UNIX, kind, 0, pair.as_mut_ptr()),
-        0
-    );
-    let [first, second] = pair.map(|fd| owned(fd.into()));
-    expect(
-        "socketpair",
-        &[
-            ("res", "0"),
-            ("fd1", &first.as_raw_fd().to_string()),
-            ("fd2", &second.as_raw_fd().to_string()),
-            ("source", "$first"),
-            ("peer", "$second"),
-            ("domain", "1"),
-            ("type", &kind.to_string()),
-            ("proto", "0"),
-            ("tuple.own", "$first"),
-            ("tuple.peer", "$second"),
-            ("fd.num", &first.as_raw_fd().to_string()),
-            ("fd.type", "unix"),
-            ("fd.is_server", "false"),
-        ],
-    );
-    let file = std::fs::File::open(dir)?;
-    let byte = *b"!";
-    let mut vector = libc::iovec {
-        iov_base: byte.as_ptr().cast_mut().cast(),
-        iov_len: 1,
-    };
-    // A control message of one descriptor: its length, SOL_SOCKET, SCM_RIGHTS, the descriptor, and padding.
-    let mut control = [20u32, 0, 1, 1, file.as_raw_fd().unsigned_abs(), 0];
-    // SAFETY: all of its members may be zero.
-    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
-    header.msg_iov = &raw mut vector;
-    header.msg_iovlen = 1;
-    header.msg_control = control.as_mut_ptr().cast();
-    header.msg_controllen = 24;
-    assert_eq!(
-        sys!(libc::SYS_sendmsg, first.as_raw_fd(), &raw const header, 0),
-        1
-    );
-    let mut byte = [0u8];
-    let mut vector = libc::iovec {
-        iov_base: byte.as_mut_ptr().cast(),
-        iov_len: 1,
-    };
-    header.msg_iov = &raw mut vector;
-    assert_eq!(sys!(libc::SYS_recvmsg, second.as_raw_fd(), &raw mut header, 0), 1);
-    let passed = control[4];
-    close(passed.into());
-    control[5] = 0;
-    let control: Vec<u8> = control.iter().flat_map(|word| word.to_ne_bytes()).collect();
-    expect(
-        "recvmsg",
-        &[
-            ("res", "1"),
-            ("size", "1"),
-            ("data", "!"),
-            (
-                "msgcontrol",
-                &control[..header.msg_controllen as usize]
-                    .escape_ascii()
-                    .to_string(),
-            ),
-            ("tuple.own", "$second"),
-            ("tuple.peer", "$first"),
-            ("fd", &second.as_raw_fd().to_string()),
-            ("fd.type", "unix"),
-        ],
-    );
-    let refused = sys!(
-        libc::SYS_socketpair,
-        libc::AF_INET,
-        libc::SOCK_STREAM,
-        0,
-        pair.as_mut_ptr()
-    );
-    assert_eq!(refused, -95);
-    expect(
-        "socketpair",
-        &[
-            ("res", "-95"),
-            ("fd1", "-1"),
-            ("fd2", "-1"),
-            ("source", "0"),
-            ("peer", "0"),
-            ("domain", "2"),
-            ("fd.num", "-1"),
-        ],
-    );
-    Ok(())
-}
-
-/// More messages at once than are reported: the others are counted.
-fn many(to: &UdpSocket) -> Result<()> {
-    let sender = UdpSocket::bind("127.0.0.1:0")?;
-    sender.connect(to.local_addr()?)?;
-    // SAFETY: all of their members may be zero; a message without parts is an empty datagram.
-    let mut headers: [libc::mmsghdr; 131] = unsafe { std::mem::zeroed() };
-    let sent = sys!(
-        libc::SYS_sendmmsg,
-        sender.as_raw_fd(),
-        headers.as_mut_ptr(),
-        headers.len(),
-        0
-    );
-    assert_eq!(sent, 131);
-    println!("missed messages 3");
-    Ok(())
-}
-
-/// Several messages at once: each is an event, with a destination and a size of its own.
-fn messages() -> Result<()> {
-    let [sender, first, second] = [
-        UdpSocket::bind("127.0.0.1:0")?,
-        UdpSocket::bind("127.0.0.1:0")?,
-        UdpSocket::bind("127.0.0.1:0")?,
-    ];
-    let (fd, from) = (sender.as_raw_fd(), sender.local_addr()?);
-    let texts = [&b"one of two"[..], b"two of two..."];
-    let mut addresses = [sockaddr(first.local_addr()?), sockaddr(second.local_addr()?)];
-    let mut vectors = texts.map(|text| libc::iovec {
-        iov_base: text.as_ptr().cast_mut().cast(),
-        iov_len: text.len(),
-    });
-    // SAFETY: all of its members may be zero.
-    let mut headers: [libc::mmsghdr; 2] = unsafe { std::mem::zeroed() };
-    for (index, header) in headers.iter_mut().enumerate() {
-        header.msg_hdr.msg_name = (&raw mut addresses[index]).cast();
-        header.msg_hdr.msg_namelen = 16;
-        header.msg_hdr.msg_iov = &raw mut vectors[index];
-        header.msg_hdr.msg_iovlen = 1;
-    }
-    assert_eq!(sys!(libc::SYS_sendmmsg, fd, headers.as_mut_ptr(), 2, 0), 2);
-    for (text, to) in texts.iter().zip([&first, &second]) {
-        expect(
-            "sendmmsg",
-            &[
-                ("res", &text.len().to_string()),
-                ("fd", &fd.to_string()),
-                ("size", &text.len().to_string()),
-                ("data", std::str::from_utf8(text)?),
-                ("tuple", &format!("{from}>{}", to.local_addr()?)),
-                ("fd.type", "ipv4"),
-                ("fd.connected", "false"),
-                ("fd.name_changed", "true"),
-            ],
-        );
-    }
-    let mut buffers = [[0u8; 64]; 2];
-    let to = first.local_addr()?;
-    sender.send_to(b"and a third", to)?;
-    for (index, header) in headers.iter_mut().enumerate() {
-        vectors[index].iov_base = buffers[index].as_mut_ptr().cast();
-        vectors[index].iov_len = 64;
-        header.msg_hdr.msg_namelen = 16;
-    }
-    let fd = first.as_raw_fd();
-    assert_eq!(sys!(libc::SYS_recvmmsg, fd, headers.as_mut_ptr(), 2, 0, 0), 2);
-    for text in ["one of two", "and a third"] {
-        expect(
-            "recvmmsg",
-            &[
-                ("res", &text.len().to_string()),
-                ("fd", &fd.to_string()),
-                ("size", &text.len().to_string()),
-                ("data", text),
-                ("tuple", &format!("{to}>{from}")),
-                ("msgcontrol", "<none>"),
-                ("fd.type", "ipv4"),
-            ],
-        );
-    }
-    many(&second)?;
-    for event in ["sendmmsg", "recvmmsg"] {
-        let failed = match event {
-            "sendmmsg" => sys!(libc::SYS_sendmmsg, -1, headers.as_mut_ptr(), 2, 0),
-            _ => sys!(libc::SYS_recvmmsg, -1, headers.as_mut_ptr(), 2, 0, 0),
-        };
-        assert_eq!(failed, -9);
-        expect(
-            event,
-            &[
-                ("res", "-9"),
-                ("fd", "-1"),
-                ("fd.num", "-1"),
-                ("fd.type", "other"),
-                ("tuple", "<none>"),
-            ],
-        );
-    }
     Ok(())
 }

@@ -4,18 +4,19 @@
 //! comes from, so that a system call whose parameters are plain arguments needs a row and nothing else: capture's
 //! build script turns the rows into the C table that the BPF walker reads, and the decoder reads the same rows.
 
-use std::collections::BTreeSet;
-
-use crate::call_class::ClassSet;
 use crate::descriptor::DescriptorKind;
 use crate::flags::FlagTable;
-use crate::open_names::OpenNames;
 use crate::task::TaskValue;
 
+mod needs;
 mod numbered;
 mod other;
 mod plain;
 mod rows;
+mod set;
+
+pub use needs::Needs;
+pub use set::EventSet;
 
 /// What a parameter is: how it is compared and how it is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -834,130 +835,6 @@ impl Event {
     }
 }
 
-const IO_CALLS: [Event; 11] = [
-    Event::Pread,
-    Event::Preadv,
-    Event::Pwrite,
-    Event::Pwritev,
-    Event::Read,
-    Event::Readv,
-    Event::Recv,
-    Event::Send,
-    Event::Sendfile,
-    Event::Write,
-    Event::Writev,
-];
-
-/// 64-bit words of an [`EventSet`].
-const SET_WORDS: usize = EVENT_COUNT.div_ceil(64);
-
-/// A set of events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub struct EventSet([u64; SET_WORDS]);
-
-impl EventSet {
-    /// No event.
-    pub const NONE: EventSet = EventSet([0; SET_WORDS]);
-
-    const ALL: EventSet = {
-        let (mut words, mut index) = ([0; SET_WORDS], 0);
-        while index < EVENT_COUNT {
-            if !EVENTS[index].is_internal() {
-                words[index / 64] |= 1 << (index % 64);
-            }
-            index += 1;
-        }
-        EventSet(words)
-    };
-
-    /// The calls that read and write: there are so many of them that a rule which leaves the type open does not make
-    /// them captured, only one that names them does. Falco's list, by the names of the events.
-    pub const IO: EventSet = {
-        let (mut words, mut index) = ([0; SET_WORDS], 0);
-        while index < IO_CALLS.len() {
-            let event = IO_CALLS[index] as usize;
-            words[event / 64] |= 1 << (event % 64);
-            index += 1;
-        }
-        EventSet(words)
-    };
-
-    /// Every event a rule can name.
-    pub fn all() -> EventSet {
-        EventSet::ALL
-    }
-
-    /// Adds one event.
-    pub fn insert(&mut self, event: Event) {
-        self.0[event as usize / 64] |= 1 << (event as usize % 64);
-    }
-
-    /// True when `event` is in the set.
-    pub fn contains(self, event: Event) -> bool {
-        self.0[event as usize / 64] & (1 << (event as usize % 64)) != 0
-    }
-
-    /// Events in either set.
-    #[must_use]
-    pub fn union(self, other: EventSet) -> EventSet {
-        self.combine(other, |a, b| a | b)
-    }
-
-    /// Events in both sets.
-    #[must_use]
-    pub fn intersection(self, other: EventSet) -> EventSet {
-        self.combine(other, |a, b| a & b)
-    }
-
-    /// Events of this set that are not in the other.
-    #[must_use]
-    pub fn difference(self, other: EventSet) -> EventSet {
-        self.combine(other, |a, b| a & !b)
-    }
-
-    /// Every event a rule can name that is not in the set.
-    #[must_use]
-    pub fn complement(self) -> EventSet {
-        EventSet::ALL.difference(self)
-    }
-
-    fn combine(mut self, other: EventSet, of: impl Fn(u64, u64) -> u64) -> EventSet {
-        for (word, other) in self.0.iter_mut().zip(other.0) {
-            *word = of(*word, other);
-        }
-        self
-    }
-
-    /// True when the set has no event.
-    pub fn is_empty(self) -> bool {
-        self == EventSet::NONE
-    }
-
-    /// How many events are in the set.
-    pub fn len(self) -> usize {
-        self.0.iter().map(|word| word.count_ones() as usize).sum()
-    }
-
-    /// The events, in table order.
-    pub fn iter(self) -> impl Iterator<Item = Event> {
-        (0..).zip(self.0).flat_map(|(at, word)| {
-            let first: usize = at * 64;
-            std::iter::successors(Some(word), |word| Some(word & word.wrapping_sub(1)))
-                .take_while(|word| *word != 0)
-                .filter_map(move |word| EVENTS.get(first + word.trailing_zeros() as usize))
-                .map(|row| row.event)
-        })
-    }
-}
-
-impl FromIterator<Event> for EventSet {
-    fn from_iter<T: IntoIterator<Item = Event>>(events: T) -> Self {
-        let mut set = EventSet::NONE;
-        events.into_iter().for_each(|event| set.insert(event));
-        set
-    }
-}
-
 /// The index of the parameter called `name`, for constants: `usize::MAX`, which no record has, when there is none.
 pub const fn param_index(event: Event, name: &str) -> usize {
     let params = EVENTS[event as usize].params;
@@ -971,161 +848,10 @@ pub const fn param_index(event: Event, name: &str) -> usize {
     usize::MAX
 }
 
-/// What the loaded rules need to see: the input of capture's plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Needs {
-    /// Events at least one rule can match on; of those that read and write ([`EventSet::IO`]) only those a rule names.
-    pub events: EventSet,
-    /// The others of them that a rule can match on: wanted when the operator asks for all (`base_syscalls.all`).
-    pub unnamed_io: EventSet,
-    /// Events that a rule names which does not name what a source without BPF tells them as ([`crate::tier::told_apart`]).
-    pub told_apart: EventSet,
-    /// Per event, the classes of calls on which a rule can match. Only calls have classes.
-    pub classes: [ClassSet; EVENT_COUNT],
-    /// Of those, the opens of which a rule can match only some, by their names.
-    pub names: OpenNames,
-    /// Per event, the bit *n* set when a rule reads the on-demand parameter *n*.
-    pub params: [u32; EVENT_COUNT],
-    /// Per event, the bits of the [`TaskValue`]s a rule reads.
-    pub task: [u32; EVENT_COUNT],
-    /// A rule reads the environment of processes.
-    pub environment: bool,
-    /// A rule reads the cgroups of processes.
-    pub cgroups: bool,
-    /// A rule reads what other calls than execs change of a process: its session, its group, its terminal. Events with
-    /// an [`Extractor::TaskState`] tell.
-    pub task_state: bool,
-    /// What rules compare the names of files with that calls are about which leave none open: whole paths, beginnings and
-    /// ends of them. For sources that can watch directories only one by one.
-    pub paths: BTreeSet<Box<[u8]>>,
-}
-
-impl Needs {
-    /// Everything there is.
-    pub fn all() -> Needs {
-        Needs {
-            events: EventSet::all(),
-            unnamed_io: EventSet::NONE,
-            told_apart: EventSet::all().iter().filter(has_alike).collect(),
-            classes: [ClassSet::ALL; EVENT_COUNT],
-            names: OpenNames::NONE,
-            params: [u32::MAX; EVENT_COUNT],
-            task: [u32::MAX; EVENT_COUNT],
-            environment: true,
-            cgroups: true,
-            task_state: true,
-            paths: BTreeSet::new(),
-        }
-    }
-
-    /// Adds what others need: both see what they would see alone.
-    pub fn join(&mut self, others: &Needs) {
-        // Every part by its name, so that a new one is not forgotten.
-        let Needs {
-            events,
-            unnamed_io,
-            told_apart,
-            classes,
-            names,
-            params,
-            task,
-            environment,
-            cgroups,
-            task_state,
-            paths,
-        } = others;
-        // What either has told as one call may be told as another for both.
-        let new = self.events.union(*events);
-        self.told_apart = match self.events == *events {
-            true => self.told_apart.union(*told_apart),
-            false => new.iter().filter(has_alike).collect(),
-        };
-        self.events = self.events.union(*events);
-        self.unnamed_io = self.unnamed_io.union(*unnamed_io).difference(self.events);
-        // What either wants whatever its name is.
-        let unnamed = |classes: ClassSet, named: ClassSet| classes.difference(named);
-        for (event, (all, theirs)) in self.classes.iter_mut().zip(classes).enumerate() {
-            let (own, others) = (&mut self.names.classes[event], names.classes[event]);
-            let whatever = unnamed(*all, *own).union(unnamed(*theirs, others));
-            *own = own.union(others).difference(whatever);
-            *all = all.union(*theirs);
-        }
-        self.names.terms.extend(names.terms.iter().cloned());
-        for (all, theirs) in [(&mut self.params, params), (&mut self.task, task)] {
-            all.iter_mut().zip(theirs).for_each(|(bits, more)| *bits |= more);
-        }
-        self.environment |= environment;
-        self.cgroups |= cgroups;
-        self.task_state |= task_state;
-        self.paths.extend(paths.iter().cloned());
-    }
-}
-
-fn has_alike(event: &Event) -> bool {
-    crate::tier::alike(*event).next().is_some()
-}
-
-impl Default for Needs {
-    fn default() -> Self {
-        Needs {
-            events: EventSet::NONE,
-            unnamed_io: EventSet::NONE,
-            told_apart: EventSet::NONE,
-            classes: [ClassSet::ALL; EVENT_COUNT],
-            names: OpenNames::NONE,
-            params: [0; EVENT_COUNT],
-            task: [0; EVENT_COUNT],
-            environment: false,
-            cgroups: false,
-            task_state: false,
-            paths: BTreeSet::new(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call_class::CallClass;
     use crate::names::EVENT_NAMES;
-
-    #[test]
-    fn joined_needs_are_those_of_both() {
-        let of = |event: Event, io: Event| {
-            let mut needs = Needs::default();
-            needs.events.insert(event);
-            needs.unnamed_io.insert(io);
-            needs.params[event as usize] = 1 << (event as u32 % 8);
-            needs.classes = [ClassSet::NONE; EVENT_COUNT];
-            needs.classes[event as usize].insert(CallClass::new(io == Event::Read, false));
-            needs.classes[io as usize].insert(CallClass::new(true, true));
-            needs
-        };
-        let mut both = of(Event::Openat, Event::Read);
-        both.join(&Needs {
-            environment: true,
-            ..of(Event::Read, Event::Write)
-        });
-        let events: EventSet = [Event::Openat, Event::Read].into_iter().collect();
-        assert_eq!(both.events, events);
-        assert_eq!(
-            both.unnamed_io,
-            [Event::Write].into_iter().collect(),
-            "what one names is no longer unnamed"
-        );
-        assert!(both.environment && !both.cgroups);
-        let classes = both.classes[Event::Read as usize];
-        assert!(
-            classes.contains(CallClass::new(false, false)) && classes.contains(CallClass::new(true, true))
-        );
-        assert!(
-            !classes.contains(CallClass::new(true, false)) && both.classes[Event::Close as usize].is_empty()
-        );
-        assert!(both.params[Event::Openat as usize] != 0 && both.params[Event::Read as usize] != 0);
-        let mut all = Needs::all();
-        all.join(&both);
-        assert_eq!(all, Needs::all());
-    }
 
     #[test]
     fn rows_are_in_the_order_of_the_enum_and_fit_the_walker() {
@@ -1230,15 +956,5 @@ mod tests {
         assert_eq!(Some(INO), Event::Openat.row().param("ino"));
         assert_eq!(param_index(Event::Openat, "in"), usize::MAX);
         assert_eq!(param_index(Event::Openat, "inode"), usize::MAX);
-    }
-
-    #[test]
-    fn sets_know_their_complement() {
-        let opens: EventSet = [Event::Open, Event::Openat].into_iter().collect();
-        assert!(opens.contains(Event::Open) && !opens.contains(Event::Execve));
-        assert!(!opens.complement().contains(Event::Open));
-        assert!(opens.complement().contains(Event::Execve));
-        assert!(!EventSet::all().contains(Event::TaskFork));
-        assert_eq!(opens.union(opens.complement()), EventSet::all());
     }
 }
