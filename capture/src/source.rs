@@ -3,12 +3,15 @@
 //! A source is a thread of its own that makes records ([`crate::draft`]) and hands them over by its [`SourceQueue`]. The
 //! queue is bounded and waits for nobody: a record it has no room for is lost and counted.
 
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
 
 use lanner_schema::event::{EVENT_COUNT, EVENTS, Event};
 use lanner_schema::tier::Source;
-use nix::sys::eventfd::EventFd;
+use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::error::CaptureError;
 use crate::plan::Plan;
@@ -140,11 +143,11 @@ impl SourceQueue {
 pub(crate) struct Heard {
     /// Whatever happened before this, in nanoseconds since boot, has been handed over.
     until: AtomicU64,
-    wake: Arc<EventFd>,
+    wake: Arc<Wake>,
 }
 
 impl Heard {
-    pub(crate) fn new(wake: Arc<EventFd>) -> Heard {
+    pub(crate) fn new(wake: Arc<Wake>) -> Heard {
         Heard {
             until: AtomicU64::new(0),
             wake,
@@ -163,8 +166,94 @@ impl Heard {
 
     /// Has the source look, though nothing has come.
     pub(crate) fn ask(&self) {
+        self.wake.wake();
+    }
+}
+
+/// Wakes the thread of a source, for something that has changed or because it is to end.
+#[derive(Debug)]
+pub(crate) struct Wake {
+    event: EventFd,
+    is_ending: AtomicBool,
+}
+
+impl Wake {
+    /// # Errors
+    /// When there can be no descriptor.
+    pub(crate) fn new() -> io::Result<Wake> {
+        Ok(Wake {
+            event: EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?,
+            is_ending: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn wake(&self) {
         // It is full when the thread has not been woken yet.
-        let _ = self.wake.write(1);
+        let _ = self.event.write(1);
+    }
+
+    /// For the thread: it was woken, and waits again.
+    pub(crate) fn heed(&self) {
+        let _ = self.event.read();
+    }
+
+    /// True when the thread is to end.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Acquire)
+    }
+}
+
+/// It can be read from since it was woken.
+impl AsFd for Wake {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.event.as_fd()
+    }
+}
+
+/// The thread of a source, which ends with this.
+#[derive(Debug)]
+pub(crate) struct SourceThread {
+    wake: Arc<Wake>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SourceThread {
+    /// # Errors
+    /// When there can be no thread.
+    pub(crate) fn start(
+        name: &str,
+        wake: Arc<Wake>,
+        run: impl FnOnce() + Send + 'static,
+    ) -> io::Result<SourceThread> {
+        let thread = thread::Builder::new().name(name.into()).spawn(run)?;
+        Ok(SourceThread {
+            wake,
+            thread: Some(thread),
+        })
+    }
+
+    /// See [`RunningSource::stop`].
+    pub(crate) fn stop(&mut self) {
+        self.wake.is_ending.store(true, Ordering::Release);
+        self.wake.wake();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for SourceThread {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The error of a source that can't be started, by the step that failed.
+pub(crate) fn refused(source: Source) -> impl Fn(&str, io::Error) -> CaptureError {
+    move |step, reason| CaptureError::Source {
+        source_name: source.name(),
+        step: step.into(),
+        reason,
     }
 }
 
@@ -189,6 +278,31 @@ pub(crate) trait RunningSource: std::fmt::Debug + Send {
 mod tests {
     use super::*;
     use crate::draft::{Doer, Draft};
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    #[test]
+    fn a_thread_that_waits_is_woken_and_ends_when_it_is_let_go_of() {
+        let wake = Arc::new(Wake::new().unwrap());
+        let (woken, seen) = std::sync::mpsc::channel();
+        let run = {
+            let wake = Arc::clone(&wake);
+            move || {
+                while !wake.is_ending() {
+                    let mut ready = [PollFd::new(wake.as_fd(), PollFlags::POLLIN)];
+                    poll(&mut ready, PollTimeout::NONE).unwrap();
+                    wake.heed();
+                    woken.send(wake.is_ending()).unwrap();
+                }
+            }
+        };
+        let thread = SourceThread::start("lanner-test", Arc::clone(&wake), run).unwrap();
+        wake.wake();
+        assert!(!seen.recv().unwrap());
+        let mut ready = [PollFd::new(wake.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut ready, PollTimeout::ZERO), Ok(0), "it was heeded");
+        drop(thread);
+        assert!(seen.recv().unwrap() && seen.recv().is_err(), "the thread is gone");
+    }
 
     #[test]
     fn a_full_queue_loses_and_counts_and_does_not_wait() {

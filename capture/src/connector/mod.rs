@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 use lanner_schema::event::Event;
 use lanner_schema::process::Process;
@@ -19,7 +19,6 @@ use lanner_schema::record::FLAG_SUCCEEDED;
 use lanner_schema::tier::Source;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::cgroup::Cgroups;
@@ -30,7 +29,7 @@ use crate::pid_namespace;
 use crate::plan::Plan;
 use crate::process_table::{param, text};
 use crate::procfs::Procfs;
-use crate::source::{Count, Heard, RunningSource, SourceQueue};
+use crate::source::{Count, Heard, RunningSource, SourceQueue, SourceThread, Wake, refused};
 use socket::{Message, Socket};
 
 const STREAM: u8 = Source::Connector.stream();
@@ -63,27 +62,21 @@ pub(crate) fn probe() -> io::Result<()> {
 /// # Errors
 /// What the kernel says.
 pub(crate) fn start(queue: SourceQueue, plan: &Plan) -> Result<Connector, CaptureError> {
-    let error = |step: &str, error: io::Error| CaptureError::Source {
-        source_name: Source::Connector.name(),
-        step: step.into(),
-        reason: error,
-    };
+    let error = refused(Source::Connector);
     let socket = Socket::open().map_err(|e| error("listen", e))?;
-    let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
-    let wake = Arc::new(wake.map_err(|e| error("make an eventfd", e.into()))?);
+    let wake = Arc::new(Wake::new().map_err(|e| error("make an eventfd", e))?);
     let wishes = Arc::new(Wishes::of(plan));
     let heard = Arc::new(Heard::new(Arc::clone(&wake)));
     let listener = Listener {
         heard: Arc::clone(&heard),
         ..Listener::over(socket, queue, Arc::clone(&wishes), Arc::clone(&wake))
     };
-    let thread = thread::Builder::new().name("lanner-processes".into());
-    let thread = thread.spawn(move || listener.run());
+    let thread = SourceThread::start("lanner-processes", Arc::clone(&wake), move || listener.run());
     Ok(Connector {
         wishes,
         wake,
         heard,
-        thread: Some(thread.map_err(|e| error("start a thread", e))?),
+        thread: thread.map_err(|e| error("start a thread", e))?,
     })
 }
 
@@ -96,7 +89,6 @@ struct Wishes {
     /// The number of the event that forks are shown as; none of them.
     forks_as: AtomicU16,
     changed: AtomicBool,
-    stop: AtomicBool,
 }
 
 impl Wishes {
@@ -106,7 +98,6 @@ impl Wishes {
             thread_exits: AtomicBool::new(false),
             forks_as: AtomicU16::new(u16::MAX),
             changed: AtomicBool::new(false),
-            stop: AtomicBool::new(false),
         };
         wishes.set(plan);
         wishes
@@ -129,9 +120,9 @@ impl Wishes {
 #[derive(Debug)]
 pub(crate) struct Connector {
     wishes: Arc<Wishes>,
-    wake: Arc<EventFd>,
+    wake: Arc<Wake>,
     heard: Arc<Heard>,
-    thread: Option<JoinHandle<()>>,
+    thread: SourceThread,
 }
 
 impl RunningSource for Connector {
@@ -141,22 +132,12 @@ impl RunningSource for Connector {
 
     fn configure(&mut self, plan: &Plan) -> Result<(), CaptureError> {
         self.wishes.set(plan);
-        let _ = self.wake.write(1);
+        self.wake.wake();
         Ok(())
     }
 
     fn stop(&mut self) {
-        self.wishes.stop.store(true, Ordering::Release);
-        let _ = self.wake.write(1);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for Connector {
-    fn drop(&mut self) {
-        self.stop();
+        self.thread.stop();
     }
 }
 
@@ -167,7 +148,7 @@ struct Listener {
     queue: SourceQueue,
     procfs: Procfs,
     wishes: Arc<Wishes>,
-    wake: Arc<EventFd>,
+    wake: Arc<Wake>,
     heard: Arc<Heard>,
     /// When the kernel's queue was seen to be empty, if it was since the last time that this was told.
     empty_at: Option<u64>,
@@ -181,7 +162,7 @@ struct Listener {
 }
 
 impl Listener {
-    fn over(socket: Socket, queue: SourceQueue, wishes: Arc<Wishes>, wake: Arc<EventFd>) -> Listener {
+    fn over(socket: Socket, queue: SourceQueue, wishes: Arc<Wishes>, wake: Arc<Wake>) -> Listener {
         let outside = Outside::default();
         Listener {
             lost: socket.lost().unwrap_or(0),
@@ -205,7 +186,7 @@ impl Listener {
                 self.follow_wishes();
             }
             // What happened before the stop is still read.
-            let stopping = self.wishes.stop.load(Ordering::Acquire);
+            let stopping = self.wake.is_ending();
             self.read();
             if stopping {
                 return;
@@ -225,7 +206,7 @@ impl Listener {
                 thread::sleep(AGAIN);
             }
             if ready[1].any() == Some(true) {
-                let _ = self.wake.read();
+                self.wake.heed();
             }
         }
     }
@@ -547,9 +528,8 @@ mod tests {
             thread_exits: AtomicBool::new(false),
             forks_as: AtomicU16::new(u16::MAX),
             changed: AtomicBool::new(false),
-            stop: AtomicBool::new(false),
         });
-        let wake = Arc::new(EventFd::new().unwrap());
+        let wake = Arc::new(Wake::new().unwrap());
         Some((Listener::over(socket, queue, wishes, wake), records))
     }
 

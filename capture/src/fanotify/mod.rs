@@ -28,9 +28,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::thread::{self, JoinHandle};
 
 use lanner_schema::container::{Container, ContainerTable, Containers, Watch};
 use lanner_schema::host_root::{host_root, on_host};
@@ -40,14 +38,13 @@ use libc::{
 };
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::fanotify::MarkFlags;
 
 use crate::cgroup::Cgroups;
 use crate::error::CaptureError;
 use crate::outside::{self, Outside};
 use crate::plan::Plan;
-use crate::source::{Count, RunningSource, SourceQueue};
+use crate::source::{Count, RunningSource, SourceQueue, SourceThread, Wake, refused};
 use backlog::{Backlog, FileEvent, Kept};
 use doer::Doers;
 use entries::{Called, Directories, Name, as_seen};
@@ -111,15 +108,10 @@ pub(crate) fn start(
     plan: &Plan,
     containers: &Arc<ContainerTable>,
 ) -> Result<Fanotify, CaptureError> {
-    let error = |step: &str, error: io::Error| CaptureError::Source {
-        source_name: Source::Fanotify.name(),
-        step: step.into(),
-        reason: error,
-    };
+    let error = refused(Source::Fanotify);
     let begun = outside::now();
     let marks = Marks::new().map_err(|e| error("make a group", e.into()))?;
-    let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
-    let wake = wake.map_err(|e| error("make an eventfd", e.into()))?;
+    let wake = Arc::new(Wake::new().map_err(|e| error("make an eventfd", e))?);
     let procfs = on_host(Path::new("/proc")).into_owned();
     let wanted = Told::of(plan);
     marks.want(&wanted.wanted, wanted.named.clone());
@@ -128,13 +120,12 @@ pub(crate) fn start(
     marks.mark(&host.directory, &host.mounts, Extent::Whole);
     let shared = Arc::new(Shared {
         marks,
-        wake,
+        wake: Arc::clone(&wake),
         procfs: procfs.clone(),
         cgroups: Cgroups::find(Outside::default()),
         watched: Mutex::default(),
         new: Mutex::default(),
         plan: Mutex::new(None),
-        stop: AtomicBool::new(false),
     });
     // Typed first: what is kept there is any watcher.
     let watcher: Weak<Shared> = Arc::downgrade(&shared);
@@ -161,11 +152,10 @@ pub(crate) fn start(
         shared: Arc::clone(&shared),
         own: i32::try_from(process::id()).unwrap_or(0),
     };
-    let thread = thread::Builder::new().name("lanner-files".into());
-    let thread = thread.spawn(move || listener.run());
+    let thread = SourceThread::start("lanner-files", wake, move || listener.run());
     Ok(Fanotify {
         shared,
-        thread: Some(thread.map_err(|e| error("start a thread", e))?),
+        thread: thread.map_err(|e| error("start a thread", e))?,
     })
 }
 
@@ -173,7 +163,7 @@ pub(crate) fn start(
 #[derive(Debug)]
 struct Shared {
     marks: Marks,
-    wake: EventFd,
+    wake: Arc<Wake>,
     procfs: PathBuf,
     cgroups: Option<Cgroups>,
     /// Containers whose file systems are marked, by cgroup, and those of which no process was found so often.
@@ -182,15 +172,9 @@ struct Shared {
     new: Mutex<Vec<Namespace>>,
     /// What is to be watched for from now on.
     plan: Mutex<Option<Told>>,
-    stop: AtomicBool,
 }
 
 impl Shared {
-    fn wake(&self) {
-        // It is full when the thread has not been woken yet.
-        let _ = self.wake.write(1);
-    }
-
     /// Marks what a container has mounted. False when no process of it can be found.
     fn watch(&self, container: &Container, pid: u32) -> bool {
         let directory = self.procfs.join(pid.to_string());
@@ -242,7 +226,7 @@ impl Watch for Shared {
             };
         }
         drop(watched);
-        self.wake();
+        self.wake.wake();
     }
 }
 
@@ -250,7 +234,7 @@ impl Watch for Shared {
 #[derive(Debug)]
 pub(crate) struct Fanotify {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: SourceThread,
 }
 
 impl RunningSource for Fanotify {
@@ -258,22 +242,12 @@ impl RunningSource for Fanotify {
         let mut next = self.shared.plan.lock().unwrap_or_else(PoisonError::into_inner);
         *next = Some(Told::of(plan));
         drop(next);
-        self.shared.wake();
+        self.shared.wake.wake();
         Ok(())
     }
 
     fn stop(&mut self) {
-        self.shared.stop.store(true, Ordering::Release);
-        self.shared.wake();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for Fanotify {
-    fn drop(&mut self) {
-        self.stop();
+        self.thread.stop();
     }
 }
 
@@ -337,7 +311,7 @@ impl Listener {
         let mut stopped = None;
         loop {
             // What happened before the stop is still read.
-            let stopping = self.shared.stop.load(Ordering::Acquire);
+            let stopping = self.shared.wake.is_ending();
             if stopping && outside::now() > LAST.saturating_add(*stopped.get_or_insert_with(outside::now)) {
                 self.leave();
                 return;
@@ -683,7 +657,7 @@ impl Listener {
         let is_ready: Vec<bool> = ready.iter().map(|one| one.any() == Some(true)).collect();
         drop(ready);
         if is_ready.first() == Some(&true) {
-            let _ = self.shared.wake.read();
+            self.shared.wake.heed();
         }
         let mut ready = is_ready.into_iter().skip(first);
         let mut next = || ready.next().unwrap_or(false);

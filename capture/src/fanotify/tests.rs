@@ -311,7 +311,7 @@ fn what_the_kernel_had_no_room_for_is_counted() {
     let directory = TempDir::new_in("/dev/shm").unwrap();
     // The thread waits for this when it is woken.
     let held = watching.source.shared.plan.lock().unwrap();
-    watching.source.shared.wake();
+    watching.source.shared.wake.wake();
     shell(&format!(
         "cd '{}' && seq 40000 | xargs touch",
         directory.path().display()

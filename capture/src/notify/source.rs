@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use lanner_schema::event::{EVENT_COUNT, Event, EventSet, SOCKETCALLS};
@@ -15,7 +15,6 @@ use lanner_schema::tier::Source;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::EpollTimeout;
-use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::arguments::Call;
 use super::borrower::{Borrowed, Borrower, Turn, Witness};
@@ -25,7 +24,7 @@ use crate::draft::{Doer, Draft};
 use crate::error::CaptureError;
 use crate::outside::{self, Outside};
 use crate::plan::Plan;
-use crate::source::{Count, RunningSource, SourceQueue};
+use crate::source::{Count, RunningSource, SourceQueue, SourceThread, Wake, refused};
 
 /// How often a keeper is looked for.
 const LOOK: Duration = Duration::from_secs(1);
@@ -53,13 +52,8 @@ pub(crate) fn probe() -> std::io::Result<()> {
 /// # Errors
 /// When there can be no thread.
 pub(crate) fn start(queue: SourceQueue, plan: &Plan) -> Result<Notify, CaptureError> {
-    let error = |step: &str, reason: std::io::Error| CaptureError::Source {
-        source_name: Source::Seccomp.name(),
-        step: step.into(),
-        reason,
-    };
-    let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
-    let wake = Arc::new(wake.map_err(|e| error("make an eventfd", e.into()))?);
+    let error = refused(Source::Seccomp);
+    let wake = Arc::new(Wake::new().map_err(|e| error("make an eventfd", e))?);
     let wishes = Arc::new(Wishes::default());
     wishes.set(plan);
     let worker = Worker {
@@ -68,12 +62,10 @@ pub(crate) fn start(queue: SourceQueue, plan: &Plan) -> Result<Notify, CaptureEr
         wake: Arc::clone(&wake),
         watcher: Watcher::new(queue, Arc::clone(&wishes)),
     };
-    let thread = thread::Builder::new().name("lanner-notify".into());
-    let thread = thread.spawn(move || worker.run());
+    let thread = SourceThread::start("lanner-notify", wake, move || worker.run());
     Ok(Notify {
         wishes,
-        wake,
-        thread: Some(thread.map_err(|e| error("start a thread", e))?),
+        thread: thread.map_err(|e| error("start a thread", e))?,
     })
 }
 
@@ -82,7 +74,6 @@ pub(crate) fn start(queue: SourceQueue, plan: &Plan) -> Result<Notify, CaptureEr
 struct Wishes {
     wanted: Mutex<Wanted>,
     changed: AtomicBool,
-    stop: AtomicBool,
 }
 
 /// What becomes a record.
@@ -124,8 +115,7 @@ impl Wishes {
 #[derive(Debug)]
 pub(crate) struct Notify {
     wishes: Arc<Wishes>,
-    wake: Arc<EventFd>,
-    thread: Option<JoinHandle<()>>,
+    thread: SourceThread,
 }
 
 impl RunningSource for Notify {
@@ -135,17 +125,7 @@ impl RunningSource for Notify {
     }
 
     fn stop(&mut self) {
-        self.wishes.stop.store(true, Ordering::Release);
-        let _ = self.wake.write(1);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for Notify {
-    fn drop(&mut self) {
-        self.stop();
+        self.thread.stop();
     }
 }
 
@@ -154,7 +134,7 @@ impl Drop for Notify {
 struct Worker {
     keeper: PathBuf,
     wishes: Arc<Wishes>,
-    wake: Arc<EventFd>,
+    wake: Arc<Wake>,
     watcher: Watcher,
 }
 
@@ -163,8 +143,8 @@ impl Worker {
         let mut is_missing = false;
         // What is left of a keeper that has parted from us.
         let mut left: Option<Borrower> = None;
-        while !self.wishes.stop.load(Ordering::Acquire) {
-            match Borrower::connect(&self.keeper, &self.wake) {
+        while !self.wake.is_ending() {
+            match Borrower::connect(&self.keeper, &*self.wake) {
                 Ok(borrower) => {
                     is_missing = false;
                     tracing::info!(
