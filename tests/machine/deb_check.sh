@@ -5,12 +5,7 @@
 #                                       is changed; PACKAGE: what `make deb` made
 . "$(dirname "${BASH_SOURCE[0]}")/system.sh"
 
-SUITE=${1:-bookworm}
-PACKAGE=${2:-$(newest_package)}
-[ -e "$PACKAGE" ] || stop "there is no package: make deb makes it"
-PACKAGE=$(realpath "$PACKAGE")
-
-need_root "make deb-check" deb-check
+take_package "$@"
 need_kernel
 if [ "$SUITE" = this ] && { [ -e /etc/lanner ] || [ -e /usr/bin/lanner ]; }; then
     skip "Lanner is installed on this machine"
@@ -25,24 +20,10 @@ SYSTEM_SECONDS=60
 # What nobody else on this machine opens: other Lanners may be tried here.
 MARK=/root/mark-$$
 
-check() { # WORDS COMMAND...
-    local words=$1
-    shift
-    "$@" || stop "not so: $words"
-}
-
-# Waits, up to two minutes, for a command to succeed. What it said last is in a file, as is what runs in the background says.
-wait_for() { # WORDS COMMAND...
-    local words=$1 deadline=$(($(date +%s) + 120))
-    shift
-    until "$@" >"$SYSTEM.attempt" 2>&1; do
-        if [ "$(date +%s)" -ge $deadline ]; then
-            in_system journalctl -q --no-pager -D /run/log/journal -n 40 >&2 || true
-            cat "$SYSTEM.attempt" "$SYSTEM.background" >&2
-            stop "not within two minutes: $words"
-        fi
-        sleep 0.2
-    done
+# What runs in the background says it to a file.
+explain() {
+    in_system journalctl -q --no-pager -D /run/log/journal -n 40 || true
+    cat "$SYSTEM.background"
 }
 
 # Every file and folder, but for what dpkg, apt and the journal keep for themselves; of this machine's own system those that are new.
@@ -59,9 +40,7 @@ inventory() {
 say "giving it a journal, and what the package depends on"
 furnish_system
 if [ "$SUITE" != this ]; then
-    depends=$(dpkg-deb -f "$PACKAGE" Depends | sed 's/([^)]*)//g; s/,/ /g')
-    # shellcheck disable=SC2086
-    install_in_system systemd $depends
+    install_for_package systemd
 fi
 cp "$PACKAGE" "$SYSTEM/root/lanner.deb"
 inventory | sort >"$SYSTEM.before"

@@ -5,12 +5,7 @@
 #   repository_check.sh [SUITE [PACKAGE]]      SUITE: bookworm unless given; PACKAGE: what `make deb` made
 . "$(dirname "${BASH_SOURCE[0]}")/system.sh"
 
-SUITE=${1:-bookworm}
-PACKAGE=${2:-$(newest_package)}
-[ -e "$PACKAGE" ] || stop "there is no package: make deb makes it"
-PACKAGE=$(realpath "$PACKAGE")
-
-need_root "make deb-check" deb-check
+take_package "$@"
 install_packages apt-utils gpg gpg-agent
 new_system "$SUITE" "$SUITE" "$PACKAGE"
 if [ -z "$SYSTEM" ]; then

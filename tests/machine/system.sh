@@ -32,7 +32,7 @@ new_system() {
     cp -a "$pristine/system/." "$system"
     # Its mounts are made in a mount namespace that ends with it, so what is removed here is only the copy.
     LANNER_FRESH_SYSTEM=$system unshare --mount --propagation private "$0" "$@" || outcome=$?
-    rm -rf --one-file-system "$system"
+    rm -rf --one-file-system "$system" "$system".*
     [ $outcome = 0 ] || exit $outcome
 }
 
@@ -110,9 +110,41 @@ install_in_system() { # PACKAGE...
     rm -f "$SYSTEM.log"
 }
 
-# What `make deb` made last.
-newest_package() {
-    find "${CARGO_TARGET_DIR:-$ROOT/target}/debian" -name 'lanner_*.deb' 2>/dev/null | sort -V | tail -n 1
+# Outside: what a check of the package is given. PACKAGE is what `make deb` made last, unless it is named.
+take_package() { # [SUITE [PACKAGE]]
+    SUITE=${1:-bookworm}
+    PACKAGE=${2:-$(find "${CARGO_TARGET_DIR:-$ROOT/target}/debian" -name 'lanner_*.deb' 2>/dev/null | sort -V | tail -n 1)}
+    [ -e "$PACKAGE" ] || stop "there is no package: make deb makes it"
+    PACKAGE=$(realpath "$PACKAGE")
+    need_root "make deb-check" deb-check
+}
+
+# Inside: what the package depends on, and these.
+install_for_package() { # PACKAGE...
+    local depends
+    depends=$(dpkg-deb -f "$PACKAGE" Depends | sed 's/([^)]*)//g; s/,/ /g')
+    # shellcheck disable=SC2086
+    install_in_system "$@" $depends
+}
+
+check() { # WORDS COMMAND...
+    local words=$1
+    shift
+    "$@" || stop "not so: $words"
+}
+
+# Inside: waits, up to two minutes, for a command to succeed. Else what it said last is shown, and what `explain` says, which
+# the script defines.
+wait_for() { # WORDS COMMAND...
+    local words=$1 deadline=$(($(date +%s) + 120))
+    shift
+    until "$@" >"$SYSTEM.attempt" 2>&1; do
+        if [ "$(date +%s)" -ge $deadline ]; then
+            { explain && cat "$SYSTEM.attempt"; } >&2 || true
+            stop "not within two minutes: $words"
+        fi
+        sleep 0.2
+    done
 }
 
 # A package with a newer version and other configuration files than this one.

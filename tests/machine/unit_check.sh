@@ -5,12 +5,7 @@
 #   unit_check.sh [SUITE [PACKAGE]]      SUITE: bookworm unless given; PACKAGE: what `make deb` made
 . "$(dirname "${BASH_SOURCE[0]}")/system.sh"
 
-SUITE=${1:-bookworm}
-PACKAGE=${2:-$(newest_package)}
-[ -e "$PACKAGE" ] || stop "there is no package: make deb makes it"
-PACKAGE=$(realpath "$PACKAGE")
-
-need_root "make deb-check" deb-check
+take_package "$@"
 need_kernel
 unified=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
 [ -n "$unified" ] || skip "this host has no cgroups of version 2, and systemd wants them"
@@ -22,9 +17,7 @@ fi
 
 furnish_system
 say "giving it systemd, and what the package depends on"
-depends=$(dpkg-deb -f "$PACKAGE" Depends | sed 's/([^)]*)//g; s/,/ /g')
-# shellcheck disable=SC2086
-install_in_system systemd systemd-sysv dbus $depends
+install_for_package systemd systemd-sysv dbus
 cp "$PACKAGE" "$SYSTEM/root/lanner.deb"
 
 # A cgroup of its own, which is the root of what it sees.
@@ -74,27 +67,12 @@ booted=$!
 disown # it is killed in the end
 first() { pgrep -P "$booted" -f systemd | sed -n 1p; }
 inside() { nsenter --all --target "$(first)" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"; }
-wait_for() { # WORDS COMMAND...
-    local words=$1 deadline=$(($(date +%s) + 60))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        if [ "$(date +%s)" -ge $deadline ]; then
-            inside journalctl -q --no-pager -n 60 >&2 || true
-            stop "not within a minute: $words"
-        fi
-        sleep 0.2
-    done
-}
+explain() { inside journalctl -q --no-pager -n 60; }
 wait_for "systemd is up" inside systemctl is-active multi-user.target
 
 # What the unit has in the journal, standard error and alerts.
 entries() { inside journalctl -q --no-pager -u lanner -o cat; }
 pid() { inside systemctl show -P MainPID lanner; }
-check() { # WORDS COMMAND...
-    local words=$1
-    shift
-    "$@" || stop "not so: $words"
-}
 
 say "dpkg -i"
 inside dpkg -i /root/lanner.deb >/dev/null
