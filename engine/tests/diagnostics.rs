@@ -202,6 +202,83 @@ fn missing_keys_and_bad_values_are_all_listed() {
     ));
 }
 
+/// The codes and the first lines of what is wrong, in one round.
+fn all_at_once(text: &str) -> Vec<String> {
+    let printed = printed(text);
+    let errors = printed
+        .lines()
+        .filter_map(|line| line.split_once(": error[LOAD_ERR_"));
+    errors.map(|(_, said)| said.to_owned()).collect()
+}
+
+#[test]
+fn a_wrong_key_keeps_no_other_from_being_looked_at() {
+    let found = all_at_once(
+        "- rule: R
+  desc: d
+  condition: evt.type = open and proc.nam = cat
+  output: o %fd.nme
+  priority: HIGH
+  enabled: maybe
+  tags: 7
+",
+    );
+    let found: Vec<&str> = found.iter().map(String::as_str).collect();
+    assert_eq!(
+        found,
+        [
+            "COMPILE_CONDITION]: nonexistent field 'proc.nam'",
+            "COMPILE_OUTPUT]: unknown filter: fd.nme: nonexistent field 'fd.nme'",
+            "YAML_VALIDATE]: 'HIGH' is not a priority",
+            "YAML_VALIDATE]: `enabled` must be true or false",
+            "YAML_VALIDATE]: `tags` must be a sequence, not text",
+        ]
+    );
+    let found = all_at_once("- rule: R\n  condition: evt.type = opne\n");
+    assert!(found.iter().any(|said| said.contains("opne")), "{found:?}");
+    assert!(
+        found.iter().any(|said| said.contains("no `priority`")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_wrong_key_of_an_override_keeps_no_other_from_being_looked_at() {
+    let rule = with_condition("evt.type = open");
+    let found = all_at_once(&format!(
+        "{rule}- rule: R
+  condition: and proc.nam = cat
+  priority: HIGH
+  tags: 7
+  override:
+    priority: replace
+    tags: append
+    condition: append
+"
+    ));
+    for said in ["'HIGH' is not", "`tags` must be", "'proc.nam'"] {
+        assert!(
+            found.iter().any(|found| found.contains(said)),
+            "{said}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_key_that_is_missing_is_looked_for_among_those_that_are_misspelt() {
+    let printed =
+        printed("- rule: R\n  desc: d\n  condition: evt.type = open\n  ouput: o\n  prio: WARNING\n");
+    assert!(
+        printed.contains("the rule has no `output`")
+            && printed.contains("`ouput` is no key of it: did you mean `output`?"),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("add `priority: …` to it"),
+        "too far from it: {printed}"
+    );
+}
+
 #[test]
 fn unknown_keys_are_warned_of() {
     insta::assert_snapshot!(printed(

@@ -2,7 +2,7 @@
 
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use super::sockets::owned;
+use super::sockets::{accept, owned, receive};
 use super::*;
 
 pub(super) fn local_socket(dir: &str) -> Result<()> {

@@ -1,6 +1,8 @@
 //! Options of sockets.
 
-use super::sockets::owned;
+use std::net::{TcpListener, UdpSocket};
+
+use super::sockets::{owned, sockaddr};
 use super::*;
 
 pub(super) fn options() -> Result<()> {

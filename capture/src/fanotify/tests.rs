@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Child, Command};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use lanner_schema::container::Learnt;

@@ -58,7 +58,6 @@ pub(crate) fn start(queue: SourceQueue, plan: &Plan) -> Result<Notify, CaptureEr
     wishes.set(plan);
     let worker = Worker {
         keeper: plan.keeper.clone(),
-        wishes: Arc::clone(&wishes),
         wake: Arc::clone(&wake),
         watcher: Watcher::new(queue, Arc::clone(&wishes)),
     };
@@ -133,7 +132,6 @@ impl RunningSource for Notify {
 #[derive(Debug)]
 struct Worker {
     keeper: PathBuf,
-    wishes: Arc<Wishes>,
     wake: Arc<Wake>,
     watcher: Watcher,
 }
