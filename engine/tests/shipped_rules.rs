@@ -152,6 +152,7 @@ fn password_files() {
             host("cat /etc/shadow").opens("/etc/shadow", READ),
             container("cat /etc/shadow").opens("/etc/shadow", READ),
             host("python3 x.py").opens("/etc/sudoers.d/admin", READ),
+            host("python3 x.py").opens_by_handle("/etc/shadow", READ),
         ],
         vec![
             host("cat /etc/shadow").opens_as("/etc/shadow", READ, ENOENT),
@@ -193,8 +194,15 @@ fn account_files() {
         vec![
             host("tee -a /etc/passwd").opens("/etc/passwd", WRITE),
             container("sh x").opens("/etc/ld.so.preload", WRITE),
+            host("mv x").renames("/root/x", "/etc/ld.so.preload"),
+            host("mv x").renames("/etc/shadow", "/root/x"),
+            host("mv x").renames("/root/x", "/etc/sudoers.d/x"),
+            host("mv x").exchanges("/etc/sudoers.d", "/root/x"),
+            host("ln x").links("/root/x", "/etc/ld.so.preload"),
+            host("ln -s x").symlinks("/root/x", "/etc/sudoers.d/x"),
         ],
         vec![
+            host("passwd").renames("/etc/nshadow", "/etc/shadow"),
             host("useradd x").opens("/etc/passwd", WRITE),
             container("sh entrypoint.sh")
                 .container_age(1_000_000_000)
@@ -210,8 +218,16 @@ fn scheduled_jobs() {
         vec![
             host("tee /etc/cron.d/x").opens("/etc/cron.d/x", WRITE),
             host("cp x.service /etc/systemd/system").opens("/etc/systemd/system/x.service", WRITE),
+            host("mv x").renames("/root/x", "/etc/cron.d/x"),
+            host("mv x").renames("/root/x", "/etc/systemd/system"),
+            host("mv x").exchanges("/etc/cron.daily", "/root/x"),
+            host("ln x").links("/root/x", "/var/spool/cron/crontabs/root"),
+            host("ln -s").symlinks("/root/x", "/etc/systemd/system/x.service"),
         ],
-        vec![host("crontab -e").opens("/var/spool/cron/crontabs/root", WRITE)],
+        vec![
+            host("systemctl enable x").symlinks("/usr/lib/x.service", "/etc/systemd/system/x.service"),
+            host("crontab -e").opens("/var/spool/cron/crontabs/root", WRITE),
+        ],
     );
 }
 
@@ -222,8 +238,16 @@ fn files_below_etc() {
         vec![
             host("vi /etc/motd").opens("/etc/motd", WRITE),
             container("sh x").opens("/etc/nginx/nginx.conf", WRITE),
+            host("mv x").renames("/root/x", "/etc/motd"),
+            host("mv x").exchanges("/etc/pam.d", "/root/x"),
+            host("ln x").links("/root/x", "/etc/motd"),
         ],
         vec![
+            host("mv x").renames("/etc/a", "/etc/b"),
+            host("mv x").exchanges("/etc/a", "/etc/b"),
+            host("mv x").renames("/etc/motd", "/root/x"),
+            host("ln x").links("/etc/motd", "/root/x"),
+            host("ln -s x").symlinks("/usr/share/zoneinfo/UTC", "/etc/localtime"),
             host("vi /etc/motd").opens("/etc/motd", READ),
             host("dpkg --configure").opens("/etc/motd", WRITE),
             host("ldconfig").opens("/etc/ld.so.cache~", WRITE),
@@ -241,6 +265,8 @@ fn program_files() {
         vec![
             host("cp x /usr/bin/ls").opens("/usr/bin/ls", WRITE),
             host("mv x /usr/bin/ls").renames("/tmp/x", "/usr/bin/ls"),
+            host("mv x").exchanges("/usr/bin/ls", "/tmp/x"),
+            host("ln x").links("/tmp/x", "/usr/local/bin/ls"),
         ],
         vec![
             host("dpkg -i x").renames("/usr/bin/ls.dpkg-new", "/usr/bin/ls"),
@@ -343,12 +369,15 @@ fn logs() {
             host("rm /var/log/auth.log").removes("/var/log/auth.log"),
             host("perl x").truncates("/var/log/auth.log"),
             host("truncate -s0").truncates_descriptor("/var/log/auth.log"),
+            host("fallocate -p").punches("/var/log/auth.log", 3),
             host("mv /var/log/auth.log /tmp").renames("/var/log/auth.log", "/tmp/auth.log"),
             host("mv x /var/log/auth.log").renames("/tmp/x", "/var/log/auth.log"),
         ],
         vec![
             host("app").renames("/var/log/app.log", "/var/log/app.log.1"),
             host("perl x").truncates("/srv/x"),
+            host("fallocate -p").punches("/srv/x", 3),
+            host("fallocate -l").punches("/var/log/auth.log", 0),
             host("truncate -s0").truncates_descriptor("/var/log/journal/x/system.journal"),
             host("mv a b").renames("/tmp/a", "/tmp/b"),
             host("tee -a").opens("/var/log/auth.log", WRITE),
@@ -415,9 +444,11 @@ fn set_user_id_bits() {
         vec![
             host("chmod u+s /tmp/x").chmods("/tmp/x", 0o4755),
             host("chmod u+s /tmp/x").chmods_by_the_newer_call("/tmp/x", 0o4755),
+            host("python3 x").makes("/tmp/x", 0o104_755),
         ],
         vec![
             host("chmod +x /tmp/x").chmods("/tmp/x", 0o755),
+            host("python3 x").makes("/tmp/x", 0o100_755),
             host("dpkg -i x").chmods("/usr/bin/passwd", 0o4755),
         ],
     );

@@ -318,6 +318,68 @@ impl Scene {
         built
     }
 
+    /// Exchanges two files.
+    pub(crate) fn exchanges(self, one: &str, other: &str) -> Built {
+        const RENAME_EXCHANGE: i64 = 2;
+        let wire = WireBuilder::new()
+            .number(0)
+            .number(AT_FDCWD)
+            .path(one, "/")
+            .number(AT_FDCWD)
+            .path(other, "/")
+            .number(RENAME_EXCHANGE);
+        let mut built = Built::new(self, Event::Renameat2, wire);
+        built.path(2, one);
+        built.path(4, other);
+        built
+    }
+
+    /// Makes a file of this type and mode.
+    pub(crate) fn makes(self, path: &str, mode: i64) -> Built {
+        let wire = WireBuilder::new()
+            .number(0)
+            .number(AT_FDCWD)
+            .path(path, "/")
+            .number(mode)
+            .number(0);
+        let mut built = Built::new(self, Event::Mknodat, wire);
+        built.path(2, path);
+        built
+    }
+
+    /// Changes what is allocated for a file that it has open.
+    pub(crate) fn punches(self, path: &str, mode: i64) -> Built {
+        let wire = WireBuilder::new()
+            .number(285)
+            .number(285)
+            .number(0)
+            .number(3)
+            .number(mode)
+            .number(0)
+            .number(8192)
+            .missing();
+        let mut built = Built::new(self, Event::Fallocate, wire);
+        built.fd = Fd::File(3, path.into());
+        built
+    }
+
+    /// Opens a file by its handle.
+    pub(crate) fn opens_by_handle(self, path: &str, flags: i64) -> Built {
+        let wire = WireBuilder::new()
+            .number(3)
+            .number(4)
+            .number(flags)
+            .path(path, "/")
+            .missing()
+            .missing()
+            .missing()
+            .missing();
+        let mut built = Built::new(self, Event::OpenByHandleAt, wire);
+        built.path(3, path);
+        built.fd = Fd::File(3, path.into());
+        built
+    }
+
     /// Empties a file that it names.
     pub(crate) fn truncates(self, path: &str) -> Built {
         let wire = WireBuilder::new()
