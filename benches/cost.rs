@@ -1,10 +1,13 @@
-//! What Lanner costs: paired runs of small workloads, without and with an observer, and what the agent itself needs.
+//! What Lanner costs: small workloads in short slices, without and with an observer, and what the agent itself needs.
 //!
-//! `cargo bench --bench cost [-- --rounds N]`. Needs root, and a machine where nothing else runs. A round measures each
-//! workload bare, with an empty program on the hook, bare, with Lanner, and bare again; what is added is the difference
-//! from the mean of the bare runs before and after, and the figures are medians over the rounds: slow drifts of the machine
-//! cancel. The rules are those of the file FALCO_RULES names, else the built-in ones. Counts of instructions, which no other
-//! work of the machine disturbs, are `cargo xtask kernels`.
+//! `cargo bench --bench cost [-- --rounds N]`. Needs root, and a machine where nothing else runs. A round measures all
+//! workloads bare, with an empty program on the hook, bare, with Lanner, and bare again, each time in some slices of about 20 ms,
+//! whose lower quartile counts: what else the machine does makes a slice longer, never shorter. What is added is the difference
+//! from the mean of the bare ones before and after, in the median over the rounds, so that slow drifts cancel. The figures of
+//! every other round alone, and the quartiles of all bare slices, show what is noise. *CPU added* is the same of the processor
+//! time of who does the work, without the agent's. This process has one thread while it measures: a second one makes calls on
+//! descriptors 50 ns dearer, and a fork 40 µs. The rules are those of the file FALCO_RULES names, else the built-in ones.
+//! Counts of instructions, which no other work of the machine disturbs, are `cargo xtask kernels`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a bench fails by panicking
 
@@ -15,13 +18,20 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use libbpf_rs::query::ProgInfoIter;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
 use xtask::observer::Observer;
+use xtask::programs::{CountedRuns, runs, since};
+use xtask::statistics::{Added, Quartiles, Round, median};
 use xtask::workload::{ALL, Workload};
 
 const FILE: &str = "/tmp/lanner-bench-file";
 /// What a child executes.
 const PROGRAM: &str = "/bin/true";
+/// Slices of each workload at a time.
+const SLICES: usize = 8;
+/// How long the agent is given for what it has still to do.
+const REST: Duration = Duration::from_millis(50);
 /// How many files each of two processes opens and closes as fast as it can.
 const BURST: u32 = 1_000_000;
 
@@ -36,12 +46,12 @@ struct Goal {
 
 fn goal(workload: Workload) -> Goal {
     let (count, falco, most, above) = match workload {
-        Workload::Getpid => (1_000_000, 119.0, 10.0, true),
-        Workload::Stat => (200_000, f64::NAN, 10.0, true),
-        Workload::Pipe => (200_000, 271.0, 20.0, true),
-        Workload::Open => (100_000, 1_887.0, 750.0, false),
-        Workload::Connect => (5_000, 3_910.0, 1_000.0, false),
-        Workload::Exec => (500, 52_550.0, 10_000.0, false),
+        Workload::Getpid => (100_000, 119.0, 10.0, true),
+        Workload::Stat => (20_000, f64::NAN, 10.0, true),
+        Workload::Pipe => (25_000, 271.0, 20.0, true),
+        Workload::Open => (8_000, 1_887.0, 750.0, false),
+        Workload::Connect => (500, 3_910.0, 1_000.0, false),
+        Workload::Exec => (25, 52_550.0, 10_000.0, false),
     };
     Goal {
         count,
@@ -51,24 +61,60 @@ fn goal(workload: Workload) -> Goal {
     }
 }
 
-/// Nanoseconds per iteration.
-fn nanoseconds(workload: Workload) -> f64 {
-    let count = goal(workload).count;
-    let run = |count| workload.run(count, FILE.as_ref(), PROGRAM.as_ref()).unwrap();
-    run(count / 20); // warm up
-    let started = Instant::now();
-    run(count);
-    started.elapsed().as_nanos() as f64 / f64::from(count)
+fn run(workload: Workload, count: u32) {
+    workload.run(count, FILE.as_ref(), PROGRAM.as_ref()).unwrap();
 }
 
-fn run_all() -> Vec<f64> {
-    ALL.into_iter().map(nanoseconds).collect()
+/// Nanoseconds per iteration of each slice: of time, and of processor time of this process and its children.
+#[derive(Debug, Clone, Default)]
+struct Slices {
+    time: Vec<f64>,
+    cpu: Vec<f64>,
 }
 
-fn median(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+/// The processor time of this process and of its children that have ended, in nanoseconds.
+fn spent() -> i64 {
+    let both = [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN].map(|who| getrusage(who).unwrap());
+    both.iter()
+        .map(|usage| (usage.user_time() + usage.system_time()).num_nanoseconds())
+        .sum()
+}
+
+/// Slices of all workloads, one of each after the other: so they are spread over as long a time as there is.
+fn slices() -> Vec<Slices> {
+    let mut all = vec![Slices::default(); ALL.len()];
+    for workload in ALL {
+        run(workload, goal(workload).count / 5); // warm up
+    }
+    for _ in 0..SLICES {
+        for (workload, slices) in ALL.into_iter().zip(&mut all) {
+            let count = goal(workload).count;
+            let (before, started) = (spent(), Instant::now());
+            run(workload, count);
+            let (time, spent) = (started.elapsed(), spent() - before);
+            slices.time.push(time.as_nanos() as f64 / f64::from(count));
+            slices.cpu.push(spent as f64 / f64::from(count));
+        }
+    }
+    all
+}
+
+/// The rounds of one workload with one observer, by time and by processor time.
+#[derive(Debug, Clone, Default)]
+struct Rounds {
+    time: Vec<Round>,
+    cpu: Vec<Round>,
+}
+
+impl Rounds {
+    fn add(&mut self, before: &Slices, watched: &Slices, after: &Slices) {
+        let round = |of: fn(&Slices) -> &Vec<f64>| Round {
+            bare: vec![of(before).clone(), of(after).clone()],
+            watched: of(watched).clone(),
+        };
+        self.time.push(round(|slices| &slices.time));
+        self.cpu.push(round(|slices| &slices.cpu));
+    }
 }
 
 /// The example `empty_hook`, where it has been built beside the bench.
@@ -120,46 +166,26 @@ fn first_alert() -> Duration {
 }
 
 /// Nanoseconds per iteration of each workload that the kernel counts for Lanner's programs, its own counting included, and
-/// for the agent's threads, wherever they run. Unlike differences of times they don't drown in how long a fork takes.
+/// for the agent's threads, wherever they run.
 fn accounted() -> Vec<(f64, f64)> {
-    let _counted = CountedRuns::begin();
+    let _counted = CountedRuns::begin().unwrap();
     let observer = Observer::start(&mut lanner()).unwrap();
+    std::thread::sleep(REST * 20);
     let measured = ALL.into_iter().map(|workload| {
-        let count = goal(workload).count;
-        let (programs, agent) = (program_time(), observer.cpu().unwrap());
-        workload.run(count, FILE.as_ref(), PROGRAM.as_ref()).unwrap();
-        let programs = program_time().saturating_sub(programs);
+        let count = goal(workload).count * 10;
+        std::thread::sleep(REST);
+        let (programs, agent) = (runs(observer.pid()).unwrap(), observer.cpu().unwrap());
+        run(workload, count);
+        let programs = since(&programs, &runs(observer.pid()).unwrap());
+        std::thread::sleep(REST);
         let agent = observer.cpu().unwrap() - agent;
-        let each = |nanoseconds: u128| nanoseconds as f64 / f64::from(count);
-        (each(programs.into()), each(agent.as_nanos()))
+        let programs: u64 = programs.values().map(|runs| runs.time).sum();
+        let each = |nanoseconds: f64| nanoseconds / f64::from(count);
+        (each(programs as f64), each(agent.as_nanos() as f64))
     });
     let measured = measured.collect();
     observer.stop().unwrap();
     measured
-}
-
-/// What all programs of the machine have run.
-fn program_time() -> u64 {
-    ProgInfoIter::default().map(|program| program.run_time_ns).sum()
-}
-
-/// While it lasts the kernel counts how long programs run.
-struct CountedRuns(String);
-
-impl CountedRuns {
-    const SETTING: &str = "/proc/sys/kernel/bpf_stats_enabled";
-
-    fn begin() -> Self {
-        let before = std::fs::read_to_string(Self::SETTING).unwrap();
-        std::fs::write(Self::SETTING, "1").unwrap();
-        Self(before)
-    }
-}
-
-impl Drop for CountedRuns {
-    fn drop(&mut self) {
-        let _ = std::fs::write(Self::SETTING, self.0.trim());
-    }
 }
 
 /// Two processes open and close files as fast as they can; what Lanner says it lost of that.
@@ -189,7 +215,7 @@ fn main() {
         .iter()
         .position(|a| a == "--rounds")
         .and_then(|at| arguments.get(at + 1))
-        .map_or(7, |n| n.parse().expect("--rounds takes a number"));
+        .map_or(10, |n| n.parse().expect("--rounds takes a number"));
     let empty = empty_hook();
     if empty.is_none() {
         println!(
@@ -197,25 +223,23 @@ fn main() {
         );
     }
     let mut bare = vec![Vec::new(); ALL.len()];
-    let mut hook = bare.clone();
-    let mut added = bare.clone();
-    let (mut ready, mut alert, mut resident, mut opens_cpu) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut hook = vec![Rounds::default(); ALL.len()];
+    let mut added = hook.clone();
+    let (mut ready, mut alert, mut resident) = (Vec::new(), Vec::new(), Vec::new());
+    let mut before = slices();
     for round in 1..=rounds {
         eprintln!("round {round} of {rounds}");
-        let mut before = run_all();
-        let mut note = |kept: &mut Vec<Vec<f64>>, watched: Vec<f64>| {
-            let after = run_all();
+        let mut note = |kept: &mut Vec<Rounds>, watched: Vec<Slices>| {
+            let after = slices();
             for index in 0..ALL.len() {
-                let mean = f64::midpoint(before[index], after[index]);
-                bare[index].push(mean);
-                kept[index].push(watched[index] - mean);
+                bare[index].extend_from_slice(&after[index].time);
+                kept[index].add(&before[index], &watched[index], &after[index]);
             }
             before = after;
         };
         if let Some(path) = &empty {
             let observer = Observer::start(&mut Command::new(path)).unwrap();
-            let watched = run_all();
+            let watched = slices();
             observer.stop().unwrap();
             note(&mut hook, watched);
         }
@@ -224,35 +248,37 @@ fn main() {
         // What start-up allocated and will not use again is given back or not within this time.
         std::thread::sleep(Duration::from_secs(1));
         resident.push(observer.resident().unwrap() as f64 / 1024.0);
-        let mut watched = Vec::new();
-        for workload in ALL {
-            let cpu = observer.cpu().unwrap();
-            watched.push(nanoseconds(workload));
-            if workload == Workload::Open {
-                let used = (observer.cpu().unwrap() - cpu).as_secs_f64();
-                opens_cpu.push(used / (f64::from(goal(workload).count) * 1.05) * 1e6);
-            }
-        }
+        let watched = slices();
         observer.stop().unwrap();
         note(&mut added, watched);
         alert.push(first_alert().as_secs_f64() * 1000.0);
     }
-    println!("\nNanoseconds per iteration, medians of {rounds} rounds:\n");
-    println!("| workload | bare | empty hook adds | Lanner adds | Falco added | of Falco's | goal: added |");
-    println!("|---|---|---|---|---|---|---|");
+    let accounted = accounted();
+    println!(
+        "\nNanoseconds per iteration: lower quartiles of {SLICES} slices, medians of {rounds} rounds; in brackets every other round \
+         alone and the others, and of the bare slices all quartiles:\n"
+    );
+    println!(
+        "| workload | bare | empty hook adds | Lanner adds | CPU added | Falco added | of Falco's | goal: added |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
     for (index, workload) in ALL.into_iter().enumerate() {
         let goal = goal(workload);
-        let lanner = median(&added[index]);
-        let floor = (!hook[index].is_empty()).then(|| median(&hook[index]));
-        let shown = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.0}"));
+        let lanner = Added::over(&added[index].time);
+        let shown = |Added { all, halves }| format!("{all:.0} ({:.0}, {:.0})", halves[0], halves[1]);
         let falco = Some(goal.falco).filter(|falco| !falco.is_nan());
         println!(
-            "| {} | {:.0} | {} | {lanner:.0} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {:.0} | {} | {} | {} |",
             workload.name(),
-            median(&bare[index]),
-            shown(floor),
-            shown(falco),
-            falco.map_or("-".to_owned(), |falco| format!("{:.2}", lanner / falco)),
+            Quartiles::of(&bare[index]),
+            match &empty {
+                Some(_) => shown(Added::over(&hook[index].time)),
+                None => "-".to_owned(),
+            },
+            shown(lanner),
+            Added::over(&added[index].cpu).all,
+            falco.map_or("-".to_owned(), |falco| format!("{falco:.0}")),
+            falco.map_or("-".to_owned(), |falco| format!("{:.2}", lanner.all / falco)),
             match goal.above {
                 true => format!("the hook's + {:.0}", goal.most),
                 false => format!("{:.0}", goal.most),
@@ -261,14 +287,16 @@ fn main() {
     }
     println!("\nNanoseconds per iteration that the kernel counts, one run:\n");
     println!("| workload | Lanner's programs | the agent |\n|---|---|---|");
-    for (workload, (programs, agent)) in ALL.into_iter().zip(accounted()) {
+    for (workload, (programs, agent)) in ALL.into_iter().zip(&accounted) {
         println!("| {} | {programs:.0} | {agent:.0} |", workload.name());
     }
+    let opens = ALL.iter().position(|workload| *workload == Workload::Open);
+    let opens_cpu = accounted[opens.unwrap()].1 / 1e3;
     let binary = std::fs::metadata(env!("CARGO_BIN_EXE_lanner")).unwrap().len();
     println!("\n| | Lanner | Falco | goal |\n|---|---|---|---|");
     println!(
         "| agent CPU seconds per million opens | {:.2} | 1.41 | 0.15 |",
-        median(&opens_cpu)
+        opens_cpu
     );
     println!(
         "| two processes x 1M open+close | {} | 13 to 24 % dropped | 0 |",

@@ -1,16 +1,20 @@
 //! A program that watches while something is measured: Lanner, or an empty program on the hook.
 
-use std::io::{self, BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::thread::JoinHandle;
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
 /// What each of them says when it has begun.
 const READY: &str = "watches this host";
+
+/// What it says while it watches waits in the pipe: a thread that reads it would make what this process does dearer, because
+/// descriptors and memory are shared then. An ordinary one takes 64 KiB.
+const PIPE: i32 = 1 << 20;
 
 /// One that watches.
 #[derive(Debug)]
@@ -19,8 +23,8 @@ pub struct Observer {
     /// From the start of the program until it said that it watches.
     pub ready: Duration,
     clock: ClockId,
-    /// What it says after that.
-    rest: JoinHandle<String>,
+    /// What it says after that, which is read at its end.
+    rest: BufReader<ChildStderr>,
 }
 
 impl Observer {
@@ -38,27 +42,23 @@ impl Observer {
         let Some(stderr) = child.stderr.take() else {
             return Err(io::Error::other("no pipe to what it says"));
         };
-        let mut lines = BufReader::new(stderr).lines();
+        // Where that is refused, an ordinary one has to do.
+        let _ = fcntl(&stderr, FcntlArg::F_SETPIPE_SZ(PIPE));
+        let mut rest = BufReader::new(stderr);
         let mut said = String::new();
         loop {
-            let Some(Ok(line)) = lines.next() else {
+            let before = said.len();
+            if rest.read_line(&mut said)? == 0 {
                 let status = child.wait()?;
                 return Err(io::Error::other(format!(
                     "{command:?} ended before it watched ({status}):\n{said}"
                 )));
-            };
-            said.push_str(&line);
-            said.push('\n');
-            if line.contains(READY) {
+            }
+            if said[before..].contains(READY) {
                 break;
             }
         }
         let ready = started.elapsed();
-        let rest = std::thread::spawn(move || {
-            lines
-                .map_while(Result::ok)
-                .fold(String::new(), |said, line| said + &line + "\n")
-        });
         let clock = clock_getcpuclockid(pid(&child))?;
         Ok(Observer {
             child,
@@ -95,15 +95,15 @@ impl Observer {
     /// Ends it, an empty program by its input and Lanner by a signal, and gives what it said since it watched.
     ///
     /// # Errors
-    /// When it can't be waited for.
+    /// When it can't be read or waited for.
     pub fn stop(mut self) -> io::Result<String> {
         drop(self.child.stdin.take());
         // It may have ended already.
         let _ = kill(pid(&self.child), Signal::SIGINT);
+        let mut said = String::new();
+        self.rest.read_to_string(&mut said)?;
         self.child.wait()?;
-        self.rest
-            .join()
-            .map_err(|_| io::Error::other("the thread that listens to it failed"))
+        Ok(said)
     }
 }
 
