@@ -479,6 +479,23 @@ mod tests {
     }
 
     #[test]
+    fn a_table_that_would_be_too_large_names_fewer_bytes_and_where_that_is_not_enough_there_is_none() {
+        let name = |number: u32| format!("/{:08x}{:08x}", number, number.wrapping_mul(2_654_435_761));
+        let of = |count| NameTable::new(&(0..count).map(|number| term("", &name(number))).collect());
+        for (count, is_exact) in [(20, true), (300, false)] {
+            let table = of(count).unwrap();
+            assert!(table.len() <= NAME_CELLS, "{count}: {}", table.len());
+            let passes = |name: &str| table.passes(ANY, &[], Some(name.as_bytes()));
+            assert!((0..count).all(|number| passes(&name(number))));
+            assert!(!passes("/etc/passwd"));
+            // The same end.
+            let other = name(7).replacen("/00000007", "/00f00007", 1);
+            assert_eq!(passes(&other), !is_exact, "{count}");
+        }
+        assert!(of(3000).is_none());
+    }
+
+    #[test]
     fn what_is_only_wanted_of_some_opens_does_not_pass_for_others() {
         let one = |opens, name: &str| Term {
             opens,
