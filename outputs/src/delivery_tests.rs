@@ -132,6 +132,78 @@ fn what_is_left_at_the_deadline_is_lost_by_shutdown() {
 }
 
 #[test]
+fn what_comes_after_the_end_is_lost_by_shutdown_and_what_ends_late_is_not_counted_twice() {
+    let (open, gate) = flume::unbounded();
+    let (entered, entries) = flume::unbounded();
+    let stuck = Gated {
+        gate,
+        entered,
+        seen: Arc::default(),
+    };
+    let outputs: Vec<Made> = vec![(Kind::Stdout, Box::new(stuck), Context::default())];
+    let outputs = Outputs::start_these(outputs, 4).unwrap();
+    let (sender, reporter) = (outputs.sender(), outputs.reporter());
+    sender.send(alert("0"));
+    entries.recv().unwrap();
+    let report = outputs.shutdown(Duration::from_millis(20));
+    assert_eq!(
+        (report[0].delivered, count(&report[0], LossReason::Shutdown)),
+        (0, 1)
+    );
+    // It goes on, sees that it is to stop, and is gone.
+    drop(open);
+    while entries.recv().is_ok() {}
+    let after = &reporter.report()[0];
+    assert_eq!((after.delivered, after.lost_total()), (0, 1));
+    // The other end of its queue goes a moment after that.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !sender.lanes.lanes[0].queue.is_disconnected() {
+        assert!(Instant::now() < deadline, "the thread does not end");
+        thread::yield_now();
+    }
+    sender.send(alert("late"));
+    assert_eq!(count(&reporter.report()[0], LossReason::Shutdown), 2);
+}
+
+/// Says what is done with it, and takes an alert only when the test lets it.
+struct Told {
+    gate: Receiver<()>,
+    done: Sender<&'static str>,
+}
+
+impl Output for Told {
+    fn deliver(&mut self, _: &Alert) -> Result<Taken, OutputError> {
+        let _ = self.done.send("deliver");
+        let _ = self.gate.recv();
+        Ok(Taken::Held)
+    }
+    fn flush(&mut self) -> Result<u64, FlushError> {
+        let _ = self.done.send("flush");
+        Ok(0)
+    }
+    fn reopen(&mut self) {
+        let _ = self.done.send("reopen");
+    }
+}
+
+#[test]
+fn what_is_held_is_written_before_files_are_opened_anew() {
+    let (open, gate) = flume::unbounded();
+    let (done, what) = flume::unbounded();
+    let outputs: Vec<Made> = vec![(Kind::File, Box::new(Told { gate, done }), Context::default())];
+    let outputs = Outputs::start_these(outputs, 4).unwrap();
+    outputs.sender().send(alert("0"));
+    // Before it, there was nothing to do.
+    while what.recv().unwrap() != "deliver" {}
+    outputs.sender().send(alert("1"));
+    outputs.reopen();
+    drop(open);
+    let next: Vec<&str> = (0..3).map(|_| what.recv().unwrap()).collect();
+    assert_eq!(next, ["flush", "reopen", "deliver"]);
+    outputs.shutdown(Duration::from_secs(60));
+}
+
+#[test]
 fn alerts_held_by_a_failing_output_are_counted() {
     let outputs: Vec<Made> = vec![(Kind::File, Box::new(Broken::default()), Context::default())];
     let outputs = Outputs::start_these(outputs, 8).unwrap();

@@ -7,6 +7,7 @@ use crate::test_alert::alert;
 use crate::test_server::{Answer, Server};
 use crate::{Config, HttpConfig, Journald, OutputReport, Outputs};
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use test_log::test;
@@ -163,4 +164,106 @@ fn without_a_usable_spool_alerts_are_delivered_all_the_same() {
     wait_until(&outputs, "spooled", |report| report.spooled == 1);
     on.store(true, Ordering::SeqCst);
     wait_until(&outputs, "delivered", |report| report.delivered == 2);
+}
+
+/// A receiver that answers as it is told to, and takes what it has no answer for.
+#[derive(Debug, Default, Clone)]
+struct Scripted {
+    answers: Arc<Mutex<Vec<Again>>>,
+    sent: Arc<Mutex<Vec<String>>>,
+}
+
+impl Scripted {
+    /// Its next answer is this.
+    fn refuse(&self, again: Again) {
+        self.answers.lock().unwrap().push(again);
+    }
+
+    fn sent(&self) -> Vec<String> {
+        self.sent.lock().unwrap().clone()
+    }
+
+    fn output(&self, folder: &Path, context: &Context) -> Sending<Scripted> {
+        let spool = SpoolConfig {
+            path: folder.to_owned(),
+            max_bytes: 1 << 20,
+        };
+        Sending::new(Kind::Http, self.clone(), 0, Some(&spool), context)
+    }
+}
+
+impl Transport for Scripted {
+    fn encode(&mut self, alert: &Alert) -> Vec<u8> {
+        alert.line.clone().into_bytes()
+    }
+
+    fn send(&mut self, body: &[u8], _: Option<Key>) -> Result<(), SendError> {
+        self.sent
+            .lock()
+            .unwrap()
+            .push(String::from_utf8_lossy(body).into_owned());
+        let answer = self.answers.lock().unwrap().pop();
+        answer.map_or(Ok(()), |again| {
+            let cause = std::io::Error::other("as it was told");
+            let target = String::from("it");
+            Err(SendError {
+                error: OutputError::Write { target, cause },
+                again,
+            })
+        })
+    }
+
+    fn reopen(&mut self) {}
+}
+
+#[test]
+fn what_waits_in_the_spool_is_sent_before_what_came_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let receiver = Scripted::default();
+    let mut output = receiver.output(dir.path(), &Context::default());
+    receiver.refuse(Again::After(Duration::ZERO));
+    assert_eq!(output.deliver(&alert("0")).unwrap(), Taken::Spooled);
+    assert_eq!(
+        output.deliver(&alert("1")).unwrap(),
+        Taken::Spooled,
+        "it would be taken"
+    );
+    assert_eq!(receiver.sent(), ["0"]);
+    output.flush().unwrap();
+    assert_eq!(output.deliver(&alert("2")).unwrap(), Taken::Written);
+    assert_eq!(receiver.sent(), ["0", "0", "1", "2"]);
+    assert_eq!(output.wake(), None, "nothing waits");
+}
+
+#[test]
+fn a_receiver_that_asks_for_time_is_given_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let receiver = Scripted::default();
+    let mut output = receiver.output(dir.path(), &Context::default());
+    receiver.refuse(Again::After(WAIT_MAX * 60));
+    assert_eq!(output.deliver(&alert("0")).unwrap(), Taken::Spooled);
+    output.flush().unwrap();
+    assert_eq!(receiver.sent(), ["0"]);
+    assert!(output.wake().unwrap() <= WAIT_MAX, "{:?}", output.wake());
+}
+
+#[test]
+fn an_alert_that_the_receiver_does_not_want_is_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let receiver = Scripted::default();
+    let mut output = receiver.output(dir.path(), &Context::default());
+    receiver.refuse(Again::Never);
+    output.deliver(&alert("0")).unwrap_err();
+    assert_eq!(output.wake(), None, "nothing waits");
+    assert_eq!(output.deliver(&alert("1")).unwrap(), Taken::Written);
+}
+
+#[test]
+fn at_the_end_alerts_are_kept_before_they_are_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let (receiver, context) = (Scripted::default(), Context::default());
+    let mut output = receiver.output(dir.path(), &context);
+    context.ending.begin();
+    assert_eq!(output.deliver(&alert("0")).unwrap(), Taken::Spooled);
+    assert!(receiver.sent().is_empty());
 }

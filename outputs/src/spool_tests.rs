@@ -147,6 +147,34 @@ fn damage_costs_the_record_it_is_in() {
 }
 
 #[test]
+fn what_is_added_after_all_was_delivered_and_a_restart_is_there_after_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), LARGE).unwrap();
+    fill(&mut spool, 0..3);
+    assert_eq!(drain(&mut spool), [0, 1, 2]);
+    drop(spool);
+    let mut spool = Spool::open(dir.path(), LARGE).unwrap();
+    fill(&mut spool, 3..5);
+    drop(spool);
+    let mut spool = Spool::open(dir.path(), LARGE).unwrap();
+    assert_eq!(spool.waiting(), 2);
+    assert_eq!(drain(&mut spool), [3, 4]);
+}
+
+#[test]
+fn what_is_damaged_while_it_waits_does_not_wait_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), LARGE).unwrap();
+    fill(&mut spool, 0..3);
+    let segment = segments(dir.path()).remove(0);
+    let length = fs::read(&segment).unwrap().len();
+    fs::write(&segment, vec![0; length]).unwrap();
+    assert_eq!(spool.waiting(), 3);
+    assert!(spool.first().is_none());
+    assert_eq!((spool.waiting(), spool.damaged()), (0, 1));
+}
+
+#[test]
 fn a_damaged_position_sends_again() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = Spool::open(dir.path(), LARGE).unwrap();
