@@ -423,11 +423,48 @@ mod tests {
         assert_eq!(judge(11, 2), Verdict::Act, "half a token a second");
         assert_eq!(judge(11, 3), Verdict::Throttled);
         assert_eq!(judge(11, 1000), Verdict::Act);
-        assert_eq!((monitor.detected, monitor.acted), (6, 4));
+        assert_eq!(
+            judge(11, 1000),
+            Verdict::Act,
+            "of all that time two tokens are left"
+        );
+        assert_eq!(judge(11, 1000), Verdict::Throttled);
+        assert_eq!((monitor.detected, monitor.acted), (8, 5));
         assert_eq!(
             monitor.falco_lines(),
-            "Syscall event drop monitoring:\n   - event drop detected: 6 occurrences\n   - num times actions taken: 4\n"
+            "Syscall event drop monitoring:\n   - event drop detected: 8 occurrences\n   - num times actions taken: 5\n"
         );
+    }
+
+    #[test]
+    fn a_reload_gives_new_tokens_only_where_it_changes_what_is_done() {
+        let config = DropConfig {
+            rate: 0.0,
+            max_burst: 1.0,
+            ..DropConfig::default()
+        };
+        let mut monitor = monitor(config.clone());
+        let mut judge = |config: &DropConfig| {
+            monitor.configure(config.clone(), Settings::default());
+            monitor.judge(&losses(100, 50), 50, Instant::now())
+        };
+        assert_eq!(judge(&config), Verdict::Act);
+        assert_eq!(judge(&config), Verdict::Throttled);
+        let other = DropConfig {
+            threshold: 0.2,
+            ..config
+        };
+        assert_eq!(judge(&other), Verdict::Act);
+    }
+
+    #[test]
+    fn few_losses_are_logged_at_once_and_then_added_up_for_a_while() {
+        let mut monitor = monitor(DropConfig::default());
+        let start = Instant::now();
+        for (seconds, unlogged) in [(0, 0), (1, 3), (2, 6), (QUIET.as_secs(), 0)] {
+            monitor.log_few(&losses(1000, 3), 3, start + Duration::from_secs(seconds));
+            assert_eq!(monitor.unlogged, unlogged, "after {seconds} s");
+        }
     }
 
     #[test]

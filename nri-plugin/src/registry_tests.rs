@@ -170,6 +170,8 @@ fn a_removed_container_stays_for_the_grace_period() {
     fixture.registry.started(Some(&pod()), &container('a', 1));
     let now = Instant::now();
     fixture.registry.removed(&id('a'), now);
+    // It does not begin anew when the runtime says so once more.
+    fixture.registry.removed(&id('a'), now + GRACE / 2);
     fixture.registry.sweep(now + GRACE - Duration::from_millis(1));
     assert!(fixture.get(cgroup).is_some() && fixture.in_map(cgroup));
     fixture.registry.sweep(now + GRACE);
@@ -227,7 +229,7 @@ fn synchronize_in_parts_adds_what_runs_and_forgets_what_does_not() {
         "its pod came in an earlier part"
     );
     assert_eq!(fixture.get(sandbox).unwrap().name.as_deref(), Some("cart"));
-    assert!(fixture.get(stopped).is_none());
+    assert!(fixture.get(stopped).is_none() && !fixture.registry.knows(&id('c')));
     fixture.registry.sweep(now + GRACE);
     assert!(fixture.get(gone).is_none() && fixture.get(runs).is_some() && fixture.get(sandbox).is_some());
 }
@@ -258,6 +260,13 @@ fn what_another_agent_knew_is_known_until_the_runtime_tells() {
     fixture.registry.synchronized(now);
     fixture.registry.sweep(now + GRACE * 2);
     assert!(fixture.get(71).is_some() && fixture.get(72).is_none());
+    let told = fixture.get(71).unwrap();
+    let otherwise = Container {
+        name: Some("other".into()),
+        ..known('a', 71, Learnt::Start)
+    };
+    fixture.registry.adopt_all(vec![otherwise]);
+    assert_eq!(fixture.get(71).unwrap(), told, "what the runtime tells wins");
 }
 
 #[test]

@@ -149,6 +149,50 @@ mod tests {
     }
 
     #[test]
+    fn what_is_new_is_not_asked_for_again() {
+        let board = Board::default();
+        board.put_up(Look::default());
+        // As long as the test may take.
+        board.lock().1 = Some(Instant::now() + PATIENCE * 60);
+        assert!(board.look().1.is_some());
+        assert!(!board.come_by(), "nobody waits");
+    }
+
+    #[test]
+    fn what_a_rule_did_before_a_reload_is_added_to_what_the_one_of_that_name_and_source_does() {
+        let counts = |source: &str, matches| RuleCounts {
+            name: "R".into(),
+            priority: lanner_engine::Priority::Error,
+            source: source.into(),
+            tags: Arc::default(),
+            matches,
+            undecided: 10 * matches,
+            evaluations: 100 * matches,
+            timed: 1000 * matches,
+            time: Duration::from_secs(matches),
+        };
+        let mut past = vec![counts("syscall", 1)];
+        add(&mut past, vec![counts("other", 2), counts("syscall", 3)]);
+        let all: Vec<_> = past
+            .iter()
+            .map(|rule| {
+                (
+                    &*rule.source,
+                    rule.matches,
+                    rule.undecided,
+                    rule.evaluations,
+                    rule.timed,
+                    rule.time.as_secs(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            all,
+            [("syscall", 4, 40, 400, 4000, 4), ("other", 2, 20, 200, 2000, 2)]
+        );
+    }
+
+    #[test]
     fn an_event_thread_that_is_stuck_keeps_nobody_waiting_for_ever() {
         let board = Board::default();
         assert!(board.look().1.is_none(), "it never came by");

@@ -55,7 +55,9 @@ fn take<T: Clone + PartialEq>(new: &mut T, in_force: &T) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lanner_capture::Tier;
     use lanner_schema::alert::Priority;
+    use std::time::Duration;
 
     #[test]
     fn what_counts_at_the_start_only_is_named_and_kept() {
@@ -81,5 +83,39 @@ mod tests {
             "these count at once"
         );
         assert!(keep(&mut config, &in_force).is_empty());
+    }
+
+    #[test]
+    fn every_one_of_them_is_named_alone_and_kept() {
+        type Change = fn(&mut Config);
+        let keys: [(&str, Change); 14] = [
+            ("engine.modern_ebpf.cpus_for_each_buffer", |c| {
+                c.capture.cpus_for_each_buffer = 9;
+            }),
+            ("engine.tier", |c| c.capture.tier = Tier::Raw),
+            ("engine.seccomp_keeper", |c| c.capture.keeper = "/x".into()),
+            ("falco_libs.thread_table_size", |c| c.capture.process_limit = 9),
+            ("falco_libs.thread_table_auto_purging_*", |c| {
+                c.capture.purge_interval = Duration::from_secs(9);
+            }),
+            ("falco_libs.thread_table_auto_purging_*", |c| {
+                c.capture.purge_timeout = Duration::from_secs(9);
+            }),
+            ("engine.kind", |c| c.replay = Some("/x".into())),
+            ("nri", |c| c.nri.enabled = !c.nri.enabled),
+            ("nri", |c| c.seccomp_listener = "/x".into()),
+            ("containerd", |c| c.containerd.enabled = !c.containerd.enabled),
+            ("containerd", |c| c.containerd.address = "/x".into()),
+            ("container_engines", |c| c.engines.label_max_len = Some(9)),
+            ("runtime_directory", |c| c.runtime_directory = Some("/x".into())),
+            ("webserver", |c| c.web.enabled = !c.web.enabled),
+        ];
+        let in_force = Config::default();
+        for (key, change) in keys {
+            let mut config = Config::default();
+            change(&mut config);
+            assert_eq!(keep(&mut config, &in_force), [key]);
+            assert!(keep(&mut config, &in_force).is_empty(), "{key} is not kept");
+        }
     }
 }
