@@ -73,6 +73,9 @@ impl Part<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt as _;
+
     use super::*;
 
     #[test]
@@ -94,10 +97,38 @@ c000-d000 r-xp 00001000 fe:01 43 /usr/lib/libc.so.6
         assert_eq!(parts_of_program("", 0x3100), []);
     }
 
+    /// KiB of these parts that are in this process's memory.
+    fn resident(parts: &[(usize, usize)]) -> usize {
+        let mut is_part = false;
+        let mut resident = 0;
+        for line in fs::read_to_string("/proc/self/smaps").unwrap().lines() {
+            if let Some(part) = Part::read(line) {
+                is_part = parts.iter().any(|(begin, _)| *begin == part.begin);
+            } else if let Some(kib) = line.strip_prefix("Rss:").filter(|_| is_part) {
+                let kib = kib.trim().trim_end_matches(" kB");
+                resident += kib.parse::<usize>().unwrap();
+            }
+        }
+        resident
+    }
+
     #[test]
-    fn the_program_goes_on() {
-        let constants: Vec<String> = (0..100).map(|number| format!("{number:?} of {number}")).collect();
+    fn code_that_was_run_leaves_memory_and_the_program_goes_on() {
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let parts = parts_of_program(&maps, give_back_start as fn() as usize);
+        // What is read there is put into memory, as what is run is.
+        let memory = File::open("/proc/self/mem").unwrap();
+        for (begin, length) in &parts {
+            let begin = u64::try_from(*begin).unwrap();
+            memory.read_exact_at(&mut vec![0; *length], begin).unwrap();
+        }
+        let all = parts.iter().map(|(_, length)| length).sum::<usize>() / 1024;
+        let before = resident(&parts);
+        assert!(before > all / 2, "{before} of {all} KiB");
         give_back_start();
-        assert_eq!(constants[99], format!("{:?} of {}", 99, 99));
+        // The other tests use theirs meanwhile.
+        let after = resident(&parts);
+        assert!(after < before / 2, "{after} KiB of {before} stay");
+        assert_eq!(format!("{after:?}"), after.to_string());
     }
 }
