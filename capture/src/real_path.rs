@@ -3,20 +3,23 @@
 //! Their records have the path that was passed and the directory it starts from, which is the kernel's. What its links
 //! lead to is looked up when the record is seen, in the root of its process or of one above it, and only as far as the kernel has it
 //! in its cache (`RESOLVE_CACHED`, since Linux 5.12): the call has just gone the same way, and a file system in somebody else's
-//! hands must not hold up everybody's events. That leaves out links whose time of access would have to be written: on most mounts
-//! those that nobody has followed since the clock's last tick when they were made. Afterwards the way may be another: what is found is a second name, beside
-//! the one that was passed.
+//! hands must not hold up everybody's events. The kernel refuses that way where a link's time of access would have to be written: on
+//! most mounts of a link that nobody has followed since the clock's tick in which it was made. Such a link is read, where the first
+//! process has its file system mounted, and that is one that keeps its files itself. Afterwards the way may be another: what is found
+//! is a second name, beside the one that was passed.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::{File, OpenOptions};
+use std::io::Read as _;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
 use nix::libc;
 
 use crate::decode::push_components;
@@ -25,6 +28,14 @@ use crate::outside::{self, Ask, Outside};
 /// `RESOLVE_CACHED` (include/uapi/linux/openat2.h).
 const RESOLVE_CACHED: u64 = 0x20;
 const ATTEMPTS: usize = 3;
+/// How many links are read on one way.
+const LINKS_MAX: usize = 8;
+/// The most of a mountinfo that is read.
+const MOUNTINFO_MAX: u64 = 8 << 20;
+/// File systems that answer for themselves.
+const LOCAL: [&[u8]; 9] = [
+    b"ext2", b"ext3", b"ext4", b"f2fs", b"overlay", b"ramfs", b"rootfs", b"tmpfs", b"xfs",
+];
 /// How many answers are kept, at most: of the calls of a few milliseconds.
 const ANSWERS_MAX: usize = 64;
 
@@ -96,6 +107,8 @@ pub(crate) struct RealPaths {
     answers: Vec<Answer>,
     /// Processes that had that root when they were asked about.
     in_first: Vec<(u32, u64)>,
+    /// The devices of local file systems, and when they were asked for.
+    local: Option<(Vec<Device>, u64)>,
 }
 
 #[derive(Debug)]
@@ -117,7 +130,10 @@ struct Root {
 }
 
 /// Which directory of which mount: the mount's number, the device's, the inode's.
-type PlaceId = (u64, (u32, u32), u64);
+type PlaceId = (u64, Device, u64);
+
+/// Major and minor.
+type Device = (u32, u32);
 
 impl RealPaths {
     pub(crate) fn new(outside: Outside) -> RealPaths {
@@ -126,6 +142,7 @@ impl RealPaths {
             first: None,
             answers: Vec::new(),
             in_first: Vec::new(),
+            local: None,
         }
     }
 
@@ -139,6 +156,7 @@ impl RealPaths {
         outside.ask(Ask::RealPath, &key, || {
             self.answers.retain(|answer| answer.asked >= call.returned);
             self.in_first.retain(|(_, asked)| *asked >= call.returned);
+            self.local = self.local.take().filter(|(_, asked)| *asked >= call.returned);
             let mut answers = self.answers.iter();
             if let Some(known) = answers.find(|answer| answer.process == process && answer.path == path) {
                 return known.found.clone();
@@ -162,12 +180,14 @@ impl RealPaths {
             match self.has_first(*process, now) {
                 Ok(true) => {
                     let root = self.first.as_ref()?.as_ref()?;
-                    return found_in(&root.file, root.name.clone(), path);
+                    let local = &mut |device| is_local(&mut self.local, &self.outside, device, now);
+                    return found_in(&root.file, root.name.clone(), path, local);
                 }
                 Err(Errno::ENOENT | Errno::ESRCH) => {}
                 _ => {
                     if let Some(root) = root_of(&self.outside, *process) {
-                        return found_in(&root, name_of(&root)?, path);
+                        let local = &mut |device| is_local(&mut self.local, &self.outside, device, now);
+                        return found_in(&root, name_of(&root)?, path, local);
                     }
                 }
             }
@@ -230,18 +250,94 @@ fn place_id(directory: RawFd, path: &CStr) -> Result<PlaceId, Errno> {
     Ok((facts.stx_mnt_id, device, facts.stx_ino))
 }
 
+/// Whether a link on this device can be read without somebody else having to answer: an overlay of a container's own making could
+/// lead anywhere.
+fn is_local(known: &mut Option<(Vec<Device>, u64)>, outside: &Outside, device: Device, now: u64) -> bool {
+    let (devices, _) = known.get_or_insert_with(|| {
+        let mut mountinfo = Vec::new();
+        if let Some(file) = outside
+            .place(Path::new("/proc/1/mountinfo"))
+            .and_then(|place| File::open(place).ok())
+        {
+            // What was read so far counts.
+            let _ = file.take(MOUNTINFO_MAX).read_to_end(&mut mountinfo);
+        }
+        (local_devices(&mountinfo), now)
+    });
+    devices.contains(&device)
+}
+
+/// The devices of the local file systems in a mountinfo (proc_pid_mountinfo(5)).
+fn local_devices(mountinfo: &[u8]) -> Vec<Device> {
+    let device = |line: &[u8]| {
+        let kind = &line[memchr::memmem::find(line, b" - ")? + 3..];
+        let kind = kind.split(|byte| *byte == b' ').next()?;
+        let device = line.split(|byte| *byte == b' ').nth(2)?;
+        let (major, minor) = std::str::from_utf8(device).ok()?.split_once(':')?;
+        let device = (major.parse().ok()?, minor.parse().ok()?);
+        LOCAL.contains(&kind).then_some(device)
+    };
+    let mut devices: Vec<Device> = mountinfo
+        .split(|byte| *byte == b'\n')
+        .filter_map(device)
+        .collect();
+    devices.sort_unstable();
+    devices.dedup();
+    devices
+}
+
 /// Where a path leads in a root that has this name here.
-fn found_in(root: &File, name: Vec<u8>, path: &[u8]) -> Option<Vec<u8>> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::from_bits_retain(RESOLVE_CACHED));
-    let path = Path::new(OsStr::from_bytes(path));
-    // Something that is just being renamed on the way is not there for a moment.
-    let mut attempts = (0..ATTEMPTS).map(|_| openat2(root, path, how));
-    let found = attempts
-        .find(|found| !matches!(found, Err(Errno::EAGAIN)))?
-        .ok()?;
-    below(name, name_of(&File::from(found))?)
+fn found_in(
+    root: &File,
+    name: Vec<u8>,
+    path: &[u8],
+    local: &mut dyn FnMut(Device) -> bool,
+) -> Option<Vec<u8>> {
+    let open = |path: &[u8], flags: OFlag| {
+        let how = OpenHow::new()
+            .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | flags)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::from_bits_retain(RESOLVE_CACHED));
+        // Something that is just being renamed on the way is not there for a moment.
+        let mut attempts = (0..ATTEMPTS).map(|_| openat2(root, OsStr::from_bytes(path), how));
+        let found = attempts.find(|found| !matches!(found, Err(Errno::EAGAIN)));
+        found.unwrap_or(Err(Errno::EAGAIN))
+    };
+    let mut path = Cow::Borrowed(path);
+    for _ in 0..LINKS_MAX {
+        match open(&path, OFlag::empty()) {
+            Ok(found) => return below(name, name_of(&File::from(found))?),
+            Err(Errno::EAGAIN) => path = Cow::Owned(past_link(&path, &open, local)?),
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+/// The same way without the first link that is not followed. Before that all is.
+fn past_link(
+    path: &[u8],
+    open: &dyn Fn(&[u8], OFlag) -> Result<OwnedFd, Errno>,
+    local: &mut dyn FnMut(Device) -> bool,
+) -> Option<Vec<u8>> {
+    let is_end = |at: &usize| path[at - 1] != b'/' && path.get(*at).is_none_or(|byte| *byte == b'/');
+    let ends: Vec<usize> = (1..=path.len()).filter(is_end).collect();
+    let first = ends.partition_point(|end| open(&path[..*end], OFlag::empty()).is_ok());
+    let end = *ends.get(first)?;
+    let start = path[..end]
+        .iter()
+        .rposition(|byte| *byte == b'/')
+        .map_or(0, |at| at + 1);
+    let link = open(&path[..end], OFlag::O_NOFOLLOW).ok()?;
+    if !local(place_id(link.as_raw_fd(), c"").ok()?.1) {
+        return None;
+    }
+    let target = readlinkat(&link, c"").ok()?.into_vec();
+    let from = if target.starts_with(b"/") {
+        &[]
+    } else {
+        &path[..start]
+    };
+    Some([from, &target, &path[end..]].concat())
 }
 
 /// What the kernel calls an open file, from the root of its mounts or this process's own.
@@ -267,6 +363,7 @@ mod tests {
     use nix::fcntl::AT_FDCWD;
     use nix::sys::stat::{UtimensatFlags, utimensat};
     use nix::sys::time::TimeSpec;
+    use std::os::unix::fs::symlink;
 
     fn way(raw: &str, base: &str, follows: bool) -> Option<(String, Option<String>)> {
         let mut bytes = Vec::new();
@@ -343,6 +440,32 @@ mod tests {
         assert_eq!(found("link", false), at("link"));
         assert_eq!(found("link", true), at("a/b"));
         assert_eq!(found("none/x", false), None);
+        // Those whose time of access would have to be written: it is not later than that of a change.
+        for (name, target) in [
+            ("fresh", "a"),
+            ("again", "fresh/b"),
+            ("absolute", &*place.join("again").to_string_lossy()),
+        ] {
+            symlink(target, place.join(name)).unwrap();
+            let early = &TimeSpec::new(1, 0);
+            utimensat(
+                AT_FDCWD,
+                &place.join(name),
+                early,
+                early,
+                UtimensatFlags::NoFollowSymlink,
+            )
+            .unwrap();
+        }
+        let mounts = std::fs::read("/proc/1/mountinfo").unwrap_or_default();
+        if local_devices(&mounts).contains(&place_id(File::open(&place).unwrap().as_raw_fd(), c"").unwrap().1)
+        {
+            assert_eq!(found("fresh", true), at("a"));
+            assert_eq!(found("again/../x", false), at("a/x"));
+            assert_eq!(found("absolute", true), at("a/b"));
+        } else {
+            eprintln!("skipped: the first process does not have this file system mounted");
+        }
         let seen = |root: &str, path: &str| {
             let found = below(root.into(), path.into());
             found.map(|path| String::from_utf8(path).unwrap())
@@ -352,6 +475,37 @@ mod tests {
         assert_eq!(seen("/srv", "/srv").as_deref(), Some("/"));
         assert_eq!(seen("/srv", "/srvx"), None);
         assert_eq!(seen("/srv", "/etc"), None);
+    }
+
+    #[test]
+    fn what_somebody_else_answers_for_is_not_local() {
+        let mountinfo = b"21 1 254:0 / / rw shared:1 - ext4 /dev/vda rw\n\
+            22 21 0:30 / /mnt rw - fuse.sshfs a rw\n23 21 0:31 / /nfs rw - nfs4 a:/b rw\n\
+            24 21 0:32 / /run rw - tmpfs tmpfs rw\n25 21 7:0 / /win rw - fuseblk /dev/loop0 rw\nx\n";
+        assert_eq!(local_devices(mountinfo), [(0, 32), (254, 0)]);
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().canonicalize().unwrap();
+        symlink("a", place.join("link")).unwrap();
+        std::fs::create_dir(place.join("a")).unwrap();
+        let early = &TimeSpec::new(1, 0);
+        utimensat(
+            AT_FDCWD,
+            &place.join("link"),
+            early,
+            early,
+            UtimensatFlags::NoFollowSymlink,
+        )
+        .unwrap();
+        let root = File::open("/").unwrap();
+        let path = place.join("link").into_os_string().into_vec();
+        let mut asked = 0;
+        let mut nothing = |_| {
+            asked += 1;
+            false
+        };
+        let found = found_in(&root, b"/".to_vec(), &path, &mut nothing);
+        // Where times of access are not kept the kernel follows it.
+        assert!(found.is_none() || asked == 0, "{found:?}");
     }
 
     /// What a process is told, or a thread with a root of its own, about a call that returned then.

@@ -217,3 +217,53 @@ fn a_file_opened_by_its_handle_has_its_name() {
     scene.says("Opened", &shown);
     scene.end();
 }
+
+/// A link that is used within the tick of the clock in which it is made, and one to that: the kernel does not look along it in its
+/// cache alone, as nobody has read it before.
+#[test]
+fn a_link_that_is_used_at_once_leads_to_the_file() {
+    let done = (
+        "Done",
+        "proc.name = NAME and (evt.type in (unlink, chmod) and fs.path.name startswith FOLDER/real/
+         or evt.type = rename and fs.path.source startswith FOLDER/real/
+         or evt.type = truncate and evt.arg.path startswith FOLDER/real/)",
+        "%evt.type",
+    );
+    let Some(scene) = Scene::start("ev-fresh", &[done]) else {
+        return;
+    };
+    const CALLS: [&str; 4] = ["rename", "chmod", "truncate", "unlink"];
+    let real = scene.path("real");
+    std::fs::create_dir(&real).unwrap();
+    for name in CALLS {
+        std::fs::write(format!("{real}/{name}"), "x").unwrap();
+    }
+    let to = c(&real);
+    scene.act(|| {
+        let [rename, chmod, truncate, unlink] = CALLS.map(|name| {
+            let (first, second) = (format!("{name}1"), scene.path(&format!("{name}2")));
+            let path = c(&format!("{second}/{name}"));
+            (c(&scene.path(&first)), c(&first), c(&second), path)
+        });
+        let make = |way: &(
+            std::ffi::CString,
+            std::ffi::CString,
+            std::ffi::CString,
+            std::ffi::CString,
+        )| {
+            made(libc::SYS_symlink, &[text(&to), text(&way.0)]);
+            made(libc::SYS_symlink, &[text(&way.1), text(&way.2)]);
+            text(&way.3)
+        };
+        let path = make(&rename);
+        made(libc::SYS_rename, &[path, path]);
+        made(libc::SYS_chmod, &[make(&chmod), 0o700]);
+        made(libc::SYS_truncate, &[make(&truncate), 0]);
+        made(libc::SYS_unlink, &[make(&unlink)]);
+        vec![]
+    });
+    for name in CALLS {
+        scene.says("Done", name);
+    }
+    scene.end();
+}
