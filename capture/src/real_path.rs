@@ -313,12 +313,11 @@ fn found_in(
     None
 }
 
+/// Opens a path as far as it is cached.
+type Open<'a> = dyn Fn(&[u8], OFlag) -> Result<OwnedFd, Errno> + 'a;
+
 /// The same way without the first link that is not followed. Before that all is.
-fn past_link(
-    path: &[u8],
-    open: &dyn Fn(&[u8], OFlag) -> Result<OwnedFd, Errno>,
-    local: &mut dyn FnMut(Device) -> bool,
-) -> Option<Vec<u8>> {
+fn past_link(path: &[u8], open: &Open<'_>, local: &mut dyn FnMut(Device) -> bool) -> Option<Vec<u8>> {
     let is_end = |at: &usize| path[at - 1] != b'/' && path.get(*at).is_none_or(|byte| *byte == b'/');
     let ends: Vec<usize> = (1..=path.len()).filter(is_end).collect();
     let first = ends.partition_point(|end| open(&path[..*end], OFlag::empty()).is_ok());
