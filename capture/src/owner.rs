@@ -356,6 +356,31 @@ mod tests {
     }
 
     #[test]
+    fn who_goes_from_a_container_to_the_host_has_escaped_and_nobody_else_has() {
+        let Some(cgroups) = Cgroups::find(Outside::default()).map(Arc::new) else {
+            eprintln!("skipped: this host has no cgroups");
+            return;
+        };
+        let table = ContainerTable::new();
+        let mut owners = Owners::new(Some(cgroups), &table, Outside::default());
+        // No cgroup has these numbers.
+        let (web, other, host) = (u64::MAX - 1, u64::MAX - 2, u64::MAX - 3);
+        owners.made(web, b"/lxc.payload.web");
+        owners.made(other, b"/lxc.payload.other");
+        for cgroup in [web, other, host] {
+            owners.ensure(cgroup, || None);
+        }
+        assert!(!owners.is_escape(web, other) && !owners.is_escape(host, web));
+        assert!(!owners.is_escape(host, host));
+        assert!(owners.is_escape(web, host));
+        // Whatever comes and goes since.
+        table.update(|known| known.insert(Arc::new(container(ID, u64::MAX - 4))));
+        assert!(owners.refresh());
+        assert!(owners.escaped(web).is_some_and(|left| left.full_id == "web"));
+        assert!(owners.escaped(other).is_none());
+    }
+
+    #[test]
     fn the_oldest_paths_of_cgroups_are_given_up() {
         let mut made = Made::default();
         for cgroup in 0..=Made::MOST as u64 {

@@ -162,6 +162,19 @@ mod tests {
             shown(&[E::Unlink, E::Unlinkat], removed, "name"),
             [of(E::Unlinkat, &[]), of(E::Unlink, &[E::Unlinkat])]
         );
+        let removed = draft(E::Unlinkat, "/etc/x", Some(0));
+        assert_eq!(
+            shown(&[E::Rmdir], removed, "name"),
+            [of(E::Unlinkat, &[])],
+            "a file"
+        );
+        let flags = u64::from(libc::AT_REMOVEDIR.unsigned_abs());
+        let removed = draft(E::Unlinkat, "/etc/x", Some(flags));
+        assert_eq!(
+            shown(&[E::Unlink, E::Rmdir], removed, "name"),
+            [of(E::Unlinkat, &[]), of(E::Rmdir, &[E::Unlinkat])],
+            "a directory"
+        );
         let directory = draft(E::Rmdir, "/etc/x", None);
         assert_eq!(
             shown(&[E::Unlink, E::Unlinkat], directory, "path"),
