@@ -1,13 +1,14 @@
 //! What Lanner costs: small workloads in short slices, without and with an observer, and what the agent itself needs.
 //!
 //! `cargo bench --bench cost [-- --rounds N]`. Needs root, and a machine where nothing else runs. A round measures all
-//! workloads bare, with an empty program on the hook, bare, with Lanner, and bare again, each time in some slices of about 20 ms,
-//! whose lower quartile counts: what else the machine does makes a slice longer, never shorter. What is added is the difference
-//! from the mean of the bare ones before and after, in the median over the rounds, so that slow drifts cancel. The figures of
-//! every other round alone, and the quartiles of all bare slices, show what is noise. *CPU added* is the same of the processor
-//! time of who does the work, without the agent's. This process has one thread while it measures: a second one makes calls on
-//! descriptors 50 ns dearer, and a fork 40 µs. The rules are those of the file FALCO_RULES names, else the built-in ones.
-//! Counts of instructions, which no other work of the machine disturbs, are `cargo xtask kernels`.
+//! workloads bare, with an empty program on the hook, bare, with Lanner, and bare again, each time in some slices of
+//! about 20 ms, whose lower quartile counts: what else the machine does makes a slice longer, never shorter. What is
+//! added is the difference from the mean of the bare ones before and after, in the median over the rounds, so that slow
+//! drifts cancel. The figures of every other round alone, and the quartiles of all bare slices, show what is noise.
+//! *CPU added* is the same of the processor time of who does the work, without the agent's. This process has one thread
+//! while it measures: a second one makes calls on descriptors 50 ns dearer, and a fork 40 µs. The rules are those of
+//! the file FALCO_RULES names, else the built-in ones. Counts of instructions, which no other work of the machine
+//! disturbs, are `cargo xtask kernels`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a bench fails by panicking
 
@@ -165,8 +166,8 @@ fn first_alert() -> Duration {
     took
 }
 
-/// Nanoseconds per iteration of each workload that the kernel counts for Lanner's programs, its own counting included, and
-/// for the agent's threads, wherever they run.
+/// Nanoseconds per iteration of each workload that the kernel counts for Lanner's programs, its own counting included,
+/// and for the agent's threads, wherever they run.
 fn accounted() -> Vec<(f64, f64)> {
     let _counted = CountedRuns::begin().unwrap();
     let observer = Observer::start(&mut lanner()).unwrap();
@@ -255,8 +256,8 @@ fn main() {
     }
     let accounted = accounted();
     println!(
-        "\nNanoseconds per iteration: lower quartiles of {SLICES} slices, medians of {rounds} rounds; in brackets every other round \
-         alone and the others, and of the bare slices all quartiles:\n"
+        "\nNanoseconds per iteration: lower quartiles of {SLICES} slices, medians of {rounds} rounds; in brackets every \
+         other round alone and the others, and of the bare slices all quartiles:\n"
     );
     println!(
         "| workload | bare | empty hook adds | Lanner adds | CPU added | Falco added | of Falco's | goal: added |"

@@ -1,11 +1,12 @@
 //! What Lanner adds to a container's start: a real containerd, starts without and with Lanner by turns.
 //!
-//! `cargo bench --bench starts [-- --seconds N]`. Needs root, and a machine where nothing else runs. A round is a few starts
-//! without Lanner, twice as many with it, and a few without. What is added is the difference of the lower quartiles, in the
-//! median over the rounds; beside the time it is taken from the processor time of containerd, its shims, runc and the
-//! containers, to which the agent's own comes. The figures of every other round alone show how well all that repeats; a
-//! millisecond takes some three minutes. After it the same starts once more, with the kernel counting what BPF programs run,
-//! whoever makes them run. The rules are those of the file FALCO_RULES names, else the built-in ones.
+//! `cargo bench --bench starts [-- --seconds N]`. Needs root, and a machine where nothing else runs. A round is a pod
+//! of a few containers without Lanner, two with it, and one without. What is added is the difference of the lower
+//! quartiles, in the median over the rounds; beside the time it is taken from the processor time of containerd, its
+//! shims, runc and the containers, to which the agent's own comes. The figures of every other round alone show how well
+//! all that repeats; a millisecond takes some three minutes. After it the same starts once more, with the kernel
+//! counting what BPF programs run, whoever makes them run. The rules are those of the file FALCO_RULES names, else the
+//! built-in ones.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a bench fails by panicking
 
@@ -26,10 +27,10 @@ use support::lanner::{self, Lanner};
 use xtask::programs::{CountedRuns, Runs, runs, since};
 use xtask::statistics::{Added, Quartiles, Round};
 
-/// Containers that are started at a time without Lanner, after one that does not count.
+/// Containers that are started in a pod, after one that does not count.
 const STARTS: usize = 5;
-/// The same where the kernel counts.
-const COUNTED: usize = 30;
+/// Pods where the kernel counts.
+const COUNTED: usize = 6;
 /// A Lanner that took no more than this of `REST` has come to rest after its start.
 const IDLE: Duration = Duration::from_micros(500);
 const REST: Duration = Duration::from_millis(25);
@@ -86,15 +87,15 @@ struct Bench {
 }
 
 impl Bench {
-    /// Starts `count` containers in a pod of their own, and one before that is not measured. `between` is called before and
+    /// Starts containers in a pod of their own, and one before that is not measured. `between` is called before and
     /// after those that are.
-    fn starts(&mut self, count: usize, mut between: impl FnMut()) -> Starts {
+    fn starts(&mut self, mut between: impl FnMut()) -> Starts {
         self.pods += 1;
         let pod = self.containerd.pod("bench", &format!("pod-{}", self.pods));
         self.start(&pod, 0);
         between();
         let mut starts = Starts::default();
-        for number in 1..=count {
+        for number in 1..=STARTS {
             let (time, cpu) = self.start(&pod, number);
             starts.time.push(time);
             starts.cpu.push(cpu);
@@ -113,9 +114,9 @@ impl Bench {
         (milliseconds(time), milliseconds(self.tree.spent() - cpu))
     }
 
-    /// The same with a Lanner, whose own processor time and records are added to `agent`. With `counted` the kernel counts what its
-    /// programs run.
-    fn watched(&mut self, count: usize, agent: &mut Agent, counted: bool) -> (Starts, lanner::Ended) {
+    /// The same with a Lanner, `pods` times, whose own processor time is added to `agent`. With `counted` the kernel
+    /// counts what its programs run.
+    fn watched(&mut self, pods: usize, agent: &mut Agent, counted: bool) -> (Starts, lanner::Ended) {
         let mut options = lanner::options(Some(&self.containerd));
         if let Some(rules) = std::env::var_os("FALCO_RULES") {
             options.extend(["-r".to_owned(), rules.to_string_lossy().into_owned()]);
@@ -136,16 +137,21 @@ impl Bench {
             }
         }
         let _counted = counted.then(|| CountedRuns::begin().unwrap());
-        let mut begun = None;
-        let starts = self.starts(count, || match begun.take() {
-            None => begun = Some(Agent::now(pid)),
-            Some(begun) => {
-                // What it has still to do of the last one.
-                std::thread::sleep(REST);
-                agent.add(&begun, Agent::now(pid), count);
-            }
-        });
-        (starts, lanner.stop())
+        let mut all = Starts::default();
+        for _ in 0..pods {
+            let mut begun = None;
+            let starts = self.starts(|| match begun.take() {
+                None => begun = Some(Agent::now(pid)),
+                Some(begun) => {
+                    // What it has still to do of the last one.
+                    std::thread::sleep(REST);
+                    agent.add(&begun, Agent::now(pid));
+                }
+            });
+            all.time.extend(starts.time);
+            all.cpu.extend(starts.cpu);
+        }
+        (all, lanner.stop())
     }
 }
 
@@ -176,8 +182,8 @@ impl Agent {
         }
     }
 
-    /// Adds what was spent on this many starts between two looks.
-    fn add(&mut self, before: &Agent, after: Agent, starts: usize) {
+    /// Adds what was spent between two looks, on the starts of a pod.
+    fn add(&mut self, before: &Agent, after: Agent) {
         for (id, Runs { count, time }) in since(&before.programs, &after.programs) {
             let runs = self.programs.entry(id).or_default();
             runs.count += count;
@@ -187,7 +193,7 @@ impl Agent {
             let before = before.threads.get(&name).copied().unwrap_or_default();
             *self.threads.entry(name).or_default() += spent.saturating_sub(before);
         }
-        self.starts += starts;
+        self.starts += STARTS;
         if !self.programs.is_empty() {
             let name = |program: ProgramInfo| (program.id, program.name.to_string_lossy().into_owned());
             self.names = ProgInfoIter::default().map(name).collect();
@@ -274,13 +280,13 @@ fn main() {
         pods: 0,
     };
     let mut agent = Agent::default();
-    bench.starts(STARTS, || ());
+    bench.starts(|| ());
     let (mut time, mut cpu) = (Vec::new(), Vec::new());
     let began = Instant::now();
     while began.elapsed().as_secs_f64() < seconds {
-        let before = bench.starts(STARTS, || ());
-        let (watched, _) = bench.watched(2 * STARTS, &mut agent, false);
-        let after = bench.starts(STARTS, || ());
+        let before = bench.starts(|| ());
+        let (watched, _) = bench.watched(2, &mut agent, false);
+        let after = bench.starts(|| ());
         let round = |before, watched, after| Round {
             bare: vec![before, after],
             watched,
@@ -303,10 +309,14 @@ fn main() {
         println!("{}", line.trim());
     }
     report_programs(&counted);
-    // From the report at the end: all records, with those of one more start, a pod, and its removal.
+    // From the report at the end.
+    println!(
+        "all records of {COUNTED} pods with {} containers, their removal among them:",
+        STARTS + 1
+    );
     let log = ended.stdout.lines().chain(ended.stderr.lines());
     let records = log.skip_while(|line| !line.starts_with("Events captured"));
     for line in records.take_while(|line| line.starts_with("Events captured") || line.starts_with("  ")) {
-        println!("{line}");
+        println!("  {line}");
     }
 }

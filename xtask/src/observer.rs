@@ -12,8 +12,8 @@ use nix::unistd::Pid;
 /// What each of them says when it has begun.
 const READY: &str = "watches this host";
 
-/// What it says while it watches waits in the pipe: a thread that reads it would make what this process does dearer, because
-/// descriptors and memory are shared then. An ordinary one takes 64 KiB.
+/// What it says while it watches waits in the pipe: a thread that reads it would make what this process does dearer,
+/// because descriptors and memory are shared then. An ordinary one takes 64 KiB.
 const PIPE: i32 = 1 << 20;
 
 /// One that watches.

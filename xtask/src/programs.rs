@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 
-/// While it lasts the kernel counts how often programs run, and how long. That costs itself: two looks at a clock per run, one of
-/// which is within what is counted.
+/// While it lasts the kernel counts how often programs run, and how long. That costs itself: two looks at a clock per
+/// run, one of which is within what is counted.
 #[derive(Debug)]
 pub struct CountedRuns(String);
 

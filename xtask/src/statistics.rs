@@ -1,8 +1,8 @@
 //! Figures that can be trusted from a machine that swings: many short slices, of which the low ones count.
 //!
-//! What disturbs a slice (another guest on the host, a timer, a neighbour in the cache) makes it longer and never shorter, so
-//! that their lower quartile repeats where their median does not. What is added is taken within a round, whose parts lie
-//! within seconds of each other, so that slow drifts cancel.
+//! What disturbs a slice (another guest on the host, a timer, a neighbour in the cache) makes it longer and never
+//! shorter, so that their lower quartile repeats where their median does not. What is added is taken within a round,
+//! whose parts lie within seconds of each other, so that slow drifts cancel.
 
 use std::fmt;
 
@@ -29,7 +29,8 @@ pub fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
 }
 
-/// How far values lie apart: a quarter of them is below the first, half below the second, three quarters below the third.
+/// How far values lie apart: a quarter of them is below the first, half below the second, three quarters below the
+/// third.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quartiles(pub [f64; 3]);
 
@@ -59,8 +60,8 @@ pub struct Round {
 }
 
 impl Round {
-    /// What the observer added to a slice: the difference of the lower quartiles, that of the bare ones being the mean of both
-    /// sides.
+    /// What the observer added to a slice: the difference of the lower quartiles, that of the bare ones being the mean
+    /// of both sides.
     pub fn added(&self) -> f64 {
         let bare: f64 = self.bare.iter().map(|side| lower_quartile(side)).sum();
         lower_quartile(&self.watched) - bare / self.bare.len() as f64
