@@ -102,7 +102,7 @@ pub(crate) struct Call<'a> {
 #[derive(Debug)]
 pub(crate) struct RealPaths {
     outside: Outside,
-    /// The root of the first process, which most have. `None` inside where it can't be had.
+    /// The root of the first process, or Lanner's own, which most have. `None` inside where it can't be had.
     first: Option<Option<Root>>,
     answers: Vec<Answer>,
     /// Processes that had that root when they were asked about.
@@ -205,7 +205,8 @@ impl RealPaths {
         }
         let outside = &self.outside;
         let first = self.first.get_or_insert_with(|| {
-            let file = root_of(outside, 1)?;
+            // Lanner's own, where nobody may see that of the first process.
+            let file = root_of(outside, 1).or_else(|| root_of(outside, std::process::id()))?;
             let id = place_id(file.as_raw_fd(), c"").ok()?;
             let name = name_of(&file)?;
             Some(Root { file, id, name })
@@ -582,5 +583,8 @@ mod tests {
         drop(end);
         thread.join().unwrap();
         assert_eq!(ask(inside, "/a"), None, "who is gone has no root");
+        // Of these two one has the root that is kept open.
+        let known: Vec<u32> = real_paths.in_first.iter().map(|(process, _)| *process).collect();
+        assert_eq!(known, [outside]);
     }
 }
