@@ -4,6 +4,12 @@
 
 #include "enter.h"
 
+/* True unless a parameter is read where a rule asks for it, and none does. */
+static __always_inline bool is_demanded(const volatile struct param_row *param, __u32 row)
+{
+	return !param->on_demand || config.params[row & (ROWS - 1)] & (1U << (param->index & 31));
+}
+
 /* The parameters of a row, one after the other. */
 static __always_inline void walk_params(struct scratch *s, const volatile struct event_row *event, __u32 row)
 {
@@ -12,13 +18,33 @@ static __always_inline void walk_params(struct scratch *s, const volatile struct
 
 		if (i >= event->count)
 			break;
-		if (param->on_demand && !(config.params[row & (ROWS - 1)] & (1U << (param->index & 31))))
+		if (!is_demanded(param, row))
 			continue;
 		if (param->at_enter)
 			put_begun(param->index);
 		else
 			walk_param(row, i);
 	}
+}
+
+/*
+ * True unless no rule can match an open by its names, which are read before anything else is, and nothing more of most opens.
+ * `wanted`: what has to be said of one.
+ */
+static __always_inline bool open__passes(struct scratch *s, const volatile struct event_row *event, __u32 row,
+						__u32 wanted)
+{
+	__u64 real = event->real;
+
+	/* What is not read passes. */
+	s->requested_name = NAME_PASSES_READ | NAME_PASSES;
+	s->real_name = NAME_NOT_KNOWN;
+	walk_param(row, event->path);
+	if (s->requested_name & wanted)
+		return true;
+	if (real < MAX_WALKED && is_demanded(&event->walked[real], row))
+		walk_param(row, real);
+	return names__pass(s, wanted);
 }
 
 /* Where message(s) of a sendmmsg() or recvmmsg() begin, kept while `args[1]` goes through them. */
@@ -102,19 +128,18 @@ static __always_inline int call__ended(struct pt_regs *regs, long ret, bool is_s
 	s->names = 0;
 	if (passes != FILTER_PASSES) {
 		s->names = names;
-		/* What is not read passes. */
-		s->requested_name = NAME_PASSES_READ | NAME_PASSES;
-		s->real_name = NAME_NOT_KNOWN;
+		/* What another task wrote over is lost, and counted as such below. */
+		if (!open__passes(s, event, row, passes) && s->owner == bpf_get_current_pid_tgid()) {
+			s->owner = 0;
+			return 0;
+		}
+		s->names = 0;
+		record__reset(s, event->params);
 	}
 	if (event->flags & ROW_MESSAGES && s->ret > 0) {
 		report_messages(s, row);
 	} else {
 		walk_params(s, event, row);
-		/* What another task wrote over is lost, and counted as such below. */
-		if (s->names && !names__pass(s, passes) && s->owner == bpf_get_current_pid_tgid()) {
-			s->owner = 0;
-			return 0;
-		}
 		put_task_values(SCRATCH_SYSCALL, row);
 		record__submit(s, wanted - 1, STREAM_SYS_EXIT, compat ? FLAG_COMPAT : 0);
 	}

@@ -301,6 +301,7 @@ struct param_row {
 struct event_row {
 	__u8 count, params, flags;
 	__u8 open_flags; /* the argument with the flags of an open, 0 where there is none */
+	__u8 path, real; /* of a ROW_OPENS: where in `walked` the path is that was asked for, and the kernel's name */
 	struct param_row walked[MAX_WALKED];
 };
 
@@ -337,13 +338,17 @@ struct consumer {
 ";
 
 fn c_row(row: &EventRow, has_types: bool) -> String {
-    let walked: Vec<String> = row
+    let (origins, walked): (Vec<Origin>, Vec<String>) = row
         .params
         .iter()
         .enumerate()
         .filter(|(_, param)| has_types || !needs_types(param.from))
-        .filter_map(|(index, param)| c_param(row, index, param))
-        .collect();
+        .filter_map(|(index, param)| Some((param.from, c_param(row, index, param)?)))
+        .unzip();
+    // Behind the last one where there is none.
+    let place = |is_one: &dyn Fn(&Origin) -> bool| origins.iter().position(is_one).unwrap_or(MAX_WALKED_PARAMS);
+    let path = place(&|from| matches!(from, Origin::UserPath { .. }));
+    let real = place(&|from| matches!(from, Origin::Extractor(Extractor::ResultPath)));
     let flags = match row.event {
         Event::Execve | Event::Execveat => "ROW_FAILURES_ONLY",
         Event::Sendmmsg | Event::Recvmmsg => "ROW_MESSAGES",
@@ -356,7 +361,7 @@ fn c_row(row: &EventRow, has_types: bool) -> String {
         _ => "0",
     };
     format!(
-        "\t[{}] = {{ .count = {}, .params = {}, .flags = {flags}, .open_flags = {}, .walked = {{ {} }} }}, /* {} */ \\\n",
+        "\t[{}] = {{ .count = {}, .params = {}, .flags = {flags}, .open_flags = {}, .path = {path}, .real = {real}, .walked = {{ {} }} }}, /* {} */ \\\n",
         row.event as u16,
         walked.len(),
         row.params.len(),
