@@ -80,5 +80,11 @@ static __noinline __u64 cgroup_of_controller(void)
 
 static __always_inline __u64 current_cgroup(void)
 {
-	return cgroup_controller ? cgroup_of_controller() : bpf_get_current_cgroup_id();
+	if (cgroup_controller)
+		return cgroup_of_controller();
+#ifndef WITHOUT_TYPES
+	if (has_loads())
+		return loaded_task()->cgroups->dfl_cgrp->kn->id;
+#endif
+	return bpf_get_current_cgroup_id();
 }

@@ -4,12 +4,6 @@
 
 #include "enter.h"
 
-/* True unless a parameter is read where a rule asks for it, and none does. */
-static __always_inline bool is_demanded(const volatile struct param_row *param, __u32 row)
-{
-	return !param->on_demand || config.params[row & (ROWS - 1)] & (1U << (param->index & 31));
-}
-
 /* The parameters of a row, one after the other. */
 static __always_inline void walk_params(struct scratch *s, const volatile struct event_row *event, __u32 row)
 {
@@ -25,26 +19,6 @@ static __always_inline void walk_params(struct scratch *s, const volatile struct
 		else
 			walk_param(row, i);
 	}
-}
-
-/*
- * True unless no rule can match an open by its names, which are read before anything else is, and nothing more of most opens.
- * `wanted`: what has to be said of one.
- */
-static __always_inline bool open__passes(struct scratch *s, const volatile struct event_row *event, __u32 row,
-						__u32 wanted)
-{
-	__u64 real = event->real;
-
-	/* What is not read passes. */
-	s->requested_name = NAME_PASSES_READ | NAME_PASSES;
-	s->real_name = NAME_NOT_KNOWN;
-	walk_param(row, event->path);
-	if (s->requested_name & wanted)
-		return true;
-	if (real < MAX_WALKED && is_demanded(&event->walked[real], row))
-		walk_param(row, real);
-	return names__pass(s, wanted);
 }
 
 /* Where message(s) of a sendmmsg() or recvmmsg() begin, kept while `args[1]` goes through them. */
@@ -129,12 +103,10 @@ static __always_inline int call__ended(struct pt_regs *regs, long ret, bool is_s
 	if (passes != FILTER_PASSES) {
 		s->names = names;
 		/* What another task wrote over is lost, and counted as such below. */
-		if (!open__passes(s, event, row, passes) && s->owner == bpf_get_current_pid_tgid()) {
+		if (!open__passes(row, passes) && s->owner == bpf_get_current_pid_tgid()) {
 			s->owner = 0;
 			return 0;
 		}
-		s->names = 0;
-		record__reset(s, event->params);
 	}
 	if (event->flags & ROW_MESSAGES && s->ret > 0) {
 		report_messages(s, row);

@@ -566,7 +566,10 @@ _Static_assert(sizeof(struct object) == OBJECT_LEN, "object layout");
 
 static __always_inline bool is_internal(struct file *file)
 {
-	return BPF_CORE_READ(file, f_path.mnt, mnt_flags) & MNT_INTERNAL;
+	struct file *object = OBJECT_AT(file, file);
+	struct vfsmount *mnt = LOAD(object, f_path.mnt);
+
+	return LOAD(mnt, mnt_flags) & MNT_INTERNAL;
 }
 
 /* The device a file is on. */

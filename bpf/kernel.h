@@ -100,6 +100,8 @@ struct thread_info {
 #endif
 
 struct qstr {
+	__u64 hash_len;
+	__u32 len;
 	const unsigned char *name;
 };
 typedef struct {
@@ -308,6 +310,7 @@ struct cgroup_subsys_state {
 };
 struct css_set {
 	struct cgroup_subsys_state *subsys[1];
+	struct cgroup *dfl_cgrp;
 };
 struct task_struct {
 	struct thread_info thread_info;

@@ -51,3 +51,23 @@ static __always_inline struct task_struct *loaded_task(void)
 {
 	return OBJECT_AT(task_struct, bpf_get_current_task());
 }
+
+/*
+ * Eight bytes at an address, where there are loads: what is loaded has to be a member of some structure of the
+ * kernel's, and this one is a number.
+ */
+static __always_inline __u64 word_at(__u64 address)
+{
+#ifdef WITHOUT_TYPES
+	return 0;
+#else
+	struct dentry *around = (void *)(address - bpf_core_field_offset(struct dentry, d_name.hash_len));
+
+	return ((struct dentry *)bpf_rdonly_cast(around, kernel_types.dentry))->d_name.hash_len;
+#endif
+}
+
+/* A pointer among the members of what is at an address, as a number: what global functions take. */
+#define ADDRESS_IN(object, member)                                                                                     \
+	(has_loads() ? word_at((__u64)(object) + bpf_core_field_offset((object)->member)) :                            \
+		       (__u64)BPF_CORE_READ(object, member))

@@ -130,6 +130,8 @@ struct scratch {
 	 * that is being read, 0 when none is. What was said of the path that was asked for and of the kernel's.
 	 */
 	__u32 names, name_state, requested_name, real_name;
+	/* Where the absolute path is that was asked for, and how long; 0 when its names are read and it is none. */
+	__u32 text, text_len;
 	__u64 file, made; /* of a request of io_uring: the file it is done on, and the one it has made */
 	__u64 nowhere; /* the mount that a path ends at which is in no namespace */
 	__u8 buf[SCRATCH_LEN];

@@ -45,15 +45,16 @@ __noinline int name__read(__u32 in, __u64 start, __u32 len, __u32 state, __u32 h
 {
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &in);
 	const struct name_table *table = s ? names__table(s->names) : NULL;
+	__u64 left = len;
 
-	if (!table || len > NAME_READ_MAX)
+	barrier_var(left);
+	/* What is behind the mask can't be read by it. */
+	if (!table || left > NAME_READ_MAX || start > DATA_MASK - NAME_READ_MAX)
 		return 0;
-	for (__u32 i = 0; i < NAME_READ_MAX; i++) {
-		__u64 at = start + len - 1 - i;
+	for (__u64 i = 0; i < left; i++) {
+		__u64 at = start + left - 1 - i;
 		__u8 byte;
 
-		if (i >= len)
-			break;
 		barrier_var(at);
 		byte = s->buf[HEADER_LEN + (at & DATA_MASK)];
 		state = table->cells[(state + table->classes[byte]) & (NAME_CELLS - 1)];

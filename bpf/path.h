@@ -83,6 +83,95 @@ __noinline __u64 mount__of_same(__u64 address)
 }
 #endif
 
+#ifdef WITHOUT_TYPES
+static __always_inline int text__is_path(__u64 end, __u32 len, __u64 dentry_address, __u64 mount_address)
+{
+	return 0;
+}
+
+static __always_inline int put_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
+{
+	return 0;
+}
+#else
+#define COMPARED_COMPONENTS 16 /* more are rare, and the verifier goes through each */
+
+/* True when a name of the kernel's is what is at `start` of the record. */
+__noinline int text__has_name(__u64 start, __u64 name, __u32 len)
+{
+	__u32 which = SCRATCH_SYSCALL;
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &which);
+
+	if (!s || !has_loads() || len >= NAME_MAX_LEN)
+		return 0;
+	for (__u32 i = 0; i < NAME_MAX_LEN; i += 8) {
+		__u64 at = start + i, differs;
+
+		if (i >= len)
+			break;
+		barrier_var(at);
+		differs = *(__u64 *)(data(s) + (at & DATA_MASK)) ^ word_at(name + i);
+		/* The first byte is the lowest. */
+		if (len - i < 8)
+			differs <<= 64 - 8 * (len - i);
+		if (differs)
+			return 0;
+	}
+	return 1;
+}
+
+/*
+ * True when the components of a dentry on a mount are those of a path in the record, as it is written: `len` bytes that
+ * end before `end`. What put_components() would give need not be read then. Where there are no loads, it is not compared.
+ */
+__noinline int text__is_path(__u64 end, __u32 len, __u64 dentry_address, __u64 mount_address)
+{
+	const __u64 inside = bpf_core_field_offset(struct mount, mnt);
+	__u32 which = SCRATCH_SYSCALL;
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &which);
+	struct dentry *dentry, *root;
+	struct mount *mnt, *root_mnt;
+	struct fs_struct *fs;
+
+	if (!s || !has_loads())
+		return 0;
+	dentry = OBJECT_AT(dentry, dentry_address);
+	mnt = OBJECT_AT(mount, mount_address - inside);
+	fs = LOAD(loaded_task(), fs);
+	root = LOAD(fs, root.dentry);
+	root_mnt = OBJECT_AT(mount, (__u64)LOAD(fs, root.mnt) - inside);
+	for (int i = 0; i < COMPARED_COMPONENTS; i++) {
+		struct dentry *parent;
+		__u64 slash;
+		__u32 name;
+
+		if (is_at(dentry, root) && mnt == root_mnt)
+			return i && !len;
+		parent = LOAD(dentry, d_parent);
+		if (dentry == LOAD(mnt, mnt.mnt_root) || dentry == parent) {
+			struct mount *up = LOAD(mnt, mnt_parent);
+
+			if (is_at(mnt, up) || dentry == root)
+				return 0;
+			dentry = LOAD(mnt, mnt_mountpoint);
+			mnt = up;
+			continue;
+		}
+		name = LOAD(dentry, d_name.len);
+		if (name >= len)
+			return 0;
+		len -= name + 1;
+		end -= name + 1;
+		slash = end;
+		barrier_var(slash);
+		if (data(s)[slash & DATA_MASK] != '/' ||
+		    !text__has_name(end + 1, ADDRESS_IN(dentry, d_name.name), name))
+			return 0;
+		dentry = parent;
+	}
+	return 0;
+}
+
 /*
  * The components of a dentry on a mount, appended to parameter `index` of the record in scratch `which`. Without a mount
  * (0): those up to the root of its file system.
@@ -90,12 +179,6 @@ __noinline __u64 mount__of_same(__u64 address)
  * A global function: the verifier looks at it once, not once per caller and state. On 5.10 such a function takes
  * numbers only, so the kernel pointers come as numbers, which is all that probe reads need.
  */
-#ifdef WITHOUT_TYPES
-static __always_inline int put_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
-{
-	return 0;
-}
-#else
 __noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
 {
 	const __u64 inside = bpf_core_field_offset(struct mount, mnt);
@@ -194,6 +277,8 @@ static __always_inline struct file *file_of(__s32 fd)
 
 	if (fd < 0 || (__u32)fd >= LOAD(fdt, max_fds))
 		return NULL;
+	if (has_loads())
+		return (struct file *)word_at((__u64)(table + fd));
 	bpf_probe_read_kernel(&file, sizeof(file), table + fd);
 	return file;
 #endif
@@ -214,8 +299,7 @@ static __always_inline struct file *file_for(struct scratch *s, __s32 fd)
 static __always_inline void put_file_path(__u32 which, __u32 index, struct file *file)
 {
 	if (file)
-		put_components(which, index, (__u64)BPF_CORE_READ(file, f_path.dentry),
-			       (__u64)BPF_CORE_READ(file, f_path.mnt));
+		put_components(which, index, ADDRESS_IN(file, f_path.dentry), ADDRESS_IN(file, f_path.mnt));
 }
 
 /* The directory a relative path starts from. */

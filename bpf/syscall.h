@@ -94,17 +94,113 @@ __noinline int magic__descriptor(__u64 start)
 	return -1;
 }
 
-/* The kernel's name of the file that a call opened. */
-static __always_inline void extract__result_path(struct scratch *s, __u32 index, struct file *file)
+/*
+ * A path that a call is given, behind it the directory that it starts from: parameter `which` of a row. A global function, as
+ * walk_param().
+ */
+__noinline int walk_user_path(__u32 row, __u32 which)
 {
+	const volatile struct param_row *param;
+	struct scratch *s = syscall_scratch();
+	__u64 at = which, before;
+	bool is_absolute, is_below;
+	__u32 said = 0;
+	__s32 fd;
+
+	barrier_var(at);
+	if (!s || at >= MAX_WALKED)
+		return 0;
+	param = &rows[row & (ROWS - 1)].walked[at];
+	before = s->off;
+	put_user_str(s, param->index, (void *)s->args[param->arg & 7]);
+	if (s->off == before)
+		return 0;
+	is_absolute = data(s)[before & DATA_MASK] == '/';
+	is_below = !is_absolute || is_in_root(s);
+	if (s->names) {
+		names__begin(s);
+		s->name_state = name__read(SCRATCH_SYSCALL, before, s->off - before - 1, s->name_state, !is_absolute);
+		/* Rules look at the text that was passed, too, which here is less than the path. */
+		if (is_absolute)
+			said = names__said(s);
+		if (!is_below) {
+			s->requested_name = said;
+			s->name_state = 0;
+			s->text = before;
+			s->text_len = s->off - before - 1;
+			return 0;
+		}
+	}
+	fd = is_below ? (param->extra < 6 ? (__s32)s->args[param->extra & 7] : AT_FDCWD) : magic__descriptor(before);
+	before = s->off;
+	if (is_below || fd >= 0)
+		put_base(param->index, fd);
+	/* Without its directory a path is what was passed. */
+	if (s->name_state && s->off > before)
+		s->requested_name = said | names__said(s);
+	s->name_state = 0;
+	return 0;
+}
+
+/* True unless a parameter is read where a rule asks for it, and none does. */
+static __always_inline bool is_demanded(const volatile struct param_row *param, __u32 row)
+{
+	return !param->on_demand || config.params[row & (ROWS - 1)] & (1U << (param->index & 31));
+}
+
+/* What is said of the kernel's name of the file that a call opened, if it has one. */
+static __always_inline void read_real_name(struct scratch *s, __u32 index)
+{
+	struct file *file = s->ret < 0 ? NULL : file_of((__s32)s->ret);
 	__u64 before = s->off;
 
-	if (s->names)
-		names__begin(s);
+	if (!file || is_internal(file))
+		return;
+	/* Then the same is said of it. */
+	if (s->text_len && text__is_path((__u64)s->text + s->text_len, s->text_len, ADDRESS_IN(file, f_path.dentry),
+					 ADDRESS_IN(file, f_path.mnt))) {
+		s->real_name = s->requested_name;
+		return;
+	}
+	names__begin(s);
 	put_file_path(SCRATCH_SYSCALL, index, file);
-	if (s->names && s->off > before)
+	if (s->off > before)
 		s->real_name = names__said(s);
 	s->name_state = 0;
+}
+
+/*
+ * True unless no rule can match an open by its names, which are read before anything else is, and nothing more of most
+ * opens: a record of one that passes is begun anew. `wanted`: what has to be said of one. A global function, as walk_param().
+ */
+__noinline int open__passes(__u32 row, __u32 wanted)
+{
+	const volatile struct event_row *event = &rows[row & (ROWS - 1)];
+	const volatile struct param_row *param;
+	struct scratch *s = syscall_scratch();
+	__u64 real = event->real;
+
+	barrier_var(real);
+	if (!s)
+		return true;
+	/* What is not read passes. */
+	s->requested_name = NAME_PASSES_READ | NAME_PASSES;
+	s->real_name = NAME_NOT_KNOWN;
+	s->text_len = 0;
+	walk_user_path(row, event->path);
+	if (s->requested_name & wanted)
+		goto passes;
+	if (real < MAX_WALKED) {
+		param = &event->walked[real];
+		if (is_demanded(param, row))
+			read_real_name(s, param->index);
+	}
+	if (!names__pass(s, wanted))
+		return false;
+passes:
+	s->names = 0;
+	record__reset(s, event->params);
+	return true;
 }
 
 /*
@@ -163,39 +259,9 @@ __noinline int walk_param(__u32 row, __u32 which)
 		else
 			put_u64(s, index, param->open_flags ? open_flags(s, value) : value);
 		break;
-	case OP_USER_PATH: {
-		__u64 before = s->off;
-
-		put_user_str(s, index, (void *)value);
-		if (s->off > before) {
-			bool is_absolute = data(s)[before & DATA_MASK] == '/', in_root = is_in_root(s);
-			bool is_below = !is_absolute || in_root;
-			__s32 fd = is_below ? (param->extra < 6 ? (__s32)s->args[param->extra & 7] : AT_FDCWD) :
-					      magic__descriptor(before);
-			__u32 said = 0;
-
-			if (s->names) {
-				names__begin(s);
-				s->name_state = name__read(SCRATCH_SYSCALL, before, s->off - before - 1, s->name_state,
-							   !is_absolute);
-				/* Rules look at the text that was passed, too, which here is less than the path. */
-				if (is_absolute)
-					said = names__said(s);
-				if (!is_below) {
-					s->requested_name = said;
-					s->name_state = 0;
-				}
-			}
-			before = s->off;
-			if (is_below || fd >= 0)
-				put_base(index, fd);
-			/* Without its directory a path is what was passed. */
-			if (s->name_state && s->off > before)
-				s->requested_name = said | names__said(s);
-			s->name_state = 0;
-		}
+	case OP_USER_PATH:
+		walk_user_path(row, which);
 		break;
-	}
 	case OP_SOCK_TUPLE:
 		extract__sock_tuple(index, (__s32)s->args[0], s->args[1], s->args[2], ADDRESS_CONNECTS);
 		break;
@@ -236,9 +302,9 @@ __noinline int walk_param(__u32 row, __u32 which)
 		if (!file || is_internal(file))
 			break;
 		if (param->extra)
-			put_components(SCRATCH_SYSCALL, index, (__u64)BPF_CORE_READ(file, f_path.dentry), 0);
+			put_components(SCRATCH_SYSCALL, index, ADDRESS_IN(file, f_path.dentry), 0);
 		else
-			extract__result_path(s, index, file);
+			put_file_path(SCRATCH_SYSCALL, index, file);
 		break;
 	}
 	case OP_CREAT_FLAGS:

@@ -346,7 +346,8 @@ fn c_row(row: &EventRow, has_types: bool) -> String {
         .filter_map(|(index, param)| Some((param.from, c_param(row, index, param)?)))
         .unzip();
     // Behind the last one where there is none.
-    let place = |is_one: &dyn Fn(&Origin) -> bool| origins.iter().position(is_one).unwrap_or(MAX_WALKED_PARAMS);
+    let place =
+        |is_one: &dyn Fn(&Origin) -> bool| origins.iter().position(is_one).unwrap_or(MAX_WALKED_PARAMS);
     let path = place(&|from| matches!(from, Origin::UserPath { .. }));
     let real = place(&|from| matches!(from, Origin::Extractor(Extractor::ResultPath)));
     let flags = match row.event {

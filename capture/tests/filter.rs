@@ -295,6 +295,36 @@ fn opens_pass_by_the_names_that_were_asked_for_and_those_of_the_kernel() {
     });
 }
 
+/// What was asked for and is wanted by no rule leads to what is, and differs from it in one byte, wherever that is.
+#[test]
+fn an_open_passes_by_the_kernels_name_however_little_that_differs_from_what_was_asked_for() {
+    let Some(host) = host() else { return };
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    let (mut script, mut expected) = (String::new(), Vec::new());
+    for length in (0..=20).chain([31, 39, 40, 47, 200]) {
+        let same = "x".repeat(length);
+        for (link, file, other) in [
+            (format!("{same}a"), format!("{same}b"), format!("{same}c")),
+            (format!("a{same}."), format!("b{same}."), format!("c{same}.")),
+        ] {
+            fs::write(folder.join(&file), "").unwrap();
+            fs::write(folder.join(&other), "").unwrap();
+            symlink(&file, folder.join(&link)).unwrap();
+            script.push_str(&format!(": < {0}/{other}; : < {0}/{link}\n", folder.display()));
+            expected.push(link);
+        }
+    }
+    let (config, containers) = (Config::default(), ContainerTable::new());
+    let of = |name: &str| format!("{}/{name}", folder.display());
+    let needs = needs_of_names(&[("", &of("b*")), ("", &of("+b"))]);
+    let mut capture = Capture::start(plan(&host, &needs, &config).unwrap(), &config, &containers).unwrap();
+    with_capture(&mut capture, &folder, |stage| {
+        assert_eq!(stage.seen_of(&script), expected);
+    });
+}
+
 /// Opens what it is given, by openat2(2) with the working directory as root, and says what the kernel calls what it opened.
 const OPENS_IN_ROOT: &str = r#"
     my $how = pack("QQQ", 0, 0, 0x10);
