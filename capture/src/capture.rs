@@ -236,7 +236,7 @@ impl Capture {
         let consumer = &self.consumer;
         // Shown to by the ring's records and by the chores.
         let audience = RefCell::new(audience);
-        let ring = Ring::new(ring_map)?;
+        let mut ring = Ring::new(ring_map)?;
         let show = &mut |bytes: &[u8]| {
             let at = || Header::read(bytes).map_or(0, |header| header.time);
             let show = &mut |event: &EventView<'_>| audience.borrow_mut().event(event, at());
@@ -250,7 +250,7 @@ impl Capture {
         };
         loop {
             let mut stopping = stop.load(Ordering::Relaxed) || consumer.borrow().recording_ended();
-            let read = ring.consume(BATCH, show);
+            let read = ring.consume(BATCH, show)?;
             if chores.elapsed() > CHORES {
                 chores = Instant::now();
                 let audience = &mut **audience.borrow_mut();
@@ -276,7 +276,7 @@ impl Capture {
             }
             // Raise the flag, then look once more: a record submitted before the flag was seen wakes nobody.
             page.set_sleeping(true);
-            match ring.consume(BATCH, show) {
+            match ring.consume(BATCH, show)? {
                 0 => ring.wait(SLEEP),
                 _ => idle = 0,
             }
@@ -289,7 +289,7 @@ impl Capture {
         }
         let deadline = Instant::now() + DRAIN_AT_END;
         loop {
-            while ring.consume(BATCH, show) > 0 {}
+            while ring.consume(BATCH, show)? > 0 {}
             let mut sequences = consumer.borrow().sequences.clone();
             sequences.close(&self.feed.sequences());
             let lost = self.feed.lost();

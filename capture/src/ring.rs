@@ -1,8 +1,8 @@
 //! The kernel's ring of records (`BPF_MAP_TYPE_RINGBUF`), read in place.
 //!
-//! The kernel lays the ring out twice in a row, so that a record which goes round the end is in one piece. Of the second one
-//! only as much is mapped here as the longest record takes: all of it would double the memory that this process is said to
-//! have.
+//! What is mapped of it counts as this process's memory, all of it from the moment it is mapped: so that is a part, and the next one
+//! when records are read up to there. The kernel lays the ring out twice in a row; what goes round the end of a part or of the ring
+//! is in one piece, because behind a part as much is mapped as the longest record takes.
 
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd as _;
@@ -26,9 +26,11 @@ const HEADER: usize = 8;
 /// A record that is still written (`BPF_RINGBUF_BUSY_BIT`), and one that was given up (`BPF_RINGBUF_DISCARD_BIT`).
 const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
-/// What is mapped behind the end, in whole pages.
+/// The part that is mapped: some thousands of records, so that it is seldom another one. A power of two.
+const PART: usize = 1 << 20;
+/// What is mapped behind a part, in whole pages.
 const BEHIND: usize = 64 << 10;
-// A record that begins at the end's last place is in one piece.
+// A record that begins at a part's last place is in one piece.
 const _: () = assert!(HEADER + LEN_MAX <= BEHIND);
 
 /// The ring, mapped.
@@ -37,8 +39,12 @@ pub(crate) struct Ring {
     map: MapHandle,
     /// A page with the place up to which records were read, which the kernel reads.
     consumer: Mapping,
-    /// A page with the place up to which records were begun, then the records.
+    /// A page with the place up to which records were begun.
     producer: Mapping,
+    /// The records of a part.
+    part: Mapping,
+    /// Where in the ring it begins.
+    begins: usize,
     page: usize,
     /// Bytes of records there is room for, a power of two.
     size: usize,
@@ -108,24 +114,36 @@ impl Ring {
         let size = usize::try_from(map.max_entries()).unwrap_or(0);
         let both = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let consumer = Mapping::new(&map, page, both, 0)?;
-        let producer = Mapping::new(&map, page + size + BEHIND.min(size), ProtFlags::PROT_READ, page)?;
+        let producer = Mapping::new(&map, page, ProtFlags::PROT_READ, page)?;
+        let length = PART.min(size) + BEHIND.min(size);
+        let part = Mapping::new(&map, length, ProtFlags::PROT_READ, 2 * page)?;
         Ok(Ring {
             map,
             consumer,
             producer,
+            part,
+            begins: 0,
             page,
             size,
         })
     }
 
     /// Shows the records that are there, `most` at most, and says how many they were.
-    pub(crate) fn consume(&self, most: usize, show: &mut dyn FnMut(&[u8])) -> usize {
+    ///
+    /// # Errors
+    /// When the kernel does not let the next part of the ring be mapped.
+    pub(crate) fn consume(
+        &mut self,
+        most: usize,
+        show: &mut dyn FnMut(&[u8]),
+    ) -> Result<usize, CaptureError> {
         let mut count = 0;
         // Only this writes it.
         let mut read = self.consumer.position().load(Ordering::Relaxed);
         while count < most && read < self.begun() {
             // The remainder, as the size is a power of two.
             let at = usize::try_from(read).unwrap_or(0) & (self.size - 1);
+            self.map_part_of(at)?;
             let header = self.header(at);
             if header & BUSY != 0 {
                 break;
@@ -138,7 +156,18 @@ impl Ring {
             read += (length + HEADER).next_multiple_of(8) as u64;
             self.consumer.position().store(read, Ordering::Release);
         }
-        count
+        Ok(count)
+    }
+
+    /// Sees to it that the part is mapped in which a record begins.
+    fn map_part_of(&mut self, at: usize) -> Result<(), CaptureError> {
+        let begins = at & !(PART - 1);
+        if begins != self.begins {
+            let length = self.part.length.get();
+            self.part = Mapping::new(&self.map, length, ProtFlags::PROT_READ, 2 * self.page + begins)?;
+            self.begins = begins;
+        }
+        Ok(())
     }
 
     /// Up to where records were begun.
@@ -149,11 +178,11 @@ impl Ring {
         begun
     }
 
-    /// The header of the record at a place within the ring.
+    /// The header of the record at a place within the part.
     fn header(&self, at: usize) -> u32 {
-        // SAFETY: records begin at multiples of eight that are less than the ring's size, all of which is mapped as long as
-        // self is there; what is written there is written as a whole.
-        let header = unsafe { AtomicU32::from_ptr(self.producer.begin.as_ptr().add(self.page + at).cast()) };
+        // SAFETY: records begin at multiples of eight, and this one in the part, which is mapped until another one is; what is
+        // written there is written as a whole.
+        let header = unsafe { AtomicU32::from_ptr(self.part.begin.as_ptr().add(at - self.begins).cast()) };
         let header = header.load(Ordering::Relaxed);
         fence(Ordering::Acquire);
         header
@@ -161,13 +190,13 @@ impl Ring {
 
     /// A record without its header; empty, which counts as not decoded, if it is longer than programs of ours make them.
     fn record(&self, at: usize, length: usize) -> &[u8] {
-        let begin = self.page + at + HEADER;
-        if begin + length > self.producer.length.get() {
+        let begin = at - self.begins + HEADER;
+        if begin + length > self.part.length.get() {
             return &[];
         }
-        // SAFETY: as many bytes are mapped as long as self is there, and the kernel does not write to a record that is
-        // neither busy nor read: consume() says only afterwards that it is.
-        unsafe { slice::from_raw_parts(self.producer.begin.as_ptr().add(begin), length) }
+        // SAFETY: as many bytes are mapped until another part is, which takes self, and the kernel does not write to a record that
+        // is neither busy nor read: consume() says only afterwards that it is.
+        unsafe { slice::from_raw_parts(self.part.begin.as_ptr().add(begin), length) }
     }
 
     /// Waits until there is a record that nobody has read, or somebody wakes those who wait for it.
