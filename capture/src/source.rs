@@ -301,7 +301,8 @@ mod tests {
         let mut ready = [PollFd::new(wake.as_fd(), PollFlags::POLLIN)];
         assert_eq!(poll(&mut ready, PollTimeout::ZERO), Ok(0), "it was heeded");
         drop(thread);
-        assert!(seen.recv().unwrap() && seen.recv().is_err(), "the thread is gone");
+        // It may have seen that it is to end before it waited again.
+        assert!(seen.into_iter().all(|is_ending| is_ending), "the thread is gone");
     }
 
     #[test]
