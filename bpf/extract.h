@@ -200,14 +200,20 @@ static __always_inline void put_unix_path(struct scratch *s, __u32 index, struct
 __noinline int extract__sock_tuple(__u32 index, __s32 fd, __u64 addr, __u64 addrlen, __u32 use)
 {
 	struct scratch *s = syscall_scratch();
-	struct tuple t __attribute__((aligned(8))) = {};
+	struct tuple *t;
 	struct user_sockaddr ua __attribute__((aligned(8))) = {};
 	bool of_kernel = use & ADDRESS_OF_KERNEL;
 	struct file *file;
 	__u64 off;
 
-	if (!s)
+	if (!s || !room(s, &off))
 		return 0;
+	/*
+	 * Put together where it goes: the verifier does not keep in mind what is there. Of one on the stack it would follow every
+	 * combination of what is known and what is not.
+	 */
+	t = (void *)(data(s) + off);
+	clear_words((__u8 *)t, sizeof(*t));
 	use &= ~ADDRESS_OF_KERNEL;
 	file = file_for(s, fd);
 	if (file) {
@@ -215,7 +221,7 @@ __noinline int extract__sock_tuple(__u32 index, __s32 fd, __u64 addr, __u64 addr
 		struct inode *inode = LOAD(object, f_inode);
 
 		if ((LOAD(inode, i_mode) & S_IFMT) == S_IFSOCK)
-			read_socket(&t, object, inode);
+			read_socket(t, object, inode);
 		else
 			file = NULL;
 	}
@@ -227,19 +233,18 @@ __noinline int extract__sock_tuple(__u32 index, __s32 fd, __u64 addr, __u64 addr
 			count_miss(MISS_USER_MEMORY);
 			addr = 0;
 		} else {
-			read_address(&t, &ua, addr, of_kernel, use != ADDRESS_CONNECTS && t.type != SOCK_STREAM);
+			read_address(t, &ua, addr, of_kernel, use != ADDRESS_CONNECTS && t->type != SOCK_STREAM);
 		}
 	}
 #ifdef WITHOUT_TYPES
 	/* Only the result says whether there was a socket. */
 	if (fd >= 0 && s->ret != -EBADF && s->ret != -ENOTSOCK)
-		t.type = SOCK_UNTOLD;
+		t->type = SOCK_UNTOLD;
 #endif
-	if (!t.family || !room(s, &off))
+	if (!t->family)
 		return 0;
-	copy_words(data(s) + off, &t, sizeof(t));
-	advance(s, index, sizeof(t), false);
-	if (t.family == AF_UNIX)
+	advance(s, index, sizeof(*t), false);
+	if (t->family == AF_UNIX)
 		put_unix_path(s, index, file, addr, addrlen, of_kernel, use == ADDRESS_RECEIVED);
 	return 0;
 }
@@ -295,24 +300,29 @@ static __always_inline bool read_message(struct scratch *s, struct message *m, _
 	return !error;
 }
 
-static __always_inline bool read_iovec(struct scratch *s, const struct message *m, __u32 i, __u64 *base, __u64 *len)
+/* One of a call's vectors, into the scratch. A function of its own: what is done in a loop is looked through once then. */
+__noinline int iovec__read(__u64 iov, __u32 i)
 {
+	struct scratch *s = syscall_scratch();
+
+	if (!s)
+		return 0;
 	if (s->compat) {
 		__u32 words[2] = {};
 
-		if (bpf_probe_read_user(words, sizeof(words), (void *)(m->iov + i * sizeof(words))))
-			return false;
-		*base = words[0];
-		*len = words[1];
+		if (bpf_probe_read_user(words, sizeof(words), (void *)(iov + i * sizeof(words))))
+			return 0;
+		s->base = words[0];
+		s->length = words[1];
 	} else {
 		__u64 words[2] = {};
 
-		if (bpf_probe_read_user(words, sizeof(words), (void *)(m->iov + i * sizeof(words))))
-			return false;
-		*base = words[0];
-		*len = words[1];
+		if (bpf_probe_read_user(words, sizeof(words), (void *)(iov + i * sizeof(words))))
+			return 0;
+		s->base = words[0];
+		s->length = words[1];
 	}
-	return true;
+	return 1;
 }
 
 __noinline int extract__msg_tuple(__u32 index, __u32 use)
@@ -391,15 +401,16 @@ __noinline int extract__vector_data(__u32 index, __u32 in_message)
 	if (s->ret > 0 && s->ret < left)
 		left = s->ret;
 	for (__u32 i = 0; i < DATA_IOVECS; i++) {
-		__u64 base = 0, len = 0;
+		__u64 len;
 		int put;
 
-		if (i >= m.iovlen || !read_iovec(s, &m, i, &base, &len))
+		if (i >= m.iovlen || !iovec__read(m.iov, i))
 			break;
+		len = s->length;
 		meant += len;
 		if (len > left)
 			len = left;
-		put = extract__data(index, base, len);
+		put = extract__data(index, s->base, len);
 		if (len && put <= 0)
 			break;
 		left -= put;
@@ -424,11 +435,9 @@ __noinline int extract__vector_size(__u32 index, __u32 in_message)
 	if (!s || !read_vectors(s, &m, in_message))
 		return 0;
 	for (__u32 i = 0; i < SIZE_IOVECS; i++) {
-		__u64 base = 0, len = 0;
-
-		if (i >= m.iovlen || !read_iovec(s, &m, i, &base, &len))
+		if (i >= m.iovlen || !iovec__read(m.iov, i))
 			break;
-		size += len;
+		size += s->length;
 	}
 	put_u64(s, index, size);
 	return 0;
@@ -802,34 +811,45 @@ __noinline int extract__poll(__u32 index, __u32 objects)
 	return 0;
 }
 
+/* One of the strings an argv array points to; `at` is its pointer's address. True when there may be more. */
+__noinline int argv__string(__u32 index, __u64 at)
+{
+	struct scratch *s = syscall_scratch();
+	__u64 pointer = 0, off;
+	long len;
+
+	if (!s)
+		return 0;
+	if (bpf_probe_read_user(&pointer, s->compat ? 4 : 8, (void *)at)) {
+		count_miss(MISS_USER_MEMORY);
+		return 0;
+	}
+	if (!pointer)
+		return 0;
+	if (!room(s, &off)) {
+		advance(s, index, 0, true);
+		return 0;
+	}
+	len = read_user_str(data(s) + off, ARGV_STRING_MAX, (void *)pointer);
+	if (len <= 0) {
+		count_miss(MISS_USER_MEMORY);
+		return 0;
+	}
+	advance(s, index, len & (2 * ARGV_STRING_MAX - 1), len == ARGV_STRING_MAX);
+	return 1;
+}
+
 /* The strings an argv array points to. */
 __noinline int extract__argv(__u32 index, __u64 argv)
 {
 	struct scratch *s = syscall_scratch();
-	__u32 width;
 
 	if (!s)
 		return 0;
-	width = s->compat ? 4 : 8;
 	for (int i = 0; i < ARGV_STRINGS; i++) {
-		__u64 pointer = 0;
-		__u64 off;
-		long len;
-
-		if (bpf_probe_read_user(&pointer, width, (void *)(argv + i * width))) {
-			count_miss(MISS_USER_MEMORY);
+		if (!argv__string(index, argv))
 			return 0;
-		}
-		if (!pointer)
-			return 0;
-		if (!room(s, &off))
-			break;
-		len = read_user_str(data(s) + off, ARGV_STRING_MAX, (void *)pointer);
-		if (len <= 0) {
-			count_miss(MISS_USER_MEMORY);
-			return 0;
-		}
-		advance(s, index, len & (2 * ARGV_STRING_MAX - 1), len == ARGV_STRING_MAX);
+		argv += s->compat ? 4 : 8;
 	}
 	advance(s, index, 0, true);
 	return 0;

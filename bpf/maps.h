@@ -133,7 +133,9 @@ struct scratch {
 	/* Where the absolute path is that was asked for, and how long; 0 when its names are read and it is none. */
 	__u32 text, text_len;
 	__u64 file, made; /* of a request of io_uring: the file it is done on, and the one it has made */
+	__u64 base, length; /* of a vector */
 	__u64 nowhere; /* the mount that a path ends at which is in no namespace */
+	__u64 dentry, mount, root_mount, path_start; /* of a path that is being put down: components__walk() */
 	__u8 buf[SCRATCH_LEN];
 	__u64 regs[PT_REGS_LEN / 8]; /* a copy of the caller's registers, where the kernel does not hand them over */
 };

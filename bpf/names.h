@@ -9,6 +9,7 @@
 #include "record.h"
 
 #define NAME_READ_MAX 256 /* longer ones pass: the longest name, and most paths */
+#define NAME_READ_AT_ONCE 64
 #define NAME_NOT_KNOWN 0x100 /* the kernel's name is not in the record */
 
 /*
@@ -37,11 +38,8 @@ static __always_inline const struct name_table *names__table(__u32 names)
 	return bpf_map_lookup_elem(&name_tables, &which);
 }
 
-/*
- * The state after these bytes of the record, the last of them first, and after a slash where one is meant to be before them.
- * State 0 stays what it is: everything passes. Also a global function (put_components()).
- */
-__noinline int name__read(__u32 in, __u64 start, __u32 len, __u32 state, __u32 has_slash)
+/* The state after at most NAME_READ_AT_ONCE bytes, as name__read(). Also a global function (components__walk()). */
+__noinline int name__read_part(__u32 in, __u64 start, __u32 len, __u32 state, __u32 has_slash)
 {
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &in);
 	const struct name_table *table = s ? names__table(s->names) : NULL;
@@ -49,7 +47,7 @@ __noinline int name__read(__u32 in, __u64 start, __u32 len, __u32 state, __u32 h
 
 	barrier_var(left);
 	/* What is behind the mask can't be read by it. */
-	if (!table || left > NAME_READ_MAX || start > DATA_MASK - NAME_READ_MAX)
+	if (!table || left > NAME_READ_AT_ONCE || start > DATA_MASK - NAME_READ_MAX)
 		return 0;
 	for (__u64 i = 0; i < left; i++) {
 		__u64 at = start + left - 1 - i;
@@ -62,6 +60,28 @@ __noinline int name__read(__u32 in, __u64 start, __u32 len, __u32 state, __u32 h
 	if (has_slash)
 		state = table->cells[(state + table->classes['/']) & (NAME_CELLS - 1)];
 	return state;
+}
+
+__noinline int name__read_long(__u32 in, __u64 start, __u32 len, __u32 state, __u32 has_slash)
+{
+	for (__u32 i = 0; i < NAME_READ_MAX / NAME_READ_AT_ONCE; i++) {
+		if (len <= NAME_READ_AT_ONCE)
+			return name__read_part(in, start, len, state, has_slash);
+		len -= NAME_READ_AT_ONCE;
+		state = name__read_part(in, start + len, NAME_READ_AT_ONCE, state, false);
+	}
+	return 0;
+}
+
+/*
+ * The state after these bytes of the record, the last of them first, and after a slash where one is meant to be before them.
+ * State 0 stays what it is: everything passes.
+ */
+static __always_inline __u32 name__read(__u32 in, __u64 start, __u32 len, __u32 state, __u32 has_slash)
+{
+	if (len <= NAME_READ_AT_ONCE)
+		return name__read_part(in, start, len, state, has_slash);
+	return name__read_long(in, start, len, state, has_slash);
 }
 
 /* Begins to read a path; names are read (path.h) until it ends. */

@@ -7,6 +7,9 @@
 
 #include "names.h"
 
+/* A loop costs the verifier each of its rounds: what goes round seldom more often is a loop around it, in a function of its own. */
+#define COMPONENTS_AT_ONCE 8
+
 /*
  * What is compared first of two things. The compiler would make numbers of both comparisons and join them, and the verifier go
  * through what follows once for each of their values.
@@ -51,6 +54,15 @@ static __always_inline __u64 mount__next(struct super_block *sb, __u64 mnt)
 	}
 }
 
+/* True for a mount of the whole of a file system, whose root is `top`, that is in a namespace. */
+__noinline int mount__is_whole(__u64 address, __u64 ns, __u64 top)
+{
+	struct mount *mnt = (struct mount *)address;
+
+	return (__u64)BPF_CORE_READ(mnt, mnt_ns) == ns && (__u64)BPF_CORE_READ(mnt, mnt.mnt_root) == top &&
+	       BPF_CORE_READ(mnt, mnt_parent) != mnt;
+}
+
 /*
  * Of a mount that is not in the process's namespace, for one a clone by open_tree() or one that was unmounted while in use: the
  * mount of the whole of its file system that is. 0 where there is none. Also a global function (put_components()).
@@ -74,9 +86,7 @@ __noinline __u64 mount__of_same(__u64 address)
 		at = mount__next(sb, at);
 		if (!at)
 			return 0;
-		mnt = (struct mount *)at;
-		if (BPF_CORE_READ(mnt, mnt_ns) == ns && BPF_CORE_READ(mnt, mnt.mnt_root) == top &&
-		    BPF_CORE_READ(mnt, mnt_parent) != mnt)
+		if (mount__is_whole(at, (__u64)ns, (__u64)top))
 			return at;
 	}
 	return 0;
@@ -175,11 +185,20 @@ __noinline int text__is_path(__u64 end, __u32 len, __u64 dentry_address, __u64 m
 /*
  * The components of a dentry on a mount, appended to parameter `index` of the record in scratch `which`. Without a mount
  * (0): those up to the root of its file system.
+ */
+#ifdef WITHOUT_TYPES
+static __always_inline void put_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
+{
+}
+#else
+/*
+ * The next few of them; `start` is where the first one is in the record, 0 for the first few. True when there are more: the
+ * scratch then has where to go on.
  *
  * A global function: the verifier looks at it once, not once per caller and state. On 5.10 such a function takes
  * numbers only, so the kernel pointers come as numbers, which is all that probe reads need.
  */
-__noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
+__noinline int components__walk(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address, __u64 start)
 {
 	const __u64 inside = bpf_core_field_offset(struct mount, mnt);
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &which);
@@ -188,13 +207,18 @@ __noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __
 	struct mount *mnt = OBJECT_AT(mount, mount_address ? mount_address - inside : 0);
 	struct fs_struct *fs = LOAD(loaded_task(), fs);
 	struct dentry *root = LOAD(fs, root.dentry);
-	struct mount *root_mnt = OBJECT_AT(mount, (__u64)LOAD(fs, root.mnt) - inside);
-	__u64 start, off;
+	struct mount *root_mnt;
+	bool is_first = !start;
+	__u64 off;
 
 	if (!s)
 		return 0;
-	start = s->off;
-	for (int i = 0; i < PATH_COMPONENTS; i++) {
+	if (is_first) {
+		start = s->off;
+		s->root_mount = (__u64)LOAD(fs, root.mnt) - inside;
+	}
+	root_mnt = OBJECT_AT(mount, s->root_mount);
+	for (int i = 0; i < COMPONENTS_AT_ONCE; i++) {
 		struct dentry *parent;
 		long len;
 
@@ -214,7 +238,7 @@ __noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __
 			 * that is nowhere goes on where the file system is mounted, else within that, as far up as the
 			 * process's root.
 			 */
-			if (i || dentry != parent) {
+			if (i || !is_first || dentry != parent) {
 				__u64 mounted;
 
 				/* A function takes numbers, which is what comes back out of memory. */
@@ -249,11 +273,13 @@ __noinline int put_components(__u32 which, __u32 index, __u64 dentry_address, __
 			return 0;
 		dentry = parent;
 	}
-	if (dentry == root && mnt == root_mnt)
-		goto done;
-	s->name_state = 0;
-	advance(s, index, 0, true);
-	return 0;
+	if (!is_at(dentry, root) || mnt != root_mnt) {
+		s->dentry = (__u64)dentry;
+		s->mount = (__u64)mnt + inside;
+		s->root_mount = (__u64)root_mnt;
+		s->path_start = start;
+		return 1;
+	}
 done:
 	/* The root itself: one empty name, so that the value is not missing. */
 	if (s->off == start && room(s, &off)) {
@@ -261,6 +287,24 @@ done:
 		advance(s, index, 1, false);
 	}
 	return 0;
+}
+
+/* Not a function of its own: there are eight at most between a program and the last that is called. */
+static __always_inline void put_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
+{
+	struct scratch *s;
+
+	if (!components__walk(which, index, dentry_address, mount_address, 0))
+		return;
+	s = bpf_map_lookup_elem(&scratches, &which);
+	if (!s)
+		return;
+	for (int i = 1; i < PATH_COMPONENTS / COMPONENTS_AT_ONCE; i++) {
+		if (!components__walk(which, index, s->dentry, s->mount, s->path_start))
+			return;
+	}
+	s->name_state = 0;
+	advance(s, index, 0, true);
 }
 #endif
 

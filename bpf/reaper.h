@@ -34,6 +34,20 @@ static __always_inline struct task_struct *first_of_namespace(struct task_struct
 	return BPF_CORE_READ(namespace_of(pid), child_reaper);
 }
 
+/* The same where an ancestor takes the children of others that end, 0 where it does not. */
+__noinline int reaper__thread(__u64 ancestor)
+{
+	struct signal_struct *signal = BPF_CORE_READ((struct task_struct *)ancestor, signal);
+
+	return BPF_CORE_READ_BITFIELD_PROBED(signal, is_child_subreaper) ? thread__alive(ancestor) : 0;
+}
+
+/* True for an ancestor that is in another pid namespace, whose processes are so many levels down. */
+__noinline int reaper__is_outside(__u64 ancestor, __u32 level)
+{
+	return BPF_CORE_READ((struct task_struct *)ancestor, thread_pid, level) != level;
+}
+
 /* The thread that gets the children of the current task, which ends; 0 when it has none, or when all of them end too. */
 __noinline int reaper__of_current(void)
 {
@@ -57,14 +71,11 @@ __noinline int reaper__of_current(void)
 		return BPF_CORE_READ(first, pid);
 	ancestor = BPF_CORE_READ(task, real_parent);
 	for (int i = 0; i < REAPER_ANCESTORS; i++) {
-		if (ancestor == first || BPF_CORE_READ(ancestor, thread_pid, level) != level)
+		if (ancestor == first || reaper__is_outside((__u64)ancestor, level))
 			return BPF_CORE_READ(first, pid);
-		signal = BPF_CORE_READ(ancestor, signal);
-		if (BPF_CORE_READ_BITFIELD_PROBED(signal, is_child_subreaper)) {
-			alive = thread__alive((__u64)ancestor);
-			if (alive)
-				return alive;
-		}
+		alive = reaper__thread((__u64)ancestor);
+		if (alive)
+			return alive;
 		ancestor = BPF_CORE_READ(ancestor, real_parent);
 	}
 	return REAPER_UNKNOWN;

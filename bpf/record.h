@@ -193,6 +193,16 @@ static __always_inline void copy_words(__u8 *to, const void *from, __u32 size)
 		*(__u32 *)(to + (size & ~7)) = *(const __u32 *)(from + (size & ~7));
 }
 
+/* As memset() to 0, likewise. */
+static __always_inline void clear_words(__u8 *at, __u32 size)
+{
+#pragma unroll
+	for (__u32 i = 0; i + 8 <= size; i += 8)
+		*(__u64 *)(at + i) = 0;
+	if (size & 4)
+		*(__u32 *)(at + (size & ~7)) = 0;
+}
+
 static __always_inline void put_u64(struct scratch *s, __u32 index, __u64 value)
 {
 	__u64 off;
