@@ -53,9 +53,12 @@ static __always_inline __u32 filter__family_class(struct pt_regs *regs, bool com
 
 static __always_inline __u32 filter__of_class(__u64 classes, __u64 named, __u32 class, __u32 by_name)
 {
-	if (!(classes >> class & 1))
-		return FILTER_DROPS;
-	return named >> class & 1 ? by_name : FILTER_PASSES;
+	__u64 is_wanted = -(classes >> class & 1), is_named = -(named >> class & 1);
+
+	/* Without branches: the verifier would follow all that comes for each of their ends. */
+	barrier_var(is_wanted);
+	barrier_var(is_named);
+	return is_wanted & (FILTER_PASSES ^ ((FILTER_PASSES ^ by_name) & is_named));
 }
 
 /*
