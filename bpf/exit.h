@@ -113,7 +113,7 @@ static __always_inline int call__ended(struct pt_regs *regs, long ret, bool is_s
 	} else {
 		walk_params(s, event, row);
 		put_task_values(SCRATCH_SYSCALL, row);
-		record__submit(s, wanted - 1, STREAM_SYS_EXIT, compat ? FLAG_COMPAT : 0);
+		record__submit(s, wanted - 1, STREAM_SYS_EXIT, s->compat ? FLAG_COMPAT : 0);
 	}
 	s->owner = 0;
 	return 0;

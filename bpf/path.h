@@ -54,12 +54,13 @@ static __always_inline __u64 mount__next(struct super_block *sb, __u64 mnt)
 	}
 }
 
-/* True for a mount of the whole of a file system, whose root is `top`, that is in a namespace. */
-__noinline int mount__is_whole(__u64 address, __u64 ns, __u64 top)
+/* True for a mount of the whole of its file system that is in a namespace. */
+__noinline int mount__is_whole(__u64 address, __u64 ns)
 {
 	struct mount *mnt = (struct mount *)address;
 
-	return (__u64)BPF_CORE_READ(mnt, mnt_ns) == ns && (__u64)BPF_CORE_READ(mnt, mnt.mnt_root) == top &&
+	return (__u64)BPF_CORE_READ(mnt, mnt_ns) == ns &&
+	       BPF_CORE_READ(mnt, mnt.mnt_root) == BPF_CORE_READ(mnt, mnt.mnt_sb, s_root) &&
 	       BPF_CORE_READ(mnt, mnt_parent) != mnt;
 }
 
@@ -75,18 +76,17 @@ __noinline __u64 mount__of_same(__u64 address)
 	struct vfsmount *root_mnt = BPF_CORE_READ(task, fs, root.mnt);
 	struct mount *mnt = (struct mount *)address;
 	struct super_block *sb = BPF_CORE_READ(mnt, mnt.mnt_sb);
-	struct dentry *top = BPF_CORE_READ(sb, s_root);
 	__u64 at = 0;
 
-	if (!ns || !top || BPF_CORE_READ(mnt, mnt_ns) == ns)
+	if (!ns || BPF_CORE_READ(mnt, mnt_ns) == ns)
 		return 0;
-	if (BPF_CORE_READ(root_mnt, mnt_root) == top)
+	if (BPF_CORE_READ(root_mnt, mnt_root) == BPF_CORE_READ(sb, s_root))
 		return (__u64)root_mnt - inside;
 	for (int i = 0; i < MOUNTS_MAX; i++) {
 		at = mount__next(sb, at);
 		if (!at)
 			return 0;
-		if (mount__is_whole(at, (__u64)ns, (__u64)top))
+		if (mount__is_whole(at, (__u64)ns))
 			return at;
 	}
 	return 0;

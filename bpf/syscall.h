@@ -577,12 +577,9 @@ static __always_inline bool is_compat(void)
 /* The row of an event; the calls captured by number share one. */
 static __always_inline __u64 row_of(__u64 event)
 {
-	/* All bits for what is behind the last row. Without a branch, in which the verifier would know the row and all that is in it. */
-	__u64 behind = (__s64)(ROW_BY_NUMBER - event) >> 63, row;
+	__u64 row = event < ROW_BY_NUMBER ? event : ROW_BY_NUMBER;
 
-	barrier_var(behind);
-	row = event ^ ((event ^ ROW_BY_NUMBER) & behind);
-	/* The compiler would drop the mask. */
+	/* The compiler would drop the mask, the verifier does not follow the comparison. */
 	barrier_var(row);
 	return row & (ROWS - 1);
 }
