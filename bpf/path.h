@@ -99,9 +99,8 @@ static __always_inline int text__is_path(__u64 end, __u32 len, __u64 dentry_addr
 	return 0;
 }
 
-static __always_inline int put_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
+static __always_inline void put_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
 {
-	return 0;
 }
 #else
 #define COMPARED_COMPONENTS 16 /* more are rare, and the verifier goes through each */
@@ -183,17 +182,8 @@ __noinline int text__is_path(__u64 end, __u32 len, __u64 dentry_address, __u64 m
 }
 
 /*
- * The components of a dentry on a mount, appended to parameter `index` of the record in scratch `which`. Without a mount
- * (0): those up to the root of its file system.
- */
-#ifdef WITHOUT_TYPES
-static __always_inline void put_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
-{
-}
-#else
-/*
- * The next few of them; `start` is where the first one is in the record, 0 for the first few. True when there are more: the
- * scratch then has where to go on.
+ * The next few components of a path, for put_components(); `start` is where the first one is in the record, 0 for the first few.
+ * True when there are more: the scratch then has where to go on.
  *
  * A global function: the verifier looks at it once, not once per caller and state. On 5.10 such a function takes
  * numbers only, so the kernel pointers come as numbers, which is all that probe reads need.
@@ -289,7 +279,10 @@ done:
 	return 0;
 }
 
-/* Not a function of its own: there are eight at most between a program and the last that is called. */
+/*
+ * The components of a dentry on a mount, appended to parameter `index` of the record in scratch `which`. Without a mount
+ * (0): those up to the root of its file system. Not a function of its own: eight at most may be under way.
+ */
 static __always_inline void put_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
 {
 	struct scratch *s;
