@@ -9,7 +9,7 @@ use std::path::Path;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, stat};
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, execv, fork, getpid, pipe, read, write};
+use nix::unistd::{ForkResult, execve, fork, getpid, pipe, read, write};
 
 /// A piece of work, done again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,13 +100,14 @@ impl Workload {
     }
 }
 
-/// Runs a program in a child and waits for it.
+/// Runs a program in a child and waits for it. It has no environment: that of cargo has the dynamic loader look for each library in
+/// many directories first, some two hundred calls.
 fn execute(program: &CStr, name: &CStr) -> io::Result<()> {
     let arguments = [name];
     // SAFETY: the child does nothing but execute the program, or end; both calls are safe to make after a fork.
     match unsafe { fork()? } {
         ForkResult::Child => {
-            let _ = execv(program, &arguments);
+            let _ = execve(program, &arguments, &[] as &[&CStr]);
             // SAFETY: ends the child without running what its parent registered for its own end.
             unsafe { nix::libc::_exit(127) }
         }
