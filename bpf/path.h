@@ -66,7 +66,7 @@ __noinline int mount__is_whole(__u64 address, __u64 ns)
 
 /*
  * Of a mount that is not in the process's namespace, for one a clone by open_tree() or one that was unmounted while in use: the
- * mount of the whole of its file system that is. 0 where there is none. Also a global function (put_components()).
+ * mount of the whole of its file system that is. 0 where there is none. Also a global function (components__walk()).
  */
 __noinline __u64 mount__of_same(__u64 address)
 {
