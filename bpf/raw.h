@@ -114,7 +114,7 @@ int BPF_PROG(raw_sys_exit, struct pt_regs *regs, long ret)
 	__u64 nr = 0;
 
 #if defined(__TARGET_ARCH_x86)
-	bpf_probe_read_kernel(&nr, sizeof(regs->orig_ax), &regs->orig_ax);
+	bpf_probe_read_kernel(&nr, sizeof(__u32), &regs->orig_ax);
 #elif defined(__TARGET_ARCH_arm64)
 	bpf_probe_read_kernel(&nr, sizeof(regs->syscallno), &regs->syscallno);
 #endif

@@ -532,10 +532,11 @@ static __always_inline void arrange_args(struct scratch *s, __u8 flags)
 	}
 }
 
+/* Newer kernels look at the lower half of the register only: the upper one must not hide a call. */
 static __always_inline __u64 syscall_number(struct pt_regs *regs)
 {
 #if defined(__TARGET_ARCH_x86)
-	return regs->orig_ax;
+	return *(volatile __u32 *)&regs->orig_ax;
 #elif defined(__TARGET_ARCH_arm64)
 	return (__s64)regs->syscallno;
 #endif

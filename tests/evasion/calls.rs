@@ -105,6 +105,55 @@ fn calls_of_32_bit_programs_are_those_calls() {
     scene.end();
 }
 
+/// Newer kernels look at the lower half of the register that has the number of the call, whatever the upper one says.
+#[test]
+fn the_upper_half_of_the_number_hides_no_call() {
+    let acts = (
+        "Acts",
+        "evt.type in (openat, mkdirat, getpriority) and proc.name = NAME and
+         (fd.name startswith FOLDER/ or evt.arg.path startswith FOLDER/ or evt.type = getpriority)",
+        "%evt.type|%fd.name|%evt.arg.path",
+    );
+    let Some(scene) = Scene::start("ev-upper", &[acts]) else {
+        return;
+    };
+    let (file, folder) = (scene.file("file", ""), scene.path("folder"));
+    let results = scene.act(|| {
+        let (file, folder) = (c(&file), c(&folder));
+        vec![
+            with_upper_half(libc::SYS_openat, [-100, text(&file), 0, 0]),
+            with_upper_half(libc::SYS_mkdirat, [-100, text(&folder), 0o700, 0]),
+            with_upper_half(libc::SYS_getpriority, [0; 4]),
+        ]
+    });
+    if results.iter().any(|&result| result == -i64::from(libc::ENOSYS)) {
+        return crate::support::skip("this kernel looks at the whole register");
+    }
+    assert!(results.iter().all(|&result| result >= 0), "{results:?}");
+    scene.says("Acts", &format!("openat|{file}|<NA>"));
+    scene.says("Acts", &format!("mkdirat|<NA>|{folder}"));
+    scene.says("Acts", "getpriority|<NA>|<NA>");
+    scene.end();
+}
+
+/// A call whose number has all bits of its upper half set.
+fn with_upper_half(number: i64, arguments: [i64; 4]) -> i64 {
+    let result: i64;
+    // SAFETY: numbers, or addresses of what lives.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number | 0xffff_ffff << 32 => result,
+            in("rdi") arguments[0],
+            in("rsi") arguments[1],
+            in("rdx") arguments[2],
+            in("r10") arguments[3],
+            out("rcx") _, out("r11") _,
+        );
+    }
+    result
+}
+
 /// Files change without an open for writing, and modes without a chmod.
 #[test]
 fn changes_by_path_have_rows_with_all_their_arguments() {
