@@ -8,21 +8,23 @@
 
 #include "calls.h"
 
-/* The flags of an open, still in the registers; the rest of the class is of every call. */
-static __always_inline __u32 filter__open_class(const volatile struct event_row *event, struct pt_regs *regs, bool compat)
+/* The second argument of a call (1), still in its register, or the third. */
+static __always_inline __u64 filter__argument(__u8 arg, struct pt_regs *regs, bool compat)
 {
-	__u64 flags;
-	__u32 class;
-
 #if defined(__TARGET_ARCH_x86)
-	if (event->open_flags == 1)
-		flags = compat ? regs->cx : regs->si;
-	else
-		flags = regs->dx;
+	if (arg == 1)
+		return compat ? regs->cx : regs->si;
+	return regs->dx;
 #elif defined(__TARGET_ARCH_arm64)
-	flags = event->open_flags == 1 ? regs->regs[1] : regs->regs[2];
+	return arg == 1 ? regs->regs[1] : regs->regs[2];
 #endif
-	class = flags & O_ACCMODE;
+}
+
+/* By the flags of an open; the rest of the class is of every call. */
+static __always_inline __u32 filter__open_class(__u64 flags)
+{
+	__u32 class = flags & O_ACCMODE;
+
 	if (flags & (O_CREAT | O_TMPFILE_BIT))
 		class |= CLASS_CREATES;
 	if (flags & O_TRUNC)
@@ -80,8 +82,10 @@ static __always_inline __u32 filter__passes(__u32 row, struct pt_regs *regs, boo
 	}
 	if (classes == ~0ULL && !named)
 		return FILTER_PASSES;
-	if (event->open_flags) {
-		class = filter__open_class(event, regs, compat);
+	if (event->mode) {
+		class = (filter__argument(event->mode, regs, compat) & CLASS_MODE) >> CLASS_MODE_SHIFT;
+	} else if (event->open_flags) {
+		class = filter__open_class(filter__argument(event->open_flags, regs, compat));
 		/* What it is for is in its lowest bits. */
 		by_name = class ? NAME_PASSES : NAME_PASSES_READ;
 	} else if (event->flags & ROW_FAMILY) {

@@ -13,7 +13,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use lanner_schema::call_class::{
-    CLASS_CONTAINER, CLASS_CREATES, CLASS_FAILED, CLASS_FAMILIES, CLASS_TRUNCATES,
+    CLASS_CONTAINER, CLASS_CREATES, CLASS_FAILED, CLASS_FAMILIES, CLASS_MODE, CLASS_MODE_SHIFT,
+    CLASS_TRUNCATES,
 };
 use lanner_schema::cgroup::Controller;
 use lanner_schema::event::{
@@ -181,6 +182,8 @@ fn header() -> String {
     define(&mut out, "CLASS_FAILED", CLASS_FAILED);
     define(&mut out, "CLASS_FAMILIES", CLASS_FAMILIES);
     define(&mut out, "CLASS_CONTAINER", CLASS_CONTAINER);
+    define(&mut out, "CLASS_MODE_SHIFT", CLASS_MODE_SHIFT);
+    define(&mut out, "CLASS_MODE", CLASS_MODE);
     define(&mut out, "NAME_CELLS", name_table::NAME_CELLS);
     define(&mut out, "NAME_PASSES_READ", name_table::NAME_PASSES_READ);
     define(&mut out, "NAME_PASSES", name_table::NAME_PASSES);
@@ -301,6 +304,7 @@ struct param_row {
 struct event_row {
 	__u8 count, params, flags;
 	__u8 open_flags; /* the argument with the flags of an open, 0 where there is none */
+	__u8 mode; /* the argument with the mode that a file gets, 0 where there is none */
 	__u8 path, real; /* of a ROW_OPENS: where in `walked` the path is that was asked for, and the kernel's name */
 	struct param_row walked[MAX_WALKED];
 };
@@ -362,11 +366,12 @@ fn c_row(row: &EventRow, has_types: bool) -> String {
         _ => "0",
     };
     format!(
-        "\t[{}] = {{ .count = {}, .params = {}, .flags = {flags}, .open_flags = {}, .path = {path}, .real = {real}, .walked = {{ {} }} }}, /* {} */ \\\n",
+        "\t[{}] = {{ .count = {}, .params = {}, .flags = {flags}, .open_flags = {}, .mode = {}, .path = {path}, .real = {real}, .walked = {{ {} }} }}, /* {} */ \\\n",
         row.event as u16,
         walked.len(),
         row.params.len(),
         row.open_flags_arg().unwrap_or(0),
+        row.mode().map_or(0, |(_, arg)| arg),
         walked.join(", "),
         row.name
     )

@@ -299,7 +299,7 @@ fn classes(needs: &Needs, by_name: bool) -> ([ClassSet; EVENT_COUNT], [ClassSet;
     for (row, (classes, named)) in EVENTS.iter().zip(classes.iter_mut().zip(&mut named)) {
         if is_followed(row.event) || !row.is_call() {
             (*classes, *named) = (ClassSet::ALL, ClassSet::NONE);
-        } else if row.open_flags_arg().is_none() && row.family().is_none() {
+        } else if row.open_flags_arg().is_none() && row.family().is_none() && row.mode().is_none() {
             let whatever = classes.difference(*named).whatever_flags();
             *classes = classes.whatever_flags();
             *named = classes.difference(whatever);

@@ -142,6 +142,14 @@ fn with_capture(capture: &mut Capture, folder: &Path, act: impl FnOnce(&mut Stag
                     let _ = tell.send(format!("family {domain}"));
                     return;
                 }
+                if view.event.row().mode().is_some() {
+                    if let Some(ParamValue::U64(mode)) = view.param_named("mode")
+                        && mode & 0o777 == PERMISSIONS
+                    {
+                        let _ = tell.send(format!("{} {:o}", view.event.row().name, mode & 0o7777));
+                    }
+                    return;
+                }
                 let name = match view.event {
                     Event::Chdir => view.param_named("path"),
                     _ => view.param_named("name"),
@@ -530,6 +538,54 @@ fn sockets_pass_by_their_family() {
     with_capture(&mut capture, folder.path(), |stage| {
         let seen = stage.seen_of(&script);
         assert_eq!(seen, ["family 10", "family 16", "family 17", "family 17"]);
+    });
+}
+
+/// The permissions of files of these tests, by which their calls are told from others'.
+const PERMISSIONS: u64 = 0o517;
+const FCHMODAT2: u32 = 452;
+
+#[test]
+fn modes_pass_by_whom_programs_run_as() {
+    let Some(host) = host() else { return };
+    if Command::new("perl").args(["-e", ""]).status().is_err() {
+        eprintln!("skipped: there is no perl");
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("there"), "").unwrap();
+    let mut needs = needs_of(|_| false);
+    let calls = [Event::Fchmod, Event::Fchmodat, Event::Fchmodat2, Event::Mknodat];
+    needs.events = needs.events.union(calls.into_iter().collect());
+    for call in calls {
+        needs.classes[call as usize] = CallClass::all()
+            .filter(|class| class.mode().1 & 0o4000 != 0)
+            .collect();
+    }
+    // With bits that the kernel does not look at, too.
+    let script = format!(
+        "perl -e 'open(my $f, \"<\", \"there\"); my ($n, $name) = (0, \"there\");
+        for my $mode (0517, 02517, 04517, 07517, 0x40000000 | 01517) {{
+            syscall({}, fileno($f), $mode);
+            syscall({}, -100, $name, $mode);
+            syscall({FCHMODAT2}, -100, $name, $mode, 0);
+            my $new = \"node\" . $n++;
+            syscall({}, -100, $new, 0100000 | $mode, 0);
+        }}'",
+        libc::SYS_fchmod,
+        libc::SYS_fchmodat,
+        libc::SYS_mknodat,
+    );
+    let (config, containers) = (Config::default(), ContainerTable::new());
+    let mut capture = Capture::start(plan(&host, &needs, &config).unwrap(), &config, &containers).unwrap();
+    with_capture(&mut capture, folder.path(), |stage| {
+        let seen = stage.seen_of(&script);
+        let expected: Vec<String> = ["4", "7"]
+            .iter()
+            .flat_map(|mode| calls.map(|call| format!("{} {mode}517", call.row().name)))
+            .collect();
+        assert_eq!(seen, expected);
     });
 }
 

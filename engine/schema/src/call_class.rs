@@ -1,7 +1,7 @@
 //! Classes of system calls: what the kernel's side can tell of a call that has returned before it makes a record of it.
 //!
 //! A class is how the call ended, whose it is and, of a call that opens a file, what it opens it for; of one that makes a
-//! socket, of which family. There are 64, so a set of them is one number, and asking whether a call is in it is a shift.
+//! socket, of which family; of one that sets the mode of a file, whom programs run as that have it. There are 64, so a set of them is one number, and asking whether a call is in it is a shift.
 
 use std::fmt;
 
@@ -16,10 +16,14 @@ pub const CLASS_FAILED: u32 = 1 << 4;
 /// See [`CLASS_CREATES`].
 pub const CLASS_CONTAINER: u32 = 1 << 5;
 
-/// How many bits, from the lowest, are about the flags of an open, or the family of a socket.
+/// How many bits, from the lowest, are about the flags of an open, the family of a socket or the mode of a file.
 const FLAG_BITS: u32 = 4;
 /// Families of sockets below this have a class each but the first, which is for all that have none.
 pub const CLASS_FAMILIES: u32 = 1 << FLAG_BITS;
+/// The lowest bit of a mode that a class has: it is the class's lowest.
+pub const CLASS_MODE_SHIFT: u32 = 9;
+/// The bits of a mode that a class has: `S_ISVTX`, `S_ISGID` and `S_ISUID`.
+pub const CLASS_MODE: u64 = 0o7 << CLASS_MODE_SHIFT;
 
 /// One class of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +68,19 @@ impl CallClass {
     pub fn family(self) -> Option<u64> {
         let own = self.0 & ((1 << FLAG_BITS) - 1);
         (own != 0).then_some(own.into())
+    }
+
+    /// The same of a call that gives a file this mode.
+    #[must_use]
+    pub fn of_mode(self, mode: u64) -> CallClass {
+        // At most 7.
+        let own = ((mode & CLASS_MODE) >> CLASS_MODE_SHIFT) as u32;
+        CallClass(self.0 & !((1 << FLAG_BITS) - 1) | own)
+    }
+
+    /// The bits that are known of the mode that a call of this class gives a file, and what they are.
+    pub fn mode(self) -> (u64, u64) {
+        (CLASS_MODE, u64::from(self.0) << CLASS_MODE_SHIFT & CLASS_MODE)
     }
 
     /// The call failed.
@@ -153,8 +170,8 @@ impl ClassSet {
         ClassSet::of(|class| class.0 & ((1 << FLAG_BITS) - 1) == 0)
     }
 
-    /// The set for calls of which the kernel's side does not know the flags or the family, or that have none: of such a call a
-    /// class with any of them may be meant.
+    /// The set for calls of which the kernel's side does not know the flags, the family or the mode, or that have none: of such a
+    /// call a class with any of them may be meant.
     #[must_use]
     pub fn whatever_flags(self) -> ClassSet {
         let mut set = ClassSet::NONE;
@@ -168,7 +185,7 @@ impl ClassSet {
         set
     }
 
-    /// True when it depends on the flags of an open, or on the family of a socket, whether a call is in it.
+    /// True when it depends on the flags of an open, the family of a socket or the mode of a file whether a call is in it.
     pub fn minds_flags(self) -> bool {
         self != self.whatever_flags()
     }
@@ -256,6 +273,15 @@ mod tests {
                 (class.family(), class.failed(), class.in_container()),
                 (own, true, true)
             );
+        }
+    }
+
+    #[test]
+    fn a_class_says_of_a_mode_whom_programs_run_as() {
+        for mode in (0..1 << 17).chain([u64::MAX, 1 << 40 | 0o4755]) {
+            let class = CallClass::new(false, true).opening(3).of_mode(mode);
+            assert_eq!(class.mode(), (0o7000, mode & 0o7000));
+            assert!(!class.failed() && class.in_container());
         }
     }
 

@@ -712,6 +712,16 @@ impl EventRow {
         self.params.iter().position(|p| p.from == from)
     }
 
+    /// The index of the parameter with the mode that the call gives a file, and the argument it comes from, if the call's class
+    /// has that: only the second and the third are looked at.
+    pub fn mode(&self) -> Option<(usize, u8)> {
+        let mut params = self.params.iter().enumerate();
+        params.find_map(|(index, param)| match (param.ty, param.from) {
+            (ParamType::Mode(_), Origin::Arg(arg @ 1..=2)) if !self.is_by_number() => Some((index, arg)),
+            _ => None,
+        })
+    }
+
     /// The index of the parameter with the result of the call.
     pub fn result(&self) -> Option<usize> {
         self.params.iter().position(|p| p.from == Origin::Return)

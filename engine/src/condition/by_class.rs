@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use lanner_schema::call_class::{CLASS_FAMILIES, CallClass, ClassSet};
-use lanner_schema::event::{Event, FdUse};
-use lanner_schema::flags::{FILE_FLAGS, Flag, O_ACCMODE};
+use lanner_schema::event::{Event, FdUse, ParamType};
+use lanner_schema::flags::{Flag, O_ACCMODE};
 use lanner_schema::record::{Wire, WireBuilder};
 use lanner_schema::view::EventView;
 
@@ -192,24 +192,37 @@ fn no_host(matcher: &Matcher) -> Option<bool> {
     }
 }
 
-/// A search for the names of flags in those of an open: some names the class gives or denies.
+/// A search for the names of flags in those of an open, or in those of a mode: some names the class gives or denies.
 fn flag_names(check: &CheckNode, event: Event) -> Option<Possible> {
     let Source::Field(field) = &check.left else {
         return None;
     };
-    let FdUse::Opens { flags, .. } = event.row().fd else {
-        return None;
+    let row = event.row();
+    let known_of: fn(CallClass) -> (u64, u64);
+    let (param, beginning) = match (row.fd, row.mode()) {
+        (FdUse::Opens { flags, .. }, _) => {
+            known_of = CallClass::flags;
+            (usize::from(flags), &b"O_"[..])
+        }
+        (_, Some((mode, _))) => {
+            known_of = CallClass::mode;
+            (mode, &b"S_I"[..])
+        }
+        _ => return None,
     };
-    if field.extract().is_none() || check.how != How::One || param_of(field, event) != Some(flags.into()) {
+    if field.extract().is_none() || check.how != How::One || param_of(field, event) != Some(param) {
         return None;
     }
+    let (ParamType::Flags(table) | ParamType::Mode(table)) = row.params[param].ty else {
+        return None;
+    };
     let needles: Vec<&[u8]> = match &check.matcher {
         Matcher::Bytes(BytesTest::Contains(finder)) => vec![finder.needle()],
         Matcher::Bytes(BytesTest::ContainsAny(needles)) => needles.texts.iter().map(AsRef::as_ref).collect(),
         _ => return None,
     };
     // A part of one name, not of several or of a number.
-    let is_of_name = |needle: &&[u8]| needle.starts_with(b"O_") && !needle.contains(&b'|');
+    let is_of_name = |needle: &&[u8]| needle.starts_with(beginning) && !needle.contains(&b'|');
     if !needles.iter().all(is_of_name) {
         return None;
     }
@@ -219,9 +232,9 @@ fn flag_names(check: &CheckNode, event: Event) -> Option<Possible> {
             .iter()
             .any(|needle| name.windows(needle.len()).any(|part| part == *needle))
     };
-    let names: Vec<&Flag> = FILE_FLAGS.names.iter().filter(found).collect();
+    let names: Vec<&Flag> = table.names.iter().filter(found).collect();
     Some(Possible::by(|class| {
-        let (known, bits) = class.flags();
+        let (known, bits) = known_of(class);
         let given = |flag: &&Flag| flag.mask != 0 && flag.mask & !known == 0 && bits & flag.mask == flag.bits;
         // The name of no flags at all is in no mask.
         let denied = |flag: &&Flag| flag.mask != 0 && (bits ^ flag.bits) & flag.mask & known != 0;

@@ -2,7 +2,7 @@
 
 use lanner_schema::call_class::{CallClass, ClassSet};
 use lanner_schema::container::Owner;
-use lanner_schema::event::{Event, FdUse};
+use lanner_schema::event::{EVENTS, Event, FdUse};
 use lanner_schema::flags::{FILE_FLAGS, O_ACCMODE, O_CREAT, O_F_CREATED};
 use lanner_schema::record::WireBuilder;
 use lanner_schema::view::EventView;
@@ -34,9 +34,10 @@ pub(super) fn of(view: &EventView<'_>) -> ClassSet {
     let in_container = matches!(view.owner, Owner::Container(_));
     let result = row.result().map(|index| view.wire.number(index));
     let family = row.family();
+    let mode = row.mode().map(|(mode, _)| mode);
     let flags = match row.fd {
         FdUse::Opens { flags, .. } => Some(view.wire.number(flags.into())),
-        _ => family.map(|family| view.wire.number(family)),
+        _ => family.or(mode).map(|argument| view.wire.number(argument)),
     };
     let mut set = ClassSet::NONE;
     for failed in [false, true] {
@@ -49,6 +50,7 @@ pub(super) fn of(view: &EventView<'_>) -> ClassSet {
         match (is_it, flags) {
             (false, _) => {}
             (_, Some(Some(number))) if family.is_some() => set.insert(class.of_family(number)),
+            (_, Some(Some(number))) if mode.is_some() => set.insert(class.of_mode(number)),
             (_, Some(Some(flags))) => set.insert(class.opening(flags)),
             (_, _) => {
                 set.insert(class);
@@ -149,7 +151,54 @@ fn decided() -> impl Strategy<Value = String> {
         "evt.rawarg.flags > 4",
     ]);
     let others = others.prop_map(str::to_owned);
-    prop_oneof![flags, lists, bools, results, owners, families(), others]
+    prop_oneof![flags, lists, bools, results, owners, families(), modes(), others]
+}
+
+/// Checks of the mode that a file is given.
+fn modes() -> impl Strategy<Value = String> {
+    let field = proptest::sample::select(vec!["evt.arg.mode", "evt.arg[3]", "evt.rawarg.mode", "evt.args"]);
+    let test = proptest::sample::select(vec![
+        "contains S_ISUID",
+        "contains S_ISGID",
+        "contains S_IS",
+        "contains S_I",
+        "contains S_IF",
+        "contains S_IXUSR",
+        "contains S_ISUIDS",
+        "contains 'S_ISGID|S_ISUID'",
+        "contains UID",
+        "contains anyof (S_ISVTX, S_ISGID)",
+        "contains allof (S_ISVTX, S_IWOTH)",
+        "icontains s_isuid",
+        "startswith S_ISUID",
+        "endswith S_ISUID",
+        "= S_ISUID",
+        "!= S_ISGID",
+        "= 0",
+        "> 2047",
+        "exists",
+    ]);
+    (field, test).prop_map(|(field, test)| format!("{field} {test}"))
+}
+
+/// A call that gives a file a mode: which, how it ends, and whose it is.
+fn moded() -> impl Strategy<Value = (Event, i64, i64, bool)> {
+    let calls: Vec<Event> = EVENTS
+        .iter()
+        .filter(|row| row.mode().is_some())
+        .map(|row| row.event)
+        .collect();
+    let mode = prop_oneof![
+        4 => 0..0o10000i64,
+        2 => 0..0o200000i64,
+        1 => proptest::sample::select(vec![-1, 1 << 40, i64::from(u32::MAX), 0]),
+    ];
+    (
+        proptest::sample::select(calls),
+        mode,
+        proptest::sample::select(vec![0, -1, -13]),
+        any::<bool>(),
+    )
 }
 
 /// Checks of the family of a socket.
@@ -284,6 +333,44 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn rules_about_modes_match_none_that_is_filtered(
+        text in prop_oneof![modes(), combined()],
+        other in modes(),
+        calls in proptest::collection::vec(moded(), 1..24),
+    ) {
+        let texts = [text, other];
+        let programs = compiled(&texts);
+        for (event, mode, result, contained) in calls {
+            let row = event.row();
+            let (at, _) = row.mode().unwrap();
+            let wire = (0..=at).fold(WireBuilder::new(), |wire, index| match index {
+                _ if index == at => wire.number(mode),
+                _ if row.result() == Some(index) => wire.number(result),
+                _ => wire.missing(),
+            });
+            let call = Happening::new(event, wire);
+            let call = if contained { call.contained() } else { call };
+            call.view(|view| check_event(&programs, view, &texts.join("\n")))?;
+        }
+    }
+}
+
+#[test]
+fn calls_that_give_a_file_a_mode_have_it_in_their_class_and_no_flags_of_an_open_beside() {
+    let with_mode: Vec<&str> = EVENTS
+        .iter()
+        .filter(|row| row.mode().is_some())
+        .inspect(|row| assert!(row.open_flags_arg().is_none() && row.family().is_none()))
+        .map(|row| row.name)
+        .collect();
+    let expected = ["chmod", "fchmod", "fchmodat", "mknod", "mknodat", "fchmodat2"];
+    assert_eq!(with_mode, expected);
+}
+
 fn of_rules(name: &str, text: String) -> [ClassSet; lanner_schema::event::EVENT_COUNT] {
     let file = RulesFile {
         name: name.into(),
@@ -378,8 +465,37 @@ fn what_no_rule_can_match_does_not_pass() {
         Event::Socket,
         |class| !matches!(class.family(), Some(2 | 10)),
     );
+    for (needle, bits) in [("S_ISUID", 0o4000), ("S_IS", 0o7000), ("S_I", 0o7000)] {
+        let passes = classes(&format!("evt.arg.mode contains {needle}"), Event::Fchmodat);
+        for class in CallClass::all() {
+            let wanted = needle == "S_I" || class.mode().1 & bits != 0;
+            assert_eq!(passes.contains(class), wanted, "{needle} {class:?}");
+        }
+    }
+    only("evt.arg.mode contains S_IXUSR", Event::Mknod, |_| true);
     // What reads of a socket are, no class says.
     only("evt.is_open_read = true", Event::Connect, |_| false);
+}
+
+#[test]
+fn the_built_in_rules_have_no_use_for_modes_by_which_nobody_becomes_another() {
+    let classes = of_rules("lanner_rules.yaml", BUILT_IN_RULES.into());
+    for event in [
+        Event::Chmod,
+        Event::Fchmod,
+        Event::Fchmodat,
+        Event::Fchmodat2,
+        Event::Mknodat,
+    ] {
+        for (mode, wanted) in [(0o755, false), (0o1777, false), (0o2755, false), (0o4755, true)] {
+            let class = CallClass::new(false, true).of_mode(mode);
+            assert_eq!(
+                classes[event as usize].contains(class),
+                wanted,
+                "{event:?} {mode:o}"
+            );
+        }
+    }
 }
 
 #[test]
