@@ -1078,6 +1078,7 @@ mod tests {
             named: [ClassSet::NONE; EVENT_COUNT],
             names: None,
             params: [0; EVENT_COUNT],
+            excused: BTreeMap::new(),
             task: [0; EVENT_COUNT],
             paths: Vec::new(),
             environment: false,

@@ -134,6 +134,7 @@ impl Capture {
         }
         consumer.without_types = plan.tier == Tier::Raw;
         consumer.look_up_wanted(plan.wanted());
+        consumer.excused.clone_from(&plan.excused);
         consumer.told_apart = plan.told_apart;
         Ok(Capture {
             feed,
@@ -437,6 +438,7 @@ impl Pause<'_> {
         // After the programs were told: what they have not recorded is in /proc.
         consumer.keep_of_processes(plan.environment, plan.cgroups);
         consumer.look_up_wanted(plan.wanted());
+        consumer.excused.clone_from(&plan.excused);
         consumer.told_apart = plan.told_apart;
         *self.plan = plan;
         Ok(())

@@ -4,10 +4,11 @@ mod alike;
 mod names;
 mod state;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lanner_schema::container::{ContainerTable, Containers, Owner};
-use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventSet, Origin};
+use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventSet, Origin, Programs};
 use lanner_schema::host_names::HostNames;
 use lanner_schema::io_uring::End;
 use lanner_schema::record::{
@@ -67,6 +68,8 @@ pub(crate) struct Consumer {
     unknown_ways: u64,
     /// Per event, the on-demand parameters that rules read.
     wanted: [u32; EVENT_COUNT],
+    /// Per event, the programs of whose calls no path is looked up ([`lanner_schema::event::Needs::excused`]).
+    pub(crate) excused: BTreeMap<u16, Programs>,
     recorder: Option<Recorder>,
     pub(crate) window: Arc<Window>,
     /// Records lack what takes the kernel's types: /proc is asked for it.
@@ -122,6 +125,7 @@ impl Consumer {
             unresolved_paths: 0,
             unknown_ways: 0,
             wanted: [0; EVENT_COUNT],
+            excused: BTreeMap::new(),
             recorder: None,
             window: Arc::default(),
             without_types: false,

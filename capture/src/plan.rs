@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use lanner_schema::call_class::ClassSet;
 use lanner_schema::cgroup::Controller;
-use lanner_schema::event::{EVENT_COUNT, EVENTS, Event, EventRow, EventSet, MAX_SNAPLEN, Needs, SNAPLEN};
+use lanner_schema::event::{
+    EVENT_COUNT, EVENTS, Event, EventRow, EventSet, MAX_SNAPLEN, Needs, Programs, SNAPLEN,
+};
 use lanner_schema::io_uring::{self, OPERATIONS, Operation};
 use lanner_schema::name_table::NameTable;
 use lanner_schema::seccomp;
@@ -108,6 +110,8 @@ pub struct Plan {
     pub names: Option<Arc<NameTable>>,
     /// Per event, the on-demand parameters that are read.
     pub params: [u32; EVENT_COUNT],
+    /// Per event, the programs of whose calls it is not looked up where their paths led ([`Needs::excused`]).
+    pub excused: BTreeMap<u16, Programs>,
     /// Calls that failed are not captured.
     pub drop_failed: bool,
     /// Size of the ring buffer in bytes, a power of two.
@@ -272,6 +276,7 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         named,
         names,
         params,
+        excused: needs.excused.clone(),
         task,
         paths: match tier {
             Tier::None => needs.paths.iter().cloned().collect(),

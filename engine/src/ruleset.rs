@@ -185,15 +185,15 @@ impl Ruleset {
         };
         for rule in rules.iter().filter(|rule| rule.runs) {
             rule.program.needs(&mut needs);
-            if settings.real_names {
-                rule.program.real_names(&mut needs);
-            }
             // What an output reads is only needed on the events that can make an alert of it.
             let events = rule.program.events();
             rule.template.needs(events, &mut needs);
             for extra in &rule.extra {
                 extra.template.needs(events, &mut needs);
             }
+        }
+        for rule in rules.iter().filter(|rule| rule.runs && settings.real_names) {
+            rule.program.real_names(&mut needs);
         }
         let of_host = |events: EventSet| {
             let is_hosts =

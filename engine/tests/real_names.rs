@@ -69,9 +69,13 @@ fn open(requested: &str, real: &str, look: &mut dyn FnMut(&EventView<'_>)) {
 }
 
 fn rules(conditions: &[&str], settings: &Settings) -> Ruleset {
+    rules_on("openat", conditions, settings)
+}
+
+fn rules_on(event: &str, conditions: &[&str], settings: &Settings) -> Ruleset {
     let rule = |(n, condition): (usize, &&str)| {
         format!(
-            "- {{rule: R{n}, desc: d, priority: INFO, condition: 'evt.type = openat and {condition}', \
+            "- {{rule: R{n}, desc: d, priority: INFO, condition: 'evt.type = {event} and {condition}', \
              output: '%fd.name %fd.directory %fs.path.name %evt.arg.name %evt.abspath %fd.nameraw'}}\n"
         )
     };
@@ -170,6 +174,37 @@ fn a_rule_can_name_the_disagreement() {
     let found = |alerts: Vec<(String, String)>| alerts.into_iter().map(|(rule, _)| rule).collect::<Vec<_>>();
     assert_eq!(found(alerts(&mut ruleset, "/tmp/link", "/etc/shadow")), ["R0"]);
     assert_eq!(found(alerts(&mut ruleset, "/etc/shadow", "/etc/shadow")), ["R1"]);
+}
+
+/// What the paths of a call led to is not looked up of programs that all rules about them leave out.
+#[test]
+fn programs_that_no_rule_about_names_matches_are_excused() {
+    const EVENT: Event = Event::Unlink;
+    let excused = |conditions: &[&str]| {
+        let needs: Needs = rules_on("unlink", conditions, &all()).needs().clone();
+        let looked_up = EVENT.row().looked_up();
+        assert_ne!(needs.params[EVENT as usize] & looked_up, 0, "{conditions:?}");
+        let excused = needs.excused.get(&(EVENT as u16)).cloned().unwrap_or_default();
+        let texts = excused
+            .iter()
+            .map(|name| String::from_utf8_lossy(name).into_owned());
+        texts.collect::<Vec<_>>()
+    };
+    let logs = "fs.path.name startswith /var/log/ and not proc.name in (runc, rm)";
+    let of_logs = "fs.path.name startswith /var/log/ and not proc.name in (runc, dpkg)";
+    assert_eq!(excused(&[logs]), ["rm", "runc"]);
+    assert_eq!(excused(&[logs, of_logs]), ["runc"]);
+    // It reads no name that is looked up.
+    assert_eq!(excused(&[logs, "proc.pid = 1"]), ["rm", "runc"]);
+    for asks in [
+        "fs.path.name = /etc/shadow",
+        "evt.arg.path contains shadow and not (proc.name = runc and proc.pid = 1)",
+        "lanner.names_differ = true and not proc.name = runc",
+        "lanner.real_name = /x",
+    ] {
+        assert_eq!(excused(&[logs, asks]), [""; 0], "{asks}");
+        assert_eq!(excused(&[asks, logs]), [""; 0], "{asks}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use lanner_schema::descriptor::Descriptor;
 use lanner_schema::event::{Category, Event, FdUse};
-use lanner_schema::record::{Header, Wire};
+use lanner_schema::record::{FIRST_SOURCE, Header, Wire};
 use lanner_schema::view::{EventView, NameSet, Names, ResolvedPath};
 use memchr::memchr;
 use smallvec::SmallVec;
@@ -141,6 +141,10 @@ impl Consumer {
         if wanted == 0 || result.is_none_or(|result| result.cast_signed() < 0) {
             return;
         }
+        self.state.processes.ensure(header);
+        if self.is_excused(event, header) {
+            return;
+        }
         let processes = &self.state.processes;
         // Those that end at once are seen when they are gone; who started them in the same cgroup has the same root, but
         // for a chroot of their own.
@@ -179,6 +183,17 @@ impl Consumer {
                 self.unknown_ways += 1;
             }
         }
+    }
+
+    /// True for a call that no rule matches which reads where its paths led, by the name of who made it. What is recorded may be
+    /// shown to other rules; and who it was is not certain where a source tells of it later.
+    fn is_excused(&self, event: Event, header: &Header) -> bool {
+        let programs = self.excused.get(&(event as u16));
+        let programs = programs.filter(|_| self.recorder.is_none() && header.stream < FIRST_SOURCE);
+        programs.is_some_and(|programs| {
+            let process = self.state.processes.get(header.pid);
+            process.is_some_and(|process| programs.contains(&process.image.comm[..]))
+        })
     }
 
     /// Makes the path of a successful chroot absolute from the directory the process was in: what the record says is

@@ -15,7 +15,7 @@ mod plain;
 mod rows;
 mod set;
 
-pub use needs::Needs;
+pub use needs::{Needs, Programs};
 pub use set::EventSet;
 
 /// What a parameter is: how it is compared and how it is printed.
@@ -661,6 +661,15 @@ impl EventRow {
             index += 1;
         }
         None
+    }
+
+    /// The parameters with what is looked up when an event is seen, as bits.
+    pub fn looked_up(&self) -> u32 {
+        let params = (0u32..).zip(self.params);
+        params.fold(0, |bits, (index, param)| match param.from {
+            Origin::LookedUp { .. } => bits | 1 << index,
+            _ => bits,
+        })
     }
 
     /// The path parameters of which the kernel's name can be read, each with the parameter that has it.

@@ -16,6 +16,7 @@ mod display;
 mod error;
 mod event_program;
 mod events;
+mod excused;
 mod grams;
 mod habits;
 mod index;

@@ -10,6 +10,7 @@ use super::ast::Expr;
 use super::check::{Checker, MOST};
 use super::error::{CheckError, Warning};
 use super::events::TypeSet;
+use super::excused;
 use super::named_paths::named_paths;
 use super::node::{Node, compile_node};
 use crate::field::{Arg, FieldRef};
@@ -148,11 +149,16 @@ impl Program {
         needs.paths.extend(self.paths.iter().cloned());
     }
 
-    /// Adds the kernel's names of what the condition reads the names of: with them it is evaluated a second time.
+    /// Adds the kernel's names of what the condition reads the names of: with them it is evaluated a second time. To be called
+    /// when all that conditions and outputs read for themselves has been added.
     pub(crate) fn real_names(&self, needs: &mut Needs) {
         for event in self.events().iter() {
             let bits = self.fields.iter().map(|field| field.real_names(event));
-            needs.params[event as usize] |= bits.fold(0, |all, bits| all | bits);
+            let bits = bits.fold(0, |all, bits| all | bits);
+            if bits & event.row().looked_up() != 0 {
+                needs.excuse(event, excused::of(&self.root, event).unwrap_or_default());
+            }
+            needs.params[event as usize] |= bits;
         }
     }
 

@@ -1,8 +1,8 @@
 //! What the loaded rules need of the events.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{EVENT_COUNT, Event, EventSet};
+use super::{EVENT_COUNT, EVENTS, Event, EventSet};
 use crate::call_class::ClassSet;
 use crate::open_names::OpenNames;
 
@@ -33,9 +33,30 @@ pub struct Needs {
     /// What rules compare the names of files with that calls are about which leave none open: whole paths, beginnings and
     /// ends of them. For sources that can watch directories only one by one.
     pub paths: BTreeSet<Box<[u8]>>,
+    /// Per event, the programs whose calls no rule matches that reads where the paths of the call led: of theirs it is not
+    /// looked up.
+    pub excused: BTreeMap<u16, Programs>,
 }
 
+/// Names of programs (`proc.name`).
+pub type Programs = BTreeSet<Box<[u8]>>;
+
 impl Needs {
+    /// Adds that a rule reads where the paths of a call led, which does not match the calls of these programs. To be called before
+    /// that is added to `params`.
+    pub fn excuse(&mut self, event: Event, programs: Programs) {
+        let is_wanted = self.params[event as usize] & event.row().looked_up() != 0;
+        let excused = match (is_wanted, self.excused.remove(&(event as u16))) {
+            (false, _) => programs,
+            (true, Some(known)) => known.intersection(&programs).cloned().collect(),
+            // There is one that excuses nobody.
+            (true, None) => return,
+        };
+        if !excused.is_empty() {
+            self.excused.insert(event as u16, excused);
+        }
+    }
+
     /// Everything there is.
     pub fn all() -> Needs {
         Needs {
@@ -50,6 +71,7 @@ impl Needs {
             cgroups: true,
             task_state: true,
             paths: BTreeSet::new(),
+            excused: BTreeMap::new(),
         }
     }
 
@@ -68,7 +90,15 @@ impl Needs {
             cgroups,
             task_state,
             paths,
+            excused,
         } = others;
+        for row in EVENTS {
+            let event = row.event as usize;
+            if params[event] & row.looked_up() != 0 {
+                let programs = excused.get(&(row.event as u16)).cloned();
+                self.excuse(row.event, programs.unwrap_or_default());
+            }
+        }
         // What either has told as one call may be told as another for both.
         let new = self.events.union(*events);
         self.told_apart = match self.events == *events {
@@ -114,6 +144,7 @@ impl Default for Needs {
             cgroups: false,
             task_state: false,
             paths: BTreeSet::new(),
+            excused: BTreeMap::new(),
         }
     }
 }
@@ -122,6 +153,44 @@ impl Default for Needs {
 mod tests {
     use super::*;
     use crate::call_class::CallClass;
+
+    #[test]
+    fn who_is_excused_is_excused_by_all_that_ask() {
+        let looked_up = Event::Unlink.row().looked_up();
+        assert_ne!(looked_up, 0);
+        let asks = |programs: &[&str]| {
+            let mut needs = Needs::default();
+            let programs = programs.iter().map(|name| name.as_bytes().into()).collect();
+            needs.excuse(Event::Unlink, programs);
+            needs.params[Event::Unlink as usize] = looked_up;
+            needs
+        };
+        let together = |needs: &[Needs]| {
+            let mut all = Needs::default();
+            needs.iter().for_each(|needs| all.join(needs));
+            let excused = all.excused.into_iter().map(|(event, programs)| {
+                assert_eq!(event, Event::Unlink as u16);
+                programs
+            });
+            excused.flatten().collect::<Vec<_>>()
+        };
+        let names = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| Box::from(name.as_bytes()))
+                .collect::<Vec<_>>()
+        };
+        let (one, other, nobody) = (asks(&["a", "b"]), asks(&["b", "c"]), asks(&[]));
+        assert_eq!(together(std::slice::from_ref(&one)), names(&["a", "b"]));
+        assert_eq!(together(&[one.clone(), Needs::default()]), names(&["a", "b"]));
+        assert_eq!(together(&[one.clone(), other.clone()]), names(&["b"]));
+        assert_eq!(
+            together(&[one.clone(), nobody.clone(), other.clone()]),
+            names(&[])
+        );
+        assert_eq!(together(&[nobody, other, one.clone()]), names(&[]));
+        assert_eq!(together(&[one, Needs::all()]), names(&[]));
+    }
 
     #[test]
     fn joined_needs_are_those_of_both() {
