@@ -194,8 +194,11 @@ fn programs_that_no_rule_about_names_matches_are_excused() {
     let of_logs = "fs.path.name startswith /var/log/ and not proc.name in (runc, dpkg)";
     assert_eq!(excused(&[logs]), ["rm", "runc"]);
     assert_eq!(excused(&[logs, of_logs]), ["runc"]);
-    // It reads no name that is looked up.
-    assert_eq!(excused(&[logs, "proc.pid = 1"]), ["rm", "runc"]);
+    // They read no name that is looked up, and one that a look-up leaves as it is.
+    for asks in ["proc.pid = 1", "fs.path.name endswith /.bash_history"] {
+        assert_eq!(excused(&[logs, asks]), ["rm", "runc"], "{asks}");
+        assert_eq!(excused(&[asks, logs]), ["rm", "runc"], "{asks}");
+    }
     for asks in [
         "fs.path.name = /etc/shadow",
         "evt.arg.path contains shadow and not (proc.name = runc and proc.pid = 1)",

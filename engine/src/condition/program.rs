@@ -10,7 +10,7 @@ use super::ast::Expr;
 use super::check::{Checker, MOST};
 use super::error::{CheckError, Warning};
 use super::events::TypeSet;
-use super::excused;
+use super::excused::{self, Who};
 use super::named_paths::named_paths;
 use super::node::{Node, compile_node};
 use crate::field::{Arg, FieldRef};
@@ -154,9 +154,13 @@ impl Program {
     pub(crate) fn real_names(&self, needs: &mut Needs) {
         for event in self.events().iter() {
             let bits = self.fields.iter().map(|field| field.real_names(event));
-            let bits = bits.fold(0, |all, bits| all | bits);
-            if bits & event.row().looked_up() != 0 {
-                needs.excuse(event, excused::of(&self.root, event).unwrap_or_default());
+            let mut bits = bits.fold(0, |all, bits| all | bits);
+            let looked_up = event.row().looked_up();
+            if bits & looked_up != 0 {
+                match excused::of(&self.root, event) {
+                    Who::All => bits &= !looked_up,
+                    Who::These(programs) => needs.excuse(event, programs),
+                }
             }
             needs.params[event as usize] |= bits;
         }
