@@ -65,14 +65,6 @@ struct {
 	__type(value, __u64);
 } misses SEC(".maps");
 
-/* cgroup ids that belong to a container: written by the runtime's side before the container starts. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
-	__type(key, __u64);
-	__type(value, __u8);
-} containers SEC(".maps");
-
 /*
  * Whose cgroups are, as the consumer found it: its generation << 1, and OWNER_CONTAINER. Of a cgroup that is not in here, or
  * not in the generation that is, nothing is known.

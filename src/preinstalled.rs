@@ -21,7 +21,6 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use clap::Parser as _;
 use lanner_nri::Inherited;
-use lanner_schema::container::CgroupMap;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::UnixAddr;
 use nix::sys::stat::{FileStat, fstat};
@@ -204,7 +203,6 @@ fn run_agent(launch: Launch) -> anyhow::Result<ExitCode> {
     lanner_nri::start_inherited(
         inherited,
         Arc::clone(&side.table),
-        Arc::clone(&side.cgroups) as Arc<dyn CgroupMap>,
         Arc::clone(&side.status),
         side.stopped.clone(),
         side.runtime.handle().clone(),

@@ -3,11 +3,11 @@
 //! An agent that the runtime started is served before there is a configuration, rules or capture; the others begin when
 //! capture does.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use lanner_nri::Status;
-use lanner_schema::container::{CgroupMap, ContainerTable};
+use lanner_schema::container::ContainerTable;
 use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 
@@ -17,7 +17,6 @@ pub(crate) struct RuntimeSide {
     pub(crate) runtime: Runtime,
     pub(crate) table: Arc<ContainerTable>,
     pub(crate) status: Arc<Status>,
-    pub(crate) cgroups: Arc<LateCgroups>,
     /// Ends it.
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) stopped: watch::Receiver<bool>,
@@ -42,7 +41,6 @@ impl RuntimeSide {
             runtime,
             table: ContainerTable::new(),
             status: Arc::default(),
-            cgroups: Arc::default(),
             stop,
             stopped,
             config: None,
@@ -62,83 +60,11 @@ impl RuntimeSide {
         lanner_nri::start(
             config,
             Arc::clone(&self.table),
-            Arc::clone(&self.cgroups) as Arc<dyn CgroupMap>,
             Arc::clone(&self.status),
             self.stopped.clone(),
             self.runtime.handle().clone(),
         )
         .context("cannot start the thread for the container runtime")?;
         Ok(())
-    }
-}
-
-/// The kernel's map of cgroups, for who writes it before there is one.
-#[derive(Debug, Default)]
-pub(crate) struct LateCgroups {
-    state: Mutex<Late>,
-}
-
-#[derive(Debug, Default)]
-struct Late {
-    map: Option<Arc<dyn CgroupMap>>,
-    /// What came before it.
-    cgroups: Vec<u64>,
-}
-
-impl LateCgroups {
-    /// Writes what came so far, and from now on what comes.
-    pub(crate) fn set(&self, map: Arc<dyn CgroupMap>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        for cgroup in state.cgroups.drain(..) {
-            map.insert(cgroup);
-        }
-        state.map = Some(map);
-    }
-}
-
-impl CgroupMap for LateCgroups {
-    fn insert(&self, cgroup: u64) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match &state.map {
-            Some(map) => map.insert(cgroup),
-            None => state.cgroups.push(cgroup),
-        }
-    }
-
-    fn remove(&self, cgroup: u64) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match &state.map {
-            Some(map) => map.remove(cgroup),
-            None => state.cgroups.retain(|other| *other != cgroup),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cgroups_that_came_before_the_map_are_in_it() {
-        #[derive(Debug, Default)]
-        struct Kept(Mutex<Vec<u64>>);
-        impl CgroupMap for Kept {
-            fn insert(&self, cgroup: u64) {
-                self.0.lock().unwrap().push(cgroup);
-            }
-            fn remove(&self, cgroup: u64) {
-                self.0.lock().unwrap().retain(|other| *other != cgroup);
-            }
-        }
-        let late = LateCgroups::default();
-        late.insert(1);
-        late.insert(2);
-        late.remove(1);
-        let map = Arc::new(Kept::default());
-        late.set(Arc::clone(&map) as Arc<dyn CgroupMap>);
-        late.insert(3);
-        assert_eq!(*map.0.lock().unwrap(), [2, 3]);
-        late.remove(2);
-        assert_eq!(*map.0.lock().unwrap(), [3]);
     }
 }

@@ -163,7 +163,6 @@ pub(crate) fn watch(task: Task<'_>) -> anyhow::Result<()> {
         let tier = capture.plan().tier.chosen();
         screen.gaps = tier.map_or_else(Vec::new, |tier| run::gaps(&ruleset, tier));
     }
-    side.cgroups.set(capture.cgroup_map());
     if let Some(nri) = late {
         side.begin(nri)?;
     }

@@ -12,22 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lanner_nri::{CgroupMap, Config, ContainerTable, State, Status};
+use lanner_nri::{Config, ContainerTable, State, Status};
 use lanner_schema::cgroup::Hierarchy;
-use lanner_schema::container::{Container, Learnt};
+use lanner_schema::container::{Container, Containers, Learnt, Watch};
 use support::containerd::{BUSYBOX, Containerd, Run, SHADOW};
 use support::wait_for;
 
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// Takes every cgroup and does nothing with it.
-#[derive(Debug)]
-struct Ignored;
-
-impl CgroupMap for Ignored {
-    fn insert(&self, _cgroup: u64) {}
-    fn remove(&self, _cgroup: u64) {}
-}
 
 /// What another plugin saw while the runtime waited for its answer.
 #[derive(Debug, Clone)]
@@ -39,27 +30,32 @@ struct Sight {
     programs: Vec<PathBuf>,
 }
 
-/// The map of a second plugin, called after the one that is tested and within the same call of the runtime.
+/// Watches the table of a second plugin, which is called after the one that is tested and within the same call of the runtime.
 #[derive(Debug)]
 struct Probe {
     table: Arc<ContainerTable>,
     seen: Mutex<Vec<Sight>>,
 }
 
-impl CgroupMap for Probe {
-    fn insert(&self, cgroup: u64) {
-        let known = self.table.snapshot().get(cgroup).cloned();
-        let programs = known
-            .as_ref()
-            .map(|container| programs(container))
-            .unwrap_or_default();
-        self.seen.lock().unwrap().push(Sight {
-            cgroup,
-            known,
-            programs,
-        });
+impl Watch for Probe {
+    fn changed(&self, now: &Containers) {
+        let mut seen = self.seen.lock().unwrap();
+        for cgroup in now.running().map(|container| container.cgroup) {
+            if seen.iter().any(|sight| sight.cgroup == cgroup) {
+                continue;
+            }
+            let known = self.table.snapshot().get(cgroup).cloned();
+            let programs = known
+                .as_ref()
+                .map(|container| programs(container))
+                .unwrap_or_default();
+            seen.push(Sight {
+                cgroup,
+                known,
+                programs,
+            });
+        }
     }
-    fn remove(&self, _cgroup: u64) {}
 }
 
 fn programs(container: &Container) -> Vec<PathBuf> {
@@ -95,7 +91,6 @@ impl Plugin {
         containerd: &Containerd,
         index: &str,
         table: Arc<ContainerTable>,
-        cgroups: Arc<dyn CgroupMap>,
     ) -> Self {
         let config = Config {
             socket_path: containerd.nri_socket(),
@@ -109,7 +104,6 @@ impl Plugin {
         runtime.spawn(lanner_nri::run(
             config,
             Arc::clone(&table),
-            cgroups,
             Arc::clone(&status),
             shutdown,
         ));
@@ -147,13 +141,7 @@ fn twenty_containers_are_known_before_their_first_instruction() {
         .enable_all()
         .build()
         .unwrap();
-    let tested = Plugin::start(
-        &runtime,
-        &containerd,
-        "10",
-        ContainerTable::new(),
-        Arc::new(Ignored),
-    );
+    let tested = Plugin::start(&runtime, &containerd, "10", ContainerTable::new());
     tested.registered(1);
     // Distributions append to the version.
     assert!(
@@ -166,13 +154,10 @@ fn twenty_containers_are_known_before_their_first_instruction() {
         table: Arc::clone(&tested.table),
         seen: Mutex::default(),
     });
-    let second = Plugin::start(
-        &runtime,
-        &containerd,
-        "99",
-        ContainerTable::new(),
-        Arc::clone(&probe) as Arc<dyn CgroupMap>,
-    );
+    let watch: Arc<dyn Watch> = Arc::<Probe>::clone(&probe);
+    let table = ContainerTable::new();
+    table.tell(Arc::downgrade(&watch));
+    let second = Plugin::start(&runtime, &containerd, "99", table);
     second.registered(1);
 
     let before = now_ns();
@@ -273,13 +258,7 @@ fn what_runs_already_is_learnt_and_a_restart_loses_nothing() {
         .enable_all()
         .build()
         .unwrap();
-    let late = Plugin::start(
-        &runtime,
-        &containerd,
-        "10",
-        ContainerTable::new(),
-        Arc::new(Ignored),
-    );
+    let late = Plugin::start(&runtime, &containerd, "10", ContainerTable::new());
     late.registered(1);
     let container = late.container(&id).expect("named by Synchronize");
     assert_eq!(container.learnt, Learnt::Synchronize);
@@ -334,13 +313,7 @@ fn a_container_that_nri_does_not_tell_of_is_found_through_containerd() {
         .enable_all()
         .build()
         .unwrap();
-    let plugin = Plugin::start(
-        &runtime,
-        &containerd,
-        "10",
-        ContainerTable::new(),
-        Arc::new(Ignored),
-    );
+    let plugin = Plugin::start(&runtime, &containerd, "10", ContainerTable::new());
     plugin.registered(1);
     let container = wait_for("the container", LIMIT, || plugin.container(id));
     assert_eq!(container.image.as_deref(), Some(BUSYBOX));

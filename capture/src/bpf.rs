@@ -12,7 +12,7 @@ use std::thread;
 
 use lanner_schema::call_class::ClassSet;
 use lanner_schema::cgroup::Controller;
-use lanner_schema::container::{CgroupMap, Containers, Watch};
+use lanner_schema::container::{Containers, Watch};
 use lanner_schema::event::{
     DEDICATED_COUNT, EVENT_COUNT, EVENTS, Event, EventRow, EventSet, SOCKETCALLS as CALLS,
 };
@@ -640,17 +640,17 @@ impl Probes {
         Ok(Arc::new(ConsumerPage::new(&self.map(".data.consumer")?)?))
     }
 
-    /// The programs' knowledge of owners; failures to tell them are counted with those of `counted`.
+    /// The programs' knowledge of owners; failures to tell them are counted in `failures`.
     pub(crate) fn owners(
         &self,
         page: &Arc<ConsumerPage>,
-        counted: &ContainerCgroups,
+        failures: &Arc<AtomicU64>,
     ) -> Result<KernelOwners, CaptureError> {
         Ok(KernelOwners {
             map: self.map("owners")?,
             page: Arc::clone(page),
             told: Vec::new(),
-            failures: Arc::clone(&counted.failures),
+            failures: Arc::clone(failures),
         })
     }
 
@@ -765,14 +765,6 @@ impl Probes {
     fn programs(&self) -> impl Iterator<Item = libbpf_rs::Program<'_>> {
         let objects = std::iter::once(&self.object).chain(&self.later);
         objects.flat_map(Object::progs).filter(|p| p.autoload())
-    }
-
-    /// The map of container cgroups, for the runtime's side.
-    pub(crate) fn cgroup_map(&self) -> Result<Arc<ContainerCgroups>, CaptureError> {
-        Ok(Arc::new(ContainerCgroups {
-            map: self.map("containers")?,
-            failures: Arc::default(),
-        }))
     }
 }
 
@@ -915,36 +907,6 @@ fn native(row: &EventRow) -> &'static [u16] {
         row.x86_64
     } else {
         row.aarch64
-    }
-}
-
-/// [`CgroupMap`] over the BPF map.
-#[derive(Debug)]
-pub(crate) struct ContainerCgroups {
-    map: MapHandle,
-    failures: Arc<AtomicU64>,
-}
-
-impl ContainerCgroups {
-    pub(crate) fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
-    }
-}
-
-impl CgroupMap for ContainerCgroups {
-    fn insert(&self, cgroup: u64) {
-        if self
-            .map
-            .update(&cgroup.to_ne_bytes(), &[1], MapFlags::ANY)
-            .is_err()
-        {
-            self.failures.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn remove(&self, cgroup: u64) {
-        // Absent is fine: it was never inserted, or removed before.
-        let _ = self.map.delete(&cgroup.to_ne_bytes());
     }
 }
 

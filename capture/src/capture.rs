@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lanner_schema::container::{CgroupMap, ContainerTable};
+use lanner_schema::container::ContainerTable;
 use lanner_schema::event::Needs;
 use lanner_schema::host_names::HostNames;
 use lanner_schema::host_root::on_host;
@@ -95,7 +95,7 @@ impl Capture {
         let (feed, plan) = Feed::start_what_can_be(plan, containers)?;
         let mut owners = None;
         if let Feed::Ring(ring) = &feed {
-            owners = Some(ring.probes.owners(&ring.page, &ring.cgroup_map)?);
+            owners = Some(ring.probes.owners(&ring.page, &ring.untold)?);
             // Typed first: what is kept there is any watcher.
             let watcher: Weak<ConsumerPage> = Arc::downgrade(&ring.page);
             containers.tell(watcher);
@@ -157,11 +157,6 @@ impl Capture {
     /// The time whose events are shown; it may be changed while capture runs.
     pub fn window(&self) -> Arc<Window> {
         Arc::clone(&self.consumer.borrow().window)
-    }
-
-    /// The kernel's set of container cgroups.
-    pub fn cgroup_map(&self) -> Arc<dyn CgroupMap> {
-        self.feed.cgroup_map()
     }
 
     /// Changes what is captured while it runs.

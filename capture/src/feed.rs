@@ -4,14 +4,16 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use lanner_schema::container::{CgroupMap, ContainerTable};
+use lanner_schema::container::ContainerTable;
 use lanner_schema::event::Event;
 use lanner_schema::record::{Header, STREAMS};
 use lanner_schema::tier::Source;
 
-use crate::bpf::{ConsumerPage, ContainerCgroups, Probes};
+use crate::bpf::{ConsumerPage, Probes};
 use crate::connector;
 use crate::error::CaptureError;
 use crate::fanotify;
@@ -41,7 +43,8 @@ const NAP: Duration = Duration::from_millis(3);
 pub(crate) struct Ring {
     pub(crate) probes: Probes,
     pub(crate) page: Arc<ConsumerPage>,
-    pub(crate) cgroup_map: Arc<ContainerCgroups>,
+    /// Owners of cgroups that the programs could not be told of.
+    pub(crate) untold: Arc<AtomicU64>,
 }
 
 /// Either.
@@ -59,7 +62,7 @@ impl Feed {
         }
         let probes = Probes::start(plan)?;
         Ok(Feed::Ring(Box::new(Ring {
-            cgroup_map: probes.cgroup_map()?,
+            untold: Arc::default(),
             page: probes.consumer_page()?,
             probes,
         })))
@@ -79,14 +82,6 @@ impl Feed {
                 tracing::warn!("this host is watched in tier {}: {}", plan.tier, plan.reason);
                 Ok((Feed::start(&plan, containers)?, plan))
             }
-        }
-    }
-
-    /// The kernel's set of container cgroups; where there is none, nobody reads it.
-    pub(crate) fn cgroup_map(&self) -> Arc<dyn CgroupMap> {
-        match self {
-            Feed::Ring(ring) => Arc::<ContainerCgroups>::clone(&ring.cgroup_map) as Arc<dyn CgroupMap>,
-            Feed::Sources(_) => Arc::new(NoCgroupMap),
         }
     }
 
@@ -170,21 +165,12 @@ impl Feed {
                 stats.program_runs = ring.probes.program_runs();
                 stats.cpus = ring.probes.cpus();
                 stats.misses = ring.probes.misses();
-                stats.cgroup_map_failures = ring.cgroup_map.failures();
+                stats.owners_untold = ring.untold.load(Relaxed);
             }
             Feed::Sources(sources) => stats.sources = sources.stats(),
         }
         stats
     }
-}
-
-/// Keeps no cgroups: no program asks for them.
-#[derive(Debug)]
-struct NoCgroupMap;
-
-impl CgroupMap for NoCgroupMap {
-    fn insert(&self, _: u64) {}
-    fn remove(&self, _: u64) {}
 }
 
 /// The sources that run, and what they have handed over.

@@ -61,8 +61,8 @@ pub struct Stats {
     pub requests_unbegun: u64,
     /// Operations of io_uring whose end was not waited for: too many others were.
     pub requests_crowded: u64,
-    /// Container cgroups that could not be written to the kernel's map.
-    pub cgroup_map_failures: u64,
+    /// Cgroups whose owner the programs could not be told: what they would drop of them passes.
+    pub owners_untold: u64,
     /// Of a host without BPF: what its sources counted.
     pub sources: Vec<SourceStats>,
 }
@@ -178,10 +178,7 @@ impl fmt::Display for Stats {
                     "io_uring operations not waited for".to_owned(),
                     self.requests_crowded,
                 ),
-                (
-                    "container cgroups not written".to_owned(),
-                    self.cgroup_map_failures,
-                ),
+                ("owners of cgroups not told".to_owned(), self.owners_untold),
             ]);
         for (name, count) in counters.filter(|(_, count)| *count > 0) {
             writeln!(f, "{name}: {count}")?;

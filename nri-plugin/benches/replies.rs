@@ -12,16 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lanner_nri::rehearsal::{framed, request, requests};
-use lanner_nri::{CgroupMap, Config, ContainerTable, Latency, Status};
+use lanner_nri::{Config, ContainerTable, Latency, Status};
 use tokio::sync::watch;
-
-#[derive(Debug)]
-struct Ignored;
-
-impl CgroupMap for Ignored {
-    fn insert(&self, _cgroup: u64) {}
-    fn remove(&self, _cgroup: u64) {}
-}
 
 /// The runtime's end.
 struct Peer {
@@ -88,7 +80,6 @@ fn measure(there: usize, calls: usize) -> Latency {
     lanner_nri::start(
         config,
         Arc::clone(&table),
-        Arc::new(Ignored),
         Arc::clone(&status),
         shutdown,
         beside.handle().clone(),

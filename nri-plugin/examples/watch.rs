@@ -6,21 +6,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lanner_nri::{CgroupMap, Config, ContainerTable, Status};
+use lanner_nri::{Config, ContainerTable, Status};
 use lanner_schema::container::Container;
-
-/// Prints instead of writing a BPF map.
-#[derive(Debug)]
-struct Printed;
-
-impl CgroupMap for Printed {
-    fn insert(&self, cgroup: u64) {
-        println!("{} map    + cgroup {cgroup}", seconds());
-    }
-    fn remove(&self, cgroup: u64) {
-        println!("{} map    - cgroup {cgroup}", seconds());
-    }
-}
 
 #[tokio::main]
 async fn main() {
@@ -39,13 +26,7 @@ async fn main() {
     let table = ContainerTable::new();
     let status = Arc::new(Status::default());
     let (stop, shutdown) = tokio::sync::watch::channel(false);
-    let run = lanner_nri::run(
-        config,
-        Arc::clone(&table),
-        Arc::new(Printed),
-        Arc::clone(&status),
-        shutdown,
-    );
+    let run = lanner_nri::run(config, Arc::clone(&table), Arc::clone(&status), shutdown);
     let plugin = tokio::spawn(run);
 
     let mut reader = table.reader();

@@ -222,7 +222,7 @@ async fn configure_may_come_before_the_answer_to_the_registration() {
 }
 
 #[test_log::test(tokio::test)]
-async fn a_container_is_in_the_map_when_its_start_is_answered_by_state_change() {
+async fn a_container_is_in_the_table_when_its_start_is_answered_by_state_change() {
     let mut setup = setup();
     setup.runtime.handshake().await;
     let cgroup = setup.fixture.cgroup(&id('a'));
@@ -230,7 +230,6 @@ async fn a_container_is_in_the_map_when_its_start_is_answered_by_state_change() 
         .runtime
         .call("StateChange", &change(Event::StartContainer, container('a', 1)))
         .await;
-    assert!(setup.fixture.map.0.lock().unwrap().contains(&cgroup));
     assert!(setup.fixture.table.snapshot().get(cgroup).is_some());
     setup
         .runtime
@@ -263,7 +262,7 @@ async fn a_newer_runtime_calls_a_method_per_event_and_falls_back_on_unimplemente
         ..request
     };
     setup.runtime.call("StartContainer", &request).await;
-    assert!(setup.fixture.map.0.lock().unwrap().contains(&cgroup));
+    assert!(setup.fixture.table.snapshot().get(cgroup).is_some());
     let now = setup.fixture.status.snapshot();
     assert_eq!((now.starts.count, now.events, now.errors), (1, 3, 0));
     let other = ttrpc::Request {

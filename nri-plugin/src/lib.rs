@@ -1,9 +1,8 @@
 //! The container runtime's side: an NRI plugin that knows every container before its first instruction.
 //!
 //! The runtime (containerd, CRI-O) calls a plugin over its NRI socket while it creates and starts containers. This
-//! crate registers as one, keeps a registry, and writes two shared tables before it answers: the
-//! [`ContainerTable`] that the event thread reads, and the kernel's map of cgroups ([`CgroupMap`]). It holds no container
-//! back, and changes none but those that ask for it ([`Notify`]).
+//! crate registers as one, keeps a registry, and writes the [`ContainerTable`] that the event thread reads before it
+//! answers. It holds no container back, and changes none but those that ask for it ([`Notify`]).
 
 #![forbid(unsafe_code)]
 
@@ -36,7 +35,7 @@ mod supervise;
 mod ttrpc;
 
 pub use inherited::Inherited;
-pub use lanner_schema::container::{CgroupMap, ContainerTable};
+pub use lanner_schema::container::ContainerTable;
 pub use latency::Latency;
 pub use plugin::Timeouts;
 pub use seccomp::{ANNOTATION, Notify};

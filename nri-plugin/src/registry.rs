@@ -1,14 +1,14 @@
 //! Every container the runtime told of, and what is known about it.
 //!
-//! The registry writes the two shared tables: the container table that the event thread reads and the kernel's map of
-//! cgroups. Nothing here waits: cgroups come from local files, image digests arrive later from [`crate::images`].
+//! The registry writes the container table that the event thread reads. Nothing here waits: cgroups come from local files,
+//! image digests arrive later from [`crate::images`].
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use lanner_schema::container::{CgroupMap, Container, ContainerTable, HostNamespaces, Learnt, Pod};
+use lanner_schema::container::{Container, ContainerTable, HostNamespaces, Learnt, Pod};
 use tokio::sync::{Notify, mpsc};
 use tracing::{debug, warn};
 
@@ -56,7 +56,6 @@ struct Entry {
 pub(crate) struct Registry {
     host: Host,
     table: Arc<ContainerTable>,
-    cgroups: Arc<dyn CgroupMap>,
     status: Arc<Status>,
     digests: Option<mpsc::Sender<DigestRequest>>,
     questions: Option<mpsc::Sender<Question>>,
@@ -96,7 +95,6 @@ impl Registry {
     pub(crate) fn new(
         host: Host,
         table: Arc<ContainerTable>,
-        cgroups: Arc<dyn CgroupMap>,
         status: Arc<Status>,
         digests: Option<mpsc::Sender<DigestRequest>>,
         grace: Duration,
@@ -104,7 +102,6 @@ impl Registry {
         Self {
             host,
             table,
-            cgroups,
             status,
             digests,
             questions: None,
@@ -305,10 +302,8 @@ impl Registry {
         }
         self.table
             .update(|known| gone.iter().for_each(|entry| known.remove(&entry.container.key())));
-        for entry in gone.iter().filter(|entry| entry.container.cgroup != 0) {
-            self.cgroups.remove(entry.container.cgroup);
-            self.placed = self.placed.saturating_sub(1);
-        }
+        let placed = gone.iter().filter(|entry| entry.container.cgroup != 0).count();
+        self.placed = self.placed.saturating_sub(placed as u64);
         self.count_containers();
     }
 
@@ -395,7 +390,6 @@ impl Registry {
             let mut container = Container::clone(&entry.container);
             container.cgroup = found.cgroup;
             container.cgroup_path = found.path;
-            self.cgroups.insert(container.cgroup);
             entry.container = Arc::new(container);
             entry.expires = None;
             let container = Arc::clone(&entry.container);
@@ -417,7 +411,7 @@ impl Registry {
         }
     }
 
-    /// Puts a container where it belongs: in the entries, and when its cgroup is to be there (`runs`), in both tables.
+    /// Puts a container where it belongs: in the entries and in the table, by its cgroup as well when that is to be there (`runs`).
     fn place(&mut self, draft: Draft, start_ts: Option<u64>, runs: bool) {
         let Draft {
             mut container,
@@ -480,9 +474,6 @@ impl Registry {
         container.start_ts = container.start_ts.or(start_ts);
         if container.cgroup == 0 {
             container.cgroup_path = elsewhere::awaited_path(&cgroups_path);
-        } else {
-            // The kernel's map first: an event that passes its filter and finds no entry is only nameless.
-            self.cgroups.insert(container.cgroup);
         }
         let request = self.digest_request(&container);
         if starting && container.digest.is_none() && request.is_some() {

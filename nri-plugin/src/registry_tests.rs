@@ -6,25 +6,11 @@ use super::*;
 
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Remembers what is in the kernel's map.
-#[derive(Debug, Default)]
-pub(crate) struct Map(pub(crate) std::sync::Mutex<HashSet<u64>>);
-
-impl CgroupMap for Map {
-    fn insert(&self, cgroup: u64) {
-        self.0.lock().unwrap().insert(cgroup);
-    }
-    fn remove(&self, cgroup: u64) {
-        self.0.lock().unwrap().remove(&cgroup);
-    }
-}
-
 /// A registry over a host in a folder.
 pub(crate) struct Fixture {
     pub(crate) root: tempfile::TempDir,
     pub(crate) registry: Registry,
     pub(crate) table: Arc<ContainerTable>,
-    pub(crate) map: Arc<Map>,
     pub(crate) status: Arc<Status>,
     pub(crate) digests: mpsc::Receiver<DigestRequest>,
 }
@@ -35,12 +21,11 @@ impl Fixture {
         let (mount, proc_root) = (root.path().join("cgroup"), root.path().join("proc"));
         fs::create_dir_all(&mount).unwrap();
         fs::create_dir_all(&proc_root).unwrap();
-        let (table, map, status) = (ContainerTable::new(), Arc::new(Map::default()), Arc::default());
+        let (table, status) = (ContainerTable::new(), Arc::default());
         let (sender, digests) = mpsc::channel(8);
         let registry = Registry::new(
             Host::at(&proc_root, &mount),
             Arc::clone(&table),
-            Arc::clone(&map) as Arc<dyn CgroupMap>,
             Arc::clone(&status),
             Some(sender),
             GRACE,
@@ -49,7 +34,6 @@ impl Fixture {
             root,
             registry,
             table,
-            map,
             status,
             digests,
         }
@@ -64,10 +48,6 @@ impl Fixture {
 
     fn get(&self, cgroup: u64) -> Option<Arc<Container>> {
         self.table.snapshot().get(cgroup).cloned()
-    }
-
-    fn in_map(&self, cgroup: u64) -> bool {
-        self.map.0.lock().unwrap().contains(&cgroup)
     }
 }
 
@@ -102,7 +82,7 @@ pub(crate) fn container(letter: char, pid: u32) -> api::Container {
 }
 
 #[test]
-fn a_started_container_is_in_both_tables_with_its_pod_and_image() {
+fn a_started_container_is_in_the_table_with_its_pod_and_image() {
     let mut fixture = Fixture::new();
     fixture.registry.created(Some(&pod()), &container('a', 0));
     assert!(fixture.table.snapshot().running().count() == 0, "no cgroup yet");
@@ -126,7 +106,6 @@ fn a_started_container_is_in_both_tables_with_its_pod_and_image() {
         ("cart", "shop", "uid-1")
     );
     assert_eq!(of.labels["app"], "cart");
-    assert!(fixture.in_map(cgroup));
     assert!(fixture.digests.try_recv().is_err(), "asked once");
     assert_eq!(fixture.status.snapshot().containers, 1);
 }
@@ -173,9 +152,9 @@ fn a_removed_container_stays_for_the_grace_period() {
     // It does not begin anew when the runtime says so once more.
     fixture.registry.removed(&id('a'), now + GRACE / 2);
     fixture.registry.sweep(now + GRACE - Duration::from_millis(1));
-    assert!(fixture.get(cgroup).is_some() && fixture.in_map(cgroup));
+    assert!(fixture.get(cgroup).is_some());
     fixture.registry.sweep(now + GRACE);
-    assert!(fixture.get(cgroup).is_none() && !fixture.in_map(cgroup));
+    assert!(fixture.get(cgroup).is_none());
     assert_eq!(fixture.status.snapshot().containers, 0);
 }
 
@@ -192,7 +171,7 @@ fn a_container_without_cgroup_is_counted_and_gets_a_second_look() {
     );
     let cgroup = fixture.cgroup(&id('a'));
     fixture.registry.post_started(Some(&pod()), &container('a', 1));
-    assert!(fixture.get(cgroup).is_some() && fixture.in_map(cgroup));
+    assert!(fixture.get(cgroup).is_some());
 }
 
 #[test]
@@ -253,7 +232,7 @@ fn what_another_agent_knew_is_known_until_the_runtime_tells() {
         },
     ]);
     assert_eq!(fixture.get(71).unwrap().name.as_deref(), Some("web"));
-    assert!(fixture.in_map(72) && fixture.get(72).is_some());
+    assert!(fixture.get(72).is_some());
     assert!(fixture.get(73).is_none() && fixture.get(74).is_none());
     let now = Instant::now();
     fixture.registry.synchronized_container(&container('a', 1));
@@ -401,7 +380,7 @@ fn a_container_that_only_containerd_knows_is_taken_in_once() {
         (found.learnt, found.pid, found.start_ts),
         (Learnt::Api, 7, Some(99))
     );
-    assert!(fixture.in_map(cgroup) && !fixture.registry.is_news(&id('d'), 7));
+    assert!(fixture.get(cgroup).is_some() && !fixture.registry.is_news(&id('d'), 7));
     assert!(
         !fixture.registry.runs(&containerd, &id('e'), 7, None),
         "nobody told of it"
@@ -456,7 +435,7 @@ fn synchronize_forgets_nothing_that_others_told_of() {
         .registry
         .listed(&source("containerd"), &HashSet::new(), now);
     fixture.registry.sweep(now + GRACE * 2);
-    assert!(fixture.get(cgroup).is_none() && !fixture.in_map(cgroup));
+    assert!(fixture.get(cgroup).is_none());
 }
 
 #[test]
@@ -474,7 +453,7 @@ fn an_id_that_is_used_again_is_another_container() {
     assert!(fixture.registry.runs(&containerd, "web", 8, None));
     let found = fixture.get(second).unwrap();
     assert_eq!((found.pid, found.name.as_deref()), (8, Some("web")));
-    assert!(fixture.get(first).is_none() && !fixture.in_map(first));
+    assert!(fixture.get(first).is_none());
     // It is removed, and another one is made with its id.
     fixture.registry.gone(&containerd, "web", Instant::now());
     assert!(!fixture.registry.runs(&containerd, "web", 9, None));
@@ -539,7 +518,7 @@ fn containers_of_one_id_in_two_namespaces_of_containerd_live_side_by_side() {
         cgroups.iter().map(pid).collect()
     };
     assert_eq!(pids(&fixture), [Some(7), Some(8), Some(9)]);
-    assert!(cgroups.iter().all(|cgroup| fixture.in_map(*cgroup)));
+    assert!(cgroups.iter().all(|cgroup| fixture.get(*cgroup).is_some()));
     // One ends, one is started anew, one is not in the list any more.
     let now = Instant::now();
     fixture.registry.gone(&containerd, "redis", now);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use lanner_schema::container::{CgroupMap, ContainerTable};
+use lanner_schema::container::ContainerTable;
 use prost::Message as _;
 
 use crate::api;
@@ -15,15 +15,6 @@ use crate::plugin::{Plugin, Timeouts};
 use crate::registry::Registry;
 use crate::status::{Status, StatusSnapshot};
 use crate::ttrpc::{self, Decoder};
-
-/// Takes every cgroup and does nothing with it.
-#[derive(Debug)]
-struct Ignored;
-
-impl CgroupMap for Ignored {
-    fn insert(&self, _cgroup: u64) {}
-    fn remove(&self, _cgroup: u64) {}
-}
 
 /// The plugin's side of a connection.
 #[derive(Debug)]
@@ -40,7 +31,6 @@ impl Rehearsal {
         let registry = Registry::new(
             Host::new(host_root),
             Arc::clone(&table),
-            Arc::new(Ignored),
             Arc::clone(&status),
             None,
             Duration::ZERO,

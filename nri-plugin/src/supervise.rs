@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use lanner_schema::cgroup::Hierarchy;
-use lanner_schema::container::{CgroupMap, Container, ContainerTable};
+use lanner_schema::container::{Container, ContainerTable};
 use tokio::net::UnixStream;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -126,7 +126,7 @@ impl Config {
 /// Runs the plugin on a thread of its own until `shutdown` holds true, or its sender is gone. Every failure is retried, and
 /// what panics is started again.
 ///
-/// `table` and `cgroups` are written before a StartContainer is answered; `status` tells how it goes. Only what the runtime
+/// `table` is written before a StartContainer is answered; `status` tells how it goes. Only what the runtime
 /// asks is answered on that thread: a container waits for it. What asks others (containerd's API) runs on `beside`, and
 /// however busy or stuck that is, replies are not.
 ///
@@ -135,12 +135,11 @@ impl Config {
 pub fn start(
     config: Config,
     table: Arc<ContainerTable>,
-    cgroups: Arc<dyn CgroupMap>,
     status: Arc<Status>,
     shutdown: watch::Receiver<bool>,
     beside: Handle,
 ) -> io::Result<JoinHandle<()>> {
-    let side = Side::new(config, None, table, cgroups, status, shutdown, &beside);
+    let side = Side::new(config, None, table, status, shutdown, &beside);
     thread::Builder::new().name("lanner-nri".into()).spawn(move || {
         if let Some(side) = side {
             side.run();
@@ -155,7 +154,6 @@ pub fn start(
 pub fn start_inherited(
     inherited: Inherited,
     table: Arc<ContainerTable>,
-    cgroups: Arc<dyn CgroupMap>,
     status: Arc<Status>,
     shutdown: watch::Receiver<bool>,
     beside: Handle,
@@ -165,7 +163,7 @@ pub fn start_inherited(
         plugin_index: inherited.index.clone(),
         ..Config::default()
     };
-    let side = Side::new(config, Some(inherited), table, cgroups, status, shutdown, &beside);
+    let side = Side::new(config, Some(inherited), table, status, shutdown, &beside);
     thread::Builder::new().name("lanner-nri".into()).spawn(move || {
         if let Some(side) = side {
             side.run();
@@ -177,11 +175,10 @@ pub fn start_inherited(
 pub async fn run(
     config: Config,
     table: Arc<ContainerTable>,
-    cgroups: Arc<dyn CgroupMap>,
     status: Arc<Status>,
     shutdown: watch::Receiver<bool>,
 ) {
-    let side = Side::new(config, None, table, cgroups, status, shutdown, &Handle::current());
+    let side = Side::new(config, None, table, status, shutdown, &Handle::current());
     if let Some(mut side) = side {
         side.keep_connected().await;
     }
@@ -232,7 +229,6 @@ impl Side {
         config: Config,
         inherited: Option<Inherited>,
         table: Arc<ContainerTable>,
-        cgroups: Arc<dyn CgroupMap>,
         status: Arc<Status>,
         shutdown: watch::Receiver<bool>,
         beside: &Handle,
@@ -263,7 +259,6 @@ impl Side {
         let mut registry = Registry::new(
             host,
             Arc::clone(&table),
-            cgroups,
             Arc::clone(&status),
             ask.then_some(digest_sender),
             config.removal_grace,

@@ -1,5 +1,3 @@
-use std::collections::HashSet;
-
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixListener;
 
@@ -7,18 +5,6 @@ use super::*;
 
 /// No test here needs longer.
 const LIMIT: Duration = Duration::from_secs(60);
-
-#[derive(Debug, Default)]
-struct Map(Mutex<HashSet<u64>>);
-
-impl CgroupMap for Map {
-    fn insert(&self, cgroup: u64) {
-        self.0.lock().unwrap().insert(cgroup);
-    }
-    fn remove(&self, cgroup: u64) {
-        self.0.lock().unwrap().remove(&cgroup);
-    }
-}
 
 struct Running {
     folder: tempfile::TempDir,
@@ -37,14 +23,7 @@ fn start(change: impl FnOnce(&mut Config)) -> Running {
     change(&mut config);
     let status = Arc::<Status>::default();
     let (stop, shutdown) = watch::channel(false);
-    let map = Arc::<Map>::default();
-    let task = tokio::spawn(run(
-        config,
-        ContainerTable::new(),
-        map,
-        Arc::clone(&status),
-        shutdown,
-    ));
+    let task = tokio::spawn(run(config, ContainerTable::new(), Arc::clone(&status), shutdown));
     Running {
         folder,
         status,

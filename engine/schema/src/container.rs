@@ -198,15 +198,6 @@ pub fn split_image(image: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// The kernel's copy of the container table: which cgroups belong to a container. Capture implements it over a BPF
-/// map, so that the runtime's side can fill it before it answers.
-pub trait CgroupMap: Send + Sync + std::fmt::Debug {
-    /// A cgroup became a container's. Errors are the implementation's to count: the caller goes on.
-    fn insert(&self, cgroup: u64);
-    /// A container's cgroup is gone.
-    fn remove(&self, cgroup: u64);
-}
-
 /// Parts that the containers are kept in. A change copies the parts that it touches, not the table.
 const SHARDS: usize = 64;
 

@@ -1,13 +1,13 @@
 //! Whatever else of Lanner is stuck or breaks, a runtime has its answer.
 
-use std::collections::HashSet;
 use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use lanner_nri::{CgroupMap, Config, ContainerTable, State, Status};
+use lanner_nri::{Config, ContainerTable, State, Status};
+use lanner_schema::container::{Containers, Watch};
 use tokio::sync::watch;
 
 use crate::machine::{cgroup, config, host, listen, until};
@@ -27,11 +27,7 @@ struct Plugin {
     _stop: watch::Sender<bool>,
 }
 
-fn start(
-    change: impl FnOnce(&mut Config),
-    cgroups: Arc<dyn CgroupMap>,
-    beside: &tokio::runtime::Runtime,
-) -> Plugin {
+fn start(change: impl FnOnce(&mut Config), beside: &tokio::runtime::Runtime) -> Plugin {
     let folder = host();
     let mut config = config(&folder);
     change(&mut config);
@@ -41,7 +37,6 @@ fn start(
     lanner_nri::start(
         config,
         Arc::clone(&table),
-        cgroups,
         Arc::clone(&status),
         shutdown,
         beside.handle().clone(),
@@ -64,29 +59,17 @@ fn beside() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-#[derive(Debug, Default)]
-struct Map(Mutex<HashSet<u64>>);
-
-impl CgroupMap for Map {
-    fn insert(&self, cgroup: u64) {
-        self.0.lock().unwrap().insert(cgroup);
-    }
-    fn remove(&self, _cgroup: u64) {}
-}
-
 #[test]
 fn a_container_starts_while_everything_else_is_stuck() {
     let beside = beside();
     let socket = tempfile::tempdir().unwrap();
     // containerd's own API takes connections and says nothing.
     let containerd = UnixListener::bind(socket.path().join("containerd.sock")).unwrap();
-    let map = Arc::<Map>::default();
     let plugin = start(
         |config| {
             config.containerd_enabled = true;
             config.containerd_address = socket.path().join("containerd.sock");
         },
-        Arc::clone(&map) as Arc<dyn CgroupMap>,
         &beside,
     );
     let mut peer = Peer::accept(&plugin.listener);
@@ -127,8 +110,8 @@ fn a_container_starts_while_everything_else_is_stuck() {
         peer.ask("CreateContainer", &Message::new().message(2, &image));
         peer.ask("StateChange", &change(6, &id(number)));
         assert!(
-            map.0.lock().unwrap().contains(&cgroup),
-            "in the map before the reply"
+            plugin.table.snapshot().get(cgroup).is_some(),
+            "in the table before the reply"
         );
     }
     assert_eq!(stuck.load(Ordering::SeqCst), 2, "nothing else moved");
@@ -145,21 +128,22 @@ fn a_container_starts_while_everything_else_is_stuck() {
     assert_eq!(plugin.table.snapshot().running().count(), 50);
 }
 
-/// A map whose every other insertion is a bug of ours.
+/// Every other change of the table is a bug of ours.
 #[derive(Debug, Default)]
 struct Broken(AtomicUsize);
 
-impl CgroupMap for Broken {
-    fn insert(&self, _cgroup: u64) {
+impl Watch for Broken {
+    fn changed(&self, _now: &Containers) {
         assert!(self.0.fetch_add(1, Ordering::SeqCst) % 2 == 1, "a test's panic");
     }
-    fn remove(&self, _cgroup: u64) {}
 }
 
 #[test]
 fn a_panic_over_a_request_is_answered_with_success() {
     let beside = beside();
-    let plugin = start(|_| (), Arc::new(Broken::default()), &beside);
+    let plugin = start(|_| (), &beside);
+    let broken: Arc<dyn Watch> = Arc::<Broken>::default();
+    plugin.table.tell(Arc::downgrade(&broken));
     let mut peer = Peer::accept(&plugin.listener);
     peer.handshake();
     for number in 0..10 {
@@ -186,25 +170,28 @@ fn a_panic_over_a_request_is_answered_with_success() {
     assert_eq!(plugin.status.snapshot().connections, 1, "the connection stays");
 }
 
-/// A map that breaks once, when nobody waits for an answer.
+/// Breaks once, over a container that is forgotten, when nobody waits for an answer.
 #[derive(Debug, Default)]
-struct BreaksOnce(AtomicBool);
+struct BreaksOnce {
+    most: AtomicUsize,
+    broke: AtomicBool,
+}
 
-impl CgroupMap for BreaksOnce {
-    fn insert(&self, _cgroup: u64) {}
-    fn remove(&self, _cgroup: u64) {
-        assert!(self.0.swap(true, Ordering::SeqCst), "a test's panic");
+impl Watch for BreaksOnce {
+    fn changed(&self, now: &Containers) {
+        let count = now.all().count();
+        if count < self.most.fetch_max(count, Ordering::SeqCst) {
+            assert!(self.broke.swap(true, Ordering::SeqCst), "a test's panic");
+        }
     }
 }
 
 #[test]
 fn a_panic_between_requests_costs_a_connection_and_nothing_that_was_known() {
     let beside = beside();
-    let plugin = start(
-        |config| config.removal_grace = Duration::ZERO,
-        Arc::<BreaksOnce>::default(),
-        &beside,
-    );
+    let plugin = start(|config| config.removal_grace = Duration::ZERO, &beside);
+    let breaks: Arc<dyn Watch> = Arc::<BreaksOnce>::default();
+    plugin.table.tell(Arc::downgrade(&breaks));
     let mut peer = Peer::accept(&plugin.listener);
     peer.handshake();
     for number in 0..2 {

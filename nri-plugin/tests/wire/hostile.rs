@@ -93,7 +93,7 @@ fn a_byte_at_a_time_is_as_good_as_all_at_once() {
         peer.raw(&frame(PLUGIN, &[byte]));
     }
     assert_eq!(peer.answer(103).unwrap(), Ok(Vec::new()));
-    assert!(machine.map.0.lock().unwrap().contains(&cgroup));
+    assert!(machine.cgroups().contains(&cgroup));
 }
 
 #[test]
@@ -335,7 +335,7 @@ fn an_id_that_is_a_path_reaches_no_file() {
             .message(11, &Message::new().text(5, path));
         peer.ask("StateChange", &Message::new().number(1, 6).message(3, &container));
     }
-    assert!(machine.map.0.lock().unwrap().is_empty());
+    assert!(machine.cgroups().is_empty());
     assert_eq!(machine.table.snapshot().all().count(), 1);
     assert_eq!(machine.now().refused, ids.len() as u64 * 2);
     said_once(&machine, "which can't be one's id");
@@ -385,7 +385,7 @@ fn any_order_of_events_leaves_a_table_that_is_right() {
         .message(2, &container(&id(2)))
         .message(2, &container(&id(1)));
     peer.ask("Synchronize", &twice);
-    assert_eq!(*machine.map.0.lock().unwrap(), [first, second].into());
+    assert_eq!(machine.cgroups(), [first, second].into());
     assert_eq!(machine.now().containers, 2);
     assert_eq!(machine.now().errors, 0);
 }

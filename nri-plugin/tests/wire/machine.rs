@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use lanner_nri::{CgroupMap, Config, ContainerTable, State, Status, StatusSnapshot, Timeouts};
+use lanner_nri::{Config, ContainerTable, State, Status, StatusSnapshot, Timeouts};
 use lanner_schema::container::Container;
 use tokio::sync::watch;
 
@@ -25,19 +25,6 @@ pub(crate) fn until(what: &str, mut reached: impl FnMut() -> bool) {
     while !reached() {
         assert!(Instant::now() < deadline, "{what} took too long");
         thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// What is in the kernel's map.
-#[derive(Debug, Default)]
-pub(crate) struct Map(pub(crate) Mutex<HashSet<u64>>);
-
-impl CgroupMap for Map {
-    fn insert(&self, cgroup: u64) {
-        self.0.lock().unwrap().insert(cgroup);
-    }
-    fn remove(&self, cgroup: u64) {
-        self.0.lock().unwrap().remove(&cgroup);
     }
 }
 
@@ -71,7 +58,6 @@ pub(crate) struct Machine {
     folder: tempfile::TempDir,
     pub(crate) status: Arc<Status>,
     pub(crate) table: Arc<ContainerTable>,
-    pub(crate) map: Arc<Map>,
     pub(crate) log: Log,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
@@ -123,20 +109,11 @@ impl Machine {
         let folder = host();
         let mut config = config(&folder);
         change(&mut config);
-        let (table, map, status) = (
-            ContainerTable::new(),
-            Arc::<Map>::default(),
-            Arc::<Status>::default(),
-        );
+        let (table, status) = (ContainerTable::new(), Arc::<Status>::default());
         let (stop, shutdown) = watch::channel(false);
         let log = Log::default();
         let thread = thread::spawn({
-            let (table, map, status, log) = (
-                Arc::clone(&table),
-                Arc::clone(&map),
-                Arc::clone(&status),
-                log.clone(),
-            );
+            let (table, status, log) = (Arc::clone(&table), Arc::clone(&status), log.clone());
             move || {
                 let subscriber = tracing_subscriber::fmt()
                     .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
@@ -148,7 +125,7 @@ impl Machine {
                     .build()
                     .unwrap();
                 tracing::subscriber::with_default(subscriber, || {
-                    runtime.block_on(lanner_nri::run(config, table, map, status, shutdown));
+                    runtime.block_on(lanner_nri::run(config, table, status, shutdown));
                 });
             }
         });
@@ -156,7 +133,6 @@ impl Machine {
             folder,
             status,
             table,
-            map,
             log,
             stop,
             thread: Some(thread),
@@ -181,6 +157,12 @@ impl Machine {
         self.table.snapshot().by_key(id).cloned()
     }
 
+    /// The cgroups of the containers that run.
+    pub(crate) fn cgroups(&self) -> HashSet<u64> {
+        let known = self.table.snapshot();
+        known.running().map(|container| container.cgroup).collect()
+    }
+
     pub(crate) fn is_registered(&self) -> bool {
         matches!(self.status.state(), State::Registered { .. })
     }
@@ -197,8 +179,7 @@ impl Machine {
         let id = format!("{:064x}", 0xc0ffee);
         let cgroup = self.cgroup(&format!("/k8s.io/{id}"));
         peer.start(&id);
-        assert!(self.map.0.lock().unwrap().contains(&cgroup), "before the reply");
-        assert_eq!(self.container(&id).unwrap().cgroup, cgroup);
+        assert_eq!(self.container(&id).unwrap().cgroup, cgroup, "before the reply");
         assert_eq!(self.now().panics, 0);
     }
 }

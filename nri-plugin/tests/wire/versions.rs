@@ -320,7 +320,7 @@ fn a_containers_life_is_followed_in_every_version() {
         let (sandbox, old, new) = (id(1), id(2), id(3));
         let [sandbox_cgroup, old_cgroup, new_cgroup] =
             [&sandbox, &old, &new].map(|id| machine.cgroup(&format!("/k8s.io/{id}")));
-        let in_map = |cgroup: u64| machine.map.0.lock().unwrap().contains(&cgroup);
+        let in_map = |cgroup: u64| machine.cgroups().contains(&cgroup);
         let lasting = pod(profile, &sandbox, "lasting");
         let running = container(profile, &old, &sandbox, 3, 4711);
         let stopped = container(profile, &id(4), &sandbox, 4, 0);
@@ -425,11 +425,7 @@ fn a_runtime_that_is_replaced_by_a_newer_one_takes_nothing_away() {
             (Learnt::Synchronize, Some(IMAGE)),
             "{profile:?}"
         );
-        assert!(
-            cgroups
-                .iter()
-                .all(|cgroup| machine.map.0.lock().unwrap().contains(cgroup))
-        );
+        assert!(cgroups.iter().all(|cgroup| machine.cgroups().contains(cgroup)));
         // No Shutdown: the socket just ends, as when containerd is stopped.
         drop(runtime);
         until("the end to be noticed", || !machine.is_registered());
@@ -516,7 +512,7 @@ fn a_large_node_is_told_of_in_parts() {
         ),
         (0, 0, 0)
     );
-    assert_eq!(machine.map.0.lock().unwrap().len() as u64, PODS + CONTAINERS);
+    assert_eq!(machine.cgroups().len() as u64, PODS + CONTAINERS);
 }
 
 #[test]
@@ -543,5 +539,5 @@ fn calls_that_overlap_are_answered_each() {
         let answer = runtime.peer.answer(stream).unwrap();
         assert_eq!(answer.is_err(), index == 3, "{index}: {answer:?}");
     }
-    assert!(machine.map.0.lock().unwrap().contains(&cgroup));
+    assert!(machine.cgroups().contains(&cgroup));
 }

@@ -133,8 +133,8 @@ pub(super) fn events(stats: &Stats, all: &mut Samples) {
         ),
         (
             "lanner_container_cgroups_not_written_total",
-            "Container cgroups that could not be written to the kernel's map.",
-            stats.cgroup_map_failures,
+            "Cgroups whose owner the programs could not be told.",
+            stats.owners_untold,
         ),
     ] {
         all.own(metric, help, Counter, count, &[]);
