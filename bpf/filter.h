@@ -49,6 +49,13 @@ static __always_inline __u32 filter__family_class(struct pt_regs *regs, bool com
 	return family < CLASS_FAMILIES ? family : 0;
 }
 
+static __always_inline __u32 filter__thread_class(void)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+
+	return (__u32)id == id >> 32 ? 0 : CLASS_OTHER_THREAD;
+}
+
 /* What becomes of a call: it is dropped, passes, or does if it goes by certain names, of which this has to be said. */
 #define FILTER_DROPS 0
 #define FILTER_PASSES 0x100
@@ -90,6 +97,8 @@ static __always_inline __u32 filter__passes(__u32 row, struct pt_regs *regs, boo
 		by_name = class ? NAME_PASSES : NAME_PASSES_READ;
 	} else if (event->flags & ROW_FAMILY) {
 		class = filter__family_class(regs, compat);
+	} else if (event->flags & ROW_OF_THREAD) {
+		class = filter__thread_class();
 	}
 	if (ret < 0)
 		class |= CLASS_FAILED;

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use lanner_schema::call_class::{
     CLASS_CONTAINER, CLASS_CREATES, CLASS_FAILED, CLASS_FAMILIES, CLASS_MODE, CLASS_MODE_SHIFT,
-    CLASS_TRUNCATES,
+    CLASS_OTHER_THREAD, CLASS_TRUNCATES,
 };
 use lanner_schema::cgroup::Controller;
 use lanner_schema::event::{
@@ -182,6 +182,7 @@ fn header() -> String {
     define(&mut out, "CLASS_FAILED", CLASS_FAILED);
     define(&mut out, "CLASS_FAMILIES", CLASS_FAMILIES);
     define(&mut out, "CLASS_CONTAINER", CLASS_CONTAINER);
+    define(&mut out, "CLASS_OTHER_THREAD", CLASS_OTHER_THREAD);
     define(&mut out, "CLASS_MODE_SHIFT", CLASS_MODE_SHIFT);
     define(&mut out, "CLASS_MODE", CLASS_MODE);
     define(&mut out, "NAME_CELLS", name_table::NAME_CELLS);
@@ -263,6 +264,7 @@ const LIMITS: &str = "
 #define ROW_FORKS 32         /* it returns in the child, too */
 #define ROW_OPENS 64         /* it opens a file by a path, which may decide whether it is wanted */
 #define ROW_FAMILY 128       /* it makes a socket, whose family may decide whether it is wanted */
+#define ROW_OF_THREAD 256    /* it changes the credentials of its thread and nothing else */
 #define MESSAGES_MAX 128     /* of one call; more are counted */
 
 ";
@@ -302,7 +304,8 @@ struct param_row {
 };
 
 struct event_row {
-	__u8 count, params, flags;
+	__u8 count, params;
+	__u16 flags;
 	__u8 open_flags; /* the argument with the flags of an open, 0 where there is none */
 	__u8 mode; /* the argument with the mode that a file gets, 0 where there is none */
 	__u8 path, real; /* of a ROW_OPENS: where in `walked` the path is that was asked for, and the kernel's name */
@@ -361,6 +364,7 @@ fn c_row(row: &EventRow, has_types: bool) -> String {
         Event::FanotifyMark => "ROW_WIDE_MASK",
         _ if row.event.returns_twice() => "ROW_FORKS",
         _ if row.family().is_some() => "ROW_FAMILY",
+        _ if row.is_of_thread() => "ROW_OF_THREAD",
         event if OpenNames::events().any(|opens| opens == event) => "ROW_OPENS",
         _ if has_types && row.at_enter() != 0 => "ROW_AT_ENTER",
         _ => "0",

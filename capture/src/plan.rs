@@ -251,7 +251,12 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         true => None,
         false => NameTable::new(&needs.names.terms).map(Arc::new),
     };
-    let (classes, named) = classes(needs, names.is_some());
+    // Tier C reads of a process what /proc has by then.
+    let followed = match tier == Tier::Raw {
+        true => EventSet::NONE,
+        false => captured.difference(shown),
+    };
+    let (classes, named) = classes(needs, names.is_some(), followed);
     Ok(Plan {
         tier,
         reason: match tier {
@@ -294,15 +299,22 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
     })
 }
 
-/// What of each event is captured: what a rule can match, and all that the state follows. And of that, what is captured by its
-/// names only.
-fn classes(needs: &Needs, by_name: bool) -> ([ClassSet; EVENT_COUNT], [ClassSet; EVENT_COUNT]) {
+/// What of each event is captured: what a rule can match, and all that the state follows; of events that are captured for the state
+/// alone (`followed`), what it follows. And of that, what is captured by its names only.
+fn classes(
+    needs: &Needs,
+    by_name: bool,
+    followed: EventSet,
+) -> ([ClassSet; EVENT_COUNT], [ClassSet; EVENT_COUNT]) {
     let (mut classes, mut named) = (needs.classes, [ClassSet::NONE; EVENT_COUNT]);
     if by_name {
         named = needs.names.classes;
     }
     for (row, (classes, named)) in EVENTS.iter().zip(classes.iter_mut().zip(&mut named)) {
-        if is_followed(row.event) || !row.is_call() {
+        if row.is_of_thread() && followed.contains(row.event) {
+            // Credentials of other threads are not the process's.
+            (*classes, *named) = (ClassSet::first_threads(), ClassSet::NONE);
+        } else if is_followed(row.event) || !row.is_call() {
             (*classes, *named) = (ClassSet::ALL, ClassSet::NONE);
         } else if row.open_flags_arg().is_none() && row.family().is_none() && row.mode().is_none() {
             let whatever = classes.difference(*named).whatever_flags();

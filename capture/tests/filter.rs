@@ -589,6 +589,60 @@ fn modes_pass_by_whom_programs_run_as() {
     });
 }
 
+/// How often a group is set below: far more often than by whoever else does on the machine.
+const GROUPS_SET: u64 = 5000;
+
+/// What the test below starts: a thread that is not the first of its process sets its group, as it is already.
+#[test]
+#[ignore = "is started by another test"]
+fn a_thread_sets_its_group() {
+    let thread = std::thread::spawn(|| {
+        for _ in 0..GROUPS_SET {
+            // SAFETY: the call takes a number and changes nothing.
+            unsafe { libc::syscall(libc::SYS_setgid, libc::getegid()) };
+        }
+    });
+    thread.join().unwrap();
+}
+
+#[test]
+fn credentials_of_threads_that_are_not_their_process_s_are_not_captured_for_the_state() {
+    let Some(host) = host() else { return };
+    if Command::new("perl").args(["-e", ""]).status().is_err() {
+        eprintln!("skipped: there is no perl");
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let own = std::env::current_exe().unwrap();
+    let by_thread = format!(
+        "{} --ignored --exact a_thread_sets_its_group > /dev/null",
+        own.display()
+    );
+    let by_first = format!(
+        "perl -e 'syscall({}, $) + 0) for 1 .. {GROUPS_SET}'",
+        libc::SYS_setgid
+    );
+    let mut told = Vec::new();
+    for (script, is_asked) in [(&by_thread, false), (&by_thread, true), (&by_first, false)] {
+        let mut needs = needs_of(|_| false);
+        needs.task_state = true;
+        if is_asked {
+            needs.events.insert(Event::Setgid);
+        }
+        let (config, containers) = (Config::default(), ContainerTable::new());
+        let mut capture =
+            Capture::start(plan(&host, &needs, &config).unwrap(), &config, &containers).unwrap();
+        with_capture(&mut capture, folder.path(), |stage| {
+            stage.seen_of(script);
+        });
+        let stats = capture.stats();
+        let delivered = stats.delivered.iter().find(|(event, _)| *event == Event::Setgid);
+        told.push(delivered.map_or(0, |(_, count)| *count) > GROUPS_SET / 2);
+    }
+    assert_eq!(told, [false, true, true]);
+}
+
 /// A cgroup of this test's, removed with what is below it.
 struct Cgroup(PathBuf);
 

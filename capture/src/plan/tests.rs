@@ -264,7 +264,7 @@ fn state_and_unknown_flags_pass_whatever_the_rules_say() {
     assert_eq!(filtered.len(), 4);
     assert!(
         plan.to_string()
-            .contains("by what is opened for or the kind of socket of 1"),
+            .contains("by what is opened for, the kind of socket, the mode or the thread of 1"),
         "{plan}"
     );
 }
@@ -287,6 +287,23 @@ fn what_other_calls_change_of_a_process_is_captured_when_a_rule_reads_it() {
     };
     assert_eq!(state(false), (false, false, false));
     assert_eq!(state(true), (true, true, true));
+}
+
+#[test]
+fn credentials_of_threads_other_than_the_first_are_captured_where_a_rule_asks() {
+    let of = |events: &[Event]| {
+        let needs = Needs {
+            events: events.iter().copied().collect(),
+            task_state: true,
+            ..Needs::default()
+        };
+        let plan = plan(&host(), &needs, &Config::default()).unwrap();
+        [Event::Setuid, Event::Capset, Event::Setsid, Event::Unshare]
+            .map(|event| plan.classes[event as usize])
+    };
+    let (all, first) = (ClassSet::ALL, ClassSet::first_threads());
+    assert_eq!(of(&[]), [first, first, all, all]);
+    assert_eq!(of(&[Event::Setuid]), [all, first, all, all]);
 }
 
 #[test]

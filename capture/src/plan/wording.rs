@@ -58,7 +58,7 @@ impl fmt::Display for Plan {
             write!(
                 f,
                 "; the kernel's side leaves out what no rule can match, by the result of {results} of them, by container or \
-                 host of {owners}, by what is opened for or the kind of socket of {flags}, by the names of files of {names}"
+                 host of {owners}, by what is opened for, the kind of socket, the mode or the thread of {flags}, by the names of files of {names}"
             )?;
         }
         if let Some(controller) = self.controller {

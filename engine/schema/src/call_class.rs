@@ -1,7 +1,8 @@
 //! Classes of system calls: what the kernel's side can tell of a call that has returned before it makes a record of it.
 //!
 //! A class is how the call ended, whose it is and, of a call that opens a file, what it opens it for; of one that makes a
-//! socket, of which family; of one that sets the mode of a file, whom programs run as that have it. There are 64, so a set of them is one number, and asking whether a call is in it is a shift.
+//! socket, of which family; of one that sets the mode of a file, whom programs run as that have it; of one that changes the
+//! credentials of its thread, which thread that is. There are 64, so a set of them is one number, and asking whether a call is in it is a shift.
 
 use std::fmt;
 
@@ -16,7 +17,10 @@ pub const CLASS_FAILED: u32 = 1 << 4;
 /// See [`CLASS_CREATES`].
 pub const CLASS_CONTAINER: u32 = 1 << 5;
 
-/// How many bits, from the lowest, are about the flags of an open, the family of a socket or the mode of a file.
+/// Another thread than the first of its process made it, of a call that changes the credentials of its thread.
+pub const CLASS_OTHER_THREAD: u32 = 1;
+
+/// How many bits, from the lowest, are about the flags of an open, the family of a socket, the mode of a file or the thread.
 const FLAG_BITS: u32 = 4;
 /// Families of sockets below this have a class each but the first, which is for all that have none.
 pub const CLASS_FAMILIES: u32 = 1 << FLAG_BITS;
@@ -81,6 +85,12 @@ impl CallClass {
     /// The bits that are known of the mode that a call of this class gives a file, and what they are.
     pub fn mode(self) -> (u64, u64) {
         (CLASS_MODE, u64::from(self.0) << CLASS_MODE_SHIFT & CLASS_MODE)
+    }
+
+    /// The same of a call that changes the credentials of a thread that is not the first of its process.
+    #[must_use]
+    pub fn of_other_thread(self) -> CallClass {
+        CallClass(self.0 & !((1 << FLAG_BITS) - 1) | CLASS_OTHER_THREAD)
     }
 
     /// The call failed.
@@ -200,6 +210,11 @@ impl ClassSet {
         CallClass::all().any(|class| self.contains(class) != self.contains(CallClass(class.0 ^ CLASS_FAILED)))
     }
 
+    /// Calls of the first thread of a process, of those that change the credentials of their thread.
+    pub fn first_threads() -> ClassSet {
+        ClassSet::of(|class| class.0 & CLASS_OTHER_THREAD == 0)
+    }
+
     fn of(wanted: impl Fn(CallClass) -> bool) -> ClassSet {
         CallClass::all().filter(|class| wanted(*class)).collect()
     }
@@ -283,6 +298,14 @@ mod tests {
             assert_eq!(class.mode(), (0o7000, mode & 0o7000));
             assert!(!class.failed() && class.in_container());
         }
+    }
+
+    #[test]
+    fn a_class_says_which_thread_a_call_is_about() {
+        let first = CallClass::new(true, true);
+        assert!(ClassSet::first_threads().contains(first));
+        assert!(!ClassSet::first_threads().contains(first.of_other_thread()));
+        assert!(first.of_other_thread().failed() && first.of_other_thread().in_container());
     }
 
     #[test]

@@ -731,6 +731,22 @@ impl EventRow {
         })
     }
 
+    /// True of calls that change the credentials of their thread and nothing else: those of a process are its first thread's.
+    pub fn is_of_thread(&self) -> bool {
+        use Event as E;
+        matches!(
+            self.event,
+            E::Setuid
+                | E::Setgid
+                | E::Setreuid
+                | E::Setregid
+                | E::Setresuid
+                | E::Setresgid
+                | E::Setfsuid
+                | E::Capset
+        )
+    }
+
     /// The index of the parameter with the result of the call.
     pub fn result(&self) -> Option<usize> {
         self.params.iter().position(|p| p.from == Origin::Return)
