@@ -108,6 +108,9 @@ pub(crate) fn watch_as_configured(
         let _pidfile = cli.pidfile.as_deref().map(Pidfile::write).transpose()?;
         return replay::replay(&file, config, &files);
     }
+    if config.unwatchable.is_none() {
+        lanner_capture::read_types_ahead();
+    }
     let ruleset = load::load(&files, &config)?;
 
     if let Some(message) = &config.unwatchable {

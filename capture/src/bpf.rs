@@ -60,7 +60,6 @@ pub(crate) const LOSING_CGROUPS: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Probes {
     tier: Tier,
-    fitting: Fitting,
     object: Object,
     /// Objects with programs that were wanted later.
     later: Vec<Object>,
@@ -243,14 +242,14 @@ fn load(open: OpenObject) -> Result<Object, CaptureError> {
 }
 
 /// Loads half of the programs on a thread of its own: the kernel looks through all they can do, which takes longer than
-/// everything else at the start. Those halves took about as long on Linux 6.18.
+/// everything else at the start. The one for calls takes about as long as the others on Linux 6.18.
 fn load_at_once(
     plan: &Plan,
     layout: TaskLayout,
     fitting: &Fitting,
     wanted: &(dyn Fn(&OsStr) -> bool + Sync),
 ) -> Result<(Object, Vec<Object>), CaptureError> {
-    let is_here = |program: &OsStr| program == SYS_EXIT || program == EXEC;
+    let is_here = |program: &OsStr| program == SYS_EXIT;
     let mut first = prepare(plan, layout, fitting, &|program| {
         wanted(program) && is_here(program)
     })?;
@@ -383,9 +382,14 @@ impl Plan {
     }
 }
 
-/// Sends what the library says to the log.
+/// Sends what the library says to the log. What is not logged is not put together: that is thousands of lines.
 pub(crate) fn quiet() {
-    libbpf_rs::set_print(Some((PrintLevel::Debug, print)));
+    let level = match () {
+        () if tracing::enabled!(target: "libbpf", tracing::Level::TRACE) => Some(PrintLevel::Debug),
+        () if tracing::enabled!(target: "libbpf", tracing::Level::DEBUG) => Some(PrintLevel::Info),
+        () => None,
+    };
+    libbpf_rs::set_print(level.map(|level| (level, print as fn(PrintLevel, String))));
 }
 
 impl Probes {
@@ -404,14 +408,11 @@ impl Probes {
                 !is_walker(program) && on_demand(program).is_none_or(|one| (one.is_wanted)(plan, one.name))
             }
         };
-        let fitting = match plan.tier {
-            Tier::Raw => Fitting::default(),
-            _ => Fitting::of_host(),
-        };
+        let fitting = Fitting::of_host(plan.tier);
         let load = |wanted: &(dyn Fn(&OsStr) -> bool + Sync)| match plan.tier {
-            Tier::SysExit => load_at_once(plan, layout, &fitting, wanted),
+            Tier::SysExit => load_at_once(plan, layout, fitting, wanted),
             _ => {
-                let open = prepare(plan, layout, &fitting, wanted)?;
+                let open = prepare(plan, layout, fitting, wanted)?;
                 Ok((own_map::load(open, SCRATCHES, &has_scratch)?, Vec::new()))
             }
         };
@@ -435,7 +436,6 @@ impl Probes {
         };
         let mut probes = Probes {
             tier: plan.tier,
-            fitting,
             object,
             own_pid,
             refused_io_uring,
@@ -600,7 +600,7 @@ impl Probes {
         target: Option<&str>,
         has_scratch: bool,
     ) -> Result<Object, CaptureError> {
-        let mut open = open(self.tier, &self.fitting)?;
+        let mut open = open(self.tier, Fitting::of_host(self.tier))?;
         for mut program in open.progs_mut() {
             let wanted = program.name() == name;
             program.set_autoload(wanted);

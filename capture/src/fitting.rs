@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::btf::{Btf, STRUCT};
-use crate::kernel_btf::KernelBtf;
+use crate::kernel_btf::TypesOfHost;
+use crate::tier::Tier;
 
 /// The names of the types that the object knows.
 static NAMES: &[&[u8]] = &include!(concat!(env!("OUT_DIR"), "/type_names.rs"));
@@ -33,14 +34,19 @@ pub(crate) struct Fitting {
 }
 
 impl Fitting {
-    /// Nothing where the kernel has no types.
-    pub(crate) fn of_host() -> Fitting {
-        let kernel = KernelBtf::of_host();
-        let btf = kernel.as_ref().and_then(|kernel| Btf::read(kernel.bytes()));
-        btf.as_ref().map_or_else(Fitting::default, Fitting::of)
+    /// What programs of a tier are fitted to; nothing where the kernel has no types, or they know none.
+    pub(crate) fn of_host(tier: Tier) -> &'static Fitting {
+        static NOTHING: Fitting = Fitting {
+            file: None,
+            ids: [0; LOADED_FROM.len()],
+        };
+        match tier {
+            Tier::Raw => &NOTHING,
+            _ => &TypesOfHost::get().fitting,
+        }
     }
 
-    fn of(kernel: &Btf<'_>) -> Fitting {
+    pub(crate) fn of(kernel: &Btf<'_>) -> Fitting {
         let mut ids = [0; LOADED_FROM.len()];
         for (id, one) in kernel.all().filter(|(_, one)| one.kind == STRUCT) {
             let name = kernel.name(one);
@@ -80,7 +86,6 @@ mod tests {
     use super::*;
     use crate::bpf::open;
     use crate::own_map;
-    use crate::tier::Tier;
 
     /// `BPF_LD | BPF_DW | BPF_IMM`, whose source register says that it is of a map.
     const LOAD_ADDRESS: u8 = 0x18;
@@ -120,7 +125,7 @@ mod tests {
             eprintln!("skipped: it makes maps");
             return;
         }
-        let fitting = Fitting::of_host();
+        let fitting = Fitting::of_host(Tier::SysExit);
         if fitting.ids == [0; LOADED_FROM.len()] {
             eprintln!("skipped: this kernel has no types");
             return;
@@ -132,6 +137,6 @@ mod tests {
             ids: fitting.ids,
         });
         assert!(of_all.len() > 5, "few programs: {}", of_all.len());
-        assert_eq!(fitted(&fitting), of_all);
+        assert_eq!(fitted(fitting), of_all);
     }
 }

@@ -1,14 +1,50 @@
-//! Where the kernel keeps its type information.
+//! Where the kernel keeps its type information, and what is read of it.
 
 use std::fs::{self, File};
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
-use std::slice;
+use std::sync::OnceLock;
+use std::{slice, thread};
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
+use crate::btf::Btf;
+use crate::fitting::Fitting;
+use crate::kernel_types::KernelTypes;
+
 /// What every kernel with BTF has.
 const PATH: &str = "/sys/kernel/btf/vmlinux";
+
+/// What is read of the running kernel's types, which stay what they are.
+#[derive(Debug, Default)]
+pub(crate) struct TypesOfHost {
+    pub(crate) attachable: KernelTypes,
+    pub(crate) fitting: Fitting,
+}
+
+impl TypesOfHost {
+    /// Finds the types once for all that is read of them; nothing where the kernel has none.
+    pub(crate) fn get() -> &'static TypesOfHost {
+        static TYPES: OnceLock<TypesOfHost> = OnceLock::new();
+        TYPES.get_or_init(|| {
+            let bytes = KernelBtf::of_host();
+            // There is nothing to say of an error: who has no types cannot be attached to.
+            let btf = bytes.as_ref().and_then(|bytes| Btf::read(bytes.bytes()));
+            btf.map_or_else(TypesOfHost::default, |btf| TypesOfHost {
+                attachable: KernelTypes::of(&btf),
+                fitting: Fitting::of(&btf),
+            })
+        })
+    }
+}
+
+/// Begins to read the kernel's types, on a thread of its own: [`crate::Host::probe_for`] and [`crate::Capture::start`] need them,
+/// which takes as long as reading rules does.
+pub fn read_types_ahead() {
+    let reader = thread::Builder::new().name("lanner-types".into());
+    // Where there is no room for a thread, they are read when they are needed.
+    let _ = reader.spawn(TypesOfHost::get);
+}
 
 /// The type information of the running kernel.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::btf::{Btf, FUNC, TYPEDEF};
 use crate::io_uring::Tracepoints;
-use crate::kernel_btf::KernelBtf;
+use crate::kernel_btf::TypesOfHost;
 
 /// A function that programs can be attached to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,15 +47,12 @@ const FUNCTIONS: [&str; 3] = ["bpf_iter_task", SCHEDULE_TAIL, SECURE_COMPUTING];
 const TRACEPOINT: &[u8] = b"btf_trace_task_rename\0";
 
 impl KernelTypes {
-    /// Reads them; none where the kernel has none.
+    /// Those of the running kernel; none where it has none.
     pub(crate) fn of_host() -> KernelTypes {
-        // There is nothing to say of an error: who has no types cannot be attached to.
-        let bytes = KernelBtf::of_host();
-        let btf = bytes.as_ref().and_then(|bytes| Btf::read(bytes.bytes()));
-        btf.as_ref().map_or_else(KernelTypes::default, KernelTypes::of)
+        TypesOfHost::get().attachable.clone()
     }
 
-    fn of(btf: &Btf<'_>) -> KernelTypes {
+    pub(crate) fn of(btf: &Btf<'_>) -> KernelTypes {
         let mut types = KernelTypes {
             io_uring: Tracepoints::find(btf),
             ..KernelTypes::default()

@@ -67,6 +67,7 @@ pub use capture::{Audience, Capture, Pause};
 pub use error::CaptureError;
 pub use give_back::give_back_start;
 pub use host::{Host, SourceTrial, Trial, Trials};
+pub use kernel_btf::read_types_ahead;
 pub use losses::{Loser, Losses};
 pub use notify::{KeeperError, KeeperOptions, keep};
 pub use outside::now;
