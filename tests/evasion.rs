@@ -19,6 +19,8 @@ mod mounts;
 mod opens;
 #[path = "evasion/programs.rs"]
 mod programs;
+#[path = "evasion/rings.rs"]
+mod rings;
 #[path = "evasion/scene.rs"]
 mod scene;
 #[path = "evasion/sockets.rs"]

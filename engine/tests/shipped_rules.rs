@@ -11,6 +11,7 @@ use support::{Built, container, host};
 const READ: i64 = 0;
 const WRITE: i64 = 0o101; // O_WRONLY|O_CREAT
 const TRUNCATE: i64 = 0o1001; // O_WRONLY|O_TRUNC
+const CREATED: i64 = 1 << 40 | TRUNCATE;
 const UPPER_LAYER: u32 = 2;
 const FROM_MEMFD: u32 = 4;
 const EINPROGRESS: i64 = -115;
@@ -450,6 +451,47 @@ fn set_user_id_bits() {
             host("chmod +x /tmp/x").chmods("/tmp/x", 0o755),
             host("python3 x").makes("/tmp/x", 0o100_755),
             host("dpkg -i x").chmods("/usr/bin/passwd", 0o4755),
+        ],
+    );
+}
+
+#[test]
+fn capabilities_of_files() {
+    check(
+        "File capability set",
+        vec![
+            host("setcap cap_setuid+ep /tmp/x").sets_attribute("/tmp/x", "security.capability"),
+            container("python3 x").sets_attribute("/tmp/x", "security.capability"),
+        ],
+        vec![
+            host("setfattr -n user.x /tmp/x").sets_attribute("/tmp/x", "user.x"),
+            host("dpkg -i x").sets_attribute("/usr/bin/ping", "security.capability"),
+            host("containerd").sets_attribute("/var/lib/x/ping", "security.capability"),
+        ],
+    );
+}
+
+#[test]
+fn programs_that_the_kernel_starts() {
+    check(
+        "Kernel helper program changed",
+        vec![
+            host("bash").opens("/proc/sys/kernel/core_pattern", WRITE),
+            container("bash").opens("/proc/sys/kernel/core_pattern", TRUNCATE),
+            host("sysctl -w kernel.modprobe=/tmp/x").opens("/proc/sys/kernel/modprobe", TRUNCATE),
+            // Of a procfs that is mounted elsewhere, or nowhere.
+            container("x").opens("/mnt/sys/kernel/modprobe", WRITE),
+            container("x").opens("/sys/kernel/core_pattern", WRITE),
+            container("x").opens("/tmp/cgroup/release_agent", WRITE),
+            host("x").opens("/sys/kernel/uevent_helper", WRITE),
+            host("x").opens("/proc/sys/fs/binfmt_misc/register", WRITE),
+        ],
+        vec![
+            host("cat").opens("/proc/sys/kernel/core_pattern", READ),
+            host("systemd-sysctl").opens("/proc/sys/kernel/core_pattern", WRITE),
+            host("sos report").opens("/var/tmp/sos/proc/sys/kernel/core_pattern", CREATED),
+            host("bash").opens("/proc/sys/kernel/randomize_va_space", WRITE),
+            host("bash").opens("/srv/shop/register", WRITE),
         ],
     );
 }

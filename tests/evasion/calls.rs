@@ -110,8 +110,8 @@ fn calls_of_32_bit_programs_are_those_calls() {
 fn the_upper_half_of_the_number_hides_no_call() {
     let acts = (
         "Acts",
-        "evt.type in (openat, mkdirat, getpriority) and proc.name = NAME and
-         (fd.name startswith FOLDER/ or evt.arg.path startswith FOLDER/ or evt.type = getpriority)",
+        "evt.type in (openat, mkdirat, getpriority, seccomp) and proc.name = NAME and
+         (fd.name startswith FOLDER/ or evt.arg.path startswith FOLDER/ or evt.type = getpriority or evt.arg.op = 2)",
         "%evt.type|%fd.name|%evt.arg.path",
     );
     let Some(scene) = Scene::start("ev-upper", &[acts]) else {
@@ -120,10 +120,16 @@ fn the_upper_half_of_the_number_hides_no_call() {
     let (file, folder) = (scene.file("file", ""), scene.path("folder"));
     let results = scene.act(|| {
         let (file, folder) = (c(&file), c(&folder));
+        // The same of arguments that are no longer than 32 bits.
+        let (upper, here) = (0x5a5a_5a5a << 32, i64::from(libc::AT_FDCWD as u32));
         vec![
-            with_upper_half(libc::SYS_openat, [-100, text(&file), 0, 0]),
-            with_upper_half(libc::SYS_mkdirat, [-100, text(&folder), 0o700, 0]),
+            with_upper_half(libc::SYS_openat, [here | upper, text(&file), upper, upper]),
+            with_upper_half(libc::SYS_mkdirat, [here | upper, text(&folder), 0o700 | upper, 0]),
             with_upper_half(libc::SYS_getpriority, [0; 4]),
+            with_upper_half(
+                libc::SYS_seccomp,
+                [2 | upper, upper, at(&libc::SECCOMP_RET_ALLOW), 0],
+            ),
         ]
     });
     if results.iter().any(|&result| result == -i64::from(libc::ENOSYS)) {
@@ -133,6 +139,7 @@ fn the_upper_half_of_the_number_hides_no_call() {
     scene.says("Acts", &format!("openat|{file}|<NA>"));
     scene.says("Acts", &format!("mkdirat|<NA>|{folder}"));
     scene.says("Acts", "getpriority|<NA>|<NA>");
+    scene.says("Acts", "seccomp|<NA>|<NA>");
     scene.end();
 }
 

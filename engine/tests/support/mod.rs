@@ -462,6 +462,22 @@ impl Scene {
         built
     }
 
+    /// Sets an extended attribute of a file, by fsetxattr.
+    pub(crate) fn sets_attribute(self, path: &str, name: &str) -> Built {
+        let wire = WireBuilder::new()
+            .number(190)
+            .number(190)
+            .number(0)
+            .number(3)
+            .text(name)
+            .missing()
+            .number(20)
+            .number(0);
+        let mut built = Built::new(self, Event::Fsetxattr, wire);
+        built.fd = Fd::File(3, path.into());
+        built
+    }
+
     /// Enters another namespace.
     pub(crate) fn enters_namespace(self) -> Built {
         Built::new(

@@ -415,8 +415,8 @@ macro_rules! plain_calls {
         /// `seccomp(2)`.
         Seccomp "seccomp" Other x86_64 [317] i386 [354] aarch64 [277] => {
             res: Errno, Return;
-            op: U64, Arg(0);
-            flags: U64, Arg(1), hex;
+            op: U64, Int(0);
+            flags: U64, Int(1), hex;
         }
         /// `delete_module(2)`.
         DeleteModule "delete_module" Other x86_64 [176] i386 [129] aarch64 [106] => {
