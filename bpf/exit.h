@@ -67,7 +67,7 @@ static __always_inline int call__ended(struct pt_regs *regs, long ret, bool is_s
 	const volatile struct event_row *event;
 	struct scratch *s;
 	bool compat = false;
-	__u32 wanted = call__wanted(nr, &compat), passes = FILTER_PASSES;
+	__u32 wanted = call__wanted_by(nr, &compat), passes = FILTER_PASSES;
 	__u32 names = config.names;
 	__s64 result = ret;
 
@@ -81,18 +81,19 @@ static __always_inline int call__ended(struct pt_regs *regs, long ret, bool is_s
 		return 0;
 	}
 	/* Which call of socketcall(2) it is shows itself later only. */
-	if (wanted != SOCKETCALL) {
-		row = row_of(wanted - 1);
+	if ((__u16)wanted != SOCKETCALL) {
+		row = row_of((__u16)wanted - 1);
 		/* A successful exec is reported by the exec program; its arguments are gone here. */
 		if (rows[row].flags & ROW_FAILURES_ONLY && result >= 0)
 			return 0;
-		passes = filter__passes(row, regs, compat, result, names);
+		passes = filter__passes(row, regs, compat, wanted >> 16, result, names);
 		if (passes == FILTER_DROPS) {
 			if (rows[row].flags & ROW_AT_ENTER)
 				forget_begun();
 			return 0;
 		}
 	}
+	wanted = (__u16)wanted;
 	s = call__begin(regs, &wanted, compat, is_shared);
 	if (!s)
 		return 0;

@@ -49,13 +49,6 @@ static __always_inline __u32 filter__family_class(struct pt_regs *regs, bool com
 	return family < CLASS_FAMILIES ? family : 0;
 }
 
-static __always_inline __u32 filter__thread_class(void)
-{
-	__u64 id = bpf_get_current_pid_tgid();
-
-	return (__u32)id == id >> 32 ? 0 : CLASS_OTHER_THREAD;
-}
-
 /* What becomes of a call: it is dropped, passes, or does if it goes by certain names, of which this has to be said. */
 #define FILTER_DROPS 0
 #define FILTER_PASSES 0x100
@@ -72,10 +65,10 @@ static __always_inline __u32 filter__of_class(__u64 classes, __u64 named, __u32 
 
 /*
  * What becomes of a call, whose names are read by the table `names` where that matters. What it costs is paid by the calls that
- * pass, so whose a call is, which takes a look into a map, is asked only where it decides.
+ * pass, so whose a call is, which takes a look into a map, is asked only where it decides. `of_thread`: its class by its thread.
  */
-static __always_inline __u32 filter__passes(__u32 row, struct pt_regs *regs, bool compat, __s64 ret,
-						   __u32 names)
+static __always_inline __u32 filter__passes(__u32 row, struct pt_regs *regs, bool compat, __u32 of_thread, __s64 ret,
+					    __u32 names)
 {
 	const volatile struct event_row *event = &rows[row & (ROWS - 1)];
 	__u64 classes = config.classes[row & (ROWS - 1)], named = 0, cgroup;
@@ -98,7 +91,7 @@ static __always_inline __u32 filter__passes(__u32 row, struct pt_regs *regs, boo
 	} else if (event->flags & ROW_FAMILY) {
 		class = filter__family_class(regs, compat);
 	} else if (event->flags & ROW_OF_THREAD) {
-		class = filter__thread_class();
+		class = of_thread;
 	}
 	if (ret < 0)
 		class |= CLASS_FAILED;

@@ -585,10 +585,14 @@ static __always_inline __u64 row_of(__u64 event)
 	return row & (ROWS - 1);
 }
 
-/* Which calls a program is about: the value of config.syscalls for this one, 0 when nobody wants it. */
-static __always_inline __u32 call__wanted(__u64 nr, bool *compat)
+/*
+ * Which calls a program is about: the value of config.syscalls for this one, 0 when nobody wants it. In its upper half is the
+ * class by its thread (CLASS_OTHER_THREAD): together they need no more of the stack than one.
+ */
+static __always_inline __u32 call__wanted_by(__u64 nr, bool *compat)
 {
 	__u32 entry, wanted;
+	__u64 id;
 
 	if (nr >= SYSCALLS)
 		return 0;
@@ -598,7 +602,16 @@ static __always_inline __u32 call__wanted(__u64 nr, bool *compat)
 		return 0;
 	*compat = is_compat();
 	wanted = *compat ? entry >> 16 : entry & 0xffff;
-	return bpf_get_current_pid_tgid() >> 32 == config.self_pid ? 0 : wanted;
+	id = bpf_get_current_pid_tgid();
+	if (id >> 32 == config.self_pid || !wanted)
+		return 0;
+	return id >> 32 == (__u32)id ? wanted : wanted | CLASS_OTHER_THREAD << 16;
+}
+
+/* The same without its upper half. */
+static __always_inline __u32 call__wanted(__u64 nr, bool *compat)
+{
+	return (__u16)call__wanted_by(nr, compat);
 }
 
 /*
