@@ -1,6 +1,6 @@
 //! What is said on one connection: bytes of the runtime in, bytes for it out, and nothing that waits.
 //!
-//! An answer depends on the registry and the cgroup map alone, both local and quick; whatever goes wrong, a panic
+//! An answer depends on the registry alone, which is local and quick; whatever goes wrong, a panic
 //! included, is counted and answered with success: an error would fail the runtime's operation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -450,14 +450,12 @@ impl Conversation {
             (Event::RemovePodSandbox, Some(pod), _) => registry.removed(&pod.id, now),
             (Event::CreateContainer, pod, Some(container)) => registry.created(pod, container),
             (Event::StartContainer, pod, Some(container)) => registry.started(pod, container),
-            (Event::PostStartContainer, pod, Some(container)) => registry.post_started(pod, container),
             (Event::RemoveContainer, _, Some(container)) => registry.removed(&container.id, now),
             (
                 Event::RunPodSandbox
                 | Event::RemovePodSandbox
                 | Event::CreateContainer
                 | Event::StartContainer
-                | Event::PostStartContainer
                 | Event::RemoveContainer,
                 _,
                 _,

@@ -168,18 +168,6 @@ impl Registry {
         self.place(self.told(draft), Some(now_ns()), true);
     }
 
-    /// After the start: only of interest when the start could not place the container.
-    pub(crate) fn post_started(&mut self, pod: Option<&api::PodSandbox>, container: &api::Container) {
-        let placed = self
-            .entries
-            .get(&container.id)
-            .is_some_and(|entry| entry.container.cgroup != 0);
-        if !placed {
-            let draft = draft_container(pod, container, Learnt::Start);
-            self.place(self.told(draft), Some(now_ns()), true);
-        }
-    }
-
     /// A pod's sandbox runs.
     pub(crate) fn pod_started(&mut self, pod: &api::PodSandbox) {
         let draft = draft_sandbox(pod, Learnt::Start);

@@ -163,14 +163,14 @@ fn a_container_without_cgroup_is_counted_and_gets_a_second_look() {
     let mut fixture = Fixture::new();
     fixture.registry.started(Some(&pod()), &container('a', 1));
     assert!(fixture.table.snapshot().running().count() == 0);
-    fixture.registry.post_started(Some(&pod()), &container('a', 1));
+    fixture.registry.started(Some(&pod()), &container('a', 1));
     assert_eq!(
         fixture.status.snapshot().without_cgroup,
         1,
         "one container, one loss"
     );
     let cgroup = fixture.cgroup(&id('a'));
-    fixture.registry.post_started(Some(&pod()), &container('a', 1));
+    fixture.registry.started(Some(&pod()), &container('a', 1));
     assert!(fixture.get(cgroup).is_some());
 }
 
@@ -272,11 +272,10 @@ fn a_container_without_an_id_is_an_error_and_nothing_else() {
     let mut fixture = Fixture::new();
     fixture.registry.created(None, &api::Container::default());
     fixture.registry.started(None, &api::Container::default());
-    fixture.registry.post_started(None, &api::Container::default());
     fixture.registry.pod_started(&api::PodSandbox::default());
     assert!(fixture.table.snapshot().running().count() == 0);
     let now = fixture.status.snapshot();
-    assert_eq!((now.errors, now.refused), (4, 4));
+    assert_eq!((now.errors, now.refused), (3, 3));
 }
 
 #[test]

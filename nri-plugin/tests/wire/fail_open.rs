@@ -154,7 +154,7 @@ fn a_panic_over_a_request_is_answered_with_success() {
     assert_eq!(panicked, 5);
     // What is told of again is there in the end.
     for _ in 0..2 {
-        peer.ask("StateChange", &change(7, &id(0)));
+        peer.ask("StateChange", &change(6, &id(0)));
     }
     cgroup(&plugin.folder, &format!("/k8s.io/{}", id(99)));
     let part = Message::new().message(2, &container(&id(99)));
