@@ -38,9 +38,11 @@ static __always_inline bool has_loads(void)
 }
 #endif
 
-/* The structure that is at an address, to be read with LOAD. */
-#define OBJECT_AT(name, address)                                                                                       \
-	((struct name *)(has_loads() ? bpf_rdonly_cast((void *)(address), kernel_types.name) : (void *)(address)))
+/* The structure that is at an address, where there are loads. */
+#define LOADED_AT(name, address) ((struct name *)bpf_rdonly_cast((void *)(address), kernel_types.name))
+
+/* The same anywhere, to be read with LOAD. */
+#define OBJECT_AT(name, address) (has_loads() ? LOADED_AT(name, address) : (struct name *)(address))
 #define LOAD(object, member) (has_loads() ? (object)->member : BPF_CORE_READ(object, member))
 
 /*

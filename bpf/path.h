@@ -94,7 +94,7 @@ __noinline __u64 mount__of_same(__u64 address)
 #endif
 
 #ifdef WITHOUT_TYPES
-static __always_inline int text__is_path(__u64 end, __u32 len, __u64 dentry_address, __u64 mount_address)
+static __always_inline int text__is_path(__u64 end, __u32 len, __u64 file_address)
 {
 	return 0;
 }
@@ -105,7 +105,7 @@ static __always_inline void put_components(__u32 which, __u32 index, __u64 dentr
 #else
 #define COMPARED_COMPONENTS 16 /* more are rare, and the verifier goes through each */
 
-/* True when a name of the kernel's is what is at `start` of the record. */
+/* True when a name of the kernel's is what is at `start` of the record. For names that text__is_path() does not read itself. */
 __noinline int text__has_name(__u64 start, __u64 name, __u32 len)
 {
 	__u32 which = SCRATCH_SYSCALL;
@@ -130,52 +130,73 @@ __noinline int text__has_name(__u64 start, __u64 name, __u32 len)
 }
 
 /*
- * True when the components of a dentry on a mount are those of a path in the record, as it is written: `len` bytes that
- * end before `end`. What put_components() would give need not be read then. Where there are no loads, it is not compared.
+ * True when the components of a file's path are those of a path in the record, as it is written: `len` bytes that end before
+ * `end`. What put_components() would give need not be read then. Where there are no loads, it is not compared.
  */
-__noinline int text__is_path(__u64 end, __u32 len, __u64 dentry_address, __u64 mount_address)
+__noinline int text__is_path(__u64 end, __u32 len, __u64 file_address)
 {
 	const __u64 inside = bpf_core_field_offset(struct mount, mnt);
 	__u32 which = SCRATCH_SYSCALL;
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &which);
-	struct dentry *dentry, *root;
+	struct dentry *dentry, *root, *mnt_root;
 	struct mount *mnt, *root_mnt;
+	__u64 left = len & DATA_MASK;
 	struct fs_struct *fs;
+	struct file *file;
 
 	if (!s || !has_loads())
 		return 0;
-	dentry = OBJECT_AT(dentry, dentry_address);
-	mnt = OBJECT_AT(mount, mount_address - inside);
-	fs = LOAD(loaded_task(), fs);
-	root = LOAD(fs, root.dentry);
-	root_mnt = OBJECT_AT(mount, (__u64)LOAD(fs, root.mnt) - inside);
-	for (int i = 0; i < COMPARED_COMPONENTS; i++) {
+	file = LOADED_AT(file, file_address);
+	dentry = file->f_path.dentry;
+	mnt = LOADED_AT(mount, (__u64)file->f_path.mnt - inside);
+	mnt_root = mnt->mnt.mnt_root;
+	fs = loaded_task()->fs;
+	root = fs->root.dentry;
+	root_mnt = LOADED_AT(mount, (__u64)fs->root.mnt - inside);
+	for (__u64 i = 0; i < COMPARED_COMPONENTS; i++) {
+		__u64 name, size, slash, differs;
 		struct dentry *parent;
-		__u64 slash;
-		__u32 name;
+		const __u8 *text;
 
 		if (is_at(dentry, root) && mnt == root_mnt)
-			return i && !len;
-		parent = LOAD(dentry, d_parent);
-		if (dentry == LOAD(mnt, mnt.mnt_root) || dentry == parent) {
-			struct mount *up = LOAD(mnt, mnt_parent);
+			return i && !left;
+		parent = dentry->d_parent;
+		if (dentry == mnt_root || dentry == parent) {
+			struct mount *up = mnt->mnt_parent;
 
 			if (is_at(mnt, up) || dentry == root)
 				return 0;
-			dentry = LOAD(mnt, mnt_mountpoint);
+			dentry = mnt->mnt_mountpoint;
 			mnt = up;
+			mnt_root = mnt->mnt.mnt_root;
 			continue;
 		}
-		name = LOAD(dentry, d_name.len);
-		if (name >= len)
+		size = dentry->d_name.len;
+		if (size >= left)
 			return 0;
-		len -= name + 1;
-		end -= name + 1;
+		/* Always from the same range: the verifier would follow each of them. */
+		left = (left - size - 1) & DATA_MASK;
+		end -= size + 1;
 		slash = end;
 		barrier_var(slash);
-		if (data(s)[slash & DATA_MASK] != '/' ||
-		    !text__has_name(end + 1, ADDRESS_IN(dentry, d_name.name), name))
+		text = data(s) + (slash & DATA_MASK);
+		if (*text != '/')
 			return 0;
+		name = ADDRESS_IN(dentry, d_name.name);
+		if (size > 16) {
+			if (!text__has_name(end + 1, name, size))
+				return 0;
+		} else {
+			differs = *(__u64 *)(text + 1) ^ word_at(name);
+			if (size > 8) {
+				if (differs)
+					return 0;
+				differs = *(__u64 *)(text + 9) ^ word_at(name + 8);
+			}
+			/* The first byte is the lowest. */
+			if (differs << (-8 * size & 63))
+				return 0;
+		}
 		dentry = parent;
 	}
 	return 0;

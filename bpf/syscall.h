@@ -157,8 +157,7 @@ static __always_inline void read_real_name(struct scratch *s, __u32 index)
 	if (!file || is_internal(file))
 		return;
 	/* Then the same is said of it. */
-	if (s->text_len && text__is_path((__u64)s->text + s->text_len, s->text_len, ADDRESS_IN(file, f_path.dentry),
-					 ADDRESS_IN(file, f_path.mnt))) {
+	if (s->text_len && text__is_path((__u64)s->text + s->text_len, s->text_len, (__u64)file)) {
 		s->real_name = s->requested_name;
 		return;
 	}
