@@ -31,7 +31,8 @@ impl RuntimeSide {
     /// When there can't be threads.
     pub(crate) fn new() -> anyhow::Result<RuntimeSide> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
+            // What it waits for comes one by one; a second would be woken for nothing.
+            .worker_threads(1)
             .thread_name("lanner-async")
             .enable_all()
             .build()

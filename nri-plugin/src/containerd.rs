@@ -68,6 +68,8 @@ pub(crate) struct DigestRequest {
     pub(crate) image: String,
     /// It ran before it was known: its image's name may mean another image by now.
     pub(crate) ran_before: bool,
+    /// The image's id is wanted as well.
+    pub(crate) wants_id: bool,
 }
 
 /// Compare NRI's containers with containerd's.
@@ -118,6 +120,8 @@ struct Waiting {
     namespace: String,
     references: Vec<String>,
     ran_before: bool,
+    /// Where one digest stands for one image, that is its: else CRI is asked.
+    wants_id: bool,
     /// Tells which image it is of, where nothing else than a tag does.
     snapshot: Option<Snapshot>,
     attempts: u32,
@@ -205,7 +209,11 @@ impl Containerd {
                     biased;
                     _ = shutdown.wait_for(|stop| *stop) => return,
                     () = &mut resume => break,
-                    Some(request) = requests.digests.recv() => push(&self.status, &mut waiting, request.into()),
+                    Some(request) = requests.digests.recv() => {
+                        let mut next = Waiting::from(request);
+                        self.ask_cri(&mut next);
+                        push(self, &mut waiting, next);
+                    }
                     // The answer is that nothing is known.
                     Some(_) = requests.look_ups.recv() => {}
                     // A connection begins with it anyway.
@@ -217,6 +225,13 @@ impl Containerd {
 
     fn registry<T>(&self, act: impl FnOnce(&mut Registry) -> T) -> T {
         act(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Leaves the image's id to CRI, where it is wanted.
+    fn ask_cri(&self, waiting: &mut Waiting) {
+        if std::mem::take(&mut waiting.wants_id) {
+            self.registry(|registry| registry.ask_for_image_id(&waiting.container));
+        }
     }
 }
 
@@ -235,6 +250,7 @@ impl From<DigestRequest> for Waiting {
             namespace: record::CRI_NAMESPACE.into(),
             references: vec![request.image],
             ran_before: request.ran_before,
+            wants_id: request.wants_id,
             snapshot: None,
             attempts: 0,
             due: Instant::now(),
@@ -242,10 +258,12 @@ impl From<DigestRequest> for Waiting {
     }
 }
 
-fn push(status: &Status, waiting: &mut VecDeque<Waiting>, next: Waiting) {
-    if waiting.len() >= WAITING_MAX {
-        waiting.pop_front();
-        Status::count(&status.digests_missing);
+fn push(task: &Containerd, waiting: &mut VecDeque<Waiting>, next: Waiting) {
+    if waiting.len() >= WAITING_MAX
+        && let Some(mut oldest) = waiting.pop_front()
+    {
+        task.ask_cri(&mut oldest);
+        Status::count(&task.status.digests_missing);
     }
     waiting.push_back(next);
 }
@@ -292,7 +310,7 @@ impl Session<'_> {
                     self.look_up(&id).await?;
                     drop(done);
                 }
-                Next::Digest(request) => push(&self.task.status, self.waiting, request.into()),
+                Next::Digest(request) => push(self.task, self.waiting, request.into()),
                 Next::Compare => look_again = Instant::now(),
                 Next::Due => {}
             }
@@ -407,11 +425,12 @@ impl Session<'_> {
                 namespace: namespace.to_owned(),
                 references,
                 ran_before: false,
+                wants_id: false,
                 snapshot,
                 attempts: 0,
                 due: Instant::now(),
             };
-            push(&self.task.status, self.waiting, next);
+            push(self.task, self.waiting, next);
         }
     }
 
@@ -521,18 +540,21 @@ impl Session<'_> {
                         debug!(container = next.container, "its tag means another image by now");
                         Status::count(&self.task.status.digests_missing);
                     }
-                    Ok(Answer { id, .. }) => self.task.registry(|registry| {
-                        registry.digest(&next.container, &digest);
-                        if let Some(id) = &id {
-                            registry.image_found(&next.container, id);
+                    Ok(Answer { id, .. }) => {
+                        self.task.registry(|registry| {
+                            registry.image_found(&next.container, &digest, id.as_deref())
+                        });
+                        if id.is_none() {
+                            self.task.ask_cri(&mut next);
                         }
-                    }),
+                    }
                     Err(status) => {
                         self.waiting.push_front(next);
                         return Err(status);
                     }
                 },
                 Ok(None) if next.attempts + 1 < ATTEMPTS => {
+                    self.task.ask_cri(&mut next);
                     next.due = Instant::now() + BACKOFF_MIN * (2 << next.attempts);
                     next.attempts += 1;
                     self.waiting.push_back(next);
@@ -552,10 +574,17 @@ impl Session<'_> {
 
     /// Which image a container is of whose reference stands for this digest now.
     async fn image_of(&mut self, wanted: &Waiting, digest: &str) -> Result<Answer, RpcStatus> {
-        let Some(snapshot) = &wanted.snapshot else {
+        if wanted.snapshot.is_none() && !wanted.wants_id {
             return Ok(Answer::default());
-        };
+        }
         let images = self.images(&wanted.namespace, digest).await?;
+        let Some(snapshot) = &wanted.snapshot else {
+            let only = (images.len() == 1).then(|| images.first()).flatten();
+            return Ok(Answer {
+                id: only.map(|image| image.id.clone()),
+                is_another: false,
+            });
+        };
         let below = match images.is_empty() {
             true => None,
             false => self.below(&wanted.namespace, snapshot).await?,

@@ -258,21 +258,6 @@ impl Registry {
         self.entries.contains_key(id)
     }
 
-    /// A digest arrived.
-    pub(crate) fn digest(&mut self, id: &str, digest: &str) {
-        let Some(entry) = self.entries.get_mut(id) else {
-            return;
-        };
-        Status::count(&self.status.digests_fetched);
-        let container = Container {
-            digest: Some(digest.to_owned()),
-            ..Container::clone(&entry.container)
-        };
-        let container = Arc::new(container);
-        entry.container = Arc::clone(&container);
-        self.table.update(|known| known.insert(container));
-    }
-
     /// Forgets what has been gone for the grace period.
     pub(crate) fn sweep(&mut self, now: Instant) {
         let due = |entry: &Entry| entry.expires.is_some_and(|at| at <= now);
@@ -471,7 +456,7 @@ impl Registry {
             self.count_late(&container);
         }
         if !self.entries.contains_key(&key) {
-            self.ask_about(&container);
+            self.ask_about_pod(&container);
         }
         let container = Arc::new(container);
         // Without a cgroup it is known by its id: what the runtime does in it before its start is its own already.
@@ -487,7 +472,7 @@ impl Registry {
         let known = self.entries.insert(
             key,
             Entry {
-                container,
+                container: Arc::clone(&container),
                 cgroups_path,
                 expires,
             },
@@ -495,12 +480,24 @@ impl Registry {
         if placed && known.as_ref().is_none_or(|old| old.container.cgroup == 0) {
             self.placed += 1;
         }
-        if let (None, Some(request), Some(digests)) = (known, request, &self.digests)
-            && digests.try_send(request).is_err()
-        {
-            Status::count(&self.status.digests_missing);
+        if known.is_none() {
+            self.ask_about_image(&container, request);
         }
         self.count_containers();
+    }
+
+    fn ask_about_image(&mut self, container: &Container, request: Option<DigestRequest>) {
+        if let (Some(request), Some(digests)) = (request, &self.digests) {
+            let wants_id = request.wants_id;
+            match digests.try_send(request) {
+                Ok(()) if wants_id => return self.expect_image_id(container),
+                Ok(()) => {}
+                Err(_) => Status::count(&self.status.digests_missing),
+            }
+        }
+        if self.lacks_image_id(container) {
+            self.ask_for_image_id(&container.full_id);
+        }
     }
 
     fn digest_request(&self, container: &Container) -> Option<DigestRequest> {
@@ -513,6 +510,8 @@ impl Registry {
             container: container.full_id.clone(),
             image: container.image.clone()?,
             ran_before: container.learnt == Learnt::Synchronize,
+            // Its name means now what the runtime takes it for.
+            wants_id: container.learnt == Learnt::Start && self.lacks_image_id(container),
         })
     }
 

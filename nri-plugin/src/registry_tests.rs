@@ -117,12 +117,12 @@ fn a_late_digest_is_counted_and_reaches_the_table() {
     fixture.registry.created(Some(&pod()), &container('a', 0));
     fixture.registry.started(Some(&pod()), &container('a', 1));
     assert_eq!(fixture.status.snapshot().digests_late, 1);
-    fixture.registry.digest(&id('a'), "sha256:77");
+    fixture.registry.image_found(&id('a'), "sha256:77", None);
     assert_eq!(fixture.get(cgroup).unwrap().digest.as_deref(), Some("sha256:77"));
 
     let early = fixture.cgroup(&id('b'));
     fixture.registry.created(Some(&pod()), &container('b', 0));
-    fixture.registry.digest(&id('b'), "sha256:88");
+    fixture.registry.image_found(&id('b'), "sha256:88", None);
     fixture.registry.started(Some(&pod()), &container('b', 1));
     assert_eq!(fixture.get(early).unwrap().digest.as_deref(), Some("sha256:88"));
     let now = fixture.status.snapshot();

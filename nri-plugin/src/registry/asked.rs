@@ -25,8 +25,8 @@ impl Registry {
         self.questions = Some(questions);
     }
 
-    /// Asks what is not known of a container of a pod that is told of for the first time.
-    pub(super) fn ask_about(&mut self, container: &Container) {
+    /// Asks what is not known of the pod of a container that is told of for the first time.
+    pub(super) fn ask_about_pod(&mut self, container: &Container) {
         let Some(pod) = &container.pod else { return };
         // A sandbox whose runtime was too slow is asked about again when it gets a container.
         let is_known = self.entries.get(&pod.sandbox_id).is_some_and(|sandbox| {
@@ -36,10 +36,32 @@ impl Registry {
         if !pod.sandbox_id.is_empty() && !is_known && !self.asked.contains(&pod.sandbox_id) {
             self.ask(Question::Pod(pod.sandbox_id.clone()));
         }
-        if let (None, Some(image), false) = (&container.image_id, &container.image, container.is_sandbox()) {
+    }
+
+    /// True when CRI can be asked which image a container is of, and nobody has told.
+    pub(super) fn lacks_image_id(&self, container: &Container) -> bool {
+        let is_asked_of = container.pod.is_some() && container.image.is_some() && !container.is_sandbox();
+        self.questions.is_some() && is_asked_of && container.image_id.is_none()
+    }
+
+    /// Whoever finds the digest of a container's image finds its id with it, or has CRI asked.
+    pub(super) fn expect_image_id(&mut self, container: &Container) {
+        self.asked.insert(container.full_id.clone());
+    }
+
+    /// Asks CRI which image the container with this id is of, unless that is known.
+    pub(crate) fn ask_for_image_id(&mut self, id: &str) {
+        self.asked.remove(id);
+        let Some(entry) = self.entries.get(id) else { return };
+        let container = Arc::clone(&entry.container);
+        if let Some(image) = container
+            .image
+            .clone()
+            .filter(|_| self.lacks_image_id(&container))
+        {
             self.ask(Question::Image {
                 container: container.full_id.clone(),
-                image: image.clone(),
+                image,
             });
         }
     }
@@ -110,13 +132,22 @@ impl Registry {
         );
     }
 
-    /// The id of the image of the container with this key is known from the image's content.
-    pub(crate) fn image_found(&mut self, key: &str, id: &str) {
-        let id = id.strip_prefix("sha256:").unwrap_or(id);
-        self.change(
-            |known| known.key() == key,
-            |known| known.image_id = known.image_id.take().or_else(|| Some(id.to_owned())),
-        );
+    /// The digest of the image of the container with this key is known, and its id where the image's content tells.
+    pub(crate) fn image_found(&mut self, key: &str, digest: &str, id: Option<&str>) {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        Status::count(&self.status.digests_fetched);
+        let mut container = Container::clone(&entry.container);
+        container.digest = Some(digest.to_owned());
+        if let Some(id) = id {
+            self.asked.remove(key);
+            let id = id.strip_prefix("sha256:").unwrap_or(id);
+            container.image_id.get_or_insert_with(|| id.to_owned());
+        }
+        let container = Arc::new(container);
+        entry.container = Arc::clone(&container);
+        self.table.update(|known| known.insert(container));
     }
 
     /// There is no answer.
@@ -169,6 +200,11 @@ mod tests {
         fixture.registry.pod_started(&pod());
         assert_eq!(questions.try_recv().unwrap(), Question::Pod(id('f')));
         fixture.registry.created(Some(&pod()), &container('a', 0));
+        let request = fixture.digests.try_recv().unwrap();
+        assert!(request.wants_id);
+        // Its digest is that of several images.
+        fixture.registry.image_found(&id('a'), "sha256:77", None);
+        fixture.registry.ask_for_image_id(&request.container);
         let image = Question::Image {
             container: id('a'),
             image: "docker.io/library/nginx:1.27".into(),
@@ -217,10 +253,46 @@ mod tests {
         fixture.registry.created(Some(&told), &container('a', 0));
         drop(questions);
         fixture.registry.created(Some(&told), &container('b', 0));
+        for container in [id('a'), id('b')] {
+            fixture.registry.ask_for_image_id(&container);
+        }
         assert_eq!(fixture.status.snapshot().cri_missing, 2);
         fixture.cgroup(&id('a'));
         fixture.registry.started(Some(&told), &container('a', 7));
         assert_eq!(fixture.status.snapshot().cri_late, 0, "nobody was asked");
+    }
+
+    #[test]
+    fn cri_is_not_asked_for_an_image_that_its_digest_tells() {
+        let mut fixture = Fixture::new();
+        let (sender, mut questions) = mpsc::channel(8);
+        fixture.registry.ask_cri(sender);
+        fixture.cgroup(&id('f'));
+        fixture.registry.pod_started(&pod());
+        fixture.registry.pod_told(&id('f'), &facts());
+        assert_eq!(questions.try_recv().unwrap(), Question::Pod(id('f')));
+        fixture.registry.created(Some(&pod()), &container('a', 0));
+        assert!(fixture.digests.try_recv().unwrap().wants_id);
+        fixture
+            .registry
+            .image_found(&id('a'), "sha256:77", Some("sha256:6f7e2741b66b"));
+        fixture.registry.ask_for_image_id(&id('a'));
+        fixture.cgroup(&id('a'));
+        fixture.registry.started(Some(&pod()), &container('a', 7));
+        let web = known(&fixture, 'a');
+        assert_eq!(
+            (web.digest.as_deref(), web.image_id.as_deref()),
+            (Some("sha256:77"), Some("6f7e2741b66b"))
+        );
+        assert!(questions.try_recv().is_err());
+        assert_eq!(fixture.status.snapshot().cri_late, 0);
+        // What ran before may be of another image than its name means now.
+        let ran = crate::api::Container {
+            state: crate::api::STOPPED - 1,
+            ..container('b', 8)
+        };
+        fixture.registry.synchronized_container(&ran);
+        assert!(fixture.digests.try_recv().is_ok_and(|request| !request.wants_id));
     }
 
     #[test]
