@@ -5,7 +5,8 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -16,6 +17,10 @@ use lanner_schema::cgroup::{Hierarchy, path_of_process};
 const SEARCH_LIMIT: usize = 200_000;
 /// Directories between two looks at the clock.
 const CLOCK: usize = 64;
+
+/// What most files of /proc about a process are shorter than, and what none is longer than.
+const FILE: usize = 4096;
+const FILE_MAX: u64 = 64 << 10;
 
 /// What is known of a container's place.
 #[derive(Debug, Clone, Copy)]
@@ -174,7 +179,7 @@ impl Host {
         if wanted.pid == 0 || wanted.id.is_empty() {
             return None;
         }
-        let text = fs::read_to_string(self.proc_root.join(format!("{}/cgroup", wanted.pid))).ok()?;
+        let text = small_file(&self.proc_root.join(format!("{}/cgroup", wanted.pid)))?;
         let path = path_of_process(&text, hierarchy.controller)?;
         let path = up_to(path, wanted)?;
         let cgroup = inode(&hierarchy.mount, path)?;
@@ -193,7 +198,7 @@ impl Host {
 
     /// When the process started, nanoseconds since the epoch. Only to be asked for pids that are ours.
     pub(crate) fn started(&self, pid: u32) -> Option<u64> {
-        let stat = fs::read_to_string(self.proc_root.join(format!("{pid}/stat"))).ok()?;
+        let stat = small_file(&self.proc_root.join(format!("{pid}/stat")))?;
         let ticks = start_ticks(&stat)?;
         let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)
             .ok()
@@ -206,6 +211,17 @@ impl Host {
         let since_boot = u128::from(ticks) * 1_000_000_000 / u128::from(per_second);
         boot.checked_add(u64::try_from(since_boot).ok()?)
     }
+}
+
+/// A file of /proc, whose size nobody knows before: it is read in few pieces, as a container waits for it.
+fn small_file(path: &Path) -> Option<String> {
+    let mut text = String::with_capacity(FILE);
+    File::open(path)
+        .ok()?
+        .take(FILE_MAX)
+        .read_to_string(&mut text)
+        .ok()?;
+    Some(text)
 }
 
 /// The part of a cgroup path that ends with the component naming the container; a process may have moved into a

@@ -28,6 +28,7 @@ pub mod rehearsal;
 mod search;
 mod seccomp;
 mod sighting;
+mod socket;
 mod socket_file;
 mod status;
 mod storage;

@@ -23,6 +23,7 @@ use crate::plugin::{Ended, Plugin, Timeouts};
 use crate::registry::Registry;
 use crate::search;
 use crate::seccomp::Notify;
+use crate::socket::Socket;
 use crate::socket_file;
 use crate::status::{Complaint, State, Status};
 use crate::{docker_files, storage};
@@ -352,10 +353,7 @@ impl Side {
     async fn serve_inherited(&mut self, late: Late) -> bool {
         let mut said = None;
         let socket = late.socket;
-        match socket
-            .set_nonblocking(true)
-            .and_then(|()| UnixStream::from_std(socket))
-        {
+        match Socket::new(socket) {
             Ok(stream) => {
                 self.plugin.status.enter(State::Connecting);
                 let state = match self.plugin.serve(stream, || false, &mut self.shutdown).await {
@@ -390,10 +388,10 @@ async fn keep_connected(plugin: &Arc<Plugin>, socket: &Path, shutdown: &mut watc
         let served = plugin.status.snapshot().connections;
         let identity = identity(socket);
         let connecting = tokio::time::timeout(plugin.timeouts.connect, UnixStream::connect(socket));
-        match connecting
+        let connected = connecting
             .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-        {
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        match connected.and_then(|stream| Socket::new(stream.into_std()?)) {
             Ok(stream) => {
                 plugin.status.enter(State::Connecting);
                 let began = tokio::time::Instant::now();
