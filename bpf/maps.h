@@ -135,6 +135,7 @@ struct scratch {
 #define SCRATCH_SYSCALL 0
 #define SCRATCH_EXEC 1
 #define SCRATCH_EXIT 2
+#define SCRATCH_NOTE 3 /* only where notes are taken (notes.h) */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -204,12 +204,10 @@ __noinline int text__is_path(__u64 end, __u32 len, __u64 file_address)
 
 /*
  * The next few components of a path, for put_components(); `start` is where the first one is in the record, 0 for the first few.
- * True when there are more: the scratch then has where to go on.
- *
- * A global function: the verifier looks at it once, not once per caller and state. On 5.10 such a function takes
- * numbers only, so the kernel pointers come as numbers, which is all that probe reads need.
+ * True when there are more: the scratch then has where to go on. `is_read`: for what a rule may name, on the way.
  */
-__noinline int components__walk(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address, __u64 start)
+static __always_inline int few_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address, __u64 start,
+					  bool is_read)
 {
 	const __u64 inside = bpf_core_field_offset(struct mount, mnt);
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &which);
@@ -277,7 +275,7 @@ __noinline int components__walk(__u32 which, __u32 index, __u64 dentry_address, 
 			count_miss(MISS_KERNEL_MEMORY);
 			return 0;
 		}
-		if (s->name_state)
+		if (is_read && s->name_state)
 			s->name_state = name__read(which, off, len - 1, s->name_state, true);
 		advance(s, index, len & (2 * NAME_MAX_LEN - 1), false);
 		if (!parent)
@@ -301,24 +299,50 @@ done:
 }
 
 /*
+ * A global function: the verifier looks at it once, not once per caller and state. On 5.10 such a function takes
+ * numbers only, so the kernel pointers come as numbers, which is all that probe reads need.
+ */
+__noinline int components__walk(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address, __u64 start)
+{
+	return few_components(which, index, dentry_address, mount_address, start, true);
+}
+
+/* The same where names are not read on the way, which is most of what the verifier looks at. */
+__noinline int components__walk_unread(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address, __u64 start)
+{
+	return few_components(which, index, dentry_address, mount_address, start, false);
+}
+
+/*
  * The components of a dentry on a mount, appended to parameter `index` of the record in scratch `which`. Without a mount
  * (0): those up to the root of its file system. Not a function of its own: eight at most may be under way.
  */
-static __always_inline void put_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
+static __always_inline void components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address,
+				       int (*walk)(__u32, __u32, __u64, __u64, __u64))
 {
 	struct scratch *s;
 
-	if (!components__walk(which, index, dentry_address, mount_address, 0))
+	if (!walk(which, index, dentry_address, mount_address, 0))
 		return;
 	s = bpf_map_lookup_elem(&scratches, &which);
 	if (!s)
 		return;
 	for (int i = 1; i < PATH_COMPONENTS / COMPONENTS_AT_ONCE; i++) {
-		if (!components__walk(which, index, s->dentry, s->mount, s->path_start))
+		if (!walk(which, index, s->dentry, s->mount, s->path_start))
 			return;
 	}
 	s->name_state = 0;
 	advance(s, index, 0, true);
+}
+
+static __always_inline void put_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
+{
+	components(which, index, dentry_address, mount_address, components__walk);
+}
+
+static __always_inline void put_unread_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
+{
+	components(which, index, dentry_address, mount_address, components__walk_unread);
 }
 #endif
 

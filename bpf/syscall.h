@@ -4,6 +4,7 @@
 
 #include "calls.h"
 #include "filter.h"
+#include "notes.h"
 #include "values.h"
 
 #define I386_PREAD64 180
@@ -480,6 +481,10 @@ __noinline int walk_param(__u32 row, __u32 which)
 		break;
 	case OP_CWD:
 		put_base(index, AT_FDCWD);
+		break;
+	case OP_NOTED:
+		if (s->ret >= 0)
+			extract__noted(index, param->extra);
 		break;
 	}
 	return 0;

@@ -22,6 +22,7 @@ use lanner_schema::event::{
     MAX_WALKED_PARAMS, Origin, Param, ParamType, QuotaPart, SOCKETCALLS,
 };
 use lanner_schema::open_names::OpenNames;
+use lanner_schema::path_hook::{noted, noted_place};
 use lanner_schema::task::TaskValue;
 use lanner_schema::tier::needs_types;
 use lanner_schema::{name_table, record};
@@ -296,7 +297,7 @@ enum param_op {
 	OP_VECTOR_DATA, OP_VECTOR_SIZE, OP_POSITION, OP_SENDFILE_OFFSET,
 	OP_RESULT_STRING, OP_USER_BYTES, OP_RESULT_ID, OP_LLSEEK_OFFSET, OP_SEMCTL_VALUE, OP_SEMBUF, OP_FSCONFIG, OP_KEYCTL,
 	OP_QUOTA, OP_QUOTA_ID,
-	OP_NUMBER,
+	OP_NUMBER, OP_NOTED,
 };
 
 struct param_row {
@@ -309,6 +310,7 @@ struct event_row {
 	__u8 open_flags; /* the argument with the flags of an open, 0 where there is none */
 	__u8 mode; /* the argument with the mode that a file gets, 0 where there is none */
 	__u8 path, real; /* of a ROW_OPENS: where in `walked` the path is that was asked for, and the kernel's name */
+	__u32 noted; /* the parameters that are noted during the call */
 	struct param_row walked[MAX_WALKED];
 };
 
@@ -370,12 +372,13 @@ fn c_row(row: &EventRow, has_types: bool) -> String {
         _ => "0",
     };
     format!(
-        "\t[{}] = {{ .count = {}, .params = {}, .flags = {flags}, .open_flags = {}, .mode = {}, .path = {path}, .real = {real}, .walked = {{ {} }} }}, /* {} */ \\\n",
+        "\t[{}] = {{ .count = {}, .params = {}, .flags = {flags}, .open_flags = {}, .mode = {}, .path = {path}, .real = {real}, .noted = {}, .walked = {{ {} }} }}, /* {} */ \\\n",
         row.event as u16,
         walked.len(),
         row.params.len(),
         row.open_flags_arg().unwrap_or(0),
         row.mode().map_or(0, |(_, arg)| arg),
+        noted(row),
         walked.join(", "),
         row.name
     )
@@ -479,7 +482,8 @@ fn c_param(row: &EventRow, index: usize, param: &Param) -> Option<String> {
         Origin::Object(Holder::Result) => ("OP_OBJECT", 0, 1),
         Origin::Object(Holder::Copy(arg)) => ("OP_OBJECT", arg, 2),
         Origin::Object(Holder::First(arg)) => ("OP_OBJECT", arg, 3),
-        Origin::Program | Origin::Constant(_) | Origin::Absent | Origin::LookedUp { .. } => return None,
+        Origin::LookedUp { .. } => ("OP_NOTED", 0, noted_place(row, index)?),
+        Origin::Program | Origin::Constant(_) | Origin::Absent => return None,
     };
     let on_demand = u8::from(param.on_demand);
     let open_flags = u8::from(row.opens_with(index));

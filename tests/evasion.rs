@@ -17,6 +17,8 @@ mod lineage;
 mod mounts;
 #[path = "evasion/opens.rs"]
 mod opens;
+#[path = "evasion/paths.rs"]
+mod paths;
 #[path = "evasion/programs.rs"]
 mod programs;
 #[path = "evasion/rings.rs"]

@@ -16,6 +16,7 @@ use lanner_schema::container::{Containers, Watch};
 use lanner_schema::event::{
     DEDICATED_COUNT, EVENT_COUNT, EVENTS, Event, EventRow, EventSet, SOCKETCALLS as CALLS,
 };
+use lanner_schema::path_hook::{PATH_HOOKS, PathHook};
 use lanner_schema::record;
 use libbpf_rs::libbpf_sys::{bpf_map_create_opts, size_t};
 use libbpf_rs::query::{ProgInfoIter, ProgramInfo};
@@ -68,8 +69,10 @@ pub(crate) struct Probes {
     captured: Cell<EventSet>,
     /// The links of [`ON_DEMAND`], by the program's name.
     on_demand: Vec<(&'static str, Link)>,
-    /// The kernel does not take the programs on io_uring's tracepoints.
-    refused_io_uring: bool,
+    /// What the kernel does not take the programs of.
+    refused: Vec<Optional>,
+    /// There is a place for notes that are taken during calls.
+    takes_notes: bool,
     /// This process's id as the programs see it.
     own_pid: u32,
     /// The programs on single calls.
@@ -89,7 +92,44 @@ struct OnDemand {
     /// interrupt the other.
     has_scratch: bool,
     /// Capture goes on without it.
-    is_optional: bool,
+    optional: Option<Optional>,
+}
+
+/// What capture goes on without where the kernel refuses a program of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Optional {
+    /// Half of it would tell of requests without the other.
+    IoUring,
+    /// The names that are noted during calls.
+    Notes,
+}
+
+impl Optional {
+    const ALL: [Optional; 2] = [Optional::IoUring, Optional::Notes];
+
+    /// Without which of them a plan is tried when one of its programs was refused.
+    fn tries(plan: &Plan) -> Vec<Vec<Optional>> {
+        let is_planned = |optional: &Optional| {
+            let mut programs = ON_DEMAND.iter().filter(|one| one.optional == Some(*optional));
+            programs.any(|one| (one.is_wanted)(plan, one.name))
+        };
+        let planned: Vec<Optional> = Optional::ALL.into_iter().filter(is_planned).collect();
+        let mut tries: Vec<Vec<Optional>> = planned.iter().map(|one| vec![*one]).collect();
+        if planned.len() > 1 {
+            tries.push(planned);
+        }
+        tries
+    }
+
+    /// Says that the kernel refused a program.
+    fn warn(self, error: &CaptureError) {
+        match self {
+            Optional::IoUring => tracing::warn!("what is done through io_uring is not seen: {error}"),
+            Optional::Notes => tracing::warn!(
+                "names in calls that leave no file behind are looked up when they have returned: {error}"
+            ),
+        }
+    }
 }
 
 const SYS_ENTER: &str = "sys_enter";
@@ -106,24 +146,36 @@ const SCRATCHES: &str = "scratches";
 /// The program that tells this process's id; it is run once and never attached.
 const OWN_PROCESS: &str = "own_process";
 
-const ON_DEMAND: [OnDemand; 10] = [
+const ON_DEMAND: [OnDemand; 22] = [
+    of_path(&PATH_HOOKS[0]),
+    of_path(&PATH_HOOKS[1]),
+    of_path(&PATH_HOOKS[2]),
+    of_path(&PATH_HOOKS[3]),
+    of_path(&PATH_HOOKS[4]),
+    of_path(&PATH_HOOKS[5]),
+    of_path(&PATH_HOOKS[6]),
+    of_path(&PATH_HOOKS[7]),
+    of_path(&PATH_HOOKS[8]),
+    of_path(&PATH_HOOKS[9]),
+    of_path(&PATH_HOOKS[10]),
+    of_path(&PATH_HOOKS[11]),
     OnDemand {
         name: CHILD_STARTED,
         is_wanted: |plan, _| !plan.children.is_empty(),
         has_scratch: false,
-        is_optional: false,
+        optional: None,
     },
     OnDemand {
         name: CALL_REFUSED,
         is_wanted: |plan, _| plan.refused,
         has_scratch: false,
-        is_optional: false,
+        optional: None,
     },
     OnDemand {
         name: SYS_EXIT,
         is_wanted: |plan, _| plan.tier == Tier::SysExit,
         has_scratch: false,
-        is_optional: false,
+        optional: None,
     },
     of_io_uring("io_uring_submit_req"),
     of_io_uring("io_uring_submit_sqe"),
@@ -133,19 +185,19 @@ const ON_DEMAND: [OnDemand; 10] = [
         name: "signal_deliver",
         is_wanted: |plan, _| plan.tier != Tier::Raw && plan.captured.contains(Event::Signaldeliver),
         has_scratch: false,
-        is_optional: false,
+        optional: None,
     },
     OnDemand {
         name: "raw_signal",
         is_wanted: |plan, _| plan.tier == Tier::Raw && plan.captured.contains(Event::Signaldeliver),
         has_scratch: false,
-        is_optional: false,
+        optional: None,
     },
     OnDemand {
         name: SYS_ENTER,
         is_wanted: |plan, _| plan.tier == Tier::SysExit && !plan.read_at_enter().is_empty(),
         has_scratch: true,
-        is_optional: false,
+        optional: None,
     },
 ];
 
@@ -158,7 +210,17 @@ const fn of_io_uring(name: &'static str) -> OnDemand {
             programs.is_some_and(|programs| programs.submit == name || programs.complete == name)
         },
         has_scratch: true,
-        is_optional: true,
+        optional: Some(Optional::IoUring),
+    }
+}
+
+/// A program that notes what a call works on.
+const fn of_path(hook: &PathHook) -> OnDemand {
+    OnDemand {
+        name: hook.program,
+        is_wanted: Plan::has_path_hook,
+        has_scratch: false,
+        optional: Some(Optional::Notes),
     }
 }
 
@@ -179,8 +241,9 @@ fn own_pid(program: &ProgramMut<'_>) -> Option<u32> {
     }
 }
 
-/// Opens the object, to be fitted to what is said of the kernel's types when it is loaded.
-pub(crate) fn open(tier: Tier, fitting: &Fitting) -> Result<OpenObject, CaptureError> {
+/// Opens the object, to be fitted to what is said of the kernel's types when it is loaded. `takes_notes`: with a place for what
+/// is noted during calls, which not every kernel has.
+pub(crate) fn open(tier: Tier, fitting: &Fitting, takes_notes: bool) -> Result<OpenObject, CaptureError> {
     let failed = |e| CaptureError::bpf("open the BPF object", e);
     let mut builder = ObjectBuilder::default();
     if let Some(path) = fitting.path() {
@@ -201,6 +264,20 @@ pub(crate) fn open(tier: Tier, fitting: &Fitting) -> Result<OpenObject, CaptureE
         let data = data.ok_or_else(|| CaptureError::Missing("the ids of types".into()))?;
         data.copy_from_slice(&ids);
     }
+    for mut map in open.maps_mut() {
+        let set = match map.name().to_str() {
+            Some("notes") => map.set_autocreate(takes_notes),
+            // A scratch more.
+            Some(SCRATCHES) if takes_notes => map.set_max_entries(map.max_entries() + 1),
+            Some(".rodata.notes") => {
+                let data = map.initial_value_mut().and_then(|data| data.first_mut());
+                data.into_iter().for_each(|byte| *byte = u8::from(takes_notes));
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        set.map_err(|e| CaptureError::bpf("make a place for notes of calls", e))?;
+    }
     Ok(open)
 }
 
@@ -211,7 +288,7 @@ fn prepare(
     fitting: &Fitting,
     wanted: &dyn Fn(&OsStr) -> bool,
 ) -> Result<OpenObject, CaptureError> {
-    let mut open = open(plan.tier, fitting)?;
+    let mut open = open(plan.tier, fitting, plan.path_hooks.is_some())?;
     for mut program in open.progs_mut() {
         let wanted = wanted(program.name());
         program.set_autoload(wanted);
@@ -338,7 +415,7 @@ impl Plan {
         if self.tier == Tier::None {
             return Ok(programs);
         }
-        for program in open(self.tier, &Fitting::default())?.progs() {
+        for program in open(self.tier, &Fitting::default(), false)?.progs() {
             let name = program.name();
             let wanted = on_demand(name).is_none_or(|one| (one.is_wanted)(self, one.name));
             if name == OWN_PROCESS || is_walker(name) || !wanted {
@@ -369,6 +446,10 @@ impl Plan {
             Some("task_rename" | "raw_rename") => one(Event::TaskRename),
             Some("signal_deliver" | "raw_signal") => one(Event::Signaldeliver),
             Some(CHILD_STARTED) => self.children,
+            Some(name) if let Some(hook) = PATH_HOOKS.iter().find(|hook| hook.program == name) => {
+                let calls = hook.events.iter().copied();
+                calls.filter(|event| self.captured.contains(*event)).collect()
+            }
             Some(SYS_EXIT | CALL_REFUSED | RAW_SYS_EXIT) => {
                 let calls = self.captured.iter().filter(|event| event.row().is_call());
                 let calls: EventSet = calls.collect();
@@ -416,19 +497,19 @@ impl Probes {
                 Ok((own_map::load(open, SCRATCHES, &has_scratch)?, Vec::new()))
             }
         };
-        let is_optional = |program: &OsStr| on_demand(program).is_some_and(|one| one.is_optional);
-        let mut refused_io_uring = false;
-        let (object, later) = match load(&wanted) {
-            Ok(objects) => objects,
-            Err(error) if plan.io_uring.is_some() => {
-                // If it is not for them, this fails likewise.
-                let objects = load(&|program: &OsStr| wanted(program) && !is_optional(program))?;
-                tracing::warn!("what is done through io_uring is not seen: {error}");
-                refused_io_uring = true;
-                objects
+        let mut refused = Vec::new();
+        let mut objects = load(&wanted);
+        for without in Optional::tries(plan) {
+            let Err(error) = &objects else { break };
+            let is_there = |one: &OnDemand| one.optional.is_none_or(|one| !without.contains(&one));
+            // If it is not for them, this fails likewise.
+            let others = load(&|program: &OsStr| wanted(program) && on_demand(program).is_none_or(is_there));
+            if others.is_ok() {
+                without.iter().for_each(|optional| optional.warn(error));
+                (objects, refused) = (others, without);
             }
-            Err(error) => return Err(error),
-        };
+        }
+        let (object, later) = objects?;
         let own_pid = match loaded(&object, &later, OWN_PROCESS) {
             // Nobody's, when it can't be had.
             Some(program) => own_pid(&program).unwrap_or(0),
@@ -438,7 +519,8 @@ impl Probes {
             tier: plan.tier,
             object,
             own_pid,
-            refused_io_uring,
+            refused,
+            takes_notes: plan.path_hooks.is_some(),
             later,
             links: Vec::new(),
             captured: Cell::new(process_life()),
@@ -487,20 +569,19 @@ impl Probes {
             .filter(|program| (program.is_wanted)(plan, program.name))
         {
             if !self.on_demand.iter().any(|(name, _)| *name == program.name) {
-                if program.is_optional && self.refused_io_uring {
+                if program.optional.is_some_and(|one| self.refused.contains(&one)) {
                     continue;
                 }
-                match self.attach_on_demand(program) {
-                    Ok(link) => self.on_demand.push((program.name, link)),
-                    Err(error) if program.is_optional => {
-                        tracing::warn!("what is done through io_uring is not seen: {error}");
-                        // Half of it would be told of without the other.
-                        self.refused_io_uring = true;
-                        let of_io_uring =
-                            |name: &str| ON_DEMAND.iter().any(|p| p.name == name && p.is_optional);
-                        self.on_demand.retain(|(name, _)| !of_io_uring(name));
+                match (self.attach_on_demand(program), program.optional) {
+                    (Ok(link), _) => self.on_demand.push((program.name, link)),
+                    (Err(error), Some(optional)) => {
+                        optional.warn(&error);
+                        self.refused.push(optional);
+                        self.on_demand.retain(|(name, _)| {
+                            on_demand(OsStr::new(name)).is_none_or(|one| one.optional != program.optional)
+                        });
                     }
-                    Err(error) => return Err(error),
+                    (Err(error), None) => return Err(error),
                 }
             }
         }
@@ -600,7 +681,7 @@ impl Probes {
         target: Option<&str>,
         has_scratch: bool,
     ) -> Result<Object, CaptureError> {
-        let mut open = open(self.tier, Fitting::of_host(self.tier))?;
+        let mut open = open(self.tier, Fitting::of_host(self.tier), self.takes_notes)?;
         for mut program in open.progs_mut() {
             let wanted = program.name() == name;
             program.set_autoload(wanted);
@@ -612,7 +693,8 @@ impl Probes {
         }
         for mut map in open.maps_mut() {
             let name = map.name().to_string_lossy().into_owned();
-            if !(has_scratch && name == SCRATCHES) && is_shared(&name) {
+            let is_made = name != "notes" || self.takes_notes;
+            if !(has_scratch && name == SCRATCHES) && is_shared(&name) && is_made {
                 share(&mut map, self.map(&name)?.as_fd())?;
             }
         }
@@ -870,7 +952,8 @@ fn config_bytes(plan: &Plan, self_pid: u32, names: u32) -> Vec<u8> {
     bytes.extend(plan.snaplen.to_ne_bytes());
     bytes.extend(syscalls.iter().flat_map(|s| s.to_ne_bytes()));
     bytes.extend(socketcalls.iter().flat_map(|s| s.to_ne_bytes()));
-    bytes.extend(by_row(&plan.params).iter().flat_map(|bits| bits.to_ne_bytes()));
+    let params: [u32; EVENT_COUNT] = std::array::from_fn(|event| plan.params_in_record(&EVENTS[event]));
+    bytes.extend(by_row(&params).iter().flat_map(|bits| bits.to_ne_bytes()));
     bytes.extend(by_row(&plan.task).iter().flat_map(|bits| bits.to_ne_bytes()));
     let mut classes = [ClassSet::NONE; ROWS];
     for event in plan.captured.iter() {
@@ -1033,6 +1116,7 @@ mod tests {
             starts: BTreeMap::new(),
             children: EventSet::NONE,
             refused: false,
+            path_hooks: None,
             told_apart: EventSet::NONE,
             shown: [Event::Openat, Event::Connect].into_iter().collect(),
             captured: [Event::Openat, Event::Connect].into_iter().collect(),

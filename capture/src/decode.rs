@@ -95,7 +95,7 @@ impl PathParams {
                         (Origin::Object(_), _) => Some(PathForm::Object),
                         (_, ParamType::Objects(_)) => Some(PathForm::Objects),
                         (
-                            Origin::Extractor(_) | Origin::Program,
+                            Origin::Extractor(_) | Origin::Program | Origin::LookedUp { .. },
                             ParamType::FsPath | ParamType::FsRelPath(_) | ParamType::RealPath(_),
                         ) => Some(PathForm::Kernel),
                         _ => None,

@@ -94,7 +94,7 @@ mod tests {
 
     /// The instructions of each program once it is fitted, without the numbers of maps.
     fn fitted(fitting: &Fitting) -> Vec<(String, Vec<Instruction>)> {
-        let mut open = open(Tier::SysExit, fitting).unwrap();
+        let mut open = open(Tier::SysExit, fitting, false).unwrap();
         for mut program in open.progs_mut() {
             // Of the others, some are for functions that are told later.
             let on_tracepoint = program.section().to_string_lossy().contains("tp_btf/");

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 
+use lanner_schema::path_hook::{PATH_HOOK_PREFIX, PATH_HOOKS};
+
 use crate::btf::{Btf, FUNC, TYPEDEF};
 use crate::io_uring::Tracepoints;
 use crate::kernel_btf::TypesOfHost;
@@ -41,8 +43,10 @@ const PREFIXES: &[&str] = match cfg!(target_arch = "aarch64") {
 pub(crate) const SCHEDULE_TAIL: &str = "schedule_tail";
 /// What asks the seccomp filter of a call.
 pub(crate) const SECURE_COMPUTING: &str = "__secure_computing";
-/// Functions that are not those of system calls.
-const FUNCTIONS: [&str; 3] = ["bpf_iter_task", SCHEDULE_TAIL, SECURE_COMPUTING];
+/// What gives programs the registers of the current task's call: since 5.15, when they could also keep something by task.
+pub(crate) const TASK_REGISTERS: &str = "bpf_task_pt_regs";
+/// Functions that are not those of system calls, beside [`PATH_HOOKS`].
+const FUNCTIONS: [&str; 4] = ["bpf_iter_task", SCHEDULE_TAIL, SECURE_COMPUTING, TASK_REGISTERS];
 /// It is passed seldom, and there always.
 const TRACEPOINT: &[u8] = b"btf_trace_task_rename\0";
 
@@ -82,6 +86,12 @@ impl KernelTypes {
                 .find(|wanted| btf.begins(one, wanted.as_bytes()) && btf.name(one) == wanted.as_bytes())
             {
                 types.functions.entry(name).or_insert_with(found);
+            } else if btf.begins(one, PATH_HOOK_PREFIX.as_bytes())
+                && let Some(hook) = PATH_HOOKS
+                    .iter()
+                    .find(|hook| btf.name(one) == hook.function.as_bytes())
+            {
+                types.functions.entry(hook.function).or_insert_with(found);
             }
         }
         types

@@ -15,6 +15,7 @@ use lanner_schema::event::{
 };
 use lanner_schema::io_uring::{self, OPERATIONS, Operation};
 use lanner_schema::name_table::NameTable;
+use lanner_schema::path_hook::{self, PATH_HOOKS, PathHook};
 use lanner_schema::seccomp;
 use lanner_schema::tier::Source;
 
@@ -22,7 +23,7 @@ use crate::call_function::{CallFunction, CallFunctions};
 use crate::error::CaptureError;
 use crate::host::{Host, SourceTrial};
 use crate::io_uring::Tracepoints;
-use crate::kernel_types::SECURE_COMPUTING;
+use crate::kernel_types::{SECURE_COMPUTING, TASK_REGISTERS};
 use crate::process_table::param;
 use crate::tier::Tier;
 use tier_choice::{Choice, choose, reason, unseen};
@@ -96,6 +97,9 @@ pub struct Plan {
     pub children: EventSet,
     /// In tier A, calls that a seccomp filter refused are looked at, too: their function is not reached.
     pub refused: bool,
+    /// In tier A, the functions at whose beginning is noted what a call works on; `None` where the kernel has no place for
+    /// notes.
+    pub path_hooks: Option<Vec<&'static PathHook>>,
     /// Events the rules see.
     pub shown: EventSet,
     /// Of those, events that have to be shown as well where they may be what a source has told as another.
@@ -246,6 +250,14 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
     let refused = tier == Tier::Trampoline
         && !config.drop_failed
         && host.types.functions.contains_key(SECURE_COMPUTING);
+    let noted = |event: Event| {
+        captured.contains(event) && path_hook::noted(event.row()) & params[event as usize] != 0
+    };
+    let hooks = PATH_HOOKS.iter().filter(|hook| {
+        host.types.functions.contains_key(hook.function) && hook.events.iter().any(|event| noted(*event))
+    });
+    let takes_notes = tier == Tier::Trampoline && host.types.functions.contains_key(TASK_REGISTERS);
+    let path_hooks = takes_notes.then(|| hooks.collect());
     // Of what is opened tier C has the kernel's name from /proc, which its programs do not see.
     let names = match needs.names.is_empty() || tier == Tier::Raw {
         true => None,
@@ -271,6 +283,7 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         starts,
         children,
         refused,
+        path_hooks,
         shown,
         told_apart: match tier {
             Tier::None => needs.told_apart.intersection(shown),
@@ -372,6 +385,22 @@ impl Plan {
     /// True where rules are about something that is done through `io_uring(7)`, too, and that is not seen.
     fn is_blind_to_io_uring(&self) -> bool {
         self.tier != Tier::None && self.io_uring.is_none() && self.shown.iter().any(io_uring::raises)
+    }
+
+    /// True for a function at whose beginning something is noted, by the program on it.
+    pub(crate) fn has_path_hook(&self, program: &str) -> bool {
+        let mut hooks = self.path_hooks.iter().flatten();
+        hooks.any(|hook| hook.program == program)
+    }
+
+    /// The on-demand parameters of an event that the programs are asked for: without notes those are not in a record that
+    /// would be noted.
+    pub(crate) fn params_in_record(&self, row: &EventRow) -> u32 {
+        let left_out = match self.path_hooks {
+            Some(_) => 0,
+            None => path_hook::noted(row),
+        };
+        self.params[row.event as usize] & !left_out
     }
 
     /// Calls of which a value is read when they begin.

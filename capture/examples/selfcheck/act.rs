@@ -12,6 +12,7 @@ mod copies;
 mod credentials;
 mod datagrams;
 mod descriptors;
+mod in_calls;
 mod io;
 mod local_sockets;
 mod processes;
@@ -43,6 +44,7 @@ pub(crate) fn play(role: &str, args: &[String]) -> Result<ExitCode> {
         ("act", [dir]) => act(dir)?,
         ("numbers", [dir]) => {
             calls::calls(dir)?;
+            in_calls::plain(dir)?;
             by_number::by_number(compat::available());
         }
         ("idle", _) => {}
@@ -103,6 +105,7 @@ fn act(dir: &str) -> Result<()> {
     opens(dir, fd, at)?;
     names(dir, fd, at)?;
     real_names::real_names(dir, fd)?;
+    in_calls::in_calls(dir, fd)?;
     modes(dir, fd, at)?;
     directories(dir, fd, at)?;
     sockets::sockets(dir)?;

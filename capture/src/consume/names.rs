@@ -159,6 +159,10 @@ impl Consumer {
             returned: header.time,
         };
         for (path, real, follows) in self.paths.looked_up(event, wire) {
+            // What was noted during the call is in the record.
+            if ranges.iter().any(|(known, _)| *known == real) {
+                continue;
+            }
             let Some(param) = wire.param(path.into()).filter(|_| wanted >> real & 1 == 1) else {
                 continue;
             };

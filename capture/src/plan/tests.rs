@@ -47,6 +47,48 @@ fn generous(calls: &[&str]) -> Host {
 }
 
 #[test]
+fn what_calls_work_on_is_noted_where_a_rule_reads_it_and_the_kernel_has_a_place_for_it() {
+    let planned = |host: &Host, tier, event: Event, param: &str| {
+        let mut needs = Needs {
+            events: [event].into_iter().collect(),
+            ..Needs::default()
+        };
+        needs.params[event as usize] = 1 << event.row().param(param).unwrap();
+        let config = Config {
+            tier,
+            ..Config::default()
+        };
+        let plan = plan(host, &needs, &config).unwrap();
+        let hooks = plan.path_hooks.as_ref();
+        let hooks = hooks.map(|hooks| hooks.iter().map(|hook| hook.program).collect::<Vec<_>>());
+        (hooks, plan.params_in_record(event.row()) != 0)
+    };
+    let calls = ["unlinkat", "chdir", "fchdir", "chroot", "pivot_root", "setns"];
+    let mut host = generous(&calls);
+    let function = Function { id: 1, prototype: 1 };
+    for hook in ["security_path_unlink", "security_path_rename"] {
+        host.types.functions.insert(hook, function);
+    }
+    let of_unlinkat = |host: &Host, tier, param| planned(host, tier, Event::Unlinkat, param);
+    let (none, without) = ((None, false), (Some(vec![]), true));
+    assert_eq!(
+        of_unlinkat(&host, Tier::Trampoline, "real_name"),
+        none,
+        "no place for notes"
+    );
+    host.types.functions.insert(TASK_REGISTERS, function);
+    let hooks = of_unlinkat(&host, Tier::Trampoline, "real_name");
+    assert_eq!(
+        hooks,
+        (Some(vec!["path_unlink"]), true),
+        "rmdir's function is not there"
+    );
+    assert_eq!(of_unlinkat(&host, Tier::Trampoline, "dirfd_object"), without);
+    assert_eq!(of_unlinkat(&host, Tier::SysExit, "real_name"), none);
+    assert_eq!(of_unlinkat(&host, Tier::SysExit, "dirfd_object"), (None, true));
+}
+
+#[test]
 fn trampolines_are_taken_where_they_are_asked_for_and_every_call_has_a_function_that_allows_them() {
     let planned = |host: &Host, tier, event| {
         let needs = Needs {

@@ -410,8 +410,8 @@ pub enum Origin {
     /// What a descriptor refers to when the call returns, from the kernel's table of open files: the file, its path, the
     /// ends of a socket. However the process came by the descriptor.
     Object(Holder),
-    /// Where the path parameter of this one led, looked up when the event is seen, in the root of its process. The record has
-    /// nothing of it.
+    /// Where the path parameter of this one led. Noted while the call had it in its hands ([`crate::path_hook`]), in tier A;
+    /// else the record has nothing of it, and it is looked up when the event is seen, in the root of its process.
     LookedUp {
         /// The call follows a symbolic link at the end of the path, unless its flags say otherwise.
         follows: bool,
@@ -898,10 +898,7 @@ mod tests {
                 .iter()
                 .filter(|p| {
                     let from = p.from;
-                    !matches!(
-                        from,
-                        Origin::Absent | Origin::Program | Origin::Constant(_) | Origin::LookedUp { .. }
-                    )
+                    !matches!(from, Origin::Absent | Origin::Program | Origin::Constant(_))
                 })
                 .count();
             assert!(walked <= MAX_WALKED_PARAMS, "{}", row.name);

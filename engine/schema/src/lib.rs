@@ -6,6 +6,7 @@
 //! * [`task`]: what the kernel says of a thread at an event.
 //! * [`process`], [`descriptor`], [`container`]: the state around an event.
 //! * [`cgroup`]: the hierarchy that tells containers apart.
+//! * [`path_hook`]: where the kernel has what a call works on in its hands.
 //! * [`host_names`]: the addresses that names in rules stand for.
 //! * [`io_uring`]: the operations that do what a system call does.
 //! * [`view`]: one event as the engine sees it.
@@ -29,6 +30,7 @@ pub mod loader;
 pub mod name_table;
 pub mod names;
 pub mod open_names;
+pub mod path_hook;
 pub mod process;
 pub mod record;
 pub mod seccomp;

@@ -5,6 +5,7 @@
 
 use crate::event::{Event, EventSet, Extractor, FdUse, Origin, Param, param_index};
 use crate::io_uring;
+use crate::path_hook;
 use crate::record::FIRST_SOURCE;
 use crate::seccomp;
 
@@ -114,10 +115,12 @@ impl Tier {
             Origin::Arg(_) | Origin::Int(_) | Origin::Id(_) | Origin::Position { .. } => Quality::Exact,
             Origin::UserPath { .. } if has_types && let Some(real) = event.row().real_path_of(index) => {
                 match event.row().params[real].from {
+                    Origin::LookedUp { .. } if self.notes(event, real) => Quality::Weaker(Why::NameInCall),
                     Origin::LookedUp { .. } => Quality::Weaker(Why::NameLookedUp),
                     _ => Quality::Weaker(Why::NameAtReturn),
                 }
             }
+            Origin::LookedUp { .. } if self.notes(event, index) => Quality::Exact,
             Origin::LookedUp { .. } => Quality::Weaker(Why::FromProc),
             Origin::UserPath { .. } => Quality::Weaker(Why::PathAsPassed),
             Origin::UserString(_)
@@ -151,6 +154,11 @@ impl Tier {
                 _ => Quality::Missing(Why::NeedsTypes),
             },
         })
+    }
+
+    /// True where the kernel's name of a parameter is noted during the call.
+    fn notes(self, event: Event, index: usize) -> bool {
+        self == Tier::Trampoline && path_hook::noted_place(event.row(), index).is_some()
     }
 
     /// What is known of a process.
@@ -276,6 +284,8 @@ reasons! {
     NameAtReturn "the path that was passed, and the one the kernel has for the file that is behind the descriptor when the call returns, where another thread can put another before that; a call that fails has the first only";
     /// A path from user memory, and where it leads afterwards.
     NameLookedUp "the path that was passed, and where its directories lead when the event is seen, as far as the kernel knows without asking a file system; a call that fails has the first only";
+    /// A path from user memory, and the kernel's.
+    NameInCall "the path that was passed, and the one the kernel has for what the call works on; where the kernel has no function that is handed it, where its directories lead when the event is seen; a call that fails has the first only";
     /// Other user memory.
     FromCaller "read from the caller's memory; another thread can change it during the call";
     /// A socket's address from user memory.
@@ -531,6 +541,8 @@ pub fn needs_types(from: Origin) -> bool {
         Origin::Extractor(extractor) => {
             !is_argument(extractor) && !takes_address(extractor) && !reads_user_memory(extractor)
         }
+        // Noted by programs, or not in the record.
+        Origin::LookedUp { .. } => true,
         _ => false,
     }
 }

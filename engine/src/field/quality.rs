@@ -197,7 +197,7 @@ fn as_passed(quality: Quality, event: Event, tier: Tier) -> Quality {
         _ if tier == Tier::None && !SourceSet::from_iter([Source::Seccomp]).sees(event) => {
             Quality::Missing(Why::NotGiven)
         }
-        Quality::Weaker(Why::PathAsPassed | Why::NameAtReturn | Why::NameLookedUp) => {
+        Quality::Weaker(Why::PathAsPassed | Why::NameAtReturn | Why::NameLookedUp | Why::NameInCall) => {
             Quality::Weaker(Why::FromCaller)
         }
         other => other,
@@ -473,7 +473,12 @@ mod tests {
             ("fd.ino", E::Openat, B, Some(Exact)),
             ("fd.ino", E::Fchmod, C, Some(Weaker(Why::FromProc))),
             ("fs.path.name", E::Unlink, B, Some(Weaker(Why::NameLookedUp))),
-            ("fs.path.name", E::Unlink, A, Some(Weaker(Why::NameLookedUp))),
+            ("fs.path.name", E::Unlink, A, Some(Weaker(Why::NameInCall))),
+            ("fs.path.nameraw", E::Unlink, A, Some(Weaker(Why::FromCaller))),
+            ("evt.arg.oldpath", E::Linkat, A, Some(Weaker(Why::NameLookedUp))),
+            ("evt.arg.newpath", E::Linkat, A, Some(Weaker(Why::NameInCall))),
+            ("lanner.real_name", E::Unlink, A, Some(Exact)),
+            ("lanner.real_name", E::Unlink, C, Some(Weaker(Why::FromProc))),
             ("fs.path.name", E::Unlink, D, Some(Weaker(Why::NameLater))),
             ("fd.name", E::Openat, D, Some(Weaker(Why::NameLater))),
             ("fs.path.name", E::Connect, B, None),
