@@ -1,6 +1,7 @@
 //! Rules that change while capture runs: what the old ones needed is no longer seen, what the new ones need is, and in the
 //! tier that stands on single calls the programs follow.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::io::{BufRead as _, Write as _};
 use std::ops::ControlFlow;
@@ -13,8 +14,9 @@ use std::time::{Duration, Instant};
 use lanner_capture::{Audience, Capture, Config, Host, Losses, Pause, Plan, Tier, plan};
 use lanner_schema::container::ContainerTable;
 use lanner_schema::event::{Event, Needs};
+use lanner_schema::path_hook;
 use lanner_schema::view::EventView;
-use libbpf_rs::query::ProgInfoIter;
+use libbpf_rs::query::{LinkInfoIter, ProgInfoIter};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -28,7 +30,7 @@ struct Watcher {
     next: Option<Plan>,
     /// The names of the calls that were shown of the player, and of its second directory.
     seen: Vec<(Event, bool)>,
-    /// The programs on single calls, before and after.
+    /// The programs on single calls and on what these pass by, before and after.
     programs: [Vec<String>; 2],
     error: Option<String>,
     since: Instant,
@@ -79,22 +81,29 @@ impl Audience for Watcher {
     }
 }
 
-/// The programs of a few instructions that stand on the two calls: they are called after them.
+/// Of what is attached, the programs of a few instructions that stand on the two calls, which are called after them, and those that
+/// note what the calls work on. Each once: a call has one for each convention of calling it.
 fn on_calls() -> Vec<String> {
-    let names = ProgInfoIter::default().map(|program| program.name.to_string_lossy().into_owned());
+    let attached: HashSet<u32> = LinkInfoIter::default().map(|link| link.prog_id).collect();
+    let programs = ProgInfoIter::default().filter(|program| attached.contains(&program.id));
+    let mut names: Vec<String> = programs
+        .map(|program| program.name.to_string_lossy().into_owned())
+        .filter(|name| ["mkdir", "rmdir"].contains(&name.trim_start_matches("path_")))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
     names
-        .filter(|name| ["mkdir", "rmdir"].contains(&name.as_str()))
-        .collect()
 }
 
-/// Watches a process with rules that want `mkdir`, and then with rules that want `rmdir`.
+/// Watches a process with rules that want `mkdir` and its names, and then with rules that want `rmdir` and its names.
 pub(crate) fn check(tier: Tier) -> Result<ExitCode> {
     let host = Host::probe();
     let planned = |event: Event| {
-        let needs = Needs {
+        let mut needs = Needs {
             events: [event].into_iter().collect(),
             ..Needs::default()
         };
+        needs.params[event as usize] = path_hook::noted(event.row());
         let config = Config {
             tier,
             ..Config::default()
@@ -103,7 +112,7 @@ pub(crate) fn check(tier: Tier) -> Result<ExitCode> {
     };
     let (first, config) = planned(Event::Mkdir)?;
     let (next, _) = planned(Event::Rmdir)?;
-    let tier = first.tier;
+    let (tier, takes_notes) = (first.tier, first.path_hooks.is_some());
     let folder = std::env::temp_dir().join(format!("lanner-selfcheck-reload-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let mut capture = Capture::start(first, &config, &ContainerTable::new())?;
@@ -135,10 +144,9 @@ pub(crate) fn check(tier: Tier) -> Result<ExitCode> {
     drop(orders);
     player.wait()?;
     let _ = std::fs::remove_dir_all(&folder);
-    // One for each convention of calling it.
-    let all = |programs: &[String], call| !programs.is_empty() && programs.iter().all(|name| name == call);
-    let is_followed = match tier {
-        Tier::Trampoline => all(&programs[0], "mkdir") && all(&programs[1], "rmdir"),
+    let is_followed = match (tier, takes_notes) {
+        (Tier::Trampoline, true) => programs == [["mkdir", "path_mkdir"], ["path_rmdir", "rmdir"]],
+        (Tier::Trampoline, false) => programs == [["mkdir"], ["rmdir"]],
         // Whoever else has programs of that name here.
         _ => programs[0] == programs[1],
     };
