@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::OsStr;
+use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::panic::resume_unwind;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread;
 
+use flate2::read::ZlibDecoder;
 use lanner_schema::call_class::ClassSet;
 use lanner_schema::cgroup::Controller;
 use lanner_schema::container::{Containers, Watch};
@@ -37,9 +39,10 @@ use crate::task_layout::TaskLayout;
 use crate::tier::Tier;
 use crate::trampoline::{Side, Trampolines};
 
-static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lanner.bpf.o"));
+/// Packed, as the next: it is unpacked within 2 ms, and read at the start.
+static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lanner.bpf.z"));
 /// For kernels without type information: nothing in it is relocated.
-static RAW_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/raw.bpf.o"));
+static RAW_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/raw.bpf.z"));
 
 /// Sizes of `struct config` (build.rs writes the C side).
 const SYSCALLS: usize = 512;
@@ -249,12 +252,15 @@ pub(crate) fn open(tier: Tier, fitting: &Fitting, takes_notes: bool) -> Result<O
     if let Some(path) = fitting.path() {
         builder.btf_custom_path(path).map_err(failed)?;
     }
-    let mut open = builder
-        .open_memory(match tier {
-            Tier::Raw => RAW_OBJECT,
-            _ => OBJECT,
-        })
-        .map_err(failed)?;
+    let packed = match tier {
+        Tier::Raw => RAW_OBJECT,
+        _ => OBJECT,
+    };
+    let mut object = Vec::new();
+    ZlibDecoder::new(packed)
+        .read_to_end(&mut object)
+        .map_err(|error| failed(error.into()))?;
+    let mut open = builder.open_memory(&object).map_err(failed)?;
     let types = open.maps_mut().find(|map| map.name() == ".rodata.types");
     if let Some(mut types) = types {
         let ids = fitting.ids();
@@ -681,6 +687,8 @@ impl Probes {
         target: Option<&str>,
         has_scratch: bool,
     ) -> Result<Object, CaptureError> {
+        // Since the start more or less may be logged.
+        quiet();
         let mut open = open(self.tier, Fitting::of_host(self.tier), self.takes_notes)?;
         for mut program in open.progs_mut() {
             let wanted = program.name() == name;
