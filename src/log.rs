@@ -5,26 +5,28 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::{EnvFilter, Registry, reload};
+use tracing_subscriber::{Registry, reload};
 
 use crate::config::{Config, Level, Messages};
 
 /// Changes what is logged.
-type Filter = reload::Handle<EnvFilter, Registry>;
+type Filter = reload::Handle<Targets, Registry>;
 
 static FILTER: OnceLock<Filter> = OnceLock::new();
 
-fn filter(config: &Config) -> EnvFilter {
+fn filter(config: &Config) -> Targets {
     let level = match config.log_stderr {
         true => config.log_level,
         false => LevelFilter::OFF,
     };
-    // Only our own crates log below warnings: libraries (HTTP/2, BPF) are chatty and nobody's configuration is about them.
+    // Only our own crates log below warnings: libraries (HTTP/2, YAML) are chatty and nobody's configuration is about them.
     let libraries = level.min(LevelFilter::WARN);
-    EnvFilter::new(format!(
-        "{libraries},lanner={level},lanner_capture={level},lanner_engine={level},lanner_nri={level},lanner_outputs={level}"
-    ))
+    // Whatever begins so, which the crates of this workspace do; and the kernel's own words about programs.
+    Targets::new()
+        .with_default(libraries)
+        .with_targets([("lanner", level), ("libbpf", level)])
 }
 
 /// Starts logging. Before this nothing is logged; it is called once.
