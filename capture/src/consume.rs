@@ -656,3 +656,6 @@ pub(crate) fn split(bytes: &[u8]) -> Option<(Header, Event, Wire<'_>)> {
     let wire = Wire::read(&bytes[HEADER_LEN..], event.row().params.len())?;
     Some((header, event, wire))
 }
+
+#[cfg(test)]
+mod tests;

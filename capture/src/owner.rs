@@ -353,6 +353,10 @@ mod tests {
         assert_eq!(owners.get(host), Owner::Host);
         assert_eq!(owners.get(unseen), Owner::Host);
         assert_eq!(owners.vanished, 2);
+        // Who starts a process in a container is in it.
+        let unseen = unseen - 1;
+        owners.ensure(unseen, || Some(container));
+        assert!(matches!(owners.get(unseen), Owner::Container(c) if c.full_id == "web"));
     }
 
     #[test]

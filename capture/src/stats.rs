@@ -312,6 +312,26 @@ mod tests {
     }
 
     #[test]
+    fn what_was_cut_is_counted_by_kind() {
+        use lanner_schema::record::WireBuilder;
+        let mut cut = Cut::default();
+        let mut add = |event: Event, name: &str| {
+            let mut wire = WireBuilder::new();
+            for _ in 0..event.row().param(name).unwrap() {
+                wire = wire.text("whole");
+            }
+            let bytes = wire.text("part").cut().build_for(event);
+            cut.add(event, &Wire::read(&bytes, event.row().params.len()).unwrap());
+            cut.counts()
+        };
+        assert_eq!(add(Event::Openat, "name"), [("path", 1)]);
+        assert_eq!(add(Event::TaskExec, "args"), [("path", 1), ("args", 1)]);
+        assert_eq!(add(Event::TaskExec, "env")[2..], [("env", 1)]);
+        assert_eq!(add(Event::Read, "data")[3..], [("data", 1)]);
+        assert_eq!(add(Event::TaskExec, "filename")[4..], [("other", 1)]);
+    }
+
+    #[test]
     fn gaps_are_counted_per_cpu_and_stream_and_at_the_end() {
         let mut sequences = Sequences::default();
         sequences.see(0, 0, 0);
@@ -322,5 +342,9 @@ mod tests {
         sequences.close(&[vec![7, 1], vec![3, 0]]);
         assert_eq!(sequences.gaps, 7, "two more after the last of cpu 0");
         sequences.see(u32::MAX, 9, 1);
+        sequences.see(8192, 0, 9);
+        assert_eq!(sequences.gaps, 7, "no CPU has these numbers");
+        sequences.see(8191, 0, 9);
+        assert_eq!(sequences.gaps, 16);
     }
 }

@@ -136,10 +136,10 @@ fn a_process_outlives_its_end_but_not_for_long_and_not_its_id() {
     table.exit(&header(Event::Procexit, 5, 20));
     assert!(table.get(5).is_some(), "children still name it");
     fork(&mut table, 6, 5, 30);
-    table.exit(&header(Event::Procexit, 6, 20 + LINGER));
+    table.exit(&header(Event::Procexit, 6, 20 + LINGER + SWEEP));
     assert!(table.get(5).is_some(), "the id was given to another process");
     assert!(table.get(6).is_some());
-    table.exit(&header(Event::Procexit, 99, 30 + 2 * LINGER));
+    table.exit(&header(Event::Procexit, 99, 30 + 3 * LINGER));
     assert!(table.get(6).is_none());
 }
 
@@ -351,8 +351,11 @@ fn a_missed_exec_is_noticed_and_read_from_proc() {
         read + 1
     };
     let start = table.get(5).unwrap().start_time;
+    table.get_mut(5).unwrap().escaped_from = 42;
     event(&mut table, 5, 6, 40);
     assert_eq!(&*table.get(5).unwrap().image.comm, b"second");
+    assert_eq!(table.get(5).unwrap().escaped_from, 42);
+    assert_eq!(table.take_moved(), Some((5, 5)), "/proc says another cgroup");
     assert_eq!(table.counts.stale, 1);
     let process = table.get(5).unwrap();
     assert_eq!(
@@ -362,6 +365,7 @@ fn a_missed_exec_is_noticed_and_read_from_proc() {
     );
     event(&mut table, 5, 6, 50);
     assert_eq!(table.counts.stale, 1, "read once");
+    fork(&mut table, 5, 50, 55);
     // Another life under the same id.
     running(dir.path(), 5, "other", 1);
     table.known.get_mut(&5).unwrap().process.start_time += 2 * TICKS;
@@ -370,11 +374,32 @@ fn a_missed_exec_is_noticed_and_read_from_proc() {
         (&*table.get(5).unwrap().image.comm, table.get(5).unwrap().ppid),
         (&b"other"[..], 1)
     );
+    assert_eq!(table.get(5).unwrap().escaped_from, 0);
+    fork(&mut table, 5, 51, 65);
     // One that is gone before it can be asked is unknown, not what it was.
     std::fs::remove_dir_all(dir.path().join("5")).unwrap();
     event(&mut table, 5, 8, 70);
     assert!(table.get(5).is_none());
     assert_eq!((table.counts.stale, table.counts.unknown), (3, 1));
+    let parent = |pid| &*table.parent(table.get(pid).unwrap()).unwrap().image.comm;
+    assert_eq!((parent(50), parent(51)), (&b"second"[..], &b"other"[..]));
+}
+
+#[test]
+fn processes_that_run_before_are_as_many_as_there_is_room_for_and_know_their_parents() {
+    let dir = tempfile::tempdir().unwrap();
+    // Whichever is read first, its parent is not known then.
+    running(dir.path(), 2, "a", 9);
+    running(dir.path(), 9, "b", 2);
+    let mut table = table_at(2, dir.path());
+    table.fill();
+    let [a, b] = [2, 9].map(|pid| table.get(pid).unwrap());
+    assert_eq!((a.parent, b.parent), (b.number, a.number));
+    assert_eq!(table.counts, Counts::default());
+    running(dir.path(), 11, "c", 2);
+    let mut table = table_at(2, dir.path());
+    table.fill();
+    assert_eq!((table.len(), table.counts.evicted), (2, 1));
 }
 
 #[test]
@@ -390,9 +415,11 @@ fn a_missed_fork_is_read_from_proc_with_its_ancestors() {
     assert_eq!(&*table.get(20).unwrap().image.comm, b"shell");
     assert_eq!(&*table.get(1).unwrap().image.comm, b"init");
     assert_eq!((table.counts.repaired, table.counts.unknown), (3, 0));
+    assert_eq!(table.get(20).unwrap().parent, table.get(1).unwrap().number);
     // A program that was read from /proc has the number of its first event.
     event(&mut table, 20, 8, 20);
     assert_eq!(table.counts.stale, 0);
+    assert_eq!(table.take_moved(), None, "where it was is not known");
     event(&mut table, 20, 9, 30);
     assert_eq!(table.counts.stale, 1);
 }
@@ -409,20 +436,27 @@ fn processes_whose_end_was_missed_are_purged() {
         exec(&mut table, pid, 1, b"a\0", second);
     }
     exec(&mut table, 8, 6, b"b\0", second);
+    exec(&mut table, 10, 1, b"d\0", second);
     table.purge(second);
+    exec(&mut table, 9, 1, b"c\0", second + 1);
+    table.exit(&header(Event::Procexit, 10, second + 1));
     // The one that was heard of lately may have begun after /proc was read.
     event(&mut table, 7, 0, second + timeout);
     event(&mut table, 8, 0, second + timeout);
     table.purge(second + timeout);
-    for (pid, stays) in [(5, true), (6, false), (7, true), (8, true)] {
+    // The end of 10 was seen.
+    for (pid, stays) in [(5, true), (6, false), (7, true), (8, true), (9, true), (10, true)] {
         assert_eq!(table.get(pid).is_some(), stays, "{pid}");
     }
     assert_eq!((table.counts.purged, table.get(8).unwrap().ppid), (1, 6));
     assert_eq!(line(&table, 8), "b a init", "it is known who it was");
     table.purge(2 * timeout);
-    assert!(table.get(7).is_some(), "not before the interval is over");
+    assert!(
+        table.get(7).is_some() && table.get(9).is_some(),
+        "not before the interval is over"
+    );
     table.purge(second + 2 * timeout);
-    assert!(table.get(7).is_none());
+    assert!(table.get(7).is_none() && table.get(9).is_none());
 }
 
 #[test]
@@ -444,11 +478,14 @@ fn times_stay_the_same_unless_the_clock_is_set_and_then_all_of_them_move() {
     assert_eq!(times(&table, 5), (1040 + hour, 1040 + hour, 1003 + hour));
     fork(&mut table, 5, 6, 60);
     assert_eq!(table.get(6).unwrap().start_time, 1060 + hour);
-    table.exit(&header(Event::Procexit, 6, 50 + LINGER + SWEEP));
+    table.exit(&header(Event::Procexit, 99, 50 + LINGER + SWEEP));
     assert!(
         table.get(5).is_none(),
         "what ended before is still known to be that one"
     );
+    table.follow_clock(1000 + 2 * hour);
+    let parent = table.parent(table.get(6).unwrap()).unwrap();
+    assert_eq!(parent.start_time, 1040 + 2 * hour);
 }
 
 #[test]
