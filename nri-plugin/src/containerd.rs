@@ -29,6 +29,7 @@ use crate::docker_files;
 use crate::image::{self, Image, Manifest, Of};
 use crate::record;
 use crate::registry::{Registry, Source, fill};
+use crate::socket;
 use crate::socket_file;
 use crate::status::{Listing, Status};
 
@@ -236,8 +237,8 @@ impl Containerd {
 }
 
 async fn connect(address: &Path) -> Result<Client, String> {
-    match tokio::time::timeout(CONNECT, Client::from_path(address)).await {
-        Ok(Ok(client)) => Ok(client),
+    match tokio::time::timeout(CONNECT, socket::connect(address)).await {
+        Ok(Ok(channel)) => Ok(channel.into()),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("no answer".into()),
     }

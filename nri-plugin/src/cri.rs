@@ -20,6 +20,7 @@ use tonic_prost::ProstCodec;
 use tracing::debug;
 
 use crate::registry::Registry;
+use crate::socket;
 use crate::status::Status;
 
 /// How long one call may take.
@@ -194,7 +195,7 @@ impl Cri {
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {}
             }
             if channel.is_none() {
-                let connecting = containerd_client::connect(&self.address);
+                let connecting = socket::connect(&self.address);
                 match tokio::time::timeout(CALL, connecting).await {
                     Ok(Ok(connected)) => channel = Some(connected),
                     failed => {

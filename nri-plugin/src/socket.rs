@@ -6,9 +6,14 @@
 use std::io::{self, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use containerd_client::tonic::codegen::Service;
+use containerd_client::tonic::codegen::http::Uri;
+use containerd_client::tonic::transport::{Channel, Endpoint, Error};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::unix::pipe;
 
@@ -20,6 +25,36 @@ pub(crate) struct Socket {
     reader: pipe::Receiver,
     /// It, while a write waits.
     writer: Option<pipe::Sender>,
+}
+
+/// Connects to a gRPC service at this path, and again whenever that connection ends.
+///
+/// # Errors
+/// When nobody answers there.
+pub(crate) async fn connect(path: &Path) -> Result<Channel, Error> {
+    // The address is not used.
+    let endpoint = Endpoint::from_static("http://[::]");
+    endpoint.connect_with_connector(Connector(path.into())).await
+}
+
+struct Connector(PathBuf);
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<Socket>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<Socket>>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let path = self.0.clone();
+        Box::pin(async move {
+            let stream = tokio::net::UnixStream::connect(path).await?;
+            Socket::new(stream.into_std()?).map(TokioIo::new)
+        })
+    }
 }
 
 impl Socket {
