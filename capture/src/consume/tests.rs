@@ -92,7 +92,11 @@ fn asked(time: u64) -> Vec<u8> {
         flags: FLAG_IO_URING,
         ..header(time)
     };
-    let wire = WireBuilder::new().missing().number(-100).path("/etc/hosts", "");
+    let wire = WireBuilder::new()
+        .missing()
+        .number(-100)
+        .path("/etc/hos", "")
+        .cut();
     let mut bytes = record(Event::Openat, header, wire);
     let tail = RequestTail {
         request: 7,
@@ -182,6 +186,7 @@ fn what_a_ring_was_asked_for_is_shown_before_its_process_ends_or_is_another_prog
             consumer.stats().delivered[0],
             (Event::Openat, u64::from(events[0] == Event::Openat))
         );
+        assert_eq!(consumer.stats().cut, [("path", 1)]);
         events
     };
     let program = |by_descriptor: i64| {
@@ -269,4 +274,19 @@ fn who_leaves_a_container_for_the_host_stays_its_and_who_goes_about_the_host_doe
     assert_eq!(owner_in(web, 5).0, "web");
     assert_eq!(owner_in(host, 6), ("web".to_owned(), web));
     assert_eq!(owner_in(other, 7), ("web".to_owned(), web));
+    // One whose first news after it left is a child.
+    let parent = |cgroup: u64, time: u64| Header {
+        pid: 2,
+        cgroup,
+        ..header(time)
+    };
+    let has_child = |child: i64| WireBuilder::new().number(child).number(child).number(1);
+    let init = Header { pid: 1, ..header(8) };
+    shown(&mut consumer, &record(Event::TaskFork, init, has_child(2)));
+    shown(&mut consumer, &open(parent(web, 9)));
+    shown(
+        &mut consumer,
+        &record(Event::TaskFork, parent(host, 10), has_child(3)),
+    );
+    assert_eq!(consumer.state.processes.get(3).unwrap().escaped_from, web);
 }

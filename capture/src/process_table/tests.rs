@@ -788,6 +788,8 @@ fn what_was_lost_of_processes_is_read_from_proc() {
     assert_eq!(table.get(6).unwrap().number, same);
     assert!(table.get(7).is_some(), "it may still be heard of");
     assert_eq!((table.counts.purged, table.counts.repaired), (1, 1));
+    assert_eq!(table.counts.doubted, 2, "the first process and the same one");
+    assert!(table.has_missed_since(50) && !table.has_missed_since(51));
     table.exit(&header(Event::Procexit, 6, 60 + LINGER + SWEEP));
     assert!(table.get(7).is_none());
 }
