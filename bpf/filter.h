@@ -74,7 +74,7 @@ static __always_inline __u32 filter__passes(__u32 row, struct pt_regs *regs, boo
 	__u64 classes = config.classes[row & (ROWS - 1)], named = 0, cgroup;
 	__u32 class = 0, by_name = NAME_PASSES_READ | NAME_PASSES, host, container, *owner;
 
-	if (event->flags & ROW_OPENS && names) {
+	if (event->flags & (ROW_OPENS | ROW_NAMED) && names) {
 		const struct name_table *table = names__table(names);
 
 		if (table)
@@ -92,6 +92,8 @@ static __always_inline __u32 filter__passes(__u32 row, struct pt_regs *regs, boo
 		class = filter__family_class(regs, compat);
 	} else if (event->flags & ROW_OF_THREAD) {
 		class = of_thread;
+	} else if (event->flags & ROW_NAMED) {
+		by_name = NAME_PASSES;
 	}
 	if (ret < 0)
 		class |= CLASS_FAILED;

@@ -169,8 +169,54 @@ static __always_inline void read_real_name(struct scratch *s, __u32 index)
 	s->name_state = 0;
 }
 
+#define NAME_WORDS 16 /* of one name are looked at; longer ones are rare */
+
+/* The bytes of a word that are 0, by their highest bits: the lowest of them is exact. */
+static __always_inline __u64 zero_bytes(__u64 word)
+{
+	return (word - WORD(1, 1, 1, 1, 1, 1, 1, 1)) & ~word & WORD(128, 128, 128, 128, 128, 128, 128, 128);
+}
+
+/* True when the text that begins at `start` is a name: no path that leads elsewhere first. */
+__noinline int text__is_name(__u64 start)
+{
+	struct scratch *s = syscall_scratch();
+
+	if (!s)
+		return 0;
+	for (int i = 0; i < NAME_WORDS; i++) {
+		__u64 at = start + 8 * i, word, end, slash;
+
+		barrier_var(at);
+		word = *(__u64 *)(data(s) + (at & DATA_MASK));
+		end = zero_bytes(word);
+		slash = zero_bytes(word ^ WORD('/', '/', '/', '/', '/', '/', '/', '/'));
+		/* The first byte is the lowest, and what is behind the end is none of it. */
+		if (slash && (!end || (slash & -slash) < (end & -end)))
+			return 0;
+		if (end)
+			return i || (end & -end) != 128;
+	}
+	return 0;
+}
+
 /*
- * True unless no rule can match an open by its names, which are read before anything else is, and nothing more of most
+ * True unless it is sure that no rule can match a call by a path: parameter `which` of a row, where it has one. It is sure of one
+ * name below a directory of the kernel's: of these calls none follows a link there.
+ */
+static __always_inline bool call__passes_by(struct scratch *s, __u32 row, __u32 which)
+{
+	__u64 start = s->off;
+
+	if (which >= MAX_WALKED)
+		return false;
+	s->requested_name = NAME_PASSES;
+	walk_user_path(row, which);
+	return s->requested_name & (NAME_PASSES | NAME_UNLESS_REAL) || !text__is_name(start);
+}
+
+/*
+ * True unless no rule can match an open, or a call that leaves no file, by its names, which are read before anything else is, and nothing more of most
  * opens: a record of one that passes is begun anew. `wanted`: what has to be said of one. A global function, as walk_param().
  */
 __noinline int open__passes(__u32 row, __u32 wanted)
@@ -187,6 +233,11 @@ __noinline int open__passes(__u32 row, __u32 wanted)
 	s->requested_name = NAME_PASSES_READ | NAME_PASSES;
 	s->real_name = NAME_NOT_KNOWN;
 	s->text_len = 0;
+	if (event->flags & ROW_NAMED) {
+		if (!call__passes_by(s, row, event->path) && !call__passes_by(s, row, real))
+			return false;
+		goto passes;
+	}
 	walk_user_path(row, event->path);
 	if (s->requested_name & wanted)
 		goto passes;

@@ -276,6 +276,7 @@ const LIMITS: &str = "
 #define ROW_FORKS 32         /* it returns in the child, too */
 #define ROW_OPENS 64         /* it opens a file by a path, which may decide whether it is wanted */
 #define ROW_FAMILY 128       /* it makes a socket, whose family may decide whether it is wanted */
+#define ROW_NAMED 512        /* it leaves no file, and goes by paths, which may decide whether it is wanted */
 #define ROW_OF_THREAD 256    /* it changes the credentials of its thread and nothing else */
 #define MESSAGES_MAX 128     /* of one call; more are counted */
 
@@ -321,6 +322,7 @@ struct event_row {
 	__u8 open_flags; /* the argument with the flags of an open, 0 where there is none */
 	__u8 mode; /* the argument with the mode that a file gets, 0 where there is none */
 	__u8 path, real; /* of a ROW_OPENS: where in `walked` the path is that was asked for, and the kernel's name */
+	                 /* of a ROW_NAMED: its paths */
 	__u32 noted; /* the parameters that are noted during the call */
 	struct param_row walked[MAX_WALKED];
 };
@@ -370,6 +372,15 @@ fn c_row(row: &EventRow, has_types: bool) -> String {
         |is_one: &dyn Fn(&Origin) -> bool| origins.iter().position(is_one).unwrap_or(MAX_WALKED_PARAMS);
     let path = place(&|from| matches!(from, Origin::UserPath { .. }));
     let real = place(&|from| matches!(from, Origin::Extractor(Extractor::ResultPath)));
+    let leaves_no_file = OpenNames::calls().any(|call| call == row.event);
+    let is_path = |from: &&Origin| matches!(from, Origin::UserPath { .. });
+    let real = match leaves_no_file {
+        true => {
+            let paths = (0..).zip(&origins).filter(|(_, from)| is_path(from));
+            paths.map(|(index, _)| index).nth(1).unwrap_or(MAX_WALKED_PARAMS)
+        }
+        false => real,
+    };
     let flags = match row.event {
         Event::Execve | Event::Execveat => "ROW_FAILURES_ONLY",
         Event::Sendmmsg | Event::Recvmmsg => "ROW_MESSAGES",
@@ -378,6 +389,7 @@ fn c_row(row: &EventRow, has_types: bool) -> String {
         _ if row.event.returns_twice() => "ROW_FORKS",
         _ if row.family().is_some() => "ROW_FAMILY",
         _ if row.is_of_thread() => "ROW_OF_THREAD",
+        _ if leaves_no_file => "ROW_NAMED",
         event if OpenNames::events().any(|opens| opens == event) => "ROW_OPENS",
         _ if has_types && row.at_enter() != 0 => "ROW_AT_ENTER",
         _ => "0",

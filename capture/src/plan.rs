@@ -15,6 +15,7 @@ use lanner_schema::event::{
 };
 use lanner_schema::io_uring::{self, OPERATIONS, Operation};
 use lanner_schema::name_table::NameTable;
+use lanner_schema::open_names::OpenNames;
 use lanner_schema::path_hook::{self, PATH_HOOKS, PathHook};
 use lanner_schema::seccomp;
 use lanner_schema::tier::Source;
@@ -268,7 +269,11 @@ pub fn plan(host: &Host, needs: &Needs, config: &Config) -> Result<Plan, Capture
         true => EventSet::NONE,
         false => captured.difference(shown),
     };
-    let (classes, named) = classes(needs, names.is_some(), followed);
+    let (classes, mut named) = classes(needs, names.is_some(), followed);
+    // Tier A has the kernel's names of these calls, by which rules may match them.
+    if tier != Tier::SysExit {
+        OpenNames::calls().for_each(|call| named[call as usize] = ClassSet::NONE);
+    }
     Ok(Plan {
         tier,
         reason: match tier {

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lanner_capture::{Capture, Config, Host, plan};
+use lanner_capture::{Capture, Config, Host, Tier, plan};
 use lanner_schema::call_class::{CallClass, ClassSet};
 use lanner_schema::cgroup::Hierarchy;
 use lanner_schema::container::{Container, ContainerTable, Learnt};
@@ -152,6 +152,7 @@ fn with_capture(capture: &mut Capture, folder: &Path, act: impl FnOnce(&mut Stag
                 }
                 let name = match view.event {
                     Event::Chdir => view.param_named("path"),
+                    Event::Renameat2 => view.param_named("oldpath"),
                     _ => view.param_named("name"),
                 };
                 let name = match name {
@@ -587,6 +588,103 @@ fn modes_pass_by_whom_programs_run_as() {
             .collect();
         assert_eq!(seen, expected);
     });
+}
+
+/// Removes and renames: of which by their names, for rules about what begins with `wanted` and what is in `deep`.
+const NAMES_TAKEN: &str = r#"
+my ($unlinkat, $renameat2, $folder) = @ARGV;
+open(my $deep, "<", "deep");
+sub taken { my ($at, $name) = @_; syscall($unlinkat, $at, $name, 0); }
+sub renamed { my ($old, $new) = @_; syscall($renameat2, -100, $old, -100, $new, 0); }
+taken(-100, "wanted1");
+taken(-100, "other1");
+taken(fileno($deep), "other2");
+taken(-100, "./other3");
+taken(-100, "$folder/other4");
+taken(fileno($deep), "../other5");
+taken(-100, "x" x 140);
+taken(-100, "not_there");
+renamed("other6", "other7");
+renamed("other7", "wanted7");
+renamed("wanted7", "other8");
+renamed("other8", "deep/other8");
+taken(-100, "other9");
+"#;
+
+#[test]
+fn calls_that_leave_no_file_pass_by_their_names_where_these_are_sure() {
+    let Some(host) = host() else { return };
+    if Command::new("perl").args(["-e", ""]).status().is_err() {
+        eprintln!("skipped: there is no perl");
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().canonicalize().unwrap();
+    fs::create_dir(at.join("deep")).unwrap();
+    let long = "x".repeat(140);
+    let others = [
+        "other1",
+        "deep/other2",
+        "other3",
+        "other4",
+        "other5",
+        "other6",
+        "other9",
+    ];
+    for name in ["wanted1", &long].iter().chain(&others) {
+        fs::write(at.join(name), "").unwrap();
+    }
+    fs::write(at.join("taken.pl"), NAMES_TAKEN).unwrap();
+    let calls = [Event::Unlinkat, Event::Renameat2];
+    let mut needs = needs_of(|_| false);
+    needs.events = needs.events.union(calls.into_iter().collect());
+    for call in calls {
+        needs.classes[call as usize] = ClassSet::ALL;
+        needs.names.classes[call as usize] = ClassSet::ALL;
+    }
+    let run = |text: &str| {
+        text.bytes()
+            .map(Piece::Byte)
+            .chain([Piece::Run])
+            .collect::<Vec<_>>()
+    };
+    for name in ["/wanted", "/deep/"] {
+        needs.names.terms.insert(Term {
+            opens: OPENS_OTHERWISE,
+            raw: None,
+            name: Some(Pattern::new([Piece::Run].into_iter().chain(run(name)))),
+        });
+    }
+    let script = format!(
+        "perl taken.pl {} {} {}",
+        libc::SYS_unlinkat,
+        libc::SYS_renameat2,
+        at.display()
+    );
+    let (config, containers) = (Config::default(), ContainerTable::new());
+    let plan = plan(&host, &needs, &config).unwrap();
+    // Where the kernel's own names are known all of them pass.
+    if plan.tier != Tier::SysExit {
+        return;
+    }
+    let mut capture = Capture::start(plan, &config, &containers).unwrap();
+    with_capture(&mut capture, &at, |stage| {
+        let seen = stage.seen_of(&script);
+        let expected = [
+            "wanted1",
+            "deep/other2",
+            "other3",
+            "other4",
+            "other5",
+            &long,
+            "other7",
+            "wanted7",
+            "other8",
+        ];
+        assert_eq!(seen, expected);
+    });
+    assert!(!at.join("other1").exists() && !at.join("other9").exists() && at.join("deep/other8").exists());
 }
 
 /// How often a group is set below: far more often than by whoever else does on the machine.

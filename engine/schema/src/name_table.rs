@@ -76,6 +76,14 @@ impl NameTable {
         bytes
     }
 
+    /// True unless no rule can match a call that leaves no file open and goes by these names ([`crate::open_names::OpenNames::calls`]),
+    /// absolute as they are written. What is said of them is what is said of opens that do not only read.
+    pub fn passes_call(&self, names: &[&[u8]]) -> bool {
+        names
+            .iter()
+            .any(|name| self.said(name) & (NAME_PASSES | NAME_UNLESS_REAL) != 0)
+    }
+
     /// How many cells of [`NAME_CELLS`] it takes.
     pub fn len(&self) -> usize {
         self.cells.len()

@@ -121,7 +121,7 @@ impl Pattern {
 
 /// Opens to read a file that is there, in [`Term::opens`].
 pub const OPENS_TO_READ: u8 = 1;
-/// All others.
+/// All others, and the calls that leave no file open ([`OpenNames::calls`]): rules look for much the same in both.
 pub const OPENS_OTHERWISE: u8 = 2;
 
 /// Of which opens there are any in a set of classes: [`OPENS_TO_READ`], [`OPENS_OTHERWISE`].
@@ -192,6 +192,23 @@ impl OpenNames {
         opens.map(|row| row.event)
     }
 
+    /// The calls that leave no file open whose names are looked at, too: those of names that they take away, give or move. Where
+    /// one is given a single name, it is below the directory it starts from and nowhere else, because none of these follows a link.
+    pub fn calls() -> impl Iterator<Item = Event> {
+        use Event as E;
+        [
+            E::Unlink,
+            E::Unlinkat,
+            E::Rmdir,
+            E::Mkdir,
+            E::Mkdirat,
+            E::Rename,
+            E::Renameat,
+            E::Renameat2,
+        ]
+        .into_iter()
+    }
+
     /// True when no open is left out by its name.
     pub fn is_empty(&self) -> bool {
         self.classes.iter().all(|classes| classes.is_empty())
@@ -230,6 +247,19 @@ pub(crate) mod tests {
     fn what_opens_a_file_by_its_path_is_looked_at() {
         let events: Vec<Event> = OpenNames::events().collect();
         assert_eq!(events, [Event::Open, Event::Openat, Event::Openat2, Event::Creat]);
+    }
+
+    #[test]
+    fn calls_that_leave_no_file_have_at_most_two_paths_which_are_looked_up_and_not_followed() {
+        for event in OpenNames::calls() {
+            let row = event.row();
+            let is_path = |from: &Origin| matches!(from, Origin::UserPath { .. });
+            let paths = row.params.iter().filter(|param| is_path(&param.from)).count();
+            let looked_up = |from: &Origin| *from == Origin::LookedUp { follows: false };
+            let looked_up = row.params.iter().filter(|param| looked_up(&param.from)).count();
+            assert!((1..=2).contains(&paths) && paths == looked_up, "{}", row.name);
+            assert!(row.open_flags_arg().is_none() && row.at_enter() == 0);
+        }
     }
 
     /// Every text of up to so many of these bytes.

@@ -1,4 +1,4 @@
-//! What is decided of an open by its names ([`lanner_schema::open_names`]), before any event is seen.
+//! What is decided of an open, and of a call that leaves none open, by its names ([`lanner_schema::open_names`]), before any event is seen.
 //!
 //! As with classes, too much may pass and never too little. A check of a name can be true of some names only; of which it
 //! is false is not looked at, so that what is negated says nothing.
@@ -6,13 +6,15 @@
 use std::sync::Arc;
 
 use lanner_schema::call_class::ClassSet;
-use lanner_schema::open_names::{OPENS_OTHERWISE, OPENS_TO_READ, Pattern, Piece, Term, opens_of};
+use lanner_schema::event::Event;
+use lanner_schema::open_names::{OPENS_OTHERWISE, OPENS_TO_READ, OpenNames, Pattern, Piece, Term, opens_of};
 
 use super::ast::Modifier;
 use super::by_class::Possible;
 use super::matcher::{BytesTest, Matcher};
 use super::node::{CheckNode, How, Node};
 use super::transform::Source;
+use crate::field::call_path;
 
 /// With more pairs of terms than these, two lists are not combined: the shorter one is taken for both. Longer lists of names say
 /// nothing.
@@ -60,8 +62,8 @@ impl Passing {
         }
     }
 
-    /// Those on which both may be true.
-    fn both(self, other: Passing) -> Passing {
+    /// Those on which both may be true; each of a name of its own, unless they have but one.
+    fn both(self, other: Passing, has_one_path: bool) -> Passing {
         let classes = self.classes.intersection(other.classes);
         let named = classes.intersection(self.named.union(other.named));
         let own_only = named.intersection(other.unnamed());
@@ -70,7 +72,10 @@ impl Passing {
         let mut terms = Vec::new();
         // Those of both are among those of each.
         if !either.is_empty() && own_only.is_empty() && others_only.is_empty() {
-            terms = in_both(&self.terms, &other.terms);
+            terms = match has_one_path {
+                true => in_both(&self.terms, &other.terms),
+                false => shorter(&self.terms, &other.terms).to_vec(),
+            };
         } else {
             if !own_only.is_empty() {
                 terms.extend(self.terms);
@@ -91,9 +96,13 @@ impl Passing {
     }
 }
 
+fn shorter<'t>(one: &'t [Term], other: &'t [Term]) -> &'t [Term] {
+    if one.len() < other.len() { one } else { other }
+}
+
 fn in_both(one: &[Term], other: &[Term]) -> Vec<Term> {
     if one.len().saturating_mul(other.len()) > MOST_COMBINED {
-        return if one.len() < other.len() { one } else { other }.to_vec();
+        return shorter(one, other).to_vec();
     }
     let pairs = one
         .iter()
@@ -102,18 +111,43 @@ fn in_both(one: &[Term], other: &[Term]) -> Vec<Term> {
 }
 
 /// What a condition on a type of event comes to, given what its checks do by the class. Only types of
-/// [`lanner_schema::open_names::OpenNames::events`] have names.
-pub(super) fn of(node: &Node, check: &dyn Fn(&Arc<CheckNode>) -> Possible) -> Passing {
-    yes_and_no(node, check).0
+/// [`OpenNames::events`] and [`OpenNames::calls`] have names.
+pub(super) fn of(node: &Node, event: Event, check: &dyn Fn(&Arc<CheckNode>) -> Possible) -> Passing {
+    let is_open = OpenNames::events().any(|open| open == event);
+    let part = |name: &str| match name {
+        "fd.name" if is_open => Some(Part::Name),
+        "fd.nameraw" if is_open => Some(Part::Raw),
+        "fd.directory" if is_open => Some(Part::Directory),
+        "fd.filename" if is_open => Some(Part::LastName),
+        "fs.path.name" | "fs.path.source" | "fs.path.target" if !is_open => {
+            call_path(event, name).then_some(Part::Name)
+        }
+        _ => None,
+    };
+    let look = Look {
+        part: &part,
+        check,
+        has_one_path: is_open || call_path(event, "fs.path.name"),
+    };
+    yes_and_no(node, &look).0
+}
+
+/// What is looked at in a condition on a type of event.
+struct Look<'a> {
+    /// What of a name a field is.
+    part: &'a dyn Fn(&str) -> Option<Part>,
+    check: &'a dyn Fn(&Arc<CheckNode>) -> Possible,
+    /// All its names are of one path: what two checks say of them has to hold of the same.
+    has_one_path: bool,
 }
 
 /// The opens on which a condition may be true, and those on which it may be false.
-fn yes_and_no(node: &Node, check: &dyn Fn(&Arc<CheckNode>) -> Possible) -> (Passing, Passing) {
+fn yes_and_no(node: &Node, look: &Look<'_>) -> (Passing, Passing) {
     let all = || Passing::whatever(ClassSet::ALL);
     match node {
         Node::Check(leaf) => {
-            let Possible { yes, no } = check(leaf);
-            let passing = match terms(leaf) {
+            let Possible { yes, no } = (look.check)(leaf);
+            let passing = match terms(leaf, look.part) {
                 // Of which the classes are known by what else there is in the condition.
                 Some(terms) if !terms.is_empty() => Passing {
                     classes: yes,
@@ -126,16 +160,16 @@ fn yes_and_no(node: &Node, check: &dyn Fn(&Arc<CheckNode>) -> Possible) -> (Pass
             (passing, Passing::whatever(no))
         }
         Node::Not(child) => {
-            let (yes, no) = yes_and_no(child, check);
+            let (yes, no) = yes_and_no(child, look);
             (no, yes)
         }
         Node::And(children) => children.iter().fold((all(), Passing::NONE), |(yes, no), child| {
-            let (of_child, no_child) = yes_and_no(child, check);
-            (yes.both(of_child), no.either(no_child))
+            let (of_child, no_child) = yes_and_no(child, look);
+            (yes.both(of_child, look.has_one_path), no.either(no_child))
         }),
         Node::Or(children) => children.iter().fold((Passing::NONE, all()), |(yes, no), child| {
-            let (of_child, no_child) = yes_and_no(child, check);
-            (yes.either(of_child), no.both(no_child))
+            let (of_child, no_child) = yes_and_no(child, look);
+            (yes.either(of_child), no.both(no_child, look.has_one_path))
         }),
     }
 }
@@ -150,18 +184,12 @@ enum Part {
 }
 
 /// What has to hold of the names of an open for the check to be true, one of these; `None` where that is not known.
-fn terms(check: &CheckNode) -> Option<Vec<Term>> {
+fn terms(check: &CheckNode, part: &dyn Fn(&str) -> Option<Part>) -> Option<Vec<Term>> {
     let Source::Field(field) = &check.left else {
         return None;
     };
     field.extract()?;
-    let part = match field.row.name {
-        "fd.name" => Part::Name,
-        "fd.nameraw" => Part::Raw,
-        "fd.directory" => Part::Directory,
-        "fd.filename" => Part::LastName,
-        _ => return None,
-    };
+    let part = part(field.row.name)?;
     if check.how != How::One {
         return None;
     }

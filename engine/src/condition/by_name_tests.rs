@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use lanner_schema::call_class::ClassSet;
+use lanner_schema::call_class::{CallClass, ClassSet};
 use lanner_schema::descriptor::Descriptor;
-use lanner_schema::event::Event;
+use lanner_schema::event::{Event, Origin};
 use lanner_schema::name_table::NameTable;
 use lanner_schema::open_names::{OpenNames, opens_of};
+use lanner_schema::record::WireBuilder;
 use lanner_schema::view::{EventView, NameSet, Names, ResolvedPath};
 use proptest::prelude::*;
 
@@ -79,7 +80,8 @@ impl Open {
 
     /// What is known to the kernel's side: what a link of /proc leads to is not where the call failed.
     fn known_real(&self) -> Option<&[u8]> {
-        let known = self.real.as_deref().filter(|_| !self.raw.starts_with("/proc/"));
+        let is_link = self.raw.starts_with("/proc/") && self.requested() != "/proc";
+        let known = self.real.as_deref().filter(|_| !is_link);
         known.map(str::as_bytes)
     }
 
@@ -226,7 +228,51 @@ fn of_names() -> impl Strategy<Value = String> {
 }
 
 fn named() -> impl Strategy<Value = String> {
-    let leaf = prop_oneof![4 => of_names(), 1 => combined()];
+    of_leaves(prop_oneof![4 => of_names(), 1 => combined()])
+}
+
+/// Checks of the paths of calls that leave no file open.
+fn of_paths() -> impl Strategy<Value = String> {
+    let fields = [
+        ("fd.nameraw", "fs.path.nameraw"),
+        ("fd.name", "fs.path.name"),
+        ("fd.directory", "fs.path.source"),
+        ("fd.filename", "fs.path.target"),
+    ];
+    of_names().prop_map(move |text| {
+        let (of_open, of_call) = fields.iter().find(|(name, _)| text.starts_with(name)).unwrap();
+        text.replacen(of_open, of_call, 1)
+    })
+}
+
+/// A call: the directories and paths it goes by, as many as it has, and its result.
+fn calls() -> impl Strategy<Value = (Event, Vec<Open>, i64)> {
+    let events: Vec<Event> = OpenNames::calls().collect();
+    let one = prop_oneof![
+        3 => proptest::sample::select(vec!["shadow", "a", "b", ".ssh", "id_rsa", "..", ".", "x..", "log", ""])
+            .prop_map(str::to_owned),
+        1 => path(),
+    ];
+    let named = (
+        proptest::sample::select(vec!["/", "/a", "/etc", "/etc/pam.d"]),
+        one,
+    )
+        .prop_map(|(base, raw)| Open {
+            base,
+            is_root: false,
+            raw,
+            real: None,
+            flags: 0,
+            result: 0,
+        });
+    (
+        proptest::sample::select(events),
+        proptest::collection::vec(named, 2),
+        proptest::sample::select(vec![0, 0, -2]),
+    )
+}
+
+fn of_leaves(leaf: impl Strategy<Value = String> + 'static) -> impl Strategy<Value = String> {
     leaf.prop_recursive(4, 16, 4, |inner| {
         prop_oneof![
             3 => proptest::collection::vec(inner.clone(), 2..4).prop_map(|c| format!("({})", c.join(" and "))),
@@ -266,6 +312,48 @@ proptest! {
                 let names = (&written[..], open.known_real());
                 let passes = lets_pass(passing.classes, passing.named, table.as_ref(), of(view), names);
                 prop_assert!(passes || !matches(&programs, view), "{}\n{open:?}", texts.join("\n"));
+                Ok(())
+            })?;
+        }
+    }
+
+    #[test]
+    fn rules_about_paths_match_no_call_that_is_left_out(
+        texts in proptest::collection::vec(of_leaves(prop_oneof![4 => of_paths(), 1 => combined()]), 1..4),
+        calls in proptest::collection::vec(calls(), 1..32),
+    ) {
+        let programs = compiled(&texts);
+        for (event, named, result) in calls {
+            let passing = passing(&programs, event);
+            let table = NameTable::new(&passing.terms.iter().cloned().collect());
+            let row = event.row();
+            let mut left = named.iter();
+            let mut passes_by_name = table.is_none();
+            let (mut wire, mut paths) = (WireBuilder::new(), Vec::new());
+            for (index, param) in (0u8..).zip(row.params) {
+                wire = match param.from {
+                    Origin::Return => wire.number(result),
+                    Origin::UserPath { .. } => {
+                        let path = left.next().unwrap();
+                        paths.push((index, path.requested()));
+                        // Only of one name the kernel's side knows where it is.
+                        let is_name = !path.raw.is_empty() && !path.raw.contains('/');
+                        let written = path.as_written();
+                        let says = |table: &NameTable| table.passes_call(&[written[0].as_bytes()]);
+                        passes_by_name |= !is_name || table.as_ref().is_some_and(says);
+                        wire.text(&path.raw)
+                    }
+                    _ => wire.missing(),
+                };
+            }
+            let mut call = Happening::new(event, wire);
+            for (index, path) in &paths {
+                call = call.at(*index, path);
+            }
+            call.view(|view| {
+                let of_call = of(view).intersection(passing.classes);
+                let passes = !of_call.difference(passing.named).is_empty() || !of_call.is_empty() && passes_by_name;
+                prop_assert!(passes || !matches(&programs, view), "{}\n{event:?} {named:?}", texts.join("\n"));
                 Ok(())
             })?;
         }
@@ -373,4 +461,55 @@ fn terms_are_what_a_condition_says() {
         Event::Openat,
     );
     assert!(!passing.named.is_empty() && passing.named != passing.classes);
+}
+
+#[test]
+fn of_the_built_in_rules_only_what_they_look_for_passes_of_calls_that_leave_no_file() {
+    let file = RulesFile {
+        name: "lanner_rules.yaml".into(),
+        text: BUILT_IN_RULES.into(),
+    };
+    let ruleset = load(&[file], &Settings::default()).ruleset.unwrap();
+    let names = &ruleset.needs().names;
+    let table = NameTable::new(&names.terms).unwrap();
+    let success = CallClass::new(false, false);
+    for event in [
+        Event::Unlink,
+        Event::Unlinkat,
+        Event::Rename,
+        Event::Renameat,
+        Event::Renameat2,
+    ] {
+        assert!(names.classes[event as usize].contains(success), "{event:?}");
+    }
+    for (path, wanted) in [
+        ("/var/log/auth.log", true),
+        ("/root/.bash_history", true),
+        ("/etc/passwd", true),
+        ("/usr/bin/ls", true),
+        ("/run/containerd/runc/k8s.io/1/state.json", false),
+        ("/var/lib/containerd/x/.tmp-options.json", false),
+        ("/usr/lib/x", false),
+    ] {
+        assert_eq!(table.passes_call(&[path.as_bytes()]), wanted, "{path}");
+        assert_eq!(table.passes_call(&[b"/x", path.as_bytes()]), wanted, "{path}");
+    }
+}
+
+#[test]
+fn what_is_asked_of_two_paths_is_not_asked_of_one() {
+    let passing = |text: &str, event: Event| passing(&compiled(&[text.to_owned()]), event);
+    let both = "fs.path.source startswith /var/log/ and fs.path.target startswith /x/";
+    let of_both = passing(both, Event::Rename);
+    assert!(!of_both.terms.is_empty() && !of_both.named.is_empty());
+    // Where a link leads is text of another kind, and of opens these fields are others.
+    for (text, event) in [
+        ("fs.path.target = /x", Event::Symlinkat),
+        ("fs.path.name = /x or evt.arg.name = y", Event::Unlinkat),
+        ("fs.path.nameraw = /x", Event::Unlinkat),
+        ("not fs.path.name = /x", Event::Unlinkat),
+        ("fs.path.name = /x", Event::Openat),
+    ] {
+        assert!(passing(text, event).named.is_empty(), "{text} {event:?}");
+    }
 }

@@ -61,8 +61,10 @@ pub(crate) fn programs(
         })
         .collect();
     let mut known: HashMap<Signature, Arc<EventProgram>> = HashMap::new();
-    let with_names: EventSet = OpenNames::events().collect();
-    let mut known_passing: HashMap<(*const EventProgram, [bool; 2], Vec<Possible>), Passing> = HashMap::new();
+    let opens: EventSet = OpenNames::events().collect();
+    let calls: EventSet = OpenNames::calls().collect();
+    type Alike = (*const EventProgram, [bool; 2], Option<Event>, Vec<Possible>);
+    let mut known_passing: HashMap<Alike, Passing> = HashMap::new();
     let mut program = |event: Event| {
         let on_it = (0u32..)
             .zip(conditions)
@@ -107,14 +109,20 @@ pub(crate) fn programs(
             let at = place.and_then(|place| needed.binary_search(place).ok());
             at.map_or(Possible::UNKNOWN, |at| possible[at])
         };
-        let has_names = with_names.contains(event);
+        let call = Some(event).filter(|event| calls.contains(*event));
+        let has_names = opens.contains(event) || call.is_some();
         let has_flags = event.row().open_flags_arg().is_some();
         let passing = known_passing
-            .entry((Arc::as_ptr(&program), [has_names, has_flags], possible.clone()))
+            .entry((
+                Arc::as_ptr(&program),
+                [has_names, has_flags],
+                call,
+                possible.clone(),
+            ))
             .or_insert_with(|| {
                 let roots = of_event.iter().map(|(_, program)| &program.root);
                 if has_names {
-                    let passing = roots.map(|root| by_name::of(root, &of_check));
+                    let passing = roots.map(|root| by_name::of(root, event, &of_check));
                     let mut passing = passing.fold(Passing::NONE, Passing::either);
                     // Of these the kernel's side does not know what for they are: any of both will do.
                     if !has_flags {

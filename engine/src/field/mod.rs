@@ -28,7 +28,7 @@ pub(crate) use by_event::{is_built, is_decided, param_of};
 pub(crate) use evt::is_open;
 pub use evt::{hostname, set_hostname};
 pub(crate) use known::Knowledge;
-pub(crate) use param::format as raw_format;
+pub(crate) use param::{call_path, format as raw_format};
 pub(crate) use quality::{quality, quality_from};
 pub(crate) use resolve::ValueOrigin;
 pub use resolve::{FieldError, FieldRef};

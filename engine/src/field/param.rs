@@ -264,6 +264,13 @@ pub(super) fn has_path(event: Event, name: &str) -> bool {
     path_index_of(event, name).is_some()
 }
 
+/// True when the field of `fs.path` that is called `name` is, on a successful event of this type, a path that was passed and made
+/// absolute, or where that led.
+pub(crate) fn call_path(event: Event, name: &str) -> bool {
+    let param = path_index_of(event, name).and_then(|index| event.row().params.get(index));
+    param.is_some_and(|param| matches!(param.from, Origin::UserPath { .. }))
+}
+
 /// The parameter that `evt.abspath` shows: the path of the `*at` calls; `.src` and `.dst` pick a side of `renameat` and
 /// `linkat`.
 pub(super) fn absolute_param(event: Event, arg: &Arg) -> Option<&'static str> {
