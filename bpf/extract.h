@@ -107,7 +107,12 @@ static __always_inline long read_part(void *to, __u32 size, __u64 from, bool of_
 	return of_kernel ? bpf_probe_read_kernel(to, size, (void *)from) : bpf_probe_read_user(to, size, (void *)from);
 }
 
-/* The remote end from an address. `wins`: it is where the data goes, whatever the socket is connected to. */
+#define V4_LEN 8 /* what is read of an address of IPv4 */
+
+/*
+ * The remote end from an address, of which V4_LEN bytes were read. `wins`: it is where the data goes, whatever the socket is
+ * connected to.
+ */
 static __always_inline void read_address(struct tuple *t, struct user_sockaddr *ua, __u64 addr, bool of_kernel, bool wins)
 {
 	__u8 remote[16] __attribute__((aligned(8))) = {};
@@ -116,7 +121,6 @@ static __always_inline void read_address(struct tuple *t, struct user_sockaddr *
 	if (!t->family)
 		t->family = ua->family;
 	if (ua->family == AF_INET) {
-		read_part(ua, 8, addr, of_kernel);
 		__builtin_memcpy(remote, ua->v4, 4);
 	} else if (ua->family == AF_INET6) {
 		read_part(ua, sizeof(*ua), addr, of_kernel);
@@ -229,7 +233,9 @@ __noinline int extract__sock_tuple(__u32 index, __s32 fd, __u64 addr, __u64 addr
 	if (use == ADDRESS_RECEIVED && addrlen < sizeof(ua.family))
 		addr = 0;
 	if (addr) {
-		if (read_part(&ua.family, sizeof(ua.family), addr, of_kernel)) {
+		/* The address of a local socket may be shorter and end with its page. */
+		if (read_part(&ua, V4_LEN, addr, of_kernel) &&
+		    read_part(&ua.family, sizeof(ua.family), addr, of_kernel)) {
 			count_miss(MISS_USER_MEMORY);
 			addr = 0;
 		} else {

@@ -155,13 +155,15 @@ static __always_inline void read_real_name(struct scratch *s, __u32 index)
 	struct file *file = s->ret < 0 ? NULL : file_of((__s32)s->ret);
 	__u64 before = s->off;
 
-	if (!file || is_internal(file))
+	if (!file)
 		return;
-	/* Then the same is said of it. */
+	/* Then the same is said of it. What is internal has no path to compare with. */
 	if (s->text_len && text__is_path((__u64)s->text + s->text_len, s->text_len, (__u64)file)) {
 		s->real_name = s->requested_name;
 		return;
 	}
+	if (is_internal(file))
+		return;
 	names__begin(s);
 	put_file_path(SCRATCH_SYSCALL, index, file);
 	if (s->off > before)

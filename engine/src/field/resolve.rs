@@ -614,7 +614,8 @@ mod tests {
             ("evt.args", E::Fchmod, &["object"]),
             ("evt.arg.fd", E::Close, &["object"]),
             ("evt.rawarg.fd", E::Close, &[]),
-            ("evt.args", E::Connect, &[]),
+            ("evt.args", E::Connect, &["addr"]),
+            ("evt.arg.addr", E::Connect, &["addr"]),
             ("evt.args", E::Openat, &["dev", "ino", "dirfd_object"]),
             ("evt.info", E::Renameat, &["olddirfd_object", "newdirfd_object"]),
         ] {

@@ -292,7 +292,7 @@ events! {
         res: Errno, Return;
         tuple: SockTuple, Origin::Extractor(X::SockTuple);
         fd: Fd, Arg(0);
-        addr: SockAddr, Origin::Extractor(X::SockAddr);
+        addr: SockAddr, Origin::Extractor(X::SockAddr), on_demand;
         object: Object(2), Behind(Holder::Arg(0)), hidden, on_demand;
     }
     /// `sendto(2)`, and `send(3)`, which is the same call without an address.
@@ -664,7 +664,7 @@ events! {
         queuepct: U8, Origin::Extractor(X::QueuePercent), on_demand;
         queuelen: U32, Origin::Extractor(X::QueueLength), on_demand;
         queuemax: U32, Origin::Extractor(X::QueueMax), on_demand;
-        flags: I32, Arg(3), hex;
+        flags: I32, Arg(3), on_demand, hex;
         object: Object(0), Behind(Holder::Result), hidden, on_demand;
     }
     /// `socketpair(2)`; `fd.*` is about the first of the two.
