@@ -535,7 +535,7 @@ impl Probes {
             names: (Vec::new(), 0),
             begun: None,
         };
-        probes.configure(plan)?;
+        probes.tell(plan)?;
         probes
             .map("losing_cgroups")?
             .update(&0u64.to_ne_bytes(), &0u64.to_ne_bytes(), MapFlags::ANY)
@@ -546,24 +546,18 @@ impl Probes {
             .filter(|program| program.autoload());
         let stays =
             |program: &ProgramMut<'_>| on_demand(program.name()).is_none() && program.name() != OWN_PROCESS;
+        // What tells of processes first: the calls of one that is made from here on are those of a process that is known.
         for program in programs.filter(stays) {
             probes.links.push(attach(&program)?);
         }
+        probes.configure(plan)?;
         Ok(probes)
     }
 
     /// Tells the programs what is wanted, and attaches and detaches those that are there for single events; they may be
     /// running.
     pub(crate) fn configure(&mut self, plan: &Plan) -> Result<(), CaptureError> {
-        self.captured.set(self.captured.get().union(plan.captured));
-        let names = self.tell_names(plan)?;
-        self.map(".data.config")?
-            .update(
-                &0u32.to_ne_bytes(),
-                &config_bytes(plan, self.own_pid, names),
-                MapFlags::ANY,
-            )
-            .map_err(|e| CaptureError::bpf("configure the BPF programs", e))?;
+        self.tell(plan)?;
         if !plan.read_at_enter().is_empty() {
             self.keep_begun(true)?;
         }
@@ -603,6 +597,19 @@ impl Probes {
             self.keep_begun(false)?;
         }
         Ok(())
+    }
+
+    /// Tells the programs what is wanted.
+    fn tell(&mut self, plan: &Plan) -> Result<(), CaptureError> {
+        self.captured.set(self.captured.get().union(plan.captured));
+        let names = self.tell_names(plan)?;
+        self.map(".data.config")?
+            .update(
+                &0u32.to_ne_bytes(),
+                &config_bytes(plan, self.own_pid, names),
+                MapFlags::ANY,
+            )
+            .map_err(|e| CaptureError::bpf("configure the BPF programs", e))
     }
 
     /// Gives the programs the plan's table of names, beside the one they read by: they go on to it when they are told which it is,
