@@ -95,23 +95,26 @@ fn on_calls() -> Vec<String> {
     names
 }
 
-/// Watches a process with rules that want `mkdir` and its names, and then with rules that want `rmdir` and its names.
+/// Watches a process with rules that want `mkdir` and its names, and then with rules that want `rmdir` and its names, and what
+/// `close` closes, which takes a program at the start of calls.
 pub(crate) fn check(tier: Tier) -> Result<ExitCode> {
     let host = Host::probe();
-    let planned = |event: Event| {
+    let planned = |events: &[Event]| {
         let mut needs = Needs {
-            events: [event].into_iter().collect(),
+            events: events.iter().copied().collect(),
             ..Needs::default()
         };
-        needs.params[event as usize] = path_hook::noted(event.row());
+        for event in events {
+            needs.params[*event as usize] = path_hook::noted(event.row()) | event.row().at_enter();
+        }
         let config = Config {
             tier,
             ..Config::default()
         };
         Ok::<_, Box<dyn Error>>((plan(&host, &needs, &config)?, config))
     };
-    let (first, config) = planned(Event::Mkdir)?;
-    let (next, _) = planned(Event::Rmdir)?;
+    let (first, config) = planned(&[Event::Mkdir])?;
+    let (next, _) = planned(&[Event::Rmdir, Event::Close])?;
     let (tier, takes_notes) = (first.tier, first.path_hooks.is_some());
     let folder = std::env::temp_dir().join(format!("lanner-selfcheck-reload-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
