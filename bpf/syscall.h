@@ -243,6 +243,8 @@ __noinline int open__passes(__u32 row, __u32 wanted)
 	walk_user_path(row, event->path);
 	if (s->requested_name & wanted)
 		goto passes;
+	/* What is compared is what is used: 5.10 does not know two copies for one value when one was on the stack. */
+	barrier_var(real);
 	if (real < MAX_WALKED) {
 		param = &event->walked[real];
 		if (is_demanded(param, row))
