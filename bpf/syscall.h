@@ -218,8 +218,9 @@ static __always_inline bool call__passes_by(struct scratch *s, __u32 row, __u32 
 }
 
 /*
- * True unless no rule can match an open, or a call that leaves no file, by its names, which are read before anything else is, and nothing more of most
- * opens: a record of one that passes is begun anew. `wanted`: what has to be said of one. A global function, as walk_param().
+ * True unless no rule can match an open, or a call that leaves no file, by its names, which are read before anything else is,
+ * and nothing more of most opens: a record of one that passes is begun anew. `wanted`: what has to be said of one. A global
+ * function, as walk_param().
  */
 __noinline int open__passes(__u32 row, __u32 wanted)
 {

@@ -276,8 +276,8 @@ const LIMITS: &str = "
 #define ROW_FORKS 32         /* it returns in the child, too */
 #define ROW_OPENS 64         /* it opens a file by a path, which may decide whether it is wanted */
 #define ROW_FAMILY 128       /* it makes a socket, whose family may decide whether it is wanted */
-#define ROW_NAMED 512        /* it leaves no file, and goes by paths, which may decide whether it is wanted */
 #define ROW_OF_THREAD 256    /* it changes the credentials of its thread and nothing else */
+#define ROW_NAMED 512        /* it leaves no file, and goes by paths, which may decide whether it is wanted */
 #define MESSAGES_MAX 128     /* of one call; more are counted */
 
 ";

@@ -552,7 +552,7 @@ impl Probes {
         for program in programs.filter(stays) {
             probes.links.push(attach(&program)?);
         }
-        probes.configure(plan)?;
+        probes.attach_wanted(plan)?;
         Ok(probes)
     }
 
@@ -560,6 +560,11 @@ impl Probes {
     /// running.
     pub(crate) fn configure(&mut self, plan: &Plan) -> Result<(), CaptureError> {
         self.tell(plan)?;
+        self.attach_wanted(plan)
+    }
+
+    /// Attaches and detaches the programs for single events, which were told what is wanted.
+    fn attach_wanted(&mut self, plan: &Plan) -> Result<(), CaptureError> {
         if !plan.read_at_enter().is_empty() {
             self.keep_begun(true)?;
         }
