@@ -248,20 +248,30 @@ fn a_path_that_another_thread_changes_is_what_was_opened() {
     assert_eq!(secret.len(), innocent.len());
     let inode = std::fs::metadata(&secret).unwrap().ino();
     let counts = scene.act(|| {
-        let path: Vec<_> = c(&innocent).into_bytes_with_nul();
-        let length = path.len();
-        let start = path.leak().as_mut_ptr() as usize;
-        // The last seven bytes differ: they are changed as one word, so that a name is one or the other.
-        let word = start + length - 8;
+        // The names differ within one word, which is changed as one. Kernel and tracer read a word at a time from the
+        // path's beginning: where that word is one of theirs, a name is one or the other and never a part of each.
+        let folder = innocent.len() - "harmle".len();
+        let padding = folder.next_multiple_of(8) - folder;
         let words = [&secret, &innocent].map(|name| {
-            let bytes = c(name).into_bytes_with_nul();
-            u64::from_ne_bytes(bytes[bytes.len() - 8..].try_into().unwrap())
+            let mut word = [0; 8];
+            word[..6].copy_from_slice(&name.as_bytes()[folder..]);
+            u64::from_ne_bytes(word)
         });
+        let path: Vec<u64> = (innocent[..folder].to_owned() + &"/".repeat(padding))
+            .as_bytes()
+            .chunks_exact(8)
+            .map(|eight| u64::from_ne_bytes(eight.try_into().unwrap()))
+            .chain([words[1]])
+            .collect();
+        let word_index = path.len() - 1;
+        let path = path.leak().as_mut_ptr();
+        let start = path as usize;
+        let word = path.wrapping_add(word_index) as usize;
         std::thread::spawn(move || {
             loop {
                 for value in words {
-                    // SAFETY: the last eight bytes of a text that is never given back.
-                    unsafe { (word as *mut u64).write_unaligned(value) };
+                    // SAFETY: the last word of a text that is never given back.
+                    unsafe { (word as *mut u64).write_volatile(value) };
                 }
             }
         });
