@@ -112,6 +112,29 @@ struct io_link {
 struct io_link___delayed {
 	struct delayed_filename oldpath, newpath;
 };
+struct xattr_name {
+	char name[1];
+};
+struct xattr_ctx {
+	const void *cvalue;
+	unsigned long size;
+	struct xattr_name *kname; /* the kernel's copy */
+	unsigned int flags;
+};
+struct io_xattr {
+	struct xattr_ctx ctx;
+	struct filename *filename;
+};
+struct io_xattr___delayed {
+	struct delayed_filename filename;
+};
+struct io_sync {
+	long long len, off;
+	int mode;
+};
+struct io_ftrunc {
+	long long len;
+};
 struct io_connect {
 	void *addr;
 	int addr_len;
@@ -343,6 +366,39 @@ __noinline int request__args(__u64 address)
 		has_file = false;
 		break;
 	}
+	case IORING_OP_SETXATTR:
+	case IORING_OP_FSETXATTR: {
+		struct io_xattr *xattr = (void *)req;
+
+		/* Since 5.19. */
+		if (!bpf_core_type_exists(struct io_xattr))
+			break;
+		has_file = opcode == IORING_OP_FSETXATTR;
+		if (!has_file)
+			s->args[0] = FILENAME(io_xattr, xattr, filename);
+		s->args[1] = (__u64)BPF_CORE_READ(xattr, ctx.kname);
+		s->args[2] = (__u64)BPF_CORE_READ(xattr, ctx.cvalue);
+		s->args[3] = BPF_CORE_READ(xattr, ctx.size);
+		s->args[4] = BPF_CORE_READ(xattr, ctx.flags);
+		event = has_file ? EVENT_FSETXATTR : EVENT_SETXATTR;
+		break;
+	}
+	case IORING_OP_FALLOCATE: {
+		struct io_sync *allocate = (void *)req;
+
+		s->args[1] = (__u32)BPF_CORE_READ(allocate, mode);
+		s->args[2] = BPF_CORE_READ(allocate, off);
+		s->args[3] = BPF_CORE_READ(allocate, len);
+		event = EVENT_FALLOCATE;
+		break;
+	}
+	case IORING_OP_FTRUNCATE:
+		/* Since 6.9. */
+		if (!bpf_core_type_exists(struct io_ftrunc))
+			break;
+		s->args[1] = BPF_CORE_READ((struct io_ftrunc *)req, len);
+		event = EVENT_FTRUNCATE;
+		break;
 	case IORING_OP_SOCKET: {
 		struct io_socket *socket = (void *)req;
 
@@ -474,7 +530,11 @@ static __always_inline void put_submitted(struct scratch *s, const volatile stru
 		put_u64(s, index, (__u32)value);
 		break;
 	case OP_ARG_64:
+	case OP_POSITION:
 		put_u64(s, index, value);
+		break;
+	case OP_USER_BYTES:
+		extract__data(index, value, s->args[param->extra & 7]);
 		break;
 	case OP_USER_U64:
 		/* The members of a struct open_how. */

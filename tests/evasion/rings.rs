@@ -14,9 +14,13 @@ const GETEVENTS: i64 = 1;
 const REGISTERED_RING: i64 = 1 << 4;
 const FIXED_FILE: u8 = 1;
 // Operations, and what is registered, by include/uapi/linux/io_uring.h.
+const FALLOCATE: u8 = 17;
 const OPENAT: u8 = 18;
 const MSG_RING: u8 = 40;
+const FSETXATTR: u8 = 41;
+const SETXATTR: u8 = 42;
 const FIXED_FD_INSTALL: u8 = 54;
+const FTRUNCATE: u8 = 55;
 const RESTRICTIONS: i64 = 11;
 const ENABLE_RINGS: i64 = 12;
 const FILES2: i64 = 13;
@@ -266,5 +270,67 @@ fn a_file_that_is_sent_from_ring_to_ring_is_known_when_it_is_read() {
         return skip(&format!("this kernel has no such operations: {}", results[0]));
     }
     scene.says("Read", &format!("{secret}|{}|4", results[0]));
+    scene.end();
+}
+
+/// Attributes and lengths of files, which rules on capabilities of files and on logs ask for.
+#[test]
+fn a_file_that_is_changed_by_a_ring_is_known() {
+    let changed = |event: &str| {
+        format!("evt.type = {event} and proc.name = NAME and evt.rawres >= 0 and lanner.io_uring = true")
+    };
+    let [of_path, of_file, cut, emptied] = ["setxattr", "fsetxattr", "ftruncate", "fallocate"].map(changed);
+    let rules = [
+        (
+            "Path",
+            of_path.as_str(),
+            "%evt.arg.path|%evt.arg.name|%evt.arg.value",
+        ),
+        ("File", &of_file, "%fd.name|%evt.arg.name|%evt.arg.value"),
+        ("Cut", &cut, "%fd.name|%evt.arg.length"),
+        (
+            "Emptied",
+            &emptied,
+            "%fd.name|%evt.arg.mode|%evt.arg.offset|%evt.arg.len",
+        ),
+    ];
+    let Some(scene) = Scene::start("ev-change", &rules) else {
+        return;
+    };
+    let file = scene.file("file", "some text");
+    let results = scene.act(|| {
+        let (path, name, value) = (c(&file), c("user.lanner"), c("a value"));
+        let ring = match Ring::new(0, None) {
+            Ok(ring) => ring,
+            Err(error) => return vec![error],
+        };
+        let fd = made(libc::SYS_openat, &[-100, text(&path), libc::O_RDWR.into(), 0]);
+        let done = |operation, fd, offset, address, length, third| {
+            ring.fill(operation, 0, fd, offset, address, length, 0, third);
+            ring.submit(ring.fd, 0)
+        };
+        vec![
+            done(SETXATTR, 0, text(&value), text(&name), 7, text(&path)),
+            done(FSETXATTR, fd, text(&value), text(&name), 7, 0),
+            // Keeps the size, and makes a hole of 4 bytes from the second on.
+            done(FALLOCATE, fd, 2, 4, 3, 0),
+            // Linux 6.9 and later.
+            done(FTRUNCATE, fd, 3, 0, 0, 0),
+        ]
+    });
+    if results.len() == 1 {
+        return skip(&format!("io_uring is refused here: {}", results[0]));
+    }
+    assert_eq!(results[..3], [0; 3]);
+    scene.says("Path", &format!("{file}|user.lanner|a value"));
+    scene.says("File", &format!("{file}|user.lanner|a value"));
+    scene.says(
+        "Emptied",
+        &format!("{file}|FALLOC_FL_KEEP_SIZE|FALLOC_FL_PUNCH_HOLE|2|4"),
+    );
+    match results[3] {
+        0 => scene.says("Cut", &format!("{file}|3")),
+        error => skip(&format!("this kernel's io_uring cuts no files: {error}")),
+    }
     scene.end();
 }

@@ -45,6 +45,7 @@ pub(crate) fn play(role: &str, args: &[String]) -> Result<ExitCode> {
         ("numbers", [dir]) => {
             calls::calls(dir)?;
             in_calls::plain(dir)?;
+            rings::changes(dir)?;
             by_number::by_number(compat::available());
         }
         ("idle", _) => {}

@@ -15,17 +15,20 @@ const CREATED: u64 = 1 << 40;
 const DIRECT: i64 = 1 << 32;
 const UNTOLD: i64 = DIRECT - 1;
 
-pub(crate) fn operations(dir: &str) -> Result<()> {
+/// A ring, where there is one that tells what is asked of it.
+fn ring() -> Option<IoUring> {
     if lanner_capture::Host::probe().io_uring.is_none() {
         println!("skip this kernel does not tell what is asked of io_uring");
-        return Ok(());
+        return None;
     }
-    let mut ring = match IoUring::new(16) {
-        Ok(ring) => ring,
-        Err(error) => {
-            println!("skip this machine refuses io_uring ({error})");
-            return Ok(());
-        }
+    IoUring::new(16)
+        .inspect_err(|error| println!("skip this machine refuses io_uring ({error})"))
+        .ok()
+}
+
+pub(crate) fn operations(dir: &str) -> Result<()> {
+    let Some(mut ring) = ring() else {
+        return Ok(());
     };
     files(&mut ring, dir)?;
     names(&mut ring, dir)?;
@@ -252,6 +255,79 @@ fn names(ring: &mut IoUring, dir: &str) -> Result<()> {
             ("name", &named("ring-dir")),
             ("flags", "512"),
         ],
+    );
+    Ok(())
+}
+
+/// What is done to a file that is there: calls that no state needs.
+pub(crate) fn changes(dir: &str) -> Result<()> {
+    let Some(ring) = &mut ring() else {
+        return Ok(());
+    };
+    let path = format!("{dir}/ring-changed");
+    let file = std::fs::File::create(&path)?;
+    let (fd, fd_text) = (at(file.as_raw_fd()), file.as_raw_fd().to_string());
+    let of_file = |params: &[(&'static str, &str)], n: i64| {
+        let mut params: Vec<_> = params
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect();
+        params.extend([
+            ("res", n.to_string()),
+            ("fd", fd_text.clone()),
+            ("fd.path", path.clone()),
+        ]);
+        params
+    };
+    let told = |event: &str, params: &[(&str, String)]| {
+        completed(
+            event,
+            &params
+                .iter()
+                .map(|(name, value)| (*name, value.as_str()))
+                .collect::<Vec<_>>(),
+        );
+    };
+    let punch = libc::FALLOC_FL_KEEP_SIZE | libc::FALLOC_FL_PUNCH_HOLE;
+    let n = result(
+        ring,
+        opcode::Fallocate::new(fd, 4096).offset(8192).mode(punch).build(),
+    )?;
+    told(
+        "fallocate",
+        &of_file(&[("mode", "3"), ("offset", "8192"), ("len", "4096")], n),
+    );
+
+    let n = result(ring, opcode::Ftruncate::new(fd, 4097).build())?;
+    if n == 0 {
+        told("ftruncate", &of_file(&[("length", "4097")], n));
+    } else {
+        println!("skip no ftruncate in this kernel's io_uring ({n})");
+    }
+
+    let (named, name, value) = (c(&path)?, c("trusted.lanner")?, *b"a value");
+    let params = [
+        ("name", "trusted.lanner"),
+        ("value", "a value"),
+        ("size", "7"),
+        ("flags", "1"),
+    ];
+    let set = opcode::FSetXattr::new(fd, name.as_ptr(), value.as_ptr().cast(), 7).flags(libc::XATTR_CREATE);
+    let n = result(ring, set.build())?;
+    told("fsetxattr", &of_file(&params, n));
+    let set = opcode::SetXattr::new(name.as_ptr(), value.as_ptr().cast(), named.as_ptr(), 7)
+        .flags(libc::XATTR_CREATE);
+    let n = result(ring, set.build())?;
+    assert!(n < 0, "there is one of the name");
+    completed(
+        "setxattr",
+        &params
+            .into_iter()
+            .chain([
+                ("res", n.to_string().as_str()),
+                ("path", &format!("{path}|{path}")),
+            ])
+            .collect::<Vec<_>>(),
     );
     Ok(())
 }

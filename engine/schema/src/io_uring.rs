@@ -14,11 +14,12 @@ pub struct Operation {
 }
 
 /// All that are captured.
-pub const OPERATIONS: [Operation; 19] = [
+pub const OPERATIONS: [Operation; 23] = [
     of("SENDMSG", 9, &[Event::Sendmsg]),
     of("RECVMSG", 10, &[Event::Recvmsg]),
     of("ACCEPT", 13, &[Event::Accept, Event::Accept4]),
     of("CONNECT", 16, &[Event::Connect]),
+    of("FALLOCATE", 17, &[Event::Fallocate]),
     of("OPENAT", 18, &[Event::Openat]),
     of("SEND", 26, &[Event::Sendto]),
     of("RECV", 27, &[Event::Recvfrom]),
@@ -29,9 +30,12 @@ pub const OPERATIONS: [Operation; 19] = [
     of("MKDIRAT", 37, &[Event::Mkdirat]),
     of("SYMLINKAT", 38, &[Event::Symlinkat]),
     of("LINKAT", 39, &[Event::Linkat]),
+    of("FSETXATTR", 41, &[Event::Fsetxattr]),
+    of("SETXATTR", 42, &[Event::Setxattr]),
     of("SOCKET", 45, &[Event::Socket]),
     of("SEND_ZC", 47, &[Event::Sendto]),
     of("SENDMSG_ZC", 48, &[Event::Sendmsg]),
+    of("FTRUNCATE", 55, &[Event::Ftruncate]),
     of("BIND", 56, &[Event::Bind]),
     of("LISTEN", 57, &[Event::Listen]),
 ];
