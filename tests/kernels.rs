@@ -54,6 +54,41 @@ fn selfcheck_passes_by_trampolines() {
     assert!(said.is_none_or(|said| said.contains("trampolines allowed")));
 }
 
+/// In a guest that counts: not an instruction while rules are on other calls, and none when those on it are gone.
+#[test]
+fn calls_that_no_rule_needs_cost_nothing_by_trampolines() {
+    const KERNEL: &str = "6.18";
+    let machine = Machine {
+        repository: repository(),
+        folder: machine_dir(),
+    };
+    let built = machine
+        .run("kernels.sh", &["fetch", KERNEL])
+        .and_then(|_| machine.run("selfcheck.sh", &[]));
+    let guest = Guest {
+        counted: true,
+        ..Guest::new(&machine, KERNEL)
+    };
+    let arguments = [TRAMPOLINE, &["unneeded"]].concat();
+    let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    match built.and_then(|program| guest.boot(program.trim().as_ref(), &arguments)) {
+        Ok(said) => {
+            assert_eq!(
+                said.status,
+                Some(0),
+                "{}
+{}",
+                said.output,
+                said.complaints
+            );
+            let counts = said.output.lines().find(|line| line.contains("calls of getpid"));
+            tell(counts.expect("the counts"));
+        }
+        Err(Refusal::Skipped(reason)) => skip(&format!("counts on the {KERNEL} kernel: {reason}")),
+        Err(Refusal::Failed(said)) => panic!("{said}"),
+    }
+}
+
 #[test]
 #[ignore = "long: make soak runs it"]
 fn selfcheck_passes_on_the_kernels_between() {

@@ -1,7 +1,8 @@
 //! Loads the probes, performs one of every event in a child process, and compares what was captured with what was done.
 //!
 //! Then it asks whose events are, with processes in cgroups of their own (`selfcheck owners` does that alone), and changes the
-//! rules while it watches (`selfcheck reload`).
+//! rules while it watches (`selfcheck reload`). What a call costs that no rule needs (`selfcheck unneeded`) is asked apart, in a
+//! guest that counts instructions.
 //! `selfcheck --tier TIER ...` is about that tier, and exits with 3 where the host does not offer it.
 //!
 //! Prints a line per check and `selfcheck: N passed, N failed, N skipped`; exits 0 when nothing failed. Needs root. The
@@ -15,6 +16,8 @@ mod claims;
 mod owners;
 #[path = "selfcheck/reload.rs"]
 mod reload;
+#[path = "selfcheck/unneeded.rs"]
+mod unneeded;
 
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
@@ -238,6 +241,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     match args.as_slice() {
         [_, role] if role == "owners" => return owners::check(tier),
         [_, role] if role == "reload" => return reload::check(tier),
+        [_, role] if role == "unneeded" => return unneeded::check(tier),
         [_, role, folder] if role == "reload" => {
             reload::play(folder.as_ref())?;
             return Ok(ExitCode::SUCCESS);

@@ -53,7 +53,7 @@ pub(crate) fn play(role: &str, args: &[String]) -> Result<ExitCode> {
         ("open", [path]) => drop(std::fs::File::open(path)),
         _ => {
             return Err(
-                "usage: selfcheck [owners | act DIR | numbers DIR | idle … | own PART CGROUP VERSION | open FILE]".into(),
+                "usage: selfcheck [owners | reload | unneeded | act DIR | numbers DIR | idle … | own PART CGROUP VERSION | open FILE]".into(),
             );
         }
     }
