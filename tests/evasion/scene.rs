@@ -2,8 +2,10 @@
 
 use std::ffi::{CStr, CString};
 use std::io::Read as _;
+use std::ops::Deref;
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
@@ -12,10 +14,75 @@ use crate::support::skip;
 
 /// One test's Lanner, folder and name of its actors.
 pub(crate) struct Scene {
-    pub(crate) lanner: Lanner,
+    pub(crate) lanner: Watching,
     pub(crate) name: CString,
     folder: tempfile::TempDir,
-    _rules: tempfile::TempDir,
+}
+
+/// A Lanner with rules in a file of its own.
+pub(crate) struct Watched {
+    lanner: Lanner,
+    rules: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Watched {
+    fn start(rules: &str) -> Self {
+        let (folder, rules) = lanner::rules(rules);
+        let mut arguments = lanner::options(None);
+        for option in ["rule_matching=all", "watch_config_files=false"] {
+            arguments.extend(["-o".to_owned(), option.to_owned()]);
+        }
+        arguments.extend(["-r".to_owned(), rules.to_str().unwrap().to_owned()]);
+        Self {
+            lanner: Lanner::start(&arguments),
+            rules,
+            _folder: folder,
+        }
+    }
+}
+
+/// The Lanner of one test, or of all of them by turns, which is given each test's rules: in a guest a start takes longer than
+/// what is tested.
+pub(crate) enum Watching {
+    Own(Watched),
+    Shared(MutexGuard<'static, Option<Watched>>),
+}
+
+static SHARED: Mutex<Option<Watched>> = Mutex::new(None);
+
+impl Watching {
+    fn start(rules: &str) -> Self {
+        if std::env::var_os("LANNER_TEST_SHARED").is_none() {
+            return Self::Own(Watched::start(rules));
+        }
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if shared
+            .as_mut()
+            .is_some_and(|watched| !watched.lanner.is_running())
+        {
+            *shared = None;
+        }
+        match &*shared {
+            Some(watched) => {
+                std::fs::write(&watched.rules, rules).unwrap();
+                watched.lanner.reload();
+            }
+            None => *shared = Some(Watched::start(rules)),
+        }
+        Self::Shared(shared)
+    }
+}
+
+impl Deref for Watching {
+    type Target = Lanner;
+
+    fn deref(&self) -> &Lanner {
+        match self {
+            Self::Own(watched) => &watched.lanner,
+            Self::Shared(shared) => &shared.as_ref().unwrap().lanner,
+        }
+    }
 }
 
 impl Scene {
@@ -36,15 +103,10 @@ impl Scene {
                  priority: NOTICE\n"
             ));
         }
-        let (rules_folder, rules) = lanner::rules(&text);
-        let mut arguments = lanner::options(None);
-        arguments.extend(["-o".to_owned(), "rule_matching=all".to_owned()]);
-        arguments.extend(["-r".to_owned(), rules.to_str().unwrap().to_owned()]);
         Some(Self {
-            lanner: Lanner::start(&arguments),
+            lanner: Watching::start(&text),
             name: CString::new(name).unwrap(),
             folder,
-            _rules: rules_folder,
         })
     }
 
@@ -114,10 +176,18 @@ impl Scene {
         });
     }
 
-    /// Stops Lanner: nothing else was wrong.
+    /// Stops Lanner, if it is this test's own: nothing else was wrong.
     pub(crate) fn end(self) {
-        let ended = self.lanner.stop();
-        assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+        match self.lanner {
+            Watching::Own(watched) => {
+                let ended = watched.lanner.stop();
+                assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+            }
+            Watching::Shared(mut shared) => {
+                let lanner = &mut shared.as_mut().unwrap().lanner;
+                assert!(lanner.is_running(), "{}", lanner.log());
+            }
+        }
     }
 }
 

@@ -193,6 +193,27 @@ impl Lanner {
         found.unwrap_or_else(|| panic!("lanner did not say {what}; its log:\n{}", self.stderr.text()))
     }
 
+    /// Has it load its rules again, whose files are others by now, and forgets the alerts so far.
+    pub(crate) fn reload(&self) {
+        let of_reloads = |line: &&String| line.contains("reloaded (SIGHUP)");
+        let before = self.stderr.lock().0.iter().filter(of_reloads).count();
+        kill(self.pid(), Signal::SIGHUP).unwrap();
+        let said = self.stderr.wait(limit(), |lines| {
+            lines.iter().filter(of_reloads).nth(before).cloned()
+        });
+        assert!(
+            said.is_some_and(|said| !said.contains("not reloaded")),
+            "lanner did not reload; its log:\n{}",
+            self.stderr.text()
+        );
+        self.stdout.lock().0.clear();
+    }
+
+    /// True until it has ended.
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+
     /// What it printed so far.
     pub(crate) fn printed(&self) -> String {
         self.stdout.text()
@@ -294,7 +315,7 @@ impl Lanner {
 
 impl Drop for Lanner {
     fn drop(&mut self) {
-        if matches!(self.process.try_wait(), Ok(None)) {
+        if self.is_running() {
             let _ = self.process.kill();
             let _ = self.process.wait();
         }
