@@ -104,7 +104,7 @@ struct Shell(Child);
 impl Shell {
     fn run(folder: &Path, script: &str) -> Shell {
         let path = folder.join("lannershell");
-        fs::copy("/bin/sh", &path).unwrap();
+        support::copy_program("/bin/sh", &path);
         let child = Command::new(&path)
             .args(["-c", script])
             .current_dir(folder)
@@ -161,11 +161,13 @@ fn plan_of(lanner: &Lanner) -> String {
     }
 }
 
-/// The capabilities of a kind (`CapEff`) that a thread has, by its directory in /proc.
-fn capabilities(thread: &Path, kind: &str) -> u64 {
-    let status = fs::read_to_string(thread.join("status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(kind));
-    u64::from_str_radix(line.unwrap().trim_start_matches(':').trim(), 16).unwrap()
+/// The capabilities of these kinds (`CapEff`) that a thread has, by its directory in /proc; `None` when it has ended.
+fn capabilities<const N: usize>(thread: &Path, kinds: [&str; N]) -> Option<[u64; N]> {
+    let status = fs::read_to_string(thread.join("status")).ok()?;
+    Some(kinds.map(|kind| {
+        let line = status.lines().find_map(|line| line.strip_prefix(kind));
+        u64::from_str_radix(line.unwrap().trim_start_matches(':').trim(), 16).unwrap()
+    }))
 }
 
 /// None of its threads has, or can get, a capability that the plan does not need.
@@ -174,7 +176,7 @@ fn gave_up(lanner: &Lanner, restrictions: &Restrictions, plan: &str) {
         true => WITHOUT_BPF,
         false => WITH_BPF,
     };
-    let own = capabilities(Path::new("/proc/thread-self"), "CapEff");
+    let [own] = capabilities(Path::new("/proc/thread-self"), ["CapEff"]).unwrap();
     let has = |bit: u32| own >> bit & 1 != 0 && restrictions.keeps(bit);
     let wanted = needed
         .iter()
@@ -182,14 +184,19 @@ fn gave_up(lanner: &Lanner, restrictions: &Restrictions, plan: &str) {
         .fold(0, |set, (_, bit)| set | 1 << bit);
     let tasks = fs::read_dir(format!("/proc/{}/task", lanner.pid())).unwrap();
     let threads: Vec<_> = tasks.map(|task| task.unwrap().path()).collect();
+    // One that has ended is none.
+    let kinds = ["CapEff", "CapPrm", "CapInh", "CapBnd"];
+    let threads: Vec<_> = threads
+        .iter()
+        .filter_map(|thread| capabilities(thread, kinds))
+        .collect();
     assert!(threads.len() > 1);
-    for thread in threads {
-        // One that has ended is none.
-        let kinds = ["CapEff", "CapPrm"].map(|kind| capabilities(&thread, kind));
+    for [effective, permitted, inheritable, bounding] in threads {
+        let kinds = [effective, permitted];
         assert_eq!(kinds, [wanted; 2], "{plan}: {kinds:x?} and not {wanted:x}");
-        assert_eq!(capabilities(&thread, "CapInh"), 0);
+        assert_eq!(inheritable, 0);
         if has(CAP_SETPCAP) {
-            assert_eq!(capabilities(&thread, "CapBnd") & !wanted, 0, "{plan}");
+            assert_eq!(bounding & !wanted, 0, "{plan}");
         }
     }
 }

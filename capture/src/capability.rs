@@ -2,9 +2,8 @@
 //!
 //! They belong to threads. So what is not needed is given up before there is a second one.
 
-use std::fmt;
-use std::fs;
-use std::io;
+use std::time::{Duration, Instant};
+use std::{fmt, fs, io, thread};
 
 use lanner_schema::tier::Source;
 
@@ -176,11 +175,14 @@ impl Plan {
     }
 }
 
+/// How long threads that have done their work may take to end: on a machine with much to do that is many turns of theirs.
+const ENDING: Duration = Duration::from_secs(1);
+
 /// Gives up all capabilities but these, for ever, and those of whatever is executed with them. Those that are given up
 /// number as many as is returned.
 ///
 /// # Errors
-/// When there are other threads, which would keep theirs, or the kernel refuses.
+/// When there are other threads, which would keep theirs, and do not end in a second; or the kernel refuses.
 pub fn keep_only(kept: CapabilitySet) -> io::Result<u32> {
     const VERSION: u32 = 0x2008_0522;
     const LAST: u8 = 63;
@@ -196,9 +198,17 @@ pub fn keep_only(kept: CapabilitySet) -> io::Result<u32> {
         permitted: u32,
         inheritable: u32,
     }
-    let threads = fs::read_dir("/proc/self/task")?.count();
-    if threads != 1 {
-        return Err(io::Error::other(format!("{threads} threads have them")));
+    // One that has read the kernel's types or tried a program is done before this, and may take a moment to end.
+    let deadline = Instant::now() + ENDING;
+    loop {
+        let threads = fs::read_dir("/proc/self/task")?.count();
+        if threads == 1 {
+            break;
+        }
+        if Instant::now() >= deadline {
+            return Err(io::Error::other(format!("{threads} threads have them")));
+        }
+        thread::sleep(Duration::from_millis(1));
     }
     let before = CapabilitySet::effective();
     let left = CapabilitySet(before.0 & kept.0);

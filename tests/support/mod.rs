@@ -17,8 +17,10 @@ pub(crate) mod lanner;
 pub(crate) mod restrict;
 pub(crate) mod runtimes;
 
+use std::ffi::OsStr;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -70,6 +72,21 @@ pub(crate) fn is_root() -> bool {
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A copy of a program, which can be run at once. Another process writes it: what another test starts meanwhile has this process's
+/// descriptors until it runs its own program, and as long as anybody has a program open for writing the kernel refuses to run it.
+pub(crate) fn copy_program(from: impl AsRef<OsStr>, to: &Path) {
+    let copied = Command::new("cp").arg("-L").arg(from).arg(to).status().unwrap();
+    assert!(copied.success(), "{}", to.display());
+}
+
+/// A script that can be run at once, written as [`copy_program`] writes a program.
+pub(crate) fn script(path: &Path, text: &str) {
+    let beside = path.with_extension("text");
+    std::fs::write(&beside, text).unwrap();
+    copy_program(&beside, path);
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Asks `ready` again and again until it answers, and ends the test when `limit` has passed: `what` says what was
