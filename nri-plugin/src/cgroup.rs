@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lanner_schema::cgroup::{Hierarchy, path_of_process};
 
@@ -204,13 +204,32 @@ impl Host {
             .ok()
             .flatten()?;
         let per_second = u64::try_from(per_second).ok().filter(|hz| *hz > 0)?;
-        let up = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).ok()?;
-        let up = std::time::Duration::from(up);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-        let boot = u64::try_from(now.checked_sub(up)?.as_nanos()).ok()?;
         let since_boot = u128::from(ticks) * 1_000_000_000 / u128::from(per_second);
-        boot.checked_add(u64::try_from(since_boot).ok()?)
+        booted()?.checked_add(u64::try_from(since_boot).ok()?)
     }
+}
+
+/// When the host booted, nanoseconds since the epoch, as precise as it can be had in a few attempts: a busy machine may run something
+/// else between two looks at its clocks.
+fn booted() -> Option<u64> {
+    /// So close together that the clocks are as good as read at once.
+    const AT_ONCE: Duration = Duration::from_micros(10);
+    let up = || {
+        let up = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).ok()?;
+        Some(Duration::from(up))
+    };
+    let mut best = (Duration::MAX, Duration::ZERO);
+    for _ in 0..4 {
+        let before = up()?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        let apart = up()?.saturating_sub(before);
+        let boot = now.checked_sub(before + apart / 2)?;
+        best = best.min((apart, boot));
+        if apart <= AT_ONCE {
+            break;
+        }
+    }
+    u64::try_from(best.1.as_nanos()).ok()
 }
 
 /// A file of /proc, whose size nobody knows before: it is read in few pieces, as a container waits for it.
