@@ -22,7 +22,6 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -250,8 +249,7 @@ impl Folder {
             run.join("lanner.sock").display(),
             options.join(" ")
         );
-        fs::write(&program, text).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        support::script(&program, &text);
         let reason = lanner::impossible();
         if let Some(reason) = &reason {
             skip(&format!("blocks of {} that watch: {reason}", page.display()));

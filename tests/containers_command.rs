@@ -205,7 +205,7 @@ fn what_a_running_lanner_knows_is_listed() {
 /// The program where every user may run it.
 fn program_for_all(folder: &Path) -> std::path::PathBuf {
     let copy = folder.join("lanner");
-    std::fs::copy(lanner::PROGRAM, &copy).unwrap();
+    support::copy_program(lanner::PROGRAM, &copy);
     copy
 }
 

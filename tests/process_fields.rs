@@ -62,6 +62,7 @@ impl Scene {
         let (folder, file) = lanner::rules(&rules);
         let mut arguments = lanner::options(None);
         arguments.extend(["-r".to_owned(), file.to_str().unwrap().to_owned()]);
+        arguments.extend(lanner::ROOM.map(str::to_owned));
         Some(Scene {
             lanner: Lanner::start(&arguments),
             dir,
@@ -516,12 +517,10 @@ fn programs_are_told_by_their_files() {
     let Some(scene) = Scene::start(|_| {}) else { return };
     // A script: the name is its own, the program its interpreter.
     let script = scene.file("script");
-    fs::write(
+    support::script(
         &script,
-        format!("#!/bin/sh -e\n{}\n", Waiting::script(&scene, "there")),
-    )
-    .unwrap();
-    fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+        &format!("#!/bin/sh -e\n{}\n", Waiting::script(&scene, "there")),
+    );
     let running = Waiting::start(&scene, "there", &mut scene.command(&script));
     let fields = scene.moved("there");
     assert_eq!(text(&fields, "proc.name"), "script");
@@ -534,7 +533,7 @@ fn programs_are_told_by_their_files() {
 
     // A program with the set-user-ID bit, started by nobody.
     let copy = scene.file("raise");
-    fs::copy("/bin/true", &copy).unwrap();
+    support::copy_program("/bin/true", &copy);
     fs::set_permissions(&copy, PermissionsExt::from_mode(0o4755)).unwrap();
     fs::set_permissions(scene.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
     assert!(
@@ -623,7 +622,7 @@ fn programs_that_were_there_before_are_known() {
         fs::set_permissions(dir, PermissionsExt::from_mode(0o755)).unwrap();
         for (name, mode, uid) in [("plain", 0o755, 65534), ("open", 0o757, 65534), ("own", 0o755, 0)] {
             let copy = dir.join(name);
-            fs::copy("/bin/sh", &copy).unwrap();
+            support::copy_program("/bin/sh", &copy);
             fs::set_permissions(&copy, PermissionsExt::from_mode(mode)).unwrap();
             running.push((name, Command::new(&copy), uid));
         }
@@ -716,7 +715,7 @@ fn a_group_outside_the_pid_namespace_has_no_number_and_times_outlast_an_exec() {
 fn what_a_daemon_was_started_by_is_known_when_that_has_ended() {
     let Some(scene) = Scene::start(|_| {}) else { return };
     let launcher = scene.file("launcher");
-    fs::copy("/bin/sh", &launcher).unwrap();
+    support::copy_program("/bin/sh", &launcher);
     fs::create_dir(scene.file("orphaned")).unwrap();
     // The daemon waits until its parent is gone, and is somebody else's child in the kernel then.
     let daemon = format!(

@@ -103,7 +103,7 @@ impl Stage {
         // The program as anybody may run it, wherever it was built.
         let program = self.folder.path().join("lanner");
         if !program.exists() {
-            fs::copy(PROGRAM, &program).unwrap();
+            support::copy_program(PROGRAM, &program);
         }
         let mut arguments = vec!["replay".to_owned(), self.path("recording")];
         arguments.extend(lanner::options(None));

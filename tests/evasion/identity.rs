@@ -96,7 +96,7 @@ fn every_event_with_a_file_says_which_file() {
 fn a_program_is_known_by_its_inode_under_any_name() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("nmap");
-    std::fs::copy("/bin/true", &program).unwrap();
+    crate::scene::copy("/bin/true", program.to_str().unwrap());
     let inode = std::fs::metadata(&program).unwrap().ino();
     let condition = format!("evt.type = execve and evt.rawres = 0 and proc.exe_ino = {inode}");
     let Some(scene) = Scene::start("ev-exeino", &[("Ran", &condition, "%proc.exepath|%proc.name")]) else {

@@ -1,6 +1,6 @@
 //! Programs: what runs is what the kernel says runs, however it was started and whatever it calls itself.
 
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 
 use crate::scene::{
     Scene, at, begin, c, call, call_oneself, child, copy, end_of, exec, made, of, open, strings, text,
@@ -252,13 +252,9 @@ fn a_script_by_descriptor_is_its_interpreter_with_the_script_as_argument() {
     let Some(scene) = Scene::start("ev-script", &[STARTED, LINE, opened]) else {
         return;
     };
-    let (script, shell) = (
-        scene.file("script", "#!FOLDER/shell\nexit 0\n"),
-        scene.path("shell"),
-    );
+    let (script, shell) = (scene.path("script"), scene.path("shell"));
     copy("/bin/sh", &shell);
-    std::fs::write(&script, format!("#!{shell} -e\nexit 0\n")).unwrap();
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+    crate::scene::script(&script, &format!("#!{shell} -e\nexit 0\n"));
     scene.act(|| {
         child(|| exec(&script, &["by path"]));
         child(|| {

@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString};
 use std::io::Read as _;
 use std::ops::Deref;
 use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -34,6 +35,7 @@ impl Watched {
             arguments.extend(["-o".to_owned(), option.to_owned()]);
         }
         arguments.extend(["-r".to_owned(), rules.to_str().unwrap().to_owned()]);
+        arguments.extend(lanner::ROOM.map(str::to_owned));
         Self {
             lanner: Lanner::start(&arguments),
             rules,
@@ -301,8 +303,19 @@ pub(crate) fn strings(arguments: &[&str]) -> (Vec<CString>, Vec<i64>) {
     (strings, pointers)
 }
 
-/// A program of this machine under another name, and in another place.
+/// A program of this machine under another name, and in another place. A child writes it: an actor of another test that begins
+/// meanwhile would have this process's descriptor for writing, and as long as anybody has that the kernel refuses to run the file.
 pub(crate) fn copy(program: &str, to: &str) {
     let from = std::fs::canonicalize(PathBuf::from(program)).unwrap();
-    std::fs::copy(from, to).unwrap();
+    child(|| {
+        std::fs::copy(from, to).unwrap();
+    });
+}
+
+/// A program with this text, written as [`copy`] writes one.
+pub(crate) fn script(to: &str, text: &str) {
+    child(|| {
+        std::fs::write(to, text).unwrap();
+        std::fs::set_permissions(to, std::fs::Permissions::from_mode(0o700)).unwrap();
+    });
 }

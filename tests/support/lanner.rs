@@ -103,6 +103,15 @@ impl Ended {
     pub(crate) fn alerts(&self) -> Vec<Value> {
         self.stdout.lines().filter_map(alert).collect()
     }
+
+    /// How many events it counts as lost, at least: a busy machine and a program that was built for tests can fill the ring.
+    pub(crate) fn lost(&self) -> u64 {
+        let count = self.stderr.split("Events lost: ").nth(1).and_then(|rest| {
+            let digits = rest.trim_start_matches("at least ");
+            digits.split(' ').next()?.parse().ok()
+        });
+        count.unwrap_or_else(|| panic!("its report has no count of lost events:\n{}", self.stderr))
+    }
 }
 
 /// Why this machine cannot run Lanner, if it cannot.
@@ -125,6 +134,10 @@ pub(crate) fn beside_containerd() -> Option<(MutexGuard<'static, ()>, Containerd
         .ok()
         .map(|containerd| (alone, containerd))
 }
+
+/// A ring of 32 MiB, for tests of which no event may be lost: it holds what a busy machine does while a program that was built for
+/// tests is not given a processor.
+pub(crate) const ROOM: [&str; 2] = ["-o", "engine.modern_ebpf.buf_size_preset=6"];
 
 /// The options that make Lanner use `containerd` and write alerts as JSON to standard output alone.
 pub(crate) fn options(containerd: Option<&Containerd>) -> Vec<String> {

@@ -239,7 +239,8 @@ fn what_is_executed_is_not_opened_by_anybody() {
     }
     let directory = TempDir::new_in(env!("CARGO_MANIFEST_DIR")).unwrap();
     let program = directory.path().join("program");
-    fs::copy("/bin/true", &program).unwrap();
+    // Another process writes it, so that nothing that this one starts meanwhile has it open for writing when it is run.
+    shell(&format!("cp /bin/true '{}'", program.display()));
     let mut watching = Watching::start(&OPENS);
     let after = directory.path().join("after");
     shell(&format!(
