@@ -248,7 +248,12 @@ fn run(start: impl FnOnce() -> Result<Containerd, String>, privileged: bool) {
     };
     assert!(known(&old) && known(&agent), "{list:#}");
     let log = containerd.log_of(&agent);
-    assert!(!log.contains(" WARN ") && !log.contains(" ERROR "), "{log}");
+    // What a busy machine does may be lost, which it says.
+    let is_bad = |line: &&str| {
+        (line.contains(" WARN ") || line.contains(" ERROR "))
+            && !line.contains("system calls dropped in last second")
+    };
+    assert_eq!(log.lines().find(is_bad), None, "{log}");
 
     containerd.cri().stop_container(&agent).unwrap();
     containerd.wait_for_exit(&agent);

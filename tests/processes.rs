@@ -87,6 +87,7 @@ fn calls_are_followed_and_print_as_falcos() {
     let (_folder, rules) = lanner::rules(RULES);
     let mut arguments = lanner::options(None);
     arguments.extend(["-r".to_owned(), rules.to_str().unwrap().to_owned()]);
+    arguments.extend(lanner::ROOM.map(str::to_owned));
     let lanner = Lanner::start(&arguments);
     act(c"lanner-actor", c"/no/such/place", c"/dev/null");
 

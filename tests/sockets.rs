@@ -46,6 +46,7 @@ fn start(rules: &str) -> (tempfile::TempDir, Lanner) {
     let mut arguments = lanner::options(None);
     arguments.extend(["-o".to_owned(), "rule_matching=all".to_owned()]);
     arguments.extend(["-r".to_owned(), path.to_str().unwrap().to_owned()]);
+    arguments.extend(lanner::ROOM.map(str::to_owned));
     (folder, Lanner::start(&arguments))
 }
 

@@ -73,8 +73,21 @@ fn signals_to_a_child(capture: &mut Capture) -> Vec<i64> {
         .collect()
 }
 
-/// Captures while this process closes a file of this name; what was seen to be closed, and what was not read of it.
+/// Captures while a shell closes a file of this name; what was seen to be closed, and what was not read of it. What the rest of
+/// the machine closes can fill the ring, of which the shell's are lost too: then it does it once more.
 fn closes_of(capture: &mut Capture, path: &Path) -> (usize, usize) {
+    let before = capture.stats().lost();
+    let closes = captured_closes_of(capture, path);
+    match capture.stats().lost() - before {
+        0 => closes,
+        lost => {
+            println!("once more: {lost} events were lost");
+            captured_closes_of(capture, path)
+        }
+    }
+}
+
+fn captured_closes_of(capture: &mut Capture, path: &Path) -> (usize, usize) {
     let stop = Arc::new(AtomicBool::new(false));
     let worker = {
         let (stop, path) = (Arc::clone(&stop), path.to_owned());
