@@ -6,7 +6,7 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
@@ -35,6 +35,18 @@ fn start(rules: &Path, containerd: Option<&Containerd>) -> Lanner {
     }
     arguments.extend(["-r".to_owned(), rules.display().to_string()]);
     Lanner::start(&arguments)
+}
+
+/// Runs a program with this mark until it was seen: it has to be there when it is asked about.
+fn seen(lanner: &Lanner, mark: &'static str) {
+    let mut shell = Command::new("bash")
+        .args(["-c", "read line; exit 0", mark])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    lanner.wait_for_alert(mark, is_of("Program", mark));
+    drop(shell.stdin.take());
+    assert!(shell.wait().unwrap().success());
 }
 
 fn is_of(rule: &'static str, mark: &'static str) -> impl Fn(&Value) -> bool {
@@ -156,19 +168,22 @@ fn a_program_in_a_container_is_the_containers() {
         line.contains("connected to containerd")
     });
     let pod = containerd.pod("shop", "counter");
-    let command = [
-        "sh",
-        "-c",
-        "/bin/sh -c 'sleep 1; exit 0' lanner-mark-2; sleep 1000",
-    ];
+    let command = ["sh", "-c", "/bin/sh -c 'sleep 1000; exit 0' lanner-mark-2; true"];
     let mut run = Run::new("till", BUSYBOX);
     run.command = &command;
     let id = containerd.run(&pod, run);
     let inside =
         |mark| move |alert: &Value| is_of("Program", mark)(alert) && field(alert, "proc.pname") == "sh";
     let alert = lanner.wait_for_alert("one for the program", inside("lanner-mark-2"));
-    containerd.exec(&id, &["/bin/sh", "-c", "sleep 1; exit 0", "lanner-mark-3"]);
-    let other = lanner.wait_for_alert("one for what is run in it", is_of("Program", "lanner-mark-3"));
+    // It stays until it was seen: it has to be there when it is asked about.
+    let until_told = "until [ -e /tmp/go ]; do sleep 0.1; done";
+    let other = std::thread::scope(|scope| {
+        let executed = scope.spawn(|| containerd.exec(&id, &["/bin/sh", "-c", until_told, "lanner-mark-3"]));
+        let alert = lanner.wait_for_alert("one for what is run in it", is_of("Program", "lanner-mark-3"));
+        containerd.exec(&id, &["touch", "/tmp/go"]);
+        assert_eq!(executed.join().unwrap().exit_code, 0);
+        alert
+    });
     for alert in [&alert, &other] {
         for (name, value) in [
             ("proc.name", "sh"),
@@ -201,12 +216,7 @@ fn rules_are_replaced_without_a_restart() {
     lanner.wait_for_log("that they are in force", |line| {
         line.contains("reloaded (") && line.contains("tier none")
     });
-    let status = Command::new("bash")
-        .args(["-c", "sleep 1; exit 0", "lanner-mark-5"])
-        .status()
-        .unwrap();
-    assert!(status.success());
-    lanner.wait_for_alert("one by the new rule", is_of("Program", "lanner-mark-5"));
+    seen(&lanner, "lanner-mark-5");
     lanner.stop();
 }
 
@@ -236,6 +246,9 @@ fn a_recording_can_be_gone_through_again() {
     let recording = folder.path().join("recording");
     let arguments = [
         "record".as_ref(),
+        "--alerts".as_ref(),
+        "-o".as_ref(),
+        "json_output=true".as_ref(),
         "-o".as_ref(),
         "engine.tier=none".as_ref(),
         "-o".as_ref(),
@@ -247,11 +260,7 @@ fn a_recording_can_be_gone_through_again() {
         recording.as_os_str(),
     ];
     let lanner = Lanner::start(&arguments);
-    let status = Command::new("bash")
-        .args(["-c", "sleep 1; exit 0", "lanner-mark-6"])
-        .status()
-        .unwrap();
-    assert!(status.success());
+    seen(&lanner, "lanner-mark-6");
     let ended = lanner.stop();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     let replayed = Command::new(lanner::PROGRAM)

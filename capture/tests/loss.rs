@@ -6,9 +6,10 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use lanner_capture::{Capture, Config, Host, Loser, Losses, Stats, plan};
 use lanner_schema::cgroup::Hierarchy;
@@ -350,12 +351,21 @@ fn after_a_storm_events_are_whole_again() {
     };
     let openers = Openers::wait_in(&container, PROCESSES, 100_000);
     let stop = Arc::new(AtomicBool::new(false));
+    let is_empty = Arc::new(AtomicBool::new(false));
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("mark");
     let worker = std::thread::spawn({
-        let stop = Arc::clone(&stop);
+        let (stop, is_empty) = (Arc::clone(&stop), Arc::clone(&is_empty));
         let procs = container.path.join("cgroup.procs");
+        let mark = mark.clone();
         move || {
             openers.run();
-            // The ring empties; what is done now is one process and few events.
+            // Once an open got through, the ring has been read up to that.
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while !is_empty.load(Ordering::Relaxed) && Instant::now() < deadline {
+                let _ = Command::new("cat").arg(&mark).stderr(Stdio::null()).status();
+            }
+            // What is done now is one process and few events.
             let script = format!("echo $$ >{}; exec cat /dev/null", procs.display());
             let status = Command::new("sh").args(["-c", &script]).status().unwrap();
             assert!(status.success());
@@ -363,8 +373,12 @@ fn after_a_storm_events_are_whole_again() {
         }
     });
     let mut found = Vec::new();
+    let mark = mark.as_os_str().as_encoded_bytes();
     capture
         .run(&stop, &mut |view| {
+            if view.paths.iter().any(|path| path.path == mark) {
+                is_empty.store(true, Ordering::Relaxed);
+            }
             let Some(process) = view.process.filter(|_| container.owns(&view.owner)) else {
                 return;
             };

@@ -244,14 +244,17 @@ fn an_agent_that_does_not_answer_is_done_without() {
     assert_answered(results, 100);
     // It comes back to find that it has been left, and connects again.
     drop(wake);
-    assert_eq!(agent.join().unwrap(), 10);
+    let seen = agent.join().unwrap() as u64;
     let next = connect(&keeper, &stop);
     let (answered, silent) = next.told();
-    assert_eq!(
-        (answered, silent),
-        (92, 1),
-        "the tenth call and what came after it"
+    // The call that it kept and what came after that. On a busy machine it may have been too slow for an earlier one, which it or the
+    // keeper then answered.
+    let expected = [102 - seen, 101 - seen];
+    assert!(
+        seen == 10 && answered == expected[0] || seen < 10 && expected.contains(&answered),
+        "{seen} seen, {answered} answered by the keeper"
     );
+    assert_eq!(silent, 1);
 }
 
 #[test]
