@@ -103,6 +103,8 @@ const ROOM_FOR: usize = crate::bpf::LOSING_CGROUPS / 2;
 #[derive(Debug, Default)]
 pub(crate) struct LossWatch {
     begun: u64,
+    /// How many more were told to have begun than the kernel had counted.
+    ahead: u64,
     /// The sum of all losses as the kernel had it: whether there is anything new.
     seen: u64,
     lost: u64,
@@ -126,10 +128,11 @@ impl LossWatch {
         let begun = feed.sequences().iter().flatten().sum();
         let overflows = feed.overflows();
         let refused = feed.refused();
+        // More was lost since the sum was read: it is theirs, so that nothing contradicts it.
+        let lost = by_event.iter().map(|(.., count)| count).sum();
         let mut losses = Losses {
-            begun: rise(&mut self.begun, begun),
-            // More was lost since the sum was read: it is theirs, so that nothing contradicts it.
-            lost: by_event.iter().map(|(.., count)| count).sum(),
+            begun: self.begun_since(begun, lost),
+            lost,
             refused: rise(&mut self.refused, refused),
             overflows: rise(&mut self.overflows, overflows),
             without_bpf: feed.is_without_bpf(),
@@ -144,6 +147,16 @@ impl LossWatch {
             }
         }
         losses
+    }
+
+    /// How many were begun since the last look, by the kernel's counter, which is read after that of the lost ones. What was lost
+    /// between the two readings was counted as begun at the last look and as lost at this one: as many as were lost are told to have
+    /// begun, and at later looks as many less.
+    fn begun_since(&mut self, counted: u64, lost: u64) -> u64 {
+        let risen = rise(&mut self.begun, counted);
+        let begun = risen.saturating_sub(self.ahead).max(lost);
+        self.ahead = (self.ahead + begun).saturating_sub(risen);
+        begun
     }
 
     /// Lost records since the start by whose they were, most first.
@@ -278,6 +291,16 @@ mod tests {
             watch.lost_by_event(&again),
             [(dup, "ring_full", 3), (dup, "scratch_overwritten", 1)]
         );
+    }
+
+    #[test]
+    fn no_look_has_more_lost_than_begun_and_all_looks_have_as_many_as_there_were() {
+        let mut watch = LossWatch::default();
+        // Everything is lost; this thread was interrupted between the two counters at the first look.
+        let looks = [(150, 100), (200, 100), (220, 20), (320, 100), (420, 0)];
+        let told = looks.map(|(counted, lost)| watch.begun_since(counted, lost));
+        assert_eq!(told, [150, 100, 20, 100, 50]);
+        assert_eq!(told.iter().sum::<u64>(), 420);
     }
 
     #[test]
