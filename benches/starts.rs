@@ -155,13 +155,20 @@ impl Bench {
     }
 }
 
-/// What Lanner has spent: nanoseconds of processor time by thread, and runs of its programs by id.
+/// What Lanner has spent: by thread, and runs of its programs by id.
 #[derive(Default)]
 struct Agent {
-    threads: BTreeMap<String, u64>,
+    threads: BTreeMap<String, Spent>,
     programs: BTreeMap<u32, Runs>,
     names: BTreeMap<u32, String>,
     starts: usize,
+}
+
+/// What threads of one name have spent: nanoseconds of processor time, and how often they waited.
+#[derive(Default, Clone, Copy)]
+struct Spent {
+    time: u64,
+    waits: u64,
 }
 
 impl Agent {
@@ -170,9 +177,12 @@ impl Agent {
         for thread in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
             let read = |name| std::fs::read_to_string(thread.path().join(name));
             // It may end meanwhile.
-            if let (Ok(name), Ok(spent)) = (read("comm"), read("schedstat")) {
-                let spent: u64 = spent.split(' ').next().unwrap().parse().unwrap();
-                *threads.entry(name.trim().to_owned()).or_default() += spent;
+            if let (Ok(name), Ok(time), Ok(status)) = (read("comm"), read("schedstat"), read("status")) {
+                let spent: &mut Spent = threads.entry(name.trim().to_owned()).or_default();
+                spent.time += time.split(' ').next().unwrap().parse::<u64>().unwrap();
+                let mut lines = status.lines();
+                let waits = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+                spent.waits += waits.unwrap().trim().parse::<u64>().unwrap();
             }
         }
         Agent {
@@ -191,7 +201,9 @@ impl Agent {
         }
         for (name, spent) in after.threads {
             let before = before.threads.get(&name).copied().unwrap_or_default();
-            *self.threads.entry(name).or_default() += spent.saturating_sub(before);
+            let all = self.threads.entry(name).or_default();
+            all.time += spent.time.saturating_sub(before.time);
+            all.waits += spent.waits.saturating_sub(before.waits);
         }
         self.starts += STARTS;
         if !self.programs.is_empty() {
@@ -208,15 +220,16 @@ impl Agent {
 impl fmt::Display for Agent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut threads: Vec<_> = self.threads.iter().collect();
-        threads.sort_by_key(|(_, spent)| Reverse(**spent));
-        let all = threads.iter().map(|(_, spent)| **spent).sum();
+        threads.sort_by_key(|(_, spent)| Reverse(spent.time));
+        let all = threads.iter().map(|(_, spent)| spent.time).sum();
         write!(
             f,
             "the agent's processor time per start: {:.2} ms",
             self.each(all)
         )?;
         for (name, spent) in threads {
-            write!(f, "; {name} {:.2}", self.each(*spent))?;
+            let waits = spent.waits as f64 / self.starts as f64;
+            write!(f, "; {name} {:.2} in {waits:.1} waits", self.each(spent.time))?;
         }
         Ok(())
     }
