@@ -31,6 +31,7 @@ use nix::unistd::{SysconfVar, sysconf};
 
 use crate::error::CaptureError;
 use crate::fitting::Fitting;
+use crate::id_map::IdMap;
 use crate::own_map;
 use crate::pid_namespace;
 use crate::plan::Plan;
@@ -753,7 +754,7 @@ impl Probes {
         Ok(KernelOwners {
             map: self.map("owners")?,
             page: Arc::clone(page),
-            told: Vec::new(),
+            told: IdMap::default(),
             failures: Arc::clone(failures),
         })
     }
@@ -1020,6 +1021,8 @@ fn native(row: &EventRow) -> &'static [u16] {
 pub(crate) struct ConsumerPage {
     page: NonNull<std::ffi::c_void>,
     _map: OwnedFd,
+    /// [`Containers::withdrawals`] as of the last change.
+    withdrawals: AtomicU64,
 }
 
 // SAFETY: the page is only looked at through its atomic numbers, and stays mapped until the last owner drops it.
@@ -1049,7 +1052,11 @@ impl ConsumerPage {
             )
         }
         .map_err(|errno| io(errno.into()))?;
-        Ok(ConsumerPage { page, _map: fd })
+        Ok(ConsumerPage {
+            page,
+            _map: fd,
+            withdrawals: AtomicU64::new(0),
+        })
     }
 
     fn sleeping(&self) -> &AtomicU32 {
@@ -1070,9 +1077,12 @@ impl ConsumerPage {
 }
 
 impl Watch for ConsumerPage {
-    /// Nothing that was said of owners counts any more.
-    fn changed(&self, _: &Containers) {
-        self.generation().fetch_add(1, Ordering::SeqCst);
+    /// Nothing that was said of owners counts any more, unless all of it still holds: it is only said that cgroups are containers'.
+    fn changed(&self, now: &Containers) {
+        let withdrawals = now.withdrawals();
+        if self.withdrawals.swap(withdrawals, Ordering::Relaxed) != withdrawals {
+            self.generation().fetch_add(1, Ordering::SeqCst);
+        }
     }
 }
 
@@ -1083,12 +1093,13 @@ impl Drop for ConsumerPage {
     }
 }
 
-/// What the programs know of the owners of cgroups: what this thread found, until the containers change.
+/// What the programs know of the owners of cgroups: those that this thread found to be containers', until one may be none.
 #[derive(Debug)]
 pub(crate) struct KernelOwners {
     map: MapHandle,
     page: Arc<ConsumerPage>,
-    told: Vec<u64>,
+    /// Cgroups that were told of, and in which generation.
+    told: IdMap<u64, u32>,
     failures: Arc<AtomicU64>,
 }
 
@@ -1101,21 +1112,24 @@ impl KernelOwners {
         self.page.generation().load(Ordering::SeqCst)
     }
 
-    /// Tells whose a cgroup is, as it was found in this generation.
-    pub(crate) fn tell(&mut self, cgroup: u64, in_container: bool, generation: u32) {
+    /// Tells that a cgroup is a container's, as it was found in this generation.
+    pub(crate) fn tell(&mut self, cgroup: u64, generation: u32) {
+        if self.told.get(&cgroup) == Some(&generation) {
+            return;
+        }
         if self.told.len() >= TOLD {
-            for cgroup in self.told.drain(..) {
+            for (cgroup, _) in self.told.drain() {
                 // Absent is what is wanted.
                 let _ = self.map.delete(&cgroup.to_ne_bytes());
             }
         }
-        self.told.push(cgroup);
-        let value = generation << 1 | u32::from(in_container);
+        let value = generation << 1 | 1;
         let done = self
             .map
             .update(&cgroup.to_ne_bytes(), &value.to_ne_bytes(), MapFlags::ANY);
-        if done.is_err() {
-            self.failures.fetch_add(1, Ordering::Relaxed);
+        match done {
+            Ok(()) => drop(self.told.insert(cgroup, generation)),
+            Err(_) => drop(self.failures.fetch_add(1, Ordering::Relaxed)),
         }
     }
 }

@@ -645,7 +645,7 @@ impl Consumer {
 
     /// What was lost since this was last asked.
     pub(crate) fn losses(&mut self, feed: &Feed) -> Losses {
-        self.losses.look(feed, &self.owners)
+        self.losses.look(feed, &mut self.owners)
     }
 }
 

@@ -119,7 +119,7 @@ pub(crate) struct LossWatch {
 
 impl LossWatch {
     /// What changed since the last look. Three counters are read; the rest only when something was lost.
-    pub(crate) fn look(&mut self, feed: &Feed, owners: &Owners) -> Losses {
+    pub(crate) fn look(&mut self, feed: &Feed, owners: &mut Owners) -> Losses {
         let mut by_event = Vec::new();
         if rise(&mut self.seen, feed.lost()) > 0 {
             by_event = self.lost_by_event(&feed.drops());
@@ -186,7 +186,7 @@ impl LossWatch {
 
     /// `lost` is how many there are since the start: what no cgroup has, nobody is known to have lost. The cgroups are
     /// read after it and may be ahead; that is for the next look.
-    fn losers(&mut self, cgroups: &[(u64, u64)], owners: &Owners, lost: u64) -> Vec<(Loser, u64)> {
+    fn losers(&mut self, cgroups: &[(u64, u64)], owners: &mut Owners, lost: u64) -> Vec<(Loser, u64)> {
         let mut found: Vec<(Loser, u64)> = Vec::new();
         for &(cgroup, count) in cgroups {
             let known = self.cgroups.entry(cgroup).or_default();
@@ -260,13 +260,13 @@ mod tests {
 
     #[test]
     fn what_no_cgroup_tells_of_is_unknown_and_the_sum_is_whole() {
-        let owners = Owners::new(None, &ContainerTable::new(), Outside::default());
+        let mut owners = Owners::new(None, &ContainerTable::new(), Outside::default());
         let mut watch = LossWatch::default();
-        let first = watch.losers(&[(0, 2), (7, 5)], &owners, 10);
+        let first = watch.losers(&[(0, 2), (7, 5)], &mut owners, 10);
         assert_eq!(first, [(Loser::Unknown, 5), (Loser::Host, 5)]);
-        let ahead = watch.losers(&[(0, 2), (7, 6), (8, 3)], &owners, 12);
+        let ahead = watch.losers(&[(0, 2), (7, 6), (8, 3)], &mut owners, 12);
         assert_eq!(ahead, [(Loser::Host, 2)], "no more than were lost");
-        let even = watch.losers(&[(0, 2), (7, 6), (8, 4)], &owners, 15);
+        let even = watch.losers(&[(0, 2), (7, 6), (8, 4)], &mut owners, 15);
         assert_eq!(even, [(Loser::Host, 3)]);
         assert_eq!(watch.by_loser(), [(Loser::Host, 10), (Loser::Unknown, 5)]);
     }

@@ -1,6 +1,7 @@
 //! Whose an event is: from the id of its cgroup to a container or the host.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use lanner_schema::container::{Container, ContainerReader, ContainerTable, Containers, Learnt, Owner};
@@ -48,8 +49,20 @@ impl Made {
     }
 }
 
-/// Cgroup ids to owners, remembered until the containers change. The kernel's side is told, and what it knows ends with
-/// the same change.
+/// Where a cgroup is. That stays true: what is above it is there as long as it is, and no other gets its id or one of theirs. (In
+/// version 1 it can be given another name; what it was called first counts.)
+#[derive(Debug)]
+struct Place {
+    path: Box<str>,
+    /// The ids of those above it, the nearest first, as far as they were asked for; 0 for one that is gone.
+    above: Vec<u64>,
+}
+
+/// Places that are remembered at most.
+const PLACES: usize = 4096;
+
+/// Cgroup ids to owners, remembered until the containers change. The kernel's side is told which are containers', and what it knows
+/// ends when one of them may be none any more. Where cgroups are is asked once: that does not change with the containers.
 #[derive(Debug)]
 pub(crate) struct Owners {
     kernel: Option<KernelOwners>,
@@ -58,6 +71,7 @@ pub(crate) struct Owners {
     cgroups: Option<Arc<Cgroups>>,
     reader: ContainerReader,
     known: IdMap<u64, Known>,
+    places: IdMap<u64, Place>,
     outside: Outside,
     /// Cgroups of containers that the runtime's side was asked about.
     asked: IdMap<u64, ()>,
@@ -84,6 +98,7 @@ impl Owners {
             outside,
             reader: table.reader(),
             known: IdMap::default(),
+            places: IdMap::default(),
             asked: IdMap::default(),
             made: Made::default(),
             escaped_from: IdMap::default(),
@@ -134,7 +149,7 @@ impl Owners {
             && is_found
             && container.id() != "host"
         {
-            kernel.tell(cgroup, true, self.generation);
+            kernel.tell(cgroup, self.generation);
         }
         self.known.insert(cgroup, found);
     }
@@ -195,8 +210,8 @@ impl Owners {
         }
     }
 
-    /// Shows the owner of a cgroup that may be gone; `None` when nobody remembers it. It remembers nothing itself.
-    pub(crate) fn recall<T>(&self, cgroup: u64, show: impl FnOnce(&Owner<'_>) -> T) -> Option<T> {
+    /// Shows the owner of a cgroup that may be gone; `None` when nobody remembers it.
+    pub(crate) fn recall<T>(&mut self, cgroup: u64, show: impl FnOnce(&Owner<'_>) -> T) -> Option<T> {
         let found = match self.known.get(&cgroup) {
             Some(known) => known.clone(),
             None => self.find(cgroup)?,
@@ -207,7 +222,7 @@ impl Owners {
         }))
     }
 
-    fn find(&self, cgroup: u64) -> Option<Known> {
+    fn find(&mut self, cgroup: u64) -> Option<Known> {
         match self.reader.containers().get(cgroup) {
             Some(container) => Some(Known::Container(Arc::clone(container))),
             None => self.look_up(cgroup),
@@ -248,33 +263,49 @@ impl Owners {
     }
 
     /// A cgroup the runtime did not name: below one that it did, or a container by the form of its path, or the host's.
-    fn look_up(&self, cgroup: u64) -> Option<Known> {
+    fn look_up(&mut self, cgroup: u64) -> Option<Known> {
         let Some(cgroups) = &self.cgroups else {
             return Some(Known::Host);
         };
-        let path = match cgroups.path_of(cgroup) {
-            Some(path) => path,
-            None => self.made.path_of(cgroup)?.to_owned(),
+        if self.places.len() >= PLACES && !self.places.contains_key(&cgroup) {
+            self.places.clear();
+        }
+        let place = match self.places.entry(cgroup) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let path = match cgroups.path_of(cgroup) {
+                    Some(path) => path.into(),
+                    None => self.made.path_of(cgroup)?.into(),
+                };
+                let above = Vec::new();
+                new.insert(Place { path, above })
+            }
         };
+        let Place { path, above } = place;
         let containers = self.reader.containers();
-        let mut above = path.as_str();
+        let mut here: &str = path;
         let mut at = cgroup;
-        while !above.is_empty() {
+        let mut levels = 0;
+        while !here.is_empty() {
             // Created but not started: the runtime prepares it from inside.
-            if let Some(container) = containers.get(at).or_else(|| containers.awaited(above)) {
+            if let Some(container) = containers.get(at).or_else(|| containers.awaited(here)) {
                 return Some(Known::Container(Arc::clone(container)));
             }
-            above = above.rsplit_once('/').map_or("", |(parent, _)| parent);
-            at = match above {
-                "" => break,
-                above => cgroups.id_of(above).unwrap_or(0),
-            };
+            here = here.rsplit_once('/').map_or("", |(parent, _)| parent);
+            if here.is_empty() {
+                break;
+            }
+            if levels == above.len() {
+                above.push(cgroups.id_of(here).unwrap_or(0));
+            }
+            at = above[levels];
+            levels += 1;
         }
         let Some(InPath {
             id,
             runtime,
             path: own,
-        }) = container_in_path(&path)
+        }) = container_in_path(path)
         else {
             return Some(Known::Host);
         };
@@ -283,13 +314,15 @@ impl Owners {
             return Some(Known::Container(Arc::clone(container)));
         }
         // Its process may have moved into a cgroup below.
-        let (cgroup, cgroup_path) = match cgroups.id_of(own) {
-            Some(outer) if own.len() < path.len() => (outer, own.to_owned()),
-            _ => (cgroup, path.clone()),
+        let levels = path[own.len()..].matches('/').count();
+        let outer = levels.checked_sub(1).and_then(|level| above.get(level));
+        let (cgroup, cgroup_path) = match outer.filter(|outer| **outer != 0) {
+            Some(outer) => (*outer, own),
+            None => (cgroup, &**path),
         };
         Some(Known::Container(Arc::new(Container {
             cgroup,
-            cgroup_path,
+            cgroup_path: cgroup_path.to_owned(),
             ..Container::new(id, runtime, Learnt::Cgroup)
         })))
     }
@@ -331,7 +364,79 @@ mod tests {
         fs::remove_dir(&outer).unwrap();
         table.update(|known| known.remove(ID));
         owners.ensure(inner_id, || None);
-        assert_eq!(owners.vanished, 1, "the cgroup is gone");
+        assert_eq!(owners.get(inner_id), Owner::Host);
+        assert_eq!(
+            owners.vanished, 0,
+            "the cgroup is gone, and it is known where it was"
+        );
+        owners.ensure(outer_id, || None);
+        assert_eq!(owners.vanished, 1, "of this nobody asked before");
+    }
+
+    /// The host, and how often it was asked.
+    #[derive(Debug, Default)]
+    struct Asked(std::sync::atomic::AtomicU32);
+
+    impl crate::outside::Tape for Asked {
+        fn answer(&self, _: &[u8], live: &mut dyn FnMut() -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            live()
+        }
+        fn containers(&self, _: &Arc<Containers>) {}
+        fn address_names(&self, _: &Arc<lanner_schema::host_names::AddressNames>) {}
+    }
+
+    #[test]
+    fn where_a_cgroup_is_is_asked_once_however_often_containers_come_and_go() {
+        let tape = Arc::new(Asked::default());
+        let outside = Outside::through(Arc::clone(&tape) as Arc<dyn crate::outside::Tape>);
+        let Some(cgroups) = Cgroups::find(outside.clone()).map(Arc::new) else {
+            eprintln!("skipped: this host has no cgroups");
+            return;
+        };
+        let outer = cgroups
+            .mount()
+            .join(format!("cri-containerd-{:064x}.scope", std::process::id()));
+        let inner = outer.join("a/b");
+        if let Err(error) = fs::create_dir_all(&inner) {
+            eprintln!("skipped: no cgroup can be made here: {error}");
+            return;
+        }
+        let id = |path: &Path| fs::metadata(path).unwrap().ino();
+        let (outer_id, inner_id) = (id(&outer), id(&inner));
+        let root = id(cgroups.mount());
+        let asked = || tape.0.load(std::sync::atomic::Ordering::Relaxed);
+        let table = ContainerTable::new();
+        let mut owners = Owners::new(Some(cgroups), &table, outside);
+        for cgroup in [inner_id, root] {
+            owners.ensure(cgroup, || None);
+        }
+        // Its path, and those above it, of which the root is none.
+        let first = asked();
+        assert!(matches!(owners.get(inner_id), Owner::Container(c) if c.cgroup == outer_id));
+        for number in 1..=3 {
+            let known = container(ID, u64::MAX - number);
+            table.update(|containers| containers.insert(Arc::new(known)));
+            for cgroup in [inner_id, root] {
+                owners.ensure(cgroup, || None);
+            }
+            assert!(matches!(owners.get(inner_id), Owner::Container(c) if c.cgroup == outer_id));
+            assert_eq!(owners.get(root), Owner::Host);
+        }
+        assert_eq!(asked(), first, "nothing that has not changed");
+        // What was found is judged by the containers of now.
+        table.update(|containers| {
+            containers.insert(Arc::new(Container {
+                name: Some("web".into()),
+                ..container(ID, outer_id)
+            }))
+        });
+        owners.ensure(inner_id, || None);
+        assert!(matches!(owners.get(inner_id), Owner::Container(c) if c.name.as_deref() == Some("web")));
+        assert_eq!(asked(), first);
+        for directory in [inner.clone(), outer.join("a"), outer] {
+            fs::remove_dir(directory).unwrap();
+        }
     }
 
     #[test]

@@ -209,6 +209,8 @@ pub struct Containers {
     by_key: [Arc<HashMap<String, Arc<Container>>>; SHARDS],
     /// Those that have no cgroup yet, by the last component of its path.
     awaited: [Arc<HashMap<String, Vec<Arc<Container>>>>; SHARDS],
+    /// How often a cgroup may have ceased to be a container's.
+    withdrawals: u64,
 }
 
 impl Default for Containers {
@@ -219,6 +221,7 @@ impl Default for Containers {
             by_cgroup: std::array::from_fn(|_| Arc::clone(&empty)),
             by_key: std::array::from_fn(|_| Arc::clone(&none)),
             awaited: std::array::from_fn(|_| Arc::clone(&nothing)),
+            withdrawals: 0,
         }
     }
 }
@@ -240,7 +243,13 @@ impl Containers {
     /// Adds a container, or replaces what was known of it.
     pub fn insert(&mut self, container: Arc<Container>) {
         let key = container.key().into_owned();
-        self.no_longer_awaited(&key, &container.cgroup_path);
+        let awaited = self.no_longer_awaited(&key, &container.cgroup_path);
+        let is_awaited =
+            |awaited: Arc<Container>| container.cgroup == 0 && awaited.cgroup_path == container.cgroup_path;
+        // Rules take this name for the host's.
+        if !awaited.is_none_or(is_awaited) || container.id() == "host" {
+            self.withdrawals += 1;
+        }
         if container.cgroup != 0 {
             Arc::make_mut(&mut self.by_cgroup[shard_of_cgroup(container.cgroup)])
                 .insert(container.cgroup, Arc::clone(&container));
@@ -265,23 +274,32 @@ impl Containers {
                     .remove(&container.cgroup);
             }
             self.no_longer_awaited(key, &container.cgroup_path);
+            self.withdrawals += 1;
         }
     }
 
-    fn no_longer_awaited(&mut self, key: &str, path: &str) {
+    /// Gives the container as it was awaited.
+    fn no_longer_awaited(&mut self, key: &str, path: &str) -> Option<Arc<Container>> {
         let name = last(path);
         let shard = &mut self.awaited[shard_of(name)];
         let is_it = |other: &Arc<Container>| other.key() == key;
-        if !shard.get(name).is_some_and(|awaited| awaited.iter().any(is_it)) {
-            return;
+        if !shard.get(name)?.iter().any(is_it) {
+            return None;
         }
         let shard = Arc::make_mut(shard);
-        if let Some(awaited) = shard.get_mut(name) {
-            awaited.retain(|other| !is_it(other));
-            if awaited.is_empty() {
-                shard.remove(name);
-            }
+        let awaited = shard.get_mut(name)?;
+        let at = awaited.iter().position(is_it)?;
+        let container = awaited.remove(at);
+        if awaited.is_empty() {
+            shard.remove(name);
         }
+        Some(container)
+    }
+
+    /// A number that changes whenever a cgroup that is in a container, or in one that is awaited, may be in none from then on, or in
+    /// one with the name of the host. What was found to be a container's stays one as long as this number does.
+    pub fn withdrawals(&self) -> u64 {
+        self.withdrawals
     }
 
     /// The container that was created and will get the cgroup with this path.
@@ -497,6 +515,47 @@ mod tests {
         drop(count);
         table.update(|_| {});
         assert!(table.watchers.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_withdrawal_is_what_may_make_a_containers_cgroup_the_hosts() {
+        let mut known = Containers::default();
+        let mut withdraws = |change: &dyn Fn(&mut Containers)| {
+            let before = known.withdrawals();
+            change(&mut known);
+            known.withdrawals() != before
+        };
+        let id = "0123456789abcdef";
+        let at = |cgroup, path: &str| Container {
+            cgroup_path: path.into(),
+            ..test_container(id, cgroup)
+        };
+        let insert =
+            |container: Container| move |known: &mut Containers| known.insert(Arc::new(container.clone()));
+        let path = "/kubepods/0123456789abcdef";
+        assert!(!withdraws(&insert(at(0, path))), "created");
+        let with_digest = Container {
+            digest: Some("sha256:1".into()),
+            ..at(0, path)
+        };
+        assert!(!withdraws(&insert(with_digest)), "its digest is known");
+        // Another cgroup of this path is nobody's now.
+        assert!(withdraws(&insert(at(7, path))), "it runs");
+        let gone = Container {
+            gone: true,
+            ..at(7, path)
+        };
+        assert!(
+            !withdraws(&insert(gone)),
+            "its last events are still on their way"
+        );
+        assert!(withdraws(&|known| known.remove(id)));
+        assert!(!withdraws(&|known| known.remove(id)), "there was none");
+        let host = Container {
+            runtime: "lxc",
+            ..test_container("host", 8)
+        };
+        assert!(withdraws(&insert(host)));
     }
 
     #[test]
