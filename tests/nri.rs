@@ -293,6 +293,47 @@ fn what_runs_already_is_learnt_and_a_restart_loses_nothing() {
 }
 
 #[test]
+fn an_images_digest_is_asked_for_once_until_its_name_means_another() {
+    let mut containerd = match Containerd::start() {
+        Ok(containerd) => containerd,
+        Err(reason) => return support::skip(&reason),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let plugin = Plugin::start(&runtime, &containerd, "10", ContainerTable::new());
+    plugin.registered(1);
+    let pod = containerd.pod("shop", "alike");
+    let mut number = 0;
+    let mut next = |containerd: &Containerd| {
+        number += 1;
+        let id = containerd.run(&pod, Run::new(&format!("number-{number}"), BUSYBOX));
+        plugin.container(&id).expect("it was told of")
+    };
+    let container = wait_for("an answer that was kept", LIMIT, || {
+        let container = next(&containerd);
+        (plugin.status.snapshot().digests_kept > 0).then_some(container)
+    });
+    assert_eq!(container.digest.as_deref(), Some(containerd.digest(BUSYBOX)));
+    assert!(container.image_id.is_some());
+
+    containerd.import(BUSYBOX, &["sleep", "2000000"]);
+    assert_ne!(
+        container.digest.as_deref(),
+        Some(containerd.digest(BUSYBOX)),
+        "the name was moved"
+    );
+    let other = wait_for("a container of the other image", LIMIT, || {
+        let container = next(&containerd);
+        (container.digest.as_deref() == Some(containerd.digest(BUSYBOX))).then_some(container)
+    });
+    assert_ne!(other.image_id, container.image_id);
+    plugin.stop.send(true).unwrap();
+}
+
+#[test]
 fn a_container_that_nri_does_not_tell_of_is_found_through_containerd() {
     let containerd = match Containerd::start() {
         Ok(containerd) => containerd,

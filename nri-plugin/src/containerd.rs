@@ -6,15 +6,15 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use containerd_client::Client;
 use containerd_client::events::{ContainerCreate, ContainerDelete, ContainerUpdate, TaskCreate, TaskStart};
 use containerd_client::services::v1::snapshots::StatSnapshotRequest;
 use containerd_client::services::v1::{
-    Container as Record, GetContainerRequest, GetImageRequest, ListContainersRequest, ListNamespacesRequest,
-    ListTasksRequest, ReadContentRequest, SubscribeRequest,
+    Container as Record, GetContainerRequest, GetImageRequest, ImageCreate, ImageDelete, ImageUpdate,
+    ListContainersRequest, ListNamespacesRequest, ListTasksRequest, ReadContentRequest, SubscribeRequest,
 };
 use containerd_client::tonic::metadata::MetadataValue;
 use containerd_client::tonic::{Code, Request, Response, Status as RpcStatus};
@@ -61,6 +61,8 @@ const TOPICS: [&str; 5] = [
     "/tasks/create",
     "/tasks/start",
 ];
+/// The same of CRI's images: after these their names may mean others.
+const IMAGE_TOPICS: [&str; 3] = ["/images/create", "/images/update", "/images/delete"];
 
 /// Which digest is wanted for which container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +107,8 @@ pub(crate) struct Containerd {
     /// docker's data roots: its containers' names are there, not in the record.
     pub(crate) docker_roots: Vec<PathBuf>,
     pub(crate) host_root: PathBuf,
+    /// What NRI tells of is this one's.
+    pub(crate) is_nris: bool,
 }
 
 /// The snapshot a container runs on.
@@ -125,6 +129,8 @@ struct Waiting {
     wants_id: bool,
     /// Tells which image it is of, where nothing else than a tag does.
     snapshot: Option<Snapshot>,
+    /// The answer is that of the next container with this reference, too.
+    keeps: bool,
     attempts: u32,
     /// Not to be asked for before this.
     due: Instant,
@@ -253,6 +259,7 @@ impl From<DigestRequest> for Waiting {
             ran_before: request.ran_before,
             wants_id: request.wants_id,
             snapshot: None,
+            keeps: !request.ran_before,
             attempts: 0,
             due: Instant::now(),
         }
@@ -280,7 +287,8 @@ impl Session<'_> {
         let (sender, mut events) = mpsc::channel(EVENTS_MAX);
         // Dropped, and so ended, with the session.
         let mut following = JoinSet::new();
-        following.spawn(follow(self.client.events(), sender));
+        let names = self.task.is_nris.then(|| Arc::clone(&self.task.registry));
+        following.spawn(follow(self.client.events(), sender, names.map(Followed)));
         let mut told_of_events = false;
         self.compare().await?;
         requests.listing = None;
@@ -428,6 +436,7 @@ impl Session<'_> {
                 ran_before: false,
                 wants_id: false,
                 snapshot,
+                keeps: false,
                 attempts: 0,
                 due: Instant::now(),
             };
@@ -535,6 +544,7 @@ impl Session<'_> {
                 self.waiting.push_back(next);
                 continue;
             }
+            let changes = self.task.registry(|registry| registry.image_name_changes());
             match self.digest(&mut next).await {
                 Ok(Some(digest)) => match self.image_of(&next, &digest).await {
                     Ok(Answer { is_another: true, .. }) => {
@@ -547,6 +557,12 @@ impl Session<'_> {
                         });
                         if id.is_none() {
                             self.task.ask_cri(&mut next);
+                        }
+                        if let (true, Some(changes), Some(name)) =
+                            (next.keeps, changes, next.references.pop())
+                        {
+                            self.task
+                                .registry(|registry| registry.image_name_means(name, digest, id, changes));
                         }
                     }
                     Err(status) => {
@@ -708,15 +724,48 @@ impl Session<'_> {
     }
 }
 
-/// Passes events on until they end. containerd begins its answer with the first event, which may be long in coming.
+/// Whose names of images are followed, until they are no longer.
+struct Followed(Arc<Mutex<Registry>>);
+
+impl Followed {
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.registry().unfollow_image_names();
+    }
+}
+
+/// The image whose name may mean another since an event, none for any; `None` for events that are of no image.
+fn renamed(event: &Envelope) -> Option<Option<String>> {
+    let content = event.event.as_ref().map_or(&[][..], |event| &event.value);
+    let name = match event.topic.as_str() {
+        "/images/create" => ImageCreate::decode(content).map(|image| image.name),
+        "/images/update" => ImageUpdate::decode(content).map(|image| image.name),
+        "/images/delete" => ImageDelete::decode(content).map(|image| image.name),
+        _ => return None,
+    };
+    Some(name.ok().filter(|name| !name.is_empty()))
+}
+
+/// Passes events on until they end. containerd begins its answer with the first event, which may be long in coming. What names of
+/// images mean is let go of here, however many events wait to be looked at.
 async fn follow(
     mut client: containerd_client::services::v1::events_client::EventsClient<
         containerd_client::tonic::transport::Channel,
     >,
     sender: mpsc::Sender<Result<Envelope, RpcStatus>>,
+    names: Option<Followed>,
 ) {
+    let of_containers = TOPICS.iter().map(|topic| format!("topic==\"{topic}\""));
+    let of_images = IMAGE_TOPICS.iter().filter(|_| names.is_some());
+    let of_images =
+        of_images.map(|topic| format!("topic==\"{topic}\",namespace==\"{}\"", record::CRI_NAMESPACE));
     let request = SubscribeRequest {
-        filters: TOPICS.iter().map(|topic| format!("topic==\"{topic}\"")).collect(),
+        filters: of_containers.chain(of_images).collect(),
     };
     let mut events = match client.subscribe(request).await {
         Ok(answer) => answer.into_inner(),
@@ -725,9 +774,22 @@ async fn follow(
             return;
         }
     };
+    // Before the first one nobody knows since when events are told.
+    let mut are_followed = false;
     loop {
         let next = match events.message().await {
-            Ok(Some(event)) => Ok(event),
+            Ok(Some(event)) => {
+                if let Some(names) = &names {
+                    if !std::mem::replace(&mut are_followed, true) {
+                        names.registry().follow_image_names();
+                    }
+                    if let Some(name) = renamed(&event) {
+                        names.registry().image_name_changed(name.as_deref());
+                        continue;
+                    }
+                }
+                Ok(event)
+            }
             Ok(None) => return,
             Err(status) => Err(status),
         };

@@ -67,6 +67,7 @@ pub(crate) fn start(
             let (sender, look_ups) = mpsc::channel(LOOK_UPS);
             answering.push((&["containerd", "docker"], sender));
             // NRI's questions are for the first: the one whose plugin this is.
+            let is_nris = asked.is_some();
             let asked = asked.take().unwrap_or_else(|| Asked {
                 digests: mpsc::channel(1).1,
                 reconcile: mpsc::channel(1).1,
@@ -84,6 +85,7 @@ pub(crate) fn start(
                 status: Arc::clone(status),
                 docker_roots: config.docker_roots.clone(),
                 host_root: config.host_root.clone(),
+                is_nris,
             };
             let mut requests = Requests {
                 digests: asked.digests,

@@ -24,6 +24,10 @@ use crate::status::{Complaint, Status};
 mod asked;
 #[path = "registry/elsewhere.rs"]
 mod elsewhere;
+#[path = "registry/image_names.rs"]
+mod image_names;
+
+use image_names::ImageNames;
 
 pub(crate) use elsewhere::{SEEN, Source, Told};
 
@@ -83,6 +87,7 @@ pub(crate) struct Registry {
     /// Keys of containers that run and whose cgroup is still to be searched for.
     unsearched: HashSet<String>,
     search: Arc<Notify>,
+    image_names: ImageNames,
 }
 
 /// What a container is made of before it is in the tables.
@@ -118,6 +123,7 @@ impl Registry {
             search_until: Instant::now(),
             unsearched: HashSet::new(),
             search: Arc::default(),
+            image_names: ImageNames::default(),
         }
     }
 
@@ -449,6 +455,7 @@ impl Registry {
             container.cgroup_path = elsewhere::awaited_path(&cgroups_path);
         }
         let request = self.digest_request(&container);
+        let request = request.filter(|request| !self.is_of_known_image(&mut container, request));
         if starting && container.digest.is_none() && request.is_some() {
             Status::count(&self.status.digests_late);
         }
@@ -513,6 +520,28 @@ impl Registry {
             // Its name means now what the runtime takes it for.
             wants_id: container.learnt == Learnt::Start && self.lacks_image_id(container),
         })
+    }
+
+    /// Fills in what is known of a container's image from one before it; false when it is to be asked for.
+    fn is_of_known_image(&mut self, container: &mut Container, request: &DigestRequest) -> bool {
+        let meaning = self.image_names.get(&request.image);
+        let Some(meaning) = meaning.filter(|meaning| !request.wants_id || meaning.id.is_some()) else {
+            return false;
+        };
+        if request.ran_before {
+            return false;
+        }
+        container.digest = Some(meaning.digest.clone());
+        if request.wants_id {
+            let id = meaning
+                .id
+                .as_deref()
+                .map(|id| id.strip_prefix("sha256:").unwrap_or(id));
+            container.image_id = id.map(str::to_owned);
+            self.asked.remove(&container.full_id);
+        }
+        Status::count(&self.status.digests_kept);
+        true
     }
 
     fn count_containers(&self) {

@@ -130,6 +130,74 @@ fn a_late_digest_is_counted_and_reaches_the_table() {
 }
 
 #[test]
+fn an_image_is_asked_for_once_while_it_is_said_when_its_name_means_another() {
+    let mut fixture = Fixture::new();
+    let (sender, mut questions) = mpsc::channel(8);
+    fixture.registry.ask_cri(sender);
+    let name = "docker.io/library/nginx:1.27".to_owned();
+    let mut letters = ('0'..='9').chain('a'..='e');
+    // Whether it is asked for, and what is known of the next container.
+    let mut next = |fixture: &mut Fixture| {
+        let letter = letters.next().unwrap();
+        fixture.registry.created(Some(&pod()), &container(letter, 0));
+        let asked = fixture.digests.try_recv().is_ok_and(|asked| asked.wants_id);
+        let known = fixture.table.snapshot();
+        let known = known.by_key(&id(letter)).unwrap();
+        (asked, known.digest.clone(), known.image_id.clone())
+    };
+    let answer = |fixture: &mut Fixture, digest: &str, id: Option<&str>, changes| {
+        let id = id.map(str::to_owned);
+        fixture
+            .registry
+            .image_name_means(name.clone(), digest.into(), id, changes);
+    };
+    let unknown = (true, None, None);
+
+    assert_eq!(next(&mut fixture), unknown);
+    assert_eq!(fixture.registry.image_name_changes(), None);
+    answer(&mut fixture, "sha256:1", Some("sha256:11"), 0);
+    assert_eq!(next(&mut fixture), unknown, "nobody would say that it changes");
+
+    fixture.registry.follow_image_names();
+    let changes = fixture.registry.image_name_changes().unwrap();
+    answer(&mut fixture, "sha256:1", None, changes);
+    assert_eq!(next(&mut fixture), unknown, "its id is wanted as well");
+    answer(&mut fixture, "sha256:1", Some("sha256:11"), changes);
+    let known = (false, Some("sha256:1".into()), Some("11".into()));
+    assert_eq!(next(&mut fixture), known);
+    fixture
+        .registry
+        .image_name_changed(Some("docker.io/library/other:1"));
+    assert_eq!(next(&mut fixture), known);
+    // Asked before the change.
+    answer(&mut fixture, "sha256:0", Some("sha256:00"), changes);
+    assert_eq!(next(&mut fixture), known);
+
+    for change in [Some(name.as_str()), None] {
+        fixture.registry.image_name_changed(change);
+        assert_eq!(next(&mut fixture), unknown);
+        let changes = fixture.registry.image_name_changes().unwrap();
+        answer(&mut fixture, "sha256:2", Some("sha256:22"), changes);
+        assert_eq!(
+            next(&mut fixture),
+            (false, Some("sha256:2".into()), Some("22".into()))
+        );
+    }
+    // One that ran before may be of what the name meant then.
+    fixture.registry.synchronized_container(&container('d', 7));
+    assert!(fixture.digests.try_recv().unwrap().ran_before);
+    fixture.registry.unfollow_image_names();
+    assert_eq!(next(&mut fixture), unknown);
+    while let Ok(question) = questions.try_recv() {
+        assert!(
+            matches!(question, Question::Pod(_)),
+            "the images' ids come with the digests"
+        );
+    }
+    assert_eq!(fixture.status.snapshot().digests_kept, 5);
+}
+
+#[test]
 fn a_reference_that_names_its_digest_needs_no_question() {
     let mut fixture = Fixture::new();
     let cgroup = fixture.cgroup(&id('a'));

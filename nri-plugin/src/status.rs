@@ -88,6 +88,7 @@ pub struct Status {
     pub(crate) reconciled: AtomicU64,
     pub(crate) sightings_dropped: AtomicU64,
     pub(crate) digests_fetched: AtomicU64,
+    pub(crate) digests_kept: AtomicU64,
     pub(crate) digests_late: AtomicU64,
     pub(crate) digests_missing: AtomicU64,
     pub(crate) cri_answers: AtomicU64,
@@ -151,6 +152,8 @@ pub struct StatusSnapshot {
     pub sightings_dropped: u64,
     /// Image digests that arrived.
     pub digests_fetched: u64,
+    /// Image digests that were known from a container of the same image before.
+    pub digests_kept: u64,
     /// Containers that started before their digest had arrived.
     pub digests_late: u64,
     /// Digests given up: the image has no record, or containerd did not answer.
@@ -227,6 +230,7 @@ impl Status {
             reconciled: read(&self.reconciled),
             sightings_dropped: read(&self.sightings_dropped),
             digests_fetched: read(&self.digests_fetched),
+            digests_kept: read(&self.digests_kept),
             digests_late: read(&self.digests_late),
             digests_missing: read(&self.digests_missing),
             cri_answers: read(&self.cri_answers),

@@ -58,6 +58,11 @@ pub(super) fn told(status: &StatusSnapshot, all: &mut Samples) {
             status.digests_fetched,
         ),
         (
+            "lanner_image_digests_kept_total",
+            "Image digests known from a container of the same image before.",
+            status.digests_kept,
+        ),
+        (
             "lanner_image_digests_late_total",
             "Containers that started before their digest arrived.",
             status.digests_late,
