@@ -115,9 +115,54 @@ impl AsyncWrite for Socket {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::{AsRawFd as _, RawFd};
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+
+    /// For what the kernel wakes whoever waits for this descriptor, of all that this process waits with.
+    fn wakes(waited_for: RawFd) -> Vec<u32> {
+        let mut all = Vec::new();
+        for file in std::fs::read_dir("/proc/self/fdinfo").unwrap().flatten() {
+            // It may be closed meanwhile.
+            let text = std::fs::read_to_string(file.path()).unwrap_or_default();
+            for line in text.lines().filter_map(|line| line.strip_prefix("tfd:")) {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                if words[0].parse() == Ok(waited_for) {
+                    all.push(u32::from_str_radix(words[2], 16).unwrap());
+                }
+            }
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn room_for_writing_wakes_nobody_unless_a_write_waits_for_it() {
+        const EPOLLIN: u32 = 1;
+        const EPOLLOUT: u32 = 4;
+        let (one, mut other) = UnixStream::pair().unwrap();
+        let mut one = Socket::new(one).unwrap();
+        let reader = one.reader.as_raw_fd();
+        one.write_all(b"asked").await.unwrap();
+        std::io::Read::read_exact(&mut other, &mut [0; 5]).unwrap();
+        let of_reader = wakes(reader);
+        assert!(
+            matches!(of_reader[..], [events] if events & EPOLLIN != 0 && events & EPOLLOUT == 0),
+            "{of_reader:x?}"
+        );
+        assert!(one.writer.is_none() && wakes(one.stream.as_raw_fd()).is_empty());
+
+        // Until the kernel has no room.
+        let waker = std::task::Waker::noop();
+        let context = &mut Context::from_waker(waker);
+        while Pin::new(&mut one).poll_write(context, &[0; 4096]).is_ready() {}
+        let of_writer = wakes(one.writer.as_ref().unwrap().as_raw_fd());
+        assert!(
+            matches!(of_writer[..], [events] if events & EPOLLOUT != 0),
+            "{of_writer:x?}"
+        );
+    }
 
     #[tokio::test]
     async fn what_is_written_comes_whole_however_slowly_it_is_read_and_an_end_is_seen() {

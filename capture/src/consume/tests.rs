@@ -1,9 +1,14 @@
 //! The consumer by hand: records that come, what it shows of them, and what it keeps.
 
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+
 use lanner_schema::container::{Container, Learnt};
+use lanner_schema::host_names::AddressNames;
 use lanner_schema::record::WireBuilder;
 
 use super::*;
+use crate::outside::Tape;
 
 const PID: u32 = 100;
 
@@ -106,6 +111,49 @@ fn asked(time: u64) -> Vec<u8> {
     };
     tail.write(&mut bytes);
     bytes
+}
+
+/// A host that has no answers, and how often it was asked where a path led.
+#[derive(Debug, Default)]
+struct Mute(AtomicU32);
+
+impl Tape for Mute {
+    fn answer(&self, question: &[u8], _: &mut dyn FnMut() -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+        let is_way = question.first() == Some(&(Ask::RealPath as u8));
+        self.0.fetch_add(is_way.into(), Relaxed);
+        None
+    }
+    fn containers(&self, _: &Arc<Containers>) {}
+    fn address_names(&self, _: &Arc<AddressNames>) {}
+}
+
+#[test]
+fn where_a_path_led_is_not_asked_for_programs_that_no_rule_wants() {
+    let tape = Arc::new(Mute::default());
+    let outside = Outside::through(Arc::clone(&tape) as Arc<dyn Tape>);
+    let (config, table) = (Config::default(), ContainerTable::new());
+    let mut consumer = Consumer::new(EventSet::all(), &config, &table, Arc::default(), outside);
+    consumer.look_up_wanted([(Event::Unlink, u32::MAX)]);
+    born(&mut consumer, 1);
+    let asked = |consumer: &mut Consumer, time: u64, comm: &str| {
+        let comm = WireBuilder::new().text(comm);
+        shown(consumer, &record(Event::TaskRename, header(time), comm));
+        let wire = WireBuilder::new().number(0).path("/etc/hosts", "");
+        let before = tape.0.load(Relaxed);
+        assert_eq!(
+            shown(consumer, &record(Event::Unlink, header(time), wire)).len(),
+            1
+        );
+        tape.0.load(Relaxed) - before
+    };
+    assert_eq!(asked(&mut consumer, 2, "runc"), 1);
+    let programs = ["runc", "containerd"].map(|name| name.as_bytes().into());
+    consumer.excused.insert(Event::Unlink as u16, programs.into());
+    assert_eq!(asked(&mut consumer, 3, "runc"), 0);
+    assert_eq!(asked(&mut consumer, 4, "runcible"), 1);
+    // By another call.
+    consumer.look_up_wanted([(Event::Rmdir, u32::MAX)]);
+    assert_eq!(asked(&mut consumer, 5, "runcible"), 0);
 }
 
 #[test]
