@@ -38,8 +38,9 @@ const BATCH: usize = 8192;
 const NAP: Duration = Duration::from_millis(5);
 /// The same where /proc is asked for what the records lack: it forgets who ends.
 const SHORT_NAP: Duration = Duration::from_millis(1);
-/// After this many naps without a record the consumer sleeps until the next one.
-const NAPS: u32 = 40;
+/// After this many naps without a record the consumer sleeps until the next one. To be woken costs a producer some microseconds, which
+/// is little that seldom; each nap costs this thread a wake-up.
+const NAPS: u32 = 4;
 /// How often a sleeping consumer looks up.
 const SLEEP: Duration = Duration::from_millis(250);
 /// How long to wait between looks at the end.
