@@ -23,7 +23,8 @@ static __always_inline __u64 filter__argument(__u8 arg, struct pt_regs *regs, bo
 /* By the flags of an open; the rest of the class is of every call. */
 static __always_inline __u32 filter__open_class(__u64 flags)
 {
-	__u32 class = flags & O_ACCMODE;
+	__u32 way = (flags & O_ACCMODE) | (flags & O_PATH ? O_ACCMODE + 1 : 0);
+	__u32 class = CLASSES_OF_WAYS >> (way * CLASS_WAY_BITS) & CLASS_WAY;
 
 	if (flags & (O_CREAT | O_TMPFILE_BIT))
 		class |= CLASS_CREATES;
@@ -47,6 +48,12 @@ static __always_inline __u32 filter__family_class(struct pt_regs *regs, bool com
 	if (family == AF_INET && (type & SOCK_TYPE_MASK) == SOCK_PACKET)
 		return 0;
 	return family < CLASS_FAMILIES ? family : 0;
+}
+
+/* True unless all opens that end alike, and are of the same owner, are in the set or none. */
+static __always_inline bool filter__minds_flags(__u64 classes)
+{
+	return (classes ^ classes << 1) & ~CLASSES_OF_NO_FLAGS;
 }
 
 /* What becomes of a call: it is dropped, passes, or does if it goes by certain names, of which this has to be said. */
@@ -85,9 +92,17 @@ static __always_inline __u32 filter__passes(__u32 row, struct pt_regs *regs, boo
 	if (event->mode) {
 		class = (filter__argument(event->mode, regs, compat) & CLASS_MODE) >> CLASS_MODE_SHIFT;
 	} else if (event->open_flags) {
-		class = filter__open_class(filter__argument(event->open_flags, regs, compat));
-		/* What it is for is in its lowest bits. */
-		by_name = class ? NAME_PASSES : NAME_PASSES_READ;
+		__u64 flags = filter__argument(event->open_flags, regs, compat);
+
+		if (event->flags & ROW_OPEN_HOW) {
+			if (!named && !filter__minds_flags(classes))
+				goto of_class;
+			/* As the record has them, unless another thread changes them in between: see ADR 21. */
+			if (bpf_probe_read_user(&flags, sizeof(flags), (void *)flags))
+				return FILTER_PASSES;
+		}
+		class = filter__open_class(flags);
+		by_name = CLASSES_THAT_READ >> class & 1 ? NAME_PASSES_READ : NAME_PASSES;
 	} else if (event->flags & ROW_FAMILY) {
 		class = filter__family_class(regs, compat);
 	} else if (event->flags & ROW_OF_THREAD) {
@@ -95,6 +110,7 @@ static __always_inline __u32 filter__passes(__u32 row, struct pt_regs *regs, boo
 	} else if (event->flags & ROW_NAMED) {
 		by_name = NAME_PASSES;
 	}
+of_class:
 	if (ret < 0)
 		class |= CLASS_FAILED;
 	host = filter__of_class(classes, named, class, by_name);

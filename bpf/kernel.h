@@ -415,6 +415,7 @@ struct socket {
 #define O_WRONLY 01
 #define O_CREAT 0100
 #define O_TRUNC 01000
+#define O_PATH 010000000
 #define O_TMPFILE_BIT 020000000 /* of O_TMPFILE, what is no other flag */
 #define FMODE_CREATED 0x100000 /* since 4.19, 73a09dd94377 */
 #define I_CTIME_QUERIED 0x80000000 /* since 6.13, 4e40eff0b573: a flag among the nanoseconds */

@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use lanner_schema::call_class::{
-    CLASS_CONTAINER, CLASS_CREATES, CLASS_FAILED, CLASS_FAMILIES, CLASS_MODE, CLASS_MODE_SHIFT,
-    CLASS_OTHER_THREAD, CLASS_TRUNCATES,
+    self, CLASS_CONTAINER, CLASS_CREATES, CLASS_FAILED, CLASS_FAMILIES, CLASS_MODE, CLASS_MODE_SHIFT,
+    CLASS_OTHER_THREAD, CLASS_TRUNCATES, ClassSet,
 };
 use lanner_schema::cgroup::Controller;
 use lanner_schema::event::{
@@ -191,6 +191,19 @@ fn header() -> String {
     define(&mut out, "SOCKETCALL_NAMES", SOCKETCALLS.len());
     define(&mut out, "CLASS_CREATES", CLASS_CREATES);
     define(&mut out, "CLASS_TRUNCATES", CLASS_TRUNCATES);
+    define(&mut out, "CLASS_WAY", call_class::CLASS_WAY);
+    define(&mut out, "CLASS_WAY_BITS", call_class::CLASS_WAY.count_ones());
+    define(&mut out, "CLASSES_OF_WAYS", call_class::classes_of_ways());
+    define(
+        &mut out,
+        "CLASSES_THAT_READ",
+        ClassSet::reads().bits() & ((1 << CLASS_FAMILIES) - 1),
+    );
+    define(
+        &mut out,
+        "CLASSES_OF_NO_FLAGS",
+        format!("{}UL", call_class::without_flags().bits()),
+    );
     define(&mut out, "CLASS_FAILED", CLASS_FAILED);
     define(&mut out, "CLASS_FAMILIES", CLASS_FAMILIES);
     define(&mut out, "CLASS_CONTAINER", CLASS_CONTAINER);
@@ -278,6 +291,7 @@ const LIMITS: &str = "
 #define ROW_FAMILY 128       /* it makes a socket, whose family may decide whether it is wanted */
 #define ROW_OF_THREAD 256    /* it changes the credentials of its thread and nothing else */
 #define ROW_NAMED 512        /* it leaves no file, and goes by paths, which may decide whether it is wanted */
+#define ROW_OPEN_HOW 1024    /* it opens a file, and its flags are in memory: event_row.open_flags is where */
 #define MESSAGES_MAX 128     /* of one call; more are counted */
 
 ";
@@ -319,7 +333,7 @@ struct param_row {
 struct event_row {
 	__u8 count, params;
 	__u16 flags;
-	__u8 open_flags; /* the argument with the flags of an open, 0 where there is none */
+	__u8 open_flags; /* the argument with the flags of an open or with their address, 0 where there is none */
 	__u8 mode; /* the argument with the mode that a file gets, 0 where there is none */
 	__u8 path, real; /* of a ROW_OPENS: where in `walked` the path is that was asked for, and the kernel's name */
 	                 /* of a ROW_NAMED: its paths */
@@ -390,7 +404,10 @@ fn c_row(row: &EventRow, has_types: bool) -> String {
         _ if row.family().is_some() => "ROW_FAMILY",
         _ if row.is_of_thread() => "ROW_OF_THREAD",
         _ if leaves_no_file => "ROW_NAMED",
-        event if OpenNames::events().any(|opens| opens == event) => "ROW_OPENS",
+        event if OpenNames::events().any(|opens| opens == event) => match row.open_how_arg() {
+            Some(_) => "ROW_OPENS | ROW_OPEN_HOW",
+            None => "ROW_OPENS",
+        },
         _ if has_types && row.at_enter() != 0 => "ROW_AT_ENTER",
         _ => "0",
     };
@@ -399,7 +416,7 @@ fn c_row(row: &EventRow, has_types: bool) -> String {
         row.event as u16,
         walked.len(),
         row.params.len(),
-        row.open_flags_arg().unwrap_or(0),
+        row.open_flags_arg().or(row.open_how_arg()).unwrap_or(0),
         row.mode().map_or(0, |(_, arg)| arg),
         noted(row),
         walked.join(", "),

@@ -334,7 +334,7 @@ fn classes(
             (*classes, *named) = (ClassSet::first_threads(), ClassSet::NONE);
         } else if is_followed(row.event) || !row.is_call() {
             (*classes, *named) = (ClassSet::ALL, ClassSet::NONE);
-        } else if row.open_flags_arg().is_none() && row.family().is_none() && row.mode().is_none() {
+        } else if !row.has_open_flags() && row.family().is_none() && row.mode().is_none() {
             let whatever = classes.difference(*named).whatever_flags();
             *classes = classes.whatever_flags();
             *named = classes.difference(whatever);

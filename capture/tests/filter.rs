@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // tests fail by panicking
 
+use std::ffi::{CString, c_long};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{MetadataExt as _, symlink};
@@ -222,6 +223,112 @@ fn opens_pass_by_their_result_and_by_what_they_are_for() {
                 fs::remove_dir(entry.path()).unwrap();
             }
         }
+    }
+}
+
+/// How a child opens a file, and by which flags.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Openat,
+    Openat2,
+    /// The flags are where nothing can be read.
+    Nowhere,
+}
+
+impl Way {
+    fn open(self, path: &CString, flags: u64) -> c_long {
+        let (path, how) = (path.as_ptr(), [flags, 0, 0]);
+        // SAFETY: the kernel reads a path that ends, and no more than what it is told of the flags.
+        unsafe {
+            match self {
+                Way::Openat => libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path, flags, 0),
+                Way::Openat2 => libc::syscall(
+                    libc::SYS_openat2,
+                    libc::AT_FDCWD,
+                    path,
+                    how.as_ptr(),
+                    size_of_val(&how),
+                ),
+                Way::Nowhere => libc::syscall(libc::SYS_openat2, libc::AT_FDCWD, path, 8, 24),
+            }
+        }
+    }
+}
+
+/// Opens these, each by its way and its flags, in a child.
+fn open_in_child(opens: &[(CString, Way, u64)]) {
+    // SAFETY: the child makes system calls and nothing else.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        for (path, way, flags) in opens {
+            way.open(path, *flags);
+        }
+        // SAFETY: it has no more to do.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = 0;
+    // SAFETY: the status is this function's own.
+    unsafe { libc::waitpid(child, &mut status, 0) };
+    assert_eq!(status, 0);
+}
+
+#[test]
+fn opens_pass_by_their_flags_wherever_these_are() {
+    let Some(host) = host() else { return };
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    let (path, directory) = (libc::O_PATH as u64, libc::O_DIRECTORY as u64);
+    let (creates, truncates) = (libc::O_CREAT as u64, libc::O_TRUNC as u64);
+    let mut opens = Vec::new();
+    for way in [Way::Openat, Way::Openat2, Way::Nowhere] {
+        for mode in 0..4 {
+            for more in [0, path, path | directory, creates, truncates | 1 << 40] {
+                let name = format!("{way:?}-{:o}", mode | more);
+                fs::write(folder.join(&name), "").unwrap();
+                opens.push((name, way, mode | more));
+            }
+        }
+    }
+    let passed = |(name, way, flags): &(String, Way, u64)| {
+        (
+            CString::new(folder.join(name).to_str().unwrap()).unwrap(),
+            *way,
+            *flags,
+        )
+    };
+    let calls: Vec<_> = opens.iter().map(passed).collect();
+    let of = |flags: u64| CallClass::new(false, false).opening(flags);
+    let reads = |class: CallClass| ClassSet::reads().contains(class);
+    let is_path = |class: CallClass| class.flags().1 & libc::O_PATH as u64 != 0;
+    let inside = format!("{}/*", folder.display());
+    let named = |opens: u8| {
+        let mut needs = needs_of_names(&[("", &inside)]);
+        let terms = std::mem::take(&mut needs.names.terms).into_iter();
+        needs.names.terms = terms.map(|term| Term { opens, ..term }).collect();
+        needs
+    };
+    let cases: [(Needs, &dyn Fn(CallClass) -> bool); 6] = [
+        (needs_of(is_path), &is_path),
+        (needs_of(|class| !is_path(class)), &|class| !is_path(class)),
+        (needs_of(|class| class.flags().1 & 3 == 2), &|class| {
+            class.flags().1 & 3 == 2
+        }),
+        (needs_of(CallClass::may_create), &CallClass::may_create),
+        (named(OPENS_TO_READ), &reads),
+        (named(OPENS_OTHERWISE), &|class| !reads(class)),
+    ];
+    let (config, containers) = (Config::default(), ContainerTable::new());
+    for (case, (needs, wanted)) in cases.iter().enumerate() {
+        let passing = opens
+            .iter()
+            .filter(|(_, way, flags)| matches!(way, Way::Nowhere) || wanted(of(*flags)));
+        let expected: Vec<&str> = passing.map(|(name, ..)| name.as_str()).collect();
+        let mut capture = Capture::start(plan(&host, needs, &config).unwrap(), &config, &containers).unwrap();
+        with_capture(&mut capture, &folder, |stage| {
+            open_in_child(&calls);
+            assert_eq!(stage.seen_of(":"), expected, "{case}");
+        });
     }
 }
 

@@ -196,20 +196,32 @@ impl Happening {
 
     /// `openat(AT_FDCWD, path, flags, 0644) = result`, relative paths against `/root`.
     pub(crate) fn openat(path: &[u8], flags: u64, result: i64) -> Happening {
+        Happening::opened(Event::Openat, path, flags, result)
+    }
+
+    /// The same by `openat2`.
+    pub(crate) fn openat2(path: &[u8], flags: u64, result: i64) -> Happening {
+        Happening::opened(Event::Openat2, path, flags, result)
+    }
+
+    fn opened(event: Event, path: &[u8], flags: u64, result: i64) -> Happening {
         let wire = WireBuilder::new()
             .number(result)
             .number(-100)
             .text(path)
             .number(flags.cast_signed())
-            .number(0o644)
-            .number(0x0010_0801)
-            .number(77);
+            .number(0o644);
+        let wire = match event {
+            Event::Openat2 => wire.number(0),
+            _ => wire,
+        };
+        let wire = wire.number(0x0010_0801).number(77);
         let absolute = if path.starts_with(b"/") {
             path.to_vec()
         } else {
             [b"/root/", path].concat()
         };
-        let mut happening = Happening::new(Event::Openat, wire);
+        let mut happening = Happening::new(event, wire);
         happening.paths.push((2, absolute.clone()));
         happening.descriptor = Some(FileOrSocket::File {
             // As capture gives it.

@@ -11,6 +11,7 @@ use support::{Built, container, host};
 const READ: i64 = 0;
 const WRITE: i64 = 0o101; // O_WRONLY|O_CREAT
 const TRUNCATE: i64 = 0o1001; // O_WRONLY|O_TRUNC
+const OF_PATH: i64 = 0o10000000; // O_PATH
 const CREATED: i64 = 1 << 40 | TRUNCATE;
 const UPPER_LAYER: u32 = 2;
 const FROM_MEMFD: u32 = 4;
@@ -158,6 +159,8 @@ fn password_files() {
         vec![
             host("cat /etc/shadow").opens_as("/etc/shadow", READ, ENOENT),
             host("cat /etc/passwd").opens("/etc/passwd", READ),
+            host("cat /etc/shadow").opens("/etc/shadow", READ | OF_PATH),
+            host("python3 x.py").opens_by_handle("/etc/shadow", READ | OF_PATH),
             host("sshd").opens("/etc/shadow", READ),
             host("sudo id").opens("/etc/shadow", READ),
             host("passwd").opens("/etc/shadow", READ),
@@ -205,6 +208,8 @@ fn account_files() {
         vec![
             host("passwd").renames("/etc/nshadow", "/etc/shadow"),
             host("useradd x").opens("/etc/passwd", WRITE),
+            // Which with O_PATH means nothing.
+            host("tee x").opens("/etc/passwd", WRITE | OF_PATH),
             container("sh entrypoint.sh")
                 .container_age(1_000_000_000)
                 .opens("/etc/passwd", WRITE),

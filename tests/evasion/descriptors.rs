@@ -1,6 +1,6 @@
 //! Descriptors: what one refers to is read from the file it refers to when it is used, however the process came by it.
 
-use crate::scene::{Scene, at, begin, c, call_oneself, child, end_of, exec, made, open, text};
+use crate::scene::{Scene, at, begin, c, call, call_oneself, child, end_of, exec, made, open, output, text};
 
 /// Writes to the test's file by whoever never opened it.
 const WRITTEN: (&str, &str, &str) = (
@@ -243,6 +243,70 @@ fn a_descriptor_that_is_opened_again_through_proc_is_the_same_file() {
     assert!(output.ends_with(&format!("|{inode}")), "{output}");
     let output = scene.output("Written");
     assert!(output.starts_with(&format!("ev-opath|{file}|f|")), "{output}");
+    scene.end();
+}
+
+/// Rules may leave out what is opened by O_PATH: each way on from there is seen.
+#[test]
+fn what_is_opened_by_o_path_and_left_out_is_seen_when_it_is_used() {
+    // No other test has a rule of this name: all may share one Lanner.
+    let opened = (
+        "Opened from there",
+        "evt.type in (open, openat, openat2) and proc.name = NAME and fd.name = FOLDER/secret and fd.num >= 0 and
+         (evt.is_open_read = true or evt.is_open_write = true) and lanner.is_open_path = false",
+        "%evt.type|%lanner.requested_name|%evt.is_open_read|%evt.is_open_write",
+    );
+    let linked = (
+        "Linked",
+        "evt.type = linkat and proc.name = NAME and fs.path.target = FOLDER/secret",
+        "%fs.path.source",
+    );
+    let Some(scene) = Scene::start("ev-left", &[opened, linked]) else {
+        return;
+    };
+    let (secret, folder, link) = (scene.file("secret", ""), scene.path(""), scene.path("link"));
+    // struct open_how: flags, mode, resolve.
+    let openat2 = |directory: i64, path: &str, flags: i32, resolve: u64| {
+        let (path, how) = (c(path), [u64::from(flags.cast_unsigned()), 0, resolve]);
+        made(libc::SYS_openat2, &[directory, text(&path), at(&how), 24])
+    };
+    let numbers = scene.act(|| {
+        let (file, directory) = (open(&secret, libc::O_PATH), open(&folder, libc::O_PATH));
+        let same = openat2(-100, &secret, libc::O_PATH, 0);
+        openat2(
+            directory,
+            "secret",
+            libc::O_PATH | libc::O_NOFOLLOW,
+            libc::RESOLVE_BENEATH,
+        );
+        open(&format!("/proc/self/fd/{file}"), libc::O_RDONLY);
+        openat2(-100, &format!("/dev/fd/{same}"), libc::O_WRONLY, 0);
+        let descriptors = open("/proc/thread-self/fd", libc::O_PATH);
+        openat2(descriptors, &file.to_string(), libc::O_RDWR, 0);
+        openat2(directory, "/secret", libc::O_RDONLY, libc::RESOLVE_IN_ROOT);
+        let relative = c("secret");
+        let writes = libc::O_WRONLY | libc::O_APPEND;
+        made(libc::SYS_openat, &[directory, text(&relative), writes.into(), 0]);
+        let (empty, link) = (c(""), c(&link));
+        let flags = libc::AT_EMPTY_PATH.into();
+        made(libc::SYS_linkat, &[file, text(&empty), -100, text(&link), flags]);
+        open(&secret, libc::O_RDONLY);
+        vec![file, same, call(libc::SYS_getpid, &[])]
+    });
+    let (file, same, pid) = (numbers[0], numbers[1], numbers[2]);
+    scene.says("Linked", &link);
+    let opens = [
+        format!("openat|/proc/self/fd/{file}|true|false"),
+        format!("openat2|/dev/fd/{same}|false|true"),
+        format!("openat2|/proc/{pid}/task/{pid}/fd/{file}|true|true"),
+        format!("openat2|{secret}|true|false"),
+        format!("openat|{secret}|false|true"),
+        format!("openat|{secret}|true|false"),
+    ];
+    let alerts = scene.lanner.wait_for_alerts("the opens", opens.len(), |alert| {
+        alert["rule"] == "Opened from there"
+    });
+    assert_eq!(alerts.iter().map(output).collect::<Vec<_>>(), opens);
     scene.end();
 }
 

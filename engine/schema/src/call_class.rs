@@ -6,9 +6,17 @@
 
 use std::fmt;
 
-use crate::flags::{O_ACCMODE, O_CREAT, O_TMPFILE_BIT, O_TRUNC};
+use crate::flags::{O_ACCMODE, O_CREAT, O_PATH, O_TMPFILE_BIT, O_TRUNC};
 
-/// Bits of a class; build.rs gives them to the programs as `CLASS_*`.
+/// The bits of the class of an open that say what it is for: its access mode, but for [`CLASS_BOTH_WAYS`] and [`CLASS_OF_PATH`].
+/// build.rs gives all these to the programs as `CLASS_*`.
+pub const CLASS_WAY: u32 = 3;
+/// For reading and writing; and access mode 3, which allows neither and hardly anybody uses.
+const CLASS_BOTH_WAYS: u32 = 2;
+/// By `O_PATH`, and for reading if that were not. With it the access mode means nothing, and hardly anybody sets one: opens with
+/// both are of the class of their access mode.
+const CLASS_OF_PATH: u32 = 3;
+/// Bits of a class.
 pub const CLASS_CREATES: u32 = 1 << 2;
 /// See [`CLASS_CREATES`].
 pub const CLASS_TRUNCATES: u32 = 1 << 3;
@@ -49,8 +57,7 @@ impl CallClass {
     /// The same of a call that opens a file with these flags, in the kernel's numbers.
     #[must_use]
     pub fn opening(self, flags: u64) -> CallClass {
-        // At most 3.
-        let mut class = (flags & O_ACCMODE) as u32;
+        let mut class = way((flags & O_ACCMODE) as u32, flags & O_PATH != 0);
         if flags & (O_CREAT | O_TMPFILE_BIT) != 0 {
             class |= CLASS_CREATES;
         }
@@ -110,14 +117,47 @@ impl CallClass {
 
     /// The bits of the flags that are known of an open of this class, and what they are.
     pub fn flags(self) -> (u64, u64) {
-        let mode = u64::from(self.0) & O_ACCMODE;
-        let truncates = if self.0 & CLASS_TRUNCATES != 0 { O_TRUNC } else { 0 };
-        match self.may_create() {
-            // By one of the two, or both.
-            true => (O_ACCMODE | O_TRUNC, mode | truncates),
-            false => (O_ACCMODE | O_TRUNC | O_CREAT | O_TMPFILE_BIT, mode | truncates),
+        let (mut known, mut bits) = match self.0 & CLASS_WAY {
+            0 => (O_ACCMODE | O_PATH, 0),
+            // With O_PATH or without.
+            1 => (O_ACCMODE, 1),
+            CLASS_BOTH_WAYS => (2, 2),
+            _ => (O_ACCMODE | O_PATH, O_PATH),
+        };
+        known |= O_TRUNC;
+        if self.0 & CLASS_TRUNCATES != 0 {
+            bits |= O_TRUNC;
         }
+        // By one of the two, or both.
+        if !self.may_create() {
+            known |= O_CREAT | O_TMPFILE_BIT;
+        }
+        (known, bits)
     }
+}
+
+const fn way(mode: u32, of_path: bool) -> u32 {
+    match mode {
+        0 if of_path => CLASS_OF_PATH,
+        CLASS_OF_PATH => CLASS_BOTH_WAYS,
+        mode => mode,
+    }
+}
+
+/// What an open is for ([`CLASS_WAY`]), by its access mode, and behind these for each with `O_PATH`: one after the other from the
+/// lowest bits on.
+pub fn classes_of_ways() -> u32 {
+    let ways = [false, true]
+        .into_iter()
+        .flat_map(|of_path| (0..4).map(move |mode| way(mode, of_path)));
+    (0..)
+        .zip(ways)
+        .fold(0, |all, (at, way)| all | way << (CLASS_WAY.count_ones() * at))
+}
+
+/// Calls that have none of what else than their end and their owner makes a class.
+pub fn without_flags() -> ClassSet {
+    ClassSet::of(|class| class.0 & ((1 << FLAG_BITS) - 1) == 0)
 }
 
 /// A set of classes.
@@ -175,9 +215,9 @@ impl ClassSet {
         ClassSet(self.0 & !other.0)
     }
 
-    /// Opens that do no more than read a file that is there.
+    /// Opens that do no more than read a file that is there, or would without `O_PATH`.
     pub fn reads() -> ClassSet {
-        ClassSet::of(|class| class.0 & ((1 << FLAG_BITS) - 1) == 0)
+        ClassSet::of(|class| matches!(class.0 & ((1 << FLAG_BITS) - 1), 0 | CLASS_OF_PATH))
     }
 
     /// The set for calls of which the kernel's side does not know the flags, the family or the mode, or that have none: of such a
@@ -266,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_class_says_of_flags_what_they_were() {
-        for flags in (0..1 << 12).map(|n: u64| n | (n & 8) << 19) {
+        for flags in (0..1 << 12).map(|n: u64| n | (n & 8) << 19 | (n & 16) << 17) {
             for plain in [CallClass::new(true, false), CallClass::new(false, true)] {
                 let class = plain.opening(flags);
                 let (known, values) = class.flags();
@@ -278,6 +318,22 @@ mod tests {
             }
         }
         assert_eq!(CallClass::all().filter(|class| class.failed()).count(), 32);
+    }
+
+    #[test]
+    fn the_programs_take_what_an_open_is_for_from_one_number() {
+        for (at, flags) in (0..4).chain((0..4).map(|mode| mode | O_PATH)).enumerate() {
+            let class = CallClass::new(false, false).opening(flags);
+            let way = classes_of_ways() >> (2 * at) & CLASS_WAY;
+            assert_eq!(class, CallClass(way), "{flags:o}");
+            assert_eq!(
+                ClassSet::reads().contains(class),
+                flags & O_ACCMODE == 0,
+                "{flags:o}"
+            );
+        }
+        assert_eq!(without_flags().whatever_flags(), ClassSet::ALL);
+        assert_eq!(without_flags().bits().count_ones(), 4);
     }
 
     #[test]

@@ -706,11 +706,29 @@ impl EventRow {
 
     /// The argument with the flags of a call that opens a file; `None` where they are elsewhere.
     pub fn open_flags_arg(&self) -> Option<u8> {
-        let FdUse::Opens { flags, .. } = self.fd else {
-            return None;
-        };
-        match self.params[usize::from(flags)].from {
+        match self.open_flags()? {
             Origin::Arg(arg) => Some(arg),
+            _ => None,
+        }
+    }
+
+    /// The argument with the address of the flags of a call that opens a file, which are the first that is there (`struct
+    /// open_how`); `None` where they are elsewhere.
+    pub fn open_how_arg(&self) -> Option<u8> {
+        match self.open_flags()? {
+            Origin::UserU64 { arg, offset: 0 } => Some(arg),
+            _ => None,
+        }
+    }
+
+    /// True for calls whose class has the flags by which they open a file.
+    pub fn has_open_flags(&self) -> bool {
+        self.open_flags_arg().or(self.open_how_arg()).is_some()
+    }
+
+    fn open_flags(&self) -> Option<Origin> {
+        match self.fd {
+            FdUse::Opens { flags, .. } => Some(self.params[usize::from(flags)].from),
             _ => None,
         }
     }

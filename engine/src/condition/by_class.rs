@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lanner_schema::call_class::{CLASS_FAMILIES, CallClass, ClassSet};
 use lanner_schema::event::{Event, FdUse, ParamType};
-use lanner_schema::flags::{Flag, O_ACCMODE};
+use lanner_schema::flags::{Flag, O_ACCMODE, O_PATH};
 use lanner_schema::record::{Wire, WireBuilder};
 use lanner_schema::view::EventView;
 
@@ -121,8 +121,15 @@ fn decide(check: &CheckNode) -> Option<(Decides, Possible)> {
         }
         _ => None,
     };
-    let modes =
-        |modes: [u64; 2]| Possible::by(|class| by_bool(modes.contains(&(class.flags().1 & O_ACCMODE))));
+    let modes = |modes: [u64; 2]| {
+        Possible::by(|class| {
+            let (known, bits) = class.flags();
+            let mut may_be = (0..=O_ACCMODE).filter(|mode| (mode ^ bits) & known & O_ACCMODE == 0);
+            let first = modes.contains(&may_be.next()?);
+            let same = may_be.all(|mode| modes.contains(&mode) == first);
+            by_bool(first).filter(|_| same)
+        })
+    };
     Some(match name {
         "evt.res" | "evt.failed" | "evt.count.error" | "evt.rawres" | "fd.num" => {
             let of = |results| by_result::truth(check, Event::Openat, results);
@@ -139,6 +146,13 @@ fn decide(check: &CheckNode) -> Option<(Decides, Possible)> {
         }
         "evt.is_open_read" => (Decides::Modes, modes([0, 2])),
         "evt.is_open_write" => (Decides::Modes, modes([1, 2])),
+        "lanner.is_open_path" => (
+            Decides::Modes,
+            Possible::by(|class| {
+                let (known, bits) = class.flags();
+                by_bool(bits & O_PATH != 0).filter(|_| known & O_PATH != 0)
+            }),
+        ),
         "evt.is_open_create" | "evt.is_open_exec" => {
             let not_created = by_bool(false);
             (

@@ -3,7 +3,7 @@
 use lanner_schema::call_class::{CallClass, ClassSet};
 use lanner_schema::container::Owner;
 use lanner_schema::event::{EVENTS, Event, FdUse};
-use lanner_schema::flags::{FILE_FLAGS, O_ACCMODE, O_CREAT, O_F_CREATED};
+use lanner_schema::flags::{FILE_FLAGS, O_ACCMODE, O_CREAT, O_F_CREATED, O_PATH};
 use lanner_schema::record::WireBuilder;
 use lanner_schema::view::EventView;
 use proptest::prelude::*;
@@ -93,7 +93,13 @@ fn decided() -> impl Strategy<Value = String> {
             format!("evt.arg.flags contains {modifier} ({})", needles.join(", "))
         });
     let bools = (
-        proptest::sample::select(vec!["read", "write", "create", "exec"]),
+        proptest::sample::select(vec![
+            "evt.is_open_read",
+            "evt.is_open_write",
+            "evt.is_open_create",
+            "evt.is_open_exec",
+            "lanner.is_open_path",
+        ]),
         proptest::sample::select(vec![
             "= true",
             "!= true",
@@ -102,7 +108,7 @@ fn decided() -> impl Strategy<Value = String> {
             "= val(evt.failed)",
         ]),
     )
-        .prop_map(|(what, test)| format!("evt.is_open_{what} {test}"));
+        .prop_map(|(field, test)| format!("{field} {test}"));
     let results = (
         proptest::sample::select(vec!["evt.rawres", "fd.num"]),
         proptest::sample::select(vec!["=", "!=", "<", "<=", ">", ">="]),
@@ -253,14 +259,14 @@ pub(super) fn compiled(texts: &[String]) -> Vec<Program> {
     parsed.filter_map(|expr| compile(&expr).ok()).collect()
 }
 
-/// An open with any flags, results and owner.
-fn open() -> impl Strategy<Value = (u64, i64, bool)> {
+/// An open with any flags, results and owner, by `openat` or by `openat2`.
+fn open() -> impl Strategy<Value = (u64, i64, bool, bool)> {
     // Every flag with a name, bits without one, and access modes that there are not.
     let bits: Vec<u64> = FILE_FLAGS
         .names
         .iter()
         .map(|flag| flag.bits & !O_ACCMODE)
-        .chain([1 << 3, 1 << 20, 1 << 33, 0o20000000])
+        .chain([O_PATH, O_PATH, O_PATH, 1 << 3, 1 << 20, 1 << 33, 0o20000000])
         .collect();
     let flags = (
         proptest::collection::vec(proptest::sample::select(bits), 0..5),
@@ -276,11 +282,14 @@ fn open() -> impl Strategy<Value = (u64, i64, bool)> {
         }
     });
     let results = proptest::sample::select(vec![0, 3, 1000, -1, -2, -13, -4095, -5000, i64::MIN, i64::MAX]);
-    (flags, results, any::<bool>())
+    (flags, results, any::<bool>(), any::<bool>())
 }
 
-fn opened((flags, result, contained): (u64, i64, bool)) -> Happening {
-    let open = Happening::openat(b"/etc/shadow", flags, result);
+fn opened((flags, result, contained, by_openat2): (u64, i64, bool, bool)) -> Happening {
+    let open = match by_openat2 {
+        true => Happening::openat2(b"/etc/shadow", flags, result),
+        false => Happening::openat(b"/etc/shadow", flags, result),
+    };
     match contained {
         true => open.contained(),
         false => open,
@@ -438,8 +447,24 @@ fn what_no_rule_can_match_does_not_pass() {
     only(
         "evt.is_open_read = true and evt.failed = false",
         openat,
-        |class| !class.failed() && class.flags().1 & 3 != 1 && class.flags().1 & 3 != 3,
+        |class| !class.failed() && class.flags().1 & 3 != 1,
     );
+    for event in [openat, Event::Openat2] {
+        only(
+            "evt.is_open_read = true and lanner.is_open_path = false",
+            event,
+            |class| class.flags().1 & 3 != 1 && class.flags().1 & O_PATH == 0,
+        );
+        only("lanner.is_open_path = true", event, |class| {
+            class.flags().1 & 3 != 0 || class.flags().1 & O_PATH != 0
+        });
+        // Its access mode is for reading.
+        only("evt.is_open_write = true", event, |class| {
+            class.flags().1 & 3 != 0
+        });
+    }
+    // Its flags are not in its class.
+    only("lanner.is_open_path = true", Event::OpenByHandleAt, |_| true);
     only(
         "evt.is_open_write = true and evt.arg.flags contains O_TRUNC",
         openat,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use lanner_schema::call_class::{CallClass, ClassSet};
 use lanner_schema::descriptor::Descriptor;
 use lanner_schema::event::{Event, Origin};
+use lanner_schema::flags::O_PATH;
 use lanner_schema::name_table::NameTable;
 use lanner_schema::open_names::{OpenNames, opens_of};
 use lanner_schema::record::WireBuilder;
@@ -140,7 +141,7 @@ fn opens() -> impl Strategy<Value = Open> {
         ),
         path(),
         real,
-        0..4u64,
+        (0..4u64, any::<bool>()).prop_map(|(mode, of_path)| if of_path { mode | O_PATH } else { mode }),
         proptest::sample::select(vec![3, -2]),
     )
         .prop_map(|((base, is_root), raw, real, flags, result)| {

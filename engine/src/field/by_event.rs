@@ -33,7 +33,7 @@ pub(crate) fn is_decided(field: &FieldRef, event: Event) -> bool {
         "evt.count.error.net" => !has_result || !(moves || row.category == Category::Net),
         "evt.count.error.memory" => !has_result || row.category.name() != "memory",
         "evt.count.error.other" => !has_result || matches!(row.category, Category::File | Category::Net),
-        "evt.is_open_read" | "evt.is_open_write" => !evt::has_access(event),
+        "evt.is_open_read" | "evt.is_open_write" | "lanner.is_open_path" => !evt::has_access(event),
         "evt.is_open_exec" | "evt.is_open_create" => !evt::is_open(event) && event != Event::Creat,
         "evt.arg" | "evt.rawarg" => match &field.arg {
             Arg::Param(..) | Arg::Index(_) => param::index(event, &field.arg).is_none(),

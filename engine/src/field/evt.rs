@@ -130,6 +130,11 @@ fn opens<'b>(view: &EventView<'b>, modes: [u64; 2]) -> Option<Value<'b>> {
     flags.map_or(Some(false), opens).map(Value::Bool)
 }
 
+/// An open by `O_PATH`, which makes a descriptor that can neither be read nor written.
+pub(super) fn opens_path(view: &EventView<'_>) -> bool {
+    has_access(view.event) && open_flags(view).is_some_and(|flags| flags & flags::O_PATH != 0)
+}
+
 const O_CREAT: u64 = 0o100;
 const O_TMPFILE: u64 = 0o20200000;
 

@@ -83,6 +83,7 @@ pub(super) static FIELDS: &[Field] = fields! {
     "lanner.attempted" Bool None [] "The call was seen when it began, and whether it succeeded is not known: so it is of what seccomp notify tells on hosts without BPF." => Plain(attempted);
     "lanner.real_name" CharBuf Index [] "The path the kernel has for it, where the call succeeded and that can be told: of an open what it opened, whatever its caller passed. [1] as above." => One(|e, arg, _| e.requested_and_real_name(which(arg)).1.map(Value::Bytes));
     "lanner.filesystem_path" CharBuf None [] "The path of what an open opened within its file system, whatever is mounted where: below a bind mount, that of its source." => Plain(filesystem_path);
+    "lanner.is_open_path" Bool None [] "The open was by O_PATH: its descriptor stands for the file and can neither be read nor written. What opens the file through it is an event of its own." => Plain(|e| Some(Value::Bool(evt::opens_path(e))));
     "lanner.names_differ" Bool None [] "One is not the other: symbolic links or links of /proc were followed, or another thread changed the name during the call. Missing where no real name is known." => Plain(|e| e.names_differ().map(Value::Bool));
 };
 

@@ -141,7 +141,7 @@ impl About {
             "evt.arg" | "evt.rawarg" | "evt.abspath" => About::Param,
             "evt.buffer" => About::Data,
             "evt.args" | "evt.info" => About::Params,
-            "evt.is_open_read" | "evt.is_open_write" => About::Access,
+            "evt.is_open_read" | "evt.is_open_write" | "lanner.is_open_path" => About::Access,
             "evt.is_open_exec" | "evt.is_open_create" => About::Creation,
             "thread.exectime" | "thread.cpu" | "thread.cpu.user" | "thread.cpu.system" => About::Nothing,
             "lanner.program" => About::Process,

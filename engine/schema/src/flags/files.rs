@@ -15,6 +15,8 @@ pub const O_ACCMODE: u64 = 3;
 pub const O_CREAT: u64 = 0o100;
 /// `O_TRUNC` of `open(2)`.
 pub const O_TRUNC: u64 = 0o1000;
+/// `O_PATH` of `open(2)`, which has no name in Falco.
+pub const O_PATH: u64 = 0o10000000;
 /// The bit of `O_TMPFILE` that is no other flag's.
 pub const O_TMPFILE_BIT: u64 = 0o20000000;
 const O_TMPFILE: u64 = 0o20200000;
