@@ -198,6 +198,7 @@ fn account_files() {
         vec![
             host("tee -a /etc/passwd").opens("/etc/passwd", WRITE),
             container("sh x").opens("/etc/ld.so.preload", WRITE),
+            container("sh x").creates("/etc/ld.so.preload", true),
             host("mv x").renames("/root/x", "/etc/ld.so.preload"),
             host("mv x").renames("/etc/shadow", "/root/x"),
             host("mv x").renames("/root/x", "/etc/sudoers.d/x"),
@@ -374,6 +375,7 @@ fn logs() {
             host("truncate -s0").opens("/var/log/auth.log", TRUNCATE),
             host("rm /var/log/auth.log").removes("/var/log/auth.log"),
             host("perl x").truncates("/var/log/auth.log"),
+            host("perl x").creates("/var/log/auth.log", false),
             host("truncate -s0").truncates_descriptor("/var/log/auth.log"),
             host("fallocate -p").punches("/var/log/auth.log", 3),
             host("mv /var/log/auth.log /tmp").renames("/var/log/auth.log", "/tmp/auth.log"),
@@ -401,6 +403,7 @@ fn histories() {
         vec![
             host("rm").removes("/root/.bash_history"),
             host("truncate").opens("/home/ann/.zsh_history", TRUNCATE),
+            host("perl x").creates("/home/ann/.bash_history", false),
         ],
         vec![
             host("bash").opens("/root/.bash_history", TRUNCATE),
@@ -483,6 +486,7 @@ fn programs_that_the_kernel_starts() {
         vec![
             host("bash").opens("/proc/sys/kernel/core_pattern", WRITE),
             container("bash").opens("/proc/sys/kernel/core_pattern", TRUNCATE),
+            container("perl x").creates("/proc/sys/kernel/core_pattern", false),
             host("sysctl -w kernel.modprobe=/tmp/x").opens("/proc/sys/kernel/modprobe", TRUNCATE),
             // Of a procfs that is mounted elsewhere, or nowhere.
             container("x").opens("/mnt/sys/kernel/modprobe", WRITE),
@@ -495,6 +499,7 @@ fn programs_that_the_kernel_starts() {
             host("cat").opens("/proc/sys/kernel/core_pattern", READ),
             host("systemd-sysctl").opens("/proc/sys/kernel/core_pattern", WRITE),
             host("sos report").opens("/var/tmp/sos/proc/sys/kernel/core_pattern", CREATED),
+            host("sos report").creates("/var/tmp/sos/proc/sys/kernel/core_pattern", true),
             host("bash").opens("/proc/sys/kernel/randomize_va_space", WRITE),
             host("bash").opens("/srv/shop/register", WRITE),
         ],

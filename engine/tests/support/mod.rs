@@ -232,6 +232,23 @@ impl Scene {
         built
     }
 
+    /// Makes a file, or empties one that is there, by creat(2).
+    pub(crate) fn creates(self, path: &str, is_new: bool) -> Built {
+        let flags = 0o1101 | if is_new { 1 << 40 } else { 0 };
+        let wire = WireBuilder::new()
+            .number(3)
+            .path(path, "/")
+            .number(0o644)
+            .missing()
+            .missing()
+            .missing()
+            .number(flags);
+        let mut built = Built::new(self, Event::Creat, wire);
+        built.path(1, path);
+        built.fd = Fd::File(3, path.into());
+        built
+    }
+
     /// Opens a file by a name that leads to `path`.
     pub(crate) fn opens_by_name(self, name: &str, path: &str, result: i64) -> Built {
         let wire = WireBuilder::new()
