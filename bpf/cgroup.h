@@ -78,13 +78,23 @@ static __noinline __u64 cgroup_of_controller(void)
 	return BPF_CORE_READ(state, cgroup, kn, id);
 }
 
-static __always_inline __u64 current_cgroup(void)
+/* The same of a task that is the current one: where there are loads, it is read from there. */
+static __always_inline __u64 cgroup_of_current(struct task_struct *task)
 {
 	if (cgroup_controller)
 		return cgroup_of_controller();
 #ifndef WITHOUT_TYPES
 	if (has_loads())
-		return loaded_task()->cgroups->dfl_cgrp->kn->id;
+		return task->cgroups->dfl_cgrp->kn->id;
 #endif
 	return bpf_get_current_cgroup_id();
+}
+
+static __always_inline __u64 current_cgroup(void)
+{
+#ifdef WITHOUT_TYPES
+	return cgroup_of_current(NULL);
+#else
+	return cgroup_of_current(has_loads() ? loaded_task() : NULL);
+#endif
 }

@@ -232,6 +232,9 @@ __noinline int extract__sock_tuple(__u32 index, __s32 fd, __u64 addr, __u64 addr
 	/* Nothing came from a socket without a name; what is in the caller's memory is rubbish then. */
 	if (use == ADDRESS_RECEIVED && addrlen < sizeof(ua.family))
 		addr = 0;
+	/* Where a connection has led says the socket, whatever address it was given. */
+	if (t->remote_port && (use == ADDRESS_CONNECTS || t->type == SOCK_STREAM))
+		addr = 0;
 	if (addr) {
 		/* The address of a local socket may be shorter and end with its page. */
 		if (read_part(&ua, V4_LEN, addr, of_kernel) &&

@@ -183,11 +183,13 @@ __noinline int extract__module_image(__u32 index, __u64 from, __u64 len)
 /* A pid's number in its own namespace. */
 static __always_inline __u32 number_at(struct pid *pid, __u32 level)
 {
+	__u64 at = (__u64)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid) +
+		   bpf_core_field_offset(struct upid, nr);
 	int nr = 0;
 
-	bpf_probe_read_kernel(&nr, sizeof(nr),
-			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				      level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
+	if (has_loads())
+		return word_at(at);
+	bpf_probe_read_kernel(&nr, sizeof(nr), (void *)at);
 	return nr;
 }
 
@@ -205,11 +207,13 @@ static __always_inline __u32 number_outside(struct pid *pid)
 /* The namespace in which a pid has the number of that level. */
 static __always_inline struct pid_namespace *namespace_at(struct pid *pid, __u32 level)
 {
+	__u64 at = (__u64)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid) +
+		   bpf_core_field_offset(struct upid, ns);
 	struct pid_namespace *ns = NULL;
 
-	bpf_probe_read_kernel(&ns, sizeof(ns),
-			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				      level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, ns));
+	if (has_loads())
+		return (struct pid_namespace *)word_at(at);
+	bpf_probe_read_kernel(&ns, sizeof(ns), (void *)at);
 	return ns;
 }
 
@@ -217,6 +221,14 @@ static __always_inline struct pid_namespace *namespace_at(struct pid *pid, __u32
 static __always_inline struct pid_namespace *namespace_of(struct pid *pid)
 {
 	return namespace_at(pid, BPF_CORE_READ(pid, level));
+}
+
+/* number_inside() of what can be loaded from: most processes are in the first namespace alone. */
+static __always_inline __u32 own_number(struct pid *pid)
+{
+	__u32 level = pid->level;
+
+	return level ? number_at(pid, level) : pid->numbers[0].nr;
 }
 
 /* A pid's number in the namespace of another; 0 when it has none there, as what getpgid() gives. */

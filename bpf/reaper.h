@@ -56,7 +56,7 @@ __noinline int reaper__of_current(void)
 	__u32 level;
 	int alive;
 
-	if ((__u64)BPF_CORE_READ(task, children.next) ==
+	if (ADDRESS_IN(task, children.next) ==
 	    (__u64)task + bpf_core_field_offset(struct task_struct, children))
 		return 0;
 	signal = BPF_CORE_READ(task, signal);

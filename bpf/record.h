@@ -49,43 +49,67 @@ static __always_inline __u16 image_number(__u64 exec_id, __u64 start)
 	return number ? number : 1;
 }
 
-static __always_inline __u16 current_image(void)
+/*
+ * What a header says of the current task, which is asked for once: its numbers are plain loads from what the verifier trusts, what
+ * else hangs on it is loaded as elsewhere. Returns what bpf_get_current_pid_tgid() would.
+ */
+static __always_inline __u64 fill_task(struct header *h)
 {
-#ifdef WITHOUT_TYPES
-	return 0; /* not known */
-#else
+	__u32 uid = 0, gid = 0;
+	__u64 id;
+
+#ifndef WITHOUT_TYPES
 	if (has_task_btf()) {
-		struct task_struct *task = has_loads() ? loaded_task() : bpf_get_current_task_btf();
+		struct task_struct *own = bpf_get_current_task_btf();
+		struct task_struct *task = has_loads() ? LOADED_AT(task_struct, own) : own;
+		const struct cred *cred = task->cred;
+		__u32 tid = own->pid, pid = own->tgid;
 
-		return image_number(task->self_exec_id, task->group_leader->start_boottime);
-	} else {
-		struct task_struct *task = current_task();
+		h->tid = tid;
+		h->pid = pid;
+		h->image = image_number(own->self_exec_id,
+					tid == pid ? own->start_boottime : task->group_leader->start_boottime);
+		if (has_loads() && bpf_core_field_offset(cred->egid) == bpf_core_field_offset(cred->euid) + 4) {
+			__u64 ids = word_at((__u64)cred + bpf_core_field_offset(cred->euid));
 
-		return image_number(BPF_CORE_READ(task, self_exec_id),
-				    BPF_CORE_READ(task, group_leader, start_boottime));
+			h->uid = ids;
+			h->gid = ids >> 32;
+		} else {
+			h->uid = cred->euid.val;
+			h->gid = cred->egid.val;
+		}
+		h->cgroup = cgroup_of_current(task);
+		return (__u64)pid << 32 | tid;
 	}
 #endif
-}
-
-static __always_inline void fill_header(void *at, __u16 event, __u8 stream, __u8 flags)
-{
-	struct header *h = at;
-	__u64 id = bpf_get_current_pid_tgid();
-	__u32 uid = 0, gid = 0;
-
+	id = bpf_get_current_pid_tgid();
 	current_ids(&uid, &gid);
-	h->event = event;
-	h->stream = stream;
-	h->flags = flags;
-	h->cpu = bpf_get_smp_processor_id();
-	h->image = current_image();
-	h->sequence = next_sequence(stream);
-	h->time = bpf_ktime_get_boot_ns();
 	h->tid = (__u32)id;
 	h->pid = id >> 32;
 	h->cgroup = current_cgroup();
 	h->uid = uid;
 	h->gid = gid;
+#ifdef WITHOUT_TYPES
+	h->image = 0; /* not known */
+#else
+	h->image = image_number(BPF_CORE_READ(current_task(), self_exec_id),
+				BPF_CORE_READ(current_task(), group_leader, start_boottime));
+#endif
+	return id;
+}
+
+/* Returns the current thread, as fill_task() does. */
+static __always_inline __u64 fill_header(void *at, __u16 event, __u8 stream, __u8 flags)
+{
+	struct header *h = at;
+
+	h->event = event;
+	h->stream = stream;
+	h->flags = flags;
+	h->cpu = bpf_get_smp_processor_id();
+	h->sequence = next_sequence(stream);
+	h->time = bpf_ktime_get_boot_ns();
+	return fill_task(h);
 }
 
 /*
@@ -123,21 +147,38 @@ static __always_inline void record__reset(struct scratch *s, __u8 params)
 		*(__u64 *)((r)->values + (index) * 8) = (value);                                                       \
 	} while (0)
 
+/* As long as nothing but numbers came before, each of a record in the scratch is where it always is, too: `off` is set when all are. */
+#define SET_FIRST(s, params, index, value)                                                                             \
+	do {                                                                                                           \
+		((__u16 *)data(s))[index] = 8;                                                                         \
+		*(__u64 *)(data(s) + 2 * (params) + (index) * 8) = (value);                                            \
+	} while (0)
+
 struct rename_record {
 	struct header header;
 	__u16 lengths[TASK_RENAME_PARAMS];
 	char comm[16];
 } __attribute__((packed));
 
-/* Takes this program's scratch and starts a record of an event with `params` parameters in it. */
-static __always_inline struct scratch *record__begin(__u32 index, __u8 params)
+/* Takes this program's scratch, for the thread that the kernel calls `id`. */
+static __always_inline struct scratch *scratch__take(__u32 index, __u64 id)
 {
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &index);
 
-	if (!s)
-		return NULL;
-	s->owner = bpf_get_current_pid_tgid();
-	record__reset(s, params);
+	if (s) {
+		s->owner = id;
+		s->names = 0;
+	}
+	return s;
+}
+
+/* The same, and starts a record of an event with `params` parameters in it. */
+static __always_inline struct scratch *record__begin(__u32 index, __u8 params)
+{
+	struct scratch *s = scratch__take(index, bpf_get_current_pid_tgid());
+
+	if (s)
+		record__reset(s, params);
 	return s;
 }
 
@@ -285,14 +326,14 @@ static __always_inline void put_user_bytes(struct scratch *s, __u32 index, __u64
 /* Sends the record, or counts it as lost. */
 static __always_inline void record__submit(struct scratch *s, __u16 event, __u8 stream, __u8 flags)
 {
-	__u64 len = s->off, sequence;
+	__u64 len = s->off, sequence, thread;
 
-	fill_header(s->buf, event, stream, flags);
+	thread = fill_header(s->buf, event, stream, flags);
 	barrier_var(len);
 	len &= 2 * DATA_MASK + 1;
 	if (len > DATA_MASK + STRING_MAX)
 		len = DATA_MASK + STRING_MAX;
-	if (s->owner != bpf_get_current_pid_tgid()) {
+	if (s->owner != thread) {
 		count_drop(event, DROP_SCRATCH);
 		return;
 	}

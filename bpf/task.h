@@ -49,22 +49,28 @@ static __always_inline __u64 written_at(struct inode *inode)
 static __always_inline __u64 namespace_start(struct pid *pid)
 {
 	struct pid_namespace *ns;
+	__u32 level = pid->level;
+	__u64 first;
 
-	if (!pid->level)
+	if (!level)
 		return pid->numbers[0].ns->child_reaper->start_boottime;
-	ns = namespace_of(pid);
-	return BPF_CORE_READ(ns, child_reaper, start_boottime);
+	ns = namespace_at(pid, level);
+	if (!has_loads())
+		return BPF_CORE_READ(ns, child_reaper, start_boottime);
+	first = word_at((__u64)ns + bpf_core_field_offset(ns->child_reaper));
+	return word_at(first + bpf_core_field_offset(struct task_struct, start_boottime));
 }
 
-/* number_inside() and number_beside(); most processes are in the first namespace alone. */
-static __always_inline __u32 own_number(struct pid *pid)
-{
-	return pid->level ? number_inside(pid) : pid->numbers[0].nr;
-}
-
+/* number_beside() of what can be loaded from. */
 static __always_inline __u32 group_number(struct pid *group, struct pid *own)
 {
-	return own->level ? number_beside(group, own) : group->numbers[0].nr;
+	__u32 level = own->level;
+
+	if (!level)
+		return group->numbers[0].nr;
+	if (group->level < level || namespace_at(group, level) != namespace_at(own, level))
+		return 0;
+	return number_at(group, level);
 }
 
 static __always_inline __u32 terminal_number(struct signal_struct *signal)
@@ -180,6 +186,20 @@ static __always_inline bool by_descriptor(struct linux_binprm *bprm)
 	return bpf_core_field_exists(bprm->fdpath) && bprm->fdpath;
 }
 
+/* What a task is called, as parameter `index`: all of it, with what is behind its NUL, where that is two loads. */
+static __always_inline void put_name(struct scratch *s, __u32 index, struct task_struct *task)
+{
+	__u64 name = (__u64)task + bpf_core_field_offset(task->comm), off;
+
+	if (!has_loads())
+		return put_kernel_str(s, index, (void *)name, sizeof(task->comm));
+	if (!room(s, &off))
+		return;
+	*(__u64 *)(data(s) + off) = word_at(name);
+	*(__u64 *)(data(s) + off + 8) = word_at(name + 8);
+	advance(s, index, sizeof(task->comm), false);
+}
+
 SEC("?tp_btf/sched_process_exec")
 int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
@@ -207,25 +227,26 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 	if (bpf_core_field_exists(task->loginuid))
 		loginuid = task->loginuid.val;
 
-	put_u64(s, TASK_EXEC_PPID, task->real_parent->tgid);
-	put_u64(s, TASK_EXEC_VPID, own_number(own));
-	put_u64(s, TASK_EXEC_SID, signal->pids[PIDTYPE_SID]->numbers[0].nr);
-	put_u64(s, TASK_EXEC_PGID, signal->pids[PIDTYPE_PGID]->numbers[0].nr);
-	put_u64(s, TASK_EXEC_VPGID, group_number(signal->pids[PIDTYPE_PGID], own));
-	put_u64(s, TASK_EXEC_TTY, terminal_number(signal));
-	put_u64(s, TASK_EXEC_LOGINUID, loginuid);
-	put_u64(s, TASK_EXEC_CAP_INHERITABLE, CAPABILITIES(cred, cap_inheritable));
-	put_u64(s, TASK_EXEC_CAP_PERMITTED, CAPABILITIES(cred, cap_permitted));
-	put_u64(s, TASK_EXEC_CAP_EFFECTIVE, CAPABILITIES(cred, cap_effective));
+	SET_FIRST(s, TASK_EXEC_PARAMS, TASK_EXEC_PPID, task->real_parent->tgid);
+	SET_FIRST(s, TASK_EXEC_PARAMS, TASK_EXEC_VPID, own_number(own));
+	SET_FIRST(s, TASK_EXEC_PARAMS, TASK_EXEC_SID, signal->pids[PIDTYPE_SID]->numbers[0].nr);
+	SET_FIRST(s, TASK_EXEC_PARAMS, TASK_EXEC_PGID, signal->pids[PIDTYPE_PGID]->numbers[0].nr);
+	SET_FIRST(s, TASK_EXEC_PARAMS, TASK_EXEC_VPGID, group_number(signal->pids[PIDTYPE_PGID], own));
+	SET_FIRST(s, TASK_EXEC_PARAMS, TASK_EXEC_TTY, terminal_number(signal));
+	SET_FIRST(s, TASK_EXEC_PARAMS, TASK_EXEC_LOGINUID, loginuid);
+	SET_FIRST(s, TASK_EXEC_PARAMS, TASK_EXEC_CAP_INHERITABLE, CAPABILITIES(cred, cap_inheritable));
+	SET_FIRST(s, TASK_EXEC_PARAMS, TASK_EXEC_CAP_PERMITTED, CAPABILITIES(cred, cap_permitted));
+	SET_FIRST(s, TASK_EXEC_PARAMS, TASK_EXEC_CAP_EFFECTIVE, CAPABILITIES(cred, cap_effective));
 	inode = exe->f_inode;
-	put_u64(s, TASK_EXEC_EXE_INO, inode->i_ino);
-	put_u64(s, TASK_EXEC_EXE_CTIME, changed_at(inode));
-	put_u64(s, TASK_EXEC_EXE_MTIME, written_at(inode));
-	put_u64(s, TASK_EXEC_FLAGS, exec_flags(s, exe));
-	put_u64(s, TASK_EXEC_START_TIME, task->group_leader->start_boottime);
-	put_u64(s, TASK_EXEC_PIDNS_START, namespace_start(own));
-	put_u64(s, TASK_EXEC_BY_DESCRIPTOR, by_descriptor(bprm));
-	put_kernel_str(s, TASK_EXEC_COMM, &task->comm, sizeof(task->comm));
+	SET_FIRST(s, TASK_EXEC_PARAMS, TASK_EXEC_EXE_INO, inode->i_ino);
+	SET_FIRST(s, TASK_EXEC_PARAMS, TASK_EXEC_EXE_CTIME, changed_at(inode));
+	SET_FIRST(s, TASK_EXEC_PARAMS, TASK_EXEC_EXE_MTIME, written_at(inode));
+	SET_FIRST(s, TASK_EXEC_PARAMS, TASK_EXEC_FLAGS, exec_flags(s, exe));
+	SET_FIRST(s, TASK_EXEC_PARAMS, TASK_EXEC_START_TIME, task->group_leader->start_boottime);
+	SET_FIRST(s, TASK_EXEC_PARAMS, TASK_EXEC_PIDNS_START, namespace_start(own));
+	SET_FIRST(s, TASK_EXEC_PARAMS, TASK_EXEC_BY_DESCRIPTOR, by_descriptor(bprm));
+	s->off = 2 * TASK_EXEC_PARAMS + 8 * TASK_EXEC_COMM;
+	put_name(s, TASK_EXEC_COMM, task);
 	put_user_bytes(s, TASK_EXEC_ARGS, mm->arg_start, mm->arg_end);
 	if (config.params[EVENT_TASK_EXEC] & 1 << TASK_EXEC_ENV)
 		put_user_bytes(s, TASK_EXEC_ENV, mm->env_start, mm->env_end);
@@ -285,7 +306,14 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 	SET(r, TASK_FORK_SID, signal->pids[PIDTYPE_SID]->numbers[0].nr);
 	SET(r, TASK_FORK_CHILD_IMAGE, image_number(child->self_exec_id, child->start_boottime));
 	r->lengths[TASK_FORK_COMM] = sizeof(r->comm);
-	bpf_probe_read_kernel(r->comm, sizeof(r->comm), &child->comm);
+	if (has_loads()) {
+		__u64 comm = (__u64)child + bpf_core_field_offset(child->comm);
+
+		*(__u64 *)r->comm = word_at(comm);
+		*(__u64 *)(r->comm + 8) = word_at(comm + 8);
+	} else {
+		bpf_probe_read_kernel(r->comm, sizeof(r->comm), &child->comm);
+	}
 	fill_header(r, EVENT_TASK_FORK, STREAM_FORK, 0);
 	sequence = r->header.sequence;
 	bpf_ringbuf_submit(r, wakeup_flags(sequence));
@@ -353,15 +381,21 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 SEC("?tp_btf/task_rename")
 int BPF_PROG(task_rename, struct task_struct *task, const char *comm)
 {
+	struct task_struct *object;
 	struct rename_record *r;
+	struct mm_struct *mm;
 	__u64 sequence;
 
+	if (task->pid != task->tgid)
+		return 0;
 	/*
 	 * An exec names its process too, and reports it itself. Its memory has no environment yet when it does. Threads of the
-	 * kernel have no memory at all. That is a probe read: a plain load from nowhere in a program of several functions
-	 * ends a kernel like 5.10, which does not find there what to do then.
+	 * kernel have no memory at all. On older kernels that is a probe read: a plain load from nowhere in a program of several
+	 * functions ends one like 5.10, which does not find there what to do then.
 	 */
-	if (task->pid != task->tgid || !BPF_CORE_READ(task, mm, env_end))
+	object = OBJECT_AT(task_struct, task);
+	mm = LOAD(object, mm);
+	if (!LOAD(mm, env_end))
 		return 0;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {

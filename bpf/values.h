@@ -84,10 +84,12 @@ static __always_inline __s64 open_descriptors(struct task_struct *task)
 		}                                                                                                      \
 	} while (0)
 
+/* Where there are loads, a capability set is one number. */
+#define CAPABILITY_SET(cred, set) (has_loads() ? ((struct cred___wide *)(cred))->set.val : capabilities(&(cred)->set))
 #define PUT_CAPABILITIES                                                                                               \
-	PUT(TASK_CAP_INHERITABLE, capabilities(&cred->cap_inheritable));                                               \
-	PUT(TASK_CAP_PERMITTED, capabilities(&cred->cap_permitted));                                                   \
-	PUT(TASK_CAP_EFFECTIVE, capabilities(&cred->cap_effective))
+	PUT(TASK_CAP_INHERITABLE, CAPABILITY_SET(cred, cap_inheritable));                                              \
+	PUT(TASK_CAP_PERMITTED, CAPABILITY_SET(cred, cap_permitted));                                                  \
+	PUT(TASK_CAP_EFFECTIVE, CAPABILITY_SET(cred, cap_effective))
 
 /* Takes the place of the mask that tells which values are there, when all of them fit. */
 static __always_inline bool put_values(struct scratch *s, __u64 *at)
@@ -131,10 +133,10 @@ __noinline int append_capabilities(__u32 which, __u32 wanted)
 __noinline int append_task_values(__u32 which, __u32 wanted)
 {
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &which);
-	struct task_struct *task = current_task();
-	struct signal_struct *signal = BPF_CORE_READ(task, signal);
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	const struct cred *cred = BPF_CORE_READ(task, cred);
+	struct task_struct *task = loaded_task(), *parent;
+	struct signal_struct *signal = LOAD(task, signal);
+	struct mm_struct *mm = LOAD(task, mm);
+	const struct cred *cred = LOAD(task, cred);
 	__u32 got = 0;
 	__u64 at;
 
@@ -144,22 +146,25 @@ __noinline int append_task_values(__u32 which, __u32 wanted)
 	if (!mm)
 		wanted &= ~(1 << TASK_VM_SIZE | 1 << TASK_VM_RSS | 1 << TASK_VM_SWAP);
 	/* In the order of their numbers. */
-	PUT(TASK_VTID, number_inside(BPF_CORE_READ(task, thread_pid)));
-	PUT(TASK_PARENT_TID, BPF_CORE_READ(task, real_parent, pid));
-	PUT(TASK_THREADS, BPF_CORE_READ(signal, nr_threads));
-	PUT(TASK_FD_LIMIT, BPF_CORE_READ(signal, rlim[RLIMIT_NOFILE].rlim_cur));
+	PUT(TASK_VTID, has_loads() ? own_number(task->thread_pid) : number_inside(BPF_CORE_READ(task, thread_pid)));
+	if (wanted & 1 << TASK_PARENT_TID) {
+		parent = LOAD(task, real_parent);
+		PUT(TASK_PARENT_TID, LOAD(parent, pid));
+	}
+	PUT(TASK_THREADS, LOAD(signal, nr_threads));
+	PUT(TASK_FD_LIMIT, LOAD(signal, rlim[RLIMIT_NOFILE].rlim_cur));
 	if (wanted & 1 << TASK_FD_OPEN) {
 		__s64 open = open_descriptors(task);
 
 		if (open >= 0)
 			PUT(TASK_FD_OPEN, open);
 	}
-	PUT(TASK_MAJOR_FAULTS, BPF_CORE_READ(task, maj_flt));
-	PUT(TASK_MINOR_FAULTS, BPF_CORE_READ(task, min_flt));
-	PUT(TASK_VM_SIZE, BPF_CORE_READ(mm, total_vm) * config.page_kb);
+	PUT(TASK_MAJOR_FAULTS, LOAD(task, maj_flt));
+	PUT(TASK_MINOR_FAULTS, LOAD(task, min_flt));
+	PUT(TASK_VM_SIZE, LOAD(mm, total_vm) * config.page_kb);
 	PUT(TASK_VM_RSS, (pages(mm, MM_FILEPAGES) + pages(mm, MM_ANONPAGES) + pages(mm, MM_SHMEMPAGES)) * config.page_kb);
 	PUT(TASK_VM_SWAP, pages(mm, MM_SWAPENTS) * config.page_kb);
-	PUT(TASK_CPU_TIME, BPF_CORE_READ(task, se.sum_exec_runtime));
+	PUT(TASK_CPU_TIME, LOAD(task, se.sum_exec_runtime));
 	PUT_CAPABILITIES;
 	*(__u32 *)(data(s) + (at & DATA_MASK)) = got;
 	return 0;
