@@ -71,7 +71,8 @@ static __always_inline int call__begun(struct pt_regs *regs, bool is_shared)
 	const volatile struct event_row *event;
 	struct scratch *s;
 	bool compat = false;
-	__u32 wanted = call__wanted(nr, &compat);
+	__u64 thread = 0;
+	__u32 wanted = (__u16)call__wanted_by(nr, &compat, &thread);
 
 	if (!wanted || (wanted != SOCKETCALL && !(rows[row_of(wanted - 1)].flags & ROW_AT_ENTER)))
 		return 0;
@@ -79,11 +80,12 @@ static __always_inline int call__begun(struct pt_regs *regs, bool is_shared)
 	s = syscall_scratch();
 	if (is_shared && s && s->owner)
 		return 0;
-	s = call__begin(regs, &wanted, compat, false);
+	s = call__begin(regs, &wanted, compat, false, thread);
 	if (!s)
 		return 0;
 	row = row_of(wanted - 1);
 	event = &rows[row];
+	record__reset(s, event->params);
 	s->off = BEGUN_DATA;
 	s->ret = 0;
 	for (int i = 0; i < MAX_WALKED; i++) {

@@ -14,7 +14,12 @@ static __always_inline void walk_params(struct scratch *s, const volatile struct
 			break;
 		if (!is_demanded(param, row))
 			continue;
-		if (param->at_enter)
+		/* Most parameters are one of these two, which take less than a call. */
+		if (param->op == OP_RETURN)
+			put_u64(s, param->index, s->ret);
+		else if (param->op == OP_ARG_S32 && !param->at_enter)
+			put_u64(s, param->index, (__s64)(__s32)s->args[param->arg & 7]);
+		else if (param->at_enter)
 			put_begun(param->index);
 		else
 			walk_param(row, i);
@@ -67,7 +72,8 @@ static __always_inline int call__ended(struct pt_regs *regs, long ret, bool is_s
 	const volatile struct event_row *event;
 	struct scratch *s;
 	bool compat = false;
-	__u32 wanted = call__wanted_by(nr, &compat), passes = FILTER_PASSES;
+	__u64 thread = 0;
+	__u32 wanted = call__wanted_by(nr, &compat, &thread), passes = FILTER_PASSES;
 	__u32 names = config.names;
 	__s64 result = ret;
 
@@ -94,20 +100,21 @@ static __always_inline int call__ended(struct pt_regs *regs, long ret, bool is_s
 		}
 	}
 	wanted = (__u16)wanted;
-	s = call__begin(regs, &wanted, compat, is_shared);
+	s = call__begin(regs, &wanted, compat, is_shared, thread);
 	if (!s)
 		return 0;
 	row = row_of(wanted - 1);
 	event = &rows[row];
 	s->ret = result;
-	s->names = 0;
 	if (passes != FILTER_PASSES) {
 		s->names = names;
 		/* What another task wrote over is lost, and counted as such below. */
-		if (!open__passes(row, passes) && s->owner == bpf_get_current_pid_tgid()) {
+		if (!open__passes(row, passes) && s->owner == thread) {
 			s->owner = 0;
 			return 0;
 		}
+	} else {
+		record__reset(s, event->params);
 	}
 	if (event->flags & ROW_MESSAGES && s->ret > 0) {
 		report_messages(s, row);

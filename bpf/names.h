@@ -14,13 +14,13 @@
 
 /*
  * What is wanted by name and the automaton, which belong together: so that they change together. A state is the place of its
- * first cell, which has what is said of a path that ends there (NAME_*).
+ * first cell, which has what is said of a path that ends there (NAME_*). Places are counted in bytes.
  */
 struct name_table {
 	__u64 named[ROWS]; /* by row, the classes of calls that are wanted by certain names only */
-	__u8 classes[256]; /* by byte, the cell of a state with the next one */
+	__u8 classes[256]; /* by byte, how far behind a state the next one is */
 	__u32 start;
-	__u16 cells[NAME_CELLS];
+	__u16 cells[NAME_CELLS + NAME_CLASSES]; /* wherever a number of 16 bits and a class lead to */
 };
 
 /* The one that is in use, and the one that user space fills for the next rules. */
@@ -47,9 +47,40 @@ static __always_inline __u64 name__next(const struct name_table *table, __u64 st
 	byte += (__u64)table;
 	barrier_var(byte);
 	state += *(const __u8 *)(byte + __builtin_offsetof(struct name_table, classes));
-	state = (state & (NAME_CELLS - 1)) * sizeof(table->cells[0]) + (__u64)table;
+	state += (__u64)table;
 	barrier_var(state);
 	return *(const __u16 *)(state + __builtin_offsetof(struct name_table, cells));
+}
+
+/* What is said of a path that led to a state. */
+static __always_inline __u32 name__said(const struct name_table *table, __u64 state)
+{
+	state &= (__u16)-1;
+	state += (__u64)table;
+	barrier_var(state);
+	return *(const __u16 *)(state + __builtin_offsetof(struct name_table, cells));
+}
+
+/* The state after the bytes before `end`, the last of them first; at most NAME_READ_AT_ONCE. */
+static __always_inline __u64 name__read_bytes(const struct name_table *table, __u64 state, const __u8 *end, __u64 left)
+{
+	for (__u64 i = 0; i < NAME_READ_AT_ONCE / 8 && left >= 8; i++) {
+#pragma unroll
+		for (int back = 1; back <= 8; back++)
+			state = name__next(table, state, *(end - back));
+		end -= 8;
+		left -= 8;
+		barrier_var(end);
+		barrier_var(left);
+	}
+	for (__u64 i = 0; i < 7 && left; i++) {
+		end--;
+		left--;
+		barrier_var(end);
+		barrier_var(left);
+		state = name__next(table, state, *end);
+	}
+	return state;
 }
 
 /* The state after at most NAME_READ_AT_ONCE bytes, as name__read(). Also a global function (components__walk()). */
@@ -67,22 +98,7 @@ __noinline int name__read_part(__u32 in, __u64 start, __u32 len, __u32 first, __
 	at = start + left;
 	barrier_var(at);
 	end = s->buf + HEADER_LEN + (at & DATA_MASK);
-	for (__u64 i = 0; i < NAME_READ_AT_ONCE / 8 && left >= 8; i++) {
-#pragma unroll
-		for (int back = 1; back <= 8; back++)
-			state = name__next(table, state, *(end - back));
-		end -= 8;
-		left -= 8;
-		barrier_var(end);
-		barrier_var(left);
-	}
-	for (__u64 i = 0; i < 7 && left; i++) {
-		end--;
-		left--;
-		barrier_var(end);
-		barrier_var(left);
-		state = name__next(table, state, *end);
-	}
+	state = name__read_bytes(table, state & (__u16)-1, end, left);
 	if (has_slash)
 		state = name__next(table, state, '/');
 	return state;
@@ -123,7 +139,7 @@ static __always_inline __u32 names__said(struct scratch *s)
 {
 	const struct name_table *table = names__table(s->names);
 
-	return table ? table->cells[s->name_state & (NAME_CELLS - 1)] : NAME_PASSES_READ | NAME_PASSES;
+	return table ? name__said(table, s->name_state) : NAME_PASSES_READ | NAME_PASSES;
 }
 
 /* True unless no rule can match an open that goes by these names. `wanted`: what has to be said of one (NAME_PASSES*). */

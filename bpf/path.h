@@ -94,7 +94,8 @@ __noinline __u64 mount__of_same(__u64 address)
 #endif
 
 #ifdef WITHOUT_TYPES
-static __always_inline int text__is_path(__u64 end, __u32 len, __u64 file_address)
+static __always_inline bool text__is_path(struct scratch *s, __u64 end, __u32 len, struct file *address,
+					  struct task_struct *task)
 {
 	return 0;
 }
@@ -133,24 +134,23 @@ __noinline int text__has_name(__u64 start, __u64 name, __u32 len)
  * True when the components of a file's path are those of a path in the record, as it is written: `len` bytes that end before
  * `end`. What put_components() would give need not be read then. Where there are no loads, it is not compared.
  */
-__noinline int text__is_path(__u64 end, __u32 len, __u64 file_address)
+static __always_inline bool text__is_path(struct scratch *s, __u64 end, __u32 len, struct file *address,
+					  struct task_struct *task)
 {
 	const __u64 inside = bpf_core_field_offset(struct mount, mnt);
-	__u32 which = SCRATCH_SYSCALL;
-	struct scratch *s = bpf_map_lookup_elem(&scratches, &which);
 	struct dentry *dentry, *root, *mnt_root;
 	struct mount *mnt, *root_mnt;
 	__u64 left = len & DATA_MASK;
 	struct fs_struct *fs;
 	struct file *file;
 
-	if (!s || !has_loads())
+	if (!has_loads())
 		return 0;
-	file = LOADED_AT(file, file_address);
+	file = LOADED_AT(file, address);
 	dentry = file->f_path.dentry;
 	mnt = LOADED_AT(mount, (__u64)file->f_path.mnt - inside);
 	mnt_root = mnt->mnt.mnt_root;
-	fs = loaded_task()->fs;
+	fs = task->fs;
 	root = fs->root.dentry;
 	root_mnt = LOADED_AT(mount, (__u64)fs->root.mnt - inside);
 	for (__u64 i = 0; i < COMPARED_COMPONENTS; i++) {
@@ -158,8 +158,9 @@ __noinline int text__is_path(__u64 end, __u32 len, __u64 file_address)
 		struct dentry *parent;
 		const __u8 *text;
 
-		if (is_at(dentry, root) && mnt == root_mnt)
-			return i && !left;
+		/* What is behind the root is not met again, and left then. */
+		if (!left && is_at(dentry, root) && mnt == root_mnt)
+			return i;
 		parent = dentry->d_parent;
 		if (dentry == mnt_root || dentry == parent) {
 			struct mount *up = mnt->mnt_parent;
@@ -346,13 +347,13 @@ static __always_inline void put_unread_components(__u32 which, __u32 index, __u6
 }
 #endif
 
-/* The file behind descriptor `fd` of the current task. */
-static __always_inline struct file *file_of(__s32 fd)
+/* The file behind descriptor `fd` of a task (loaded_task()). */
+static __always_inline struct file *file_of_task(struct task_struct *task, __s32 fd)
 {
 #ifdef WITHOUT_TYPES
 	return NULL;
 #else
-	struct files_struct *files = LOAD(loaded_task(), files);
+	struct files_struct *files = LOAD(task, files);
 	struct fdtable *fdt = LOAD(files, fdt);
 	struct file **table = LOAD(fdt, fd);
 	struct file *file = NULL;
@@ -364,6 +365,12 @@ static __always_inline struct file *file_of(__s32 fd)
 	bpf_probe_read_kernel(&file, sizeof(file), table + fd);
 	return file;
 #endif
+}
+
+/* The same of the current task. */
+static __always_inline struct file *file_of(__s32 fd)
+{
+	return file_of_task(loaded_task(), fd);
 }
 
 /* Stand for the file a request of io_uring is done on, and the one it made: what has no number, or another by now. */

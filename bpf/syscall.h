@@ -113,9 +113,15 @@ __noinline int walk_user_path(__u32 row, __u32 which)
 		return 0;
 	param = &rows[row & (ROWS - 1)].walked[at];
 	before = s->off;
-	put_user_str(s, param->index, (void *)s->args[param->arg & 7]);
-	if (s->off == before)
-		return 0;
+	if (s->names && s->text_len) {
+		/* open__read_absolute() has read it, and it is not what that knows. */
+		advance(s, param->index, s->text_len + 1, false);
+		s->text_len = 0;
+	} else {
+		put_user_str(s, param->index, (void *)s->args[param->arg & 7]);
+		if (s->off == before)
+			return 0;
+	}
 	is_absolute = data(s)[before & DATA_MASK] == '/';
 	is_below = !is_absolute || is_in_root(s);
 	if (s->names) {
@@ -152,13 +158,14 @@ static __always_inline bool is_demanded(const volatile struct param_row *param, 
 /* What is said of the kernel's name of the file that a call opened, if it has one. */
 static __always_inline void read_real_name(struct scratch *s, __u32 index)
 {
-	struct file *file = s->ret < 0 ? NULL : file_of((__s32)s->ret);
+	struct task_struct *task = loaded_task();
+	struct file *file = s->ret < 0 ? NULL : file_of_task(task, (__s32)s->ret);
 	__u64 before = s->off;
 
 	if (!file)
 		return;
 	/* Then the same is said of it. What is internal has no path to compare with. */
-	if (s->text_len && text__is_path((__u64)s->text + s->text_len, s->text_len, (__u64)file)) {
+	if (s->text_len && text__is_path(s, (__u64)s->text + s->text_len, s->text_len, file, task)) {
 		s->real_name = s->requested_name;
 		return;
 	}
@@ -213,13 +220,41 @@ static __always_inline bool call__passes_by(struct scratch *s, __u32 row, __u32 
 	if (which >= MAX_WALKED)
 		return false;
 	s->requested_name = NAME_PASSES;
+	s->text_len = 0;
 	walk_user_path(row, which);
 	return s->requested_name & (NAME_PASSES | NAME_UNLESS_REAL) || !text__is_name(start);
 }
 
 /*
+ * Most opens name an absolute path of no more than NAME_READ_AT_ONCE bytes: puts down what is said of it, in one go. False for other
+ * paths, which walk_user_path() goes on with.
+ */
+static __always_inline bool open__read_absolute(struct scratch *s, const volatile struct param_row *param)
+{
+	const struct name_table *table = names__table(s->names);
+	__u64 at = s->off, len;
+	long read;
+
+	if (!table)
+		return false;
+	barrier_var(at);
+	at &= DATA_MASK;
+	read = bpf_probe_read_user_str(data(s) + at, STRING_MAX, (void *)s->args[param->arg & 7]);
+	if (read <= 1)
+		return false;
+	len = read - 1;
+	s->text = at;
+	s->text_len = len;
+	barrier_var(len);
+	if (len > NAME_READ_AT_ONCE || data(s)[at] != '/' || s->number == OPENAT2)
+		return false;
+	s->requested_name = name__said(table, name__read_bytes(table, table->start & (__u16)-1, data(s) + at + len, len));
+	return true;
+}
+
+/*
  * True unless no rule can match an open, or a call that leaves no file, by its names, which are read before anything else is,
- * and nothing more of most opens: a record of one that passes is begun anew. `wanted`: what has to be said of one. A global
+ * and nothing more of most opens: the record of one that passes is begun then. `wanted`: what has to be said of one. A global
  * function, as walk_param().
  */
 __noinline int open__passes(__u32 row, __u32 wanted)
@@ -227,7 +262,7 @@ __noinline int open__passes(__u32 row, __u32 wanted)
 	const volatile struct event_row *event = &rows[row & (ROWS - 1)];
 	const volatile struct param_row *param;
 	struct scratch *s = syscall_scratch();
-	__u64 real = event->real;
+	__u64 real = event->real, path;
 
 	barrier_var(real);
 	if (!s)
@@ -236,12 +271,18 @@ __noinline int open__passes(__u32 row, __u32 wanted)
 	s->requested_name = NAME_PASSES_READ | NAME_PASSES;
 	s->real_name = NAME_NOT_KNOWN;
 	s->text_len = 0;
+	s->off = 2 * event->params;
+	path = event->path;
 	if (event->flags & ROW_NAMED) {
-		if (!call__passes_by(s, row, event->path) && !call__passes_by(s, row, real))
+		if (!call__passes_by(s, row, path) && !call__passes_by(s, row, real))
 			return false;
 		goto passes;
 	}
-	walk_user_path(row, event->path);
+	barrier_var(path);
+	if (path >= MAX_WALKED)
+		goto passes;
+	if (!open__read_absolute(s, &event->walked[path]))
+		walk_user_path(row, path);
 	if (s->requested_name & wanted)
 		goto passes;
 	/* What is compared is what is used: 5.10 does not know two copies for one value when one was on the stack. */
@@ -647,9 +688,9 @@ static __always_inline __u64 row_of(__u64 event)
 
 /*
  * Which calls a program is about: the value of config.syscalls for this one, 0 when nobody wants it. In its upper half is the
- * class by its thread (CLASS_OTHER_THREAD): together they need no more of the stack than one.
+ * class by its thread (CLASS_OTHER_THREAD): together they need no more of the stack than one. And what the kernel calls the thread.
  */
-static __always_inline __u32 call__wanted_by(__u64 nr, bool *compat)
+static __always_inline __u32 call__wanted_by(__u64 nr, bool *compat, __u64 *thread)
 {
 	__u32 entry, wanted;
 	__u64 id;
@@ -663,6 +704,7 @@ static __always_inline __u32 call__wanted_by(__u64 nr, bool *compat)
 	*compat = is_compat();
 	wanted = *compat ? entry >> 16 : entry & 0xffff;
 	id = bpf_get_current_pid_tgid();
+	*thread = id;
 	if (id >> 32 == config.self_pid || !wanted)
 		return 0;
 	return id >> 32 == (__u32)id ? wanted : wanted | CLASS_OTHER_THREAD << 16;
@@ -671,7 +713,9 @@ static __always_inline __u32 call__wanted_by(__u64 nr, bool *compat)
 /* The same without its upper half. */
 static __always_inline __u32 call__wanted(__u64 nr, bool *compat)
 {
-	return (__u16)call__wanted_by(nr, compat);
+	__u64 thread;
+
+	return (__u16)call__wanted_by(nr, compat, &thread);
 }
 
 /*
@@ -703,10 +747,11 @@ static __always_inline bool is_taken(__u32 event)
 }
 
 /*
- * Begins the record of a call in the program's scratch, with the arguments beside it; NULL when it is not wanted. `wanted`
+ * Takes the program's scratch for a call, with the arguments in it; NULL when it is not wanted. A record is not begun yet. `wanted`
  * becomes the number of its event, and one.
  */
-static __always_inline struct scratch *call__begin(struct pt_regs *regs, __u32 *wanted, bool compat, bool is_shared)
+static __always_inline struct scratch *call__begin(struct pt_regs *regs, __u32 *wanted, bool compat, bool is_shared,
+						   __u64 thread)
 {
 	struct scratch *s;
 
@@ -723,7 +768,7 @@ static __always_inline struct scratch *call__begin(struct pt_regs *regs, __u32 *
 			return NULL;
 		if (is_shared && is_taken(*wanted - 1))
 			return NULL;
-		s = record__begin(SCRATCH_SYSCALL, rows[row_of(*wanted - 1)].params);
+		s = scratch__take(SCRATCH_SYSCALL, thread);
 		if (!s)
 			return NULL;
 		s->compat = 1;
@@ -744,7 +789,7 @@ static __always_inline struct scratch *call__begin(struct pt_regs *regs, __u32 *
 	} else {
 		if (is_shared && is_taken(*wanted - 1))
 			return NULL;
-		s = record__begin(SCRATCH_SYSCALL, rows[row_of(*wanted - 1)].params);
+		s = scratch__take(SCRATCH_SYSCALL, thread);
 		if (!s)
 			return NULL;
 		s->compat = compat;

@@ -211,6 +211,7 @@ fn header() -> String {
     define(&mut out, "CLASS_MODE_SHIFT", CLASS_MODE_SHIFT);
     define(&mut out, "CLASS_MODE", CLASS_MODE);
     define(&mut out, "NAME_CELLS", name_table::NAME_CELLS);
+    define(&mut out, "NAME_CLASSES", name_table::NAME_CLASSES);
     define(&mut out, "NAME_PASSES_READ", name_table::NAME_PASSES_READ);
     define(&mut out, "NAME_PASSES", name_table::NAME_PASSES);
     define(&mut out, "NAME_RAW", name_table::NAME_RAW);

@@ -10,6 +10,8 @@ use crate::open_names::{OPENS_OTHERWISE, OPENS_TO_READ, Pattern, Piece, Term};
 
 /// Cells of a table, a power of two.
 pub const NAME_CELLS: usize = 1 << 15;
+/// Most classes of bytes: twice the number of one is a byte.
+pub const NAME_CLASSES: usize = 1 << 7;
 /// An open to read one of whose names this is said of passes ([`crate::open_names::OPENS_TO_READ`]).
 pub const NAME_PASSES_READ: u8 = OPENS_TO_READ;
 /// The same of other opens.
@@ -38,6 +40,8 @@ pub struct NameTable {
     classes: [u8; 256],
     /// The first cells of states follow each other with so many between them.
     cells: Vec<u16>,
+    /// The cells of a state.
+    width: usize,
     /// The state before anything is read.
     start: u16,
 }
@@ -67,12 +71,17 @@ impl NameTable {
         })
     }
 
-    /// The table as the programs have it: the classes of bytes, the first state, the cells.
+    /// The table as the programs have it: the classes of bytes, the first state, the cells. Their places are counted in bytes, which
+    /// saves the programs the reckoning, and behind the last cell is room for what a class could lead to.
     pub fn bytes(&self) -> Vec<u8> {
-        let mut bytes = self.classes.to_vec();
-        bytes.extend(u32::from(self.start).to_ne_bytes());
-        bytes.extend(self.cells.iter().flat_map(|cell| cell.to_ne_bytes()));
-        bytes.resize(256 + 4 + 2 * NAME_CELLS, 0);
+        let mut bytes: Vec<u8> = self.classes.iter().map(|class| 2 * class).collect();
+        bytes.extend((2 * u32::from(self.start)).to_ne_bytes());
+        let cells = self.cells.chunks(self.width).flat_map(|state| {
+            let (said, next) = state.split_first().unwrap_or((&0, &[]));
+            std::iter::once(*said).chain(next.iter().map(|place| 2 * place))
+        });
+        bytes.extend(cells.flat_map(u16::to_ne_bytes));
+        bytes.resize(256 + 4 + 2 * (NAME_CELLS + NAME_CLASSES), 0);
         bytes
     }
 
@@ -255,6 +264,9 @@ impl Build {
                 .filter(|of| **of == 0)
                 .for_each(|of| *of = class);
         }
+        if bytes.len() >= NAME_CLASSES {
+            return None;
+        }
         Some(Build {
             places,
             says,
@@ -428,6 +440,7 @@ impl Build {
         Some(NameTable {
             classes: self.classes,
             cells,
+            width,
             start,
         })
     }
@@ -451,6 +464,19 @@ mod tests {
         NameTable::new(&terms.iter().cloned().collect()).unwrap()
     }
 
+    /// What the programs find said of a path, in the table as they have it: bpf/names.h.
+    fn said_in(bytes: &[u8], path: &[u8]) -> u16 {
+        let (classes, rest) = bytes.split_at(256);
+        let (start, cells) = rest.split_at(4);
+        let cell = |at: u16, class: u8| {
+            let at = usize::from(at) + usize::from(class);
+            u16::from_ne_bytes(cells[at..at + 2].try_into().unwrap())
+        };
+        let start = u32::from_ne_bytes(start.try_into().unwrap()).try_into().unwrap();
+        let next = |state, byte: &u8| cell(state, classes[usize::from(*byte)]);
+        cell(path.iter().rev().fold(start, next), 0)
+    }
+
     #[test]
     fn what_a_term_holds_for_passes_and_of_the_rest_what_is_not_as_it_is_written() {
         let sets: [&[Term]; 5] = [
@@ -467,7 +493,13 @@ mod tests {
         for terms in sets {
             let table = table(terms);
             let is_of_names = terms.iter().all(|term| term.raw.is_none());
+            let bytes = table.bytes();
             for text in &texts {
+                assert_eq!(
+                    said_in(&bytes, text),
+                    u16::from(table.said(text)),
+                    "{terms:?} {text:?}"
+                );
                 let reals = texts.iter().filter(plain).take(40).map(|real| Some(&real[..]));
                 for real in reals.chain([None]) {
                     let wanted = terms.iter().any(|term| term.matches(text, real));
@@ -501,6 +533,21 @@ mod tests {
             assert_eq!(passes(&other), !is_exact, "{count}");
         }
         assert!(of(3000).is_none());
+    }
+
+    #[test]
+    fn a_table_of_more_classes_than_there_can_be_names_fewer_bytes() {
+        let name = (1..=u8::MAX).filter(|byte| !b"/.".contains(byte));
+        let path: Vec<u8> = name.chain(*b"/xyz").collect();
+        let of = |byte: &u8| Piece::Byte(*byte);
+        let table = table(&[Term {
+            name: Some(Pattern::new([b'/'].iter().chain(&path).map(of))),
+            ..term("", "")
+        }]);
+        let passes = |path: &[u8]| table.passes(ANY, &[], Some(path));
+        assert!(passes(&[b"/", &path[..]].concat()) && !passes(b"/xyz") && !passes(b"/etc/passwd"));
+        let bytes: BTreeSet<u8> = table.bytes()[..256].iter().copied().collect();
+        assert!(bytes.len() < NAME_CLASSES && bytes.iter().all(|class| class % 2 == 0 && *class > 0));
     }
 
     #[test]
