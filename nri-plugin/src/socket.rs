@@ -121,7 +121,8 @@ mod tests {
 
     use super::*;
 
-    /// For what the kernel wakes whoever waits for this descriptor, of all that this process waits with.
+    /// For what the kernel wakes whoever waits for this descriptor, of all that this process waits with: a runtime has two descriptors
+    /// for one epoll.
     fn wakes(waited_for: RawFd) -> Vec<u32> {
         let mut all = Vec::new();
         for file in std::fs::read_dir("/proc/self/fdinfo").unwrap().flatten() {
@@ -148,7 +149,10 @@ mod tests {
         std::io::Read::read_exact(&mut other, &mut [0; 5]).unwrap();
         let of_reader = wakes(reader);
         assert!(
-            matches!(of_reader[..], [events] if events & EPOLLIN != 0 && events & EPOLLOUT == 0),
+            !of_reader.is_empty()
+                && of_reader
+                    .iter()
+                    .all(|events| events & (EPOLLIN | EPOLLOUT) == EPOLLIN),
             "{of_reader:x?}"
         );
         assert!(one.writer.is_none() && wakes(one.stream.as_raw_fd()).is_empty());
