@@ -286,6 +286,7 @@ fn state_and_unknown_flags_pass_whatever_the_rules_say() {
     let events = [
         Event::Openat,
         Event::Openat2,
+        Event::OpenByHandleAt,
         Event::Chdir,
         Event::Kill,
         Event::Socketpair,
@@ -299,14 +300,14 @@ fn state_and_unknown_flags_pass_whatever_the_rules_say() {
     let plan = plan(&host(), &needs, &Config::default()).unwrap();
     let of = |event: Event| plan.classes[event as usize];
     assert_eq!(of(Event::Chdir), ClassSet::ALL);
-    assert!(of(Event::Openat).minds_flags() && !of(Event::Openat2).minds_flags());
-    assert!(!of(Event::Socketpair).minds_flags());
+    assert!(of(Event::Openat).minds_flags() && of(Event::Openat2).minds_flags());
+    assert!(!of(Event::Socketpair).minds_flags() && !of(Event::OpenByHandleAt).minds_flags());
     assert!(of(Event::Openat2).minds_result() && of(Event::Kill).minds_owner());
     let filtered: Vec<Event> = plan.filtered().map(|(event, _)| event).collect();
-    assert_eq!(filtered.len(), 4);
+    assert_eq!(filtered.len(), 5);
     assert!(
         plan.to_string()
-            .contains("by what is opened for, the kind of socket, the mode or the thread of 1"),
+            .contains("by what is opened for, the kind of socket, the mode or the thread of 2"),
         "{plan}"
     );
 }
