@@ -7,10 +7,11 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use lanner_schema::tier::Tier;
 use support::{machine_dir, repository, skip};
-use xtask::guest::{Guest, Machine, Refusal};
+use xtask::guest::{Built, Guest, Machine, Refusal};
 use xtask::selfcheck;
 
 const SYS_EXIT: &[&str] = &["--tier", "sys_exit"];
@@ -63,16 +64,21 @@ fn calls_that_no_rule_needs_cost_nothing_by_trampolines() {
         repository: repository(),
         folder: machine_dir(),
     };
-    let built = machine
-        .run("kernels.sh", &["fetch", KERNEL])
-        .and_then(|_| machine.run("selfcheck.sh", &[]));
-    let guest = Guest {
-        counted: true,
-        ..Guest::new(&machine, KERNEL)
-    };
     let arguments = [TRAMPOLINE, &["unneeded"]].concat();
     let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    match built.and_then(|program| guest.boot(program.trim().as_ref(), &arguments)) {
+    let said = machine.run("kernels.sh", &["fetch", KERNEL]).and_then(|_| {
+        let Built {
+            programs: [program],
+            libraries,
+        } = machine.built("selfcheck.sh")?;
+        let guest = Guest {
+            files: libraries,
+            counted: true,
+            ..Guest::new(&machine, KERNEL)
+        };
+        guest.boot(&program, &arguments)
+    });
+    match said {
         Ok(said) => {
             assert_eq!(
                 said.status,
@@ -154,23 +160,21 @@ fn evasions_are_seen(tier: Tier) {
     };
     let built = machine
         .run("kernels.sh", &["fetch", KERNEL])
-        .and_then(|_| machine.run("evasion.sh", &[]));
+        .and_then(|_| machine.built("evasion.sh"));
     let built = match built {
         Ok(built) => built,
         Err(Refusal::Skipped(reason)) => return skip(&format!("evasions on the {KERNEL} kernel: {reason}")),
         Err(Refusal::Failed(said)) => panic!("{said}"),
     };
-    let mut built = built.lines();
-    let (tests, program) = built
-        .next()
-        .zip(built.next())
-        .expect("the tests and the program they test");
-    // Libraries are where they are here.
-    let places: BTreeSet<&str> = built.chain(PROGRAMS).collect();
-    let places = places.into_iter().map(|path| (path.into(), path.to_owned()));
+    let Built {
+        programs: [tests, program],
+        libraries,
+    } = built;
+    let run = PROGRAMS.map(|path| (path.into(), path.to_owned()));
+    let files: BTreeSet<(PathBuf, String)> = libraries.into_iter().chain(run).collect();
     let guest = Guest {
-        files: std::iter::once((program.into(), "/bin/lanner".to_owned()))
-            .chain(places)
+        files: std::iter::once((program, "/bin/lanner".to_owned()))
+            .chain(files)
             .collect(),
         environment: vec![
             "LANNER_TEST_PROGRAM=/bin/lanner".to_owned(),
@@ -188,7 +192,7 @@ fn evasions_are_seen(tier: Tier) {
     // fails in one boot of two has lost it.
     let mut failed = None;
     for boot in 1..=2 {
-        let said = match guest.boot(tests.as_ref(), &arguments) {
+        let said = match guest.boot(&tests, &arguments) {
             Ok(said) => said,
             Err(Refusal::Skipped(reason)) => return skip(&reason),
             Err(Refusal::Failed(said)) => panic!("{said}"),
@@ -233,14 +237,18 @@ fn check(name: &str, cgroups: &str, arguments: &[&str]) -> Option<String> {
         repository: repository(),
         folder: machine_dir(),
     };
-    let guest = Guest {
-        cgroups,
-        ..Guest::new(&machine, name)
-    };
     let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
     let verdict = machine.run("kernels.sh", &["fetch", name]).and_then(|_| {
-        let program = machine.run("selfcheck.sh", &[])?;
-        selfcheck::check(&guest, program.trim().as_ref(), &arguments, &mut tell)
+        let Built {
+            programs: [program],
+            libraries,
+        } = machine.built("selfcheck.sh")?;
+        let guest = Guest {
+            cgroups,
+            files: libraries,
+            ..Guest::new(&machine, name)
+        };
+        selfcheck::check(&guest, &program, &arguments, &mut tell)
     });
     match verdict {
         Ok(verdict) => Some(verdict.said),

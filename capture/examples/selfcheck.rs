@@ -6,7 +6,7 @@
 //! `selfcheck --tier TIER ...` is about that tier, and exits with 3 where the host does not offer it.
 //!
 //! Prints a line per check and `selfcheck: N passed, N failed, N skipped`; exits 0 when nothing failed. Needs root. The
-//! tests run it on the host's kernel and, linked statically, in guests of other kernels.
+//! tests run it on the host's kernel, and in guests of other kernels.
 
 #[path = "selfcheck/act.rs"]
 mod act;

@@ -139,3 +139,20 @@ apt_there() {
         -o Dir::Etc::preferencesparts=/dev/null -o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::Retries=3 -o Acquire::Check-Valid-Until=false \
         -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false -o APT::Update::Post-Invoke-Success::= "$@"
 }
+
+# Copies of these programs for guests, without what a debugger reads, in a folder that each call fills anew: prints the path of each,
+# and of every library they need, which is to be where it is here.
+for_guests() { # FOLDER PROGRAM...
+    local folder=$1 program
+    shift
+    mkdir -p "$folder"
+    for program; do
+        # Another call may hand out the old one meanwhile.
+        strip -o "$folder/.$$" "$program"
+        mv "$folder/.$$" "$folder/$(basename "${program%-????????????????}")"
+    done
+    for program; do
+        printf '%s\n' "$folder/$(basename "${program%-????????????????}")"
+    done
+    ldd "$@" | sed -n -e 's/^.* => \(\/.*\) (0x.*$/\1/p' -e 's/^\t\(\/.*\) (0x.*$/\1/p' | sort -u
+}

@@ -20,7 +20,9 @@ if ! printf '#include <vector>\nint main() { return 0; }\n' | "${CXX:-c++}" -std
 fi
 
 mkdir -p "$folder"
-cargo run -q --locked -p lanner-fuzz --bin seeds -- "$folder/seeds"
+# As part of the whole workspace, see selfcheck.sh.
+cargo build -q --locked --workspace --bin seeds
+"${CARGO_TARGET_DIR:-$ROOT/target}/debug/seeds" "$folder/seeds"
 host=$(rustc -vV | sed -n 's/^host: //p')
 flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
 flags+=" -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"

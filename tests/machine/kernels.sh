@@ -5,7 +5,7 @@
 #                                          nothing when they are there
 #   kernels.sh names                       the kernels there can be
 #   kernels.sh list                        the kernels that are there: NAME RELEASE
-#   kernels.sh boot NAME PROGRAM [ARG...]  boots one with a static program, prints what that prints, and exits as it does
+#   kernels.sh boot NAME PROGRAM [ARG...]  boots one with a program, prints what that prints, and exits as it does
 #
 # The guest has LANNER_GUEST_FILES too: places on this machine, each followed by = and its place in the guest, one a line.
 # LANNER_GUEST_ENVIRONMENT has variables for the program, NAME=VALUE, between blanks.

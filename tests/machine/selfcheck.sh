@@ -1,15 +1,9 @@
 #!/usr/bin/env bash
-# Builds the capture crate's selfcheck as a static program, for guests that hold nothing else, and prints its path.
+# The capture crate's selfcheck, as `make test` builds it, for guests: prints the path of a copy, and of every library it needs.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 need_cargo
-target=$(rustc -vV | sed -n 's/^host: //p')
-folder=$MACHINE_DIR/guests
-mkdir -p "$folder"
-# A target folder of its own: other flags would make cargo build everything again each time.
-export CARGO_TARGET_DIR=$folder RUSTFLAGS="-C target-feature=+crt-static"
-LIBBPF_SYS_LIBRARY_PATH=$(dirname "$(gcc -print-file-name=libelf.a)")
-export LIBBPF_SYS_LIBRARY_PATH
 cd "$ROOT"
-cargo build --locked -p lanner-capture --example selfcheck --features lanner-capture/static --target "$target" >&2
-printf '%s\n' "$folder/$target/debug/examples/selfcheck"
+# As part of the whole workspace: by itself its libraries have other features, and cargo would build them all again.
+cargo build --locked --workspace --example selfcheck >&2
+for_guests "$MACHINE_DIR/guests/programs" "${CARGO_TARGET_DIR:-$ROOT/target}/debug/examples/selfcheck"

@@ -26,8 +26,6 @@ export LANNER_MACHINE_DIR=$MACHINE_DIR
 
 say "building the tests"
 cargo test --workspace --locked --no-run
-say "building the program for the kernel guests"
-tests/machine/selfcheck.sh >/dev/null
 
 say "fetching the real containerd and the kernels the tests run"
 for fixture in containerd.sh "containerd.sh trixie" "kernels.sh fetch"; do

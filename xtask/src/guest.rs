@@ -1,4 +1,4 @@
-//! Guests: other kernels than this machine's, booted by `tests/machine/kernels.sh` with one static program.
+//! Guests: other kernels than this machine's, booted by `tests/machine/kernels.sh` with one program.
 
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader};
@@ -18,6 +18,15 @@ pub struct Machine {
     pub repository: PathBuf,
     /// Fetched kernels and built guest programs.
     pub folder: PathBuf,
+}
+
+/// Programs for guests.
+#[derive(Debug, Clone)]
+pub struct Built<const PROGRAMS: usize> {
+    /// Where they are.
+    pub programs: [PathBuf; PROGRAMS],
+    /// What they need, as [`Guest::files`].
+    pub libraries: Vec<(PathBuf, String)>,
 }
 
 /// Why there is no answer.
@@ -86,6 +95,24 @@ impl Machine {
                 said.complaints
             ))),
         }
+    }
+
+    /// Runs a script that builds programs for guests, and gives what it printed: so many of them, and the libraries that they
+    /// need, each with its place in a guest.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn built<const PROGRAMS: usize>(&self, script: &str) -> Result<Built<PROGRAMS>, Refusal> {
+        let said = self.run(script, &[])?;
+        let mut lines = said.lines();
+        let programs: Vec<PathBuf> = lines.by_ref().take(PROGRAMS).map(PathBuf::from).collect();
+        let programs = programs
+            .try_into()
+            .map_err(|_| Refusal::Failed(format!("{script} named fewer programs than it builds:\n{said}")))?;
+        Ok(Built {
+            programs,
+            libraries: lines.map(|path| (path.into(), path.to_owned())).collect(),
+        })
     }
 
     fn script(&self, name: &str) -> Command {
@@ -161,7 +188,7 @@ impl<'a> Guest<'a> {
         }
     }
 
-    /// Boots it with a static program.
+    /// Boots it with a program; what that needs is among the files.
     ///
     /// # Errors
     /// When the machine has no such kernel or no qemu. Whatever the guest does is an answer.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use xtask::document::{Found, document};
-use xtask::guest::{Guest, Machine, Refusal};
+use xtask::guest::{Built, Guest, Machine, Refusal};
 use xtask::selfcheck;
 use xtask::table::{self, HOOK, Measured};
 
@@ -94,7 +94,7 @@ fn run(arguments: &Kernels) -> Result<bool> {
     say("building what runs in the guests");
     let selfcheck = match arguments.no_tests {
         true => None,
-        false => Some(PathBuf::from(machine.run("selfcheck.sh", &[])?.trim())),
+        false => Some(machine.built::<1>("selfcheck.sh")?),
     };
     let measured = match arguments.no_counts {
         true => None,
@@ -174,11 +174,15 @@ fn release(machine: &Machine, name: &str) -> Result<String> {
 fn driver_tests(
     machine: &Machine,
     kernel: &str,
-    program: &Path,
+    selfcheck: &Built<1>,
     tier: &str,
     say: &dyn Fn(&str),
 ) -> Result<Option<String>> {
-    let guest = Guest::new(machine, kernel);
+    let guest = Guest {
+        files: selfcheck.libraries.clone(),
+        ..Guest::new(machine, kernel)
+    };
+    let [program] = &selfcheck.programs;
     let arguments = ["--tier".to_owned(), tier.to_owned()];
     match selfcheck::check(&guest, program, &arguments, &mut |boot| say(boot)) {
         Ok(verdict) if verdict.not_offered => {
