@@ -80,14 +80,7 @@ fn calls_that_no_rule_needs_cost_nothing_by_trampolines() {
     });
     match said {
         Ok(said) => {
-            assert_eq!(
-                said.status,
-                Some(0),
-                "{}
-{}",
-                said.output,
-                said.complaints
-            );
+            assert_eq!(said.status, Some(0), "{}\n{}", said.output, said.complaints);
             let counts = said.output.lines().find(|line| line.contains("calls of getpid"));
             tell(counts.expect("the counts"));
         }
