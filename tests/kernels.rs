@@ -7,10 +7,10 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lanner_schema::tier::Tier;
-use support::{machine_dir, repository, skip};
+use support::{repository, skip};
 use xtask::guest::{Built, Guest, Machine, Refusal};
 use xtask::selfcheck;
 
@@ -59,34 +59,17 @@ fn selfcheck_passes_by_trampolines() {
 /// In a guest that counts: not an instruction while rules are on other calls, and none when those on it are gone.
 #[test]
 fn calls_that_no_rule_needs_cost_nothing_by_trampolines() {
-    const KERNEL: &str = "6.18";
-    let machine = Machine {
-        repository: repository(),
-        folder: machine_dir(),
-    };
-    let arguments = [TRAMPOLINE, &["unneeded"]].concat();
-    let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    let said = machine.run("kernels.sh", &["fetch", KERNEL]).and_then(|_| {
-        let Built {
-            programs: [program],
-            libraries,
-        } = machine.built("selfcheck.sh")?;
+    let said = in_guest("6.18", "selfcheck.sh", |guest, [program]| {
         let guest = Guest {
-            files: libraries,
             counted: true,
-            ..Guest::new(&machine, KERNEL)
+            ..guest
         };
-        guest.boot(&program, &arguments)
+        guest.boot(&program, &owned(&[TRAMPOLINE, &["unneeded"]].concat()))
     });
-    match said {
-        Ok(said) => {
-            assert_eq!(said.status, Some(0), "{}\n{}", said.output, said.complaints);
-            let counts = said.output.lines().find(|line| line.contains("calls of getpid"));
-            tell(counts.expect("the counts"));
-        }
-        Err(Refusal::Skipped(reason)) => skip(&format!("counts on the {KERNEL} kernel: {reason}")),
-        Err(Refusal::Failed(said)) => panic!("{said}"),
-    }
+    let Some(said) = said else { return };
+    assert_eq!(said.status, Some(0), "{}\n{}", said.output, said.complaints);
+    let counts = said.output.lines().find(|line| line.contains("calls of getpid"));
+    tell(counts.expect("the counts"));
 }
 
 #[test]
@@ -146,53 +129,38 @@ fn evasions_are_seen_on_every_return_in_a_guest() {
 
 /// Not on the newest: it refuses runs of programs that it has interrupted, and an event that is missing is then nobody's fault.
 fn evasions_are_seen(tier: Tier) {
-    const KERNEL: &str = "6.18";
-    let machine = Machine {
-        repository: repository(),
-        folder: machine_dir(),
-    };
-    let built = machine
-        .run("kernels.sh", &["fetch", KERNEL])
-        .and_then(|_| machine.built("evasion.sh"));
-    let built = match built {
-        Ok(built) => built,
-        Err(Refusal::Skipped(reason)) => return skip(&format!("evasions on the {KERNEL} kernel: {reason}")),
-        Err(Refusal::Failed(said)) => panic!("{said}"),
-    };
-    let Built {
-        programs: [tests, program],
-        libraries,
-    } = built;
-    let run = PROGRAMS.map(|path| (path.into(), path.to_owned()));
-    let files: BTreeSet<(PathBuf, String)> = libraries.into_iter().chain(run).collect();
-    let guest = Guest {
-        files: std::iter::once((program, "/bin/lanner".to_owned()))
-            .chain(files)
-            .collect(),
-        environment: vec![
-            "LANNER_TEST_PROGRAM=/bin/lanner".to_owned(),
-            "LANNER_TEST_SECONDS=600".to_owned(),
-            "LANNER_TEST_SHARED=1".to_owned(),
-            format!("LANNER_TEST_TIER={}", tier.name()),
-        ],
-        seconds: Some(3600),
-        mounted_root: true,
-        ..Guest::new(&machine, KERNEL)
-    };
+    in_guest("6.18", "evasion.sh", |guest, [tests, program]| {
+        let run = PROGRAMS.map(|path| (path.into(), path.to_owned()));
+        let files: BTreeSet<(PathBuf, String)> = guest.files.into_iter().chain(run).collect();
+        let guest = Guest {
+            files: std::iter::once((program, "/bin/lanner".to_owned()))
+                .chain(files)
+                .collect(),
+            environment: vec![
+                "LANNER_TEST_PROGRAM=/bin/lanner".to_owned(),
+                "LANNER_TEST_SECONDS=600".to_owned(),
+                "LANNER_TEST_SHARED=1".to_owned(),
+                format!("LANNER_TEST_TIER={}", tier.name()),
+            ],
+            seconds: Some(3600),
+            mounted_root: true,
+            ..guest
+        };
+        evasions_pass(&guest, &tests, tier)
+    });
+}
+
+/// In this tier a program that interrupts another on the same processor costs a record, which is counted: a test that fails in one
+/// boot of two has lost it.
+fn evasions_pass(guest: &Guest<'_>, tests: &Path, tier: Tier) -> Result<(), Refusal> {
     // The table of what is tested is not in the guest.
-    let arguments = ["--skip", "the_table_says_what_is_tested"].map(str::to_owned);
-    // In this tier a program that interrupts another on the same processor costs a record, which is counted: a test that
-    // fails in one boot of two has lost it.
+    let arguments = owned(&["--skip", "the_table_says_what_is_tested"]);
     let mut failed = None;
     for boot in 1..=2 {
-        let said = match guest.boot(&tests, &arguments) {
-            Ok(said) => said,
-            Err(Refusal::Skipped(reason)) => return skip(&reason),
-            Err(Refusal::Failed(said)) => panic!("{said}"),
-        };
+        let said = guest.boot(tests, &arguments)?;
         tell(&format!("{tier:?}, boot {boot}: {}", summary(&said.output)));
         if said.status == Some(0) {
-            return;
+            return Ok(());
         }
         let now = failures(&said.output);
         let again: BTreeSet<String> = match &failed {
@@ -206,6 +174,7 @@ fn evasions_are_seen(tier: Tier) {
         tell(&format!("{tier:?}, boot {boot}: failed: {now:?}"));
         failed = Some(now);
     }
+    Ok(())
 }
 
 /// The tests that failed.
@@ -226,31 +195,41 @@ fn summary(output: &str) -> &str {
 /// Runs the program in a guest whose cgroups are mounted as `cgroups` says, and gives what it said; `None` where
 /// there is no guest to be had.
 fn check(name: &str, cgroups: &str, arguments: &[&str]) -> Option<String> {
-    let machine = Machine {
-        repository: repository(),
-        folder: machine_dir(),
-    };
-    let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    let verdict = machine.run("kernels.sh", &["fetch", name]).and_then(|_| {
-        let Built {
-            programs: [program],
-            libraries,
-        } = machine.built("selfcheck.sh")?;
-        let guest = Guest {
-            cgroups,
-            files: libraries,
-            ..Guest::new(&machine, name)
-        };
-        selfcheck::check(&guest, &program, &arguments, &mut tell)
+    let verdict = in_guest(name, "selfcheck.sh", |guest, [program]| {
+        let guest = Guest { cgroups, ..guest };
+        selfcheck::check(&guest, &program, &owned(arguments), &mut tell)
     });
-    match verdict {
-        Ok(verdict) => Some(verdict.said),
+    verdict.map(|verdict| verdict.said)
+}
+
+/// Does something with a guest of that kernel and the programs that `script` builds for it, whose libraries are in it; `None`, and
+/// the reason is said, where there is no guest to be had.
+fn in_guest<T, const PROGRAMS: usize>(
+    kernel: &str,
+    script: &str,
+    act: impl FnOnce(Guest<'_>, [PathBuf; PROGRAMS]) -> Result<T, Refusal>,
+) -> Option<T> {
+    let machine = Machine::of(&repository());
+    let done = machine.run("kernels.sh", &["fetch", kernel]).and_then(|_| {
+        let Built { programs, libraries } = machine.built(script)?;
+        let guest = Guest {
+            files: libraries,
+            ..Guest::new(&machine, kernel)
+        };
+        act(guest, programs)
+    });
+    match done {
+        Ok(done) => Some(done),
         Err(Refusal::Skipped(reason)) => {
-            skip(&format!("selfcheck on the {name} kernel: {reason}"));
+            skip(&format!("{script} on the {kernel} kernel: {reason}"));
             None
         }
         Err(Refusal::Failed(said)) => panic!("{said}"),
     }
+}
+
+fn owned(arguments: &[&str]) -> Vec<String> {
+    arguments.iter().map(|argument| (*argument).to_owned()).collect()
 }
 
 /// Says it also when the test passes.
