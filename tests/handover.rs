@@ -7,7 +7,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
@@ -16,6 +16,7 @@ use std::thread;
 
 use serde_json::Value;
 use support::lanner::{self, Lanner, field};
+use support::port::Port;
 use support::skip;
 
 const RULES: &str = r#"
@@ -68,11 +69,7 @@ fn the_newer_takes_over_and_every_event_alerts() {
     let pidfile = folder.path().join("lanner.pid");
     let run = folder.path().join("run");
     // Both want the same port.
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = Port::new();
     let listen = format!("webserver.listen_port={port}");
     let more = [
         "-P",
@@ -138,7 +135,7 @@ fn the_newer_takes_over_and_every_event_alerts() {
     let pid = fs::read_to_string(&pidfile).unwrap();
     assert_eq!(pid.trim(), newer.pid().to_string());
     support::wait_for("the newer's health", std::time::Duration::from_secs(60), || {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+        let mut stream = TcpStream::connect(("127.0.0.1", port.number)).ok()?;
         stream
             .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             .ok()?;

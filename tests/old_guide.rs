@@ -9,6 +9,7 @@ use std::process::Command;
 
 use support::containerd::{BUSYBOX, Containerd, Run};
 use support::lanner::{self, Lanner, field};
+use support::port::Port;
 use support::skip;
 
 /// Byte for byte.
@@ -211,10 +212,7 @@ fn a_configuration_of_every_key_starts_and_alerts_go_everywhere() {
     let both = rule("Old read", "deprecated") + &rule("Secret read", "filesystem");
     std::fs::write(&rules, both).unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let web = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap().port()
-    };
+    let web = Port::new();
     let mut text = include_str!("../src/config/sample_falco.yaml").to_owned();
     for (default, own) in [
         ("/etc/falco/config.d", format!("{dir}/config.d")),
@@ -288,7 +286,7 @@ fn a_configuration_of_every_key_starts_and_alerts_go_everywhere() {
         (alerts(&lanner.printed()) == 1).then_some(())
     });
     assert!(
-        std::net::TcpStream::connect(("127.0.0.1", web)).is_ok(),
+        std::net::TcpStream::connect(("127.0.0.1", web.number)).is_ok(),
         "its web server"
     );
     let ended = lanner.stop();

@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
@@ -20,9 +19,6 @@ use std::thread;
 use std::time::Duration;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, socket,
-};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -31,6 +27,7 @@ use rustls::{RootCertStore, ServerConfig};
 use serde_json::Value;
 use server::{Answer, Server};
 use support::lanner::{self, Lanner};
+use support::port::Port;
 use support::{alone, skip, wait_for};
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -96,20 +93,6 @@ fn spooled(folder: &Path) -> Vec<u64> {
     numbers
 }
 
-/// A port where connections are refused until somebody listens.
-fn closed_port() -> (OwnedFd, u16) {
-    let socket = socket(
-        AddressFamily::Inet,
-        SockType::Stream,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    )
-    .unwrap();
-    bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
-    let port = getsockname::<SockaddrIn>(socket.as_raw_fd()).unwrap().port();
-    (socket, port)
-}
-
 #[test]
 fn what_is_spooled_survives_kills_and_arrives_in_order() {
     if let Some(reason) = lanner::impossible() {
@@ -118,7 +101,7 @@ fn what_is_spooled_survives_kills_and_arrives_in_order() {
     let _alone = alone();
     let (folder, mut options) = rules();
     let spool = folder.path().join("spool");
-    let (socket, port) = closed_port();
+    let port = Port::new();
     for option in [
         "stdout_output.enabled=false".to_owned(),
         "http_output.enabled=true".to_owned(),
@@ -154,8 +137,7 @@ fn what_is_spooled_survives_kills_and_arrives_in_order() {
         all.is_subset(&safe),
         "none is missing that was seen by an agent that lived"
     );
-    listen(&socket, Backlog::new(100).unwrap()).unwrap();
-    let server = Server::listen(TcpListener::from(socket), None, |_, _| Answer::Status(200, ""));
+    let server = Server::listen(port.listen(), None, |_, _| Answer::Status(200, ""));
     wait_for("five hundred alerts at the receiver", LIMIT, || {
         (server.count() >= 500).then_some(())
     });
@@ -478,7 +460,7 @@ fn outputs_that_are_stuck_cost_nobody_else_an_alert() {
     let server = Server::start(|_, _| Answer::Hang);
     let syslog = UnixDatagram::bind(folder.path().join("log")).unwrap();
     syslog.set_read_timeout(Some(LIMIT)).unwrap();
-    let (_, port) = closed_port();
+    let port = Port::new();
     for option in [
         "webserver.enabled=true".to_owned(),
         "webserver.listen_address=127.0.0.1".to_owned(),
@@ -523,7 +505,7 @@ fn outputs_that_are_stuck_cost_nobody_else_an_alert() {
     for output in ["program", "file", "http", "syslog"] {
         let series = format!("lanner_output_alerts_lost_total{{output=\"{output}\",");
         wait_for(&format!("losses of {output} in /metrics"), LIMIT, || {
-            let text = metrics(port)?;
+            let text = metrics(port.number)?;
             let mut lost = text.lines().filter(|line| line.starts_with(&series));
             lost.any(|line| !line.ends_with(" 0")).then_some(())
         });

@@ -17,18 +17,10 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use serde_json::Value;
 use support::lanner::{self, Lanner};
+use support::port::Port;
 use support::{skip, wait_for};
 
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// A port that was free a moment ago.
-fn port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
 
 /// What a server answers to a request: status, headers, body.
 fn ask(port: u16, request: &str) -> (u16, String, String) {
@@ -138,7 +130,8 @@ fn health_versions_and_metrics_are_served() {
     if let Some(reason) = lanner::impossible() {
         return skip(&reason);
     }
-    let port = port();
+    let kept = Port::new();
+    let port = kept.number;
     let folder = tempfile::tempdir().unwrap();
     let mut options = web(port);
     options.extend([
@@ -302,7 +295,8 @@ fn who_says_nothing_keeps_nobody_out() {
     if let Some(reason) = lanner::impossible() {
         return skip(&reason);
     }
-    let port = port();
+    let kept = Port::new();
+    let port = kept.number;
     let lanner = start(&web(port));
     wait_for("the health", LIMIT, || {
         (get(port, "/healthz").0 == 200).then_some(())
@@ -339,7 +333,8 @@ fn a_ring_that_is_not_read_is_unhealthy() {
     if let Some(reason) = lanner::impossible() {
         return skip(&reason);
     }
-    let port = port();
+    let kept = Port::new();
+    let port = kept.number;
     let mut options = web(port);
     options.push("webserver.k8s_healthz_endpoint=/alive".into());
     let lanner = start(&options);
@@ -421,7 +416,8 @@ fn health_is_served_over_tls() {
     let pem = folder.path().join("lanner.pem");
     let made = rcgen::generate_simple_self_signed(["lanner.test".to_owned()]).unwrap();
     fs::write(&pem, made.cert.pem() + &made.signing_key.serialize_pem()).unwrap();
-    let port = port();
+    let kept = Port::new();
+    let port = kept.number;
     let mut options = web(port);
     options.push("webserver.ssl_enabled=true".into());
     options.push(format!("webserver.ssl_certificate={}", pem.display()));

@@ -8,10 +8,12 @@ use crate::test_alert::alert;
 use crate::test_server::{Answer, Server};
 use crate::tls::TlsFiles;
 use crate::{Config, Journald, OutputReport, Outputs};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use std::net::TcpListener;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use test_log::test;
 
@@ -132,9 +134,13 @@ fn a_receiver_that_does_not_answer_is_a_timeout() {
 
 #[test]
 fn nobody_there_is_absent() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Bound, so that nobody else gets the port, and not listened on.
+    let (family, flags) = (AddressFamily::Inet, SockFlag::SOCK_CLOEXEC);
+    let bound = socket(family, SockType::Stream, flags, None).unwrap();
+    bind(bound.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
+    let there: SockaddrIn = getsockname(bound.as_raw_fd()).unwrap();
     let report = send(
-        &config(&format!("http://{free}/"), |http| http.retries = 0),
+        &config(&format!("http://{there}/"), |http| http.retries = 0),
         &["one"],
     );
     assert_eq!(count(&report, LossReason::Absent), 1);

@@ -2,11 +2,14 @@
 
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixListener;
 
+use nix::sys::socket::sockopt;
+
 use super::actor::{Actor, Call, Expected, SOCKETCALL, Want, is};
+use super::support::port::Port;
 use super::{Case, both, only_compat};
 
 const SOCKET: Call = Call(libc::SYS_socket, SOCKETCALL + 1);
@@ -155,8 +158,10 @@ fn socket_unknown(actor: &Actor) -> Expected {
 }
 
 fn bind(actor: &Actor) -> Expected {
-    let port = free_port();
+    let kept = Port::new();
+    let port = kept.number;
     let fd = new_socket(actor);
+    reuse(fd);
     assert_eq!(actor.call(BIND, &[fd, actor.bytes(&address(port)), 16]), 0);
     socket(Expected::res(0), fd, "4t", &format!("127.0.0.1:{port}")).same("addr", format!("127.0.0.1:{port}"))
 }
@@ -173,13 +178,11 @@ fn bind_path(actor: &Actor) -> Expected {
         .field("fd.name", Want::Ends(path))
 }
 
-/// A port that nobody listens on.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+/// Lets the socket listen on a [`Port`].
+fn reuse(fd: i64) {
+    // SAFETY: the tests' own descriptor is open.
+    let fd = unsafe { BorrowedFd::borrow_raw(fd as i32) };
+    nix::sys::socket::setsockopt(&fd, sockopt::ReuseAddr, &true).unwrap();
 }
 
 fn local_port(fd: i64) -> u16 {
@@ -215,7 +218,8 @@ fn connect_direct(actor: &Actor) -> Expected {
 }
 
 fn connect_refused(actor: &Actor) -> Expected {
-    let port = free_port();
+    let kept = Port::new();
+    let port = kept.number;
     let fd = new_socket(actor);
     assert_eq!(actor.call(CONNECT, &[fd, actor.bytes(&address(port)), 16]), -111);
     Expected::res(-111)
@@ -246,8 +250,10 @@ fn connect_path(actor: &Actor) -> Expected {
 }
 
 fn listen(actor: &Actor) -> Expected {
-    let port = free_port();
+    let kept = Port::new();
+    let port = kept.number;
     let fd = new_socket(actor);
+    reuse(fd);
     assert_eq!(actor.call(BIND, &[fd, actor.bytes(&address(port)), 16]), 0);
     assert_eq!(actor.call(LISTEN, &[fd, 7]), 0);
     socket(Expected::res(0), fd, "4t", &format!("127.0.0.1:{port}")).same("backlog", 7)

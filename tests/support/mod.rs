@@ -14,6 +14,7 @@ pub(crate) mod docker;
 pub(crate) mod image;
 pub(crate) mod journald;
 pub(crate) mod lanner;
+pub(crate) mod port;
 pub(crate) mod restrict;
 pub(crate) mod runtimes;
 

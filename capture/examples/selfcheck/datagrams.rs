@@ -131,24 +131,24 @@ fn message(sender: &UdpSocket, from: SocketAddr, to: SocketAddr) -> Result<()> {
 /// What `recvfrom` says of where datagrams came from, and the names they give their socket.
 pub(super) fn received_datagrams() -> Result<()> {
     let [first, second] = [UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?];
-    let free = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
     let receiver = owned(sys!(libc::SYS_socket, libc::AF_INET, libc::SOCK_DGRAM, 0));
-    assert_eq!(bind(receiver.as_raw_fd(), free), 0);
+    assert_eq!(bind(receiver.as_raw_fd(), "127.0.0.1:0".parse()?), 0);
     let receiver = UdpSocket::from(receiver);
+    let here = receiver.local_addr()?;
     let fd = receiver.as_raw_fd().to_string();
     for (data, from, changed) in [
         ("uno", &first, "true"),
         ("due", &first, "false"),
         ("tre", &second, "true"),
     ] {
-        from.send_to(data.as_bytes(), free)?;
+        from.send_to(data.as_bytes(), here)?;
         receiver.recv_from(&mut [0; 64])?;
         expect(
             "recvfrom",
             &[
                 ("res", "3"),
                 ("data", data),
-                ("tuple", &format!("{free}>{}", from.local_addr()?)),
+                ("tuple", &format!("{here}>{}", from.local_addr()?)),
                 ("fd", &fd),
                 ("size", "64"),
                 ("fd.num", &fd),
@@ -170,7 +170,7 @@ pub(super) fn received_datagrams() -> Result<()> {
         ],
     );
     second.recv_from(&mut [0; 9])?;
-    let tuple = format!("{}>{free}", second.local_addr()?);
+    let tuple = format!("{}>{here}", second.local_addr()?);
     expect(
         "recvfrom",
         &[

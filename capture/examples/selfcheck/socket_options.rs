@@ -1,8 +1,8 @@
 //! Options of sockets.
 
-use std::net::{TcpListener, UdpSocket};
+use std::net::TcpListener;
 
-use super::sockets::{owned, sockaddr};
+use super::sockets::{bind, owned, sockaddr};
 use super::*;
 
 pub(super) fn options() -> Result<()> {
@@ -136,16 +136,17 @@ pub(super) fn options() -> Result<()> {
             ],
         );
     }
-    let port = UdpSocket::bind("127.0.0.1:0")?;
-    let closed = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    drop(port);
+    // Bound, so that nobody else gets it, and not listened on.
+    let closed = owned(sys!(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM, 0));
+    assert_eq!(bind(closed.as_raw_fd(), "127.0.0.1:0".parse()?), 0);
+    let closed = TcpListener::from(closed);
     let refused = owned(sys!(
         libc::SYS_socket,
         libc::AF_INET,
         libc::SOCK_STREAM | libc::SOCK_NONBLOCK,
         0
     ));
-    let address = sockaddr(closed);
+    let address = sockaddr(closed.local_addr()?);
     let size = std::mem::size_of_val(&address);
     sys!(libc::SYS_connect, refused.as_raw_fd(), &raw const address, size);
     let (mut error, mut size) = (0i32, 4u32);
