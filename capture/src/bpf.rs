@@ -1,23 +1,19 @@
-//! The BPF object: loading, configuring, attaching, and reading its counters.
+//! The BPF object: loading and attaching it, and reading its counters.
+
+mod config;
 
 use std::cell::Cell;
 use std::ffi::OsStr;
 use std::io::Read as _;
-use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::panic::resume_unwind;
-use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::thread;
 
 use flate2::read::ZlibDecoder;
-use lanner_schema::call_class::ClassSet;
 use lanner_schema::cgroup::Controller;
-use lanner_schema::container::{Containers, Watch};
-use lanner_schema::event::{
-    DEDICATED_COUNT, EVENT_COUNT, EVENTS, Event, EventRow, EventSet, SOCKETCALLS as CALLS,
-};
+use lanner_schema::event::{DEDICATED_COUNT, EVENTS, Event, EventSet};
 use lanner_schema::path_hook::{PATH_HOOKS, PathHook};
 use lanner_schema::record;
 use libbpf_rs::libbpf_sys::{bpf_map_create_opts, size_t};
@@ -26,12 +22,11 @@ use libbpf_rs::{
     Link, MapCore, MapFlags, MapHandle, MapType, Object, ObjectBuilder, OpenMapMut, OpenObject, PrintLevel,
     ProgramInput, ProgramMut, ProgramType,
 };
-use nix::sys::mman::{MapFlags as MmapFlags, ProtFlags, mmap, munmap};
-use nix::unistd::{SysconfVar, sysconf};
 
+use self::config::{ROWS, config_bytes};
 use crate::error::CaptureError;
 use crate::fitting::Fitting;
-use crate::id_map::IdMap;
+use crate::kernel_owners::{ConsumerPage, KernelOwners};
 use crate::own_map;
 use crate::pid_namespace;
 use crate::plan::Plan;
@@ -45,16 +40,6 @@ static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lanner.bpf.z"))
 /// For kernels without type information: nothing in it is relocated.
 static RAW_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/raw.bpf.z"));
 
-/// Sizes of `struct config` (build.rs writes the C side).
-const SYSCALLS: usize = 512;
-const SOCKETCALLS: usize = 32;
-const ROWS: usize = (DEDICATED_COUNT + 1).next_power_of_two();
-/// Bytes before the table of system calls.
-const FIXED: usize = 16;
-const CONFIG_LEN: usize = FIXED + SYSCALLS * 4 + SOCKETCALLS * 2 + ROWS * (4 + 4 + 8) + 16;
-/// Marks i386 `socketcall(2)` in the table of system calls.
-const SOCKETCALL: u32 = 0xffff;
-const I386_SOCKETCALL: usize = 102;
 /// Size of `struct begun` and how many of them there are.
 const BEGUN_LEN: u32 = 4096 + 24;
 const CALLS_BEGUN: u32 = 1024;
@@ -751,12 +736,11 @@ impl Probes {
         page: &Arc<ConsumerPage>,
         failures: &Arc<AtomicU64>,
     ) -> Result<KernelOwners, CaptureError> {
-        Ok(KernelOwners {
-            map: self.map("owners")?,
-            page: Arc::clone(page),
-            told: IdMap::default(),
-            failures: Arc::clone(failures),
-        })
+        Ok(KernelOwners::new(
+            self.map("owners")?,
+            Arc::clone(page),
+            Arc::clone(failures),
+        ))
     }
 
     /// Per CPU and stream, the number of records that were ever begun.
@@ -937,207 +921,9 @@ fn counter(map: &MapHandle, index: usize) -> Vec<u64> {
         .collect()
 }
 
-/// `struct config` as build.rs declares it.
-fn config_bytes(plan: &Plan, self_pid: u32, names: u32) -> Vec<u8> {
-    let mut syscalls = [0u32; SYSCALLS];
-    let mut socketcalls = [0u16; SOCKETCALLS];
-    for row in EVENTS.iter().filter(|row| plan.captured.contains(row.event)) {
-        let entry = row.event as u32 + 1;
-        for nr in native(row) {
-            if let Some(slot) = syscalls.get_mut(usize::from(*nr)) {
-                *slot |= entry;
-            }
-        }
-        if cfg!(target_arch = "x86_64") {
-            for nr in row.i386 {
-                if let Some(slot) = syscalls.get_mut(usize::from(*nr)) {
-                    *slot |= entry << 16;
-                }
-            }
-            if let Some(call) = CALLS.iter().position(|name| *name == row.name) {
-                socketcalls[call] = u16::try_from(entry).unwrap_or(0);
-            }
-        }
-    }
-    let page_kb = u32::try_from(page_size() / 1024).unwrap_or(4);
-    if cfg!(target_arch = "x86_64") && socketcalls.iter().any(|wanted| *wanted != 0) {
-        let multiplexer = &mut syscalls[I386_SOCKETCALL];
-        // What is no call of socketcall's is one of its own.
-        let (itself, native) = (*multiplexer >> 16, *multiplexer & 0xffff);
-        socketcalls[0] = u16::try_from(itself).unwrap_or(0);
-        *multiplexer = native | SOCKETCALL << 16;
-    }
-    let thread_exits = u32::from(plan.shown.contains(Event::Procexit));
-    let mut bytes = Vec::with_capacity(CONFIG_LEN);
-    bytes.extend(self_pid.to_ne_bytes());
-    bytes.extend(thread_exits.to_ne_bytes());
-    bytes.extend(u32::from(plan.drop_failed).to_ne_bytes());
-    bytes.extend(plan.snaplen.to_ne_bytes());
-    bytes.extend(syscalls.iter().flat_map(|s| s.to_ne_bytes()));
-    bytes.extend(socketcalls.iter().flat_map(|s| s.to_ne_bytes()));
-    let params: [u32; EVENT_COUNT] = std::array::from_fn(|event| plan.params_in_record(&EVENTS[event]));
-    bytes.extend(by_row(&params).iter().flat_map(|bits| bits.to_ne_bytes()));
-    bytes.extend(by_row(&plan.task).iter().flat_map(|bits| bits.to_ne_bytes()));
-    let mut classes = [ClassSet::NONE; ROWS];
-    for event in plan.captured.iter() {
-        let of_row = &mut classes[event.description()];
-        *of_row = of_row.union(plan.classes[event as usize]);
-    }
-    bytes.extend(classes.iter().flat_map(|classes| classes.bits().to_ne_bytes()));
-    bytes.extend(page_kb.to_ne_bytes());
-    bytes.extend(names.to_ne_bytes());
-    let requests = plan.requests();
-    // Two words, the lower first.
-    bytes.extend((requests as u32).to_ne_bytes());
-    bytes.extend(((requests >> 32) as u32).to_ne_bytes());
-    bytes.resize(CONFIG_LEN, 0);
-    bytes
-}
-
-fn page_size() -> u64 {
-    let size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
-    size.and_then(|size| u64::try_from(size).ok()).unwrap_or(4096)
-}
-
-/// What is wanted of each row of the programs: the calls captured by number share one, so it gives what any of them wants.
-fn by_row(wanted: &[u32; EVENT_COUNT]) -> [u32; ROWS] {
-    let mut rows = [0; ROWS];
-    for (row, bits) in EVENTS.iter().zip(wanted) {
-        rows[row.event.description()] |= bits;
-    }
-    rows
-}
-
-fn native(row: &EventRow) -> &'static [u16] {
-    if cfg!(target_arch = "x86_64") {
-        row.x86_64
-    } else {
-        row.aarch64
-    }
-}
-
-/// `struct consumer`, shared with the programs by mapping their `.data.consumer`.
-#[derive(Debug)]
-pub(crate) struct ConsumerPage {
-    page: NonNull<std::ffi::c_void>,
-    _map: OwnedFd,
-    /// [`Containers::withdrawals`] as of the last change.
-    withdrawals: AtomicU64,
-}
-
-// SAFETY: the page is only looked at through its atomic numbers, and stays mapped until the last owner drops it.
-unsafe impl Send for ConsumerPage {}
-// SAFETY: as above.
-unsafe impl Sync for ConsumerPage {}
-
-const PAGE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
-
-impl ConsumerPage {
-    fn new(map: &MapHandle) -> Result<ConsumerPage, CaptureError> {
-        let io = |source: std::io::Error| CaptureError::Io {
-            path: "the map .data.consumer".into(),
-            source,
-        };
-        let fd = map.as_fd().try_clone_to_owned().map_err(io)?;
-        // SAFETY: a new shared mapping of one page of a map the kernel made for this purpose (BPF_F_MMAPABLE); nothing
-        // else in this process refers to it.
-        let page = unsafe {
-            mmap(
-                None,
-                PAGE,
-                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
-                MmapFlags::MAP_SHARED,
-                &fd,
-                0,
-            )
-        }
-        .map_err(|errno| io(errno.into()))?;
-        Ok(ConsumerPage {
-            page,
-            _map: fd,
-            withdrawals: AtomicU64::new(0),
-        })
-    }
-
-    fn sleeping(&self) -> &AtomicU32 {
-        // SAFETY: the page is mapped until self is dropped, aligned, and its first four bytes are `consumer.sleeping`,
-        // which the programs and this process only read and write whole.
-        unsafe { AtomicU32::from_ptr(self.page.as_ptr().cast()) }
-    }
-
-    fn generation(&self) -> &AtomicU32 {
-        // SAFETY: as above; the next four bytes are `consumer.generation`.
-        unsafe { AtomicU32::from_ptr(self.page.as_ptr().cast::<u32>().add(1)) }
-    }
-
-    /// Raises or lowers the flag that the consumer sleeps.
-    pub(crate) fn set_sleeping(&self, sleeping: bool) {
-        self.sleeping().store(u32::from(sleeping), Ordering::SeqCst);
-    }
-}
-
-impl Watch for ConsumerPage {
-    /// Nothing that was said of owners counts any more, unless all of it still holds: it is only said that cgroups are containers'.
-    fn changed(&self, now: &Containers) {
-        let withdrawals = now.withdrawals();
-        if self.withdrawals.swap(withdrawals, Ordering::Relaxed) != withdrawals {
-            self.generation().fetch_add(1, Ordering::SeqCst);
-        }
-    }
-}
-
-impl Drop for ConsumerPage {
-    fn drop(&mut self) {
-        // SAFETY: the mapping made in new(), and no reference to it outlives self. A failure leaves a page mapped.
-        let _ = unsafe { munmap(self.page, PAGE.get()) };
-    }
-}
-
-/// What the programs know of the owners of cgroups: those that this thread found to be containers', until one may be none.
-#[derive(Debug)]
-pub(crate) struct KernelOwners {
-    map: MapHandle,
-    page: Arc<ConsumerPage>,
-    /// Cgroups that were told of, and in which generation.
-    told: IdMap<u64, u32>,
-    failures: Arc<AtomicU64>,
-}
-
-/// Cgroups that are told of before all are forgotten: those that are gone leave no trace else.
-const TOLD: usize = 8192;
-
-impl KernelOwners {
-    /// What is found now, of a table that is looked at after this, holds while this number stays.
-    pub(crate) fn generation(&self) -> u32 {
-        self.page.generation().load(Ordering::SeqCst)
-    }
-
-    /// Tells that a cgroup is a container's, as it was found in this generation.
-    pub(crate) fn tell(&mut self, cgroup: u64, generation: u32) {
-        if self.told.get(&cgroup) == Some(&generation) {
-            return;
-        }
-        if self.told.len() >= TOLD {
-            for (cgroup, _) in self.told.drain() {
-                // Absent is what is wanted.
-                let _ = self.map.delete(&cgroup.to_ne_bytes());
-            }
-        }
-        let value = generation << 1 | 1;
-        let done = self
-            .map
-            .update(&cgroup.to_ne_bytes(), &value.to_ne_bytes(), MapFlags::ANY);
-        match done {
-            Ok(()) => drop(self.told.insert(cgroup, generation)),
-            Err(_) => drop(self.failures.fetch_add(1, Ordering::Relaxed)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
     #[test]
     fn maps_are_called_the_same_each_time_the_object_is_opened() {
@@ -1153,48 +939,5 @@ mod tests {
             "{:?}",
             names(&one)
         );
-    }
-
-    #[test]
-    fn the_config_names_both_conventions_of_a_call() {
-        let plan = Plan {
-            sources: Vec::new(),
-            keeper: "".into(),
-            tier: Tier::SysExit,
-            reason: String::new(),
-            instead: None,
-            tiers: vec![],
-            ends: BTreeMap::new(),
-            starts: BTreeMap::new(),
-            children: EventSet::NONE,
-            refused: false,
-            path_hooks: None,
-            told_apart: EventSet::NONE,
-            shown: [Event::Openat, Event::Connect].into_iter().collect(),
-            captured: [Event::Openat, Event::Connect].into_iter().collect(),
-            classes: [ClassSet::ALL; EVENT_COUNT],
-            named: [ClassSet::NONE; EVENT_COUNT],
-            names: None,
-            params: [0; EVENT_COUNT],
-            excused: BTreeMap::new(),
-            task: [0; EVENT_COUNT],
-            paths: Vec::new(),
-            environment: false,
-            cgroups: false,
-            drop_failed: false,
-            ring_bytes: 4096,
-            snaplen: 80,
-            io_uring: None,
-            controller: None,
-        };
-        let bytes = config_bytes(&plan, 7, 0);
-        assert_eq!(bytes.len(), CONFIG_LEN);
-        let slot = |nr: usize| u32::from_ne_bytes(*bytes[FIXED + 4 * nr..].first_chunk().unwrap());
-        if cfg!(target_arch = "x86_64") {
-            assert_eq!(slot(257), Event::Openat as u32 + 1);
-            assert_eq!(slot(295), (Event::Openat as u32 + 1) << 16);
-            assert_eq!(slot(I386_SOCKETCALL), SOCKETCALL << 16);
-        }
-        assert_eq!(slot(2), 0, "open is not wanted");
     }
 }

@@ -17,10 +17,10 @@ use lanner_schema::record::Header;
 use lanner_schema::view::EventView;
 use libbpf_rs::MapHandle;
 
-use crate::bpf::ConsumerPage;
 use crate::consume::Consumer;
 use crate::error::CaptureError;
 use crate::feed::Feed;
+use crate::kernel_owners::ConsumerPage;
 use crate::losses::Losses;
 use crate::outside::{self, Outside};
 use crate::pid_namespace;

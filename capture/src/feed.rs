@@ -13,10 +13,11 @@ use lanner_schema::event::Event;
 use lanner_schema::record::{Header, STREAMS};
 use lanner_schema::tier::Source;
 
-use crate::bpf::{ConsumerPage, Probes};
+use crate::bpf::Probes;
 use crate::connector;
 use crate::error::CaptureError;
 use crate::fanotify;
+use crate::kernel_owners::ConsumerPage;
 use crate::notify;
 use crate::outside;
 use crate::plan::Plan;

@@ -31,6 +31,7 @@ mod host;
 mod id_map;
 mod io_uring;
 mod kernel_btf;
+mod kernel_owners;
 mod kernel_types;
 mod last_peer;
 mod lineage;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use lanner_schema::container::{Container, ContainerReader, ContainerTable, Containers, Learnt, Owner};
 
-use crate::bpf::KernelOwners;
 use crate::cgroup::Cgroups;
 use crate::container_path::{InPath, container_in_path, is_hex_id};
 use crate::id_map::IdMap;
+use crate::kernel_owners::KernelOwners;
 use crate::outside::Outside;
 use crate::patience::Patience;
 
