@@ -4,33 +4,52 @@
 
 #include "enter.h"
 
-/* The parameters of a row, one after the other. */
-static __always_inline void walk_params(struct scratch *s, const volatile struct event_row *event, __u32 row)
+/*
+ * Ends the record of a call: the parameters of its row, one after the other, and what its thread is asked for. A global function, as
+ * walk_param().
+ */
+__noinline int walk_row(__u32 row, __u32 event)
 {
-	for (int i = 0; i < MAX_WALKED; i++) {
-		const volatile struct param_row *param = &event->walked[i];
+	const volatile struct event_row *of = &rows[row & (ROWS - 1)];
+	struct scratch *s = syscall_scratch();
 
-		if (i >= event->count)
+	if (!s)
+		return 0;
+	for (int i = 0; i < MAX_WALKED; i++) {
+		const volatile struct param_row *param = &of->walked[i];
+		__u64 value;
+		__u8 op;
+
+		if (i >= of->count)
 			break;
 		if (!is_demanded(param, row))
 			continue;
-		/* Most parameters are one of these two, which take less than a call. */
-		if (param->op == OP_RETURN)
-			put_u64(s, param->index, s->ret);
-		else if (param->op == OP_ARG_S32 && !param->at_enter)
-			put_u64(s, param->index, (__s64)(__s32)s->args[param->arg & 7]);
-		else if (param->at_enter)
+		if (param->at_enter) {
 			put_begun(param->index);
-		else
+			continue;
+		}
+		op = param->op;
+		/* Most parameters are one of these two, which take less than a call. */
+		if (op == OP_RETURN) {
+			value = s->ret;
+		} else if (op == OP_ARG_S32) {
+			value = (__s64)(__s32)s->args[param->arg & 7];
+		} else {
 			walk_param(row, i);
+			continue;
+		}
+		put_u64(s, param->index, value);
 	}
+	put_task_values(SCRATCH_SYSCALL, row);
+	record__submit(s, event, STREAM_SYS_EXIT, s->compat ? FLAG_COMPAT : 0);
+	return 0;
 }
 
 /* Where message(s) of a sendmmsg() or recvmmsg() begin, kept while `args[1]` goes through them. */
 #define MESSAGES_ARG 6
 
-/* One of several messages, the way sendmsg() and recvmsg() have it: a struct msghdr, and what it moved as the result. */
-__noinline int report_message(__u32 row, __u32 which)
+/* Begins the record of one of several messages, the way sendmsg() and recvmsg() have it: a struct msghdr, and what it moved as the result. */
+__noinline int message__begin(__u32 row, __u32 which)
 {
 	const volatile struct event_row *event = &rows[row & (ROWS - 1)];
 	struct scratch *s = syscall_scratch();
@@ -45,9 +64,6 @@ __noinline int report_message(__u32 row, __u32 which)
 		count_miss(MISS_USER_MEMORY);
 	s->ret = moved;
 	record__reset(s, event->params);
-	walk_params(s, event, row);
-	put_task_values(SCRATCH_SYSCALL, row);
-	record__submit(s, row, STREAM_SYS_EXIT, s->compat ? FLAG_COMPAT : 0);
 	return 0;
 }
 
@@ -59,7 +75,8 @@ static __always_inline void report_messages(struct scratch *s, __u32 row)
 	for (__u32 i = 0; i < MESSAGES_MAX; i++) {
 		if (i >= count)
 			return;
-		report_message(row, i);
+		message__begin(row, i);
+		walk_row(row, row);
 	}
 	if (count > MESSAGES_MAX)
 		count_misses(MISS_MESSAGES, count - MESSAGES_MAX);
@@ -119,9 +136,7 @@ static __always_inline int call__ended(struct pt_regs *regs, long ret, bool is_s
 	if (event->flags & ROW_MESSAGES && s->ret > 0) {
 		report_messages(s, row);
 	} else {
-		walk_params(s, event, row);
-		put_task_values(SCRATCH_SYSCALL, row);
-		record__submit(s, wanted - 1, STREAM_SYS_EXIT, s->compat ? FLAG_COMPAT : 0);
+		walk_row(row, wanted - 1);
 	}
 	s->owner = 0;
 	return 0;

@@ -146,6 +146,7 @@ static __always_inline bool text__is_path(struct scratch *s, __u64 end, __u32 le
 
 	if (!has_loads())
 		return 0;
+	end &= DATA_MASK;
 	file = LOADED_AT(file, address);
 	dentry = file->f_path.dentry;
 	mnt = LOADED_AT(mount, (__u64)file->f_path.mnt - inside);
@@ -175,9 +176,9 @@ static __always_inline bool text__is_path(struct scratch *s, __u64 end, __u32 le
 		size = dentry->d_name.len;
 		if (size >= left)
 			return 0;
-		/* Always from the same range: the verifier would follow each of them. */
+		/* Always from the same ranges: the verifier would follow each of them. */
 		left = (left - size - 1) & DATA_MASK;
-		end -= size + 1;
+		end = (end - size - 1) & DATA_MASK;
 		slash = end;
 		barrier_var(slash);
 		text = data(s) + (slash & DATA_MASK);
