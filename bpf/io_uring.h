@@ -554,7 +554,7 @@ static __always_inline void put_submitted(struct scratch *s, const volatile stru
 						 magic__descriptor(before);
 
 			if (is_relative || fd >= 0)
-				put_base(index, fd);
+				put_base(index, fd, false);
 		}
 		break;
 	}

@@ -154,6 +154,16 @@ struct dentry {
 	struct qstr d_name;
 	struct inode *d_inode;
 };
+/* Where short names are: until 6.14 (58cf9c383c5c), and since. */
+struct dentry___until_6_14 {
+	unsigned char d_iname[1];
+};
+union shortname_store {
+	unsigned char string[1];
+};
+struct dentry___since_6_14 {
+	union shortname_store d_shortname;
+};
 struct vfsmount {
 	struct dentry *mnt_root;
 	struct super_block *mnt_sb;

@@ -103,8 +103,22 @@ static __always_inline bool text__is_path(struct scratch *s, __u64 end, __u32 le
 static __always_inline void put_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
 {
 }
+
+static __always_inline void read_components(__u32 index, __u64 dentry_address, __u64 mount_address)
+{
+}
 #else
 #define COMPARED_COMPONENTS 16 /* more are rare, and the verifier goes through each */
+
+/* Where the name of a dentry is that is short enough for the dentry itself, as all of up to 16 bytes are (d_alloc()). */
+static __always_inline __u64 short_name(struct dentry *dentry)
+{
+	if (bpf_core_field_exists(struct dentry___since_6_14, d_shortname))
+		return (__u64)dentry + bpf_core_field_offset(struct dentry___since_6_14, d_shortname);
+	if (bpf_core_field_exists(struct dentry___until_6_14, d_iname))
+		return (__u64)dentry + bpf_core_field_offset(struct dentry___until_6_14, d_iname);
+	return ADDRESS_IN(dentry, d_name.name);
+}
 
 /* True when a name of the kernel's is what is at `start` of the record. For names that text__is_path() does not read itself. */
 __noinline int text__has_name(__u64 start, __u64 name, __u32 len)
@@ -184,11 +198,11 @@ static __always_inline bool text__is_path(struct scratch *s, __u64 end, __u32 le
 		text = data(s) + (slash & DATA_MASK);
 		if (*text != '/')
 			return 0;
-		name = ADDRESS_IN(dentry, d_name.name);
 		if (size > 16) {
-			if (!text__has_name(end + 1, name, size))
+			if (!text__has_name(end + 1, ADDRESS_IN(dentry, d_name.name), size))
 				return 0;
 		} else {
+			name = short_name(dentry);
 			differs = *(__u64 *)(text + 1) ^ word_at(name);
 			if (size > 8) {
 				if (differs)
@@ -306,13 +320,13 @@ done:
  */
 __noinline int components__walk(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address, __u64 start)
 {
-	return few_components(which, index, dentry_address, mount_address, start, true);
+	return few_components(which, index, dentry_address, mount_address, start, false);
 }
 
-/* The same where names are not read on the way, which is most of what the verifier looks at. */
-__noinline int components__walk_unread(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address, __u64 start)
+/* The same where names are read on the way, which is most of what the verifier looks at. */
+__noinline int components__read(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address, __u64 start)
 {
-	return few_components(which, index, dentry_address, mount_address, start, false);
+	return few_components(which, index, dentry_address, mount_address, start, true);
 }
 
 /*
@@ -342,14 +356,15 @@ static __always_inline void put_components(__u32 which, __u32 index, __u64 dentr
 	components(which, index, dentry_address, mount_address, components__walk);
 }
 
-static __always_inline void put_unread_components(__u32 which, __u32 index, __u64 dentry_address, __u64 mount_address)
+/* The same, of which is said what a rule may name (names__begin()). */
+static __always_inline void read_components(__u32 index, __u64 dentry_address, __u64 mount_address)
 {
-	components(which, index, dentry_address, mount_address, components__walk_unread);
+	components(SCRATCH_SYSCALL, index, dentry_address, mount_address, components__read);
 }
 #endif
 
-/* The file behind descriptor `fd` of a task (loaded_task()). */
-static __always_inline struct file *file_of_task(struct task_struct *task, __s32 fd)
+/* The file behind descriptor `fd` of a task (loaded_task()). `is_result`: of what a call returns, there is room in the table. */
+static __always_inline struct file *file_of_task(struct task_struct *task, __s32 fd, bool is_result)
 {
 #ifdef WITHOUT_TYPES
 	return NULL;
@@ -359,7 +374,7 @@ static __always_inline struct file *file_of_task(struct task_struct *task, __s32
 	struct file **table = LOAD(fdt, fd);
 	struct file *file = NULL;
 
-	if (fd < 0 || (__u32)fd >= LOAD(fdt, max_fds))
+	if (fd < 0 || (!is_result && (__u32)fd >= LOAD(fdt, max_fds)))
 		return NULL;
 	if (has_loads())
 		return (struct file *)word_at((__u64)(table + fd));
@@ -371,7 +386,7 @@ static __always_inline struct file *file_of_task(struct task_struct *task, __s32
 /* The same of the current task. */
 static __always_inline struct file *file_of(__s32 fd)
 {
-	return file_of_task(loaded_task(), fd);
+	return file_of_task(loaded_task(), fd, false);
 }
 
 /* Stand for the file a request of io_uring is done on, and the one it made: what has no number, or another by now. */
@@ -392,15 +407,32 @@ static __always_inline void put_file_path(__u32 which, __u32 index, struct file 
 		put_components(which, index, ADDRESS_IN(file, f_path.dentry), ADDRESS_IN(file, f_path.mnt));
 }
 
-/* The directory a relative path starts from. */
-static __always_inline void put_base(__u32 index, __s32 dirfd)
+static __always_inline void read_file_path(__u32 index, struct file *file)
 {
+	if (file)
+		read_components(index, ADDRESS_IN(file, f_path.dentry), ADDRESS_IN(file, f_path.mnt));
+}
+
+/* The directory a relative path starts from, read as by read_components() or not. */
+static __always_inline void put_base(__u32 index, __s32 dirfd, bool is_read)
+{
+	__u64 dentry, mnt;
+
 	if (dirfd == AT_FDCWD) {
 		struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
 
-		put_components(SCRATCH_SYSCALL, index, (__u64)BPF_CORE_READ(fs, pwd.dentry),
-			       (__u64)BPF_CORE_READ(fs, pwd.mnt));
+		dentry = (__u64)BPF_CORE_READ(fs, pwd.dentry);
+		mnt = (__u64)BPF_CORE_READ(fs, pwd.mnt);
 	} else {
-		put_file_path(SCRATCH_SYSCALL, index, file_of(dirfd));
+		struct file *file = file_of(dirfd);
+
+		if (!file)
+			return;
+		dentry = ADDRESS_IN(file, f_path.dentry);
+		mnt = ADDRESS_IN(file, f_path.mnt);
 	}
+	if (is_read)
+		read_components(index, dentry, mnt);
+	else
+		put_components(SCRATCH_SYSCALL, index, dentry, mnt);
 }

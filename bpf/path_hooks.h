@@ -14,7 +14,7 @@
 #define NOTE_AT (2 * NOTED_PATHS) /* in the scratch, behind the lengths */
 
 /*
- * An argument of the function, as a number: put_unread_components() takes no pointer that the verifier follows. Some of these
+ * An argument of the function, as a number: put_components() takes no pointer that the verifier follows. Some of these
  * functions have arguments that are structures, which is why the others are not told to it at all.
  */
 static __always_inline __u64 argument(__u64 *ctx, __u32 which)
@@ -58,7 +58,7 @@ __noinline int note__begin(void)
 
 static __always_inline void put_noted(__u32 place, __u64 dentry, __u64 mnt)
 {
-	put_unread_components(SCRATCH_NOTE, place, dentry, mnt);
+	put_components(SCRATCH_NOTE, place, dentry, mnt);
 }
 
 /* A name in a directory. */

@@ -141,7 +141,7 @@ __noinline int walk_user_path(__u32 row, __u32 which)
 	fd = is_below ? (param->extra < 6 ? (__s32)s->args[param->extra & 7] : AT_FDCWD) : magic__descriptor(before);
 	before = s->off;
 	if (is_below || fd >= 0)
-		put_base(param->index, fd);
+		put_base(param->index, fd, true);
 	/* Without its directory a path is what was passed. */
 	if (s->name_state && s->off > before)
 		s->requested_name = said | names__said(s);
@@ -159,7 +159,7 @@ static __always_inline bool is_demanded(const volatile struct param_row *param, 
 static __always_inline void read_real_name(struct scratch *s, __u32 index)
 {
 	struct task_struct *task = loaded_task();
-	struct file *file = s->ret < 0 ? NULL : file_of_task(task, (__s32)s->ret);
+	struct file *file = s->ret < 0 ? NULL : file_of_task(task, (__s32)s->ret, true);
 	__u64 before = s->off;
 
 	if (!file)
@@ -172,7 +172,7 @@ static __always_inline void read_real_name(struct scratch *s, __u32 index)
 	if (is_internal(file))
 		return;
 	names__begin(s);
-	put_file_path(SCRATCH_SYSCALL, index, file);
+	read_file_path(index, file);
 	if (s->off > before)
 		s->real_name = names__said(s);
 	s->name_state = 0;
@@ -577,7 +577,7 @@ __noinline int walk_param(__u32 row, __u32 which)
 		extract__argv(index, value);
 		break;
 	case OP_CWD:
-		put_base(index, AT_FDCWD);
+		put_base(index, AT_FDCWD, false);
 		break;
 	case OP_NOTED:
 		if (s->ret >= 0)
