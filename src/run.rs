@@ -20,7 +20,7 @@ use crate::list::Form;
 use crate::pidfile::Pidfile;
 use crate::reload::Sources;
 use crate::runtime_side::RuntimeSide;
-use crate::start_screen::Screen;
+use crate::start_screen::{Screen, TRY};
 use crate::watch::Task;
 use crate::{falco_options, list, load, log, own_programs, rules, schema, support, version, watch};
 
@@ -337,6 +337,7 @@ pub(crate) fn screen(
             Some(file) => file.display().to_string(),
             None => format!("by default; there is no {}", config::DEFAULT_FILE),
         },
+        alerts_of_try: running().any(|rule| TRY.1.contains(&rule.name())),
         priorities: running().map(|rule| rule.priority()).collect(),
         rules_files,
         gaps,

@@ -15,6 +15,8 @@ pub(crate) struct Screen {
     pub(crate) configuration: String,
     /// The capture plan: tier and why.
     pub(crate) capture: String,
+    /// A rule runs that alerts of [`TRY`].
+    pub(crate) alerts_of_try: bool,
     /// The priorities of the rules.
     pub(crate) priorities: Vec<Priority>,
     /// Where the rules came from.
@@ -42,6 +44,12 @@ const WIDTH: usize = 84;
 /// Files beyond this many are only counted.
 const FILES: usize = 4;
 
+/// What one can type to see an alert, and the rules that give one: Lanner's own, and one of Falco's.
+pub(crate) const TRY: (&str, [&str; 2]) = (
+    "cat /etc/shadow",
+    ["Password file read", "Read sensitive file untrusted"],
+);
+
 impl Screen {
     /// The screen, at most about two dozen lines.
     pub(crate) fn render(&self) -> String {
@@ -52,9 +60,15 @@ impl Screen {
                 self.rows()
             );
         }
+        let hint = match self.alerts_of_try {
+            true => format!(
+                "  To see an alert, type in a second terminal:\n\n      {}\n\n",
+                TRY.0
+            ),
+            false => String::new(),
+        };
         format!(
-            "\nLanner {} watches this host.\n\n{}\n  To see an alert, type in a second terminal:\n\n      cat \
-             /etc/shadow\n\n  Ctrl-C stops Lanner and prints what it saw.\n\n",
+            "\nLanner {} watches this host.\n\n{}\n{hint}  Ctrl-C stops Lanner and prints what it saw.\n\n",
             env!("CARGO_PKG_VERSION"),
             self.rows()
         )
@@ -104,7 +118,7 @@ impl Screen {
         }
         let kinds = match by_priority.is_empty() {
             true => String::new(),
-            false => format!(" ({})", by_priority.join(", ")),
+            false => format!(" (by priority: {})", by_priority.join(", ")),
         };
         let files = shortened(&self.rules_files, FILES, ", ", "more files");
         format!("{}{kinds}\nfrom {files}", self.priorities.len())
@@ -151,6 +165,7 @@ mod tests {
             only_recorded: false,
             configuration: "built in".into(),
             capture: "tier sys_exit: because".into(),
+            alerts_of_try: true,
             priorities: vec![Priority::Warning, Priority::Notice, Priority::Warning],
             rules_files: vec!["built-in rules".into()],
             gaps: (0..9).map(|n| format!("gap {n}")).collect(),
@@ -181,7 +196,7 @@ mod tests {
         let text = screen().render();
         for part in [
             "  Capture      tier sys_exit: because\n",
-            "  Rules        3 (2 warning, 1 notice)\n               from built-in rules\n",
+            "  Rules        3 (by priority: 2 warning, 1 notice)\n               from built-in rules\n",
             "  Gaps         gap 0\n               gap 1\n",
             "               and 3 more; log_level debug lists all\n",
             "  Outputs      stdout\n               not syslog: twice\n               file /var/log/alerts.txt\n",
@@ -190,6 +205,19 @@ mod tests {
             assert!(text.contains(part), "{part}\n{text}");
         }
         assert!(text.lines().count() <= 25, "{text}");
+    }
+
+    #[test]
+    fn nothing_is_promised_of_rules_that_do_not_alert_of_it() {
+        let other = Screen {
+            alerts_of_try: false,
+            ..screen()
+        };
+        let text = other.render();
+        assert!(
+            !text.contains("To see an alert") && text.contains("\n\n  Ctrl-C stops"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -343,7 +343,7 @@ fn a_dry_run_says_what_would_be_watched_and_stops() {
     let output = run(&["--dry-run", "-r", &rules]);
     assert!(output.status.success(), "{}", stderr(&output));
     let text = stderr(&output);
-    for part in ["dry run", "1 (1 warning)", &rules, "stdout"] {
+    for part in ["dry run", "1 (by priority: 1 warning)", &rules, "stdout"] {
         assert!(text.contains(part), "{part}\n{text}");
     }
     assert!(output.stdout.is_empty());

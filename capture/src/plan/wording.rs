@@ -54,13 +54,7 @@ impl fmt::Display for Plan {
             owners += usize::from(classes.minds_owner());
             flags += usize::from(classes.minds_flags());
         }
-        if results + owners + flags + names > 0 {
-            write!(
-                f,
-                "; the kernel's side leaves out what no rule can match, by the result of {results} of them, by container or \
-                 host of {owners}, by what is opened for, the kind of socket, the mode or the thread of {flags}, by the names of files of {names}"
-            )?;
-        }
+        f.write_str(&left_out([results, owners, flags, names]))?;
         if let Some(controller) = self.controller {
             write!(
                 f,
@@ -87,5 +81,39 @@ impl fmt::Display for Plan {
             true => f.write_str("; calls that fail are not captured (drop_failed_exit)"),
             false => Ok(()),
         }
+    }
+}
+
+/// By what the programs leave out events that no rule can match, and of how many event types each.
+fn left_out(counts: [usize; 4]) -> String {
+    const BY: [&str; 4] = [
+        "their result",
+        "container or host",
+        "what is opened for, the kind of socket, the mode or the thread",
+        "the names of files",
+    ];
+    let by = counts.iter().zip(BY).filter(|(count, _)| **count > 0);
+    let by: Vec<String> = by.map(|(count, what)| format!("by {what} ({count})")).collect();
+    match by.is_empty() {
+        true => String::new(),
+        false => format!(
+            "; the kernel's side leaves out what no rule can match: {} (of how many event types)",
+            by.join(", ")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::left_out;
+
+    #[test]
+    fn what_leaves_nothing_out_is_not_named() {
+        assert_eq!(left_out([0; 4]), "");
+        assert_eq!(
+            left_out([0, 2, 0, 3]),
+            "; the kernel's side leaves out what no rule can match: by container or host (2), by the names of files (3) (of how \
+             many event types)"
+        );
     }
 }
