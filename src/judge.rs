@@ -65,7 +65,7 @@ pub(crate) struct Judge {
     /// False when events are only recorded.
     judging: bool,
     alerts: AlertSender,
-    changes: mpsc::Receiver<Change>,
+    changes: mpsc::Receiver<Box<Change>>,
     board: Arc<Board>,
     /// What rules did that are no longer in force.
     past: Vec<RuleCounts>,
@@ -81,7 +81,7 @@ impl Judge {
         judging: bool,
         alerts: AlertSender,
         monitor: DropMonitor,
-        changes: mpsc::Receiver<Change>,
+        changes: mpsc::Receiver<Box<Change>>,
         board: Arc<Board>,
     ) -> Judge {
         Judge {
@@ -98,7 +98,12 @@ impl Judge {
         }
     }
 
-    fn begin(&mut self, change: Change, pause: &mut Pause<'_>) {
+    // What is rare is kept out of what goes through at every look at the ring, or that would take, and go through, as much of the
+    // stack as this needs: 35 KiB.
+    #[cold]
+    #[inline(never)]
+    fn begin(&mut self, change: Box<Change>, pause: &mut Pause<'_>) {
+        let change = *change;
         if let Err(error) = capture(pause, change.both) {
             let _ = change.told.send(Progress::Failed(error));
             return;
@@ -119,6 +124,12 @@ impl Judge {
         });
     }
 
+    #[cold]
+    #[inline(never)]
+    fn put_up(&self, pause: &Pause<'_>) {
+        self.board.put_up(self.look(pause));
+    }
+
     fn look(&self, pause: &Pause<'_>) -> Look {
         let mut rules = self.past.clone();
         if let Some(older) = &self.older {
@@ -132,7 +143,12 @@ impl Judge {
         }
     }
 
-    fn complete(&mut self, older: Older, pause: &mut Pause<'_>) {
+    #[cold]
+    #[inline(never)]
+    fn complete(&mut self, pause: &mut Pause<'_>) {
+        let Some(older) = self.older.take() else {
+            return;
+        };
         metrics::add(&mut self.past, older.ruleset.counts());
         if let Err(error) = capture(pause, older.plan) {
             tracing::warn!("more is captured than the rules need: {error}");
@@ -172,14 +188,13 @@ impl Audience for Judge {
 
     fn pause(&mut self, pause: &mut Pause<'_>) {
         if self.board.come_by() {
-            self.board.put_up(self.look(pause));
+            self.put_up(pause);
         }
-        match self.older.take() {
+        match &self.older {
             Some(older) => {
                 let settled = Duration::from_nanos(now().saturating_sub(older.until)) >= SETTLE;
-                match settled && pause.caught_up() {
-                    true => self.complete(older, pause),
-                    false => self.older = Some(older),
+                if settled && pause.caught_up() {
+                    self.complete(pause);
                 }
             }
             None => {

@@ -137,7 +137,7 @@ pub(crate) struct Reloader {
     /// What the rules in force need.
     pub(crate) needs: Needs,
     /// To the event thread.
-    pub(crate) changes: mpsc::SyncSender<Change>,
+    pub(crate) changes: mpsc::SyncSender<Box<Change>>,
     /// Host names that rules name.
     pub(crate) names: tokio_watch::Sender<Vec<String>>,
     pub(crate) outputs: SharedOutputs,
@@ -304,7 +304,7 @@ impl Reloader {
             None => return Ok(false),
         };
         let (told, progress) = mpsc::channel();
-        let change = Change {
+        let change = Box::new(Change {
             ruleset,
             both,
             plan,
@@ -312,7 +312,7 @@ impl Reloader {
             drops: config.drops.clone(),
             settings: load::settings(&config),
             told,
-        };
+        });
         if self.changes.send(change).is_err() {
             return Ok(false);
         }
