@@ -13,6 +13,9 @@ const volatile __u32 cgroup_controller SEC(".rodata.host") = 0;
 
 static __always_inline bool has_task_btf(void)
 {
+	/* Loads are younger. */
+	if (has_loads())
+		return true;
 	return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf);
 }
 

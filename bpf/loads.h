@@ -14,32 +14,32 @@ static __always_inline struct task_struct *current_task(void)
 }
 
 /*
- * Kernel objects are read by plain loads where the verifier follows a walk of them, which is since 6.12 (bpf_path_d_path()
- * is a sign of that, and not used); elsewhere by probe reads, which are several times dearer.
+ * Kernel objects are read by plain loads where the verifier follows a walk of them, which is since 6.12; elsewhere by probe
+ * reads, which are several times dearer. There is an object for each: in one for both, the kernel would have to find and take
+ * out what is not for it, piece by piece, and moves all that is behind each piece.
  */
-#ifdef WITHOUT_TYPES
-#define bpf_rdonly_cast(object, type) (object)
-#define kernel_types (struct kernel_types){}
-#define has_loads() false
-#else
+#ifdef HAS_LOADS
 /*
  * The kernel's ids of types that are loaded from. User space finds them: the types that the programs are fitted to when they
  * are loaded are a few of the kernel's, and numbered otherwise.
  */
 const volatile struct kernel_types kernel_types SEC(".rodata.types") = {};
 
-extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
-extern int bpf_path_d_path(struct path *path, char *buf, unsigned long len) __ksym __weak;
+/*
+ * bpf_rdonly_cast() of the kernel, by a number of ours: user space puts that of the kernel there (by_type.rs). Of a function
+ * that is declared the library looks for the number among all the kernel's types.
+ */
+static void *(*const read_only_cast)(const void *object, __u32 type) = (void *)0x7f000001;
 
-/* Asked at every load: of one function, because what asks stays in the program. The other is older. */
-static __always_inline bool has_loads(void)
-{
-	return bpf_ksym_exists(bpf_path_d_path);
-}
+#define has_loads() true
+#else
+#define read_only_cast(object, type) (object)
+#define kernel_types (struct kernel_types){}
+#define has_loads() false
 #endif
 
 /* The structure that is at an address, where there are loads. */
-#define LOADED_AT(name, address) ((struct name *)bpf_rdonly_cast((void *)(address), kernel_types.name))
+#define LOADED_AT(name, address) ((struct name *)read_only_cast((void *)(address), kernel_types.name))
 
 /* The same anywhere, to be read with LOAD. */
 #define OBJECT_AT(name, address) (has_loads() ? LOADED_AT(name, address) : (struct name *)(address))
@@ -65,7 +65,7 @@ static __always_inline __u64 word_at(__u64 address)
 #else
 	struct dentry *around = (void *)(address - bpf_core_field_offset(struct dentry, d_name.hash_len));
 
-	return ((struct dentry *)bpf_rdonly_cast(around, kernel_types.dentry))->d_name.hash_len;
+	return ((struct dentry *)read_only_cast(around, kernel_types.dentry))->d_name.hash_len;
 #endif
 }
 

@@ -57,13 +57,11 @@ struct {
 	__type(value, __u64);
 } losing_cgroups SEC(".maps");
 
-/* Per CPU: values that could not be read although the record was delivered, by kind (MISS_*). */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, MISS_KINDS);
-	__type(key, __u32);
-	__type(value, __u64);
-} misses SEC(".maps");
+/*
+ * Values that could not be read although the record was delivered, by kind (MISS_*). They are few, and counted in many places:
+ * an address is less to verify and to fit in than a look into a map.
+ */
+__u64 misses[MISS_KINDS] SEC(".data.misses") = {};
 
 /*
  * Whose cgroups are, as the consumer found it: its generation << 1, and OWNER_CONTAINER. Of a cgroup that is not in here, or
@@ -90,11 +88,12 @@ struct begun {
 /*
  * By thread, which is in one call at a time. Not an LRU table, whose per-CPU lists hold more than this has: a value is
  * taken out by the return of its call, and by the end of its thread. User space puts the table in while there is a
- * program that fills it; without one, there is none and it takes no memory.
+ * program that fills it; without one, there is none and it takes no memory. This one is the model, which is made and let go
+ * of when programs are loaded: how many entries there are is not looked at.
  */
 struct begun_calls {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, CALLS_BEGUN);
+	__uint(max_entries, 1);
 	__uint(key_size, sizeof(__u32)); /* of a table inside another the compiler describes no types */
 	__uint(value_size, sizeof(struct begun));
 };
@@ -180,10 +179,7 @@ static __noinline int count_drop(__u32 event, __u32 reason)
 
 static __always_inline void count_misses(__u32 kind, __u64 count)
 {
-	__u64 *value = bpf_map_lookup_elem(&misses, &kind);
-
-	if (value)
-		*value += count;
+	__sync_fetch_and_add(&misses[kind], count);
 }
 
 static __always_inline void count_miss(__u32 kind)

@@ -396,8 +396,14 @@ static __always_inline struct file *file_of(__s32 fd)
 /* The same, or the file of a request. A call that is given one of these numbers has none: only requests have them. */
 static __always_inline struct file *file_for(struct scratch *s, __s32 fd)
 {
-	if (fd >= 0)
-		return file_of(fd);
+	struct file *file;
+
+	if (fd >= 0) {
+		file = file_of(fd);
+		/* One load for this and those below is not what the verifier takes: they are of different memory. */
+		barrier_var(file);
+		return file;
+	}
 	return (struct file *)(fd == FD_OF_REQUEST ? s->file : fd == FD_OF_RESULT ? s->made : 0);
 }
 

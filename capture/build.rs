@@ -45,11 +45,18 @@ fn main() {
         Ok("aarch64") => "arm64",
         other => panic!("no BPF programs for target architecture {other:?}"),
     };
-    // The last one belongs to the example `empty_hook`.
-    for name in ["lanner", "raw", "task_word", "empty"] {
+    let objects = [
+        ("loads", "lanner", "-DHAS_LOADS"),
+        ("lanner", "lanner", "-UHAS_LOADS"),
+        ("raw", "raw", "-UHAS_LOADS"),
+        ("task_word", "task_word", "-UHAS_LOADS"),
+        // Belongs to the example `empty_hook`.
+        ("empty", "empty", "-UHAS_LOADS"),
+    ];
+    for (name, source, loads) in objects {
         let mut builder = libbpf_cargo::SkeletonBuilder::new();
         builder
-            .source(bpf.join(format!("{name}.bpf.c")))
+            .source(bpf.join(format!("{source}.bpf.c")))
             .obj(out.join(format!("{name}.bpf.o")))
             .clang_args([
                 "-I".as_ref(),
@@ -63,15 +70,18 @@ fn main() {
                 "-Wno-unused-function".as_ref(),
                 "-Wno-sign-compare".as_ref(),
                 "-mcpu=v2".as_ref(),
+                loads.as_ref(),
             ]);
+
         if let Err(error) = builder.build() {
             panic!("the BPF object {name} does not build (clang 14 or newer is needed): {error:?}");
         }
     }
-    let object = fs::read(out.join("lanner.bpf.o")).expect("read the object");
-    fs::write(out.join("type_names.rs"), type_names(&object)).expect("write type_names.rs");
+    let typed =
+        ["loads", "lanner"].map(|name| fs::read(out.join(format!("{name}.bpf.o"))).expect("read the object"));
+    fs::write(out.join("type_names.rs"), type_names(&typed)).expect("write type_names.rs");
     // A fifth of the size, mostly for what says which line of the source an instruction is of.
-    for name in ["lanner", "raw"] {
+    for name in ["loads", "lanner", "raw"] {
         let object = fs::read(out.join(format!("{name}.bpf.o"))).expect("read the object");
         let packed = fs::File::create(out.join(format!("{name}.bpf.z"))).expect("create the packed object");
         let mut packer = ZlibEncoder::new(packed, Compression::best());
@@ -80,16 +90,19 @@ fn main() {
     }
 }
 
-/// The names of the types that an object knows: the programs are fitted to those of the kernel's that have such a name.
-fn type_names(object: &[u8]) -> String {
-    let bytes = section(object, ".BTF").expect("the object has type information");
-    let btf = Btf::read(bytes).expect("the compiler's type information is readable");
-    let named = btf.all().filter(|(_, one)| one.has_named_form());
-    let names: BTreeSet<String> = named
-        .map(|(_, one)| String::from_utf8_lossy(btf.name(one)).into_owned())
-        // What is behind that tells forms of one type apart.
-        .map(|name| name.split("___").next().unwrap_or_default().to_owned())
-        .collect();
+/// The names of the types that objects know: the programs are fitted to those of the kernel's that have such a name.
+fn type_names(objects: &[Vec<u8>]) -> String {
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    for object in objects {
+        let bytes = section(object, ".BTF").expect("the object has type information");
+        let btf = Btf::read(bytes).expect("the compiler's type information is readable");
+        let named = btf.all().filter(|(_, one)| one.has_named_form());
+        let of_object = named
+            .map(|(_, one)| String::from_utf8_lossy(btf.name(one)).into_owned())
+            // What is behind that tells forms of one type apart.
+            .map(|name| name.split("___").next().unwrap_or_default().to_owned());
+        names.extend(of_object);
+    }
     let names: Vec<String> = names.iter().map(|name| format!("    b\"{name}\",\n")).collect();
     format!("[\n{}]\n", names.concat())
 }

@@ -24,6 +24,7 @@ use libbpf_rs::{
 };
 
 use self::config::{ROWS, config_bytes};
+use crate::by_type;
 use crate::error::CaptureError;
 use crate::fitting::Fitting;
 use crate::kernel_owners::{ConsumerPage, KernelOwners};
@@ -37,6 +38,8 @@ use crate::trampoline::{Side, Trampolines};
 
 /// Packed, as the next: it is unpacked within 2 ms, and read at the start.
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lanner.bpf.z"));
+/// The same programs where they may load from kernel objects.
+static LOADING_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/loads.bpf.z"));
 /// For kernels without type information: nothing in it is relocated.
 static RAW_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/raw.bpf.z"));
 
@@ -234,6 +237,7 @@ fn own_pid(program: &ProgramMut<'_>) -> Option<u32> {
 /// is noted during calls, which not every kernel has.
 pub(crate) fn open(tier: Tier, fitting: &Fitting, takes_notes: bool) -> Result<OpenObject, CaptureError> {
     let failed = |e| CaptureError::bpf("open the BPF object", e);
+    by_type::register()?;
     let mut builder = ObjectBuilder::default();
     // Its map of constants is called by the object, which without a name is called by where it lies: each time elsewhere.
     builder.name("lanner").map_err(failed)?;
@@ -242,6 +246,7 @@ pub(crate) fn open(tier: Tier, fitting: &Fitting, takes_notes: bool) -> Result<O
     }
     let packed = match tier {
         Tier::Raw => RAW_OBJECT,
+        _ if fitting.has_loads => LOADING_OBJECT,
         _ => OBJECT,
     };
     let mut object = Vec::new();
@@ -376,9 +381,11 @@ fn loaded<'a>(first: &'a Object, later: &'a [Object], name: &str) -> Option<Prog
 
 fn attach(program: &ProgramMut<'_>) -> Result<Link, CaptureError> {
     let name = program.name().to_string_lossy();
-    program
-        .attach()
-        .map_err(|e| CaptureError::bpf(format!("attach {name}"), e))
+    let link = match program.prog_type() {
+        ProgramType::Tracing => program.attach_trace(),
+        _ => program.attach(),
+    };
+    link.map_err(|e| CaptureError::bpf(format!("attach {name}"), e))
 }
 
 fn print(level: PrintLevel, message: String) {
@@ -706,6 +713,7 @@ impl Probes {
                 share(&mut map, self.map(&name)?.as_fd())?;
             }
         }
+        own_map::prepare(&mut open)?;
         load(open)
     }
 
@@ -795,11 +803,18 @@ impl Probes {
 
     /// Values the programs could not read, by kind.
     pub(crate) fn misses(&self) -> Vec<(&'static str, u64)> {
-        let counters = per_cpu(&self.map("misses"), record::MISS_KINDS.len());
+        let map = self.map(".data.misses");
+        let first = 0u32.to_ne_bytes();
+        let bytes = map.and_then(|map| {
+            map.lookup(&first, MapFlags::ANY)
+                .map_err(|e| CaptureError::bpf("read what was missed", e))
+        });
+        let bytes = bytes.ok().flatten().unwrap_or_default();
+        let counters = bytes.chunks_exact(8).filter_map(<[u8]>::first_chunk);
+        let counters = counters.map(|count| u64::from_ne_bytes(*count));
         record::MISS_KINDS
-            .iter()
-            .zip(counters)
-            .map(|(kind, cpus)| (*kind, cpus.iter().sum()))
+            .into_iter()
+            .zip(counters.chain(std::iter::repeat(0)))
             .collect()
     }
 

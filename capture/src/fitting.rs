@@ -31,6 +31,8 @@ const LOADED_FROM: [&[u8]; 7] = [
 pub(crate) struct Fitting {
     file: Option<File>,
     ids: [u32; LOADED_FROM.len()],
+    /// Programs may load from kernel objects, and need not have the kernel read them.
+    pub(crate) has_loads: bool,
 }
 
 impl Fitting {
@@ -39,6 +41,7 @@ impl Fitting {
         static NOTHING: Fitting = Fitting {
             file: None,
             ids: [0; LOADED_FROM.len()],
+            has_loads: false,
         };
         match tier {
             Tier::Raw => &NOTHING,
@@ -46,7 +49,7 @@ impl Fitting {
         }
     }
 
-    pub(crate) fn of(kernel: &Btf<'_>) -> Fitting {
+    pub(crate) fn of(kernel: &Btf<'_>, has_loads: bool) -> Fitting {
         let mut ids = [0; LOADED_FROM.len()];
         for (id, one) in kernel.all().filter(|(_, one)| one.kind == STRUCT) {
             let name = kernel.name(one);
@@ -57,7 +60,7 @@ impl Fitting {
         }
         let reduced = kernel.reduced(&|name| NAMES.binary_search(&name).is_ok());
         let file = in_memory(&reduced);
-        Fitting { file, ids }
+        Fitting { file, ids, has_loads }
     }
 
     /// Where the library finds them; `None` when there is no such place, where it looks through all.
@@ -132,11 +135,21 @@ mod tests {
         }
         assert!(fitting.ids.iter().all(|id| *id != 0));
         assert!(fitting.path().is_some());
-        let of_all = fitted(&Fitting {
-            file: None,
-            ids: fitting.ids,
-        });
-        assert!(of_all.len() > 5, "few programs: {}", of_all.len());
-        assert_eq!(fitted(fitting), of_all);
+        // The object that loads from kernel objects goes where the kernel lets it, the other one everywhere.
+        for has_loads in [false, true] {
+            if has_loads && !fitting.has_loads {
+                continue;
+            }
+            let with = |file: Option<&File>| {
+                fitted(&Fitting {
+                    file: file.map(|file| file.try_clone().unwrap()),
+                    ids: fitting.ids,
+                    has_loads,
+                })
+            };
+            let of_all = with(None);
+            assert!(of_all.len() > 5, "few programs: {}", of_all.len());
+            assert_eq!(with(fitting.file.as_ref()), of_all);
+        }
     }
 }

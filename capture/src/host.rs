@@ -17,7 +17,7 @@ use crate::capability::{Capability, CapabilitySet, FOR_BPF, FOR_LOOKING, for_sou
 use crate::connector;
 use crate::fanotify;
 use crate::io_uring::Tracepoints;
-use crate::kernel_types::KernelTypes;
+use crate::kernel_types::{KernelTypes, TRIED};
 use crate::notify;
 use crate::pid_namespace;
 use crate::plan::Config;
@@ -100,7 +100,7 @@ impl Trials {
     fn on(types: &KernelTypes, only_for: Option<Tier>) -> Trials {
         let mut trials = Trials {
             trampoline: Trial::of(types.calls.get(SPARE).map(|function| Hook::End(function.id))),
-            tracepoint: Trial::of(types.tracepoint.map(Hook::Tracepoint)),
+            tracepoint: Trial::of(types.tracepoints.get(TRIED).copied().map(Hook::Tracepoint)),
             raw_tracepoint: Trial::Untried,
             iterator: Trial::Untried,
         };

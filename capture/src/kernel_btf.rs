@@ -10,7 +10,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::btf::Btf;
 use crate::fitting::Fitting;
-use crate::kernel_types::KernelTypes;
+use crate::kernel_types::{KernelTypes, PATH_OF_FILE, READ_ONLY_CAST};
 
 /// What every kernel with BTF has.
 const PATH: &str = "/sys/kernel/btf/vmlinux";
@@ -30,9 +30,12 @@ impl TypesOfHost {
             let bytes = KernelBtf::of_host();
             // There is nothing to say of an error: who has no types cannot be attached to.
             let btf = bytes.as_ref().and_then(|bytes| Btf::read(bytes.bytes()));
-            btf.map_or_else(TypesOfHost::default, |btf| TypesOfHost {
-                attachable: KernelTypes::of(&btf),
-                fitting: Fitting::of(&btf),
+            btf.map_or_else(TypesOfHost::default, |btf| {
+                let attachable = KernelTypes::of(&btf);
+                let is_there = |function: &str| attachable.functions.contains_key(function);
+                let has_loads = is_there(PATH_OF_FILE) && is_there(READ_ONLY_CAST);
+                let fitting = Fitting::of(&btf, has_loads);
+                TypesOfHost { attachable, fitting }
             })
         })
     }

@@ -25,8 +25,8 @@ pub(crate) struct KernelTypes {
     pub(crate) calls: HashMap<String, Function>,
     /// Other functions that are asked for.
     pub(crate) functions: HashMap<&'static str, Function>,
-    /// The tracepoint that is tried.
-    pub(crate) tracepoint: Option<u32>,
+    /// Tracepoints, by their names.
+    pub(crate) tracepoints: HashMap<&'static str, u32>,
     /// The tracepoints of io_uring that tell what is asked for; `None` where it can do what no one sees.
     pub(crate) io_uring: Option<Tracepoints>,
     /// Functions of system calls that the kernel has, whether they have a type or not.
@@ -45,10 +45,37 @@ pub(crate) const SCHEDULE_TAIL: &str = "schedule_tail";
 pub(crate) const SECURE_COMPUTING: &str = "__secure_computing";
 /// What gives programs the registers of the current task's call: since 5.15, when they could also keep something by task.
 pub(crate) const TASK_REGISTERS: &str = "bpf_task_pt_regs";
+/// What programs can ask for a path, and ours do not: it is there since 6.12, when the verifier follows walks of kernel objects.
+pub(crate) const PATH_OF_FILE: &str = "bpf_path_d_path";
 /// Functions that are not those of system calls, beside [`PATH_HOOKS`].
-const FUNCTIONS: [&str; 4] = ["bpf_iter_task", SCHEDULE_TAIL, SECURE_COMPUTING, TASK_REGISTERS];
-/// It is passed seldom, and there always.
-const TRACEPOINT: &[u8] = b"btf_trace_task_rename\0";
+pub(crate) const FUNCTIONS: [&str; 6] = [
+    "bpf_iter_task",
+    SCHEDULE_TAIL,
+    SECURE_COMPUTING,
+    TASK_REGISTERS,
+    PATH_OF_FILE,
+    READ_ONLY_CAST,
+];
+/// What programs turn an address into something to load from with: since 6.2.
+pub(crate) const READ_ONLY_CAST: &str = "bpf_rdonly_cast";
+/// The tracepoint that is tried: it is passed seldom, and there always.
+pub(crate) const TRIED: &str = "task_rename";
+/// What the types of tracepoints begin with.
+const OF_TRACEPOINT: &[u8] = b"btf_trace_";
+/// Those that there are programs for.
+pub(crate) const TRACEPOINTS: [&str; 11] = [
+    TRIED,
+    "cgroup_mkdir",
+    "io_uring_complete",
+    "io_uring_submit_req",
+    "io_uring_submit_sqe",
+    "sched_process_exec",
+    "sched_process_exit",
+    "sched_process_fork",
+    "signal_deliver",
+    "sys_enter",
+    "sys_exit",
+];
 
 impl KernelTypes {
     /// Those of the running kernel; none where it has none.
@@ -63,8 +90,12 @@ impl KernelTypes {
         };
         let mut with_registers: HashMap<u32, bool> = HashMap::new();
         for (id, one) in btf.all() {
-            if one.kind == TYPEDEF && types.tracepoint.is_none() && btf.begins(one, TRACEPOINT) {
-                types.tracepoint = Some(id);
+            if one.kind == TYPEDEF && btf.begins(one, OF_TRACEPOINT) {
+                let name = btf.name(one).get(OF_TRACEPOINT.len()..).unwrap_or_default();
+                let known = TRACEPOINTS.into_iter().find(|known| known.as_bytes() == name);
+                if let Some(known) = known {
+                    types.tracepoints.entry(known).or_insert(id);
+                }
             }
             if one.kind != FUNC {
                 continue;

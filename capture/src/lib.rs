@@ -6,6 +6,7 @@
 
 mod bpf;
 mod btf;
+mod by_type;
 mod call_function;
 mod capability;
 mod capture;

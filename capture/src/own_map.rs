@@ -5,8 +5,9 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use libbpf_rs::libbpf_sys::{self as sys, bpf_insn, bpf_map_create_opts, size_t};
-use libbpf_rs::{AsRawLibbpf as _, MapHandle, MapType, Object, OpenObject};
+use libbpf_rs::{AsRawLibbpf as _, MapHandle, MapType, Object, OpenObject, OpenProgramMut};
 
+use crate::by_type;
 use crate::error::CaptureError;
 
 /// `BPF_LD | BPF_DW | BPF_IMM`: loads an address, which takes two instructions.
@@ -22,7 +23,7 @@ pub(crate) fn prepare(open: &mut OpenObject) -> Result<(), CaptureError> {
     // SAFETY: an object that is open and not loaded; it is exclusively ours.
     match unsafe { sys::bpf_object__prepare(open.as_libbpf_object().as_ptr()) } {
         error @ ..0 => Err(failed(libbpf_rs::Error::from_raw_os_error(-error))),
-        _ => Ok(()),
+        _ => by_type::link(open),
     }
 }
 
@@ -47,7 +48,30 @@ fn failed(error: libbpf_rs::Error) -> CaptureError {
     CaptureError::bpf("load the BPF programs", error)
 }
 
-/// Loads an object, which may be prepared. Programs that `has_own` is true of use one more map like `map` each, instead of that
+/// Gives a program of a prepared object other instructions.
+///
+/// # Errors
+/// When the library has no memory for that.
+pub(crate) fn set_instructions(
+    program: &mut OpenProgramMut<'_>,
+    instructions: &mut [bpf_insn],
+) -> Result<(), CaptureError> {
+    let count = instructions.len() as size_t;
+    // SAFETY: a program of an object that is not loaded, and as many instructions as are said, which are copied.
+    let set = unsafe {
+        sys::bpf_program__set_insns(
+            program.as_libbpf_object().as_ptr(),
+            instructions.as_mut_ptr(),
+            count,
+        )
+    };
+    match set {
+        ..0 => Err(failed(libbpf_rs::Error::from_raw_os_error(-set))),
+        _ => Ok(()),
+    }
+}
+
+/// Prepares and loads an object. Programs that `has_own` is true of use one more map like `map` each, instead of that
 /// one.
 ///
 /// # Errors
@@ -58,10 +82,10 @@ pub(crate) fn load(
     has_own: &dyn Fn(&OsStr) -> bool,
 ) -> Result<Object, CaptureError> {
     let count = open.progs().filter(|p| p.autoload() && has_own(p.name())).count();
+    prepare(&mut open)?;
     if count == 0 {
         return open.load().map_err(failed);
     }
-    prepare(&mut open)?;
     let shared = open.maps().find(|found| found.name() == map);
     let shared = shared.ok_or_else(|| CaptureError::Missing(format!("map {map}")))?;
     // SAFETY: a map of an object that is there, and is not changed.
@@ -78,21 +102,10 @@ pub(crate) fn load(
     // The programs hold them, once they are loaded.
     let own: Vec<MapHandle> = (0..count).map(|_| own()).collect::<Result<_, _>>()?;
     let programs = open.progs_mut().filter(|p| p.autoload() && has_own(p.name()));
-    for (program, own) in programs.zip(&own) {
+    for (mut program, own) in programs.zip(&own) {
         let mut instructions = program.insns().to_vec();
         replace(&mut instructions, descriptor, own.as_fd().as_raw_fd());
-        let count = instructions.len() as size_t;
-        // SAFETY: a program of an object that is not loaded, and as many instructions as are said, which are copied.
-        let set = unsafe {
-            sys::bpf_program__set_insns(
-                program.as_libbpf_object().as_ptr(),
-                instructions.as_mut_ptr(),
-                count,
-            )
-        };
-        if set < 0 {
-            return Err(failed(libbpf_rs::Error::from_raw_os_error(-set)));
-        }
+        set_instructions(&mut program, &mut instructions)?;
     }
     open.load().map_err(failed)
 }
