@@ -221,6 +221,8 @@ impl Cli {
     }
 }
 
+const DURATION: &str = "lanner record stops by --duration; -M is for lanner without a command";
+
 /// The error, with what a user of Falco has to write instead.
 fn with_tip(mut error: clap::Error) -> clap::Error {
     let text = |kind| match error.get(kind) {
@@ -230,6 +232,8 @@ fn with_tip(mut error: clap::Error) -> clap::Error {
     };
     let (wrong, prior) = (text(ContextKind::InvalidArg), text(ContextKind::PriorArg));
     let tip = match error.kind() {
+        // Only `lanner` itself has it.
+        ErrorKind::UnknownArgument if wrong == "-M" => Some(DURATION),
         ErrorKind::UnknownArgument => {
             let gone = GONE.iter().find(|(names, _)| names.contains(&wrong.as_str()));
             gone.map(|(_, tip)| *tip)
@@ -360,6 +364,11 @@ mod tests {
             let text = said(&[option, "a.yaml", "b.yaml"]);
             assert!(text.contains("each file needs its own"), "{text}");
         }
+        let text = said(&["record", "x.rec", "-M", "5"]);
+        assert!(
+            text.contains(DURATION) && text.matches("tip:").count() == 1,
+            "{text}"
+        );
         assert!(!said(&["--nope"]).contains("tip:"));
         assert!(said(&["--dry-rnu"]).contains("--dry-run"));
     }

@@ -229,16 +229,21 @@ struct Summary<'a> {
     tally: &'a Tally,
 }
 
+/// How many alerts, in words.
+fn alerts(count: u64) -> String {
+    format!("{count} alert{}", if count == 1 { "" } else { "s" })
+}
+
 impl Summary<'_> {
     fn text(&self) -> String {
         let seconds = self.took.as_secs_f64().max(1e-9);
         let mut out = format!(
-            "Replayed {} events of {} in {seconds:.2} s ({:.0} a second; they took {:.2} s): {} alerts\n",
+            "Replayed {} events of {} in {seconds:.2} s ({:.0} a second; they took {:.2} s): {}\n",
             self.events,
             self.file.display(),
             self.events as f64 / seconds,
             self.recorded.as_secs_f64(),
-            self.tally.total(),
+            alerts(self.tally.total()),
         );
         let mut line = |text: String| {
             out.push_str(&text);
@@ -274,5 +279,15 @@ impl Summary<'_> {
             line("  no output was on".into());
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::alerts;
+
+    #[test]
+    fn one_alert_is_one() {
+        assert_eq!([0, 1, 2].map(alerts), ["0 alerts", "1 alert", "2 alerts"]);
     }
 }
