@@ -87,7 +87,9 @@ impl Consumer {
     ) -> Consumer {
         let cgroups = Cgroups::find(outside.clone()).map(Arc::new);
         if cgroups.is_none() {
-            tracing::warn!("no cgroups are mounted here: containers can't be told from the host");
+            tracing::warn!(
+                "no cgroups are mounted, or the recording does not say where: containers can't be told from the host"
+            );
         }
         let procfs = Procfs::new(cgroups.clone(), outside.clone());
         let mut processes = ProcessTable::new(config, procfs);
