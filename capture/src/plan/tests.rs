@@ -307,7 +307,7 @@ fn state_and_unknown_flags_pass_whatever_the_rules_say() {
     assert_eq!(filtered.len(), 5);
     assert!(
         plan.to_string()
-            .contains("by what is opened for, the kind of socket, the mode or the thread of 2"),
+            .contains("by what is opened for, the kind of socket, the mode or the thread (2)"),
         "{plan}"
     );
 }
