@@ -742,7 +742,7 @@ struct pollfd {
 
 /* Where the objects of a poll are counted: what is in memory does not multiply the states of the verifier. */
 #define POLLED_ARG 7
-#define POLL_NOTHING (-1) /* happened there */
+#define POLL_NOTHING (-1) /* happened there, or is to be said beside what poll__entry() put down */
 #define POLL_END (-2)
 
 /*
@@ -776,6 +776,7 @@ __noinline int poll__entry(__u32 index, __u32 objects, __u32 i)
 	} else {
 		__builtin_memcpy(data(s) + off, &entry, sizeof(entry));
 		advance(s, index, sizeof(entry), false);
+		return POLL_NOTHING;
 	}
 	return entry.fd;
 }
@@ -810,7 +811,7 @@ __noinline int extract__poll(__u32 index, __u32 objects)
 
 		if (fd == POLL_END)
 			return 0;
-		if (fd == POLL_NOTHING || !objects)
+		if (fd == POLL_NOTHING)
 			continue;
 		extract__object(index, fd);
 		poll__length(start);

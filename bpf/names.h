@@ -61,6 +61,13 @@ static __always_inline __u32 name__said(const struct name_table *table, __u64 st
 	return *(const __u16 *)(state + __builtin_offsetof(struct name_table, cells));
 }
 
+static __always_inline const __u8 *name__before(const __u8 *end, int bytes)
+{
+	end -= bytes;
+	barrier_var(end);
+	return end;
+}
+
 /* The state after the bytes before `end`, the last of them first; at most NAME_READ_AT_ONCE. */
 static __always_inline __u64 name__read_bytes(const struct name_table *table, __u64 state, const __u8 *end, __u64 left)
 {
@@ -73,13 +80,19 @@ static __always_inline __u64 name__read_bytes(const struct name_table *table, __
 		barrier_var(end);
 		barrier_var(left);
 	}
-	for (__u64 i = 0; i < 7 && left; i++) {
-		end--;
-		left--;
-		barrier_var(end);
-		barrier_var(left);
-		state = name__next(table, state, *end);
+	if (left & 4) {
+		end = name__before(end, 4);
+#pragma unroll
+		for (int at = 3; at >= 0; at--)
+			state = name__next(table, state, end[at]);
 	}
+	if (left & 2) {
+		end = name__before(end, 2);
+		state = name__next(table, state, end[1]);
+		state = name__next(table, state, end[0]);
+	}
+	if (left & 1)
+		state = name__next(table, state, *(end - 1));
 	return state;
 }
 

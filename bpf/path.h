@@ -16,10 +16,8 @@
  */
 static __always_inline bool is_at(const void *object, const void *other)
 {
-	bool is_same = object == other;
-
-	asm volatile("");
-	return is_same;
+	barrier_var(object);
+	return object == other;
 }
 
 #ifndef WITHOUT_TYPES
@@ -110,7 +108,7 @@ static __always_inline void read_components(__u32 index, __u64 dentry_address, _
 #else
 #define COMPARED_COMPONENTS 16 /* more are rare, and the verifier goes through each */
 
-/* Where the name of a dentry is that is short enough for the dentry itself, as all of up to 16 bytes are (d_alloc()). */
+/* Where the name of a dentry is that is short enough for the dentry itself, as all of up to 24 bytes are (d_alloc()). */
 static __always_inline __u64 short_name(struct dentry *dentry)
 {
 	if (bpf_core_field_exists(struct dentry___since_6_14, d_shortname))
@@ -120,15 +118,17 @@ static __always_inline __u64 short_name(struct dentry *dentry)
 	return ADDRESS_IN(dentry, d_name.name);
 }
 
+#define COMPARED_NAME 64 /* longer ones are read */
+
 /* True when a name of the kernel's is what is at `start` of the record. For names that text__is_path() does not read itself. */
 __noinline int text__has_name(__u64 start, __u64 name, __u32 len)
 {
 	__u32 which = SCRATCH_SYSCALL;
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &which);
 
-	if (!s || !has_loads() || len >= NAME_MAX_LEN)
+	if (!s || !has_loads() || len > COMPARED_NAME)
 		return 0;
-	for (__u32 i = 0; i < NAME_MAX_LEN; i += 8) {
+	for (__u32 i = 0; i < COMPARED_NAME; i += 8) {
 		__u64 at = start + i, differs;
 
 		if (i >= len)
@@ -198,7 +198,7 @@ static __always_inline bool text__is_path(struct scratch *s, __u64 end, __u32 le
 		text = data(s) + (slash & DATA_MASK);
 		if (*text != '/')
 			return 0;
-		if (size > 16) {
+		if (size > 24) {
 			if (!text__has_name(end + 1, ADDRESS_IN(dentry, d_name.name), size))
 				return 0;
 		} else {
@@ -208,6 +208,11 @@ static __always_inline bool text__is_path(struct scratch *s, __u64 end, __u32 le
 				if (differs)
 					return 0;
 				differs = *(__u64 *)(text + 9) ^ word_at(name + 8);
+			}
+			if (size > 16) {
+				if (differs)
+					return 0;
+				differs = *(__u64 *)(text + 17) ^ word_at(name + 16);
 			}
 			/* The first byte is the lowest. */
 			if (differs << (-8 * size & 63))
@@ -247,7 +252,7 @@ static __always_inline int few_components(__u32 which, __u32 index, __u64 dentry
 		struct dentry *parent;
 		long len;
 
-		if (is_at(dentry, root) && mnt == root_mnt)
+		if (is_at(dentry, root) && is_at(mnt, root_mnt))
 			goto done;
 		parent = LOAD(dentry, d_parent);
 		if (dentry == LOAD(mnt, mnt.mnt_root) || dentry == parent) {
@@ -298,7 +303,7 @@ static __always_inline int few_components(__u32 which, __u32 index, __u64 dentry
 			return 0;
 		dentry = parent;
 	}
-	if (!is_at(dentry, root) || mnt != root_mnt) {
+	if (!is_at(dentry, root) || !is_at(mnt, root_mnt)) {
 		s->dentry = (__u64)dentry;
 		s->mount = (__u64)mnt + inside;
 		s->root_mount = (__u64)root_mnt;

@@ -64,7 +64,8 @@ impl ReplayCommand {
 
 /// Opens a recording, and loads the rules as they would be on the host it is of.
 fn open(file: &Path, config: &mut Config, rules: &[RulesFile]) -> anyhow::Result<(Replay, Ruleset)> {
-    let replay = Replay::open(file, &config.capture).context("cannot replay")?;
+    let opened = Replay::open(file, &config.capture);
+    let replay = opened.with_context(|| format!("cannot replay {}", file.display()))?;
     let hostname = &replay.facts().hostname;
     lanner_engine::field::set_hostname(hostname);
     config.hostname = Some(hostname.clone());
