@@ -12,14 +12,16 @@ use crate::decode::{push_components, push_names, push_relative};
 use crate::history::Since;
 use crate::magic_link;
 
-/// How many parameters the record of an exec has.
+/// How many parameters the records of an exec and of a fork have.
 const TASK_EXEC_PARAMS: usize = EVENTS[Event::TaskExec as usize].params.len();
+const TASK_FORK_PARAMS: usize = EVENTS[Event::TaskFork as usize].params.len();
 
 impl ProcessTable {
     /// A process was created: `sched_process_fork`.
     pub(crate) fn fork(&mut self, header: &Header, wire: &Wire<'_>) {
         let boot = self.boot();
-        let number = |index: usize| wire.number(index).unwrap_or(0);
+        let params: [_; TASK_FORK_PARAMS] = wire.params();
+        let number = |index: usize| params[index].and_then(|p| p.number()).unwrap_or(0);
         let id = |index: usize| u32::try_from(number(index)).unwrap_or(0);
         // What /proc says of the parent by now need not be what it was when the child began: that is looked at itself.
         let sure = self.known.get(&header.pid).map(|known| known.sure);
@@ -28,7 +30,7 @@ impl ProcessTable {
         if pid == 0 {
             return;
         }
-        let is_told = |index: usize| wire.param(index).is_some();
+        let is_told = |index: usize| params[index].is_some();
         let ppid = match is_told(param!(TaskFork, "ppid")) {
             true => id(param!(TaskFork, "ppid")),
             false => header.pid,
@@ -69,9 +71,7 @@ impl ProcessTable {
             child.pidns_start = child.start_time;
         }
         // A thread may have a name of its own, and what it creates inherits that.
-        let comm = wire
-            .param(param!(TaskFork, "comm"))
-            .map_or(&[][..], |p| text(p.bytes));
+        let comm = params[param!(TaskFork, "comm")].map_or(&[][..], |p| text(p.bytes));
         if !comm.is_empty() && *comm != *child.image.comm {
             child.image = Arc::new(child.image.renamed(comm));
         }
