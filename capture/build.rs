@@ -72,7 +72,6 @@ fn main() {
                 "-mcpu=v2".as_ref(),
                 loads.as_ref(),
             ]);
-
         if let Err(error) = builder.build() {
             panic!("the BPF object {name} does not build (clang 14 or newer is needed): {error:?}");
         }
