@@ -110,8 +110,8 @@ pub fn document(all: &[Found], stock_rules: bool, earlier: &str, is_part: bool) 
         "\n## Instructions\n\n\
          In a guest with one processor whose clock counts instructions (`-icount shift=0`), with {rules}: what an iteration of\n\
          a workload takes, and what is added to it, in the kernel, in the workload and in Lanner itself together. The empty hook\n\
-         is a program that does nothing at the return of every system call. *Falco* is Falco 0.44.1 with its stock rules on 6.18,\n\
-         measured once; A is the trampoline tier, B sys_exit.\n"
+         is a program that does nothing at the return of every system call; it and each tier are counted in a boot of their own.\n\
+         *Falco* is Falco 0.44.1 with its stock rules on 6.18, measured once; A is the trampoline tier, B sys_exit.\n"
     );
     for section in &sections {
         let _ = write!(
