@@ -135,6 +135,33 @@ fn what_ctr_runs_is_known_from_its_first_instruction() {
 }
 
 #[test]
+fn what_somebody_else_runs_in_cris_namespace_is_told_of_when_it_runs() {
+    let Some((_alone, containerd)) = lanner::beside_containerd() else {
+        return;
+    };
+    let (lanner, _folder) = start(lanner::options(Some(&containerd)), &[]);
+    lanner.wait_for_log("that the runtime knows it", |line| {
+        line.contains("connected to containerd")
+    });
+    // With CRI's own beside it, of whose tasks containerd need not tell.
+    let pod = containerd.pod("shop", "beside");
+    let cris = containerd.run(&pod, Run::new("lasting", BUSYBOX));
+    let is_event = |id: &str| {
+        let id = id.to_owned();
+        move |alert: &Value| alert["rule"] == "Container came" && field(alert, "container.full_id") == id
+    };
+    lanner.wait_for_alert("CRI's", is_event(&cris));
+    for id in ["beside-cri", "beside-cri-too"] {
+        containerd.ctr_run("k8s.io", &["--detach", "--null-io", BUSYBOX, id]);
+        lanner.wait_for_alert("that of somebody else", is_event(id));
+    }
+    for id in ["beside-cri", "beside-cri-too"] {
+        containerd.ctr(&["tasks", "kill", "--signal", "KILL", id]);
+    }
+    assert_eq!(lanner.stop().status.code(), Some(0));
+}
+
+#[test]
 fn what_ran_before_stays_known_through_restarts_of_both() {
     let Some((_alone, mut containerd)) = lanner::beside_containerd() else {
         return;

@@ -63,6 +63,12 @@ pub(crate) mod synchronize {
     pub(crate) const MORE: u32 = 3;
 }
 
+/// `StateChangeEvent`'s fields, for [`each_part`].
+pub(crate) mod state_change {
+    /// An [`super::Event`].
+    pub(crate) const EVENT: u32 = 1;
+}
+
 /// Shows `look` the value of each field `tag` of a message that is a message or text itself, and gives the last number of
 /// each field `number` (0 when there is none). What a message of a few bytes unfolds to is looked at one by one.
 pub(crate) fn each_part(
@@ -163,6 +169,11 @@ impl Event {
     /// The event of an RPC's method name.
     pub(crate) fn from_method(method: &str) -> Option<Self> {
         EVENTS.iter().find(|row| row.1 == method).map(|row| row.0)
+    }
+
+    /// The name of its RPC.
+    pub(crate) fn method(self) -> &'static str {
+        EVENTS.iter().find(|row| row.0 == self).map_or("", |row| row.1)
     }
 
     /// The subscription: what [`ConfigureResponse::events`] carries.

@@ -6,15 +6,15 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use containerd_client::Client;
 use containerd_client::events::{ContainerCreate, ContainerDelete, ContainerUpdate, TaskCreate, TaskStart};
 use containerd_client::services::v1::snapshots::StatSnapshotRequest;
 use containerd_client::services::v1::{
-    Container as Record, GetContainerRequest, GetImageRequest, ImageCreate, ImageDelete, ImageUpdate,
-    ListContainersRequest, ListNamespacesRequest, ListTasksRequest, ReadContentRequest, SubscribeRequest,
+    Container as Record, GetContainerRequest, GetImageRequest, ListContainersRequest, ListNamespacesRequest,
+    ListTasksRequest, ReadContentRequest,
 };
 use containerd_client::tonic::metadata::MetadataValue;
 use containerd_client::tonic::{Code, Request, Response, Status as RpcStatus};
@@ -22,7 +22,6 @@ use containerd_client::types::Envelope;
 use containerd_client::types::v1::Status as TaskStatus;
 use prost::Message as _;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
 use crate::docker_files;
@@ -32,6 +31,7 @@ use crate::registry::{Registry, Source, fill};
 use crate::socket;
 use crate::socket_file;
 use crate::status::{Listing, Status};
+use crate::subscription::Subscription;
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(5);
@@ -43,8 +43,6 @@ const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// Digests that wait for containerd, at most; older ones are given up.
 const WAITING_MAX: usize = 4096;
-/// Events that wait while lists are compared, at most; then containerd keeps them.
-const EVENTS_MAX: usize = 1024;
 /// Events that are told of before containerd says that it will tell of events are lost: a second comparison finds those.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
 /// Whatever else is missed is found by comparing again after this long.
@@ -53,17 +51,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(300);
 const CONTENT_MAX: usize = 4 << 20;
 /// Images whose content is remembered, at most.
 const IMAGES_MAX: usize = 256;
-/// What is subscribed to.
-const TOPICS: [&str; 5] = [
-    "/containers/create",
-    "/containers/update",
-    "/containers/delete",
-    "/tasks/create",
-    "/tasks/start",
-];
-/// The same of CRI's images: after these their names may mean others.
-const IMAGE_TOPICS: [&str; 3] = ["/images/create", "/images/update", "/images/delete"];
-
 /// Which digest is wanted for which container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DigestRequest {
@@ -162,6 +149,8 @@ struct Session<'a> {
     waiting: &'a mut VecDeque<Waiting>,
     /// What digests stand for.
     images: HashMap<String, Arc<[Image]>>,
+    /// Somebody makes containers in CRI's namespace of whom NRI knows nothing.
+    shares_cris_namespace: bool,
 }
 
 impl Containerd {
@@ -187,6 +176,7 @@ impl Containerd {
                         source: self.address.to_string_lossy().into(),
                         waiting: &mut waiting,
                         images: HashMap::new(),
+                        shares_cris_namespace: false,
                     };
                     match session.serve(requests, shutdown, &mut backoff).await {
                         Ok(()) => return,
@@ -284,16 +274,20 @@ impl Session<'_> {
         shutdown: &mut watch::Receiver<bool>,
         backoff: &mut Duration,
     ) -> Result<(), RpcStatus> {
-        let (sender, mut events) = mpsc::channel(EVENTS_MAX);
-        // Dropped, and so ended, with the session.
-        let mut following = JoinSet::new();
-        let names = self.task.is_nris.then(|| Arc::clone(&self.task.registry));
-        following.spawn(follow(self.client.events(), sender, names.map(Followed)));
+        let mut following = self.follow();
         let mut told_of_events = false;
         self.compare().await?;
         requests.listing = None;
         let mut look_again = Instant::now() + SECOND_LOOK;
         loop {
+            if following.has_cris_tasks != self.wants_cris_tasks() {
+                // What is told of between the two is found by comparing.
+                following.end().await;
+                following = self.follow();
+                told_of_events = false;
+                self.compare().await?;
+                look_again = Instant::now() + SECOND_LOOK;
+            }
             *backoff = BACKOFF_MIN;
             self.digests().await?;
             let digest_due = self.waiting.iter().map(|next| next.due).min();
@@ -301,7 +295,7 @@ impl Session<'_> {
             let next = tokio::select! {
                 biased;
                 _ = shutdown.wait_for(|stop| *stop) => return Ok(()),
-                event = events.recv() => Next::Event(event.map(|event| event.map(Box::new))),
+                event = following.events.recv() => Next::Event(event.map(|event| event.map(Box::new))),
                 Some(look_up) = requests.look_ups.recv() => Next::LookUp(look_up),
                 Some(request) = requests.digests.recv() => Next::Digest(request),
                 Some(Reconcile) = requests.reconcile.recv() => Next::Compare,
@@ -328,6 +322,16 @@ impl Session<'_> {
                 look_again = Instant::now() + LOOK_AGAIN;
             }
         }
+    }
+
+    fn follow(&self) -> Subscription {
+        let names = self.task.is_nris.then_some(&self.task.registry);
+        Subscription::begin(self.client.events(), self.wants_cris_tasks(), names)
+    }
+
+    /// Whether tasks are to be told of that NRI tells of, if there is one.
+    fn wants_cris_tasks(&self) -> bool {
+        !self.task.is_nris || self.shares_cris_namespace || !self.task.registry(|registry| registry.is_told())
     }
 
     async fn event(&mut self, event: Envelope) -> Result<(), RpcStatus> {
@@ -424,6 +428,9 @@ impl Session<'_> {
             }
         }
         let snapshot = told.container.image_id.is_none().then_some(snapshot);
+        if namespace == record::CRI_NAMESPACE && told.container.pod.is_none() {
+            self.shares_cris_namespace = true;
+        }
         let known = self.task.registry(|registry| {
             registry.told_by(&self.source, told);
             registry.has_digest(&key)
@@ -721,82 +728,6 @@ impl Session<'_> {
             }
         }
         Ok(None)
-    }
-}
-
-/// Whose names of images are followed, until they are no longer.
-struct Followed(Arc<Mutex<Registry>>);
-
-impl Followed {
-    fn registry(&self) -> MutexGuard<'_, Registry> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Followed {
-    fn drop(&mut self) {
-        self.registry().unfollow_image_names();
-    }
-}
-
-/// The image whose name may mean another since an event, none for any; `None` for events that are of no image.
-fn renamed(event: &Envelope) -> Option<Option<String>> {
-    let content = event.event.as_ref().map_or(&[][..], |event| &event.value);
-    let name = match event.topic.as_str() {
-        "/images/create" => ImageCreate::decode(content).map(|image| image.name),
-        "/images/update" => ImageUpdate::decode(content).map(|image| image.name),
-        "/images/delete" => ImageDelete::decode(content).map(|image| image.name),
-        _ => return None,
-    };
-    Some(name.ok().filter(|name| !name.is_empty()))
-}
-
-/// Passes events on until they end. containerd begins its answer with the first event, which may be long in coming. What names of
-/// images mean is let go of here, however many events wait to be looked at.
-async fn follow(
-    mut client: containerd_client::services::v1::events_client::EventsClient<
-        containerd_client::tonic::transport::Channel,
-    >,
-    sender: mpsc::Sender<Result<Envelope, RpcStatus>>,
-    names: Option<Followed>,
-) {
-    let of_containers = TOPICS.iter().map(|topic| format!("topic==\"{topic}\""));
-    let of_images = IMAGE_TOPICS.iter().filter(|_| names.is_some());
-    let of_images =
-        of_images.map(|topic| format!("topic==\"{topic}\",namespace==\"{}\"", record::CRI_NAMESPACE));
-    let request = SubscribeRequest {
-        filters: of_containers.chain(of_images).collect(),
-    };
-    let mut events = match client.subscribe(request).await {
-        Ok(answer) => answer.into_inner(),
-        Err(status) => {
-            let _ = sender.send(Err(status)).await;
-            return;
-        }
-    };
-    // Before the first one nobody knows since when events are told.
-    let mut are_followed = false;
-    loop {
-        let next = match events.message().await {
-            Ok(Some(event)) => {
-                if let Some(names) = &names {
-                    if !std::mem::replace(&mut are_followed, true) {
-                        names.registry().follow_image_names();
-                    }
-                    if let Some(name) = renamed(&event) {
-                        names.registry().image_name_changed(name.as_deref());
-                        continue;
-                    }
-                }
-                Ok(event)
-            }
-            Ok(None) => return,
-            Err(status) => Err(status),
-        };
-        let ended = next.is_err();
-        if sender.send(next).await.is_err() || ended {
-            return;
-        }
     }
 }
 

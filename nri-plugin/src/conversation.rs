@@ -11,8 +11,7 @@ use prost::Message as _;
 use tokio::sync::oneshot;
 use tracing::{debug, info, warn};
 
-use crate::api::{self, Event, synchronize};
-use crate::containerd::Reconcile;
+use crate::api::{self, Event, state_change, synchronize};
 use crate::limits::Trim;
 use crate::mux::{self, Demux};
 use crate::plugin::{Plugin, SessionError};
@@ -46,6 +45,17 @@ pub(crate) struct Conversation {
     unknown: u64,
     /// When each request came in whose reply is not written yet, and whether it was a StartContainer.
     unwritten: Vec<(Instant, bool)>,
+    /// What is answered before it is taken in, in the order in which it came.
+    told: Vec<Told>,
+}
+
+/// Something that the runtime does not wait for.
+#[derive(Debug)]
+enum Told {
+    /// A `StateChangeEvent`.
+    Change(Vec<u8>),
+    /// A [`api::LifecycleRequest`] of this event.
+    Request(Event, Vec<u8>),
 }
 
 /// A reply, and whether it answers a StartContainer.
@@ -76,6 +86,7 @@ impl Conversation {
             synchronized: false,
             unknown: 0,
             unwritten: Vec::new(),
+            told: Vec::new(),
         }
     }
 
@@ -130,7 +141,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// The replies are written.
+    /// The replies are written. What else they were about is to be taken in now ([`Conversation::take_in`]).
     pub(crate) fn written(&mut self) {
         let status = &self.plugin.status;
         for (arrived, start) in self.unwritten.drain(..) {
@@ -138,6 +149,34 @@ impl Conversation {
             status.replies.add(took);
             if start {
                 status.starts.add(took);
+            }
+        }
+    }
+
+    /// Takes in what was answered already: before anything else is read, and before a container starts.
+    pub(crate) fn take_in(&mut self) {
+        for told in std::mem::take(&mut self.told) {
+            let taken = catch_unwind(AssertUnwindSafe(|| match &told {
+                Told::Change(payload) => {
+                    if let Some(change) = self.decode::<api::StateChangeEvent>(payload) {
+                        match Event::from_number(change.event) {
+                            Some(event) => self.event(event, change.pod, change.container),
+                            // Of a newer runtime, though we did not ask for it.
+                            None => debug!(number = change.event, "an event that is not known"),
+                        }
+                    }
+                }
+                Told::Request(event, payload) => {
+                    if let Some(request) = self.decode::<api::LifecycleRequest>(payload) {
+                        self.event(*event, request.pod, request.container);
+                    }
+                }
+            }));
+            if taken.is_err() {
+                self.panicked(match told {
+                    Told::Change(_) => "StateChange",
+                    Told::Request(event, _) => event.method(),
+                });
             }
         }
     }
@@ -248,13 +287,18 @@ impl Conversation {
         let ttrpc::Request {
             service,
             method,
-            payload,
+            mut payload,
             ..
         } = request;
         let mut start = false;
         let answer = match service == api::PLUGIN_SERVICE {
-            true => catch_unwind(AssertUnwindSafe(|| self.method(&method, &payload, &mut start)))
-                .unwrap_or_else(|_| self.panicked(&method, &payload)),
+            true => catch_unwind(AssertUnwindSafe(|| {
+                self.method(&method, &mut payload, &mut start)
+            }))
+            .unwrap_or_else(|_| {
+                self.panicked(&method);
+                Some(said_in_panic(&method, &payload))
+            }),
             false => None,
         };
         let response = match answer {
@@ -278,8 +322,7 @@ impl Conversation {
         Some((stream, Reply { response, start }))
     }
 
-    /// What is answered when the handler of a method panicked: what it would have said, without what it would have done.
-    fn panicked(&self, method: &str, payload: &[u8]) -> Option<Vec<u8>> {
+    fn panicked(&self, method: &str) {
         Status::count(&self.status().panics);
         if self.status().first(Complaint::Panic) {
             warn!(
@@ -287,47 +330,38 @@ impl Conversation {
                 clipped(method)
             );
         }
-        Some(match method {
-            "Configure" => configured(),
-            "Synchronize" => {
-                let more = api::each_part(payload, 0, synchronize::MORE, &mut |_| ()).unwrap_or(0) != 0;
-                api::SynchronizeResponse { more }.encode_to_vec()
-            }
-            _ => Vec::new(),
-        })
     }
 
-    /// Runs a method; `None` when there is none of this name.
-    fn method(&mut self, method: &str, payload: &[u8], start: &mut bool) -> Option<Vec<u8>> {
+    /// Runs a method; `None` when there is none of this name. What the runtime does not wait for takes the payload.
+    fn method(&mut self, method: &str, payload: &mut Vec<u8>, start: &mut bool) -> Option<Vec<u8>> {
         match method {
             "Configure" => return Some(self.configure(payload)),
-            "Synchronize" => return Some(self.synchronize(payload)),
+            "Synchronize" => {
+                self.take_in();
+                return Some(self.synchronize(payload));
+            }
             "Shutdown" => self.shutdown(payload),
             "StateChange" => {
-                if let Some(change) = self.decode::<api::StateChangeEvent>(payload) {
-                    let event = Event::from_number(change.event);
-                    *start = event == Some(Event::StartContainer);
-                    match event {
-                        Some(event) => self.event(event, change.pod, change.container),
-                        // Of a newer runtime, though we did not ask for it.
-                        None => debug!(number = change.event, "an event that is not known"),
-                    }
-                }
+                let number = api::each_part(payload, 0, state_change::EVENT, &mut |_| ()).unwrap_or(0);
+                *start = number == Event::StartContainer as u64;
+                self.told.push(Told::Change(std::mem::take(payload)));
             }
             _ => {
                 let event = Event::from_method(method)?;
                 *start = event == Event::StartContainer;
-                if let Some(request) = self.decode::<api::LifecycleRequest>(payload) {
-                    let adjusted = match event {
-                        Event::CreateContainer => self.adjusted(&request),
-                        _ => None,
-                    };
-                    self.event(event, request.pod, request.container);
-                    if let Some(response) = adjusted {
-                        return Some(response.encode_to_vec());
-                    }
+                let adjusted = match event {
+                    Event::CreateContainer => self.adjusted(payload),
+                    _ => None,
+                };
+                self.told.push(Told::Request(event, std::mem::take(payload)));
+                if let Some(response) = adjusted {
+                    return Some(response.encode_to_vec());
                 }
             }
+        }
+        if *start {
+            // Its first instruction waits for the answer, and finds its container known.
+            self.take_in();
         }
         Some(Vec::new())
     }
@@ -428,10 +462,8 @@ impl Conversation {
         if self.status().enter(state) {
             info!("NRI: {}", self.status());
         }
-        if let Some(reconcile) = &self.plugin.reconcile {
-            // A full channel means one is under way already.
-            let _ = reconcile.try_send(Reconcile);
-        }
+        self.plugin.registry().set_told(true);
+        self.plugin.reconcile();
     }
 
     fn event(&self, event: Event, mut pod: Option<api::PodSandbox>, mut container: Option<api::Container>) {
@@ -469,8 +501,11 @@ impl Conversation {
     }
 
     /// What a container is changed in before it is created. Mostly nothing.
-    fn adjusted(&self, request: &api::LifecycleRequest) -> Option<api::CreateContainerResponse> {
-        let (notify, container) = (self.plugin.notify.as_ref()?, request.container.as_ref()?);
+    fn adjusted(&self, payload: &[u8]) -> Option<api::CreateContainerResponse> {
+        let notify = self.plugin.notify.as_ref()?;
+        // What can't be read is said when it is taken in.
+        let request = api::LifecycleRequest::decode(payload).ok()?;
+        let container = request.container.as_ref()?;
         if !notify.is_asked_for(request.pod.as_ref()) {
             return None;
         }
@@ -507,6 +542,18 @@ impl Conversation {
 
     fn decode<M: prost::Message + Default>(&self, payload: &[u8]) -> Option<M> {
         M::decode(payload).map_err(|error| self.unreadable(&error)).ok()
+    }
+}
+
+/// What is answered when the handler of a method panicked: what it would have said, without what it would have done.
+fn said_in_panic(method: &str, payload: &[u8]) -> Vec<u8> {
+    match method {
+        "Configure" => configured(),
+        "Synchronize" => {
+            let more = api::each_part(payload, 0, synchronize::MORE, &mut |_| ()).unwrap_or(0) != 0;
+            api::SynchronizeResponse { more }.encode_to_vec()
+        }
+        _ => Vec::new(),
     }
 }
 

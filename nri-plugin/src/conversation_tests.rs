@@ -498,7 +498,7 @@ proptest! {
             notify: None,
         reconcile: None,
         };
-        let answer = Conversation::new(Arc::new(plugin)).method(method, &payload, &mut false);
+        let answer = Conversation::new(Arc::new(plugin)).method(method, &mut payload.clone(), &mut false);
         prop_assert!(answer.is_some());
     }
 }

@@ -32,6 +32,7 @@ mod socket;
 mod socket_file;
 mod status;
 mod storage;
+mod subscription;
 mod supervise;
 mod ttrpc;
 

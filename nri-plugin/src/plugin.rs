@@ -80,7 +80,7 @@ pub(crate) struct Plugin {
     pub(crate) configured: Mutex<Option<oneshot::Sender<String>>>,
     /// Containers whose pods ask for it get a seccomp policy that notifies.
     pub(crate) notify: Option<Notify>,
-    /// Told after each Synchronize.
+    /// Told after each Synchronize, and after each connection.
     pub(crate) reconcile: Option<mpsc::Sender<Reconcile>>,
 }
 
@@ -88,6 +88,13 @@ impl Plugin {
     pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
         // The registry is consistent between its calls; a panic in one must not end all the others.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn reconcile(&self) {
+        if let Some(reconcile) = &self.reconcile {
+            // A full channel means one is under way already.
+            let _ = reconcile.try_send(Reconcile);
+        }
     }
 
     /// Serves one connection until it ends. `replaced` tells whether another socket is at the path by now.
@@ -101,7 +108,12 @@ impl Plugin {
         S: AsyncRead + AsyncWrite,
     {
         let result = self.converse(stream, replaced, shutdown).await;
-        self.registry().disconnected();
+        let mut registry = self.registry();
+        registry.disconnected();
+        registry.set_told(false);
+        drop(registry);
+        // Others than the runtime tell of more while it tells of nothing.
+        self.reconcile();
         result
     }
 
@@ -142,8 +154,12 @@ impl Plugin {
                     out.clear();
                     let result = conversation.receive(&buffer[..read], Instant::now(), &mut out);
                     if !out.is_empty() {
-                        self.write(&mut writer, &out).await?;
-                        conversation.written();
+                        let written = self.write(&mut writer, &out).await;
+                        if written.is_ok() {
+                            conversation.written();
+                        }
+                        conversation.take_in();
+                        written?;
                     }
                     result?;
                 }

@@ -76,6 +76,8 @@ pub(crate) struct Registry {
     texts: usize,
     /// Keys of containers that others than NRI told of, and who did.
     elsewhere: HashMap<String, Source>,
+    /// The runtime tells of what it starts.
+    is_told: bool,
     /// Ids seen in a Synchronize that isn't finished.
     synchronising: Option<HashSet<String>>,
     /// The addresses and namespaces of its pods, by their ids.
@@ -117,6 +119,7 @@ impl Registry {
             placed: 0,
             texts: 0,
             elsewhere: HashMap::new(),
+            is_told: false,
             synchronising: None,
             sandboxes: HashMap::new(),
             runtime: RUNTIME,
@@ -250,6 +253,16 @@ impl Registry {
         for id in gone {
             self.removed(&id, now);
         }
+    }
+
+    /// From now on the runtime tells of everything that it starts, or no longer.
+    pub(crate) fn set_told(&mut self, is_told: bool) {
+        self.is_told = is_told;
+    }
+
+    /// True while the runtime tells of everything that it starts.
+    pub(crate) fn is_told(&self) -> bool {
+        self.is_told
     }
 
     /// A connection ended: what it had begun to synchronise will come again.

@@ -60,6 +60,7 @@ impl Rehearsal {
         let mut out = Vec::new();
         let result = self.conversation.receive(bytes, Instant::now(), &mut out);
         self.conversation.written();
+        self.conversation.take_in();
         result.map(|()| out).map_err(|error| error.to_string())
     }
 

@@ -2,7 +2,7 @@
 
 use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -126,6 +126,40 @@ fn a_container_starts_while_everything_else_is_stuck() {
     );
     beside.block_on(worker).unwrap();
     assert_eq!(plugin.table.snapshot().running().count(), 50);
+}
+
+/// Holds every change of the table up until it is let go.
+#[derive(Debug, Default)]
+struct Holds {
+    until: AtomicBool,
+    held: AtomicBool,
+}
+
+impl Watch for Holds {
+    fn changed(&self, _: &Containers) {
+        self.held.store(true, Ordering::SeqCst);
+        until("the end of it", || self.until.load(Ordering::SeqCst));
+    }
+}
+
+#[test]
+fn a_creation_is_answered_first_and_known_when_the_container_starts() {
+    let beside = beside();
+    let plugin = start(|_| (), &beside);
+    let mut peer = Peer::accept(&plugin.listener);
+    peer.handshake();
+    let holds = Arc::<Holds>::default();
+    let weak: Weak<Holds> = Arc::downgrade(&holds);
+    plugin.table.tell(weak);
+    let cgroup = cgroup(&plugin.folder, &format!("/k8s.io/{}", id(1)));
+    let image = container(&id(1)).map(6, [("io.kubernetes.cri.image-name", "registry.test/web:1")]);
+    peer.ask("CreateContainer", &Message::new().message(2, &image));
+    until("it to be taken in", || holds.held.load(Ordering::SeqCst));
+    holds.until.store(true, Ordering::SeqCst);
+    peer.ask("StateChange", &change(6, &id(1)));
+    let known = plugin.table.snapshot();
+    let image = known.get(cgroup).and_then(|container| container.image.clone());
+    assert_eq!(image.as_deref(), Some("registry.test/web:1"));
 }
 
 /// Every other change of the table is a bug of ours.

@@ -350,12 +350,12 @@ fn a_containers_life_is_followed_in_every_version() {
         runtime.tell(4, &lasting, Some(&created));
         runtime.tell(14, &lasting, Some(&created));
         runtime.tell(5, &lasting, Some(&created));
-        assert!(
+        // This is answered first.
+        until("the container to be known by its id", || {
             machine
                 .container(&new)
-                .is_some_and(|container| container.cgroup == 0),
-            "{profile:?}"
-        );
+                .is_some_and(|container| container.cgroup == 0)
+        });
         let started = container(profile, &new, &sandbox, 1, 4712);
         runtime.tell(6, &lasting, Some(&started));
         assert!(
@@ -405,6 +405,7 @@ fn a_containers_life_is_followed_in_every_version() {
             runtime.insist(event, &lasting, Some(&started));
         }
         assert!(!runtime.fell_back, "there is nothing to fall back from");
+        until("the last of them", || machine.now().events == before.events + 14);
         assert_eq!(machine.now().errors, 0, "{profile:?}");
         assert!(runtime.peer.longest <= 4096, "{}", runtime.peer.longest);
     }
