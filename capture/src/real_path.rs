@@ -3,7 +3,8 @@
 //! Their records have the path that was passed and the directory it starts from, which is the kernel's. What its links
 //! lead to is looked up when the record is seen, in the root of its process or of one above it, and only as far as the kernel has it
 //! in its cache (`RESOLVE_CACHED`, since Linux 5.12): the call has just gone the same way, and a file system in somebody else's
-//! hands must not hold up everybody's events. The kernel refuses that way where a link's time of access would have to be written: on
+//! hands must not hold up everybody's events. One name below a directory that the record has is not looked up: the call follows no
+//! link on its way there. The kernel refuses that way where a link's time of access would have to be written: on
 //! most mounts of a link that nobody has followed since the clock's tick in which it was made. Such a link is read, where the first
 //! process has its file system mounted, and that is one that keeps its files itself. Afterwards the way may be another: what is found
 //! is a second name, beside the one that was passed.
@@ -44,6 +45,8 @@ const ANSWERS_MAX: usize = 64;
 pub(crate) struct Way<'a> {
     followed: Vec<u8>,
     last: Option<&'a [u8]>,
+    /// All that is followed is the directory in the record, which the kernel named.
+    is_known: bool,
 }
 
 impl<'a> Way<'a> {
@@ -65,18 +68,29 @@ impl<'a> Way<'a> {
             last => Some(last),
         };
         followed.extend_from_slice(if last.is_some() { &named[..start] } else { raw });
+        let is_known = last.is_some() && start == 0;
         let place = &followed[followed.iter().position(|b| *b != b'/').unwrap_or(0)..];
-        (!place.starts_with(b"proc/")).then_some(Way { followed, last })
+        (!place.starts_with(b"proc/")).then_some(Way {
+            followed,
+            last,
+            is_known,
+        })
     }
 
     /// Where it leads for the first of these processes that is still there; appended to `out`, and false when it
     /// cannot be told.
     pub(crate) fn look_up(&self, real_paths: &mut RealPaths, call: &Call<'_>, out: &mut Vec<u8>) -> bool {
-        let Some(found) = real_paths.ask(call, &self.followed) else {
+        let found = match self.is_known {
+            true => Some(Cow::Borrowed(
+                self.followed.strip_suffix(b"/").unwrap_or(&self.followed),
+            )),
+            false => real_paths.ask(call, &self.followed).map(Cow::Owned),
+        };
+        let Some(found) = found else {
             return false;
         };
         // The root is nothing before a name.
-        if self.last.is_none() || found != b"/" {
+        if self.last.is_none() || *found != *b"/" {
             out.extend_from_slice(&found);
         }
         if let Some(last) = self.last {
@@ -440,6 +454,18 @@ mod tests {
         assert_eq!(found("link", false), at("link"));
         assert_eq!(found("link", true), at("a/b"));
         assert_eq!(found("none/x", false), None);
+        // Of one name below a directory that is known nobody is asked, not even whether it is there still.
+        let mut out = Vec::new();
+        let call = Call {
+            processes: &[u32::MAX],
+            returned: outside::now(),
+        };
+        for (base, led) in [(&b"gone\0srv\0"[..], &b"/srv/gone/x"[..]), (b"\0", b"/x")] {
+            out.clear();
+            let way = Way::of(b"x", base, false).unwrap();
+            assert!(way.look_up(&mut RealPaths::new(Outside::default()), &call, &mut out));
+            assert_eq!(out, led);
+        }
         // Those whose time of access would have to be written: it is not later than that of a change.
         for (name, target) in [
             ("fresh", "a"),
