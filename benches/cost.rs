@@ -111,7 +111,7 @@ impl Rounds {
     fn add(&mut self, before: &Slices, watched: &Slices, after: &Slices) {
         let round = |of: fn(&Slices) -> &Vec<f64>| Round {
             bare: vec![of(before).clone(), of(after).clone()],
-            watched: of(watched).clone(),
+            watched: vec![of(watched).clone()],
         };
         self.time.push(round(|slices| &slices.time));
         self.cpu.push(round(|slices| &slices.cpu));

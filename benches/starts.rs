@@ -1,12 +1,13 @@
 //! What Lanner adds to a container's start: a real containerd, starts without and with Lanner by turns.
 //!
-//! `cargo bench --bench starts [-- --seconds N]`. Needs root, and a machine where nothing else runs. A round is a pod
-//! of a few containers without Lanner, two with it, and one without. What is added is the difference of the lower
-//! quartiles, in the median over the rounds; beside the time it is taken from the processor time of containerd, its
-//! shims, runc and the containers, to which the agent's own comes. The figures of every other round alone show how well
-//! all that repeats; a millisecond takes some three minutes. After it the same starts once more, with the kernel
-//! counting what BPF programs run, whoever makes them run. The rules are those of the file FALCO_RULES names, else the
-//! built-in ones.
+//! `cargo bench --bench starts [-- --seconds N] [--program PATH]...`. Needs root, and a machine where nothing else runs. A
+//! round is a pod of a few containers without Lanner, two with it, and one without; where the example `empty_hook` was built,
+//! two more with an empty program on the return of every call and nothing else, and one without; and the same of each other
+//! Lanner that is named. What is added is the difference of the lower quartiles, and of the medians, of the containers of a pod,
+//! in the median over the rounds; beside the time it is taken from the processor time of containerd, its shims, runc and the
+//! containers, to which the agent's own comes. The figures of every other round alone show how well all that repeats: a
+//! millisecond takes minutes. After it the same starts once more, with the kernel counting what BPF programs run, whoever makes
+//! them run. The rules are those of the file FALCO_RULES names, else the built-in ones.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a bench fails by panicking
 
@@ -17,6 +18,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use libbpf_rs::query::{ProgInfoIter, ProgramInfo};
@@ -24,11 +26,14 @@ use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use support::containerd::{BUSYBOX, Containerd, Pod, Run};
 use support::lanner::{self, Lanner};
+use xtask::observer::Observer;
 use xtask::programs::{CountedRuns, Runs, runs, since};
 use xtask::statistics::{Added, Quartiles, Round};
 
 /// Containers that are started in a pod, after one that does not count.
 const STARTS: usize = 5;
+/// Pods while something watches, for one right before and one right after.
+const WATCHED: usize = 2;
 /// Pods where the kernel counts.
 const COUNTED: usize = 6;
 /// A Lanner that took no more than this of `REST` has come to rest after its start.
@@ -73,11 +78,12 @@ impl Tree {
     }
 }
 
-/// Milliseconds of each start: of time, and of the runtime's processor time.
+/// Milliseconds of each start: of time, of the runtime's processor time, and of that of containerd's own process.
 #[derive(Default)]
 struct Starts {
     time: Vec<f64>,
     cpu: Vec<f64>,
+    containerd: Vec<f64>,
 }
 
 struct Bench {
@@ -96,32 +102,47 @@ impl Bench {
         between();
         let mut starts = Starts::default();
         for number in 1..=STARTS {
-            let (time, cpu) = self.start(&pod, number);
+            let [time, cpu, containerd] = self.start(&pod, number);
             starts.time.push(time);
             starts.cpu.push(cpu);
+            starts.containerd.push(containerd);
         }
         between();
         self.containerd.remove(&pod);
         starts
     }
 
-    fn start(&self, pod: &Pod, number: usize) -> (f64, f64) {
+    fn start(&self, pod: &Pod, number: usize) -> [f64; 3] {
         let name = format!("one-{number}");
-        let cpu = self.tree.spent();
+        let before = (self.tree.spent(), self.containerds());
         let began = Instant::now();
         self.containerd.run(pod, Run::new(&name, BUSYBOX));
         let time = began.elapsed();
-        (milliseconds(time), milliseconds(self.tree.spent() - cpu))
+        let (tree, own) = (self.tree.spent(), self.containerds());
+        [time, tree - before.0, own.saturating_sub(before.1)].map(milliseconds)
+    }
+
+    /// The processor time of containerd's own process.
+    fn containerds(&self) -> Duration {
+        let threads = threads(self.containerd.pid());
+        Duration::from_nanos(threads.values().map(|spent| spent.time).sum())
     }
 
     /// The same with a Lanner, `pods` times, whose own processor time is added to `agent`. With `counted` the kernel
     /// counts what its programs run.
-    fn watched(&mut self, pods: usize, agent: &mut Agent, counted: bool) -> (Starts, lanner::Ended) {
-        let mut options = lanner::options(Some(&self.containerd));
+    fn watched(
+        &mut self,
+        program: &Path,
+        pods: usize,
+        agent: &mut Agent,
+        counted: bool,
+    ) -> (Vec<Starts>, lanner::Ended) {
+        let mut command = Command::new(program);
+        command.args(lanner::options(Some(&self.containerd)));
         if let Some(rules) = std::env::var_os("FALCO_RULES") {
-            options.extend(["-r".to_owned(), rules.to_string_lossy().into_owned()]);
+            command.arg("-r").arg(rules);
         }
-        let lanner = Lanner::start(&options);
+        let lanner = Lanner::start_command(command);
         lanner.wait_for_log("that the runtime knows it", |line| {
             line.contains("connected to containerd")
         });
@@ -137,21 +158,59 @@ impl Bench {
             }
         }
         let _counted = counted.then(|| CountedRuns::begin().unwrap());
-        let mut all = Starts::default();
+        let mut all = Vec::new();
         for _ in 0..pods {
             let mut begun = None;
-            let starts = self.starts(|| match begun.take() {
+            all.push(self.starts(|| match begun.take() {
                 None => begun = Some(Agent::now(pid)),
                 Some(begun) => {
                     // What it has still to do of the last one.
                     std::thread::sleep(REST);
                     agent.add(&begun, Agent::now(pid));
                 }
-            });
-            all.time.extend(starts.time);
-            all.cpu.extend(starts.cpu);
+            }));
         }
         (all, lanner.stop())
+    }
+
+    /// The same with an empty program on the return of every call.
+    fn hooked(&mut self, hook: &Path) -> Vec<Starts> {
+        let observer = Observer::start(&mut Command::new(hook)).unwrap();
+        let all = (0..WATCHED).map(|_| self.starts(|| ())).collect();
+        observer.stop().unwrap();
+        all
+    }
+}
+
+/// What a Lanner, or an empty program, added to the starts of all rounds.
+struct Measured {
+    what: String,
+    /// None for an empty program.
+    agent: Option<Agent>,
+    time: Vec<Round>,
+    cpu: Vec<Round>,
+    containerd: Vec<Round>,
+}
+
+impl Measured {
+    fn new(what: String, agent: Option<Agent>) -> Measured {
+        Measured {
+            what,
+            agent,
+            time: Vec::new(),
+            cpu: Vec::new(),
+            containerd: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, before: &Starts, watched: &[Starts], after: &Starts) {
+        let round = |of: fn(&Starts) -> &Vec<f64>| Round {
+            bare: vec![of(before).clone(), of(after).clone()],
+            watched: watched.iter().map(|starts| of(starts).clone()).collect(),
+        };
+        self.time.push(round(|starts| &starts.time));
+        self.cpu.push(round(|starts| &starts.cpu));
+        self.containerd.push(round(|starts| &starts.containerd));
     }
 }
 
@@ -171,22 +230,27 @@ struct Spent {
     waits: u64,
 }
 
+/// What the threads of a process have spent, by their names.
+fn threads(pid: Pid) -> BTreeMap<String, Spent> {
+    let mut threads = BTreeMap::new();
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
+        let read = |name| std::fs::read_to_string(thread.path().join(name));
+        // It may end meanwhile.
+        if let (Ok(name), Ok(time), Ok(status)) = (read("comm"), read("schedstat"), read("status")) {
+            let spent: &mut Spent = threads.entry(name.trim().to_owned()).or_default();
+            spent.time += time.split(' ').next().unwrap().parse::<u64>().unwrap();
+            let mut lines = status.lines();
+            let waits = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            spent.waits += waits.unwrap().trim().parse::<u64>().unwrap();
+        }
+    }
+    threads
+}
+
 impl Agent {
     fn now(pid: Pid) -> Agent {
-        let mut threads = BTreeMap::new();
-        for thread in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
-            let read = |name| std::fs::read_to_string(thread.path().join(name));
-            // It may end meanwhile.
-            if let (Ok(name), Ok(time), Ok(status)) = (read("comm"), read("schedstat"), read("status")) {
-                let spent: &mut Spent = threads.entry(name.trim().to_owned()).or_default();
-                spent.time += time.split(' ').next().unwrap().parse::<u64>().unwrap();
-                let mut lines = status.lines();
-                let waits = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-                spent.waits += waits.unwrap().trim().parse::<u64>().unwrap();
-            }
-        }
         Agent {
-            threads,
+            threads: threads(pid),
             programs: runs(pid.as_raw().cast_unsigned()).unwrap(),
             ..Agent::default()
         }
@@ -242,12 +306,17 @@ fn milliseconds(time: Duration) -> f64 {
 /// One line of what was added, of the rounds in order.
 fn report(what: &str, rounds: &[Round]) {
     let bare: Vec<f64> = rounds.iter().flat_map(|round| round.bare.concat()).collect();
-    let watched: Vec<f64> = rounds.iter().flat_map(|round| round.watched.clone()).collect();
-    let Added { all, halves } = Added::over(rounds);
+    let watched: Vec<f64> = rounds.iter().flat_map(|round| round.watched.concat()).collect();
+    let shown = |Added { all, halves }| {
+        format!(
+            "{all:+.2} ms (every other round {:+.2}, the others {:+.2})",
+            halves[0], halves[1]
+        )
+    };
     println!(
-        "{what}: {all:+.2} ms (every other round {:+.2}, the others {:+.2}); quartiles {:.1} ms without, {:.1} ms with Lanner",
-        halves[0],
-        halves[1],
+        "  {what}: {}, by the medians {}; quartiles {:.1} ms without, {:.1} ms with it",
+        shown(Added::over(rounds)),
+        shown(Added::at(rounds, 0.5)),
         Quartiles::of(&bare),
         Quartiles::of(&watched),
     );
@@ -292,32 +361,60 @@ fn main() {
         containerd,
         pods: 0,
     };
-    let mut agent = Agent::default();
+    let own = PathBuf::from(env!("CARGO_BIN_EXE_lanner"));
+    let named = arguments.windows(2).filter(|pair| pair[0] == "--program");
+    let programs: Vec<PathBuf> = std::iter::once(own.clone())
+        .chain(named.map(|pair| PathBuf::from(&pair[1])))
+        .collect();
+    let hook = own.with_file_name("examples").join("empty_hook");
+    let hook = Some(hook).filter(|path| path.exists());
+    if hook.is_none() {
+        println!(
+            "without the empty hook: build it with cargo build --release -p lanner-capture --example empty_hook"
+        );
+    }
+    let lanners = programs.iter().map(|program| {
+        let what = format!("Lanner ({})", program.display());
+        Measured::new(what, Some(Agent::default()))
+    });
+    let mut all: Vec<Measured> = lanners.collect();
+    if hook.is_some() {
+        all.push(Measured::new(
+            "an empty program on every call's return".into(),
+            None,
+        ));
+    }
     bench.starts(|| ());
-    let (mut time, mut cpu) = (Vec::new(), Vec::new());
     let began = Instant::now();
+    let mut before = bench.starts(|| ());
     while began.elapsed().as_secs_f64() < seconds {
-        let before = bench.starts(|| ());
-        let (watched, _) = bench.watched(2, &mut agent, false);
-        let after = bench.starts(|| ());
-        let round = |before, watched, after| Round {
-            bare: vec![before, after],
-            watched,
-        };
-        time.push(round(before.time, watched.time, after.time));
-        cpu.push(round(before.cpu, watched.cpu, after.cpu));
+        for (index, measured) in all.iter_mut().enumerate() {
+            let watched = match (&mut measured.agent, &hook) {
+                (Some(agent), _) => bench.watched(&programs[index], WATCHED, agent, false).0,
+                (None, Some(hook)) => bench.hooked(hook),
+                (None, None) => continue,
+            };
+            let after = bench.starts(|| ());
+            measured.add(&before, &watched, &after);
+            before = after;
+        }
     }
     println!(
-        "what Lanner adds to a container's start, lower quartiles in the median of {} rounds of 2 × {STARTS} and as many, \
-         {:.0} s:",
-        time.len(),
+        "What is added to a container's start, lower quartiles of {STARTS} in the median of {} rounds, {:.0} s:",
+        all[0].time.len(),
         began.elapsed().as_secs_f64()
     );
-    report("time", &time);
-    report("the runtime's processor time", &cpu);
-    println!("{agent}");
+    for measured in &all {
+        println!("{}", measured.what);
+        report("time", &measured.time);
+        report("the runtime's processor time", &measured.cpu);
+        report("of that containerd's own", &measured.containerd);
+        if let Some(agent) = &measured.agent {
+            println!("  {agent}");
+        }
+    }
     let mut counted = Agent::default();
-    let (_, ended) = bench.watched(COUNTED, &mut counted, true);
+    let (_, ended) = bench.watched(&own, COUNTED, &mut counted, true);
     for line in ended.stderr.lines().filter(|line| line.contains("answered:")) {
         println!("{}", line.trim());
     }

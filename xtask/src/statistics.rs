@@ -55,16 +55,19 @@ impl fmt::Display for Quartiles {
 pub struct Round {
     /// Without an observer: one list of slices for each time.
     pub bare: Vec<Vec<f64>>,
-    /// With the observer.
-    pub watched: Vec<f64>,
+    /// With the observer, in lists as long: of few slices the lower quartile is nearer to the middle than of many.
+    pub watched: Vec<Vec<f64>>,
 }
 
 impl Round {
-    /// What the observer added to a slice: the difference of the lower quartiles, that of the bare ones being the mean
-    /// of both sides.
-    pub fn added(&self) -> f64 {
-        let bare: f64 = self.bare.iter().map(|side| lower_quartile(side)).sum();
-        lower_quartile(&self.watched) - bare / self.bare.len() as f64
+    /// What the observer added to a slice: the difference of the values that this share lies below, each the mean of its
+    /// lists.
+    fn added(&self, share: f64) -> f64 {
+        let of = |lists: &[Vec<f64>]| {
+            let all: f64 = lists.iter().map(|list| quantile(list, share)).sum();
+            all / lists.len() as f64
+        };
+        of(&self.watched) - of(&self.bare)
     }
 }
 
@@ -78,9 +81,14 @@ pub struct Added {
 }
 
 impl Added {
-    /// Of the rounds, in their order.
+    /// To the lower quartiles of the rounds, in their order.
     pub fn over(rounds: &[Round]) -> Added {
-        let each: Vec<f64> = rounds.iter().map(Round::added).collect();
+        Added::at(rounds, 0.25)
+    }
+
+    /// To the values that this share of the slices of a round lies below.
+    pub fn at(rounds: &[Round], share: f64) -> Added {
+        let each: Vec<f64> = rounds.iter().map(|round| round.added(share)).collect();
         let half = |first: usize| median(&each.iter().copied().skip(first).step_by(2).collect::<Vec<_>>());
         Added {
             all: median(&each),
@@ -121,11 +129,11 @@ mod tests {
     fn what_disturbs_less_than_three_quarters_of_the_slices_is_not_added() {
         let round = |seed| Round {
             bare: vec![disturbed(600.0, seed), disturbed(600.0, seed + 1)],
-            watched: disturbed(650.0, seed + 2),
+            watched: vec![disturbed(650.0, seed + 2)],
         };
         let rounds: Vec<_> = (0..8).map(round).collect();
         for round in &rounds {
-            assert_eq!(round.added(), 50.0);
+            assert_eq!(round.added(0.25), 50.0);
         }
         assert_eq!(
             Added::over(&rounds),
@@ -141,17 +149,34 @@ mod tests {
         // Evenly over the three parts of a round, and from round to round.
         let round = |n: f64| Round {
             bare: vec![vec![100.0 + n; 4], vec![120.0 + n; 4]],
-            watched: vec![113.0 + n; 4],
+            watched: vec![vec![113.0 + n; 4]],
         };
         let added = Added::over(&[round(0.0), round(500.0), round(1000.0)]);
         assert_eq!(added.all, 3.0);
     }
 
     #[test_log::test]
+    fn an_observer_that_adds_nothing_adds_nothing_however_few_the_slices() {
+        let slices = [60.0, 61.0, 64.0, 70.0, 90.0].to_vec();
+        let round = Round {
+            bare: vec![slices.clone(); 2],
+            watched: vec![slices.clone(); 2],
+        };
+        for share in [0.25, 0.5, 0.75] {
+            assert_eq!(Added::at(std::slice::from_ref(&round), share).all, 0.0);
+        }
+        // All in one list they would be others.
+        assert_ne!(
+            lower_quartile(&[slices.clone(), slices.clone()].concat()),
+            lower_quartile(&slices)
+        );
+    }
+
+    #[test_log::test]
     fn the_halves_tell_of_a_figure_that_does_not_repeat() {
         let round = |more: f64| Round {
             bare: vec![vec![10.0; 4]],
-            watched: vec![10.0 + more; 4],
+            watched: vec![vec![10.0 + more; 4]],
         };
         let added = Added::over(&[1.0, 5.0, 1.0, 5.0, 1.0].map(round));
         assert_eq!((added.all, added.halves), (1.0, [1.0, 5.0]));
