@@ -331,7 +331,9 @@ impl Session<'_> {
 
     /// Whether tasks are to be told of that NRI tells of, if there is one.
     fn wants_cris_tasks(&self) -> bool {
-        !self.task.is_nris || self.shares_cris_namespace || !self.task.registry(|registry| registry.is_told())
+        !self.task.is_nris
+            || self.shares_cris_namespace
+            || !self.task.registry(|registry| registry.is_told_by_containerd())
     }
 
     async fn event(&mut self, event: Envelope) -> Result<(), RpcStatus> {

@@ -260,9 +260,9 @@ impl Registry {
         self.is_told = is_told;
     }
 
-    /// True while the runtime tells of everything that it starts.
-    pub(crate) fn is_told(&self) -> bool {
-        self.is_told
+    /// True while containerd tells of everything that CRI starts in it.
+    pub(crate) fn is_told_by_containerd(&self) -> bool {
+        self.is_told && self.runtime == RUNTIME
     }
 
     /// A connection ended: what it had begun to synchronise will come again.
