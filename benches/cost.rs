@@ -14,14 +14,14 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
-use xtask::observer::Observer;
+use xtask::observer::{Observer, empty_hook};
 use xtask::programs::{CountedRuns, runs, since};
 use xtask::statistics::{Added, Quartiles, Round, median};
 use xtask::workload::{ALL, Workload};
@@ -118,12 +118,6 @@ impl Rounds {
     }
 }
 
-/// The example `empty_hook`, where it has been built beside the bench.
-fn empty_hook() -> Option<PathBuf> {
-    let target = Path::new(env!("CARGO_BIN_EXE_lanner")).parent()?;
-    Some(target.join("examples/empty_hook")).filter(|path| path.exists())
-}
-
 fn lanner() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lanner"));
     for option in [
@@ -217,12 +211,7 @@ fn main() {
         .position(|a| a == "--rounds")
         .and_then(|at| arguments.get(at + 1))
         .map_or(10, |n| n.parse().expect("--rounds takes a number"));
-    let empty = empty_hook();
-    if empty.is_none() {
-        println!(
-            "without the empty hook: build it with cargo build --release -p lanner-capture --example empty_hook"
-        );
-    }
+    let empty = empty_hook(Path::new(env!("CARGO_BIN_EXE_lanner")));
     let mut bare = vec![Vec::new(); ALL.len()];
     let mut hook = vec![Rounds::default(); ALL.len()];
     let mut added = hook.clone();

@@ -26,7 +26,7 @@ use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use support::containerd::{BUSYBOX, Containerd, Pod, Run};
 use support::lanner::{self, Lanner};
-use xtask::observer::Observer;
+use xtask::observer::{Observer, empty_hook};
 use xtask::programs::{CountedRuns, Runs, runs, since};
 use xtask::statistics::{Added, Quartiles, Round};
 
@@ -182,21 +182,26 @@ impl Bench {
     }
 }
 
-/// What a Lanner, or an empty program, added to the starts of all rounds.
+/// What is measured by its rounds.
+enum By {
+    /// A Lanner, and what it has spent.
+    Lanner(PathBuf, Agent),
+    /// An empty program on the return of every call.
+    Hook(PathBuf),
+}
+
+/// What one of them added to the starts of all rounds.
 struct Measured {
-    what: String,
-    /// None for an empty program.
-    agent: Option<Agent>,
+    by: By,
     time: Vec<Round>,
     cpu: Vec<Round>,
     containerd: Vec<Round>,
 }
 
 impl Measured {
-    fn new(what: String, agent: Option<Agent>) -> Measured {
+    fn new(by: By) -> Measured {
         Measured {
-            what,
-            agent,
+            by,
             time: Vec::new(),
             cpu: Vec::new(),
             containerd: Vec::new(),
@@ -363,36 +368,18 @@ fn main() {
     };
     let own = PathBuf::from(env!("CARGO_BIN_EXE_lanner"));
     let named = arguments.windows(2).filter(|pair| pair[0] == "--program");
-    let programs: Vec<PathBuf> = std::iter::once(own.clone())
-        .chain(named.map(|pair| PathBuf::from(&pair[1])))
-        .collect();
-    let hook = own.with_file_name("examples").join("empty_hook");
-    let hook = Some(hook).filter(|path| path.exists());
-    if hook.is_none() {
-        println!(
-            "without the empty hook: build it with cargo build --release -p lanner-capture --example empty_hook"
-        );
-    }
-    let lanners = programs.iter().map(|program| {
-        let what = format!("Lanner ({})", program.display());
-        Measured::new(what, Some(Agent::default()))
-    });
-    let mut all: Vec<Measured> = lanners.collect();
-    if hook.is_some() {
-        all.push(Measured::new(
-            "an empty program on every call's return".into(),
-            None,
-        ));
-    }
+    let programs = std::iter::once(own.clone()).chain(named.map(|pair| PathBuf::from(&pair[1])));
+    let lanners = programs.map(|program| By::Lanner(program, Agent::default()));
+    let hook = empty_hook(&own).map(By::Hook);
+    let mut all: Vec<Measured> = lanners.chain(hook).map(Measured::new).collect();
     bench.starts(|| ());
     let began = Instant::now();
     let mut before = bench.starts(|| ());
     while began.elapsed().as_secs_f64() < seconds {
-        for (index, measured) in all.iter_mut().enumerate() {
-            let watched = match (&mut measured.agent, &hook) {
-                (Some(agent), _) => bench.watched(&programs[index], WATCHED, agent, false).0,
-                (None, Some(hook)) => bench.hooked(hook),
-                (None, None) => continue,
+        for measured in &mut all {
+            let watched = match &mut measured.by {
+                By::Lanner(program, agent) => bench.watched(program, WATCHED, agent, false).0,
+                By::Hook(program) => bench.hooked(program),
             };
             let after = bench.starts(|| ());
             measured.add(&before, &watched, &after);
@@ -405,11 +392,14 @@ fn main() {
         began.elapsed().as_secs_f64()
     );
     for measured in &all {
-        println!("{}", measured.what);
+        match &measured.by {
+            By::Lanner(program, _) => println!("Lanner ({})", program.display()),
+            By::Hook(_) => println!("an empty program on every call's return"),
+        }
         report("time", &measured.time);
         report("the runtime's processor time", &measured.cpu);
         report("of that containerd's own", &measured.containerd);
-        if let Some(agent) = &measured.agent {
+        if let By::Lanner(_, agent) = &measured.by {
             println!("  {agent}");
         }
     }

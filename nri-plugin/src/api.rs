@@ -171,11 +171,6 @@ impl Event {
         EVENTS.iter().find(|row| row.1 == method).map(|row| row.0)
     }
 
-    /// The name of its RPC.
-    pub(crate) fn method(self) -> &'static str {
-        EVENTS.iter().find(|row| row.0 == self).map_or("", |row| row.1)
-    }
-
     /// The subscription: what [`ConfigureResponse::events`] carries.
     pub(crate) fn mask() -> i32 {
         EVENTS

@@ -51,6 +51,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(300);
 const CONTENT_MAX: usize = 4 << 20;
 /// Images whose content is remembered, at most.
 const IMAGES_MAX: usize = 256;
+
 /// Which digest is wanted for which container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DigestRequest {
@@ -275,7 +276,6 @@ impl Session<'_> {
         backoff: &mut Duration,
     ) -> Result<(), RpcStatus> {
         let mut following = self.follow();
-        let mut told_of_events = false;
         self.compare().await?;
         requests.listing = None;
         let mut look_again = Instant::now() + SECOND_LOOK;
@@ -284,9 +284,11 @@ impl Session<'_> {
                 // What is told of between the two is found by comparing.
                 following.end().await;
                 following = self.follow();
-                told_of_events = false;
                 self.compare().await?;
                 look_again = Instant::now() + SECOND_LOOK;
+            } else if Instant::now() >= look_again {
+                self.compare().await?;
+                look_again = Instant::now() + LOOK_AGAIN;
             }
             *backoff = BACKOFF_MIN;
             self.digests().await?;
@@ -303,7 +305,7 @@ impl Session<'_> {
             };
             match next {
                 Next::Event(Some(event)) => {
-                    if !std::mem::replace(&mut told_of_events, true) {
+                    if !std::mem::replace(&mut following.has_told, true) {
                         look_again = Instant::now();
                     }
                     self.event(*event?).await?;
@@ -316,10 +318,6 @@ impl Session<'_> {
                 Next::Digest(request) => push(self.task, self.waiting, request.into()),
                 Next::Compare => look_again = Instant::now(),
                 Next::Due => {}
-            }
-            if Instant::now() >= look_again {
-                self.compare().await?;
-                look_again = Instant::now() + LOOK_AGAIN;
             }
         }
     }

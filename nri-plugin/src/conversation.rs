@@ -173,10 +173,10 @@ impl Conversation {
                 }
             }));
             if taken.is_err() {
-                self.panicked(match told {
-                    Told::Change(_) => "StateChange",
-                    Told::Request(event, _) => event.method(),
-                });
+                match told {
+                    Told::Change(_) => self.panicked("StateChange"),
+                    Told::Request(event, _) => self.panicked(&format!("{event:?}")),
+                }
             }
         }
     }

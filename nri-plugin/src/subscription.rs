@@ -28,6 +28,8 @@ pub(crate) struct Subscription {
     pub(crate) events: mpsc::Receiver<Result<Envelope, RpcStatus>>,
     /// Tasks of CRI's namespace are told of, too.
     pub(crate) has_cris_tasks: bool,
+    /// One of its events was seen.
+    pub(crate) has_told: bool,
     task: JoinSet<()>,
 }
 
@@ -46,6 +48,7 @@ impl Subscription {
         Subscription {
             events,
             has_cris_tasks: cris_tasks,
+            has_told: false,
             task,
         }
     }

@@ -185,7 +185,7 @@ impl Lanner {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("{PROGRAM}: {error}"));
+            .unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
         let (stdout, first) = Stream::follow(process.stdout.take().unwrap());
         let (stderr, second) = Stream::follow(process.stderr.take().unwrap());
         let lanner = Self {

@@ -1,6 +1,7 @@
 //! A program that watches while something is measured: Lanner, or an empty program on the hook.
 
 use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -105,6 +106,18 @@ impl Observer {
         self.child.wait()?;
         Ok(said)
     }
+}
+
+/// The example `empty_hook`, where it was built beside this Lanner; where it was not, says how.
+pub fn empty_hook(lanner: &Path) -> Option<PathBuf> {
+    let hook = lanner.with_file_name("examples").join("empty_hook");
+    let hook = Some(hook).filter(|path| path.exists());
+    if hook.is_none() {
+        println!(
+            "without the empty hook: build it with cargo build --release -p lanner-capture --example empty_hook"
+        );
+    }
+    hook
 }
 
 fn pid(child: &Child) -> Pid {

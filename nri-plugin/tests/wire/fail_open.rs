@@ -155,6 +155,7 @@ fn a_creation_is_answered_first_and_known_when_the_container_starts() {
     let image = container(&id(1)).map(6, [("io.kubernetes.cri.image-name", "registry.test/web:1")]);
     peer.ask("CreateContainer", &Message::new().message(2, &image));
     until("it to be taken in", || holds.held.load(Ordering::SeqCst));
+    assert_eq!(plugin.status.snapshot().panics, 0, "it is held still");
     holds.until.store(true, Ordering::SeqCst);
     peer.ask("StateChange", &change(6, &id(1)));
     let known = plugin.table.snapshot();
