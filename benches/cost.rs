@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use xtask::observer::{Observer, empty_hook};
-use xtask::programs::{CountedRuns, runs, since};
+use xtask::programs::{CountedRuns, runs, since, uncounted};
 use xtask::statistics::{Added, Quartiles, Round, median};
 use xtask::workload::{ALL, Workload};
 
@@ -205,6 +205,9 @@ fn main() {
         return Workload::Open
             .run(BURST, FILE.as_ref(), PROGRAM.as_ref())
             .unwrap();
+    }
+    if let Err(reason) = uncounted() {
+        return support::skip(&reason.to_string());
     }
     let rounds = arguments
         .iter()

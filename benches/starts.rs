@@ -1,9 +1,9 @@
 //! What Lanner adds to a container's start: a real containerd, starts without and with Lanner by turns.
 //!
 //! `cargo bench --bench starts [-- --seconds N] [--program PATH]...`. Needs root, and a machine where nothing else runs. A
-//! round is a pod of a few containers without Lanner, two with it, and one without; where the example `empty_hook` was built,
-//! two more with an empty program on the return of every call and nothing else, and one without; and the same of each other
-//! Lanner that is named. What is added is the difference of the lower quartiles, and of the medians, of the containers of a pod,
+//! round is two pods of a few containers without Lanner, four with it, after two in which it settles (it asks the runtime for what it
+//! will not have to ask for again), and two without; where the example `empty_hook` was built, as many with an empty program on the return
+//! of every call and nothing else; and the same of each other Lanner that is named. What is added is the difference of the lower quartiles, and of the medians, of the containers of a pod,
 //! in the median over the rounds; beside the time it is taken from the processor time of containerd, its shims, runc and the
 //! containers, to which the agent's own comes. The figures of every other round alone show how well all that repeats: a
 //! millisecond takes minutes. After it the same starts once more, with the kernel counting what BPF programs run, whoever makes
@@ -27,13 +27,16 @@ use nix::unistd::Pid;
 use support::containerd::{BUSYBOX, Containerd, Pod, Run};
 use support::lanner::{self, Lanner};
 use xtask::observer::{Observer, empty_hook};
-use xtask::programs::{CountedRuns, Runs, runs, since};
+use xtask::programs::{CountedRuns, Runs, runs, since, uncounted};
 use xtask::statistics::{Added, Quartiles, Round};
 
 /// Containers that are started in a pod, after one that does not count.
 const STARTS: usize = 5;
-/// Pods while something watches, for one right before and one right after.
-const WATCHED: usize = 2;
+/// Pods without anything, right before and right after those with it.
+const BARE: usize = 2;
+/// Pods while something watches that don't count, and those that do.
+const SETTLING: usize = 2;
+const WATCHED: usize = 2 * BARE;
 /// Pods where the kernel counts.
 const COUNTED: usize = 6;
 /// A Lanner that took no more than this of `REST` has come to rest after its start.
@@ -157,6 +160,9 @@ impl Bench {
                 break;
             }
         }
+        for _ in 0..SETTLING {
+            self.starts(|| ());
+        }
         let _counted = counted.then(|| CountedRuns::begin().unwrap());
         let mut all = Vec::new();
         for _ in 0..pods {
@@ -176,9 +182,14 @@ impl Bench {
     /// The same with an empty program on the return of every call.
     fn hooked(&mut self, hook: &Path) -> Vec<Starts> {
         let observer = Observer::start(&mut Command::new(hook)).unwrap();
-        let all = (0..WATCHED).map(|_| self.starts(|| ())).collect();
+        let all = self.some(SETTLING + WATCHED).split_off(SETTLING);
         observer.stop().unwrap();
         all
+    }
+
+    /// The starts of a few pods.
+    fn some(&mut self, pods: usize) -> Vec<Starts> {
+        (0..pods).map(|_| self.starts(|| ())).collect()
     }
 }
 
@@ -208,9 +219,13 @@ impl Measured {
         }
     }
 
-    fn add(&mut self, before: &Starts, watched: &[Starts], after: &Starts) {
+    fn add(&mut self, before: &[Starts], watched: &[Starts], after: &[Starts]) {
         let round = |of: fn(&Starts) -> &Vec<f64>| Round {
-            bare: vec![of(before).clone(), of(after).clone()],
+            bare: before
+                .iter()
+                .chain(after)
+                .map(|starts| of(starts).clone())
+                .collect(),
             watched: watched.iter().map(|starts| of(starts).clone()).collect(),
         };
         self.time.push(round(|starts| &starts.time));
@@ -351,6 +366,9 @@ fn main() {
     if let Some(reason) = lanner::impossible() {
         return support::skip(&reason);
     }
+    if let Err(reason) = uncounted() {
+        return support::skip(&reason.to_string());
+    }
     let arguments: Vec<String> = std::env::args().collect();
     let seconds = arguments
         .iter()
@@ -374,14 +392,14 @@ fn main() {
     let mut all: Vec<Measured> = lanners.chain(hook).map(Measured::new).collect();
     bench.starts(|| ());
     let began = Instant::now();
-    let mut before = bench.starts(|| ());
+    let mut before = bench.some(BARE);
     while began.elapsed().as_secs_f64() < seconds {
         for measured in &mut all {
             let watched = match &mut measured.by {
                 By::Lanner(program, agent) => bench.watched(program, WATCHED, agent, false).0,
                 By::Hook(program) => bench.hooked(program),
             };
-            let after = bench.starts(|| ());
+            let after = bench.some(BARE);
             measured.add(&before, &watched, &after);
             before = after;
         }
@@ -411,7 +429,8 @@ fn main() {
     report_programs(&counted);
     // From the report at the end.
     println!(
-        "all records of {COUNTED} pods with {} containers, their removal among them:",
+        "all records of {} pods with {} containers, their removal among them:",
+        SETTLING + COUNTED,
         STARTS + 1
     );
     let log = ended.stdout.lines().chain(ended.stderr.lines());

@@ -67,6 +67,22 @@ pub(crate) mod synchronize {
 pub(crate) mod state_change {
     /// An [`super::Event`].
     pub(crate) const EVENT: u32 = 1;
+    /// A [`super::Container`].
+    pub(crate) const CONTAINER: u32 = 3;
+}
+
+/// [`LifecycleRequest`]'s fields, for [`each_part`].
+pub(crate) mod lifecycle {
+    /// A [`super::Container`].
+    pub(crate) const CONTAINER: u32 = 2;
+}
+
+/// [`Container`]'s fields, for [`each_part`].
+pub(crate) mod container {
+    /// Its id.
+    pub(crate) const ID: u32 = 1;
+    /// Pid of its first process.
+    pub(crate) const PID: u32 = 12;
 }
 
 /// Shows `look` the value of each field `tag` of a message that is a message or text itself, and gives the last number of

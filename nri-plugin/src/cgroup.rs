@@ -13,6 +13,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lanner_schema::cgroup::{Hierarchy, path_of_process};
 
+use crate::record;
+
 /// Directories a search looks at, at most.
 const SEARCH_LIMIT: usize = 200_000;
 /// Directories between two looks at the clock.
@@ -106,6 +108,13 @@ impl Host {
         self.hierarchy.as_ref()
     }
 
+    /// The container's cgroup where its configured path alone tells whose it is: one look, at a name that nothing else has.
+    pub(crate) fn locate_by_path(&self, wanted: Wanted<'_>) -> Option<Found> {
+        let mount = &self.hierarchy.as_ref()?.mount;
+        let is_sure = record::is_random(wanted.id) && wanted.cgroups_path.ends_with(wanted.id);
+        is_sure.then(|| self.by_path(mount, wanted)).flatten()
+    }
+
     /// The container's cgroup. Searching the tree, the last resort, ends at `until`.
     pub(crate) fn locate(&mut self, wanted: Wanted<'_>, until: Instant) -> Place {
         let Some(hierarchy) = &self.hierarchy else {
@@ -114,8 +123,7 @@ impl Host {
         let mount = &hierarchy.mount;
         let known = self
             .by_pid(hierarchy, wanted)
-            .or_else(|| by_path(mount, "", wanted))
-            .or_else(|| by_path(mount, &self.runtime_root, wanted));
+            .or_else(|| self.by_path(mount, wanted));
         if let Some(found) = known {
             return Place::Found(found);
         }
@@ -188,6 +196,17 @@ impl Host {
             path: path.to_owned(),
             pid_is_ours: true,
         })
+    }
+
+    fn by_path(&self, mount: &Path, wanted: Wanted<'_>) -> Option<Found> {
+        let root = Some(&self.runtime_root).filter(|root| !root.is_empty());
+        by_path(mount, "", wanted).or_else(|| by_path(mount, root?, wanted))
+    }
+
+    /// When the container's first process started, nanoseconds since the epoch; `None` when its pid is not one of ours.
+    pub(crate) fn first_process_started(&self, wanted: Wanted<'_>) -> Option<u64> {
+        self.by_pid(self.hierarchy.as_ref()?, wanted)?;
+        self.started(wanted.pid)
     }
 
     /// True when the cgroup with this path is still the one with this id.

@@ -360,10 +360,35 @@ impl Conversation {
             }
         }
         if *start {
-            // Its first instruction waits for the answer, and finds its container known.
+            // Its first instruction waits for the answer, and finds its container known. All else that is told of it is taken in later.
+            let start = self.told.pop();
             self.take_in();
+            let is_known = start.as_ref().is_some_and(|start| self.starts(start));
+            self.told.extend(start);
+            if !is_known {
+                self.take_in();
+            }
         }
         Some(Vec::new())
+    }
+
+    /// Makes a container known that starts; false when that takes all that is told of it. It has only two things looked for in what a
+    /// runtime that waits has sent.
+    fn starts(&self, told: &Told) -> bool {
+        let (payload, field) = match told {
+            Told::Change(payload) => (payload, api::state_change::CONTAINER),
+            Told::Request(_, payload) => (payload, api::lifecycle::CONTAINER),
+        };
+        let mut is_known = false;
+        let read = api::each_part(payload, field, 0, &mut |container| {
+            let mut id = String::new();
+            let pid = api::each_part(container, api::container::ID, api::container::PID, &mut |text| {
+                id = String::from_utf8_lossy(text).into_owned();
+            });
+            let pid = pid.ok().and_then(|pid| u32::try_from(pid).ok());
+            is_known = pid.is_some_and(|pid| self.plugin.registry().starts(&id, pid));
+        });
+        read.is_ok() && is_known
     }
 
     fn configure(&mut self, payload: &[u8]) -> Vec<u8> {

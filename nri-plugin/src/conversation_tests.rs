@@ -240,6 +240,32 @@ async fn a_container_is_in_the_table_when_its_start_is_answered_by_state_change(
 }
 
 #[test_log::test(tokio::test)]
+async fn what_a_start_tells_beside_its_container_is_taken_in_after_the_answer() {
+    let mut setup = setup();
+    setup.runtime.handshake().await;
+    let cgroup = setup.fixture.cgroup(&id('a'));
+    setup
+        .runtime
+        .call("StateChange", &change(Event::CreateContainer, container('a', 0)))
+        .await;
+    // A container with labels that can't be read: more than its id and pid is not looked at before.
+    let mut request = change(Event::StartContainer, api::Container::default()).encode_to_vec();
+    let mut started = container('a', 17).encode_to_vec();
+    started.extend([5 << 3 | 2, 2, 0xff, 0xff]);
+    prost::encoding::bytes::encode(api::state_change::CONTAINER, &started, &mut request);
+    setup.runtime.call_raw("StateChange", request).await.unwrap();
+    let known = setup.fixture.table.snapshot();
+    assert_eq!(known.get(cgroup).map(|container| container.pid), Some(17));
+    // The next answer comes after it.
+    setup
+        .runtime
+        .call("StateChange", &change(Event::StopContainer, container('a', 17)))
+        .await;
+    let now = setup.fixture.status.snapshot();
+    assert_eq!((now.starts.count, now.errors), (1, 1));
+}
+
+#[test_log::test(tokio::test)]
 async fn a_newer_runtime_calls_a_method_per_event_and_falls_back_on_unimplemented() {
     let mut setup = setup();
     setup.runtime.handshake().await;

@@ -105,11 +105,15 @@ pub(crate) fn read(record: Record, namespace: &str) -> Told {
 /// What [`Container::key`] needs of containerd's namespace. NRI and CRI are about one of them, and whoever sees a container by
 /// its cgroup has only the id: random ones are the only ones anywhere.
 fn scope<'a>(namespace: &'a str, id: &str) -> &'a str {
-    let is_random = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    match namespace == CRI_NAMESPACE || is_random {
+    match namespace == CRI_NAMESPACE || is_random(id) {
         true => "",
         false => namespace,
     }
+}
+
+/// True for an id as runtimes make them up: there is no other of its kind anywhere.
+pub(crate) fn is_random(id: &str) -> bool {
+    id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// [`Container::key`] of the container that containerd has in this namespace by this id.
@@ -148,6 +152,14 @@ pub(crate) fn is_in_sandbox(record: &Record) -> bool {
             .labels
             .get(CRI_KIND)
             .is_some_and(|kind| kind == "container")
+}
+
+/// The image of a record that is a sandbox of CRI's, if it is a name as images have it.
+pub(crate) fn sandbox_image(record: &Record) -> Option<&str> {
+    let is_sandbox = record.labels.get(CRI_KIND).is_some_and(|kind| kind == "sandbox");
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte);
+    let is_name = !record.image.is_empty() && record.image.bytes().all(is_plain);
+    (is_sandbox && is_name).then_some(record.image.as_str())
 }
 
 /// Names under which containerd may have a container's image, the surest first: by its id, which a tag that was moved
@@ -345,6 +357,11 @@ mod tests {
                 .collect();
             let made = record(id, spec, &labels);
             assert_eq!(is_in_sandbox(&made), id == "c1");
+            let is_labelled = label == Some("sandbox");
+            assert_eq!(
+                sandbox_image(&made),
+                is_labelled.then_some("docker.io/library/web:1")
+            );
             let container = read(made, "k8s.io").container;
             assert_eq!(
                 (
@@ -365,6 +382,22 @@ mod tests {
                 ("cart", "shop", "u1", "s1")
             );
             assert_eq!(of.labels.get("app").map(String::as_str), app);
+        }
+    }
+
+    #[test]
+    fn an_image_whose_name_would_end_a_filter_is_no_sandboxs() {
+        let mut made = record("s1", "{}", &[(CRI_KIND, "sandbox")]);
+        for (image, is_name) in [
+            ("registry.k8s.io/pause:3.10", true),
+            ("localhost:5000/a_b/pause@sha256:00ff", true),
+            ("", false),
+            ("pause\",topic~=\".", false),
+            ("pause\\", false),
+            ("päuse", false),
+        ] {
+            made.image = image.into();
+            assert_eq!(sandbox_image(&made), is_name.then_some(image));
         }
     }
 

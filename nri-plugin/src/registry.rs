@@ -53,6 +53,8 @@ struct Entry {
     cgroups_path: String,
     /// When it is to be forgotten: events of its last moments may still be on their way.
     expires: Option<Instant>,
+    /// Its start was answered, and is not taken in yet.
+    is_starting: bool,
 }
 
 /// See the module.
@@ -169,6 +171,40 @@ impl Registry {
     pub(crate) fn created(&mut self, pod: Option<&api::PodSandbox>, container: &api::Container) {
         let draft = draft_container(pod, container, Learnt::Start);
         self.place(self.told(draft), None, false);
+    }
+
+    /// A container's first process waits for our answer: as much of it as makes it known by its cgroup, if it was told of when it was
+    /// created and that is where it was to be. Else false. When exactly it started comes with [`Registry::started`], after the answer.
+    pub(crate) fn starts(&mut self, id: &str, pid: u32) -> bool {
+        let Some(entry) = self.entries.get_mut(id) else {
+            return false;
+        };
+        let created = &entry.container;
+        if created.learnt != Learnt::Start || created.cgroup != 0 || created.gone {
+            return false;
+        }
+        let wanted = Wanted {
+            id,
+            pid,
+            cgroups_path: &entry.cgroups_path,
+        };
+        let Some(found) = self.host.locate_by_path(wanted) else {
+            return false;
+        };
+        let container = Arc::new(Container {
+            pid,
+            cgroup: found.cgroup,
+            cgroup_path: found.path,
+            start_ts: Some(now_ns()),
+            ..Container::clone(created)
+        });
+        entry.container = Arc::clone(&container);
+        entry.expires = None;
+        entry.is_starting = true;
+        self.unsearched.remove(id);
+        self.placed += 1;
+        self.table.update(|known| known.insert(container));
+        true
     }
 
     /// A container's first process exists and waits for our answer (or runs already, for a second look).
@@ -418,8 +454,10 @@ impl Registry {
         let starting = container.learnt == Learnt::Start && runs && !is_sandbox;
         // A second look that finds nothing either is not a second loss.
         let mut seen_running = false;
+        let mut is_starting = false;
         if let Some(old) = self.entries.get(&key) {
             seen_running = old.container.pid != 0;
+            is_starting = old.is_starting;
             let old_container = &old.container;
             fill(&mut container, old_container);
             container.start_ts = old_container.start_ts.or(container.start_ts);
@@ -435,12 +473,15 @@ impl Registry {
                 }
             }
         }
+        let wanted = Wanted {
+            id: &container.full_id,
+            pid: container.pid,
+            cgroups_path: &cgroups_path,
+        };
+        if runs && is_starting {
+            container.start_ts = self.host.first_process_started(wanted).or(container.start_ts);
+        }
         if runs && container.cgroup == 0 {
-            let wanted = Wanted {
-                id: &container.full_id,
-                pid: container.pid,
-                cgroups_path: &cgroups_path,
-            };
             match self.host.locate(wanted, self.search_until) {
                 Place::Found(found) => {
                     // A container starts when its first process is created, which is that of its pid namespace.
@@ -495,6 +536,7 @@ impl Registry {
                 container: Arc::clone(&container),
                 cgroups_path,
                 expires,
+                is_starting: is_starting && !runs,
             },
         );
         if placed && known.as_ref().is_none_or(|old| old.container.cgroup == 0) {

@@ -111,6 +111,64 @@ fn a_started_container_is_in_the_table_with_its_pod_and_image() {
 }
 
 #[test]
+fn a_container_that_starts_is_known_by_its_path_and_has_its_process_start_afterwards() {
+    let mut fixture = Fixture::new();
+    fixture.registry.created(Some(&pod()), &container('a', 0));
+    assert!(!fixture.registry.starts(&id('a'), 4711), "no cgroup yet");
+    let cgroup = fixture.cgroup(&id('a'));
+    let before = now_ns();
+    assert!(fixture.registry.starts(&id('a'), 4711));
+    let found = fixture.get(cgroup).unwrap();
+    assert_eq!(
+        (found.pid, found.learnt, found.name.as_deref()),
+        (4711, Learnt::Start, Some("web"))
+    );
+    assert_eq!(found.cgroup_path, format!("/k8s.io/{}", id('a')));
+    assert!((before..=now_ns()).contains(&found.start_ts.unwrap()));
+    assert!(!fixture.registry.starts(&id('a'), 4711), "it is known");
+
+    // A process that started when the host did.
+    let process = fixture.root.path().join("proc/4711");
+    fs::create_dir_all(&process).unwrap();
+    fs::write(process.join("cgroup"), format!("0::/k8s.io/{}\n", id('a'))).unwrap();
+    fs::write(
+        process.join("stat"),
+        format!("4711 (runc) S{} 0 0", " 1".repeat(18)),
+    )
+    .unwrap();
+    fixture.registry.started(Some(&pod()), &container('a', 4711));
+    let found = fixture.get(cgroup).unwrap();
+    let started = found.start_ts.unwrap();
+    assert!(started < before, "{started} {before}");
+    // That is said once: a second look is not a start.
+    fs::write(
+        process.join("stat"),
+        format!("4711 (runc) S{} 10 0", " 1".repeat(18)),
+    )
+    .unwrap();
+    fixture.registry.started(Some(&pod()), &container('a', 4711));
+    assert_eq!(fixture.get(cgroup).unwrap().start_ts, Some(started));
+    assert_eq!(fixture.status.snapshot().containers, 1);
+}
+
+#[test]
+fn only_a_path_with_a_random_id_says_whose_it_is() {
+    let mut fixture = Fixture::new();
+    assert!(!fixture.registry.starts(&id('a'), 1), "it was never told of");
+    let mut short = container('a', 0);
+    short.id = "web".into();
+    short.linux.as_mut().unwrap().cgroups_path = "/k8s.io/web".into();
+    fixture.cgroup("web");
+    fixture.registry.created(Some(&pod()), &short);
+    assert!(!fixture.registry.starts("web", 1));
+    let mut elsewhere = container('b', 0);
+    elsewhere.linux.as_mut().unwrap().cgroups_path = "/k8s.io/web".into();
+    fixture.registry.created(Some(&pod()), &elsewhere);
+    assert!(!fixture.registry.starts(&id('b'), 1));
+    assert_eq!(fixture.table.snapshot().running().count(), 0);
+}
+
+#[test]
 fn a_late_digest_is_counted_and_reaches_the_table() {
     let mut fixture = Fixture::new();
     let cgroup = fixture.cgroup(&id('a'));

@@ -2,29 +2,59 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::libc;
 
 /// While it lasts the kernel counts how often programs run, and how long. That costs itself: two looks at a clock per
-/// run, one of which is within what is counted.
+/// run, one of which is within what is counted. It ends with the process, however that ends.
 #[derive(Debug)]
-pub struct CountedRuns(String);
+pub struct CountedRuns {
+    #[allow(dead_code)] // the kernel counts while it is open
+    while_open: OwnedFd,
+}
 
 impl CountedRuns {
-    const SETTING: &str = "/proc/sys/kernel/bpf_stats_enabled";
-
-    /// Begins it.
+    /// Begins it (`BPF_ENABLE_STATS`, Linux 5.8).
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn begin() -> io::Result<Self> {
-        let before = std::fs::read_to_string(Self::SETTING)?;
-        std::fs::write(Self::SETTING, "1")?;
-        Ok(Self(before))
+        const BPF_ENABLE_STATS: libc::c_int = 32;
+        const BPF_STATS_RUN_TIME: u32 = 0;
+        let attributes = BPF_STATS_RUN_TIME;
+        // SAFETY: the kernel reads as many bytes of the attributes as it is told that there are.
+        let answer = unsafe {
+            libc::syscall(
+                libc::SYS_bpf,
+                BPF_ENABLE_STATS,
+                &raw const attributes,
+                size_of_val(&attributes),
+            )
+        };
+        let descriptor = i32::try_from(Errno::result(answer)?).map_err(io::Error::other)?;
+        Ok(Self {
+            // SAFETY: the kernel has just opened it for this call.
+            while_open: unsafe { OwnedFd::from_raw_fd(descriptor) },
+        })
     }
 }
 
-impl Drop for CountedRuns {
-    fn drop(&mut self) {
-        let _ = std::fs::write(Self::SETTING, self.0.trim());
+const SETTING: &str = "/proc/sys/kernel/bpf_stats_enabled";
+
+/// That the machine is not set to count what programs run, which would be measured with them. Who counts while a
+/// descriptor is open is not seen.
+///
+/// # Errors
+/// When it is, with what to do.
+pub fn uncounted() -> io::Result<()> {
+    match std::fs::read_to_string(SETTING)?.trim() {
+        "0" => Ok(()),
+        _ => Err(io::Error::other(
+            "the kernel counts what BPF programs run, which costs each run two looks at a clock: \
+             `sysctl kernel.bpf_stats_enabled=0` first",
+        )),
     }
 }
 
@@ -76,7 +106,27 @@ pub fn since(before: &BTreeMap<u32, Runs>, after: &BTreeMap<u32, Runs>) -> BTree
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+    use std::path::Path;
+
     use super::*;
+
+    #[test_log::test]
+    fn counting_leaves_no_setting_behind_that_a_killed_one_could() {
+        let before = std::fs::read_to_string(SETTING).unwrap();
+        let counted = match CountedRuns::begin() {
+            Err(reason) if reason.kind() == io::ErrorKind::PermissionDenied => {
+                return println!("skipped: {reason}");
+            }
+            counted => counted.unwrap(),
+        };
+        let link = format!("/proc/self/fd/{}", counted.while_open.as_raw_fd());
+        assert_eq!(
+            std::fs::read_link(link).unwrap(),
+            Path::new("anon_inode:bpf-stats")
+        );
+        assert_eq!(std::fs::read_to_string(SETTING).unwrap(), before);
+    }
 
     #[test_log::test]
     fn only_what_ran_meanwhile_counts() {
