@@ -334,55 +334,6 @@ fn an_images_digest_is_asked_for_once_until_its_name_means_another() {
 }
 
 #[test]
-fn containerd_tells_of_no_container_that_nri_tells_of_before() {
-    let mut containerd = match Containerd::start() {
-        Ok(containerd) => containerd,
-        Err(reason) => return support::skip(&reason),
-    };
-    containerd.import_to("default", BUSYBOX, &["sleep", "1000000"]);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    let plugin = Plugin::start(&runtime, &containerd, "10", ContainerTable::new());
-    plugin.registered(1);
-    // From its sandbox it is learnt what these are made of.
-    let pod = containerd.pod("shop", "first");
-    let mut round = 0;
-    // All that containerd told of before is counted when a container that nobody else tells of is known.
-    let events = |name: &str| {
-        let created = containerd.ctr_in("default", &["containers", "create", BUSYBOX, name]);
-        assert!(
-            created.status.success(),
-            "{}",
-            String::from_utf8_lossy(&created.stderr)
-        );
-        wait_for("a container of the API's", LIMIT, || {
-            plugin
-                .table
-                .snapshot()
-                .by_key(&format!("default/{name}"))
-                .cloned()
-        });
-        plugin.status.snapshot().api_events
-    };
-    wait_for("a start of which the API tells nothing", LIMIT, || {
-        round += 1;
-        let before = events(&format!("before-{round}"));
-        for number in 0..2 {
-            containerd.run(&pod, Run::new(&format!("number-{round}-{number}"), BUSYBOX));
-        }
-        (events(&format!("after-{round}")) == before + 1).then_some(())
-    });
-    // A sandbox is told of all the same, which its own events need before NRI tells of it.
-    let before = events("before-a-pod");
-    containerd.pod("shop", "second");
-    assert_eq!(events("after-a-pod"), before + 2);
-    plugin.stop.send(true).unwrap();
-}
-
-#[test]
 fn a_container_that_nri_does_not_tell_of_is_found_through_containerd() {
     let containerd = match Containerd::start() {
         Ok(containerd) => containerd,

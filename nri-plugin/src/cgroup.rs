@@ -108,7 +108,7 @@ impl Host {
         self.hierarchy.as_ref()
     }
 
-    /// The container's cgroup where its configured path alone tells whose it is: one look, at a name that nothing else has.
+    /// The container's cgroup where its configured path alone tells whose it is: it ends with a name that nothing else has.
     pub(crate) fn locate_by_path(&self, wanted: Wanted<'_>) -> Option<Found> {
         let mount = &self.hierarchy.as_ref()?.mount;
         let is_sure = record::is_random(wanted.id) && wanted.cgroups_path.ends_with(wanted.id);

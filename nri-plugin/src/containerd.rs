@@ -4,7 +4,7 @@
 //! they run, and all others where NRI is off, come from here. Everything happens beside the runtime's calls, never within
 //! them; containerd may be absent or restart: attempts go on quietly, and what was known stays known meanwhile.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ use crate::registry::{Registry, Source, fill};
 use crate::socket;
 use crate::socket_file;
 use crate::status::{Listing, Status};
-use crate::subscription::{OfCri, SANDBOX_IMAGES_MAX, Subscription};
+use crate::subscription::Subscription;
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(5);
@@ -136,8 +136,6 @@ struct Answer {
 /// What is next to be done.
 enum Next {
     Event(Option<Result<Box<Envelope>, RpcStatus>>),
-    /// The first one of what takes the place of the subscription.
-    Began(Option<Result<Box<Envelope>, RpcStatus>>),
     LookUp(LookUp),
     Digest(DigestRequest),
     Compare,
@@ -154,8 +152,6 @@ struct Session<'a> {
     images: HashMap<String, Arc<[Image]>>,
     /// Somebody makes containers in CRI's namespace of whom NRI knows nothing.
     shares_cris_namespace: bool,
-    /// What sandboxes are made of.
-    sandbox_images: BTreeSet<String>,
 }
 
 impl Containerd {
@@ -182,7 +178,6 @@ impl Containerd {
                         waiting: &mut waiting,
                         images: HashMap::new(),
                         shares_cris_namespace: false,
-                        sandbox_images: BTreeSet::new(),
                     };
                     match session.serve(requests, shutdown, &mut backoff).await {
                         Ok(()) => return,
@@ -281,35 +276,19 @@ impl Session<'_> {
         backoff: &mut Duration,
     ) -> Result<(), RpcStatus> {
         let mut following = self.follow();
-        // What tells of less, until it is known to have begun.
-        let mut successor: Option<Subscription> = None;
         self.compare().await?;
         requests.listing = None;
         let mut look_again = Instant::now() + SECOND_LOOK;
         loop {
-            let of_cri = self.of_cri();
-            if following.of_cri == of_cri {
-                successor = None;
-            } else if of_cri.is_less_than(&following.of_cri) {
-                if successor
-                    .as_ref()
-                    .is_none_or(|successor| successor.of_cri != of_cri)
-                {
-                    successor = Some(self.follow());
-                }
-            } else {
+            if following.has_cris_tasks != self.wants_cris_tasks() {
                 // What is told of between the two is found by comparing.
-                successor = None;
                 following.end().await;
                 following = self.follow();
                 self.compare().await?;
                 look_again = Instant::now() + SECOND_LOOK;
-            }
-            if Instant::now() >= look_again {
+            } else if Instant::now() >= look_again {
                 self.compare().await?;
                 look_again = Instant::now() + LOOK_AGAIN;
-                // It may have learnt what sandboxes are made of.
-                continue;
             }
             *backoff = BACKOFF_MIN;
             self.digests().await?;
@@ -319,7 +298,6 @@ impl Session<'_> {
                 biased;
                 _ = shutdown.wait_for(|stop| *stop) => return Ok(()),
                 event = following.events.recv() => Next::Event(event.map(|event| event.map(Box::new))),
-                event = first_of(&mut successor) => Next::Began(event.map(|event| event.map(Box::new))),
                 Some(look_up) = requests.look_ups.recv() => Next::LookUp(look_up),
                 Some(request) = requests.digests.recv() => Next::Digest(request),
                 Some(Reconcile) = requests.reconcile.recv() => Next::Compare,
@@ -332,19 +310,7 @@ impl Session<'_> {
                     }
                     self.event(*event?).await?;
                 }
-                Next::Began(Some(event)) => {
-                    if let Some(begun) = successor.take() {
-                        // What that one alone was told of, and is not read yet, is found by comparing.
-                        following.end().await;
-                        following = begun;
-                        following.has_told = true;
-                        look_again = Instant::now();
-                    }
-                    self.event(*event?).await?;
-                }
-                Next::Event(None) | Next::Began(None) => {
-                    return Err(RpcStatus::unavailable("no more events"));
-                }
+                Next::Event(None) => return Err(RpcStatus::unavailable("no more events")),
                 Next::LookUp(LookUp { id, done }) => {
                     self.look_up(&id).await?;
                     drop(done);
@@ -358,18 +324,14 @@ impl Session<'_> {
 
     fn follow(&self) -> Subscription {
         let names = self.task.is_nris.then_some(&self.task.registry);
-        Subscription::begin(self.client.events(), self.of_cri(), names)
+        Subscription::begin(self.client.events(), self.wants_cris_tasks(), names)
     }
 
-    /// What is to be told of in CRI's namespace: what NRI does not tell of, if there is one.
-    fn of_cri(&self) -> OfCri {
-        let is_all = !self.task.is_nris
+    /// Whether tasks are to be told of that NRI tells of, if there is one.
+    fn wants_cris_tasks(&self) -> bool {
+        !self.task.is_nris
             || self.shares_cris_namespace
-            || !self.task.registry(|registry| registry.is_told_by_containerd());
-        match is_all {
-            true => OfCri::All,
-            false => OfCri::beside_nri(&self.sandbox_images),
-        }
+            || !self.task.registry(|registry| registry.is_told_by_containerd())
     }
 
     async fn event(&mut self, event: Envelope) -> Result<(), RpcStatus> {
@@ -378,7 +340,6 @@ impl Session<'_> {
         };
         let content = content.value.as_slice();
         let status = &self.task.status;
-        Status::count(&status.api_events);
         let undecodable = |_| Status::count(&status.errors);
         let namespace = event.namespace.as_str();
         match event.topic.as_str() {
@@ -446,20 +407,8 @@ impl Session<'_> {
         let Some(record) = self.record(namespace, id).await? else {
             return Ok(false);
         };
-        self.learn_sandbox(namespace, &record);
         self.take(namespace, record, 0);
         Ok(true)
-    }
-
-    fn learn_sandbox(&mut self, namespace: &str, record: &Record) {
-        let image = record::sandbox_image(record).filter(|_| namespace == record::CRI_NAMESPACE);
-        if let Some(image) = image
-            && !self.sandbox_images.contains(image)
-            && self.sandbox_images.len() <= SANDBOX_IMAGES_MAX
-        {
-            debug!(image, "sandboxes are made of this image");
-            self.sandbox_images.insert(image.to_owned());
-        }
     }
 
     fn take(&mut self, namespace: &str, record: Record, pid: u32) {
@@ -564,7 +513,6 @@ impl Session<'_> {
             let mut later = Vec::new();
             while let Some(message) = call_stream(&mut listed).await? {
                 let Some(record) = message.container else { continue };
-                self.learn_sandbox(&namespace, &record);
                 seen.insert(record::key(&namespace, &record.id));
                 match record::is_in_sandbox(&record) {
                     // Its pod's labels are the sandbox's.
@@ -780,14 +728,6 @@ impl Session<'_> {
             }
         }
         Ok(None)
-    }
-}
-
-/// The first event of a subscription; without one that takes for ever.
-async fn first_of(subscription: &mut Option<Subscription>) -> Option<Result<Envelope, RpcStatus>> {
-    match subscription {
-        Some(subscription) => subscription.events.recv().await,
-        None => std::future::pending().await,
     }
 }
 

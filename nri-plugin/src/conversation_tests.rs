@@ -240,7 +240,7 @@ async fn a_container_is_in_the_table_when_its_start_is_answered_by_state_change(
 }
 
 #[test_log::test(tokio::test)]
-async fn what_a_start_tells_beside_its_container_is_taken_in_after_the_answer() {
+async fn a_container_that_starts_is_known_whatever_else_is_told_of_it() {
     let mut setup = setup();
     setup.runtime.handshake().await;
     let cgroup = setup.fixture.cgroup(&id('a'));

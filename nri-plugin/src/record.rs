@@ -154,14 +154,6 @@ pub(crate) fn is_in_sandbox(record: &Record) -> bool {
             .is_some_and(|kind| kind == "container")
 }
 
-/// The image of a record that is a sandbox of CRI's, if it is a name as images have it.
-pub(crate) fn sandbox_image(record: &Record) -> Option<&str> {
-    let is_sandbox = record.labels.get(CRI_KIND).is_some_and(|kind| kind == "sandbox");
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte);
-    let is_name = !record.image.is_empty() && record.image.bytes().all(is_plain);
-    (is_sandbox && is_name).then_some(record.image.as_str())
-}
-
 /// Names under which containerd may have a container's image, the surest first: by its id, which a tag that was moved
 /// meanwhile doesn't change, and by its reference.
 pub(crate) fn image_references(record: &Record) -> Vec<String> {
@@ -357,11 +349,6 @@ mod tests {
                 .collect();
             let made = record(id, spec, &labels);
             assert_eq!(is_in_sandbox(&made), id == "c1");
-            let is_labelled = label == Some("sandbox");
-            assert_eq!(
-                sandbox_image(&made),
-                is_labelled.then_some("docker.io/library/web:1")
-            );
             let container = read(made, "k8s.io").container;
             assert_eq!(
                 (
@@ -382,22 +369,6 @@ mod tests {
                 ("cart", "shop", "u1", "s1")
             );
             assert_eq!(of.labels.get("app").map(String::as_str), app);
-        }
-    }
-
-    #[test]
-    fn an_image_whose_name_would_end_a_filter_is_no_sandboxs() {
-        let mut made = record("s1", "{}", &[(CRI_KIND, "sandbox")]);
-        for (image, is_name) in [
-            ("registry.k8s.io/pause:3.10", true),
-            ("localhost:5000/a_b/pause@sha256:00ff", true),
-            ("", false),
-            ("pause\",topic~=\".", false),
-            ("pause\\", false),
-            ("päuse", false),
-        ] {
-            made.image = image.into();
-            assert_eq!(sandbox_image(&made), is_name.then_some(image));
         }
     }
 

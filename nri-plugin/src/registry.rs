@@ -204,6 +204,7 @@ impl Registry {
         self.unsearched.remove(id);
         self.placed += 1;
         self.table.update(|known| known.insert(container));
+        self.count_containers();
         true
     }
 

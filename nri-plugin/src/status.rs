@@ -86,7 +86,6 @@ pub struct Status {
     pub(crate) panics: AtomicU64,
     pub(crate) searches: AtomicU64,
     pub(crate) reconciled: AtomicU64,
-    pub(crate) api_events: AtomicU64,
     pub(crate) sightings_dropped: AtomicU64,
     pub(crate) digests_fetched: AtomicU64,
     pub(crate) digests_kept: AtomicU64,
@@ -149,8 +148,6 @@ pub struct StatusSnapshot {
     pub without_cgroup: u64,
     /// Containers NRI did not tell of: from containerd's, docker's or podman's API, from files, or seen by their cgroup.
     pub reconciled: u64,
-    /// Events of containers and tasks that containerd's API told of.
-    pub api_events: u64,
     /// Containers seen by their cgroup that nobody could be asked about: too many at once.
     pub sightings_dropped: u64,
     /// Image digests that arrived.
@@ -231,7 +228,6 @@ impl Status {
             cut: read(&self.cut),
             searches: read(&self.searches),
             reconciled: read(&self.reconciled),
-            api_events: read(&self.api_events),
             sightings_dropped: read(&self.sightings_dropped),
             digests_fetched: read(&self.digests_fetched),
             digests_kept: read(&self.digests_kept),

@@ -22,8 +22,8 @@ pub(super) struct Meaning {
 #[derive(Debug, Default)]
 pub(super) struct ImageNames {
     known: HashMap<String, Meaning>,
-    /// How many say when a name means another image.
-    followers: usize,
+    /// False while nobody says that a name means another image.
+    are_followed: bool,
     /// How often one may have come to mean another.
     changes: u64,
 }
@@ -35,16 +35,16 @@ impl ImageNames {
 }
 
 impl Registry {
-    /// From here on somebody says when a name may mean another image than before.
+    /// From here on it is said when a name may mean another image than before.
     pub(crate) fn follow_image_names(&mut self) {
-        self.image_names.followers += 1;
+        self.image_names.are_followed = true;
     }
 
-    /// From here on it is somebody less. What was said to that one alone may not have been heard.
+    /// From here on it is not.
     pub(crate) fn unfollow_image_names(&mut self) {
         let names = &mut self.image_names;
         names.known.clear();
-        names.followers = names.followers.saturating_sub(1);
+        names.are_followed = false;
         names.changes += 1;
     }
 
@@ -60,7 +60,7 @@ impl Registry {
 
     /// For whoever asks what a name means: the answer counts as long as this number stays. `None` when it is not to be kept.
     pub(crate) fn image_name_changes(&self) -> Option<u64> {
-        (self.image_names.followers > 0).then_some(self.image_names.changes)
+        self.image_names.are_followed.then_some(self.image_names.changes)
     }
 
     /// The answer, and the number from before it was asked for.

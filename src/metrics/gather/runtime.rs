@@ -48,11 +48,6 @@ pub(super) fn told(status: &StatusSnapshot, all: &mut Samples) {
             status.reconciled,
         ),
         (
-            "lanner_containerd_events_total",
-            "Events of containers and tasks that containerd's API told of.",
-            status.api_events,
-        ),
-        (
             "lanner_container_sightings_dropped_total",
             "Containers that nobody could be asked about.",
             status.sightings_dropped,
