@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench starts [-- --seconds N] [--program PATH]...`. Needs root, and a machine where nothing else runs. A
 //! round is two pods of a few containers without Lanner, four with it, after two in which it settles (it asks the runtime for
-//! what it will not have to ask for again), and two without; where the example `empty_hook` was built, as many with an empty
+//! what it will not have to ask for again), and two without; where the example `empty_hook` was built, four with an empty
 //! program on the return of every call and nothing else; and the same of each other Lanner that is named. What is added is the
 //! difference of the lower quartiles, and of the medians, of the containers of a pod, in the median over the rounds; beside the
 //! time it is taken from the processor time of containerd, its shims, runc and the containers, to which the agent's own comes.
@@ -35,8 +35,9 @@ use xtask::statistics::{Added, Quartiles, Round};
 const STARTS: usize = 5;
 /// Pods without anything, right before and right after those with it.
 const BARE: usize = 2;
-/// Pods while something watches that don't count, and those that do.
+/// Pods after Lanner's start that don't count.
 const SETTLING: usize = 2;
+/// Pods while something watches.
 const WATCHED: usize = 2 * BARE;
 /// Pods where the kernel counts.
 const COUNTED: usize = 6;
@@ -161,9 +162,7 @@ impl Bench {
                 break;
             }
         }
-        for _ in 0..SETTLING {
-            self.starts(|| ());
-        }
+        self.some(SETTLING);
         let _counted = counted.then(|| CountedRuns::begin().unwrap());
         let mut all = Vec::new();
         for _ in 0..pods {
@@ -183,7 +182,7 @@ impl Bench {
     /// The same with an empty program on the return of every call.
     fn hooked(&mut self, hook: &Path) -> Vec<Starts> {
         let observer = Observer::start(&mut Command::new(hook)).unwrap();
-        let all = self.some(SETTLING + WATCHED).split_off(SETTLING);
+        let all = self.some(WATCHED);
         observer.stop().unwrap();
         all
     }

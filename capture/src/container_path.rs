@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use lanner_schema::container::is_hex_id;
+
 /// Before an id of 64 hexadecimal digits, and whose form that is. The last one is everybody's.
 const PREFIXES: [(&str, &str); 7] = [
     ("cri-containerd-", "containerd"),
@@ -51,11 +53,6 @@ pub(crate) fn container_in_path(path: &str) -> Option<InPath<'_>> {
         below = Some(name);
         own = above;
     }
-}
-
-/// True for the ids that most runtimes give.
-pub(crate) fn is_hex_id(id: &str) -> bool {
-    id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 fn by_hex_id<'p>(path: &str, name: &'p str) -> Option<(&'p str, &'static str)> {

@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use lanner_schema::container::{Container, ContainerReader, ContainerTable, Containers, Learnt, Owner};
+use lanner_schema::container::{
+    Container, ContainerReader, ContainerTable, Containers, Learnt, Owner, is_hex_id,
+};
 
 use crate::cgroup::Cgroups;
-use crate::container_path::{InPath, container_in_path, is_hex_id};
+use crate::container_path::{InPath, container_in_path};
 use crate::id_map::IdMap;
 use crate::kernel_owners::KernelOwners;
 use crate::outside::Outside;

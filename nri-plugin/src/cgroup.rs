@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lanner_schema::cgroup::{Hierarchy, path_of_process};
-
-use crate::record;
+use lanner_schema::container::is_hex_id;
 
 /// Directories a search looks at, at most.
 const SEARCH_LIMIT: usize = 200_000;
@@ -111,7 +110,7 @@ impl Host {
     /// The container's cgroup where its configured path alone tells whose it is: it ends with a name that nothing else has.
     pub(crate) fn locate_by_path(&self, wanted: Wanted<'_>) -> Option<Found> {
         let mount = &self.hierarchy.as_ref()?.mount;
-        let is_sure = record::is_random(wanted.id) && wanted.cgroups_path.ends_with(wanted.id);
+        let is_sure = is_hex_id(wanted.id) && wanted.cgroups_path.ends_with(wanted.id);
         is_sure.then(|| self.by_path(mount, wanted)).flatten()
     }
 

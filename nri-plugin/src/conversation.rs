@@ -334,50 +334,50 @@ impl Conversation {
 
     /// Runs a method; `None` when there is none of this name. What the runtime does not wait for takes the payload.
     fn method(&mut self, method: &str, payload: &mut Vec<u8>, start: &mut bool) -> Option<Vec<u8>> {
-        match method {
+        let mut adjusted = None;
+        let told = match method {
             "Configure" => return Some(self.configure(payload)),
             "Synchronize" => {
                 self.take_in();
                 return Some(self.synchronize(payload));
             }
-            "Shutdown" => self.shutdown(payload),
+            "Shutdown" => {
+                self.shutdown(payload);
+                return Some(Vec::new());
+            }
             "StateChange" => {
                 let number = api::each_part(payload, 0, state_change::EVENT, &mut |_| ()).unwrap_or(0);
                 *start = number == Event::StartContainer as u64;
-                self.told.push(Told::Change(std::mem::take(payload)));
+                Told::Change(std::mem::take(payload))
             }
             _ => {
                 let event = Event::from_method(method)?;
                 *start = event == Event::StartContainer;
-                let adjusted = match event {
-                    Event::CreateContainer => self.adjusted(payload),
-                    _ => None,
-                };
-                self.told.push(Told::Request(event, std::mem::take(payload)));
-                if let Some(response) = adjusted {
-                    return Some(response.encode_to_vec());
+                if event == Event::CreateContainer {
+                    adjusted = self.adjusted(payload);
                 }
+                Told::Request(event, std::mem::take(payload))
             }
-        }
+        };
         if *start {
-            // Its first instruction waits for the answer, and finds its container known. All else that is told of it is taken in later.
-            let start = self.told.pop();
+            // What came before it.
             self.take_in();
-            let is_known = start.as_ref().is_some_and(|start| self.starts(start));
-            self.told.extend(start);
-            if !is_known {
-                self.take_in();
-            }
         }
-        Some(Vec::new())
+        self.told.push(told);
+        // Its first instruction waits for the answer, and finds its container known. All else that is told of it is taken in later.
+        if *start && !self.starts() {
+            self.take_in();
+        }
+        Some(adjusted.map_or_else(Vec::new, |response| response.encode_to_vec()))
     }
 
-    /// Makes a container known that starts; false when that takes all that is told of it. It has only two things looked for in what a
-    /// runtime that waits has sent.
-    fn starts(&self, told: &Told) -> bool {
-        let (payload, field) = match told {
-            Told::Change(payload) => (payload, api::state_change::CONTAINER),
-            Told::Request(_, payload) => (payload, api::lifecycle::CONTAINER),
+    /// Makes the container known whose start was told of last; false when that takes all that is told of it. It has only two things
+    /// looked for in what a runtime that waits has sent.
+    fn starts(&self) -> bool {
+        let (payload, field) = match self.told.last() {
+            Some(Told::Change(payload)) => (payload, api::state_change::CONTAINER),
+            Some(Told::Request(_, payload)) => (payload, api::lifecycle::CONTAINER),
+            None => return false,
         };
         let mut is_known = false;
         let read = api::each_part(payload, field, 0, &mut |container| {

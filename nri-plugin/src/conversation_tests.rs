@@ -1,7 +1,9 @@
 //! The plugin against the runtime's side of the wire, played by the test.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use lanner_schema::container::{Containers, Watch};
 use lanner_schema::event::{Event as Call, EventSet};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
@@ -263,6 +265,39 @@ async fn a_container_that_starts_is_known_whatever_else_is_told_of_it() {
         .await;
     let now = setup.fixture.status.snapshot();
     assert_eq!((now.starts.count, now.errors), (1, 1));
+}
+
+/// The second change of the table is a bug of ours.
+#[derive(Debug, Default)]
+struct BreaksAtTheStart(AtomicUsize);
+
+impl Watch for BreaksAtTheStart {
+    fn changed(&self, _: &Containers) {
+        assert_ne!(self.0.fetch_add(1, Ordering::SeqCst), 1, "a test's panic");
+    }
+}
+
+#[test_log::test(tokio::test)]
+async fn what_a_start_tells_is_taken_in_also_when_making_it_known_panics() {
+    let mut setup = setup();
+    let breaks: Arc<dyn Watch> = Arc::<BreaksAtTheStart>::default();
+    setup.fixture.table.tell(Arc::downgrade(&breaks));
+    setup.runtime.handshake().await;
+    let cgroup = setup.fixture.cgroup(&id('a'));
+    let mut created = container('a', 0);
+    created.name = "as created".into();
+    for change in [
+        change(Event::CreateContainer, created),
+        change(Event::StartContainer, container('a', 17)),
+        // Before this is answered the start is taken in.
+        change(Event::StopContainer, container('a', 17)),
+    ] {
+        setup.runtime.call("StateChange", &change).await;
+    }
+    assert_eq!(setup.fixture.status.snapshot().panics, 1);
+    let known = setup.fixture.table.snapshot();
+    let name = known.get(cgroup).and_then(|container| container.name.clone());
+    assert_eq!(name.as_deref(), Some("web"));
 }
 
 #[test_log::test(tokio::test)]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use containerd_client::services::v1::Container as Record;
-use lanner_schema::container::{Container, Learnt, Pod};
+use lanner_schema::container::{Container, Learnt, Pod, is_hex_id};
 use serde_json::Value;
 
 use crate::oci_spec::Spec;
@@ -105,15 +105,10 @@ pub(crate) fn read(record: Record, namespace: &str) -> Told {
 /// What [`Container::key`] needs of containerd's namespace. NRI and CRI are about one of them, and whoever sees a container by
 /// its cgroup has only the id: random ones are the only ones anywhere.
 fn scope<'a>(namespace: &'a str, id: &str) -> &'a str {
-    match namespace == CRI_NAMESPACE || is_random(id) {
+    match namespace == CRI_NAMESPACE || is_hex_id(id) {
         true => "",
         false => namespace,
     }
-}
-
-/// True for an id as runtimes make them up: there is no other of its kind anywhere.
-pub(crate) fn is_random(id: &str) -> bool {
-    id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// [`Container::key`] of the container that containerd has in this namespace by this id.

@@ -19,6 +19,11 @@ pub enum Learnt {
     Cgroup,
 }
 
+/// True for an id as most runtimes make them up, 64 random hexadecimal digits: no two containers have the same.
+pub fn is_hex_id(id: &str) -> bool {
+    id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 impl Learnt {
     /// Every way.
     pub const ALL: [Learnt; 4] = [Learnt::Start, Learnt::Synchronize, Learnt::Api, Learnt::Cgroup];
