@@ -393,8 +393,8 @@ fn main() {
     let hook = empty_hook(&own).map(By::Hook);
     let mut all: Vec<Measured> = lanners.chain(hook).map(Measured::new).collect();
     bench.starts(|| ());
-    let began = Instant::now();
     let mut before = bench.some(BARE);
+    let began = Instant::now();
     while began.elapsed().as_secs_f64() < seconds {
         for measured in &mut all {
             let watched = match &mut measured.by {
